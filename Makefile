@@ -1,0 +1,56 @@
+# Every target makes what it needs on a fresh clone with nothing but Python >= 3.11 and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+TRAINED := $(VENV)/.train-ready
+BENCHED := $(VENV)/.bench-ready
+
+.PHONY: demo test lint format train bench golden examples clean
+
+demo: $(READY)  ## scan the bundled example
+	$(BIN)/jundscan scan examples/genome.fa --accessibility examples/dnase.bedgraph \
+	  --accessibility-scale examples/scale.json
+
+test: $(TRAINED)  ## the whole test suite
+	$(BIN)/python -m pytest
+
+lint: $(TRAINED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(TRAINED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+train: $(TRAINED)  ## DATA="DIR [DIR ...]", the first one selects
+	$(BIN)/python -m train run $(foreach folder,$(DATA),--data $(folder)) --out exported
+
+bench: $(BENCHED)
+	$(BIN)/python -m benchmarks
+
+golden: $(TRAINED)  ## write the golden files anew; review the difference before committing it
+	$(BIN)/python -m tests.golden
+
+examples: $(TRAINED)
+	$(BIN)/python examples/make_examples.py
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+
+$(READY): pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable ".[cpu]" --constraint constraints.txt
+	touch $@
+
+$(TRAINED): $(READY)
+	$(BIN)/python -m pip install --quiet --editable ".[cpu,plots,train]" --group dev --constraint constraints.txt
+	touch $@
+
+$(BENCHED): $(TRAINED)
+	$(BIN)/python -m pip install --quiet --group bench --constraint constraints.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,83 @@
+"""Make the example: a small synthetic genome with planted JUND sites, and a bedGraph of open chromatin.
+
+Nothing in it is real: bases are drawn at random with a fixed seed, sites are AP-1 elements (TGACTCA, TGAGTCA) put into
+some of the open stretches, and ``sites.bed`` tells where. ``scale.json`` says where a value stands in the synthetic
+whole-genome distribution that this piece is thought to come from: a track of two small sequences is too little to
+find that out. Run it with ``make examples``.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from jundscan.accessibility import fit_scale
+
+HERE = Path(__file__).parent
+SEED = 20260101
+SIZES = {"chrA": 60_000, "chrB": 30_000}
+GC = 0.42
+PEAK_WIDTH = 300
+PEAKS_EVERY = 2_500
+"""One open stretch in so many bases, every third with a site."""
+CORES = ("TGACTCA", "TGAGTCA")
+FLANKS = ("G", "A", "T")
+LINE = 60
+OPEN_SHARE = 0.055
+"""Share of windows with any signal, as in a DNase peak track."""
+SCALE_WINDOWS = 20_000
+
+
+def random_bases(rng: np.random.Generator, length: int, gc: float = GC) -> np.ndarray:
+    """Draw letters, A T and C G alike."""
+    return rng.choice(np.frombuffer(b"ACGT", np.uint8), length, p=[(1 - gc) / 2, gc / 2, gc / 2, (1 - gc) / 2])
+
+
+def signal(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Draw peak heights, log-normal as in real tracks."""
+    return np.round(np.exp(rng.normal(2.5, 0.9, count)), 3)
+
+
+def main() -> None:
+    """Write genome.fa, dnase.bedgraph, sites.bed and scale.json beside this script."""
+    rng = np.random.default_rng(SEED)
+    fasta, track, sites = [], [], []
+    for chrom, size in SIZES.items():
+        bases = random_bases(rng, size)
+        bases[size // 2 : size // 2 + 500] = ord("N")
+        for number, start in enumerate(range(1_000, size - PEAK_WIDTH, PEAKS_EVERY)):
+            if abs(start - size // 2) < 1_000:
+                continue
+            has_site = number % 3 == 0
+            bases[start : start + PEAK_WIDTH] = random_bases(rng, PEAK_WIDTH, 0.52)
+            height = float(np.round(np.exp(4.5), 3)) if has_site else float(signal(rng, 1)[0])
+            track.append((chrom, start, start + PEAK_WIDTH, height))
+            if has_site:
+                middle = start + PEAK_WIDTH // 2
+                for offset in (-22, 0, 24):
+                    element = f"{rng.choice(FLANKS)}{rng.choice(CORES)}T".encode()
+                    at = middle + offset
+                    bases[at : at + len(element)] = np.frombuffer(element, np.uint8)
+                sites.append((chrom, middle - 22, middle + 33))
+        letters = bases.tobytes().decode()
+        fasta.append(f">{chrom} synthetic, seed {SEED}")
+        fasta += [letters[at : at + LINE] for at in range(0, size, LINE)]
+    (HERE / "genome.fa").write_text("\n".join(fasta) + "\n")
+    _write_rows("dnase.bedgraph", "# synthetic open chromatin", track)
+    _write_rows("sites.bed", "# planted AP-1 elements", sites)
+    whole = np.zeros(SCALE_WINDOWS, np.float32)
+    open_windows = int(OPEN_SHARE * SCALE_WINDOWS)
+    whole[:open_windows] = signal(rng, open_windows)
+    scale = fit_scale(whole, "the synthetic distribution")
+    (HERE / "scale.json").write_text(json.dumps(scale.to_dict()) + "\n")
+
+
+def _write_rows(name: str, comment: str, rows: list[tuple[object, ...]]) -> None:
+    lines = [comment, *("\t".join(map(str, row)) for row in rows)]
+    (HERE / name).write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,6 @@
+"""``python -m jundscan`` is ``jundscan``."""
+
+from jundscan.cli import main
+
+if __name__ == "__main__":
+    main()

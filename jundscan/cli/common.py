@@ -1,0 +1,90 @@
+"""What several commands share: options, messages, JSON."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from jundscan.accessibility import IDENTITY, AccessibilityScale, read_scale
+from jundscan.model import Device
+
+ModelOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--model",
+        help="An .onnx file made by jundscan, or its folder. [default: the one that is installed]",
+        show_default=False,
+    ),
+]
+DeviceOption = Annotated[
+    Device,
+    typer.Option(help="cuda fails where CUDA cannot be had; auto takes it where it can and says what runs."),
+]
+ThreadsOption = Annotated[
+    int | None, typer.Option(min=1, help="Worker threads. [default: one a core]", show_default=False)
+]
+JsonOption = Annotated[
+    str | None,
+    typer.Option("--json", help="Write the report as JSON to a file, or - for stdout.", show_default=False),
+]
+ScaleOption = Annotated[
+    str | None,
+    typer.Option(
+        "--accessibility-scale",
+        metavar="FILE|identity",
+        help="A scale found before (its file, or the --json of a scan); identity: the values are percentiles already.",
+        show_default=False,
+    ),
+]
+NoAccessibilityOption = Annotated[bool, typer.Option("--no-accessibility", help="Score on sequence alone.")]
+
+
+class _Lines(logging.Formatter):
+    """Information plain, everything worse named."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return text if record.levelno <= logging.INFO else f"{record.levelname.lower()}: {text}"
+
+
+def start_log(quiet: bool = False) -> None:
+    """Send what the library says to stderr, so that it never mixes with data; ``quiet`` keeps warnings only."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Lines("%(message)s"))
+    log = logging.getLogger("jundscan")
+    log.handlers = [handler]
+    log.setLevel(logging.WARNING if quiet else logging.INFO)
+    log.propagate = False
+
+
+def write_json(report: dict[str, Any], target: str, force: bool = True) -> None:
+    """Write a report as JSON to a file, or to stdout for ``-``."""
+    from jundscan.writers import open_output
+
+    with open_output(target, force=force) as stream:
+        json.dump(report, stream, indent=1, allow_nan=False)
+        stream.write("\n")
+
+
+def scale_option(text: str | None) -> AccessibilityScale | None:
+    """Turn ``--accessibility-scale`` into a scale; None asks for the track's own."""
+    if text is None:
+        return None
+    return IDENTITY if text == "identity" else read_scale(text)
+
+
+def fraction(value: float | None, option: str) -> None:
+    """Refuse a value outside 0 to 1.
+
+    Raises
+    ------
+    typer.BadParameter
+        A usage error, exit code 2.
+    """
+    if value is not None and not 0.0 <= value <= 1.0:
+        raise typer.BadParameter(f"{value:g} is not between 0 and 1", param_hint=option)

@@ -1,0 +1,57 @@
+"""``jundscan info``: what a model says of itself."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from jundscan.cli.common import JsonOption, ModelOption, start_log, write_json
+
+
+def info(
+    model: ModelOption = None,
+    json_target: JsonOption = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Warnings and errors only.")] = False,
+) -> None:
+    """Show what a model is, what it was trained on, and what to expect at which threshold.
+
+    Example: jundscan info --model exported/jund-1-lstm
+    """
+    from jundscan.model import load_model
+
+    start_log(quiet)
+    loaded = load_model(model, "cpu")
+    if json_target is not None:
+        write_json({**loaded.metadata.to_dict(), "sha256": loaded.sha256, "path": str(loaded.path)}, json_target)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    metadata = loaded.metadata
+    about = Table("", "", show_header=False, box=None)
+    for label, value in (
+        ("model", f"{metadata.name} {metadata.version} ({metadata.family.upper()})"),
+        ("file", str(loaded.path)),
+        ("sha256", loaded.sha256),
+        ("trained on", f"{', '.join(metadata.cell_types)} ({metadata.assembly}), seed {metadata.seed}"),
+        ("accessibility", f"{metadata.accessibility_mapping} of the track; missing values allowed"),
+        ("balanced decision", f"probability ≥ {metadata.decision_threshold:g} (evaluate's default)"),
+        ("calibrated on", f"{metadata.calibration_source}, prevalence {metadata.prevalence:.2%}"),
+    ):
+        about.add_row(label, value)
+    for mode, scores in metadata.validation.items():
+        shown = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in scores.items())
+        about.add_row("validation", f"{mode.replace('_', ' ')}: {shown}")
+    console.print(about)
+    for title, table in (
+        ("With accessibility", metadata.with_accessibility),
+        ("Sequence alone", metadata.without_accessibility),
+    ):
+        rows = Table("threshold", "recall", "false-positive rate", "precision", title=title, title_justify="left")
+        for row in table.rows[:: max(1, len(table.rows) // 12)]:
+            precision = "–" if row.precision is None else f"{row.precision:.3f}"
+            rows.add_row(f"{row.threshold:.4f}", f"{row.recall:.3f}", f"{row.fpr:.5f}", precision)
+        console.print(rows)
+        console.print(f"scan's default: {table.default_rule}, threshold {table.default_threshold:.4f}")

@@ -1,0 +1,196 @@
+"""``jundscan scan``: a genome and a track in, hits and tracks out."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jundscan.cli.common import (
+    DeviceOption,
+    JsonOption,
+    ModelOption,
+    NoAccessibilityOption,
+    ScaleOption,
+    ThreadsOption,
+    fraction,
+    scale_option,
+    start_log,
+    write_json,
+)
+from jundscan.outputs import Format, Outputs, write_scan
+from jundscan.scan import DEFAULT_STRIDE, Scan, prepare
+from jundscan.thresholds import Wish
+from jundscan.writers import check_output
+
+log = logging.getLogger("jundscan")
+
+
+def scan(
+    genome: Annotated[Path, typer.Argument(help="FASTA, plain or gzipped.", show_default=False)],
+    accessibility: Annotated[
+        Path | None,
+        typer.Option(
+            help="Chromatin accessibility: narrowPeak, BED, bedGraph or bigWig, gzipped or not.",
+            show_default=False,
+        ),
+    ] = None,
+    no_accessibility: NoAccessibilityOption = False,
+    output: Annotated[str, typer.Option("--output", "-o", help="Where the hits go; - is stdout.")] = "-",
+    output_format: Annotated[
+        Format, typer.Option("--format", help="bed and narrowPeak hold hits, tsv one line per scored window.")
+    ] = "bed",
+    track: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the probability of every scored window: .bw, .bedgraph or .bedgraph.gz.",
+            show_default=False,
+        ),
+    ] = None,
+    stride: Annotated[int, typer.Option(min=1, help="Bases between window starts.")] = DEFAULT_STRIDE,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            help="Windows at or above it are hits. [default: the model's rule, see jundscan info]",
+            show_default=False,
+        ),
+    ] = None,
+    fpr: Annotated[
+        float | None,
+        typer.Option(help="Choose the threshold by the share of unbound windows called.", show_default=False),
+    ] = None,
+    precision: Annotated[
+        float | None,
+        typer.Option(help="Choose it by the share of called windows that are bound.", show_default=False),
+    ] = None,
+    recall: Annotated[
+        float | None, typer.Option(help="Choose it by the share of bound windows called.", show_default=False)
+    ] = None,
+    region: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Scan only chrom or chrom:start-end (0-based, half-open); may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    regions: Annotated[
+        Path | None, typer.Option(help="Scan only the regions of a BED file.", show_default=False)
+    ] = None,
+    exclude: Annotated[
+        Path | None,
+        typer.Option(help="Score no window that touches a region of this BED file.", show_default=False),
+    ] = None,
+    truth: Annotated[
+        Path | None,
+        typer.Option(help="Known peaks (BED, narrowPeak): report how the scan compares.", show_default=False),
+    ] = None,
+    accuracy_track: Annotated[
+        Path | None,
+        typer.Option(help="With --truth: weighted accuracy in bins of 10 kb, as a track.", show_default=False),
+    ] = None,
+    accessibility_scale: ScaleOption = None,
+    allow_length_mismatch: Annotated[
+        bool,
+        typer.Option(help="Accept a track whose header gives other chromosome lengths, for partial genomes."),
+    ] = False,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    model: ModelOption = None,
+    json_target: JsonOption = None,
+    force: Annotated[bool, typer.Option(help="Replace output files that exist.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Warnings and errors only.")] = False,
+) -> None:
+    """Find where JUND binds in a genome.
+
+    Example: jundscan scan genome.fa --accessibility dnase.narrowPeak -o hits.bed
+    """
+    wishes: dict[Wish, float | None] = {
+        "threshold": threshold,
+        "fpr": fpr,
+        "precision": precision,
+        "recall": recall,
+    }
+    given = {wish: value for wish, value in wishes.items() if value is not None}
+    _check_usage(given, accessibility, no_accessibility, accessibility_scale, truth, accuracy_track)
+    if output == "-" and json_target == "-":
+        raise typer.BadParameter("--output and --json cannot both be stdout; name a file for one", param_hint="--json")
+    start_log(quiet)
+    outputs = Outputs(output, output_format, track, truth, accuracy_track, force)
+    outputs.check()
+    if json_target is not None:
+        check_output(json_target, force)
+    if accessibility is None and not no_accessibility:
+        log.info("no --accessibility: scoring on sequence alone, which is much less accurate")
+    scale = scale_option(accessibility_scale)
+    from jundscan.model import load_model
+
+    wish, value = next(iter(given.items()), (None, None))
+    with prepare(
+        genome,
+        accessibility,
+        model=load_model(model, device),
+        stride=stride,
+        wish=wish,
+        value=value,
+        regions=region or (),
+        regions_file=regions,
+        exclude=exclude,
+        scale=scale,
+        allow_length_mismatch=allow_length_mismatch,
+        threads=threads,
+    ) as ready:
+        chosen = ready.threshold
+        log.info("threshold %.4g: %s; %s", chosen.value, chosen.rule, chosen.expectation())
+        with _progress(ready, quiet) as tell:
+            record = write_scan(ready, outputs, tell)
+    if json_target is not None:
+        write_json(record, json_target, force)
+    log.info(
+        "%s hits in %s windows (%s skipped for unknown letters), %.1f Mb in %.1f s on %s",
+        format(record["hits"], ","),
+        format(record["windows_scored"], ","),
+        format(record["windows_skipped"], ","),
+        record["bases_scanned"] / 1e6,
+        record["seconds"],
+        record["provider"],
+    )
+
+
+def _check_usage(
+    given: dict[Wish, float],
+    accessibility: Path | None,
+    no_accessibility: bool,
+    accessibility_scale: str | None,
+    truth: Path | None,
+    accuracy_track: Path | None,
+) -> None:
+    if len(given) > 1:
+        options = ", ".join(f"--{wish}" for wish in given)
+        raise typer.BadParameter(f"{options} exclude each other; give one", param_hint=f"--{next(iter(given))}")
+    for wish, value in given.items():
+        fraction(value, f"--{wish}")
+    if accessibility is not None and no_accessibility:
+        raise typer.BadParameter("contradicts --accessibility; give one", param_hint="--no-accessibility")
+    if accessibility_scale is not None and accessibility is None:
+        raise typer.BadParameter("has nothing to map without --accessibility", param_hint="--accessibility-scale")
+    if accuracy_track is not None and truth is None:
+        raise typer.BadParameter("needs --truth", param_hint="--accuracy-track")
+
+
+@contextmanager
+def _progress(ready: Scan, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Show a bar on stderr, on a terminal only."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda windows: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("scanning", total=ready.windows)
+        yield lambda windows: bar.advance(task, windows)

@@ -1,0 +1,60 @@
+"""Errors that a user can mend: one line saying what, where and what to do, each kind with its exit code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class JundscanError(Exception):
+    """Base of every expected failure; the message is one line, shown without a traceback."""
+
+    exit_code = 1
+
+
+class InputError(JundscanError):
+    """Something handed in cannot be used."""
+
+
+class FastaError(InputError):
+    """The genome cannot be used."""
+
+    def __init__(self, path: str | Path, problem: str) -> None:
+        super().__init__(f"{path}: {problem}")
+        self.path = Path(path)
+
+
+class TrackError(InputError):
+    """A track or another file of intervals cannot be used; ``line`` is 1-based, or None."""
+
+    def __init__(self, path: str | Path, problem: str, line: int | None = None) -> None:
+        super().__init__(f"{path}{f', line {line}' if line is not None else ''}: {problem}")
+        self.path = Path(path)
+        self.line = line
+
+
+class RegionError(InputError):
+    """A region is malformed, beyond its chromosome or holds no window."""
+
+    def __init__(self, region: object, problem: str) -> None:
+        super().__init__(f"region {region}: {problem}")
+        self.region = region
+
+
+class ShardError(InputError):
+    """A folder of shards cannot be used."""
+
+    def __init__(self, path: str | Path, problem: str) -> None:
+        super().__init__(f"{path}: {problem}")
+        self.path = Path(path)
+
+
+class ModelError(JundscanError):
+    """A model file is missing, is not ours, or contradicts its own metadata."""
+
+
+class DeviceError(JundscanError):
+    """The device asked for cannot be had, or no ONNX Runtime is installed."""
+
+
+class OutputError(JundscanError):
+    """An output exists already or cannot be written."""

@@ -1,0 +1,308 @@
+"""The genome, from plain or gzipped FASTA: lengths, runs of unknown bases, and codes block by block.
+
+A plain FASTA is read by its index (``.fai``, made by pyfaidx when missing or stale), so a region costs only
+its own bases. A gzipped or bgzipped one is streamed, once for lengths and unknown bases and once for each
+call of :meth:`Genome.blocks`. Memory holds one block, whatever the size of genome and chromosomes.
+"""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import os
+import shutil
+import tempfile
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jundscan.encoding import ALPHABET, UNKNOWN, encode
+from jundscan.errors import FastaError
+from jundscan.files import open_unpacked, read_errors
+from jundscan.windows import Region, merge_intervals
+
+log = logging.getLogger("jundscan")
+
+_READ_BYTES = 1 << 20
+_LINE_ENDS = b"\r\n"
+_NOT_UNKNOWN = ALPHABET.encode() + ALPHABET.lower().encode() + _LINE_ENDS
+
+
+class Block(NamedTuple):
+    """Consecutive bases of a chromosome.
+
+    Attributes
+    ----------
+    chrom : str
+        The chromosome.
+    start : int
+        Position of the first base, 0-based.
+    codes : numpy.ndarray, shape=(bases,), dtype=uint8
+        Read-only codes 0 to 4, see :mod:`jundscan.encoding`.
+    """
+
+    chrom: str
+    start: int
+    codes: NDArray[np.uint8]
+
+
+class Genome:
+    """A FASTA file, from :func:`open_genome`; it keeps no file open between calls.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The file.
+    """
+
+    def __init__(self, path: Path, index: dict[str, Any] | None) -> None:
+        self.path = path
+        self._index = index  # pyfaidx's records by name; None when the file is compressed
+
+    @cached_property
+    def chromsizes(self) -> dict[str, int]:
+        """Length of every chromosome, bases, in file order; a compressed file is read through for them."""
+        if self._index is None:
+            return self._survey[0]
+        return {chrom: record.rlen for chrom, record in self._index.items()}
+
+    def unknown_runs(self, chrom: str) -> NDArray[np.int64]:
+        """Return the maximal runs of anything but ACGT in either case; the first call reads the file through.
+
+        Parameters
+        ----------
+        chrom : str
+            A chromosome of this genome.
+
+        Returns
+        -------
+        numpy.ndarray, shape=(n, 2), dtype=int64
+            Starts and ends, sorted, disjoint.
+
+        Raises
+        ------
+        FastaError
+            When the file cannot be read, or is not the one that its index describes.
+        """
+        return self._survey[1][chrom]
+
+    def blocks(self, regions: Sequence[Region], block_bases: int = _READ_BYTES) -> Iterator[Block]:
+        """Read regions piece by piece.
+
+        Parameters
+        ----------
+        regions : sequence of Region
+            In the order of the file, disjoint.
+        block_bases : int
+            The most bases in a block.
+
+        Yields
+        ------
+        Block
+            Consecutive blocks that cover exactly the regions, in their order; none spans two regions.
+
+        Raises
+        ------
+        ValueError
+            When the regions are out of order, overlap or reach beyond their chromosomes.
+        FastaError
+            When the file cannot be read, or is not the one that its index describes.
+        """
+        rank = {chrom: number for number, chrom in enumerate(self.chromsizes)}
+        previous = (-1, 0)
+        for region in regions:
+            if (rank[region.chrom], region.start) < previous:
+                raise ValueError(f"region {region} overlaps or precedes the one before it")
+            if not 0 <= region.start <= region.end <= self.chromsizes[region.chrom]:
+                raise ValueError(f"region {region} is not inside its chromosome")
+            previous = (rank[region.chrom], region.end)
+        if self._index is None:
+            return self._streamed(regions, block_bases)
+        return self._indexed(self._index, regions, block_bases)
+
+    def _indexed(self, index: dict[str, Any], regions: Sequence[Region], block_bases: int) -> Iterator[Block]:
+        with read_errors(self.path, FastaError), self.path.open("rb") as file:
+            for region in regions:
+                record = index[region.chrom]
+
+                for start in range(region.start, region.end, block_bases):
+                    end = min(start + block_bases, region.end)
+                    first_byte, end_byte = (
+                        record.offset + base // record.lenc * record.lenb + base % record.lenc for base in (start, end)
+                    )
+                    file.seek(first_byte)
+                    codes = encode(file.read(end_byte - first_byte), drop=_LINE_ENDS)
+                    if len(codes) != end - start:
+                        raise _index_mismatch(self.path)
+                    yield Block(region.chrom, start, codes)
+
+    def _streamed(self, regions: Sequence[Region], block_bases: int) -> Iterator[Block]:
+        waiting: dict[str, deque[Region]] = defaultdict(deque)
+        for region in regions:
+            waiting[region.chrom].append(region)
+        current, end = "", 0
+        for chrom, letters in _records(self.path):
+            if not waiting:
+                return
+            start = end if chrom == current else 0
+            current, end = chrom, start + _bases(letters)
+            queue = waiting.get(chrom)
+            if not queue or queue[0].start >= end:
+                continue
+            codes = encode(letters, drop=_LINE_ENDS)
+            while queue and queue[0].start < end:
+                left, right = max(queue[0].start, start), min(queue[0].end, end)
+                for first in range(left, right, block_bases):
+                    stop = min(first + block_bases, right)
+                    yield Block(chrom, first, codes[first - start : stop - start])
+                if queue[0].end > end:
+                    break
+                queue.popleft()
+            if not queue:
+                del waiting[chrom]
+
+    @cached_property
+    def _survey(self) -> tuple[dict[str, int], dict[str, NDArray[np.int64]]]:
+        """Lengths and unknown runs of all chromosomes, in one pass."""
+        lengths: dict[str, int] = {}
+        runs: dict[str, list[NDArray[np.int64]]] = {}
+        for chrom, letters in _records(self.path):
+            start = lengths.setdefault(chrom, 0)
+            lengths[chrom] += _bases(letters)
+            runs.setdefault(chrom, []).append(_unknown_runs(letters) + start)
+        if self._index is not None and lengths != self.chromsizes:
+            raise _index_mismatch(self.path)
+        return lengths, {chrom: merge_intervals(np.concatenate(parts)) for chrom, parts in runs.items()}
+
+
+def open_genome(path: str | Path) -> Genome:
+    """Open a FASTA file: plain, gzipped or bgzipped, by content and not by name.
+
+    The index of a plain file is written beside it, or kept in memory where that folder cannot be written to.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The file.
+
+    Returns
+    -------
+    Genome
+        With the lengths of a plain file known already.
+
+    Raises
+    ------
+    FastaError
+        When the file is missing, unreadable, empty or no FASTA, or cannot be indexed: names that repeat or
+        are not UTF-8, lines of unequal length.
+    """
+    path = Path(path)
+    with read_errors(path, FastaError), open_unpacked(path) as letters:
+        compressed = isinstance(letters, gzip.GzipFile)
+        start = letters.read(_READ_BYTES).lstrip()
+    if not start:
+        raise FastaError(path, "is empty")
+    if not start.startswith(b">"):
+        raise FastaError(path, "not a FASTA file: its first line must be a '>' and a name")
+    if compressed:
+        return Genome(path, None)
+    if path.suffix.lower() in (".gz", ".bgz"):
+        raise FastaError(path, "is named as if it were compressed, but is not; rename it")
+    return Genome(path, _read_index(path))
+
+
+def _read_index(path: Path) -> dict[str, Any]:
+    """Read the ``.fai`` beside a plain FASTA, or make it."""
+    beside = Path(f"{path}.fai")
+    if beside.exists() and beside.stat().st_mtime >= path.stat().st_mtime:
+        return _run_pyfaidx(path, beside)
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder, "index.fai")
+        index = _run_pyfaidx(path, made)
+        # copied under another name first: no other run may find half an index
+        partial = Path(f"{beside}.{os.getpid()}")
+        try:
+            shutil.copyfile(made, partial)
+            partial.replace(beside)
+        except OSError as err:
+            log.info("the index %s cannot be kept (%s); each run makes it anew", beside, err.strerror)
+            partial.unlink(missing_ok=True)
+        else:
+            log.info("wrote the index %s", beside)
+    return index
+
+
+def _run_pyfaidx(path: Path, indexname: Path) -> dict[str, Any]:
+    """Let pyfaidx read the index, or make it where there is none."""
+    import pyfaidx
+
+    try:
+        with read_errors(path, FastaError), pyfaidx.Faidx(str(path), indexname=str(indexname)) as faidx:
+            return dict(faidx.index)
+    except UnicodeDecodeError as err:
+        raise FastaError(path, "a sequence name is not UTF-8 text; rename it") from err
+    except (pyfaidx.FastaIndexingError, ValueError) as err:
+        raise FastaError(path, f"cannot be indexed: {' '.join(str(err).split())}") from err
+
+
+def _records(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Stream a FASTA: each record's name with pieces of its letters (line ends included), at least one."""
+    name, previous = "", b"\n"
+    names: set[str] = set()
+    with read_errors(path, FastaError), open_unpacked(path) as file:
+        while data := file.read(_READ_BYTES):
+            start = 0
+            while (header := data.find(b">", start)) >= 0:
+                if (data[header - 1 : header] if header else previous) not in (b"\n", b"\r"):
+                    raise FastaError(path, f"a '>' inside the sequence of {name}")
+                if header > start and name:
+                    yield name, data[start:header]
+                start = data.find(b"\n", header) + 1
+                if not start:  # the line goes on behind what was read
+                    data += file.readline()
+                    start = len(data)
+                name = _name(data[header + 1 : start], path)
+                if name in names:
+                    raise FastaError(path, f"two sequences are named {name}; names must be unique")
+                names.add(name)
+                yield name, b""
+            if start < len(data):
+                yield name, data[start:]
+            previous = data[-1:]
+
+
+def _name(header: bytes, path: Path) -> str:
+    """Return the first word of a header line, without its '>'."""
+    words = header.split(maxsplit=1)
+    if not words:
+        raise FastaError(path, "a sequence without a name")
+    try:
+        return words[0].decode()
+    except UnicodeDecodeError as err:
+        raise FastaError(path, "a sequence name is not UTF-8 text; rename it") from err
+
+
+def _bases(letters: bytes) -> int:
+    """Count the letters that are not line ends."""
+    return len(letters) - letters.count(b"\n") - letters.count(b"\r")
+
+
+def _unknown_runs(letters: bytes) -> NDArray[np.int64]:
+    """Find the runs of unknown bases, (n, 2), among letters with line ends."""
+    unknown = len(letters.translate(None, delete=_NOT_UNKNOWN))
+    # nearly every piece of a genome is wholly known or wholly unknown, which two quick counts tell
+    if unknown == 0:
+        return np.empty((0, 2), dtype=np.int64)
+    if unknown == _bases(letters):
+        return np.array([[0, unknown]], dtype=np.int64)
+    is_unknown = encode(letters, drop=_LINE_ENDS) == UNKNOWN
+    return np.flatnonzero(np.diff(is_unknown, prepend=False, append=False)).reshape(-1, 2)
+
+
+def _index_mismatch(path: Path) -> FastaError:
+    return FastaError(path, f"is not the file that {path.name}.fai describes; delete that index")

@@ -1,0 +1,178 @@
+"""Windows to hits: threshold, merge, summit, in a stream whose memory does not grow.
+
+A hit is the union of windows at or above the threshold that overlap one another; what scored lower, or was
+not scored, in between does not split it, and windows that only abut stay apart.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jundscan.encoding import WINDOW_LENGTH
+
+_SUMMIT_RESOLUTION = 1e6
+"""Probabilities that agree to 6 decimals are equally good summits: max pooling makes plateaus."""
+
+
+class Hits(NamedTuple):
+    """Hits of one chromosome, sorted and disjoint; row i of every array is hit i.
+
+    Attributes
+    ----------
+    start, end : numpy.ndarray, shape=(n,), dtype=int64
+        Union of the hit's windows, 0-based half-open.
+    best : numpy.ndarray, shape=(n,), dtype=float32
+        Highest probability among its windows.
+    summit : numpy.ndarray, shape=(n,), dtype=int64
+        0-based position: the centre of the middle window (the lower one on a tie) of the leftmost run of
+        consecutive windows that share the best probability to 6 decimals.
+    """
+
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+    best: NDArray[np.float32]
+    summit: NDArray[np.int64]
+
+
+def is_positive(probabilities: NDArray[np.floating[Any]], threshold: float) -> NDArray[np.bool_]:
+    """Decide, everywhere in the program alike: positive when probability ≥ threshold, both as float32.
+
+    As float32, because that is what is computed and written: a window written as 0.7 passes 0.7.
+
+    Examples
+    --------
+    >>> is_positive(np.array([0.69, 0.7], dtype=np.float32), 0.7).tolist()
+    [False, True]
+    """
+    return np.asarray(probabilities.astype(np.float32) >= np.float32(threshold))
+
+
+class _Groups(NamedTuple):
+    """Hits that can still be joined: instead of a summit, the leftmost run of best windows."""
+
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+    best: NDArray[np.float32]
+    run_index: NDArray[np.int64]  # number of the run's first window
+    run_start: NDArray[np.int64]  # where that window starts
+    run_length: NDArray[np.int64]  # windows
+
+
+class HitCaller:
+    """Find the hits of one chromosome after another from windows handed in piece by piece.
+
+    However the windows are divided among calls of :meth:`add`, the hits are the same, and between calls only
+    one open hit is remembered.
+
+    Parameters
+    ----------
+    threshold : float
+        Windows at or above it are positive (:func:`is_positive`).
+    stride : int
+        Bases between the starts of consecutive windows; the last one of a chromosome may be nearer.
+
+    Examples
+    --------
+    >>> caller = HitCaller(threshold=0.5, stride=50)
+    >>> windows = np.arange(4)
+    >>> caller.add(windows, windows * 50, np.array([0.1, 0.8, 0.6, 0.2], dtype=np.float32)).start.tolist()
+    []
+    >>> hits = caller.finish()
+    >>> hits.start.tolist(), hits.end.tolist(), hits.summit.tolist()
+    ([50], [201], [100])
+    """
+
+    def __init__(self, threshold: float, stride: int) -> None:
+        self._threshold = threshold
+        self._stride = stride
+        self._open: _Groups | None = None  # one row: the hit that the next window may still join
+
+    def add(
+        self,
+        indices: NDArray[np.int64],
+        starts: NDArray[np.int64],
+        probabilities: NDArray[np.float32],
+    ) -> Hits:
+        """Take the next windows and give the hits that no later window can join.
+
+        Parameters
+        ----------
+        indices : numpy.ndarray, shape=(n,), dtype=int64
+            Numbers of the windows in the chromosome's row of windows, increasing from call to call; a number
+            left out is a window that was not scored.
+        starts : numpy.ndarray, shape=(n,), dtype=int64
+            Their 0-based starts.
+        probabilities : numpy.ndarray, shape=(n,), dtype=float32
+
+        Returns
+        -------
+        Hits
+            Zero or more, after all that were given before.
+        """
+        keep = np.flatnonzero(is_positive(probabilities, self._threshold))
+        if not keep.size:
+            return _without_runs(_empty(), self._stride)
+        groups = _group(indices[keep], starts[keep], probabilities[keep])
+        if self._open is not None:
+            groups = _append(self._open, groups)
+        self._open = _Groups._make(column[-1:] for column in groups)
+        return _without_runs(_Groups._make(column[:-1] for column in groups), self._stride)
+
+    def finish(self) -> Hits:
+        """Give the last hit, if there is one, and be ready for the next chromosome."""
+        groups, self._open = self._open, None
+        return _without_runs(_empty() if groups is None else groups, self._stride)
+
+
+def _group(indices: NDArray[np.int64], starts: NDArray[np.int64], probabilities: NDArray[np.float32]) -> _Groups:
+    """Group positive windows, at least one, that overlap their predecessor."""
+    first = np.flatnonzero(np.diff(starts, prepend=starts[0] - WINDOW_LENGTH) >= WINDOW_LENGTH)
+    last = np.append(first[1:], len(starts)) - 1
+    best = np.maximum.reduceat(probabilities, first)
+
+    # windows as good as their group's best, and the leftmost run of them in each group
+    top = np.flatnonzero(_level(probabilities) == np.repeat(_level(best), last - first + 1))
+    run_first = np.searchsorted(top, first)
+    breaks = np.flatnonzero(np.diff(indices[top], append=-1) != 1)  # the last window of each run
+    run_last = breaks[np.searchsorted(breaks, run_first)]
+    return _Groups(
+        start=starts[first],
+        end=starts[last] + WINDOW_LENGTH,
+        best=best,
+        run_index=indices[top[run_first]],
+        run_start=starts[top[run_first]],
+        # a run that goes on in the next group is not this group's: windows that abut stay apart
+        run_length=np.minimum(run_last, np.append(run_first[1:], len(top)) - 1) - run_first + 1,
+    )
+
+
+def _append(one: _Groups, groups: _Groups) -> _Groups:
+    """Put one earlier group before others, joined to the first of them where the two overlap."""
+    if groups.start[0] >= one.end[0]:
+        return _Groups._make(np.append(one[i], groups[i]) for i in range(len(one)))
+    ours, theirs = _level(one.best[0]), _level(groups.best[0])
+    groups.start[0] = one.start[0]
+    groups.best[0] = max(one.best[0], groups.best[0])
+    if ours >= theirs:
+        goes_on = ours == theirs and one.run_index[0] + one.run_length[0] == groups.run_index[0]
+        groups.run_length[0] = one.run_length[0] + (groups.run_length[0] if goes_on else 0)
+        groups.run_index[0], groups.run_start[0] = one.run_index[0], one.run_start[0]
+    return groups
+
+
+def _level(probabilities: Any) -> Any:
+    return np.rint(np.asarray(probabilities, dtype=np.float64) * _SUMMIT_RESOLUTION)
+
+
+def _without_runs(groups: _Groups, stride: int) -> Hits:
+    """Turn groups into hits; a run's middle window is on the grid, since only its last can be off it."""
+    middle = groups.run_start + (groups.run_length - 1) // 2 * stride
+    return Hits(groups.start, groups.end, groups.best, middle + WINDOW_LENGTH // 2)
+
+
+def _empty() -> _Groups:
+    none = np.empty(0, dtype=np.int64)
+    return _Groups(none, none, np.empty(0, dtype=np.float32), none, none, none)

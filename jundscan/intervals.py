@@ -1,0 +1,195 @@
+"""Text files of intervals: narrowPeak, broadPeak, BED and bedGraph, plain or gzipped.
+
+Coordinates are 0-based half-open, as in the files themselves. Lines that start with ``#``, ``track`` or
+``browser`` and blank lines are skipped; columns are separated by tabs, or by blanks where a line has no tab.
+"""
+
+from __future__ import annotations
+
+import heapq
+from array import array
+from itertools import pairwise
+from math import inf
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jundscan.errors import TrackError
+from jundscan.files import open_unpacked, read_errors
+
+_SKIPPED = (b"#", b"track ", b"track\t", b"browser ", b"browser\t")
+_VALUE_COLUMNS = {".narrowpeak": 7, ".broadpeak": 7, ".bedgraph": 4, ".bdg": 4}
+_PACKED = (".gz", ".bgz")
+_FARTHEST = 1 << 62  # what an int64 can hold with room to add
+
+
+class Intervals(NamedTuple):
+    """Intervals of one chromosome, sorted by start.
+
+    Attributes
+    ----------
+    starts, ends : numpy.ndarray, shape=(n,), dtype=int64
+        Bases [start, end), 0-based.
+    values : numpy.ndarray, shape=(n,), dtype=float64
+        Finite, none negative.
+    """
+
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
+def read_intervals(path: str | Path, kind: Literal["track", "regions"]) -> dict[str, Intervals]:
+    """Read a file of intervals, which may be unsorted and overlap.
+
+    The value of an interval is column 7 of narrowPeak and broadPeak (signalValue), column 4 of bedGraph and
+    column 5 of BED (score), or 1 where a BED has fewer columns. The extension tells the format, except that
+    ten columns are narrowPeak even when named ``.bed``. Under any other name ten columns are narrowPeak, four
+    with a number in the fourth are bedGraph, and all else is BED.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The file.
+    kind : {"track", "regions"}
+        Whether the values matter; those of regions are not looked at, and are 1.
+
+    Returns
+    -------
+    dict of str to Intervals
+        By chromosome, in the order of their first lines.
+
+    Raises
+    ------
+    TrackError
+        When the file cannot be read or holds no interval, or, naming the line, when a start, end or value is
+        missing or no number, start is not less than end, or anything is negative or not finite.
+    """
+    path = Path(path)
+    # compact arrays: a bedGraph can have a hundred million lines
+    columns: dict[bytes, tuple[array[int], array[int], array[float]]] = {}
+    value_column: int | None = None
+    looked = False
+    with read_errors(path, TrackError), open_unpacked(path) as file:
+        for number, line in enumerate(file, 1):
+            if line.startswith(_SKIPPED) or line.isspace():
+                continue
+            fields = line.split(b"\t") if b"\t" in line else line.split()
+            if not looked:
+                value_column = _value_column(path, fields) if kind == "track" else None
+                looked = True
+            try:
+                start, end = int(fields[1]), int(fields[2])
+                value = 1.0 if value_column is None else float(fields[value_column - 1])
+            except (ValueError, IndexError) as err:
+                raise TrackError(path, _complaint(fields, value_column), number) from err
+            if not 0 <= start < end <= _FARTHEST:
+                raise TrackError(path, f"start {start} and end {end}: must be 0 <= start < end", number)
+            if not 0 <= value < inf:
+                raise TrackError(path, f"the value {value} is negative or not finite", number)
+            try:
+                starts, ends, values = columns[fields[0]]
+            except KeyError:
+                starts, ends, values = columns[fields[0]] = array("q"), array("q"), array("d")
+            starts.append(start)
+            ends.append(end)
+            values.append(value)
+    if not columns:
+        raise TrackError(path, "holds no interval")
+    return {_text(path, chrom): _sorted(*arrays) for chrom, arrays in columns.items()}
+
+
+def flatten_max(intervals: Intervals) -> Intervals:
+    """Resolve overlaps: disjoint intervals over the same bases, each with the greatest value there.
+
+    Parameters
+    ----------
+    intervals : Intervals
+        Sorted by start; O(n log n) in their number.
+
+    Returns
+    -------
+    Intervals
+        Sorted and disjoint; may abut.
+
+    Examples
+    --------
+    >>> flat = flatten_max(Intervals(np.array([0, 2]), np.array([9, 4]), np.array([1.0, 5.0])))
+    >>> flat.starts.tolist(), flat.ends.tolist(), flat.values.tolist()
+    ([0, 2, 4], [2, 4, 9], [1.0, 5.0, 1.0])
+    """
+    starts, ends, values = intervals
+    overlaps = starts[1:] < np.maximum.accumulate(ends)[:-1]
+    if not overlaps.any():
+        return intervals
+    involved = np.append(overlaps, False) | np.append(False, overlaps)
+    swept = _sweep(starts[involved], ends[involved], values[involved])
+    alone = ~involved
+    parts = zip((starts[alone], ends[alone], values[alone]), swept, strict=True)
+    starts, ends, values = (np.concatenate(pair) for pair in parts)
+    order = np.argsort(starts)
+    return Intervals(starts[order], ends[order], values[order])
+
+
+def _sweep(starts: NDArray[np.int64], ends: NDArray[np.int64], values: NDArray[np.float64]) -> Intervals:
+    """Walk along all starts and ends, the open intervals in a heap with the greatest value on top."""
+    waiting = zip(starts.tolist(), ends.tolist(), values.tolist(), strict=True)
+    upcoming = next(waiting, None)
+    opened: list[tuple[float, int]] = []
+    pieces: list[tuple[int, int, float]] = []
+    for left, right in pairwise(np.unique(np.concatenate((starts, ends))).tolist()):
+        while upcoming is not None and upcoming[0] == left:
+            heapq.heappush(opened, (-upcoming[2], upcoming[1]))
+            upcoming = next(waiting, None)
+        while opened and opened[0][1] <= left:
+            heapq.heappop(opened)
+        if opened:
+            pieces.append((left, right, -opened[0][0]))
+    piece_starts, piece_ends, piece_values = zip(*pieces, strict=True)
+    return Intervals(np.array(piece_starts), np.array(piece_ends), np.array(piece_values))
+
+
+def _value_column(path: Path, fields: list[bytes]) -> int | None:
+    """Tell from the name and the first line which column, from 1, holds the value; None: there is none."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    extension = next((suffix for suffix in reversed(suffixes) if suffix not in _PACKED), "")
+    if extension in _VALUE_COLUMNS:
+        return _VALUE_COLUMNS[extension]
+    if len(fields) == 10:
+        return 7
+    if len(fields) == 4 and extension != ".bed" and _is_number(fields[3]):
+        return 4
+    return 5 if len(fields) >= 5 else None
+
+
+def _is_number(text: bytes) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _complaint(fields: list[bytes], value_column: int | None) -> str:
+    needed = 3 if value_column is None else value_column
+    if len(fields) < needed:
+        return f"has {len(fields)} columns, needs {needed}"
+    shown = [fields[column].decode(errors="replace").strip() for column in (1, 2, needed - 1)]
+    if value_column is None:
+        return f"start {shown[0]!r} and end {shown[1]!r} must be whole numbers"
+    return f"start {shown[0]!r}, end {shown[1]!r} and value {shown[2]!r} (column {needed}) must be numbers"
+
+
+def _text(path: Path, chrom: bytes) -> str:
+    try:
+        return chrom.decode()
+    except UnicodeDecodeError as err:
+        raise TrackError(path, f"the chromosome name {chrom!r} is not UTF-8 text") from err
+
+
+def _sorted(starts: array[int], ends: array[int], values: array[float]) -> Intervals:
+    unsorted = Intervals(np.frombuffer(starts, np.int64), np.frombuffer(ends, np.int64), np.frombuffer(values))
+    order = np.argsort(unsorted.starts, kind="stable")
+    return Intervals(unsorted.starts[order], unsorted.ends[order], unsorted.values[order])

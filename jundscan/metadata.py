@@ -1,0 +1,122 @@
+"""What a model file says of itself: the JSON under the key ``jundscan`` in the ONNX metadata."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+from jundscan.encoding import ALPHABET, WINDOW_LENGTH
+from jundscan.errors import ModelError
+
+METADATA_KEY = "jundscan"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class CalibrationRow:
+    """What to expect of windows at or above one threshold, as fractions; ``precision`` is None without a call."""
+
+    threshold: float
+    recall: float
+    fpr: float
+    precision: float | None
+
+
+@dataclass(frozen=True)
+class ThresholdTable:
+    """Calibration of one mode (with or without accessibility), thresholds increasing, and scan's default in it."""
+
+    default_threshold: float
+    default_rule: str
+    rows: tuple[CalibrationRow, ...]
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """Everything that inference must know of a model; fractions unless said otherwise.
+
+    Attributes
+    ----------
+    accessibility_mapping : str
+        ``"percentile"``: the graph takes the window's percentile in its own track, 0 to 1.
+    missing_accessibility : str
+        ``"nan"``: the graph takes NaN where a window has no accessibility.
+    max_windows_per_call : int
+        Bound on the windows of one call of the graph, which bounds its memory.
+    decision_threshold : float
+        The balanced decision of ``evaluate``.
+    prevalence : float
+        Share of bound windows that the tables' precision is computed at.
+    with_accessibility, without_accessibility : ThresholdTable
+        Calibration tables, the second for scans without a track.
+    """
+
+    format_version: int
+    name: str
+    version: str
+    family: str
+    window_length: int
+    alphabet: str
+    architecture: Mapping[str, Any]
+    accessibility_mapping: str
+    missing_accessibility: str
+    max_windows_per_call: int
+    decision_threshold: float
+    prevalence: float
+    calibration_source: str
+    with_accessibility: ThresholdTable
+    without_accessibility: ThresholdTable
+    assembly: str
+    cell_types: tuple[str, ...]
+    training_data_sha256: str
+    seed: int
+    validation: Mapping[str, Any]
+    library_versions: Mapping[str, str]
+
+    def to_json(self) -> str:
+        """Write as JSON text."""
+        return json.dumps(asdict(self))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain lists and dictionaries, as in the JSON."""
+        plain: dict[str, Any] = json.loads(self.to_json())
+        return plain
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> Self:
+        """Read and check.
+
+        Raises
+        ------
+        ModelError
+            When the text is not the metadata of a model that this version can run.
+        """
+        try:
+            raw = json.loads(text)
+            found = raw.get("format_version")
+            if found != FORMAT_VERSION:
+                raise ModelError(
+                    f"{where}: model format {found!r}, this jundscan reads {FORMAT_VERSION}; "
+                    "install the jundscan version that the model was made with"
+                )
+            for mode in ("with_accessibility", "without_accessibility"):
+                rows = tuple(CalibrationRow(**row) for row in raw[mode].pop("rows"))
+                raw[mode] = ThresholdTable(rows=rows, **raw[mode])
+            raw["cell_types"] = tuple(raw["cell_types"])
+            known = {field.name for field in fields(cls)}
+            metadata = cls(**{key: value for key, value in raw.items() if key in known})
+        except (ValueError, KeyError, TypeError, AttributeError) as err:
+            raise ModelError(f"{where}: its jundscan metadata cannot be read ({err}); export the model anew") from err
+        agreed = (
+            metadata.window_length,
+            metadata.alphabet,
+            metadata.accessibility_mapping,
+            metadata.missing_accessibility,
+        )
+        if agreed != (WINDOW_LENGTH, ALPHABET, "percentile", "nan"):
+            raise ModelError(
+                f"{where}: made for another encoding or accessibility mapping {agreed}; export the model anew"
+            )
+        return metadata

@@ -1,0 +1,233 @@
+"""The ``.onnx`` file: find it, check it against its metadata, run it through ONNX Runtime.
+
+Devices are what a user asks for (``auto``, ``cpu``, ``cuda``), providers are what ONNX Runtime calls them. ONNX
+Runtime only warns when a provider cannot be had, so what a session really got is read back from the session.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jundscan.encoding import WINDOW_LENGTH
+from jundscan.errors import DeviceError, ModelError
+from jundscan.metadata import METADATA_KEY, Metadata
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+Device = Literal["auto", "cpu", "cuda"]
+
+DEFAULT_MODEL = "jund-1"
+"""Folder under ``exported/`` of the model used when none is named."""
+INTERFACE = {
+    "sequence": ("tensor(uint8)", 2),
+    "accessibility": ("tensor(float)", 2),
+    "stride": ("tensor(int64)", 0),
+    "probability": ("tensor(float)", 2),
+}
+"""Inputs and output of every graph: ONNX type and rank."""
+BATCH_WINDOWS = 256
+"""Single windows per call: few enough that a call's arrays stay in the processor's cache."""
+MISSING_RUNTIME = (
+    "ONNX Runtime is not installed; run: pip install 'jundscan[cpu]' "
+    "(or 'jundscan[gpu]' on a machine with an NVIDIA GPU)"
+)
+
+log = logging.getLogger("jundscan")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model ready to run; calls from several threads at once are fine.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The ``.onnx`` file.
+    metadata : Metadata
+        What the file says of itself.
+    sha256 : str
+        Hash of the file.
+    provider : str
+        The ONNX Runtime provider that runs it, as the session reports it.
+    """
+
+    path: Path
+    metadata: Metadata
+    sha256: str
+    provider: str
+    session: onnxruntime.InferenceSession
+
+    def identity(self) -> dict[str, str]:
+        """Name, version and hash, as reports give them."""
+        return {"name": self.metadata.name, "version": self.metadata.version, "sha256": self.sha256}
+
+    def slide(self, codes: NDArray[np.uint8], accessibility: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
+        """Score every window of one stretch of sequence.
+
+        Parameters
+        ----------
+        codes : numpy.ndarray, shape=(length,), dtype=uint8
+            Bases as in :mod:`jundscan.encoding`.
+        accessibility : numpy.ndarray, shape=(windows,), dtype=float32
+            Mapped; NaN where not available; windows = (length - 101) // stride + 1.
+        stride : int
+            Bases between the starts of neighbouring windows.
+
+        Returns
+        -------
+        numpy.ndarray, shape=(windows,), dtype=float32
+            Probabilities.
+
+        Raises
+        ------
+        ValueError
+            When the number of accessibility values is not the number of windows: the graph would trust it.
+        """
+        probabilities: NDArray[np.float32] = self._run(codes[None], accessibility[None], stride)[0]
+        return probabilities
+
+    def predict(
+        self, codes: NDArray[np.uint8], accessibility: NDArray[np.float32], threads: int = 1
+    ) -> NDArray[np.float32]:
+        """Score single windows, codes (N, 101) and mapped accessibility (N,), on ``threads`` threads: (N,)."""
+        batch = min(BATCH_WINDOWS, self.metadata.max_windows_per_call)
+
+        def score(first: int) -> NDArray[np.float32]:
+            rows = slice(first, first + batch)
+            return self._run(codes[rows], accessibility[rows, None], 1)[:, 0]
+
+        with ThreadPoolExecutor(threads) as pool:
+            parts = list(pool.map(score, range(0, len(codes), batch)))
+        return np.concatenate(parts) if parts else np.empty(0, np.float32)
+
+    def _run(self, codes: NDArray[np.uint8], accessibility: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
+        windows = (codes.shape[1] - WINDOW_LENGTH) // stride + 1
+        if accessibility.shape != (len(codes), windows):
+            raise ValueError(
+                f"{windows} windows in each of {len(codes)} sequences, accessibility {accessibility.shape}"
+            )
+        inputs = {"sequence": codes, "accessibility": accessibility, "stride": np.array(stride, np.int64)}
+        probability: NDArray[np.float32] = self.session.run(["probability"], inputs)[0]
+        return probability
+
+
+def model_folders() -> Iterator[Path]:
+    """Yield where exported models are looked for: inside the installed package, then beside it in a checkout."""
+    package = Path(__file__).parent
+    yield package / "exported"
+    yield package.parent / "exported"
+
+
+def default_model_path() -> Path:
+    """Find the model that is used when none is named.
+
+    Raises
+    ------
+    ModelError
+        When the installation holds none.
+    """
+    for folder in model_folders():
+        path = folder / DEFAULT_MODEL / "model.onnx"
+        if path.is_file():
+            return path
+    raise ModelError(f"no model {DEFAULT_MODEL} in this installation; name one with --model FILE")
+
+
+def load_model(path: str | Path | None = None, device: Device = "auto") -> Model:
+    """Open a model on a device.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path, optional
+        An ``.onnx`` file, or the folder that holds a ``model.onnx``; without it the model that comes with jundscan.
+    device : {"auto", "cpu", "cuda"}
+        ``auto`` takes CUDA where it can be had and says which provider it got.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    ModelError
+        When the file is missing, is not one of our models, or does not fit its own metadata.
+    DeviceError
+        When ONNX Runtime is not installed, or CUDA was asked for and cannot be had.
+
+    Examples
+    --------
+    >>> load_model(device="cpu").metadata.window_length
+    101
+    """
+    file = default_model_path() if path is None else Path(path)
+    if file.is_dir():
+        file = file / "model.onnx"
+    try:
+        content = file.read_bytes()
+    except OSError as err:
+        raise ModelError(
+            f"{file}: cannot be read ({err.strerror}); --model takes an .onnx file made by jundscan"
+        ) from err
+    try:
+        import onnxruntime
+    except ImportError as err:
+        raise DeviceError(MISSING_RUNTIME) from err
+    session = _open_session(onnxruntime, content, file, device)
+    metadata = _read_metadata(session, file)
+    return Model(file, metadata, hashlib.sha256(content).hexdigest(), session.get_providers()[0], session)
+
+
+def _open_session(runtime: Any, content: bytes, file: Path, device: Device) -> onnxruntime.InferenceSession:
+    available = runtime.get_available_providers()
+    cuda = "CUDAExecutionProvider"
+    if device == "cuda" and cuda not in available:
+        raise DeviceError(
+            f"--device cuda: this ONNX Runtime has {', '.join(available)} only; "
+            "run: pip uninstall -y onnxruntime && pip install 'jundscan[gpu]'"
+        )
+    providers = ["CPUExecutionProvider"] if device == "cpu" or cuda not in available else [cuda, "CPUExecutionProvider"]
+    options = runtime.SessionOptions()
+    # threads call run() side by side, which beats threads inside one call
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3 if device == "auto" else 2  # auto says itself which provider it got
+    if cuda in providers:
+        runtime.preload_dlls(directory="")
+    try:
+        session = runtime.InferenceSession(content, options, providers=providers)
+    except Exception as err:  # ONNX Runtime's errors share no base but Exception
+        reason = str(err).splitlines()[0]
+        raise ModelError(f"{file}: not a model that ONNX Runtime can open ({reason})") from err
+    got = session.get_providers()[0]
+    if device == "cuda" and got != cuda:
+        raise DeviceError(
+            f"--device cuda: ONNX Runtime fell back to {got}; its CUDA and cuDNN libraries or the driver are missing, "
+            "see: jundscan doctor"
+        )
+    if device == "auto":
+        log.info("running on %s", got)
+    return session
+
+
+def _read_metadata(session: onnxruntime.InferenceSession, file: Path) -> Metadata:
+    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    if text is None:
+        raise ModelError(
+            f"{file}: an ONNX model, but without jundscan's metadata; export one with: python -m train export"
+        )
+    metadata = Metadata.from_json(text, str(file))
+    found = {value.name: (value.type, len(value.shape)) for value in [*session.get_inputs(), *session.get_outputs()]}
+    if found != INTERFACE:
+        raise ModelError(
+            f"{file}: its inputs and outputs are {found}, jundscan needs {INTERFACE}; export the model anew"
+        )
+    return metadata

@@ -1,0 +1,285 @@
+"""READ FIRST: the scan, top to bottom. Genome and track in; windows with their probabilities, or hits, out.
+
+``prepare`` opens and checks everything, before any work. ``score`` walks the known stretches of the genome in file
+order: the calling thread reads them in tasks of some ten thousand bases, worker threads turn a task into window means
+and probabilities (numpy and ONNX Runtime release the interpreter lock), and results come back in order. What is done
+with them (hits, tracks, accuracy) is ``sinks.py``. No more than a few tasks are ever in memory.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jundscan.accessibility import IDENTITY, AccessibilityScale, genome_scale
+from jundscan.encoding import WINDOW_LENGTH
+from jundscan.genome import Genome, open_genome
+from jundscan.hits import HitCaller, Hits
+from jundscan.model import Model, load_model
+from jundscan.regions import scan_spans
+from jundscan.thresholds import Threshold, Wish, choose_threshold
+from jundscan.tracks import Track, match_chromosomes, open_track
+from jundscan.windows import Chunk, Region, chunks, subtract_intervals, windows_in
+
+DEFAULT_STRIDE = 10
+TASK_BASES = 1 << 16
+"""Bases that one worker takes at a time: enough to make the handing over cheap."""
+CALL_BASES = 4196
+"""Bases in one call of the model: few enough that its arrays stay in the processor's cache."""
+TASKS_PER_THREAD = 4
+"""Tasks read ahead for each worker."""
+
+log = logging.getLogger("jundscan")
+
+
+class Scored(NamedTuple):
+    """Neighbouring windows of one chromosome and their probabilities.
+
+    Attributes
+    ----------
+    chrom : str
+    first : int
+        Number of the first window in the chromosome's row of windows.
+    starts : numpy.ndarray, shape=(n,), dtype=int64
+        0-based.
+    probabilities : numpy.ndarray, shape=(n,), dtype=float32
+    """
+
+    chrom: str
+    first: int
+    starts: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+
+
+class Hit(NamedTuple):
+    """One stretch where JUND is predicted to bind; 0-based half-open."""
+
+    chrom: str
+    start: int
+    end: int
+    probability: float
+    summit: int
+
+
+@dataclass
+class Scan:
+    """A scan ready to run, everything opened and checked; closes its files as a context manager."""
+
+    genome: Genome
+    model: Model
+    stride: int
+    threshold: Threshold
+    spans: Sequence[Region]
+    track: Track | None
+    track_names: Mapping[str, str]
+    scale: AccessibilityScale
+    threads: int
+    windows: int
+    files: ExitStack
+    windows_scored: int = field(default=0, init=False)
+    bases_scanned: int = field(default=0, init=False)
+
+    @property
+    def windows_skipped(self) -> int:
+        """Windows in reach that hold a letter other than A, C, G, T."""
+        return self.windows - self.windows_scored
+
+    def __enter__(self) -> Scan:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.files.close()
+
+
+def prepare(
+    genome: str | Path,
+    accessibility: str | Path | None = None,
+    *,
+    model: Model | str | Path | None = None,
+    stride: int = DEFAULT_STRIDE,
+    wish: Wish | None = None,
+    value: float | None = None,
+    regions: Iterable[str] = (),
+    regions_file: str | Path | None = None,
+    exclude: str | Path | None = None,
+    scale: AccessibilityScale | None = None,
+    allow_length_mismatch: bool = False,
+    threads: int | None = None,
+) -> Scan:
+    """Open and check everything that a scan needs.
+
+    Parameters
+    ----------
+    genome : str or pathlib.Path
+        FASTA, plain or gzipped.
+    accessibility : str or pathlib.Path, optional
+        narrowPeak, BED, bedGraph or bigWig; without it the model runs on sequence alone.
+    model : Model, str or pathlib.Path, optional
+        The default model if not given.
+    stride : int
+        Bases between window starts.
+    wish, value
+        How the threshold is chosen, see :func:`jundscan.thresholds.choose_threshold`.
+    regions, regions_file, exclude
+        What to scan: see :func:`jundscan.regions.scan_spans`.
+    scale : AccessibilityScale, optional
+        How window means become percentiles; without it found from the whole track.
+    allow_length_mismatch : bool
+        Accept a track whose header gives other chromosome lengths than the genome.
+    threads : int, optional
+        Worker threads; as many as there are cores if not given.
+
+    Raises
+    ------
+    JundscanError
+        When anything handed in cannot be used.
+    """
+    with ExitStack() as stack:
+        ready = model if isinstance(model, Model) else load_model(model)
+        fasta = open_genome(genome)
+        spans = scan_spans(fasta.chromsizes, stride, regions, regions_file, exclude)
+        track = None if accessibility is None else stack.enter_context(open_track(accessibility))
+        names = {} if track is None else match_chromosomes(fasta, track, allow_length_mismatch)
+        if track is None:
+            scale = IDENTITY
+        elif scale is None:
+            scale = genome_scale(fasta, track, names)
+        sizes = fasta.chromsizes
+        return Scan(
+            genome=fasta,
+            model=ready,
+            stride=stride,
+            threshold=choose_threshold(ready.metadata, track is not None, wish, value),
+            spans=spans,
+            track=track,
+            track_names=names,
+            scale=scale,
+            threads=threads or os.cpu_count() or 1,
+            windows=sum(windows_in(span.start, span.end, sizes[span.chrom], stride).total for span in spans),
+            files=stack.pop_all(),
+        )
+
+
+def score(scan: Scan, task_bases: int = TASK_BASES, call_bases: int = CALL_BASES) -> Iterator[Scored]:
+    """Score every window in reach, in genome order; the result depends on neither size nor number of threads.
+
+    Parameters
+    ----------
+    scan : Scan
+        From :func:`prepare`; its counters are brought up to date on the way.
+    task_bases, call_bases : int
+        Bases handed to a worker and to the model at a time.
+
+    Yields
+    ------
+    Scored
+    """
+    waiting: deque[Future[Scored]] = deque()
+    workers = ThreadPoolExecutor(scan.threads, thread_name_prefix="jundscan")
+    try:
+        for chrom, chunk, codes in _tasks(scan, task_bases):
+            waiting.append(workers.submit(_score_task, scan, chrom, chunk, codes, call_bases))
+            if len(waiting) > TASKS_PER_THREAD * scan.threads:
+                yield _counted(scan, waiting.popleft().result())
+        while waiting:
+            yield _counted(scan, waiting.popleft().result())
+    finally:
+        workers.shutdown(cancel_futures=True)
+
+
+def _counted(scan: Scan, scored: Scored) -> Scored:
+    scan.windows_scored += len(scored.starts)
+    return scored
+
+
+def _tasks(scan: Scan, task_bases: int) -> Iterator[tuple[str, Chunk, NDArray[np.uint8]]]:
+    """Read the stretches without unknown letters and cut them into tasks; each task's bases are a view."""
+    sizes = scan.genome.chromsizes
+    stretches = list(_known_stretches(scan))
+    blocks = scan.genome.blocks(stretches)
+    for stretch in stretches:
+        scan.bases_scanned += stretch.end - stretch.start
+        held, held_start = np.empty(0, np.uint8), stretch.start
+        for chunk in chunks(stretch.start, stretch.end, sizes[stretch.chrom], scan.stride, task_bases):
+            while held_start + len(held) < chunk.end:
+                block = next(blocks)
+                keep = min(max(chunk.start - held_start, 0), len(held))
+                held, held_start = np.concatenate([held[keep:], block.codes]), held_start + keep
+            yield stretch.chrom, chunk, held[chunk.start - held_start : chunk.end - held_start]
+        while held_start + len(held) < stretch.end:  # bases behind the last window on the grid
+            held_start += len(held)
+            held = next(blocks).codes
+
+
+def _known_stretches(scan: Scan) -> Iterator[Region]:
+    for span in scan.spans:
+        known = subtract_intervals(np.array([[span.start, span.end]]), scan.genome.unknown_runs(span.chrom))
+        for start, end in known[known[:, 1] - known[:, 0] >= WINDOW_LENGTH].tolist():
+            yield Region(span.chrom, start, end)
+
+
+def _score_task(scan: Scan, chrom: str, chunk: Chunk, codes: NDArray[np.uint8], call_bases: int) -> Scored:
+    starts = chunk.start + scan.stride * np.arange(chunk.count, dtype=np.int64)
+    accessibility = _accessibility(scan, chrom, starts)
+    probabilities = np.empty(chunk.count, np.float32)
+    windows = min((call_bases - WINDOW_LENGTH) // scan.stride + 1, scan.model.metadata.max_windows_per_call)
+    for first in range(0, chunk.count, windows):
+        part = slice(first, min(first + windows, chunk.count))
+        bases = slice(part.start * scan.stride, (part.stop - 1) * scan.stride + WINDOW_LENGTH)
+        probabilities[part] = scan.model.slide(codes[bases], accessibility[part], scan.stride)
+    return Scored(chrom, chunk.index, starts, probabilities)
+
+
+def _accessibility(scan: Scan, chrom: str, starts: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Mapped accessibility of windows; NaN on a chromosome that the track does not name."""
+    if scan.track is None or chrom not in scan.track_names:
+        return np.full(len(starts), np.nan, np.float32)
+    return scan.scale.apply(scan.track.window_means(scan.track_names[chrom], starts))
+
+
+def call_hits(scan: Scan, scored: Iterable[Scored]) -> Iterator[tuple[str, Hits]]:
+    """Join scored windows into hits, chromosome by chromosome."""
+    caller = HitCaller(scan.threshold.value, scan.stride)
+    chrom = None
+    for piece in scored:
+        if chrom is not None and chrom != piece.chrom:
+            yield chrom, caller.finish()
+        chrom = piece.chrom
+        indices = np.arange(piece.first, piece.first + len(piece.starts))
+        yield chrom, caller.add(indices, piece.starts, piece.probabilities)
+    if chrom is not None:
+        yield chrom, caller.finish()
+
+
+def scan(genome: str | Path, accessibility: str | Path | None = None, **options: object) -> Iterator[Hit]:
+    """Scan a genome for JUND and yield the hits in genome order.
+
+    Parameters
+    ----------
+    genome, accessibility
+        As for :func:`prepare`.
+    **options
+        Further arguments of :func:`prepare`: ``model``, ``stride``, ``wish`` and ``value``, ``regions``, …
+
+    Yields
+    ------
+    Hit
+
+    Examples
+    --------
+    >>> hits = scan("genome.fa", "dnase.narrowPeak", wish="fpr", value=0.001)  # doctest: +SKIP
+    """
+    with prepare(genome, accessibility, **options) as ready:  # type: ignore[arg-type]
+        for chrom, hits in call_hits(ready, score(ready)):
+            for start, end, best, summit in zip(*(column.tolist() for column in hits), strict=True):
+                yield Hit(chrom, start, end, best, summit)

@@ -1,0 +1,342 @@
+"""Shard folders in, safely, and out: the windows, labels, weights and accessibility of a data set.
+
+A shard file is a pickle, and unpickling runs whatever the file says. :func:`_read_array` therefore admits the
+one thing that a shard holds, a plain array of numbers or text, and refuses every other name, type and layout.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import math
+import os
+import re
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+import joblib
+import numpy as np
+from joblib.compressor import BinaryZlibFile
+from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler
+from numpy.typing import NDArray
+
+from jundscan.encoding import ALPHABET, WINDOW_LENGTH, codes_from_one_hot
+from jundscan.errors import OutputError, ShardError
+
+_FILE_NAME = re.compile(r"shard-(0|[1-9]\d*)-(X|y|w|a|ids)\.joblib")
+_DEFLATE_RATIO = 1100
+"""Deflate shrinks at most 1,032-fold: a file that promises more than this times its size is lying."""
+_COMPRESSION = 3
+
+
+@dataclass(frozen=True)
+class Shards:
+    """All shards of one folder, in number order.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The folder.
+    codes : numpy.ndarray, shape=(n, 101), dtype=uint8
+        Bases as codes 0 to 4 (see :mod:`jundscan.encoding`).
+    labels : numpy.ndarray, shape=(n,), dtype=int8, or None
+        1 bound, 0 unbound.
+    weights : numpy.ndarray, shape=(n,), dtype=float64, or None
+        Sample weights, finite, not negative, not all 0.
+    accessibility : numpy.ndarray, shape=(n,), dtype=float32, or None
+        Mean of the track over the window, in the track's own unit; NaN is "not available".
+    ids : numpy.ndarray, shape=(n,), dtype=str, or None
+        ``chrom:start-end``, 0-based half-open.
+    """
+
+    path: Path
+    codes: NDArray[np.uint8]
+    labels: NDArray[np.int8] | None
+    weights: NDArray[np.float64] | None
+    accessibility: NDArray[np.float32] | None
+    ids: NDArray[np.str_] | None
+
+
+def read_shards(folder: str | Path) -> Shards:
+    """Read the shards 0, 1, … of a folder and join them in number order.
+
+    Parameters
+    ----------
+    folder : str or pathlib.Path
+        Holds ``shard-K-X.joblib`` and, for every K or for none, ``shard-K-y``, ``-w``, ``-a`` and ``-ids``.
+        Columns (n, 1) may also be (n,).
+
+    Returns
+    -------
+    Shards
+        At least one window.
+
+    Raises
+    ------
+    ShardError
+        When there is no shard, a shard or a file of one is missing, a file is anything but a plain array, or
+        an array breaks its contract: shape, labels other than 0 and 1, negative or infinite numbers.
+    """
+    folder = Path(folder)
+    numbers = _shard_numbers(folder)
+    windows = [_read(folder, number, "X", _check_x) for number in numbers]
+    lengths = [len(codes) for codes in windows]
+
+    def column(kind: str, check: Callable[[NDArray[Any]], NDArray[Any]]) -> NDArray[Any] | None:
+        paths = [_file(folder, number, kind) for number in numbers]
+        absent = [path for path in paths if not path.exists()]
+        if len(absent) == len(paths):
+            return None
+        if absent:
+            raise ShardError(absent[0], f"missing, though other shards have {kind}: add it or remove theirs")
+        parts = [_read(folder, number, kind, check) for number in numbers]
+        for path, part, length in zip(paths, parts, lengths, strict=True):
+            if len(part) != length:
+                raise ShardError(path, f"{len(part):,} rows, but X of the same shard has {length:,}")
+        return np.concatenate(parts)
+
+    if not sum(lengths):
+        raise ShardError(folder, "the shards hold no window")
+    weights = column("w", _check_w)
+    if weights is not None and not weights.any():
+        raise ShardError(folder, "every sample weight (w) is 0: remove the w files to use balanced weights")
+    return Shards(
+        path=folder,
+        codes=np.concatenate(windows),
+        labels=column("y", _check_y),
+        weights=weights,
+        accessibility=column("a", _check_a),
+        ids=column("ids", _check_ids),
+    )
+
+
+def write_shards(
+    folder: str | Path,
+    number: int,
+    x: NDArray[np.integer[Any]],
+    y: NDArray[np.generic] | None = None,
+    w: NDArray[np.generic] | None = None,
+    a: NDArray[np.generic] | None = None,
+    ids: NDArray[np.str_] | None = None,
+) -> None:
+    """Write one shard, in the format that :func:`read_shards` reads; existing files are replaced.
+
+    Parameters
+    ----------
+    folder : str or pathlib.Path
+        Made when it does not exist.
+    number : int
+        K of the file names.
+    x : numpy.ndarray, shape=(n, 101, 4)
+        One-hot windows (:func:`jundscan.encoding.one_hot`).
+    y, w, a : numpy.ndarray, shape=(n,) or (n, 1), or None
+        Labels, sample weights, accessibility; None writes no file.
+    ids : numpy.ndarray, shape=(n,), dtype=str, or None
+        ``chrom:start-end``, 0-based half-open.
+
+    Raises
+    ------
+    ValueError
+        When the arrays differ in length.
+    OutputError
+        When the folder cannot be written.
+    """
+    folder = Path(folder)
+    columns = {"y": (y, np.int64), "w": (w, np.float64), "a": (a, np.float32)}
+    arrays: dict[str, NDArray[Any]] = {"X": x.astype(np.int8)}
+    for kind, (values, dtype) in columns.items():
+        if values is not None:
+            arrays[kind] = values.astype(dtype).reshape(-1, 1)
+    if ids is not None:
+        arrays["ids"] = ids.astype(np.str_)
+    lengths = {kind: len(array) for kind, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"arrays of different lengths: {lengths}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for kind, array in arrays.items():
+            joblib.dump(array, _file(folder, number, kind), compress=_COMPRESSION)
+    except OSError as err:
+        raise OutputError(f"{folder}: cannot write the shard: {err.strerror or err}") from err
+
+
+def _file(folder: Path, number: int, kind: str) -> Path:
+    return folder / f"shard-{number}-{kind}.joblib"
+
+
+def _shard_numbers(folder: Path) -> list[int]:
+    """Find the shard numbers of a folder: 0, 1, … without a gap, each with its X."""
+    if not folder.is_dir():
+        raise ShardError(folder, "not a folder" if folder.exists() else "no such folder")
+    try:
+        matches = [match for path in folder.iterdir() if (match := _FILE_NAME.fullmatch(path.name))]
+    except OSError as err:
+        raise ShardError(folder, f"cannot be read: {err.strerror or err}") from err
+    if not matches:
+        inside = sorted(str(path.parent) for path in folder.glob("*/shard-0-X.joblib"))
+        if inside:
+            raise ShardError(folder, f"a data set, not a shard folder: name one of {', '.join(inside)}")
+        raise ShardError(folder, "no shard-K-X.joblib inside")
+    numbers = range(max(int(match[1]) for match in matches) + 1)
+    with_x = {int(match[1]) for match in matches if match[2] == "X"}
+    missing = next((number for number in numbers if number not in with_x), None)
+    if missing is not None:
+        raise ShardError(_file(folder, missing, "X"), f"missing, but there are files of shard {numbers[-1]}")
+    return list(numbers)
+
+
+def _read(folder: Path, number: int, kind: str, check: Callable[[NDArray[Any]], NDArray[Any]]) -> NDArray[Any]:
+    path = _file(folder, number, kind)
+    array = _read_array(path)
+    try:
+        return check(array)
+    except ValueError as err:
+        raise ShardError(path, str(err)) from err
+
+
+# The checks turn one file's array into its final form, or raise a ValueError that says what is wrong with it.
+
+
+def _check_x(array: NDArray[Any]) -> NDArray[np.uint8]:
+    if array.ndim != 3 or array.shape[1:] != (WINDOW_LENGTH, len(ALPHABET)):
+        raise ValueError(f"shape {array.shape}, expected (windows, {WINDOW_LENGTH}, {len(ALPHABET)})")
+    if array.dtype.kind == "U":
+        raise ValueError("text instead of one-hot numbers")
+    with np.errstate(invalid="ignore"):  # NaN is caught as "other than 0 and 1"
+        return codes_from_one_hot(array)
+
+
+def _check_column(array: NDArray[Any]) -> NDArray[Any]:
+    if array.ndim not in (1, 2) or array.shape[1:] not in ((), (1,)):
+        raise ValueError(f"shape {array.shape}, expected (windows, 1)")
+    if array.dtype.kind == "U":
+        raise ValueError("text instead of numbers")
+    return array.reshape(-1)
+
+
+def _check_y(array: NDArray[Any]) -> NDArray[np.int8]:
+    column = _check_column(array)
+    if not np.isin(column, (0, 1)).all():
+        raise ValueError("labels other than 0 and 1")
+    return column.astype(np.int8)
+
+
+def _check_w(array: NDArray[Any]) -> NDArray[np.float64]:
+    weights = _check_column(array).astype(np.float64)
+    if not (np.isfinite(weights) & (weights >= 0)).all():
+        raise ValueError("sample weights that are negative or not finite")
+    return weights
+
+
+def _check_a(array: NDArray[Any]) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which is refused below
+        values = _check_column(array).astype(np.float32)
+    if np.isinf(values).any() or (values < 0).any():
+        raise ValueError("accessibility that is negative or infinite (NaN, not available, is fine)")
+    return values
+
+
+def _check_ids(array: NDArray[Any]) -> NDArray[np.str_]:
+    if array.ndim != 1 or array.dtype.kind != "U":
+        raise ValueError(f"shape {array.shape} of {array.dtype}, expected (windows,) of text")
+    return array
+
+
+class _Ndarray:
+    """Stands for ``numpy.ndarray`` inside a pickle: only named there, never to be called."""
+
+
+class _ArrayUnpickler(NumpyUnpickler):  # type: ignore[misc]  # joblib has no types
+    """Read one plain array from a joblib file, nothing else."""
+
+    _ADMITTED = {  # noqa: RUF012
+        ("joblib.numpy_pickle", "NumpyArrayWrapper"): NumpyArrayWrapper,
+        ("numpy", "ndarray"): _Ndarray,
+        ("numpy", "dtype"): np.dtype,
+    }
+    dispatch = NumpyUnpickler.dispatch.copy()
+
+    def __init__(self, stream: IO[bytes], max_bytes: int) -> None:
+        super().__init__("", stream, ensure_native_byte_order=True)
+        self._max_bytes = max_bytes
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Admit three names; whatever else a pickle could call stops here."""
+        try:
+            return self._ADMITTED[module, name]
+        except KeyError:
+            raise ValueError(f"it holds {module}.{name}") from None
+
+    def load_build(self) -> None:
+        """Check an array's description before joblib acts on it (allocates and reads)."""
+        target, state = self.stack[-2:]
+        if isinstance(target, NumpyArrayWrapper):
+            self.stack[-1] = self._checked(state)
+        elif not isinstance(target, np.dtype):
+            raise ValueError("it sets the state of something other than an array")
+        super().load_build()
+
+    dispatch[b"b"[0]] = load_build  # the opcode BUILD
+
+    def _checked(self, state: dict[str, Any]) -> dict[str, Any]:
+        dtype, shape, order = state["dtype"], state["shape"], state["order"]
+        # the kind, not dtype.hasobject: a pickled state can clear that flag
+        if not isinstance(dtype, np.dtype) or dtype.kind not in "biufU":
+            raise ValueError(f"an array of {dtype}, not of numbers or text")
+        if state["subclass"] is not _Ndarray or order not in ("C", "F"):
+            raise ValueError("not a plain array")
+        if not isinstance(shape, tuple) or not all(type(size) is int and size >= 0 for size in shape):
+            raise ValueError("an impossible shape")
+        dtype = np.dtype(dtype.str)  # a fresh one: the pickled one may carry more than its name
+        if math.prod(shape) * dtype.itemsize > self._max_bytes:
+            raise ValueError(f"it promises {math.prod(shape):,} entries, more than the file can hold")
+        return {
+            "dtype": dtype,
+            "shape": shape,
+            "order": order,
+            "subclass": np.ndarray,
+            "allow_mmap": False,
+            "numpy_array_alignment_bytes": state.get("numpy_array_alignment_bytes"),
+        }
+
+
+def _read_array(path: Path) -> NDArray[Any]:
+    """Read the plain array in a joblib file, uncompressed or compressed by zlib or gzip.
+
+    Raises
+    ------
+    ShardError
+        When the file is unreadable, damaged, or holds anything but one plain array of numbers or text.
+    """
+    try:
+        with path.open("rb") as raw:
+            stream, max_bytes = _decompressed(raw)
+            array = _ArrayUnpickler(stream, max_bytes).load()
+            if stream.read(1):  # reading to the end also checks the compressor's checksum
+                raise ValueError("more follows the array")
+    except (OSError, EOFError, zlib.error) as err:
+        raise ShardError(path, f"cannot be read, truncated perhaps: {err}") from err
+    except Exception as err:  # damaged or hostile bytes can raise anything at all
+        raise ShardError(path, f"refused, not a joblib file of one plain array: {err}") from err
+    if not isinstance(array, np.ndarray):
+        raise ShardError(path, f"refused, not a joblib file of one plain array: found {type(array).__name__}")
+    return array
+
+
+def _decompressed(raw: IO[bytes]) -> tuple[IO[bytes], int]:
+    """Open a joblib file's pickle; also tell how many bytes it can hold at most."""
+    size = os.fstat(raw.fileno()).st_size
+    magic = raw.read(2)
+    raw.seek(0)
+    if magic == b"\x1f\x8b":
+        return cast(IO[bytes], gzip.GzipFile(fileobj=raw)), size * _DEFLATE_RATIO
+    if magic[:1] == b"\x78":
+        unzipped = io.BufferedReader(BinaryZlibFile(raw), 1 << 20)  # joblib's own reads byte by byte
+        return cast(IO[bytes], unzipped), size * _DEFLATE_RATIO
+    if magic[:1] == b"\x80":  # PROTO, the first opcode of every pickle since protocol 2
+        return raw, size
+    # other compressors, and the format before joblib 0.10, whose loader cannot be restricted
+    raise ValueError("neither plain, zlib nor gzip; write it again with joblib.dump(array, path, compress=3)")

@@ -1,0 +1,92 @@
+"""From what a user wants of windows (a false-positive rate, a precision, a recall) to a threshold, by calibration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from jundscan.errors import InputError
+from jundscan.metadata import CalibrationRow, Metadata
+
+Wish = Literal["threshold", "fpr", "precision", "recall"]
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """A threshold and the rule that chose it.
+
+    Attributes
+    ----------
+    value : float
+        Windows with a probability at or above it are positive.
+    rule : str
+        ``"threshold 0.9"``, ``"fpr 0.001"``, … or the model's own default rule.
+    expected : CalibrationRow or None
+        What the calibration table says of windows at the nearest lower threshold; None below its first.
+    """
+
+    value: float
+    rule: str
+    expected: CalibrationRow | None
+
+    def expectation(self) -> str:
+        """Say what to expect of windows, in a sentence part."""
+        if self.expected is None:
+            return "no expectation: below the model's calibration table"
+        row = self.expected
+        precision = "unknown" if row.precision is None else f"{row.precision:.3g}"
+        return f"expected of windows: recall {row.recall:.3g}, false-positive rate {row.fpr:.3g}, precision {precision}"
+
+
+def choose_threshold(metadata: Metadata, has_accessibility: bool, wish: Wish | None, value: float | None) -> Threshold:
+    """Pick the threshold that grants a wish.
+
+    Parameters
+    ----------
+    metadata : Metadata
+        The model's, with its calibration tables.
+    has_accessibility : bool
+        Which table holds: with or without accessibility.
+    wish : {"threshold", "fpr", "precision", "recall"} or None
+        ``fpr``: the lowest threshold with at most that false-positive rate. ``precision``: the lowest one with at
+        least that precision, at the training prevalence. ``recall``: the highest one with at least that recall.
+        None: the model's default rule.
+    value : float or None
+        Between 0 and 1.
+
+    Returns
+    -------
+    Threshold
+
+    Raises
+    ------
+    InputError
+        When the table holds no such threshold; the message says what can be had.
+    """
+    table = metadata.with_accessibility if has_accessibility else metadata.without_accessibility
+    rows = table.rows
+
+    def expected_at(threshold: float) -> CalibrationRow | None:
+        return max((row for row in rows if row.threshold <= threshold), key=lambda row: row.threshold, default=None)
+
+    if wish is None or value is None:
+        chosen = table.default_threshold
+        return Threshold(chosen, f"{table.default_rule} (model default)", expected_at(chosen))
+    if wish == "threshold":
+        return Threshold(value, f"threshold {value:g}", expected_at(value))
+    mode = "with" if has_accessibility else "without"
+    if wish == "recall":
+        fitting = [row for row in rows if row.recall >= value]
+        limit = f"the highest recall of its table {mode} accessibility is {max(row.recall for row in rows):.3g}"
+    elif wish == "fpr":
+        fitting = [row for row in rows if row.fpr <= value]
+        limit = f"the lowest rate that its table {mode} accessibility can tell is {min(row.fpr for row in rows):.3g}"
+    else:
+        fitting = [row for row in rows if row.precision is not None and row.precision >= value]
+        best = max(row.precision for row in rows if row.precision is not None)
+        limit = f"the highest precision of its table {mode} accessibility is {best:.3g}"
+    if not fitting:
+        raise InputError(f"--{wish} {value:g}: model {metadata.name} cannot promise that; {limit}")
+    by_threshold = sorted(fitting, key=lambda row: row.threshold)
+    row = by_threshold[-1] if wish == "recall" else by_threshold[0]
+    return Threshold(row.threshold, f"{wish} {value:g}", row)

@@ -1,0 +1,285 @@
+"""Accessibility tracks: a bigWig or a text file of intervals, and its mean over windows.
+
+The mean of a window is over its 101 bases: a base without an interval counts as 0, and one under several
+intervals counts with the greatest. Every mean is summed by itself, in float64 and in one fixed order, so it
+does not depend on which other windows are asked for, and is exactly 0 where no interval lies.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from threading import Lock
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jundscan.encoding import WINDOW_LENGTH
+from jundscan.errors import TrackError
+from jundscan.files import read_errors
+from jundscan.genome import Genome
+from jundscan.intervals import flatten_max, read_intervals
+from jundscan.windows import matching_name, merge_intervals
+
+log = logging.getLogger("jundscan")
+
+_BIGWIG_MAGICS = (b"\x26\xfc\x8f\x88", b"\x88\x8f\xfc\x26")  # either byte order
+# bases expanded at once: small enough for the processor's cache
+_SLAB_BASES = 1 << 15
+# at least a window, so that no window touches two stretches that are further apart
+_GAP_BASES = 1 << 12
+_NAMES_SHOWN = 3
+
+
+class Track(ABC):
+    """A track, from :func:`open_track`; close it, or use it as a context manager.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The file.
+    sizes : dict of str to int or None
+        Chromosome lengths, bases, when the file states them.
+    names : tuple of str
+        Chromosomes that the track names, in the order of the file.
+    """
+
+    path: Path
+    sizes: dict[str, int] | None
+    names: tuple[str, ...]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:  # noqa: B027 - a text track keeps nothing open
+        """Let go of the file."""
+
+    def count_beyond(self, chrom: str, length: int) -> int:
+        """Count the intervals that reach beyond a chromosome of ``length`` bases; a bigWig's cannot."""
+        return 0
+
+    @abstractmethod
+    def _stretches(self, chrom: str, start: int, end: int) -> NDArray[np.int64]:
+        """Find stretches (n, 2) that hold every interval in [start, end), more than _GAP_BASES apart."""
+
+    @abstractmethod
+    def _values(self, chrom: str, start: int, end: int) -> NDArray[np.float64]:
+        """Return the value of each base of [start, end), 0 where there is none."""
+
+    def window_means(self, chrom: str, starts: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Average the track over windows; safe to call from several threads.
+
+        Parameters
+        ----------
+        chrom : str
+            One of :attr:`names`.
+        starts : numpy.ndarray, shape=(n,), dtype=int64
+            Window starts, 0-based, ascending, none twice.
+
+        Returns
+        -------
+        numpy.ndarray, shape=(n,), dtype=float32
+            Mean over [start, start + 101), 0 or more.
+
+        Raises
+        ------
+        TrackError
+            When a bigWig cannot be read, or holds a negative or infinite value.
+        """
+        means = np.zeros(len(starts), dtype=np.float32)
+        if not len(starts):
+            return means
+        stretches = self._stretches(chrom, int(starts[0]), int(starts[-1]) + WINDOW_LENGTH)
+        firsts = np.searchsorted(starts, stretches[:, 0] - WINDOW_LENGTH, side="right")
+        stops = np.searchsorted(starts, stretches[:, 1], side="left")
+        for first, stop in _slabs(starts, firsts, stops):
+            origin = int(starts[first])
+            values = self._values(chrom, origin, int(starts[stop - 1]) + WINDOW_LENGTH)
+            if values.any():
+                means[first:stop] = _window_sums(values, starts[first:stop] - origin) / WINDOW_LENGTH
+        return means
+
+
+class _TextTrack(Track):
+    """Intervals of a text file, all in memory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.sizes = None
+        as_read = read_intervals(path, "track")
+        self._ends = {chrom: np.sort(intervals.ends) for chrom, intervals in as_read.items()}
+        self._intervals = {chrom: flatten_max(intervals) for chrom, intervals in as_read.items()}
+        self._clusters: dict[str, NDArray[np.int64]] = {
+            chrom: merge_intervals(np.column_stack((flat.starts, flat.ends + _GAP_BASES))) - np.array([0, _GAP_BASES])
+            for chrom, flat in self._intervals.items()
+        }
+        self.names = tuple(as_read)
+
+    def count_beyond(self, chrom: str, length: int) -> int:
+        return len(self._ends[chrom]) - int(np.searchsorted(self._ends[chrom], length, side="right"))
+
+    def _stretches(self, chrom: str, start: int, end: int) -> NDArray[np.int64]:
+        clusters = self._clusters[chrom]
+        first = np.searchsorted(clusters[:, 1], start, side="right")
+        return clusters[first : np.searchsorted(clusters[:, 0], end, side="left")]
+
+    def _values(self, chrom: str, start: int, end: int) -> NDArray[np.float64]:
+        starts, ends, values = self._intervals[chrom]
+        here = slice(np.searchsorted(ends, start, side="right"), np.searchsorted(starts, end, side="left"))
+        # gap, interval, gap, interval, …, gap: their lengths and values
+        edges = np.empty(2 * (here.stop - here.start) + 2, dtype=np.int64)
+        edges[0], edges[-1] = start, end
+        np.clip(starts[here], start, end, out=edges[1:-1:2])
+        np.clip(ends[here], start, end, out=edges[2:-1:2])
+        pieces = np.zeros(len(edges) - 1)
+        pieces[1::2] = values[here]
+        return np.repeat(pieces, edges[1:] - edges[:-1])
+
+
+class _BigWigTrack(Track):
+    """A bigWig, read as it is asked for."""
+
+    def __init__(self, path: Path) -> None:
+        import pybigtools
+
+        self.path = path
+        self._file = path.open("rb")  # given a path, pybigtools goes by its extension
+        try:
+            self._bigwig = pybigtools.open(self._file)
+            self.sizes = dict(self._bigwig.chroms())
+        except (pybigtools.BBIReadError, OSError, ValueError) as err:
+            self._file.close()
+            raise TrackError(path, f"cannot be read as a bigWig ({err})") from err
+        self.names = tuple(self.sizes)
+        self._lock = Lock()
+
+    def close(self) -> None:
+        self._bigwig.close()
+        self._file.close()
+
+    def _stretches(self, chrom: str, start: int, end: int) -> NDArray[np.int64]:
+        return np.array([[start, end]])
+
+    def _values(self, chrom: str, start: int, end: int) -> NDArray[np.float64]:
+        import pybigtools
+
+        try:
+            with self._lock:
+                values: NDArray[np.float64] = self._bigwig.values(chrom, start, end, fillna=0.0, oob=0.0)
+        except (pybigtools.BBIReadError, OSError) as err:
+            raise TrackError(self.path, f"damaged: {chrom}:{start}-{end} cannot be read ({err})") from err
+        if not (values.min() >= 0 and values.max() < np.inf):
+            base = int(np.flatnonzero(~((values >= 0) & (values < np.inf)))[0])
+            raise TrackError(self.path, f"{chrom}:{start + base} has the value {values[base]}, negative or not finite")
+        return values
+
+
+def open_track(path: str | Path) -> Track:
+    """Open a bigWig (told by its content) or a text file of intervals (see :mod:`jundscan.intervals`).
+
+    Raises
+    ------
+    TrackError
+        When the file is missing, unreadable or damaged, or a line of it is wrong.
+    """
+    path = Path(path)
+    with read_errors(path, TrackError), path.open("rb") as file:
+        is_bigwig = file.read(4) in _BIGWIG_MAGICS
+    return _BigWigTrack(path) if is_bigwig else _TextTrack(path)
+
+
+def match_chromosomes(genome: Genome, track: Track, allow_length_mismatch: bool = False) -> dict[str, str]:
+    """Find each chromosome of the genome in the track, under either convention of names.
+
+    What differs is said: other names, chromosomes that the track does not name, intervals beyond the end.
+
+    Parameters
+    ----------
+    genome : Genome
+        The genome.
+    track : Track
+        The track.
+    allow_length_mismatch : bool
+        Accept a bigWig that states another length for a chromosome than the genome has.
+
+    Returns
+    -------
+    dict of str to str
+        The track's name by the genome's, in the order of the genome.
+
+    Raises
+    ------
+    TrackError
+        When no chromosome is in both, or a length differs that must not.
+    """
+    chromsizes = genome.chromsizes
+    found = {chrom: matching_name(chrom, track.names) for chrom in chromsizes}
+    names = {chrom: name for chrom, name in found.items() if name is not None}
+    if not names:
+        raise TrackError(
+            track.path,
+            f"no chromosome in common: it names {_some(track.names)}, while {genome.path} has {_some(chromsizes)}",
+        )
+    for chrom, name in names.items():
+        size = (track.sizes or {}).get(name, chromsizes[chrom])
+        if size != chromsizes[chrom] and not allow_length_mismatch:
+            raise TrackError(
+                track.path,
+                f"{name} has {size} bases, but {chrom} of {genome.path} has {chromsizes[chrom]}: another "
+                f"assembly? --allow-length-mismatch accepts a partial genome",
+            )
+    renamed = [f"{name} for {chrom}" for chrom, name in names.items() if name != chrom]
+    if renamed:
+        log.info("%s names chromosomes differently: %s", track.path, _some(renamed))
+    absent = [chrom for chrom in chromsizes if chrom not in names]
+    if absent:
+        log.info("%s has nothing for %s: no accessibility there", track.path, _some(absent))
+    beyond = sum(track.count_beyond(name, chromsizes[chrom]) for chrom, name in names.items())
+    if beyond:
+        log.warning("%s: %d intervals reach beyond the end of their chromosome and are cut", track.path, beyond)
+    return names
+
+
+def _slabs(starts: NDArray[np.int64], firsts: NDArray[np.int64], stops: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Cut ranges of windows into slabs of few enough bases; windows far apart come one by one."""
+    for first, stop in zip(firsts.tolist(), stops.tolist(), strict=True):
+        while first < stop:
+            end = min(int(np.searchsorted(starts, starts[first] + _SLAB_BASES)), stop)
+            if starts[end - 1] - starts[first] > (end - first) * _GAP_BASES:
+                end = first + 1
+            yield first, end
+            first = end
+
+
+def _window_sums(values: NDArray[np.float64], starts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Sum the 101 values from each of ``starts`` on, all in the same order.
+
+    Sums of 1, 2, 4, … neighbours come by doubling, and a window is put together from those that make up its
+    length (1 + 4 + 32 + 64): few vector additions, and unlike in a running sum nothing ever cancels.
+    """
+    count = len(starts)
+    contiguous = count == starts[-1] - starts[0] + 1
+    total = np.zeros(count)
+    width, covered, sums = 1, 0, values
+    while True:
+        if WINDOW_LENGTH & width:
+            first = starts[0] + covered
+            total += sums[first : first + count] if contiguous else sums[starts + covered]
+            covered += width
+        if covered == WINDOW_LENGTH:
+            return total
+        sums = sums[:-width] + sums[width:]
+        width *= 2
+
+
+def _some(names: Iterable[str]) -> str:
+    """List the first few."""
+    shown = list(islice(names, _NAMES_SHOWN + 1))
+    return ", ".join(shown[:_NAMES_SHOWN]) + (", …" if len(shown) > _NAMES_SHOWN else "")

@@ -1,0 +1,149 @@
+"""Interval files in: every format, every refusal, overlaps resolved as base by base."""
+
+import gzip
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jundscan.errors import TrackError
+from jundscan.intervals import Intervals, flatten_max, read_intervals
+
+NARROW_PEAK = b"chr2\t30\t40\tp\t900\t.\t7.5\t-1\t-1\t5\n"
+
+
+def write(folder, name, data):
+    path = folder / name
+    path.write_bytes(data)
+    return path
+
+
+def values_of(path, kind="track"):
+    return {chrom: intervals.values.tolist() for chrom, intervals in read_intervals(path, kind).items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "value"),
+    [
+        ("a.narrowPeak", NARROW_PEAK, 7.5),
+        ("a.NARROWPEAK.gz", NARROW_PEAK, 7.5),
+        ("a.bed", NARROW_PEAK, 7.5),
+        ("a.txt", NARROW_PEAK, 7.5),
+        ("a.broadPeak", b"chr2\t30\t40\tp\t900\t.\t2.5\t-1\t-1\n", 2.5),
+        ("a.bedGraph", b"chr2\t30\t40\t1e-3\n", 0.001),
+        ("a.bdg", b"chr2 30 40 0.25\n", 0.25),
+        ("a", b"chr2\t30\t40\t4\n", 4.0),
+        ("a", b"chr2\t30\t40\tname\n", 1.0),
+        ("a.bed", b"chr2\t30\t40\n", 1.0),
+        ("a.bed.gz", b"chr2\t30\t40\t17\n", 1.0),
+        ("a.bed", b"chr2\t30\t40\tname\t800\t+\n", 800.0),
+    ],
+)
+def test_the_value_column_follows_the_format(tmp_path, name, line, value):
+    plain = write(tmp_path, name, line)
+    assert values_of(plain) == {"chr2": [value]}
+    assert values_of(plain, "regions") == {"chr2": [1.0]}
+    plain.write_bytes(gzip.compress(line))  # by content, whatever the name
+    assert values_of(plain) == {"chr2": [value]}
+
+
+def test_headers_blank_lines_and_line_ends_do_not_matter_and_order_is_kept(tmp_path):
+    header = b'track name="x"\r\nbrowser hide\r\n#chr1\t1\t2\t3\r\n\r\n'
+    text = header + b"chr2\t5\t9\t1\r\nchr1\t7\t8\t2\r\nchr2\t1\t9\t3"
+    read = read_intervals(write(tmp_path, "a.bedgraph", text), "track")
+    assert list(read) == ["chr2", "chr1"]
+    assert [column.tolist() for column in read["chr2"]] == [[1, 5], [9, 9], [3.0, 1.0]]
+    assert [column.dtype for column in read["chr2"]] == [np.int64, np.int64, np.float64]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (b"chr1\t5\t5\t1\n", "start 5 and end 5"),
+        (b"chr1\t9\t5\t1\n", "start 9 and end 5"),
+        (b"chr1\t-1\t5\t1\n", "start -1"),
+        (b"chr1\t1\t99999999999999999999\t1\n", "must be 0 <= start < end"),
+        (b"chr1\t1\t5\t-0.5\n", "negative or not finite"),
+        (b"chr1\t1\t5\tnan\n", "negative or not finite"),
+        (b"chr1\t1\t5\tinf\n", "negative or not finite"),
+        (b"chr1\t1\t5\tx\n", r"value 'x' \(column 4\)"),
+        (b"chr1\tone\t5\t1\n", "start 'one'"),
+        (b"chr1\t1\t5\n", "has 3 columns, needs 4"),
+        (b"chr1\n", "has 1 columns, needs 4"),
+    ],
+)
+def test_a_wrong_line_is_named(tmp_path, line, problem):
+    path = write(tmp_path, "a.bedgraph", b"#header\nchr1\t0\t5\t1\n" + line)
+    with pytest.raises(TrackError, match=problem) as caught:
+        read_intervals(path, "track")
+    assert caught.value.line == 3
+    assert str(caught.value).startswith(f"{path}, line 3: ")
+
+
+@pytest.mark.parametrize("value", [b".", b"-7", b"nan"])
+def test_regions_do_not_look_at_values(tmp_path, value):
+    path = write(tmp_path, "a.bed", b"chr1\t0\t5\tname\t" + value + b"\n")
+    assert values_of(path, "regions") == {"chr1": [1.0]}
+    with pytest.raises(TrackError, match="line 1"):
+        read_intervals(path, "track")
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"", "holds no interval"),
+        (b"#nothing\n", "holds no interval"),
+        (b"c\xe9\t1\t2\t3\n", "not UTF-8"),
+        (gzip.compress(b"chr1\t1\t2\t3\n" * 99)[:-9], "damaged or cut short"),
+        (b"chr1\tone\ttwo\n", "must be whole numbers"),
+    ],
+)
+def test_what_is_no_interval_file_is_refused(tmp_path, data, problem):
+    with pytest.raises(TrackError, match=problem):
+        read_intervals(write(tmp_path, "a.bed", data), "track")
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(TrackError, match="No such file"):
+        read_intervals(tmp_path / "none.bed", "regions")
+
+
+rows = st.tuples(st.integers(0, 60), st.integers(1, 25), st.sampled_from([0.0, 0.5, 1.0, 2.0, 3.0]))
+
+
+@given(st.lists(rows, min_size=1, max_size=15))
+def test_flatten_max_is_the_greatest_value_of_each_base(rows):
+    rows.sort(key=lambda row: row[0])
+    starts, lengths, values = (np.array(column) for column in zip(*rows, strict=True))
+    flat = flatten_max(Intervals(starts, starts + lengths, values))
+    expected: dict[int, float] = {}
+    for start, length, value in rows:
+        for base in range(start, start + length):
+            expected[base] = max(value, expected.get(base, 0.0))
+    pieces = list(zip(*(column.tolist() for column in flat), strict=True))
+    assert {base: value for start, end, value in pieces for base in range(start, end)} == expected
+    assert (flat.starts < flat.ends).all()
+    assert (flat.ends[:-1] <= flat.starts[1:]).all()
+
+
+def test_a_hundred_thousand_peaks_are_read_quickly(tmp_path):
+    lines = b"".join(b"chr%d\t%d\t%d\tp\t0\t.\t1.5\t-1\t-1\t5\n" % (i % 22, i, i + 200) for i in range(100_000))
+    path = write(tmp_path, "a.narrowPeak", lines)
+    begin = time.perf_counter()
+    for intervals in read_intervals(path, "track").values():
+        flatten_max(intervals)
+    assert time.perf_counter() - begin < 2  # 0.2 s when the machine is free
+
+
+@pytest.mark.data
+def test_the_real_peaks():
+    if "JUNDSCAN_DATA" not in os.environ:
+        pytest.skip("set JUNDSCAN_DATA to the folder of the real data")
+    path = Path(os.environ["JUNDSCAN_DATA"], "tracks", "HepG2.DNase.hg19.chr22.narrowPeak.gz")
+    read = read_intervals(path, "track")["chr22"]
+    assert len(read.starts) == 3472
+    assert read.values[0] == pytest.approx(0.0360)

@@ -1,0 +1,184 @@
+"""Window means against a loop over bases, for text and bigWig; matching chromosomes; every refusal."""
+
+import os
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pybigtools
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import jundscan.tracks
+from jundscan.errors import TrackError
+from jundscan.genome import open_genome
+from jundscan.tracks import match_chromosomes, open_track
+
+LENGTH = 2000
+rows = st.lists(
+    st.tuples(
+        st.integers(0, LENGTH - 1),
+        st.integers(1, 300),
+        st.floats(0, 1e6, width=32) | st.sampled_from([0.0, 1e-30, 1.0]),
+    ).map(lambda row: (row[0], min(sum(row[:2]), LENGTH), row[2])),
+    min_size=1,
+    max_size=12,
+)
+
+
+def write_text(path, rows, chrom="chr1"):
+    path.write_text("".join(f"{chrom}\t{start}\t{end}\t{value!r}\n" for start, end, value in rows))
+    return path
+
+
+def write_bigwig(path, rows, sizes=None):
+    made = path.with_suffix(".bw")  # pybigtools writes under no other extension
+    pybigtools.open(str(made), "w").write(sizes or {"chr1": LENGTH}, [("chr1", *row) for row in rows])
+    return made.rename(path)
+
+
+def per_base(rows):
+    values = np.zeros(LENGTH)
+    for start, end, value in rows:
+        values[start:end] = np.maximum(values[start:end], value)
+    return values
+
+
+def runs(values):
+    """Turn values per base into the disjoint rows of a bigWig."""
+    edges = [0, *(np.flatnonzero(np.diff(values)) + 1).tolist(), len(values)]
+    pairs = pairwise(edges)
+    return [(start, end, float(values[start])) for start, end in pairs if values[start] > 0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=rows,
+    bigwig=st.booleans(),
+    starts=st.lists(st.integers(0, LENGTH - 101), min_size=1, max_size=60, unique=True).map(sorted)
+    | st.tuples(st.integers(0, 900), st.integers(1, 40)).map(lambda t: list(range(t[0], LENGTH - 100, t[1]))),
+    cuts=st.lists(st.integers(0, 1000), max_size=4),
+    slab=st.integers(102, 3000),
+    gap=st.integers(101, 3000),
+)
+def test_means_are_those_of_a_loop_and_do_not_depend_on_the_split(rows, bigwig, starts, cuts, slab, gap):
+    values = per_base(rows)
+    bigwig = bigwig and values.any()
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jundscan.tracks, "_SLAB_BASES", slab)
+        patch.setattr(jundscan.tracks, "_GAP_BASES", gap)
+        path = Path(folder, "track.bedgraph")
+        write_bigwig(path, runs(values)) if bigwig else write_text(path, rows)
+        with open_track(path) as track:
+            whole = track.window_means("chr1", np.array(starts))
+            portions = np.split(np.array(starts), sorted(cut for cut in cuts if cut < len(starts)))
+            split = np.concatenate([track.window_means("chr1", portion) for portion in portions])
+            everything = track.window_means("chr1", np.arange(LENGTH - 100))
+    assert whole.dtype == np.float32
+    assert np.array_equal(whole, split)
+    assert np.array_equal(whole, everything[starts])
+    naive = np.array([values[start : start + 101].sum() / 101 for start in starts])
+    np.testing.assert_allclose(whole, naive, rtol=1e-7, atol=1e-44)
+    assert np.array_equal(whole == 0, naive.astype(np.float32) == 0)
+    assert (whole >= 0).all()
+
+
+def test_a_window_far_below_its_neighbours_keeps_its_digits(tmp_path):
+    track = open_track(write_text(tmp_path / "a.bdg", [(0, 200, 1e12), (200, 401, 1e-6)]))
+    assert track.window_means("chr1", np.array([250])) == np.float32(1e-6)
+
+
+def test_a_bigwig_is_told_by_its_content_and_knows_its_sizes(tmp_path):
+    rows = [(10, 20, 1.0)]
+    with open_track(write_bigwig(tmp_path / "a.bed", rows)) as track:
+        assert (track.sizes, track.names) == ({"chr1": LENGTH}, ("chr1",))
+    with open_track(write_text(tmp_path / "a.bw", rows)) as track:
+        assert (track.sizes, track.names) == (None, ("chr1",))
+        assert len(track.window_means("chr1", np.empty(0, dtype=np.int64))) == 0
+
+
+def test_bases_beyond_a_bigwig_count_as_0(tmp_path):
+    with open_track(write_bigwig(tmp_path / "a.bw", [(LENGTH - 101, LENGTH, 101.0)])) as track:
+        starts = np.array([LENGTH - 101, LENGTH - 1, LENGTH + 500])
+        assert track.window_means("chr1", starts).tolist() == [101.0, 1.0, 0.0]
+
+
+def test_threads_may_share_a_track(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [(i * 10, i * 10 + 7, float(rng.random())) for i in range(LENGTH // 10)]
+    portions = np.array_split(np.arange(LENGTH - 100), 40)
+    for path in (write_bigwig(tmp_path / "a.bw", rows), write_text(tmp_path / "a.bdg", rows)):
+        with open_track(path) as track, ThreadPoolExecutor(4) as pool:
+            means = np.concatenate(list(pool.map(lambda starts: track.window_means("chr1", starts), portions)))
+            assert np.array_equal(means, track.window_means("chr1", np.arange(LENGTH - 100)))
+
+
+@pytest.mark.parametrize("value", [-1.0, np.inf])
+def test_an_impossible_value_in_a_bigwig_is_named(tmp_path, value):
+    path = write_bigwig(tmp_path / "a.bw", [(10, 20, 1.0), (300, 310, float(value))])
+    with open_track(path) as track, pytest.raises(TrackError, match=r"chr1:300 has the value"):
+        track.window_means("chr1", np.arange(0, 400))
+
+
+@pytest.mark.parametrize("kept", [4, 40, 200])
+def test_a_damaged_bigwig_is_refused(tmp_path, kept):
+    path = write_bigwig(tmp_path / "a.bw", [(10, 20, 1.0)])
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(TrackError, match="cannot be read as a bigWig"):
+        open_track(path)
+
+
+def test_a_missing_track_is_refused(tmp_path):
+    with pytest.raises(TrackError, match="No such file"):
+        open_track(tmp_path / "none.bw")
+
+
+@pytest.fixture
+def genome(tmp_path):
+    path = tmp_path / "genome.fa"
+    path.write_text(">1\n" + "A" * LENGTH + "\n>2\nACGT\n")
+    return open_genome(path)
+
+
+def test_names_are_matched_and_what_differs_is_said(tmp_path, genome, caplog):
+    caplog.set_level("INFO", "jundscan")
+    rows = [(0, 10, 1.0), (LENGTH - 5, LENGTH + 5, 1.0), (LENGTH + 10, LENGTH + 20, 2.0)]
+    track = open_track(write_text(tmp_path / "a.bdg", rows))
+    assert match_chromosomes(genome, track) == {"1": "chr1"}
+    assert "names chromosomes differently: chr1 for 1" in caplog.text
+    assert "has nothing for 2: no accessibility there" in caplog.text
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warnings == [f"{track.path}: 2 intervals reach beyond the end of their chromosome and are cut"]
+
+
+def test_no_chromosome_in_common_is_refused(tmp_path, genome):
+    track = open_track(write_text(tmp_path / "a.bdg", [(0, 10, 1.0)], chrom="chrX"))
+    with pytest.raises(TrackError, match=r"it names chrX, while .*genome\.fa has 1, 2"):
+        match_chromosomes(genome, track)
+
+
+def test_another_length_is_refused_unless_allowed(tmp_path, genome):
+    with open_track(write_bigwig(tmp_path / "a.bw", [(0, 10, 1.0)], {"chr1": 5000})) as track:
+        with pytest.raises(TrackError, match=r"chr1 has 5000 bases, but 1 of .* has 2000"):
+            match_chromosomes(genome, track)
+        assert match_chromosomes(genome, track, allow_length_mismatch=True) == {"1": "chr1"}
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", ["HepG2.DNase.hg19.chr22.narrowPeak.gz", "K562.accessibility.hg19.chr22.bw"])
+def test_real_tracks_give_the_accessibility_of_the_shards(name):
+    if "JUNDSCAN_DATA" not in os.environ:
+        pytest.skip("set JUNDSCAN_DATA to the folder of the real data")
+    import joblib
+
+    data = Path(os.environ["JUNDSCAN_DATA"])
+    shard = data / name.split(".")[0] / "valid_dataset"
+    ids, a = (joblib.load(shard / f"shard-0-{part}.joblib") for part in ("ids", "a"))
+    starts = np.array([int(text.split(":")[1].split("-")[0]) for text in ids])
+    order = np.argsort(starts)
+    with open_track(data / "tracks" / name) as track:
+        means = track.window_means("chr22", starts[order])
+    np.testing.assert_allclose(means, a.ravel()[order], rtol=1e-6)

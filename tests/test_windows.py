@@ -1,0 +1,200 @@
+"""Regions, windows, chunks and intervals against the naive definitions."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jundscan.errors import RegionError
+from jundscan.windows import (
+    Region,
+    chunks,
+    intersect_intervals,
+    matching_name,
+    merge_intervals,
+    parse_region,
+    subtract_intervals,
+    track_spans,
+    windows_in,
+)
+
+CHROMSIZES = {"chr1": 1000, "chr22": 5000, "HLA-A*01:01": 300, "chrM": 400}
+lengths = st.integers(0, 700)
+strides = st.integers(1, 250)
+interval_lists = st.lists(
+    st.tuples(st.integers(0, 60), st.integers(1, 12)).map(lambda pair: (pair[0], sum(pair))), max_size=12
+).map(lambda rows: np.array(rows, dtype=np.int64).reshape(-1, 2))
+
+
+@st.composite
+def spans(draw):
+    length = draw(lengths)
+    start = draw(st.integers(0, length))
+    end = draw(st.integers(start, length) | st.just(length))
+    return start, end, length
+
+
+def all_starts(length, stride):
+    """Windows of a chromosome by definition: the grid, then the last one."""
+    starts = list(range(0, length - 100, stride))
+    if starts and starts[-1] != length - 101:
+        starts.append(length - 101)
+    return starts
+
+
+def bases(intervals):
+    return {base for start, end in intervals.tolist() for base in range(start, end)}
+
+
+def assert_sorted_disjoint(intervals):
+    assert (intervals[:, 0] < intervals[:, 1]).all()
+    assert (intervals[1:, 0] >= intervals[:-1, 1]).all()
+
+
+@given(spans(), strides)
+def test_windows_in_is_the_definition(span, stride):
+    start, end, length = span
+    windows = windows_in(*span, stride)
+    expected = [s for s in all_starts(length, stride) if start <= s and s + 101 <= end]
+    assert windows.starts().tolist() == expected
+    assert windows.total == len(expected)
+
+
+@given(spans(), strides, st.integers(101, 500))
+def test_chunks_hold_every_window_exactly_once(span, stride, chunk_bases):
+    indexed = {start: index for index, start in enumerate(all_starts(span[2], stride))}
+    seen = []
+    for chunk in chunks(*span, stride, chunk_bases):
+        starts = [chunk.start + i * stride for i in range(chunk.count)]
+        assert chunk.end == starts[-1] + 101
+        assert chunk.end - chunk.start <= chunk_bases
+        assert [indexed[s] for s in starts] == list(range(chunk.index, chunk.index + chunk.count))
+        seen += starts
+    assert seen == windows_in(*span, stride).starts().tolist()
+
+
+def test_a_small_span_of_a_long_chromosome_costs_little():
+    length = 10**12
+    assert windows_in(0, length, length, 1).total == length - 100
+    assert next(chunks(length - 1000, length, length, 7, 200)).start >= length - 1000
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: windows_in(0, 200, 200, 0),
+        lambda: windows_in(0, 201, 200, 1),
+        lambda: windows_in(5, 4, 200, 1),
+        lambda: next(chunks(0, 200, 200, 1, 100)),
+    ],
+)
+def test_impossible_arguments_are_refused(call):
+    with pytest.raises(ValueError, match=r"must|not inside"):
+        call()
+
+
+@given(interval_lists)
+def test_merge_keeps_the_bases_and_leaves_gaps(intervals):
+    merged = merge_intervals(intervals)
+    assert bases(merged) == bases(intervals)
+    assert (merged[1:, 0] > merged[:-1, 1]).all()
+
+
+@given(interval_lists.map(merge_intervals), interval_lists.map(merge_intervals))
+def test_intersection_and_difference_are_those_of_sets(a, b):
+    both, only_a = intersect_intervals(a, b), subtract_intervals(a, b)
+    assert bases(both) == bases(a) & bases(b)
+    assert bases(only_a) == bases(a) - bases(b)
+    assert_sorted_disjoint(both)
+    assert_sorted_disjoint(only_a)
+
+
+def test_abutting_intervals_stay_apart_in_an_intersection():
+    a = np.array([[0, 5], [5, 9]])
+    assert intersect_intervals(a, np.array([[3, 7]])).tolist() == [[3, 5], [5, 7]]
+    assert subtract_intervals(a, np.array([[0, 5], [5, 6]])).tolist() == [[6, 9]]
+
+
+@given(st.integers(101, 700), strides)
+def test_track_spans_are_cut_at_the_next_and_at_the_ends(length, stride):
+    starts = np.array(all_starts(length, stride))
+    span_starts, span_ends = track_spans(starts, length, stride)
+    raw = [(s + 50 - stride // 2, s + 50 - stride // 2 + stride) for s in starts.tolist()]
+    for i, (left, right) in enumerate(raw):
+        cut = min(right, raw[i + 1][0]) if i + 1 < len(raw) else right
+        assert span_starts[i] == max(left, 0)
+        assert span_ends[i] == min(max(cut, 0), length)
+    assert (span_ends[:-1] <= span_starts[1:]).all()
+    empty = np.flatnonzero(span_starts >= span_ends)
+    assert empty.tolist() == ([0] if len(starts) > 1 and length <= stride // 2 + 51 else [])
+
+
+@given(st.integers(101, 700), strides, st.data())
+def test_a_track_span_does_not_depend_on_its_neighbours(length, stride, data):
+    starts = np.array(all_starts(length, stride))
+    chosen = np.array(data.draw(st.lists(st.booleans(), min_size=len(starts), max_size=len(starts))))
+    whole = np.column_stack(track_spans(starts, length, stride))
+    assert np.array_equal(np.column_stack(track_spans(starts[chosen], length, stride)), whole[chosen])
+
+
+@pytest.mark.parametrize(
+    ("text", "region"),
+    [
+        ("chr22", Region("chr22", 0, 5000)),
+        ("22:1,000-2,000", Region("chr22", 1000, 2000)),
+        ("chr1:0-1000", Region("chr1", 0, 1000)),
+        ("HLA-A*01:01", Region("HLA-A*01:01", 0, 300)),
+        ("HLA-A*01:01:5-9", Region("HLA-A*01:01", 5, 9)),
+        ("MT:1-2", Region("chrM", 1, 2)),
+    ],
+)
+def test_parse_region(text, region):
+    assert parse_region(text, CHROMSIZES) == region
+
+
+@given(st.sampled_from(list(CHROMSIZES)), st.integers(0, 299))
+def test_a_region_reads_back(chrom, start):
+    region = Region(chrom, start, start + 1)
+    assert parse_region(str(region), CHROMSIZES) == region
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("chr9:1-2", "no such chromosome in the genome, which has chr1, chr22"),
+        ("", "no such chromosome"),
+        ("chr22:", "write chrom:start-end"),
+        ("chr22:5", "write chrom:start-end"),
+        ("chr22:-5-9", "write chrom:start-end"),
+        ("chr22:1.5-9", "write chrom:start-end"),
+        ("chr22:٣-9", "write chrom:start-end"),
+        ("chr22:9-9", "the start must be less than the end"),
+        ("chr22:10-5001", "reaches beyond the end of chr22, which has 5000 bases"),
+    ],
+)
+def test_a_bad_region_says_why(text, problem):
+    with pytest.raises(RegionError, match=problem) as caught:
+        parse_region(text, CHROMSIZES)
+    assert str(caught.value).startswith(f"region {text}: ")
+
+
+def test_many_chromosomes_are_not_all_named():
+    with pytest.raises(RegionError, match=r"has 1, 2, 3, 4, 5, …$"):
+        parse_region("x", {str(number): 9 for number in range(1, 30)})
+
+
+@pytest.mark.parametrize(
+    ("name", "names", "found"),
+    [
+        ("chr1", ["1", "chr1"], "chr1"),
+        ("chr1", ["1"], "1"),
+        ("1", ["chr1"], "chr1"),
+        ("MT", ["chrM"], "chrM"),
+        ("chrM", ["MT"], "MT"),
+        ("M", ["chrMT"], "chrMT"),
+        ("chr", ["1"], None),
+        ("scaffold_1", ["chr1"], None),
+    ],
+)
+def test_matching_name(name, names, found):
+    assert matching_name(name, names) == found

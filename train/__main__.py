@@ -1,0 +1,161 @@
+"""``python -m train``: shards in, exported models out."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from jundscan.errors import InputError, JundscanError
+from jundscan.model import DEFAULT_MODEL
+from train.config import Candidate, Family, candidates
+from train.dataset import VALID, DataSet, data_sha256, load_data_set
+from train.export import ParityError, Provenance, export
+from train.fit import Fitted
+from train.select import best_of, best_of_families, finished_or_best_so_far, fit_candidates, write_record
+
+MODEL_VERSION = "1.0.0"
+THREADS = 2
+"""Of torch, whatever the machine has: the last bits of a result depend on it."""
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Fit MLP, CNN and LSTM on windows of 101 bases and export the best as ONNX.",
+)
+
+DataOption = Annotated[
+    list[Path],
+    typer.Option(
+        "--data",
+        help="Data set: a folder with train_dataset and valid_dataset. Repeat it to fit several together; "
+        "the first one selects and gives the prevalence.",
+    ),
+]
+RunsOption = Annotated[Path, typer.Option(help="Checkpoints; a fit that is in here goes on where it stopped.")]
+SeedOption = Annotated[int, typer.Option(help="Same seed, same machine: same result.")]
+DeviceOption = Annotated[str, typer.Option(help="Torch device: cpu, cuda, mps.")]
+OutOption = Annotated[Path, typer.Option("--out", help="Where the model folders go.")]
+AssemblyOption = Annotated[str, typer.Option(help="Genome assembly of the windows, for the model's metadata.")]
+
+
+def _load(data: list[Path]) -> list[DataSet]:
+    if not data:
+        raise InputError("--data: name at least one data set, a folder with train_dataset and valid_dataset")
+    return [load_data_set(folder) for folder in data]
+
+
+@app.command()
+def run(
+    data: DataOption,
+    out: OutOption = Path("exported"),
+    runs: RunsOption = Path("runs"),
+    seed: SeedOption = 0,
+    device: DeviceOption = "cpu",
+    assembly: AssemblyOption = "hg19",
+) -> None:
+    """Fit all three families, select on validation, export the best of each and the best of all.
+
+    Example: python -m train run --data HepG2 --data K562 --out exported
+    """
+    sets = _load(data)
+    fits = fit_candidates(candidates(seed), sets, runs, device)
+    _export_all(fits, sets, out, assembly)
+
+
+@app.command("fit")
+def fit_family(
+    family: Annotated[str, typer.Argument(help="mlp, cnn or lstm.")],
+    data: DataOption,
+    runs: RunsOption = Path("runs"),
+    seed: SeedOption = 0,
+    device: DeviceOption = "cpu",
+) -> None:
+    """Fit the candidates of one family only; ``select`` and ``export`` find them in --runs.
+
+    Example: python -m train fit cnn --data HepG2
+    """
+    fit_candidates(_of_family(family, seed), _load(data), runs, device)
+
+
+@app.command("select")
+def select_best(
+    runs: RunsOption = Path("runs"),
+    seed: SeedOption = 0,
+) -> None:
+    """Say which candidates in --runs are best, in all and of each family."""
+    fits = _fits_in(runs, seed)
+    for family, fitted in best_of_families(fits).items():
+        mark = "  <- best" if fitted is best_of(fits) else ""
+        typer.echo(
+            f"{family}\t{fitted.candidate.key()}\tepoch {fitted.epoch}\tweighted accuracy {fitted.selection:.4f}{mark}"
+        )
+
+
+@app.command("export")
+def export_best(
+    data: DataOption,
+    out: OutOption = Path("exported"),
+    runs: RunsOption = Path("runs"),
+    seed: SeedOption = 0,
+    assembly: AssemblyOption = "hg19",
+) -> None:
+    """Export from --runs what is best so far, also of a run that was interrupted."""
+    _export_all(_fits_in(runs, seed), _load(data), out, assembly)
+
+
+def _of_family(family: str, seed: int) -> list[Candidate]:
+    chosen = [candidate for candidate in candidates(seed) if candidate.network.family == family]
+    if not chosen:
+        raise InputError(f"{family}: no such family; there are {', '.join(Family.__args__)}")  # type: ignore[attr-defined]
+    return chosen
+
+
+def _fits_in(runs: Path, seed: int) -> list[Fitted]:
+    fits = finished_or_best_so_far(candidates(seed), runs)
+    if not fits:
+        raise InputError(f"{runs}: no fitted candidate for seed {seed}; run: python -m train run --data DIR")
+    return fits
+
+
+def _export_all(fits: list[Fitted], sets: list[DataSet], out: Path, assembly: str) -> None:
+    provenance = Provenance(
+        version=MODEL_VERSION,
+        cell_types=tuple(one.path.resolve().name for one in sets),
+        assembly=assembly,
+        training_data_sha256=data_sha256(sets),
+        validation_folder=sets[0].path / VALID,
+    )
+    named = {f"{DEFAULT_MODEL}-{family}": fitted for family, fitted in best_of_families(fits).items()}
+    named[DEFAULT_MODEL] = best_of(fits)
+    for name, fitted in named.items():
+        metrics = export(fitted, out / name, provenance)
+        typer.echo(
+            f"{out / name}: {fitted.candidate.network.family}, validation weighted accuracy "
+            f"{metrics['weighted_accuracy']:.4f}, AUROC {metrics['auroc']:.4f}, "
+            f"average precision {metrics['average_precision']:.4f}"
+        )
+    write_record(fits, out / "training.json")
+
+
+def main() -> None:
+    """Run the command line; expected errors are one line."""
+    torch.set_num_threads(THREADS)
+    try:
+        app()
+    except (JundscanError, ParityError) as err:
+        sys.exit(f"train: {err}")
+    except KeyboardInterrupt:
+        typer.echo(
+            "interrupted: the best so far is kept; the same command goes on, 'train export' exports it",
+            err=True,
+        )
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

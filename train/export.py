@@ -1,0 +1,219 @@
+"""Turn a fitted network into a model folder: one self-describing ``.onnx``, its metrics and its card.
+
+Nothing is written unless torch and ONNX Runtime agree, window by window and sliding.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from torch import nn
+
+from jundscan.encoding import ALPHABET, UNKNOWN, WINDOW_LENGTH
+from jundscan.evaluation import evaluate_shards
+from jundscan.metadata import FORMAT_VERSION, METADATA_KEY, CalibrationRow, Metadata, ThresholdTable
+from jundscan.model import Model, load_model
+from jundscan.shards import read_shards
+from train.fit import DECISION, Fitted, predict
+from train.graph import build_graph
+
+TOLERANCE = 1e-5
+PARITY_BATCHES = {"mlp": (1, 2, 7, 4096), "cnn": (1, 2, 7, 4096), "lstm": (1, 2, 7, 512)}
+PARITY_LENGTHS = {"mlp": 20_000, "cnn": 20_000, "lstm": 3_000}
+PARITY_STRIDES = (1, 3, 10, 101)
+MAX_WINDOWS = {"mlp": 8192, "cnn": 8192, "lstm": 2048}
+"""Windows of one call; an LSTM holds all steps of all its windows at once."""
+DEFAULT_FPR = 0.002
+"""Scan's default rule: two false windows in a thousand, half as many as there are bound ones."""
+CALIBRATION_RATES = np.unique(np.concatenate([np.geomspace(1e-4, 0.5, 60), [0.001, 0.002, 0.005, 0.01, 0.05, 0.1]]))
+LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy", "scikit-learn")
+
+
+class ParityError(RuntimeError):
+    """Torch and ONNX Runtime disagree: the graph is wrong and nothing was exported."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a model was trained on, as its metadata gives it."""
+
+    version: str
+    cell_types: tuple[str, ...]
+    assembly: str
+    training_data_sha256: str
+    validation_folder: Path
+
+
+def check_parity(network: nn.Module, family: str, model: Model, seed: int = 0) -> float:
+    """Compare torch with ONNX Runtime on random windows and on one long sequence, accessibility present and missing.
+
+    Returns
+    -------
+    float
+        The largest difference of probabilities.
+
+    Raises
+    ------
+    ParityError
+        When it is above 1e-5.
+    """
+    rng = np.random.default_rng(seed)
+    worst = 0.0
+    for batch in PARITY_BATCHES[family]:
+        codes = rng.integers(0, UNKNOWN + 1, (batch, WINDOW_LENGTH), dtype=np.uint8)
+        accessibility = _random_accessibility(rng, batch)
+        inputs = {"sequence": codes, "accessibility": accessibility[:, None], "stride": np.array(1, np.int64)}
+        got = model.session.run(None, inputs)[0][:, 0]
+        worst = max(worst, float(np.abs(got - predict(network, codes, accessibility)).max()))
+    codes = rng.integers(0, len(ALPHABET), PARITY_LENGTHS[family], dtype=np.uint8)
+    for stride in PARITY_STRIDES:
+        windows = np.lib.stride_tricks.sliding_window_view(codes, WINDOW_LENGTH)[::stride]
+        accessibility = _random_accessibility(rng, len(windows))
+        got = model.slide(codes, accessibility, stride)
+        worst = max(worst, float(np.abs(got - predict(network, windows.copy(), accessibility)).max()))
+    if not worst <= TOLERANCE:
+        raise ParityError(
+            f"torch and ONNX Runtime differ by {worst:.2g}, more than {TOLERANCE:g}; nothing was exported"
+        )
+    return worst
+
+
+def _random_accessibility(rng: np.random.Generator, count: int) -> NDArray[np.float32]:
+    values = rng.random(count, dtype=np.float32)
+    values[rng.random(count) < 0.3] = 0.0
+    values[rng.random(count) < 0.2] = np.nan
+    return values
+
+
+def calibrate(
+    labels: NDArray[np.int8], probabilities: NDArray[np.float32], prevalence: float
+) -> tuple[CalibrationRow, ...]:
+    """Tabulate recall, false-positive rate and precision at ``prevalence`` over thresholds, from held-out windows.
+
+    One row for each rate of :data:`CALIBRATION_RATES` that the windows can tell apart; precision follows from
+    Bayes' rule: recall * prevalence / (recall * prevalence + fpr * (1 - prevalence)).
+    """
+    bound, unbound = np.sort(probabilities[labels == 1]), np.sort(probabilities[labels == 0])
+    rows = {}
+    for rate in CALIBRATION_RATES:
+        rank = len(unbound) - int(rate * len(unbound))
+        if rank >= len(unbound):
+            continue  # fewer than one false window
+        threshold = float(unbound[rank])
+        recall = 1.0 - np.searchsorted(bound, threshold) / len(bound)
+        fpr = 1.0 - np.searchsorted(unbound, threshold) / len(unbound)
+        called = recall * prevalence + fpr * (1.0 - prevalence)
+        precision = float(recall * prevalence / called) if called > 0 else None
+        rows[threshold] = CalibrationRow(threshold, float(recall), float(fpr), precision)
+    return tuple(rows[threshold] for threshold in sorted(rows))
+
+
+def _table(labels: NDArray[np.int8], probabilities: NDArray[np.float32], prevalence: float) -> ThresholdTable:
+    rows = calibrate(labels, probabilities, prevalence)
+    default = min((row for row in rows if row.fpr <= DEFAULT_FPR), key=lambda row: row.threshold)
+    return ThresholdTable(default.threshold, f"fpr {DEFAULT_FPR:g}", rows)
+
+
+def export(fitted: Fitted, folder: Path, provenance: Provenance) -> dict[str, Any]:
+    """Write ``model.onnx`` and ``metrics.json`` into ``folder``, replacing what is there.
+
+    Parameters
+    ----------
+    fitted : Fitted
+    folder : pathlib.Path
+        Named after the model.
+    provenance : Provenance
+
+    Returns
+    -------
+    dict
+        The content of ``metrics.json``: what ``jundscan evaluate`` says of the validation shards, with
+        ``without_accessibility`` the same for sequence alone.
+
+    Raises
+    ------
+    ParityError
+        When torch and ONNX Runtime disagree; nothing is written then.
+    """
+    network = fitted.network()
+    family = fitted.candidate.network.family
+    shards = read_shards(provenance.validation_folder)
+    assert shards.labels is not None
+    prevalence = float(shards.labels.mean())
+    placeholder = ThresholdTable(DECISION, "balanced", ())
+    metadata = Metadata(
+        format_version=FORMAT_VERSION,
+        name=folder.name,
+        version=provenance.version,
+        family=family,
+        window_length=WINDOW_LENGTH,
+        alphabet=ALPHABET,
+        architecture=asdict(fitted.candidate.network),
+        accessibility_mapping="percentile",
+        missing_accessibility="nan",
+        max_windows_per_call=MAX_WINDOWS[family],
+        decision_threshold=DECISION,
+        prevalence=prevalence,
+        calibration_source="validation windows",
+        with_accessibility=placeholder,
+        without_accessibility=placeholder,
+        assembly=provenance.assembly,
+        cell_types=provenance.cell_types,
+        training_data_sha256=provenance.training_data_sha256,
+        seed=fitted.candidate.fit.seed,
+        validation={},
+        library_versions={name: importlib.metadata.version(name) for name in LIBRARIES},
+    )
+    graph = build_graph(network)  # type: ignore[arg-type]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as work:
+        file = Path(work) / "model.onnx"
+        draft = _write(graph, metadata, file)
+        difference = check_parity(network, family, draft)
+        reports, tables = {}, {}
+        for mode, withhold in (("with_accessibility", False), ("without_accessibility", True)):
+            evaluation = evaluate_shards(shards, draft, withhold_accessibility=withhold)
+            assert evaluation.report is not None
+            reports[mode] = evaluation.report
+            tables[mode] = _table(shards.labels, evaluation.probabilities, prevalence)
+        validation = {
+            mode: {key: report[key] for key in ("weighted_accuracy", "auroc", "average_precision")}
+            for mode, report in reports.items()
+        }
+        final = _write(graph, replace(metadata, validation=validation, **tables), file)
+        for report in reports.values():
+            report["model"] = final.identity()
+            report["accessibility"] = (
+                "percentile in these shards" if report is reports["with_accessibility"] else "not available"
+            )
+        metrics = {
+            **reports["with_accessibility"],
+            "data": "validation",
+            "without_accessibility": reports["without_accessibility"],
+            "torch_onnx_max_difference": difference,
+            "training": {
+                "candidate": fitted.candidate.to_dict(),
+                "epoch": fitted.epoch,
+                "curve": fitted.curve,
+            },
+        }
+        (Path(work) / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
+        folder.mkdir(exist_ok=True)
+        for name in ("model.onnx", "metrics.json"):
+            shutil.move(Path(work) / name, folder / name)
+    return metrics
+
+
+def _write(graph: onnx.ModelProto, metadata: Metadata, file: Path) -> Model:
+    onnx.helper.set_model_props(graph, {METADATA_KEY: metadata.to_json()})
+    file.write_bytes(graph.SerializeToString(deterministic=True))
+    return load_model(file, "cpu")

@@ -1,0 +1,129 @@
+"""Fit the candidates, keep every result, choose by validation weighted accuracy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from train.config import Candidate
+from train.dataset import DataSet
+from train.fit import Fitted, Listener, fit, load_fitted, steps_per_epoch
+
+CHECKPOINT = "checkpoint.pt"
+
+
+@contextmanager
+def _bar(console: Console) -> Iterator[Progress]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("loss {task.fields[loss]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        yield bar
+
+
+def fit_candidates(chosen: Sequence[Candidate], sets: Sequence[DataSet], runs: Path, device: str) -> list[Fitted]:
+    """Fit candidates one after another; what ``runs`` holds already is not fitted again.
+
+    Parameters
+    ----------
+    chosen : sequence of Candidate
+    sets : sequence of DataSet
+        All are fitted together; the first one's validation part selects.
+    runs : pathlib.Path
+        Folder of checkpoints, one folder a candidate.
+    device : str
+        A torch device.
+
+    Returns
+    -------
+    list of Fitted
+        In the order of ``chosen``.
+    """
+    windows = sum(len(one.train.labels) for one in sets)
+    bound = sum(int(one.train.labels.sum()) for one in sets)
+    console = Console(stderr=True)
+    fits = []
+    with _bar(console) as bar:
+        total = sum(candidate.fit.epochs * steps_per_epoch(windows, bound, candidate.fit) for candidate in chosen)
+        task = bar.add_task("training", total=total, loss="-")
+
+        def step(loss: float) -> None:
+            bar.update(task, advance=1, loss=f"{loss:.4f}")
+
+        for candidate in chosen:
+            bar.update(task, description=candidate.key())
+            fits.append(
+                fit(
+                    candidate,
+                    [one.train for one in sets],
+                    sets[0].valid,
+                    checkpoint=runs / candidate.key() / CHECKPOINT,
+                    device=device,
+                    listener=Listener(step, lambda line: console.print(line, highlight=False)),
+                )
+            )
+    return fits
+
+
+def finished_or_best_so_far(chosen: Sequence[Candidate], runs: Path) -> list[Fitted]:
+    """Read from ``runs`` what there is of the candidates, also of a fit that was interrupted."""
+    paths = ((candidate, runs / candidate.key() / CHECKPOINT) for candidate in chosen)
+    return [load_fitted(candidate, path) for candidate, path in paths if path.is_file()]
+
+
+def best_of(fits: Sequence[Fitted]) -> Fitted:
+    """Pick by validation weighted accuracy, the first one on a tie."""
+    return max(fits, key=lambda fitted: fitted.selection)
+
+
+def best_of_families(fits: Sequence[Fitted]) -> dict[str, Fitted]:
+    """Pick the best of each family."""
+    families = dict.fromkeys(fitted.candidate.network.family for fitted in fits)
+    return {
+        family: best_of([fitted for fitted in fits if fitted.candidate.network.family == family]) for family in families
+    }
+
+
+def training_record(fits: Sequence[Fitted]) -> dict[str, Any]:
+    """Collect every candidate's settings, curve and validation metrics, and what was chosen, for JSON."""
+    return {
+        "selected_by": "validation weighted accuracy",
+        "selected": best_of(fits).candidate.key(),
+        "best_of_family": {family: fitted.candidate.key() for family, fitted in best_of_families(fits).items()},
+        "candidates": {
+            fitted.candidate.key(): {
+                **fitted.candidate.to_dict(),
+                "best_epoch": fitted.epoch,
+                "validation": {
+                    key: value for key, value in fitted.curve[fitted.epoch - 1].items() if key.startswith("valid")
+                },
+                "curve": fitted.curve,
+            }
+            for fitted in fits
+        },
+    }
+
+
+def write_record(fits: Sequence[Fitted], path: Path) -> None:
+    """Write :func:`training_record` as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(training_record(fits), indent=1) + "\n")
