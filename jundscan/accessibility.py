@@ -140,7 +140,7 @@ def fit_scale(means: NDArray[np.floating[Any]], where: str) -> AccessibilityScal
     Parameters
     ----------
     means : numpy.ndarray, shape=(n,), dtype=float
-        Means over windows of the whole track or data set.
+        Means over windows of the whole track or data set; NaN, not available, is no part of the ranking.
     where : str
         What they come from, for the message.
 
@@ -154,6 +154,7 @@ def fit_scale(means: NDArray[np.floating[Any]], where: str) -> AccessibilityScal
     InputError
         When there are less than 1,000 windows or 50 distinct means above 0.
     """
+    means = means[~np.isnan(means)]
     values, counts = np.unique(means, return_counts=True)
     distinct = int(np.count_nonzero(values))
     if len(means) < _FEWEST_WINDOWS or distinct < _FEWEST_VALUES:

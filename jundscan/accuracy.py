@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,20 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from jundscan.bigwig import AddSpans
 from jundscan.encoding import WINDOW_LENGTH
-from jundscan.errors import TrackError
 from jundscan.hits import is_positive
-from jundscan.intervals import read_intervals
 from jundscan.metrics import balanced_weights, evaluate
 from jundscan.scan import Scored
-from jundscan.windows import matching_name, merge_intervals
-from jundscan.writers import AddSpans
+from jundscan.truth import read_truth
 
 BIN_BASES = 10_000
-BOUND_BASES = WINDOW_LENGTH // 2 + 1
-"""A window counts as bound when at least so many of its bases lie in a peak: 51."""
-
-log = logging.getLogger("jundscan")
 
 
 class Accuracy:
@@ -47,35 +40,14 @@ class Accuracy:
     def __init__(self, truth: str | Path, chromsizes: Mapping[str, int], threshold: float) -> None:
         self._sizes = chromsizes
         self._threshold = threshold
-        self._covered: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
-        peaks = read_intervals(truth, "regions")
-        for name, intervals in peaks.items():
-            chrom = matching_name(name, chromsizes)
-            if chrom is not None:
-                merged = merge_intervals(np.column_stack([intervals.starts, intervals.ends]))
-                lengths = np.column_stack([np.zeros(len(merged), np.int64), merged[:, 1] - merged[:, 0]])
-                self._covered[chrom] = merged.ravel(), lengths.ravel().cumsum()
-        if not self._covered:
-            raise TrackError(
-                truth,
-                "no chromosome in common with the genome: "
-                f"peaks on {next(iter(peaks))}, genome has {next(iter(chromsizes))}",
-            )
+        self._truth = read_truth(truth, chromsizes)
         self._labels: list[NDArray[np.int8]] = []
         self._probabilities: list[NDArray[np.float32]] = []
         self._bins: dict[str, NDArray[np.int64]] = {}  # per bin: unbound, unbound correct, bound, bound correct
 
-    def labels(self, chrom: str, starts: NDArray[np.int64]) -> NDArray[np.int8]:
-        """Label windows: 1 where at least 51 bases lie in a peak."""
-        if chrom not in self._covered:
-            return np.zeros(len(starts), np.int8)
-        edges, covered = self._covered[chrom]
-        inside = np.interp(starts + WINDOW_LENGTH, edges, covered) - np.interp(starts, edges, covered)
-        return (inside >= BOUND_BASES).astype(np.int8)
-
     def add(self, scored: Scored) -> None:
         """Take the next scored windows."""
-        labels = self.labels(scored.chrom, scored.starts)
+        labels = self._truth.labels(scored.chrom, scored.starts)
         correct = is_positive(scored.probabilities, self._threshold) == labels
         self._labels.append(labels)
         self._probabilities.append(scored.probabilities)
@@ -93,9 +65,9 @@ class Accuracy:
 
     def write_track(self, add: AddSpans) -> None:
         """Write the weighted accuracy of every bin of 10 kb that holds the centre of a scored window."""
-        total = sum(bins.sum(axis=0) for bins in self._bins.values())
+        total = sum((bins.sum(axis=0) for bins in self._bins.values()), np.zeros(4, np.int64))
         # weights n / (2 n of the class); the common factor n / 2 cancels
-        per_class = 1.0 / np.maximum(np.asarray(total)[[0, 2]], 1)
+        per_class = 1.0 / np.maximum(total[[0, 2]], 1)
         for chrom, counts in self._bins.items():
             used = np.flatnonzero(counts[:, 0] + counts[:, 2])
             weights = counts[used][:, [0, 2]] @ per_class

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.accessibility import AccessibilityScale, fit_scale
+from jundscan.accessibility import IDENTITY, AccessibilityScale, fit_scale
 from jundscan.metrics import balanced_weights, evaluate
 from jundscan.model import Model
 from jundscan.shards import Shards
@@ -48,7 +48,7 @@ def mapped_accessibility(
     Returns
     -------
     mapped : numpy.ndarray, shape=(n,), dtype=float32
-        All NaN when it is withheld or the shards have none.
+        All NaN when it is withheld or the shards have none, or nothing but NaN.
     scale : AccessibilityScale or None
         The scale that was used; None when nothing was mapped.
 
@@ -57,12 +57,15 @@ def mapped_accessibility(
     InputError
         When the shards are too few to tell how open a window is.
     """
-    if withhold or shards.accessibility is None:
+    means = shards.accessibility
+    if withhold or means is None or np.isnan(means).all():
         if not withhold:
             log.info("%s has no accessibility (shard-K-a.joblib): evaluated as not available", shards.path)
         return np.full(len(shards.codes), np.nan, np.float32), None
-    used = fit_scale(shards.accessibility, str(shards.path)) if scale is None else scale
-    return used.apply(shards.accessibility), used
+    if scale is IDENTITY and np.nanmax(means) > 1:
+        log.warning("%s: accessibility above 1 is no percentile, and counts as 1", shards.path)
+    used = fit_scale(means, str(shards.path)) if scale is None else scale
+    return used.apply(means), used
 
 
 def evaluate_shards(
@@ -105,5 +108,13 @@ def evaluate_shards(
     report = evaluate(shards.labels, probabilities, weights, decision)
     report["model"] = model.identity()
     report["provider"] = model.provider
-    report["accessibility"] = "not available" if used is None else str(shards.path)
+    report["accessibility"] = _how_mapped(used, scale)
     return Evaluation(shards, accessibility, probabilities, weights, report)
+
+
+def _how_mapped(used: AccessibilityScale | None, given: AccessibilityScale | None) -> str:
+    if used is None:
+        return "not available"
+    if given is None:
+        return "percentile in these shards"
+    return "as given (identity)" if given is IDENTITY else "mapped by the scale given"

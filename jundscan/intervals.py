@@ -7,7 +7,9 @@ Coordinates are 0-based half-open, as in the files themselves. Lines that start 
 from __future__ import annotations
 
 import heapq
+import logging
 from array import array
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from math import inf
 from pathlib import Path
@@ -18,10 +20,14 @@ from numpy.typing import NDArray
 
 from jundscan.errors import TrackError
 from jundscan.files import open_unpacked, read_errors
+from jundscan.windows import matching_name, merge_intervals
+
+log = logging.getLogger("jundscan")
 
 _SKIPPED = (b"#", b"track ", b"track\t", b"browser ", b"browser\t")
 _VALUE_COLUMNS = {".narrowpeak": 7, ".broadpeak": 7, ".bedgraph": 4, ".bdg": 4}
 _PACKED = (".gz", ".bgz")
+_NAMES_SHOWN = 3
 _FARTHEST = 1 << 62  # what an int64 can hold with room to add
 
 
@@ -99,6 +105,42 @@ def read_intervals(path: str | Path, kind: Literal["track", "regions"]) -> dict[
     if not columns:
         raise TrackError(path, "holds no interval")
     return {_text(path, chrom): _sorted(*arrays) for chrom, arrays in columns.items()}
+
+
+def read_regions(path: str | Path, chromsizes: Mapping[str, int]) -> dict[str, NDArray[np.int64]]:
+    """Read a file of intervals for where they lie, under the genome's names; other chromosomes are left out.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        See :func:`read_intervals`.
+    chromsizes : mapping of str to int
+        The genome's chromosomes, bases.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray, shape=(n, 2), dtype=int64
+        Starts and ends, sorted; overlapping and abutting intervals are one. Empty when no name is in common.
+    """
+    found: dict[str, list[NDArray[np.int64]]] = {}
+    by_name = read_intervals(path, "regions")
+    for name, intervals in by_name.items():
+        chrom = matching_name(name, chromsizes)
+        if chrom is not None:
+            found.setdefault(chrom, []).append(np.column_stack((intervals.starts, intervals.ends)))
+    say_other_names(path, by_name, chromsizes)
+    return {chrom: merge_intervals(np.concatenate(parts)) for chrom, parts in found.items()}
+
+
+def say_other_names(path: str | Path, names: Iterable[str], chromsizes: Mapping[str, int]) -> None:
+    """Say which chromosomes of a file the genome names differently, and which it lacks."""
+    matched = {name: matching_name(name, chromsizes) for name in names}
+    renamed = [f"{name} for {chrom}" for name, chrom in matched.items() if chrom not in (name, None)]
+    absent = [name for name, chrom in matched.items() if chrom is None]
+    for what, those in (("names chromosomes differently", renamed), ("has chromosomes that the genome lacks", absent)):
+        if those:
+            shown = ", ".join(those[:_NAMES_SHOWN]) + (", …" if len(those) > _NAMES_SHOWN else "")
+            log.info("%s %s: %s", path, what, shown)
 
 
 def flatten_max(intervals: Intervals) -> Intervals:

@@ -19,13 +19,17 @@ _LEVELS = 2_048
 """Scores are binned to this many levels at most before they are resampled."""
 
 
-def balanced_weights(labels: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+def balanced_weights(
+    labels: NDArray[np.integer[Any]], counts: NDArray[np.integer[Any]] | None = None
+) -> NDArray[np.float64]:
     """Weigh both classes alike: n / (2 · n of the window's class).
 
     Parameters
     ----------
     labels : numpy.ndarray, shape=(n,)
         0 or 1.
+    counts : numpy.ndarray, shape=(2,), optional
+        Windows of each class, where ``labels`` are a part of a larger set that is to be balanced as a whole.
 
     Returns
     -------
@@ -36,8 +40,9 @@ def balanced_weights(labels: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
     >>> balanced_weights(np.array([0, 0, 0, 1])).round(3).tolist()
     [0.667, 0.667, 0.667, 2.0]
     """
-    counts = np.bincount(labels, minlength=2)
-    weights: NDArray[np.float64] = (len(labels) / (2 * np.maximum(counts, 1)))[labels]
+    if counts is None:
+        counts = np.bincount(labels, minlength=2)
+    weights: NDArray[np.float64] = (counts.sum() / (2 * np.maximum(counts, 1)))[labels]
     return weights
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.encoding import WINDOW_LENGTH
+from jundscan.encoding import UNKNOWN, WINDOW_LENGTH
 from jundscan.errors import DeviceError, ModelError
 from jundscan.metadata import METADATA_KEY, Metadata
 
@@ -35,6 +35,9 @@ INTERFACE = {
     "probability": ("tensor(float)", 2),
 }
 """Inputs and output of every graph: ONNX type and rank."""
+LANES = 16
+"""Calls slide over a multiple of this many windows: what is left over from the processor's vectors is computed by
+another formula, whose last bit can differ, and no result may depend on how windows are divided among calls."""
 BATCH_WINDOWS = 256
 """Single windows per call: few enough that a call's arrays stay in the processor's cache."""
 MISSING_RUNTIME = (
@@ -93,7 +96,15 @@ class Model:
         ValueError
             When the number of accessibility values is not the number of windows: the graph would trust it.
         """
-        probabilities: NDArray[np.float32] = self._run(codes[None], accessibility[None], stride)[0]
+        windows = len(accessibility)
+        if stride > WINDOW_LENGTH:  # leave out the bases between windows
+            codes = np.lib.stride_tricks.sliding_window_view(codes, WINDOW_LENGTH)[::stride].ravel()
+            stride = WINDOW_LENGTH
+        spare = -windows % LANES
+        if spare:
+            codes = np.concatenate([codes, np.full(spare * stride, UNKNOWN, np.uint8)])
+            accessibility = np.concatenate([accessibility, np.full(spare, np.nan, np.float32)])
+        probabilities: NDArray[np.float32] = self._run(codes[None], accessibility[None], stride)[0, :windows]
         return probabilities
 
     def predict(

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from jundscan._version import __version__
+from jundscan.bigwig import AddSpans
 from jundscan.scan import Scan, Scored, call_hits, score
 from jundscan.windows import track_spans
 from jundscan.writers import (
     WINDOWS_HEADER,
-    AddSpans,
     check_output,
+    check_track_output,
     open_output,
     open_track_output,
     write_hits,
@@ -58,11 +59,12 @@ class Outputs:
         Raises
         ------
         OutputError
-            When a file exists or its folder does not.
+            When a file exists, its folder does not, or a track's name does not tell its format.
         """
-        for path in (self.hits, self.track, self.accuracy_track):
-            if path is not None:
-                check_output(path, self.force)
+        check_output(self.hits, self.force)
+        for track in (self.track, self.accuracy_track):
+            if track is not None:
+                check_track_output(track, self.force)
 
 
 def header(scan: Scan) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.errors import JundscanError
+from jundscan.errors import JundscanError, OutputError
 from jundscan.hits import is_positive
 from jundscan.writers import cannot_write, replacing
 
@@ -63,10 +63,8 @@ def write_plots(
     OutputError
         When the folder or a picture cannot be written.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as err:
-        raise JundscanError("pictures need matplotlib: run pip install 'jundscan[plots]'") from err
+    check_plots(folder)
+    from matplotlib.figure import Figure
 
     called = is_positive(probabilities, threshold)
     drawings: dict[str, Callable[[Any], None]] = {
@@ -97,6 +95,24 @@ def write_plots(
                 raise cannot_write(path, err) from err
         written.append(path)
     return written
+
+
+def check_plots(folder: str | Path) -> None:
+    """Find out before any work whether pictures can be drawn.
+
+    Raises
+    ------
+    JundscanError
+        When matplotlib is not installed.
+    OutputError
+        When ``folder`` is a file.
+    """
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as err:
+        raise JundscanError("pictures need matplotlib: run pip install 'jundscan[plots]'") from err
+    if Path(folder).exists() and not Path(folder).is_dir():
+        raise OutputError(f"{folder}: a file; --plots takes a folder")
 
 
 def _draw_roc(

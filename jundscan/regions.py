@@ -7,14 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import InputError, RegionError
-from jundscan.intervals import read_intervals
+from jundscan.intervals import read_intervals, read_regions, say_other_names
 from jundscan.windows import (
     Region,
-    matching_name,
     merge_intervals,
     parse_region,
     subtract_intervals,
@@ -58,18 +56,22 @@ def scan_spans(
     """
     if stride < 1:
         raise InputError(f"--stride {stride}: must be at least 1")
-    wanted = [parse_region(text, chromsizes) for text in regions]
+    named = [(text, parse_region(text, chromsizes)) for text in regions]
+    for text, region in named:
+        if not text.startswith(region.chrom):
+            log.info("region %s: the genome names it %s", text, region)
     if regions_file is not None:
-        wanted += _read_regions(regions_file, chromsizes)
-    for region in wanted:
+        named += _read_regions(regions_file, chromsizes)
+    for text, region in named:
         if not windows_in(region.start, region.end, chromsizes[region.chrom], stride).total:
             raise RegionError(
-                region,
+                text,
                 f"holds no window of {WINDOW_LENGTH} bases at stride {stride}; widen it or lower --stride",
             )
-    if not wanted:
-        wanted = [Region(chrom, 0, length) for chrom, length in chromsizes.items()]
-    excluded = {} if exclude is None else _read_excluded(exclude, chromsizes)
+    wanted = [region for _, region in named] or [Region(chrom, 0, size) for chrom, size in chromsizes.items()]
+    excluded = {} if exclude is None else read_regions(exclude, chromsizes)
+    if exclude is not None and not excluded:
+        log.warning("%s excludes nothing: it names no chromosome of the genome", exclude)
     by_chrom: dict[str, list[tuple[int, int]]] = {}
     for region in wanted:
         by_chrom.setdefault(region.chrom, []).append((region.start, region.end))
@@ -86,23 +88,17 @@ def scan_spans(
     return spans
 
 
-def _read_regions(path: str | Path, chromsizes: Mapping[str, int]) -> list[Region]:
+def _read_regions(path: str | Path, chromsizes: Mapping[str, int]) -> list[tuple[str, Region]]:
+    """Read the regions of a BED file, each with the text that tells where it comes from."""
     found = []
-    for name, intervals in read_intervals(path, "regions").items():
+    by_name = read_intervals(path, "regions")
+    for name, intervals in by_name.items():
         for start, end in zip(intervals.starts.tolist(), intervals.ends.tolist(), strict=True):
+            text = f"{name}:{start}-{end}"
+            shown = f"{text} in {path}"
             try:
-                found.append(parse_region(f"{name}:{start}-{end}", chromsizes))
+                found.append((shown, parse_region(text, chromsizes)))
             except RegionError as err:
-                raise RegionError(f"{name}:{start}-{end} in {path}", str(err).partition(": ")[2]) from err
+                raise RegionError(shown, str(err).removeprefix(f"region {text}: ")) from err
+    say_other_names(path, by_name, chromsizes)
     return found
-
-
-def _read_excluded(path: str | Path, chromsizes: Mapping[str, int]) -> dict[str, NDArray[np.int64]]:
-    excluded = {}
-    for name, intervals in read_intervals(path, "regions").items():
-        chrom = matching_name(name, chromsizes)
-        if chrom is None:
-            log.info("%s excludes parts of %s, which the genome does not have", path, name)
-            continue
-        excluded[chrom] = merge_intervals(np.column_stack([intervals.starts, intervals.ends]))
-    return excluded

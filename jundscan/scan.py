@@ -3,7 +3,7 @@
 ``prepare`` opens and checks everything, before any work. ``score`` walks the known stretches of the genome in file
 order: the calling thread reads them in tasks of some ten thousand bases, worker threads turn a task into window means
 and probabilities (numpy and ONNX Runtime release the interpreter lock), and results come back in order. What is done
-with them (hits, tracks, accuracy) is ``sinks.py``. No more than a few tasks are ever in memory.
+with them (hits, tracks, accuracy) is ``outputs.py``. No more than a few tasks are ever in memory.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from jundscan.accessibility import IDENTITY, AccessibilityScale, genome_scale
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.genome import Genome, open_genome
 from jundscan.hits import HitCaller, Hits
-from jundscan.model import Model, load_model
+from jundscan.model import LANES, Model, load_model
 from jundscan.regions import scan_spans
 from jundscan.thresholds import Threshold, Wish, choose_threshold
 from jundscan.tracks import Track, match_chromosomes, open_track
@@ -88,6 +88,7 @@ class Scan:
     files: ExitStack
     windows_scored: int = field(default=0, init=False)
     bases_scanned: int = field(default=0, init=False)
+    beyond_percentiles: bool = field(default=False, init=False)
 
     @property
     def windows_skipped(self) -> int:
@@ -195,6 +196,8 @@ def score(scan: Scan, task_bases: int = TASK_BASES, call_bases: int = CALL_BASES
             yield _counted(scan, waiting.popleft().result())
     finally:
         workers.shutdown(cancel_futures=True)
+    if scan.beyond_percentiles and scan.track is not None:
+        log.warning("%s: accessibility above 1 is no percentile, and counts as 1", scan.track.path)
 
 
 def _counted(scan: Scan, scored: Scored) -> Scored:
@@ -221,6 +224,14 @@ def _tasks(scan: Scan, task_bases: int) -> Iterator[tuple[str, Chunk, NDArray[np
             held = next(blocks).codes
 
 
+def count_scorable(scan: Scan) -> int:
+    """Count the windows that :func:`score` is going to give; reads the genome through if it was not yet."""
+    sizes = scan.genome.chromsizes
+    return sum(
+        windows_in(known.start, known.end, sizes[known.chrom], scan.stride).total for known in _known_stretches(scan)
+    )
+
+
 def _known_stretches(scan: Scan) -> Iterator[Region]:
     for span in scan.spans:
         known = subtract_intervals(np.array([[span.start, span.end]]), scan.genome.unknown_runs(span.chrom))
@@ -232,7 +243,8 @@ def _score_task(scan: Scan, chrom: str, chunk: Chunk, codes: NDArray[np.uint8], 
     starts = chunk.start + scan.stride * np.arange(chunk.count, dtype=np.int64)
     accessibility = _accessibility(scan, chrom, starts)
     probabilities = np.empty(chunk.count, np.float32)
-    windows = min((call_bases - WINDOW_LENGTH) // scan.stride + 1, scan.model.metadata.max_windows_per_call)
+    windows = (call_bases - WINDOW_LENGTH) // min(scan.stride, WINDOW_LENGTH) + 1
+    windows = max(min(windows, scan.model.metadata.max_windows_per_call) // LANES * LANES, LANES)
     for first in range(0, chunk.count, windows):
         part = slice(first, min(first + windows, chunk.count))
         bases = slice(part.start * scan.stride, (part.stop - 1) * scan.stride + WINDOW_LENGTH)
@@ -244,7 +256,10 @@ def _accessibility(scan: Scan, chrom: str, starts: NDArray[np.int64]) -> NDArray
     """Mapped accessibility of windows; NaN on a chromosome that the track does not name."""
     if scan.track is None or chrom not in scan.track_names:
         return np.full(len(starts), np.nan, np.float32)
-    return scan.scale.apply(scan.track.window_means(scan.track_names[chrom], starts))
+    mapped = scan.scale.apply(scan.track.window_means(scan.track_names[chrom], starts))
+    if mapped.max() > 1:  # only values that were said to be percentiles already
+        scan.beyond_percentiles = True
+    return mapped
 
 
 def call_hits(scan: Scan, scored: Iterable[Scored]) -> Iterator[tuple[str, Hits]]:

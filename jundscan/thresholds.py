@@ -75,6 +75,11 @@ def choose_threshold(metadata: Metadata, has_accessibility: bool, wish: Wish | N
     if wish == "threshold":
         return Threshold(value, f"threshold {value:g}", expected_at(value))
     mode = "with" if has_accessibility else "without"
+    if not rows:
+        raise InputError(
+            f"--{wish} {value:g}: model {metadata.name} has no calibration table {mode} accessibility; "
+            "give --threshold instead"
+        )
     if wish == "recall":
         fitting = [row for row in rows if row.recall >= value]
         limit = f"the highest recall of its table {mode} accessibility is {max(row.recall for row in rows):.3g}"
@@ -83,7 +88,7 @@ def choose_threshold(metadata: Metadata, has_accessibility: bool, wish: Wish | N
         limit = f"the lowest rate that its table {mode} accessibility can tell is {min(row.fpr for row in rows):.3g}"
     else:
         fitting = [row for row in rows if row.precision is not None and row.precision >= value]
-        best = max(row.precision for row in rows if row.precision is not None)
+        best = max(row.precision or 0.0 for row in rows)
         limit = f"the highest precision of its table {mode} accessibility is {best:.3g}"
     if not fitting:
         raise InputError(f"--{wish} {value:g}: model {metadata.name} cannot promise that; {limit}")

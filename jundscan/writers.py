@@ -7,36 +7,29 @@ from __future__ import annotations
 
 import gzip
 import io
-import logging
 import os
-import queue
 import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from itertools import repeat
 from pathlib import Path
 from typing import IO, Any, Literal, TextIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from jundscan.bigwig import AddSpans, open_bigwig
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import OutputError
 from jundscan.hits import Hits
 
-log = logging.getLogger("jundscan")
-
 HitFormat = Literal["bed", "narrowPeak"]
 WINDOWS_HEADER = "#chrom\tstart\tend\tprobability\n"
-AddSpans = Callable[[str, NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]], None]
-"""Takes chrom, starts, ends, values of a track's next spans: sorted, disjoint, not changed afterwards."""
-_Piece = tuple[str, NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
 
 _BUFFER = 1 << 20
 _GZIP_LEVEL = 6
-_QUEUED_PIECES = 4
 _MOST_DECIMALS = 17
+_BIGWIG_ENDINGS = (".bw", ".bigwig")
+_BEDGRAPH_ENDINGS = (".bedgraph", ".bdg", ".bedgraph.gz", ".bdg.gz")
 
 
 def check_output(path: str | Path, force: bool) -> None:
@@ -67,6 +60,13 @@ def check_output(path: str | Path, force: bool) -> None:
         raise OutputError(f"{path}: exists already; --force replaces it")
     if not os.access(target.parent, os.W_OK):
         raise OutputError(f"{path}: the folder {target.parent} is not writable")
+
+
+def check_track_output(path: str | Path, force: bool) -> None:
+    """Find out before any work whether a track can be written: :func:`check_output`, and its ending."""
+    if not str(path).lower().endswith((*_BIGWIG_ENDINGS, *_BEDGRAPH_ENDINGS)):
+        raise OutputError(f"{path}: a track must end in .bw, .bigWig, .bedgraph or .bedgraph.gz")
+    check_output(path, force)
 
 
 @contextmanager
@@ -169,11 +169,11 @@ def open_track_output(path: str | Path, chromsizes: Mapping[str, int], force: bo
     OutputError
         When the name has none of these endings, and as in :func:`open_output`.
     """
-    name = str(path).lower()
-    if name.endswith((".bw", ".bigwig")):
-        with replacing(path, force) as temporary, _open_bigwig(temporary, path, chromsizes) as add:
+    check_track_output(path, force)
+    if str(path).lower().endswith(_BIGWIG_ENDINGS):
+        with replacing(path, force) as temporary, open_bigwig(temporary, path, chromsizes) as add:
             yield add
-    elif name.removesuffix(".gz").endswith((".bedgraph", ".bdg")):
+    else:
         with open_output(path, force) as stream:
 
             def add(
@@ -185,8 +185,6 @@ def open_track_output(path: str | Path, chromsizes: Mapping[str, int], force: bo
                 _write_rows(stream, chrom, starts, ends, shortest_decimals(values))
 
             yield add
-    else:
-        raise OutputError(f"{path}: a track must end in .bw, .bigWig, .bedgraph or .bedgraph.gz")
 
 
 def write_hits(stream: TextIO, format: HitFormat, chrom: str, hits: Hits, first: int = 1) -> None:
@@ -273,65 +271,6 @@ def _write_rows(
 ) -> None:
     rows = zip(starts.tolist(), ends.tolist(), decimals.tolist(), strict=True)
     stream.write("".join([f"{chrom}\t{start}\t{end}\t{value!r}\n" for start, end, value in rows]))
-
-
-@contextmanager
-def _open_bigwig(temporary: Path, shown: str | Path, chromsizes: Mapping[str, int]) -> Iterator[AddSpans]:
-    """Feed pybigtools, which pulls from an iterator, in a thread of its own through a short queue.
-
-    pybigtools reports hardly any failure: it may return as if all were well, or raise what is no Exception.
-    Its header comes last, so a file that opens is whole.
-    """
-    import pybigtools
-
-    pieces: queue.Queue[_Piece | None] = queue.Queue(_QUEUED_PIECES)
-    failures: list[BaseException] = []
-
-    def spans() -> Iterator[tuple[str, int, int, float]]:
-        while (piece := pieces.get()) is not None:
-            chrom, starts, ends, values = piece
-            yield from zip(repeat(chrom), starts.tolist(), ends.tolist(), values.tolist(), strict=False)
-
-    def write() -> None:
-        try:
-            pybigtools.open(str(temporary), "w").write(dict(chromsizes), spans())
-        except BaseException as err:  # its panics are no Exceptions
-            failures.append(err)
-
-    writer = threading.Thread(target=write, name="bigWig", daemon=True)
-
-    def put(piece: _Piece | None) -> None:
-        while writer.is_alive():
-            try:
-                return pieces.put(piece, timeout=0.1)
-            except queue.Full:
-                continue
-        return None
-
-    def add(chrom: str, starts: NDArray[np.int64], ends: NDArray[np.int64], values: NDArray[np.float32]) -> None:
-        if not starts.size:
-            return
-        if writer.ident is None:
-            writer.start()
-        put((chrom, starts, ends, values))
-        if not writer.is_alive():
-            raise OutputError(f"{shown}: the bigWig cannot be written; is the disk full?")
-
-    try:
-        yield add
-    finally:
-        if writer.ident is not None:
-            put(None)
-            writer.join()
-    if writer.ident is None:
-        log.warning("%s: not written, for no window was scored and a bigWig cannot be empty", shown)
-        return
-    try:
-        with pybigtools.open(str(temporary)) as written:
-            written.chroms()
-    except Exception as err:
-        cause = failures[0] if failures else err
-        raise OutputError(f"{shown}: the bigWig cannot be written; is the disk full? ({cause})") from err
 
 
 class _File(io.FileIO):

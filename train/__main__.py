@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
 
+from jundscan.accessibility import match_chromosomes, open_track
+from jundscan.cli.common import start_log
+from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import InputError, JundscanError
+from jundscan.genome import open_genome
 from jundscan.model import DEFAULT_MODEL
+from jundscan.truth import read_truth
 from train.config import Candidate, Family, candidates
 from train.dataset import VALID, DataSet, data_sha256, load_data_set
 from train.export import ParityError, Provenance, export
 from train.fit import Fitted
+from train.make_shards import Split, make_shards
 from train.select import best_of, best_of_families, finished_or_best_so_far, fit_candidates, write_record
 
 MODEL_VERSION = "1.0.0"
@@ -63,7 +71,8 @@ def run(
     Example: python -m train run --data HepG2 --data K562 --out exported
     """
     sets = _load(data)
-    fits = fit_candidates(candidates(seed), sets, runs, device)
+    with _interruptible():
+        fits = fit_candidates(candidates(seed), sets, runs, device)
     _export_all(fits, sets, out, assembly)
 
 
@@ -79,7 +88,8 @@ def fit_family(
 
     Example: python -m train fit cnn --data HepG2
     """
-    fit_candidates(_of_family(family, seed), _load(data), runs, device)
+    with _interruptible():
+        fit_candidates(_of_family(family, seed), _load(data), runs, device)
 
 
 @app.command("select")
@@ -106,6 +116,70 @@ def export_best(
 ) -> None:
     """Export from --runs what is best so far, also of a run that was interrupted."""
     _export_all(_fits_in(runs, seed), _load(data), out, assembly)
+
+
+@app.command("shards")
+def write_data_set(
+    genome: Annotated[Path, typer.Argument(help="FASTA, plain or gzipped.")],
+    peaks: Annotated[Path, typer.Option(help="Known peaks, BED or narrowPeak: the labels.")],
+    out: Annotated[Path, typer.Option(help="Data set folder to write.")],
+    accessibility: Annotated[
+        Path | None,
+        typer.Option(help="narrowPeak, BED, bedGraph or bigWig. [default: none]", show_default=False),
+    ] = None,
+    stride: Annotated[int, typer.Option(help="Bases between window starts.")] = WINDOW_LENGTH,
+    block_bases: Annotated[int, typer.Option(help="Blocks of so many bases are divided at random.")] = 1_000_000,
+    valid: Annotated[float, typer.Option(help="Share of the blocks for valid_dataset.")] = 0.1,
+    test: Annotated[float, typer.Option(help="Share of the blocks for test_dataset.")] = 0.1,
+    seed: Annotated[int, typer.Option(help="Of the division at random.")] = 0,
+    valid_chrom: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Divide by chromosome: this one is for validation.")
+    ] = None,
+    test_chrom: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Divide by chromosome: this one is for testing.")
+    ] = None,
+    region: Annotated[
+        list[str] | None, typer.Option(metavar="CHROM:START-END", help="Only windows in here; can be repeated.")
+    ] = None,
+    shard_windows: Annotated[int, typer.Option(help="Most windows of a shard; bounds the memory.")] = 100_000,
+    allow_length_mismatch: Annotated[
+        bool, typer.Option("--allow-length-mismatch", help="Accept a track of other chromosome lengths.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the shards that are there.")] = False,
+) -> None:
+    """Make a data set of labelled windows from a genome and a peak file, for a factor of your own.
+
+    A window is bound when at least 51 of its 101 bases lie in a peak.
+
+    Example: python -m train shards hg38.fa --peaks CTCF.narrowPeak --accessibility DNase.bigWig --out CTCF
+    """
+    start_log()
+    split = Split(block_bases, valid, test, seed, valid_chrom or (), test_chrom or ())
+    fasta = open_genome(genome)
+    truth = read_truth(peaks, fasta.chromsizes)
+    with nullcontext() if accessibility is None else open_track(accessibility) as track:
+        names = {} if track is None else match_chromosomes(fasta, track, allow_length_mismatch)
+        made = make_shards(
+            fasta, truth, track, names, out, split,
+            stride=stride, shard_windows=shard_windows, regions=region or (), force=force,
+        )  # fmt: skip
+    for part in made.parts:
+        typer.echo(f"{part.folder}: {part.windows:,} windows, {part.bound:,} bound, shards: {part.shards}")
+    typer.echo(
+        f"left out: {made.unknown:,} windows with unknown letters, {made.between:,} that overlap the block before"
+    )
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Say on Ctrl-C what is left of a fit; typer then exits with 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(
+            "interrupted: the best so far is kept; the same command goes on, 'train export' exports it", err=True
+        )
+        raise
 
 
 def _of_family(family: str, seed: int) -> list[Candidate]:
@@ -149,12 +223,6 @@ def main() -> None:
         app()
     except (JundscanError, ParityError) as err:
         sys.exit(f"train: {err}")
-    except KeyboardInterrupt:
-        typer.echo(
-            "interrupted: the best so far is kept; the same command goes on, 'train export' exports it",
-            err=True,
-        )
-        sys.exit(130)
 
 
 if __name__ == "__main__":

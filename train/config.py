@@ -37,9 +37,9 @@ class NetworkConfig:
     pool: int = 8
     state: int = 32
     hidden: int = 32
-    head_layers: int = 2
-    body_dropout: float = 0.1
-    dropout: float = 0.3
+    head_layers: int = 1
+    body_dropout: float = 0.0
+    dropout: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,17 @@ class FitConfig:
 
     Attributes
     ----------
-    epochs : int
-        Passes over the training windows.
+    epochs, steps : int
+        Number of epochs, after each of which the network is judged, and of steps in an epoch.
     batch : int
-        Windows per step.
-    learning_rate, weight_decay : float
-        Of AdamW; the rate rises over the first tenth of all steps and falls to zero along a cosine.
-    negatives : float
-        Share of the unbound windows drawn anew for each epoch; their weights grow to make up for it.
+        Windows per step, an equal number from each data set.
+    bound : float
+        Share of bound windows among them; weights make up for what is drawn more often than it occurs.
+    learning_rate, filter_learning_rate : float
+        Peak rates of AdamW for the head, and for filters that start from motifs; each rises over the first tenth of
+        all steps and falls to zero along a cosine.
+    weight_decay : float
+        Of AdamW.
     withhold : float
         Share of the windows whose accessibility is withheld in a step, so that the network also works without.
     average : float
@@ -64,12 +67,14 @@ class FitConfig:
     """
 
     epochs: int = 8
-    batch: int = 1024
+    steps: int = 50
+    batch: int = 2048
+    bound: float = 0.1
     learning_rate: float = 3e-3
+    filter_learning_rate: float = 3e-4
     weight_decay: float = 1e-2
-    negatives: float = 0.25
     withhold: float = 0.2
-    average: float = 0.995
+    average: float = 0.99
     seed: int = 0
 
 
@@ -92,12 +97,9 @@ class Candidate:
 
 def candidates(seed: int) -> list[Candidate]:
     """List what ``python -m train run`` fits and chooses from, family by family."""
-    fit = FitConfig(seed=seed)
+    short, long = FitConfig(seed=seed), FitConfig(epochs=16, seed=seed)
     return [
-        *(
-            Candidate(NetworkConfig("mlp", filters=size, hidden=16, head_layers=1, body_dropout=0.5), fit)
-            for size in (32, 64)
-        ),
-        *(Candidate(NetworkConfig("cnn", filters=16, hidden=size), fit) for size in (16, 32)),
-        *(Candidate(NetworkConfig("lstm", filters=16, state=size), fit) for size in (16, 32)),
+        *(Candidate(NetworkConfig("mlp", filters=size, hidden=16), long) for size in (16, 32, 64)),
+        *(Candidate(NetworkConfig("cnn", hidden=size), short) for size in (16, 32)),
+        *(Candidate(NetworkConfig("lstm", state=size), long) for size in (16, 32)),
     ]

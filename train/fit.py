@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,13 +21,13 @@ from torch import Tensor, nn
 from jundscan.metrics import evaluate
 from train.config import Candidate, FitConfig
 from train.dataset import Windows
-from train.networks import build_network, reverse_complement
+from train.networks import MLP, build_network, reverse_complement
 
 DECISION = 0.5
 JUDGED = ("weighted_accuracy", "auroc", "average_precision")
 """Metrics of the learning curve; the first one selects."""
 WARM_UP = 0.1
-PREDICT_BATCH = 4096
+PREDICT_BATCH = 1024
 
 
 @dataclass(frozen=True)
@@ -70,53 +70,71 @@ class Fitted:
         return network.eval()
 
 
-@dataclass(frozen=True)
-class _Tensors:
+class _Sampler:
+    """One data set on the device, and how batches are drawn from it.
+
+    Bound windows are drawn more often than they occur. Each window's weight is divided by how often it is drawn, so
+    that a batch's weighted loss is, on average, that of the whole set with the weights ``w``.
+    """
+
+    def __init__(self, windows: Windows, device: torch.device) -> None:
+        self.codes = torch.from_numpy(windows.codes).to(device)
+        self.targets = torch.from_numpy(windows.labels.astype(np.float32)).to(device)
+        self.accessibility = torch.from_numpy(windows.accessibility).to(device)
+        self.rows = [torch.from_numpy(np.flatnonzero(windows.labels == label)) for label in (1, 0)]
+        self.weights = torch.from_numpy((windows.weights / windows.weights.sum()).astype(np.float32))
+
+    def draw(self, count: int, bound: float, generator: torch.Generator) -> _Batch:
+        """Draw ``count`` windows with replacement, a share ``bound`` of them bound; weights sum to 1 on average."""
+        parts, weights = [], []
+        for rows, size in zip(self.rows, (round(bound * count), count - round(bound * count)), strict=True):
+            drawn = rows[torch.randint(len(rows), (size,), generator=generator)]
+            parts.append(drawn)
+            weights.append(self.weights[drawn] * (len(rows) / size))
+        chosen = torch.cat(parts).to(self.codes.device)
+        weight = torch.cat(weights).to(self.codes.device)
+        return _Batch(self.codes[chosen], self.targets[chosen], self.accessibility[chosen], weight)
+
+
+class _Batch(NamedTuple):
     codes: Tensor
     targets: Tensor
-    weights: Tensor
     accessibility: Tensor
+    weights: Tensor
 
 
-def _to_tensors(sets: Sequence[Windows], device: torch.device) -> _Tensors:
-    """Join the sets; in each, weights are scaled to a mean of 1 so that no set outweighs another."""
-    joined = [
-        np.concatenate([one.codes for one in sets]),
-        np.concatenate([one.labels for one in sets]).astype(np.float32),
-        np.concatenate([one.weights / one.weights.mean() for one in sets]).astype(np.float32),
-        np.concatenate([one.accessibility for one in sets]),
-    ]
-    return _Tensors(*(torch.from_numpy(array).to(device) for array in joined))
+def learning_rate(step: int, steps: int) -> float:
+    """Share of the peak rate: rise linearly over the first tenth of all steps, then fall to 0 along a cosine.
 
-
-def learning_rate(step: int, steps: int, peak: float) -> float:
-    """Rise linearly over the first tenth of all steps, then fall to zero along a cosine."""
+    Examples
+    --------
+    >>> [round(learning_rate(step, 100), 2) for step in (0, 9, 10, 55, 99)]
+    [0.1, 1.0, 1.0, 0.5, 0.0]
+    """
     warm = max(1, int(WARM_UP * steps))
     if step < warm:
-        return peak * (step + 1) / warm
-    return peak * 0.5 * (1.0 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+        return (step + 1) / warm
+    return 0.5 * (1.0 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
 
-def steps_per_epoch(windows: int, bound: int, config: FitConfig) -> int:
-    """Expected number of steps in an epoch of ``windows`` windows, ``bound`` of them positive."""
-    return math.ceil((bound + (windows - bound) * config.negatives) / config.batch)
-
-
-def _epoch_rows(data: _Tensors, config: FitConfig, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Rows of one epoch in random order, all bound windows and a share of the others, and their weights."""
-    bound = data.targets.cpu() > 0
-    chosen = bound | (torch.rand(len(bound), generator=generator) < config.negatives)
-    rows = torch.nonzero(chosen).squeeze(1)
-    rows = rows[torch.randperm(len(rows), generator=generator)]
-    weights = data.weights.cpu()[rows]
-    return rows, torch.where(bound[rows], weights, weights / config.negatives)
+def _optimizer(network: nn.Module, config: FitConfig) -> torch.optim.AdamW:
+    """Give filters a rate of their own, since they start from motifs and the head from nothing."""
+    filters = [value for name, value in network.named_parameters() if name.startswith("first.")]
+    others = [value for name, value in network.named_parameters() if not name.startswith("first.")]
+    filter_rate = config.learning_rate if isinstance(network, MLP) else config.filter_learning_rate
+    return torch.optim.AdamW(
+        [
+            {"params": filters, "peak": filter_rate, "weight_decay": 0.0},
+            {"params": others, "peak": config.learning_rate, "weight_decay": config.weight_decay},
+        ]
+    )
 
 
 def _train_epoch(
     network: nn.Module,
     average: nn.Module,
     optimizer: torch.optim.Optimizer,
-    data: _Tensors,
+    samplers: Sequence[_Sampler],
     config: FitConfig,
     epoch: int,
     listener: Listener,
@@ -124,39 +142,30 @@ def _train_epoch(
     seed = config.seed * 1_000_003 + epoch
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
-    rows, weights = _epoch_rows(data, config, generator)
-    device = data.codes.device
-    per_epoch = steps_per_epoch(len(data.targets), int(data.targets.sum()), config)
-    total = weight_sum = 0.0
+    total = 0.0
     network.train()
-    for step, first in enumerate(range(0, len(rows), config.batch)):
-        batch = rows[first : first + config.batch].to(device)
-        weight = weights[first : first + config.batch].to(device)
-        codes, accessibility = data.codes[batch], data.accessibility[batch]
-        turned = torch.rand(len(batch), generator=generator).to(device) < 0.5
+    for step in range((epoch - 1) * config.steps, epoch * config.steps):
+        drawn = [sampler.draw(config.batch // len(samplers), config.bound, generator) for sampler in samplers]
+        codes, targets, accessibility, weights = (torch.cat(column) for column in zip(*drawn, strict=True))
+        turned = torch.rand(len(codes), generator=generator).to(codes.device) < 0.5
         codes = torch.where(turned[:, None], reverse_complement(codes), codes)
-        withheld = torch.rand(len(batch), generator=generator).to(device) < config.withhold
+        withheld = torch.rand(len(codes), generator=generator).to(codes.device) < config.withhold
         accessibility = torch.where(withheld, torch.nan, accessibility)
-        done = (epoch - 1) * per_epoch + step
-        rate = learning_rate(done, config.epochs * per_epoch, config.learning_rate)
         for group in optimizer.param_groups:
-            group["lr"] = rate
-        losses = nn.functional.binary_cross_entropy_with_logits(
-            network(codes, accessibility), data.targets[batch], reduction="none"
-        )
-        loss = (losses * weight).mean()
+            group["lr"] = group["peak"] * learning_rate(step, config.epochs * config.steps)
+        logits = network(codes, accessibility)
+        loss = nn.functional.binary_cross_entropy_with_logits(logits, targets, weights, reduction="sum") / len(samplers)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         with torch.no_grad():
-            decay = min(config.average, 1.0 - 1.0 / (done + 1))
+            decay = min(config.average, 1.0 - 1.0 / (step + 1))
             for kept, new in zip(average.parameters(), network.parameters(), strict=True):
                 kept.lerp_(new, 1.0 - decay)
-        listener.step(float(loss.detach()))
-        total += float((losses.detach() * weight).sum())
-        weight_sum += float(weight.sum())
-    return total / weight_sum
+        total += loss.item()
+        listener.step(loss.item())
+    return total / config.steps
 
 
 @torch.no_grad()
@@ -227,7 +236,7 @@ def fit(
     torch.manual_seed(config.seed)
     network = build_network(candidate.network).to(device)
     average = copy.deepcopy(network)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    optimizer = _optimizer(network, config)
     curve: list[dict[str, Any]] = []
     best: dict[str, Tensor] = {}
     best_epoch = 0
@@ -237,9 +246,9 @@ def fit(
         average.load_state_dict(saved["average"])
         optimizer.load_state_dict(saved["optimizer"])
         curve, best, best_epoch = saved["curve"], saved["best"], saved["best_epoch"]
-    data = _to_tensors(train, torch.device(device))
+    samplers = [_Sampler(windows, torch.device(device)) for windows in train]
     for epoch in range(len(curve) + 1, config.epochs + 1):
-        loss = _train_epoch(network, average, optimizer, data, config, epoch, listener)
+        loss = _train_epoch(network, average, optimizer, samplers, config, epoch, listener)
         curve.append({"epoch": epoch, "loss": loss, **judge(average, valid)})
         if not best_epoch or curve[-1]["valid"][JUDGED[0]] > curve[best_epoch - 1]["valid"][JUDGED[0]]:
             best_epoch = epoch

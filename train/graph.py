@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from jundscan.encoding import ALPHABET, WINDOW_LENGTH
-from train.networks import CNN, LSTM, MLP, TAIL_FLOOR, BothStrands, Head
+from train.networks import CNN, LSTM, MLP, PERCENTILE_POWER, TAIL_CLIP, BothStrands, Head, Knots
 
 OPSET = 18
 IR_VERSION = 9
@@ -77,18 +77,26 @@ def _bases(w: GraphWriter) -> tuple[str, str]:
 
 
 def _both_strands(w: GraphWriter, bases: str, layer: BothStrands) -> str:
+    """Score every position on its better strand: (B, filters, 1, positions)."""
     forward, backward = (_array(weight)[:, :, None, :] for weight in (layer.weight, layer.other_strand()))
-    gain = w.add(
-        "Relu",
-        [w.add("Conv", [bases, w.constant("filters_gain", backward - forward)], "strand_gain")],
-        "strand_better",
+    gain = w.add("Relu", [w.add("Conv", [bases, w.constant("gain", backward - forward)], "gain_signed")], "gain_kept")
+    return w.add("Add", [w.add("Conv", [bases, w.constant("filters", forward)], "forward"), gain], "positions")
+
+
+def _rectify(w: GraphWriter, values: str, bias: torch.Tensor) -> str:
+    """Add a bias per channel and cut at zero."""
+    return w.add(
+        "Relu", [w.add("Add", [values, w.constant("bias", _array(bias)[:, None, None])], "biased")], "rectified"
     )
-    plus = w.add(
-        "Conv",
-        [bases, w.constant("filters", forward), w.constant("filters_bias", _array(layer.bias))],
-        "strand_plus",
-    )
-    return w.add("Relu", [w.add("Add", [plus, gain], "strands")], "positions")
+
+
+def _knots(w: GraphWriter, scores: str, knots: Knots) -> str:
+    """Broken lines of every channel, one depthwise convolution a knot: (B, knots * filters, 1, windows)."""
+    lines = []
+    for number, (scale, bias) in enumerate(zip(_array(knots.scale), _array(knots.bias), strict=True)):
+        inputs = [scores, w.constant(f"scale_{number}", scale[:, None, None, None]), w.constant(f"knot_{number}", bias)]
+        lines.append(w.add("Relu", [w.add("Conv", inputs, f"line_{number}", group=len(scale))], f"above_{number}"))
+    return w.add("Concat", lines, "knots", axis=1)
 
 
 def _running_max(w: GraphWriter, values: str, width: int) -> str:
@@ -146,11 +154,14 @@ def _side_features(w: GraphWriter, codes: str, strided: bool) -> str:
     available = w.add("Cast", [w.add("Not", [missing], "present")], "available", to=TensorProto.FLOAT)
     known = w.add("Where", [missing, w.scalar(0.0), given], "known")
     percentile = w.add("Clip", [known, w.scalar(0.0), w.scalar(1.0)], "percentile")
-    is_open = w.add("Cast", [w.add("Greater", [percentile, w.scalar(0.0)], "above_0")], "open", to=TensorProto.FLOAT)
-    above = w.add("Max", [w.add("Sub", [w.scalar(1.0), percentile], "share_above"), w.scalar(TAIL_FLOOR)], "share_kept")
-    scale = float(-1.0 / (4.0 * np.log(10.0)))
-    tail = w.add("Mul", [w.add("Log", [above], "log_above"), w.scalar(scale)], "tail")
-    features = [available, is_open, percentile, tail, *_fractions(w, codes, strided)]
+    power = percentile
+    for exponent in (2**n for n in range(1, PERCENTILE_POWER.bit_length())):
+        power = w.add("Mul", [power, power], f"percentile_{exponent}")
+    above = w.add(
+        "Max", [w.add("Sub", [w.scalar(1.0), percentile], "share_above"), w.scalar(10.0**-TAIL_CLIP)], "share"
+    )
+    tail = w.add("Mul", [w.add("Log", [above], "log_above"), w.scalar(float(-1.0 / np.log(10.0)))], "tail")
+    features = [available, percentile, power, tail, *_fractions(w, codes, strided)]
     return w.add("Concat", features, "side", axis=1)
 
 
@@ -216,12 +227,15 @@ def _write_network(w: GraphWriter, network: MLP | CNN | LSTM, strided: bool) -> 
     codes, bases = _bases(w)
     positions = _both_strands(w, bases, network.first)
     if isinstance(network, LSTM):
-        body = _last_state(w, _running_max(w, positions, network.config.pool), network)
+        steps = _rectify(w, _running_max(w, positions, network.config.pool), network.bias)
+        body = _last_state(w, steps, network)
+    elif isinstance(network, MLP):
+        scores = _at_windows(w, positions, "scores", strided) if strided else positions
+        body = _rectify(w, scores, network.bias)
     else:
-        width = WINDOW_LENGTH if isinstance(network, MLP) else network.config.filter_width
-        body = _running_max(w, positions, WINDOW_LENGTH - width + 1)
-        if strided:
-            body = _at_windows(w, body, "body", strided)
+        best = _running_max(w, positions, WINDOW_LENGTH - network.config.filter_width + 1)
+        scores = _at_windows(w, best, "scores", strided) if strided else best
+        body = _knots(w, scores, network.knots)
     return _head(w, body, _side_features(w, codes, strided), network.head)
 
 

@@ -12,11 +12,15 @@ from torch import Tensor, nn
 
 from jundscan.encoding import ALPHABET, UNKNOWN, WINDOW_LENGTH
 from train.config import NetworkConfig
+from train.motifs import motif_filters
 
-TAIL_FLOOR = 1e-4
-"""1 - percentile is not taken below this (the top ten-thousandth of a track), so that its logarithm stays bounded."""
-SIDE_FEATURES = ("available", "open", "percentile", "tail", "CG_fraction", "CpG_fraction")
+TAIL_CLIP = 2.3
+"""-log10(1 - percentile) is not taken above this: the most open half per cent of a track are alike."""
+PERCENTILE_POWER = 8
+SIDE_FEATURES = ("available", "percentile", "percentile_power", "tail", "CG_fraction", "CpG_fraction")
 """What the head sees beside the body's vector; see :func:`side_features`."""
+KNOT_SCORES = (0.5, 0.9, 0.99, 0.998)
+"""A filter's best score enters the head once above each of several knots, which start at these quantiles of it."""
 
 
 def one_hot(codes: Tensor) -> Tensor:
@@ -36,16 +40,17 @@ def side_features(codes: Tensor, accessibility: Tensor) -> Tensor:
     Returns
     -------
     torch.Tensor, shape=(B, 6), dtype=float32
-        In the order of :data:`SIDE_FEATURES`: 1 if a track was there; 1 if the percentile is above 0; the percentile;
-        -log10(1 - percentile) / 4, which opens the upper tail where the signal is; the fractions of C or G and of CpG.
+        In the order of :data:`SIDE_FEATURES`: 1 if a track was there; the percentile; its 8th power and
+        -log10(1 - percentile), clipped, which open the upper end where the signal is; the fractions of C or G and
+        of CpG.
     """
     missing = torch.isnan(accessibility)
     percentile = torch.where(missing, 0.0, accessibility).clamp(0.0, 1.0)
-    tail = -torch.log10((1.0 - percentile).clamp(min=TAIL_FLOOR)) / 4.0
+    tail = -torch.log10((1.0 - percentile).clamp(min=10.0**-TAIL_CLIP))
     is_c, is_g = codes == 1, codes == 2
     strong = (is_c | is_g).float().sum(1) / WINDOW_LENGTH
     cpg = (is_c[:, :-1] & is_g[:, 1:]).float().sum(1) / WINDOW_LENGTH
-    return torch.stack([(~missing).float(), (percentile > 0).float(), percentile, tail, strong, cpg], dim=1)
+    return torch.stack([(~missing).float(), percentile, percentile**PERCENTILE_POWER, tail, strong, cpg], dim=1)
 
 
 class Head(nn.Module):
@@ -67,16 +72,16 @@ class Head(nn.Module):
 
 
 class BothStrands(nn.Module):
-    """Filters read on both strands: the better strand and the best of ``pool`` positions, then bias and ReLU.
+    """Filters read on both strands: the better strand, and the best of ``pool`` positions.
 
     The second strand is the first layer's weights with letters complemented and positions reversed, so a window and
     its reverse complement give the same maxima by construction.
     """
 
-    def __init__(self, filters: int, width: int) -> None:
+    def __init__(self, filters: int, width: int, motifs: bool) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(filters, len(ALPHABET), width) / width**0.5)
-        self.bias = nn.Parameter(torch.zeros(filters))
+        start = torch.from_numpy(motif_filters(filters, width)) if motifs else None
+        self.weight = nn.Parameter(torch.randn(filters, len(ALPHABET), width) / width**0.5 if start is None else start)
 
     def other_strand(self) -> Tensor:
         """Weights that score the reverse complement: A-T and C-G swapped, positions reversed."""
@@ -84,9 +89,23 @@ class BothStrands(nn.Module):
 
     def forward(self, bases: Tensor, pool: int) -> Tensor:  # (B, 4, L) -> (B, filters, positions // pool)
         strands = nn.functional.conv1d(bases, torch.cat([self.weight, self.other_strand()]))
-        # maxima commute with one another and with what rises; pooling first leaves less to do
+        # maxima commute; pooling first leaves less to do
         forward, backward = nn.functional.max_pool1d(strands, pool).chunk(2, dim=1)
-        return torch.relu(torch.maximum(forward, backward) + self.bias[:, None])
+        return torch.maximum(forward, backward)
+
+
+class Knots(nn.Module):
+    """A score as a broken line: how far it is above each of several thresholds (scale and threshold are learned)."""
+
+    def __init__(self, filters: int, scores: Tensor) -> None:  # scores: (windows, filters)
+        super().__init__()
+        thresholds = torch.quantile(scores, torch.tensor(KNOT_SCORES), dim=0)  # (knots, filters)
+        scale = 1.0 / scores.std(0).clamp(min=1e-3)
+        self.scale = nn.Parameter(scale.repeat(len(thresholds), 1))
+        self.bias = nn.Parameter(-thresholds * scale)
+
+    def forward(self, scores: Tensor) -> Tensor:  # (B, filters) -> (B, knots * filters)
+        return torch.relu(scores[:, None, :] * self.scale + self.bias).flatten(1)
 
 
 class MLP(nn.Module):
@@ -95,28 +114,37 @@ class MLP(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        self.first = BothStrands(config.filters, WINDOW_LENGTH)  # a dense layer over the window, as a filter
-        self.dropout = nn.Dropout(config.dropout)
-        self.head = Head(config.filters, config)
-
-    def forward(self, codes: Tensor, accessibility: Tensor) -> Tensor:
-        body = self.first(one_hot(codes), 1).squeeze(2)  # (B, filters)
-        return self.head(self.dropout(body), side_features(codes, accessibility))
-
-
-class CNN(nn.Module):
-    """Convolution on both strands -> ReLU -> maximum over positions -> dropout -> dense with side features."""
-
-    def __init__(self, config: NetworkConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.first = BothStrands(config.filters, config.filter_width)
+        self.first = BothStrands(config.filters, WINDOW_LENGTH, motifs=False)  # a dense layer, as a filter
+        self.bias = nn.Parameter(torch.zeros(config.filters))
         self.dropout = nn.Dropout(config.body_dropout)
         self.head = Head(config.filters, config)
 
     def forward(self, codes: Tensor, accessibility: Tensor) -> Tensor:
-        positions = WINDOW_LENGTH - self.config.filter_width + 1
-        body = self.first(one_hot(codes), positions).squeeze(2)  # (B, filters)
+        body = torch.relu(self.first(one_hot(codes), 1).squeeze(2) + self.bias)  # (B, filters)
+        return self.head(self.dropout(body), side_features(codes, accessibility))
+
+
+class CNN(nn.Module):
+    """Convolution on both strands -> maximum over positions -> knots (ReLU) -> dense with side features -> 1."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.first = BothStrands(config.filters, config.filter_width, motifs=True)
+        self.knots = Knots(config.filters, self._random_scores())
+        self.dropout = nn.Dropout(config.body_dropout)
+        self.head = Head(config.filters * len(KNOT_SCORES), config)
+
+    def best_scores(self, codes: Tensor) -> Tensor:
+        """Best score of every filter in every window: (B, 101) -> (B, filters)."""
+        return self.first(one_hot(codes), WINDOW_LENGTH - self.config.filter_width + 1).squeeze(2)
+
+    @torch.no_grad()
+    def _random_scores(self) -> Tensor:
+        return self.best_scores(torch.randint(0, len(ALPHABET), (4096, WINDOW_LENGTH), dtype=torch.uint8))
+
+    def forward(self, codes: Tensor, accessibility: Tensor) -> Tensor:
+        body = self.knots(self.best_scores(codes))  # (B, knots * filters)
         return self.head(self.dropout(body), side_features(codes, accessibility))
 
 
@@ -126,14 +154,15 @@ class LSTM(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        self.first = BothStrands(config.filters, config.filter_width)
+        self.first = BothStrands(config.filters, config.filter_width, motifs=True)
+        self.bias = nn.Parameter(torch.zeros(config.filters))
         self.recurrent = nn.LSTM(config.filters, config.state, batch_first=True)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = nn.Dropout(config.body_dropout)
         self.head = Head(config.state, config)
 
     def forward(self, codes: Tensor, accessibility: Tensor) -> Tensor:
-        steps = self.first(one_hot(codes), self.config.pool).transpose(1, 2)  # (B, steps, filters)
-        _, (last, _) = self.recurrent(steps)  # (1, B, state)
+        steps = torch.relu(self.first(one_hot(codes), self.config.pool) + self.bias[:, None])  # (B, filters, steps)
+        _, (last, _) = self.recurrent(steps.transpose(1, 2))  # (1, B, state)
         return self.head(self.dropout(last[0]), side_features(codes, accessibility))
 
 

@@ -20,7 +20,7 @@ from rich.progress import (
 
 from train.config import Candidate
 from train.dataset import DataSet
-from train.fit import Fitted, Listener, fit, load_fitted, steps_per_epoch
+from train.fit import Fitted, Listener, fit, load_fitted
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -58,12 +58,10 @@ def fit_candidates(chosen: Sequence[Candidate], sets: Sequence[DataSet], runs: P
     list of Fitted
         In the order of ``chosen``.
     """
-    windows = sum(len(one.train.labels) for one in sets)
-    bound = sum(int(one.train.labels.sum()) for one in sets)
     console = Console(stderr=True)
     fits = []
     with _bar(console) as bar:
-        total = sum(candidate.fit.epochs * steps_per_epoch(windows, bound, candidate.fit) for candidate in chosen)
+        total = sum(candidate.fit.epochs * candidate.fit.steps for candidate in chosen)
         task = bar.add_task("training", total=total, loss="-")
 
         def step(loss: float) -> None:

@@ -55,6 +55,7 @@ def evaluate(
     from jundscan.evaluation import evaluate_shards
     from jundscan.model import load_model
     from jundscan.shards import read_shards
+    from jundscan.writers import check_output
 
     fraction(threshold, "--threshold")
     if predictions == "-" and json_target == "-":
@@ -62,10 +63,19 @@ def evaluate(
     if no_accessibility and accessibility_scale is not None:
         raise typer.BadParameter("has nothing to map with --no-accessibility", param_hint="--accessibility-scale")
     start_log(quiet)
+    for target in (predictions, json_target):
+        if target is not None:
+            check_output(target, force=True)
+    if plots is not None:
+        from jundscan.plots import check_plots
+
+        check_plots(plots)
     scale = scale_option(accessibility_scale)
     shards = read_shards(shard_dir)
-    if shards.labels is None and predictions is None:
-        raise ShardError(shard_dir, "no labels (shard-K-y.joblib), nothing to compare with; ask for --predictions FILE")
+    if shards.labels is None and (predictions is None or json_target is not None or plots is not None):
+        raise ShardError(
+            shard_dir, "no labels (shard-K-y.joblib), nothing to compare with; ask for --predictions FILE alone"
+        )
     loaded = load_model(model, device)
     result = evaluate_shards(
         shards,

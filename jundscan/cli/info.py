@@ -26,11 +26,11 @@ def info(
         write_json({**loaded.metadata.to_dict(), "sha256": loaded.sha256, "path": str(loaded.path)}, json_target)
         return
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     console = Console(highlight=False)
     metadata = loaded.metadata
-    about = Table("", "", show_header=False, box=None)
+    about = Table("", Column(overflow="fold"), show_header=False, box=None)
     for label, value in (
         ("model", f"{metadata.name} {metadata.version} ({metadata.family.upper()})"),
         ("file", str(loaded.path)),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -24,7 +25,7 @@ from jundscan.cli.common import (
     write_json,
 )
 from jundscan.outputs import Format, Outputs, write_scan
-from jundscan.scan import DEFAULT_STRIDE, Scan, prepare
+from jundscan.scan import DEFAULT_STRIDE, Scan, count_scorable, prepare
 from jundscan.thresholds import Wish
 from jundscan.writers import check_output
 
@@ -117,8 +118,10 @@ def scan(
     }
     given = {wish: value for wish, value in wishes.items() if value is not None}
     _check_usage(given, accessibility, no_accessibility, accessibility_scale, truth, accuracy_track)
-    if output == "-" and json_target == "-":
-        raise typer.BadParameter("--output and --json cannot both be stdout; name a file for one", param_hint="--json")
+    inputs = (genome, accessibility, accessibility_scale, regions, exclude, truth, model)
+    _check_files(
+        {"--output": output, "--track": track, "--accuracy-track": accuracy_track, "--json": json_target}, inputs
+    )
     start_log(quiet)
     outputs = Outputs(output, output_format, track, truth, accuracy_track, force)
     outputs.check()
@@ -150,6 +153,9 @@ def scan(
             record = write_scan(ready, outputs, tell)
     if json_target is not None:
         write_json(record, json_target, force)
+    if not record["hits"]:
+        reason = "no window reaches the threshold" if record["windows_scored"] else "no window could be scored"
+        log.warning("0 hits: %s", reason)
     log.info(
         "%s hits in %s windows (%s skipped for unknown letters), %.1f Mb in %.1f s on %s",
         format(record["hits"], ","),
@@ -182,6 +188,21 @@ def _check_usage(
         raise typer.BadParameter("needs --truth", param_hint="--accuracy-track")
 
 
+def _check_files(outputs: dict[str, Path | str | None], inputs: Iterable[Path | str | None]) -> None:
+    """Refuse two outputs in one place, and an output in the place of an input."""
+    read = {os.path.realpath(path) for path in inputs if path is not None}
+    written: dict[str, str] = {}
+    for option, path in outputs.items():
+        if path is None or str(path) == os.devnull:
+            continue
+        place = "stdout" if str(path) == "-" else os.path.realpath(path)
+        if place in written:
+            raise typer.BadParameter(f"{written[place]} writes to {place} too; name another file", param_hint=option)
+        if place in read and Path(place).is_file():
+            raise typer.BadParameter(f"{path} is an input of this scan; name another file", param_hint=option)
+        written[place] = option
+
+
 @contextmanager
 def _progress(ready: Scan, quiet: bool) -> Iterator[Callable[[int], None]]:
     """Show a bar on stderr, on a terminal only."""
@@ -192,5 +213,5 @@ def _progress(ready: Scan, quiet: bool) -> Iterator[Callable[[int], None]]:
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("scanning", total=ready.windows)
+        task = bar.add_task("scanning", total=count_scorable(ready))
         yield lambda windows: bar.advance(task, windows)

@@ -1,0 +1,1 @@
+"""How fast jundscan is, and against what: one command, one run (``python -m benchmarks``)."""

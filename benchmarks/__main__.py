@@ -1,0 +1,119 @@
+"""``python -m benchmarks``: measure everything in one run, write ``results.json`` and the tables."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+from benchmarks import machine, run
+from benchmarks.genome import make_genome
+from benchmarks.render import full, replace_block
+from benchmarks.timing import say
+from jundscan.model import load_model
+
+FOLDER = Path(__file__).parent
+RESULTS, PROFILE = FOLDER / "results.json", FOLDER / "profile.json"
+README = FOLDER.parent / "README.md"
+PROFILE_BASES = 6_350_000
+QUICK_BASES = 100_000
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--genome", type=Path, help="FASTA to take the bases from; default: random")
+    parser.add_argument("--models", type=Path, default=FOLDER.parent / "exported", help="folder of model folders")
+    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1), help="the most threads")
+    parser.add_argument("--repeats", type=int, default=3, help="rounds of the speed table")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to try it out; writes nothing without --out")
+    parser.add_argument("--only", nargs="+", choices=run.SECTIONS, help="these sections only")
+    parser.add_argument("--out", type=Path, help="instead of benchmarks/results.json; tables are then only shown")
+    parser.add_argument("--profile", action="store_true", help="profile the default scan instead")
+    parser.add_argument("--render", action="store_true", help="write the tables from the JSON, measure nothing")
+    options = parser.parse_args(arguments)
+    if options.only and not (options.out or options.quick):
+        parser.error("--only would leave half a results.json; name another file with --out")
+    return options
+
+
+def data_folder() -> Path | None:
+    """Return the folder of real data that JUNDSCAN_DATA names, if it does."""
+    named = os.environ.get("JUNDSCAN_DATA")
+    return Path(named) if named else None
+
+
+def genome_source(options: argparse.Namespace) -> Path | None:
+    data = data_folder()
+    if options.genome is not None or data is None:
+        given: Path | None = options.genome
+        return given
+    return data / "genome" / "hg19.chr22.partial.fa.gz"
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    beside = path.with_suffix(".part")
+    beside.write_text(json.dumps(content, indent=1) + "\n")
+    beside.replace(path)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def render() -> None:
+    """Write both READMEs from the JSON files.
+
+    Raises
+    ------
+    ValueError
+        When the top-level README has no block for the tables.
+    """
+    results = read_json(RESULTS)
+    if results is None:
+        sys.exit(f"{RESULTS} is not there; measure first: python -m benchmarks")
+    (FOLDER / "README.md").write_text(full(results, read_json(PROFILE)))
+    README.write_text(replace_block(README.read_text(), results))
+
+
+def profile(options: argparse.Namespace) -> dict[str, Any]:
+    from benchmarks import profiling
+
+    with tempfile.TemporaryDirectory(prefix="jundscan-profile-") as folder:
+        genome = make_genome(Path(folder), genome_source(options), QUICK_BASES if options.quick else PROFILE_BASES)
+        model = load_model(run.default_folder(options.models), "cpu")
+        measured = profiling.measure(genome, model, options.threads, Path(folder))
+        return {"machine": machine.describe(), "genome": genome.source, "model": model.identity(), **measured}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options = parse(arguments)
+    if options.render:
+        render()
+        return
+    warnings.filterwarnings("ignore", category=UserWarning, module="torch")
+    began = time.perf_counter()
+    if options.profile:
+        found, target = profile(options), PROFILE
+    else:
+        found, target = run.measure(options, genome_source(options), data_folder()), RESULTS
+        found["minutes"] = (time.perf_counter() - began) / 60
+    if options.out or not options.quick:
+        write_json(options.out or target, found)
+    if options.out or options.quick:
+        if options.profile:
+            print(json.dumps(found, indent=1))
+        else:
+            print(full(found))
+    elif RESULTS.is_file():
+        render()
+    say(f"done in {(time.perf_counter() - began) / 60:.1f} minutes")
+
+
+if __name__ == "__main__":
+    main()

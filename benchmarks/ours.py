@@ -1,0 +1,106 @@
+"""Our scan: end to end (the command line, file in, BED out) and its kernel alone (no reading, no writing)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.genome import BenchmarkGenome
+from benchmarks.timing import jundscan_command, run_command
+from jundscan.encoding import WINDOW_LENGTH
+from jundscan.model import LANES, Model
+from jundscan.scan import CALL_BASES
+
+TASK_CALLS = 16
+"""Calls of the model that a thread of the kernel makes in one go."""
+
+
+class EndToEnd:
+    """Runs the command line on a genome; remembers the record of each kind of run."""
+
+    def __init__(self, genome: BenchmarkGenome, folder: Path) -> None:
+        self.genome = genome
+        self.folder = folder
+        self.records: dict[str, dict[str, Any]] = {}
+
+    def rate(self, name: str, model: Path, stride: int, threads: int, cores: int = 0) -> float:
+        """Scan once, from the start of the process to its end: Mbp/s."""
+        measured = self.run(model, stride, threads, cores)
+        known = self.records.setdefault(name, measured)
+        known["peak_bytes"] = max(known["peak_bytes"], measured["peak_bytes"])
+        return self.genome.bases / measured["seconds"] / 1e6
+
+    def run(self, model: Path, stride: int, threads: int, cores: int = 0) -> dict[str, Any]:
+        """Scan once and return what was measured and what the run said of itself."""
+        record = self.folder / "record.json"
+        measured = run_command(
+            [
+                *jundscan_command(),
+                *("scan", str(self.genome.fasta), "--accessibility", str(self.genome.track)),
+                *("--model", str(model), "--stride", str(stride), "--threads", str(threads), "--device", "cpu"),
+                *("--output", str(self.folder / "hits.bed"), "--json", str(record), "--force", "--quiet"),
+            ],
+            cores,
+        )
+        said = json.loads(record.read_text())
+        kept = ("windows_scored", "hits", "bases_scanned", "threshold_rule", "provider")
+        return {**measured, "seconds_scanning": said["seconds"], **{key: said[key] for key in kept}}
+
+
+def call_windows(model: Model, stride: int) -> int:
+    """Windows in one call of the model, as in the scan."""
+    windows = (CALL_BASES - WINDOW_LENGTH) // min(stride, WINDOW_LENGTH) + 1
+    return max(min(windows, model.metadata.max_windows_per_call) // LANES * LANES, LANES)
+
+
+def kernel_rate(
+    model: Model, codes: NDArray[np.uint8], accessibility: NDArray[np.float32], stride: int, threads: int
+) -> Callable[[], float]:
+    """Prepare a measurement in Mbp/s: calls as long as the scan's on arrays in memory, from so many threads.
+
+    Parameters
+    ----------
+    model : Model
+    codes : numpy.ndarray, shape=(bases,), dtype=uint8
+    accessibility : numpy.ndarray, shape=(bases,), dtype=float32
+        Mapped; more than needed.
+    stride, threads : int
+    """
+    count = (len(codes) - WINDOW_LENGTH) // stride + 1
+    portion = call_windows(model, stride)
+
+    def score(first_call: int) -> None:
+        for first in range(first_call * portion, min(count, (first_call + TASK_CALLS) * portion), portion):
+            stop = min(first + portion, count)
+            bases = slice(first * stride, (stop - 1) * stride + WINDOW_LENGTH)
+            model.slide(codes[bases], accessibility[first:stop], stride)
+
+    def measure() -> float:
+        calls = -(-count // portion)
+        began = perf_counter()
+        with ThreadPoolExecutor(threads) as pool:
+            for _ in pool.map(score, range(0, calls, TASK_CALLS)):
+                pass
+        return len(codes) / (perf_counter() - began) / 1e6
+
+    return measure
+
+
+def percentiles(bases: int) -> NDArray[np.float32]:
+    """Make mapped accessibility for the kernel: mostly 0, as under peaks."""
+    rng = np.random.default_rng(0)
+    values = rng.random(bases, dtype=np.float32)
+    values[rng.random(bases, dtype=np.float32) < 0.6] = 0.0
+    return values
+
+
+def strides(default: int) -> Iterator[int]:
+    """Yield the strides of the tables, each once."""
+    yield from dict.fromkeys((1, default, 25, 101))

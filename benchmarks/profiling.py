@@ -1,0 +1,172 @@
+"""Where a scan's time goes: stages of the pipeline, and operators inside ONNX Runtime.
+
+Stages are timed by wrapping the functions that do them, in the CPU time of the thread that runs them, so that what
+overlaps is still told apart. Time inside a wrapped function that another wrapped one spends is the inner one's.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+import jundscan.outputs
+import jundscan.scan
+from benchmarks.genome import BenchmarkGenome
+from benchmarks.ours import call_windows, percentiles
+from benchmarks.timing import seconds_of
+from jundscan.accessibility import AccessibilityScale
+from jundscan.encoding import WINDOW_LENGTH
+from jundscan.genome import Genome
+from jundscan.hits import HitCaller
+from jundscan.model import Model
+from jundscan.outputs import Outputs, write_scan
+from jundscan.scan import prepare
+from jundscan.tracks import Track
+
+STAGES: tuple[tuple[str, Any, str], ...] = (
+    ("finding runs of N", Genome, "unknown_runs"),
+    ("opening the genome", jundscan.scan, "open_genome"),
+    ("opening the track", jundscan.scan, "open_track"),
+    ("accessibility scale", jundscan.scan, "genome_scale"),
+    ("reading and encoding", Genome, "blocks"),
+    ("window means", Track, "window_means"),
+    ("window means", AccessibilityScale, "apply"),
+    ("inference", Model, "slide"),
+    ("hit calling", HitCaller, "add"),
+    ("hit calling", HitCaller, "finish"),
+    ("writing", jundscan.outputs, "write_hits"),
+)
+"""Stage, and the function that does it."""
+GLUE = "everything else"
+CALLS = 200
+
+
+class Clock:
+    """CPU seconds by stage, over all threads."""
+
+    def __init__(self) -> None:
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self._lock = threading.Lock()
+        self._thread = threading.local()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Charge what happens inside to a stage, less what inner stages take."""
+        outer = getattr(self._thread, "inner_seconds", 0.0)
+        self._thread.inner_seconds = 0.0
+        began = time.thread_time()
+        try:
+            yield
+        finally:
+            taken = time.thread_time() - began
+            with self._lock:
+                self.seconds[name] += taken - self._thread.inner_seconds
+            self._thread.inner_seconds = outer + taken
+
+    def wrap(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that does the same, timed; what it returns is timed too if it is an iterator."""
+
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            with self.stage(name):
+                result = function(*args, **kwargs)
+            return self._drawn(name, result) if isinstance(result, Iterator) else result
+
+        return timed
+
+    def _drawn(self, name: str, values: Iterator[Any]) -> Iterator[Any]:
+        while True:
+            with self.stage(name):
+                try:
+                    value = next(values)
+                except StopIteration:
+                    return
+            yield value
+
+
+def stages(genome: BenchmarkGenome, model: Model, stride: int, threads: int, folder: Path) -> dict[str, Any]:
+    """Scan the benchmark genome once in this process and return each stage's CPU seconds and share."""
+    clock = Clock()
+    cpu = time.process_time()
+    wall = time.perf_counter()
+    with ExitStack() as stack:
+        for name, owner, attribute in STAGES:
+            function = getattr(owner, attribute)
+            stack.enter_context(patch.object(owner, attribute, clock.wrap(name, function)))
+        with prepare(genome.fasta, genome.track, model=model, stride=stride, threads=threads) as scan:
+            prepared = time.perf_counter() - wall
+            record = write_scan(scan, Outputs(str(folder / "profile.bed"), force=True))
+    total = time.process_time() - cpu
+    seconds = dict(clock.seconds)
+    seconds[GLUE] = max(0.0, total - sum(seconds.values()))
+    return {
+        "stride": stride,
+        "threads": threads,
+        "bases": genome.bases,
+        "wall_seconds": time.perf_counter() - wall,
+        "wall_seconds_preparing": prepared,
+        "wall_seconds_scanning": record["seconds"],
+        "cpu_seconds": total,
+        "stages": {
+            name: {"cpu_seconds": seconds[name], "share": seconds[name] / total}
+            for name in dict.fromkeys([*(stage for stage, _, _ in STAGES), GLUE])
+            if name in seconds
+        },
+    }
+
+
+def operators(genome: BenchmarkGenome, model: Model, stride: int, folder: Path) -> dict[str, Any]:
+    """Run the default scan's calls under ONNX Runtime's profiler and return each operator's share of the time."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.enable_profiling = True
+    options.profile_file_prefix = str(folder / "operators")
+    session = onnxruntime.InferenceSession(str(model.path), options, providers=["CPUExecutionProvider"])
+    windows = call_windows(model, stride)
+    bases = (windows - 1) * stride + WINDOW_LENGTH
+    accessibility = percentiles(windows)
+    inputs = {"accessibility": accessibility[None], "stride": np.array(stride, np.int64)}
+    starts = range(0, min(CALLS * bases, len(genome.codes) - bases), bases)
+
+    def run() -> None:
+        for start in starts:
+            session.run(["probability"], {"sequence": genome.codes[None, start : start + bases], **inputs})
+
+    seconds = seconds_of(run)
+    events = json.loads(Path(session.end_profiling()).read_text())
+    by_kind: defaultdict[str, float] = defaultdict(float)
+    by_node: defaultdict[str, float] = defaultdict(float)
+    for event in events:
+        kind = event.get("args", {}).get("op_name")
+        if event.get("cat") != "Node" or kind in (None, "If") or not event["name"].endswith("_kernel_time"):
+            continue
+        by_kind[kind] += event["dur"]
+        by_node[f"{event['name'].removesuffix('_kernel_time')} ({kind})"] += event["dur"]
+    total = sum(by_kind.values()) or 1.0
+    return {
+        "stride": stride,
+        "call_bases": bases,
+        "calls": len(starts),
+        "microseconds_per_call": 1e6 * seconds / max(len(starts), 1),
+        "operators": {name: by_kind[name] / total for name in sorted(by_kind, key=by_kind.__getitem__, reverse=True)},
+        "nodes": {name: by_node[name] / total for name in sorted(by_node, key=by_node.__getitem__, reverse=True)[:15]},
+    }
+
+
+def measure(genome: BenchmarkGenome, model: Model, threads: int, folder: Path) -> dict[str, Any]:
+    """Profile the default scan, and stride 1 beside it."""
+    strides = dict.fromkeys((jundscan.scan.DEFAULT_STRIDE, 1))
+    return {
+        "stages": [stages(genome, model, stride, threads, folder) for stride in strides],
+        "operators": [operators(genome, model, stride, folder) for stride in strides],
+    }

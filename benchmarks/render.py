@@ -1,0 +1,266 @@
+"""Tables from the JSON: ``benchmarks/README.md`` and the block in the top-level README."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from benchmarks.targets import targets
+
+BEGIN = "<!-- benchmark: written by `python -m benchmarks`, do not edit -->"
+END = "<!-- /benchmark -->"
+BLOCK = re.compile(r"<!-- benchmark:.*?-->.*?<!-- /benchmark -->", re.DOTALL)
+HG38_BASES = 3.1e9
+FAMILIES = ("default", "mlp", "lstm")
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Write a Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def replace_block(readme: str, results: dict[str, Any]) -> str:
+    """Put the summary between the markers of the top-level README.
+
+    Raises
+    ------
+    ValueError
+        When it has no markers.
+    """
+    if not BLOCK.search(readme):
+        raise ValueError(f"README.md has no benchmark block; put these lines where it belongs:\n{BEGIN}\n{END}")
+    return BLOCK.sub(lambda _: f"{BEGIN}\n{short(results)}{END}", readme, count=1)
+
+
+def short(results: dict[str, Any]) -> str:
+    """Write the top-level README's block."""
+    speeds, stride, threads = results["speeds"], results["default_stride"], results["threads"]
+    windows = f"windows/ONNX Runtime/{threads}"
+    lines = [
+        ["jundscan, every base", _speed(speeds, f"end to end/default/1/{threads}"), f"{threads}"],
+        [f"jundscan, default stride {stride}", _speed(speeds, f"end to end/default/{stride}/{threads}"), f"{threads}"],
+        ["FIMO, one motif", _speed(speeds, "peer/FIMO"), "1"],
+        [
+            "the same network window by window, ONNX Runtime",
+            _speed(speeds, f"windows/ONNX Runtime/{threads}"),
+            f"{threads}",
+        ],
+        ["the same network window by window, torch loop", _speed(speeds, "windows/torch, same network"), f"{threads}"],
+    ]
+    rate = speeds.get(f"end to end/default/{stride}/{threads}")
+    hours = f"Projection, not a measurement: hg38 (3.1 Gbp) in {_minutes(rate)}.\n\n" if rate else ""
+    return (
+        f"{_where(results)}\n\n"
+        + table(["both strands", "Mbp/s, median (min – max)", "threads"], lines)
+        + f"\n{hours}"
+        + "All tables, targets and raw figures: [benchmarks/README.md](benchmarks/README.md).\n"
+    )
+
+
+def full(results: dict[str, Any], profile: dict[str, Any] | None = None) -> str:
+    """Write ``benchmarks/README.md``."""
+    parts = [
+        "# Benchmarks\n",
+        "Written by `make bench` from `results.json`, which has every raw figure; do not edit. One run; repetitions "
+        "were taken in turn (A B C A B C …); medians, extremes in brackets; a ratio is taken within each repetition.\n",
+        _where(results) + "\n",
+        f"Genome: {results['genome']['source']}, {results['genome']['bases'] / 1e6:.1f} Mb, "
+        f"{results['genome']['peaks']:,} peaks. Files were in the page cache.\n",
+        "## Targets\n",
+        table(
+            ["#", "measure", "target", "measured", "met"],
+            [[r.number, r.measure, r.target, r.measured, _met(r.met)] for r in targets(results)],
+        ),
+        "## Our scan\n",
+        "Mbp/s. End to end is the command line from the start of its process to its end: FASTA and bedGraph in, BED "
+        "out. Kernel is calls of the model on arrays in memory. Threads are those that run the network; another reads "
+        "and writes, so one thread uses more than one core if there are more (see the raw figures for one core).\n",
+        _scan_table(results),
+        _projection(results),
+        "## Others\n",
+        "Motif scanners search one JUND-like motif at p < 1e-4 on both strands, one thread, sequence in memory. Window "
+        "loops score a window at every base.\n",
+        _others_table(results),
+        "## Yardstick\n",
+        _sgemm(results),
+    ]
+    for key, section in (
+        ("memory", _memory),
+        ("evaluation", _evaluation),
+        ("training", _training),
+        ("stride", _stride),
+    ):
+        if results.get(key):
+            parts.append(section(results[key]))
+    if results.get("startup"):
+        parts.append(_startup(results["startup"]))
+    if profile:
+        parts.append(_profile(profile))
+    return "\n".join(parts)
+
+
+def _where(results: dict[str, Any]) -> str:
+    hardware, versions = results["machine"]["hardware"], results["machine"]["versions"]
+    flags = ", ".join(name for name, there in hardware["flags"].items() if there) or "no AVX"
+    amx = "" if any(there for name, there in hardware["flags"].items() if name.startswith("amx")) else ", no AMX"
+    return (
+        f"{results['machine']['date'][:10]}, {hardware['cpu']}, {hardware['cores']} cores ({flags}{amx}); "
+        f"jundscan {versions['jundscan']}, ONNX Runtime {versions['onnxruntime']}, torch {versions['torch']}, "
+        f"Python {versions['python']}."
+    )
+
+
+def _met(met: bool | None) -> str:
+    return {True: "yes", False: "**no**", None: "not measured"}[met]
+
+
+def _range(one: dict[str, Any], form: str = ".3g") -> str:
+    if len(one["runs"]) == 1:
+        return f"{one['median']:{form}}"
+    return f"{one['median']:{form}} ({one['min']:{form}} – {one['max']:{form}})"
+
+
+def _speed(speeds: dict[str, Any], name: str) -> str:
+    return _range(speeds[name]) if name in speeds else "–"
+
+
+def _minutes(rate: dict[str, Any]) -> str:
+    seconds = HG38_BASES / 1e6 / rate["median"]
+    return f"{seconds / 60:.1f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"
+
+
+def _scan_table(results: dict[str, Any]) -> str:
+    speeds, rows = results["speeds"], []
+    for family in FAMILIES:
+        for stride in results["strides"]:
+            cells = [
+                _speed(speeds, f"{way}/{family}/{stride}/{threads}")
+                for way in ("end to end", "kernel")
+                for threads in (1, results["threads"])
+            ]
+            peak = results["scan_peak_bytes"].get(f"end to end/{family}/{stride}/{results['threads']}")
+            if peak is not None:
+                bases = results["scan_bases"][f"{family}/{stride}"]
+                label = f"{family} ({results['models'][family]['name']})"
+                rows.append([label, f"{stride}", f"{bases / 1e6:.3g} Mb", *cells, f"{peak / 1e6:.0f} MB"])
+    two = results["threads"]
+    header = ["network", "stride", "genome", "end to end, 1 thread", f"{two} threads", "kernel, 1 thread"]
+    return table([*header, f"{two} threads", "peak memory"], rows)
+
+
+def _projection(results: dict[str, Any]) -> str:
+    rows = []
+    for stride in results["strides"]:
+        rate = results["speeds"].get(f"end to end/default/{stride}/{results['threads']}")
+        if rate:
+            rows.append([f"{stride}", _minutes(rate)])
+    title = f"Projected (not measured) for hg38, 3.1 Gbp, default network, {results['threads']} threads:\n\n"
+    return title + table(["stride", "time"], rows)
+
+
+def _others_table(results: dict[str, Any]) -> str:
+    speeds, rows = results["speeds"], []
+    for name, note in results["peers"].items():
+        version = note["version"]
+        speed = _speed(speeds, f"peer/{name}") if version != "not installed" else "not installed"
+        rows.append([f"{name} {version}", f"{note['bases'] / 1e6:.3g} Mb", speed, f"{note['matches']}"])
+    for name in speeds:
+        if name.startswith("windows/"):
+            label = name.removeprefix("windows/").replace("Runtime/1", "Runtime, 1 thread")
+            label = re.sub(r"Runtime/(\d+)", r"Runtime, \1 threads", label)
+            rows.append([label, f"{results['window_counts'][name]:,} windows", _speed(speeds, name), ""])
+    return table(["what", "on", "Mbp/s", "matches"], rows)
+
+
+def _sgemm(results: dict[str, Any]) -> str:
+    rows = [
+        [name.removeprefix("sgemm/").replace("/", ", threads "), _range(one)]
+        for name, one in results["speeds"].items()
+        if name.startswith("sgemm/")
+    ]
+    rows += [[f"kernel, threads {count}", _range(one)] for count, one in results["kernel_gflops"].items()]
+    note = (
+        "Products of float32 matrices; the faster library is the yardstick. The kernel's GFLOP/s are twice the "
+        f"multiply–adds of the cheapest exact form ({results['multiply_adds_per_base']:,.0f} per base at the default "
+        "stride, see `flops.py`) times its speed, whatever the graph executes.\n\n"
+    )
+    return note + table(["float32", "GFLOP/s"], rows)
+
+
+def _memory(memory: dict[str, Any]) -> str:
+    rows = [
+        [
+            name.replace("/", ", "),
+            f"{one['bases'] / 1e6:.0f} Mb",
+            f"{one['peak_bytes'] / 1e6:.0f} MB",
+            f"{one['seconds']:.1f} s",
+        ]
+        for name, one in memory.items()
+        if isinstance(one, dict)
+    ]
+    setting = f"Stride {memory['stride']}, {memory['threads']} threads, {memory['unknown']:.0%} unknown bases."
+    return f"## Memory\n\n{setting}\n\n" + table(["genome", "size", "peak", "time"], rows)
+
+
+def _startup(startup: dict[str, Any]) -> str:
+    return "## Start\n\n" + table(["process", "seconds"], [[name, _range(one)] for name, one in startup.items()])
+
+
+def _evaluation(found: dict[str, Any]) -> str:
+    names = {
+        "ours": "`jundscan evaluate` as a library call, reading included",
+        "ours_without_intervals": "the same without bootstrap intervals",
+        "loop_same_network": "torch DataLoader loop, the same architecture",
+        "loop_notebook": "torch DataLoader loop, the course notebook's CNN",
+    }
+    title = f"## Evaluation\n\n{found['windows']:,} windows ({found['source']}), {found['threads']} threads.\n\n"
+    return title + table(["way", "seconds"], [[words, _range(found[name])] for name, words in names.items()])
+
+
+def _training(found: dict[str, Any]) -> str:
+    names = {
+        "ours": f"`train.fit`, batches of {found['batch']:,}",
+        "loop_same_network": "the course notebook's loop, the same architecture",
+        "loop_notebook": "the course notebook's loop and CNN",
+    }
+    return "## Training\n\n" + table(
+        ["way", "windows/s"], [[words, _range(found[name])] for name, words in names.items()]
+    )
+
+
+def _stride(found: dict[str, Any]) -> str:
+    rows = []
+    for row in found["rows"]:
+        low, middle, high = row["summit_distance_quartiles"]
+        distance = "–" if middle is None else f"{middle:.0f} ({low:.0f} – {high:.0f})"
+        speed = f"{row['mbp_per_second']:.3g}" if "mbp_per_second" in row else "–"
+        rows.append([f"{row['stride']}", speed, f"{row['recall']:.3f}", distance, f"{row['hits']:,}"])
+    return (
+        f"## Stride\n\n{found['peaks']} peaks of the training and validation shards ({found['cell']}), threshold rule "
+        f"{found['threshold_rule']}. The network was fitted on these peaks: compare strides, not networks. Distance is "
+        "from the best hit's summit to the peak's centre (quartiles).\n\n"
+        + table(["stride", "end to end, Mbp/s", "peaks found", "summit distance, bp", "hits"], rows)
+    )
+
+
+def _profile(profile: dict[str, Any]) -> str:
+    parts = ["## Profile\n\nFrom `python -m benchmarks --profile`. CPU seconds, all threads together.\n"]
+    first, second = profile["stages"][0], profile["stages"][-1]
+    rows = [
+        [
+            name,
+            *(
+                f"{run['stages'][name]['cpu_seconds']:.2f} s, {run['stages'][name]['share']:.1%}"
+                for run in (first, second)
+            ),
+        ]
+        for name in first["stages"]
+    ]
+    rows.append(["wall clock", *(f"{run['wall_seconds']:.2f} s" for run in (first, second))])
+    parts.append(table(["stage", f"stride {first['stride']}", f"stride {second['stride']}"], rows))
+    for run in profile["operators"]:
+        shares = [[name, f"{share:.1%}"] for name, share in run["operators"].items() if share >= 0.005]
+        parts.append(table([f"operator, stride {run['stride']}", "share of inference"], shares))
+    return "\n".join(parts)

@@ -1,0 +1,96 @@
+"""What a coarser stride costs: recall of known peaks and distance of the summits, against speed.
+
+Only windows of the training and validation shards count: their bound windows, merged, are the peaks, and hits are
+looked for in the bases of their windows alone, so that no window held out for testing has a say. The network was
+fitted on these peaks; the table compares strides, it does not tell how good the network is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jundscan.encoding import WINDOW_LENGTH
+from jundscan.model import Model
+from jundscan.scan import call_hits, prepare, score
+from jundscan.shards import read_shards
+from jundscan.windows import intersect_intervals, merge_intervals
+
+STRIDES = (1, 2, 5, 10, 20, 25, 50)
+CELL, CHROM = "HepG2", "chr22"
+GENOME = Path("genome", "hg19.chr22.partial.fa.gz")
+TRACK = Path("tracks", "HepG2.DNase.hg19.chr22.narrowPeak.gz")
+AROUND = 500
+"""Bases on both sides of a peak that are scanned, as far as they are in the shards."""
+WHOLE = 100
+"""A peak counts when the shards hold this much on both sides of it: at any stride some window lies at each end."""
+
+
+def known_peaks(data: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return peaks (n, 2) of the training and validation shards and the bases (m, 2) that may be scanned."""
+    bound, everything = [], []
+    for part in ("train_dataset", "valid_dataset"):
+        shards = read_shards(data / CELL / part)
+        assert shards.ids is not None
+        assert shards.labels is not None
+        starts = np.array([int(text.rpartition(":")[2].partition("-")[0]) for text in shards.ids.tolist()])
+        spans = np.column_stack((starts, starts + WINDOW_LENGTH))
+        everything.append(spans)
+        bound.append(spans[shards.labels == 1])
+    covered = merge_intervals(np.concatenate(everything))
+    peaks = merge_intervals(np.concatenate(bound))
+    place = np.searchsorted(covered[:, 1], peaks[:, 1])
+    whole = (covered[place, 0] <= peaks[:, 0] - WHOLE) & (covered[place, 1] >= peaks[:, 1] + WHOLE)
+    peaks = peaks[whole]
+    return peaks, intersect_intervals(merge_intervals(peaks + np.array([-AROUND, AROUND])), covered)
+
+
+def measure(folder: Path, data: Path, model: Model, threads: int, strides: Sequence[int] = STRIDES) -> dict[str, Any]:
+    """Scan the peaks' surroundings at every stride, at the model's default threshold."""
+    peaks, spans = known_peaks(data)
+    regions = folder / "surroundings.bed"
+    regions.write_text("".join(f"{CHROM}\t{start}\t{end}\n" for start, end in spans.tolist()))
+    rows = []
+    scale = None
+    for stride in strides:
+        options: dict[str, Any] = {"stride": stride, "regions_file": regions, "threads": threads, "scale": scale}
+        with prepare(data / GENOME, data / TRACK, model=model, **options) as scan:
+            scale = scan.scale
+            hits = [found for _, found in call_hits(scan, score(scan))]
+            rule = scan.threshold.rule
+        start, end, best, summit = (np.concatenate(columns) for columns in zip(*hits, strict=True))
+        rows.append({"stride": stride, "hits": len(start), **_compare(peaks, start, end, best, summit)})
+    return {
+        "peaks": len(peaks),
+        "bases": int(np.diff(spans).sum()),
+        "cell": CELL,
+        "threshold_rule": rule,
+        "rows": rows,
+    }
+
+
+def _compare(
+    peaks: NDArray[np.int64],
+    start: NDArray[np.int64],
+    end: NDArray[np.int64],
+    best: NDArray[np.float32],
+    summit: NDArray[np.int64],
+) -> dict[str, Any]:
+    """Recall, and how far the best hit on a peak has its summit from the peak's centre."""
+    distances = []
+    for left, right in peaks.tolist():
+        first, stop = np.searchsorted(end, left, side="right"), np.searchsorted(start, right, side="left")
+        if first < stop:
+            top = first + int(np.argmax(best[first:stop]))
+            distances.append(abs(int(summit[top]) - (left + right) // 2))
+    quartiles = np.percentile(distances, [25, 50, 75]).tolist() if distances else [None, None, None]
+    return {
+        "found": len(distances),
+        "recall": len(distances) / len(peaks) if len(peaks) else None,
+        "summit_distance_quartiles": quartiles,
+        "summit_distance_mean": float(np.mean(distances)) if distances else None,
+    }

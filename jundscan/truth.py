@@ -1,0 +1,95 @@
+"""Known peaks, and the rule that makes a window bound: at least 51 of its 101 bases lie in a peak."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jundscan.encoding import WINDOW_LENGTH
+from jundscan.errors import TrackError
+from jundscan.intervals import read_intervals, read_regions
+
+BOUND_BASES = WINDOW_LENGTH // 2 + 1
+"""A window counts as bound when at least so many of its bases lie in a peak: 51."""
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """Known peaks of a genome.
+
+    Attributes
+    ----------
+    peaks : mapping of str to numpy.ndarray, shape=(n, 2), dtype=int64
+        Starts and ends by the genome's chromosome names; overlapping and abutting peaks are one.
+    """
+
+    peaks: Mapping[str, NDArray[np.int64]]
+
+    def labels(self, chrom: str, starts: NDArray[np.int64]) -> NDArray[np.int8]:
+        """Label windows of a chromosome.
+
+        Parameters
+        ----------
+        chrom : str
+            One without a peak has no bound window.
+        starts : numpy.ndarray, shape=(n,), dtype=int64
+            Window starts, 0-based.
+
+        Returns
+        -------
+        numpy.ndarray, shape=(n,), dtype=int8
+            1 where at least 51 bases lie in peaks, else 0.
+
+        Examples
+        --------
+        >>> Truth({"chr1": np.array([[100, 151]])}).labels("chr1", np.array([49, 50, 100, 101])).tolist()
+        [0, 1, 1, 0]
+        """
+        if chrom not in self.peaks or not len(starts):
+            return np.zeros(len(starts), np.int8)
+        peaks = self.peaks[chrom]
+        # only those in reach: a caller may come with few windows many times
+        first = np.searchsorted(peaks[:, 1], starts.min(), side="right")
+        near = peaks[first : np.searchsorted(peaks[:, 0], starts.max() + WINDOW_LENGTH)]
+        if not len(near):
+            return np.zeros(len(starts), np.int8)
+        # bases in peaks before each edge, and so by interpolation before any base
+        covered = np.diff(near, prepend=near[:, :1]).ravel().cumsum()
+        inside: NDArray[np.float64] = np.interp(starts + WINDOW_LENGTH, near.ravel(), covered) - np.interp(
+            starts, near.ravel(), covered
+        )
+        bound: NDArray[np.bool_] = inside >= BOUND_BASES
+        return bound.astype(np.int8)
+
+
+def read_truth(path: str | Path, chromsizes: Mapping[str, int]) -> Truth:
+    """Read known peaks, BED or narrowPeak, and name their chromosomes as the genome does.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The peaks; those on chromosomes that the genome lacks are left out.
+    chromsizes : mapping of str to int
+        The genome's chromosomes, bases.
+
+    Returns
+    -------
+    Truth
+
+    Raises
+    ------
+    TrackError
+        When the peaks cannot be read or share no chromosome with the genome.
+    """
+    peaks = read_regions(path, chromsizes)
+    if not peaks:
+        named = next(iter(read_intervals(path, "regions")))
+        raise TrackError(
+            path,
+            f"no chromosome in common with the genome: peaks on {named}, genome has {next(iter(chromsizes))}",
+        )
+    return Truth(peaks)

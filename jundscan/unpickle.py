@@ -1,0 +1,122 @@
+"""One plain array out of a joblib file, safely.
+
+A joblib file is a pickle, and unpickling runs whatever the file says. :func:`read_array` therefore admits the
+one thing that a shard holds, a plain array of numbers or text, and refuses every other name, type and layout.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import math
+import os
+import zlib
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+from joblib.compressor import BinaryZlibFile
+from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler
+from numpy.typing import NDArray
+
+from jundscan.errors import ShardError
+
+_DEFLATE_RATIO = 1100
+"""Deflate shrinks at most 1,032-fold: a file that promises more than this times its size is lying."""
+
+
+class _Ndarray:
+    """Stands for ``numpy.ndarray`` inside a pickle: only named there, never to be called."""
+
+
+class _ArrayUnpickler(NumpyUnpickler):  # type: ignore[misc]  # joblib has no types
+    """Read one plain array from a joblib file, nothing else."""
+
+    _ADMITTED = {  # noqa: RUF012
+        ("joblib.numpy_pickle", "NumpyArrayWrapper"): NumpyArrayWrapper,
+        ("numpy", "ndarray"): _Ndarray,
+        ("numpy", "dtype"): np.dtype,
+    }
+    dispatch = NumpyUnpickler.dispatch.copy()
+
+    def __init__(self, stream: IO[bytes], max_bytes: int) -> None:
+        super().__init__("", stream, ensure_native_byte_order=True)
+        self._max_bytes = max_bytes
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Admit three names; whatever else a pickle could call stops here."""
+        try:
+            return self._ADMITTED[module, name]
+        except KeyError:
+            raise ValueError(f"it holds {module}.{name}") from None
+
+    def load_build(self) -> None:
+        """Check an array's description before joblib acts on it (allocates and reads)."""
+        target, state = self.stack[-2:]
+        if isinstance(target, NumpyArrayWrapper):
+            self.stack[-1] = self._checked(state)
+        elif not isinstance(target, np.dtype):
+            raise ValueError("it sets the state of something other than an array")
+        super().load_build()
+
+    dispatch[b"b"[0]] = load_build  # the opcode BUILD
+
+    def _checked(self, state: dict[str, Any]) -> dict[str, Any]:
+        dtype, shape, order = state["dtype"], state["shape"], state["order"]
+        # the kind, not dtype.hasobject: a pickled state can clear that flag
+        if not isinstance(dtype, np.dtype) or dtype.kind not in "biufU":
+            raise ValueError(f"an array of {dtype}, not of numbers or text")
+        if state["subclass"] is not _Ndarray or order not in ("C", "F"):
+            raise ValueError("not a plain array")
+        if not isinstance(shape, tuple) or not all(type(size) is int and size >= 0 for size in shape):
+            raise ValueError("an impossible shape")
+        dtype = np.dtype(dtype.str)  # a fresh one: the pickled one may carry more than its name
+        if math.prod(shape) * dtype.itemsize > self._max_bytes:
+            raise ValueError(f"it promises {math.prod(shape):,} entries, more than the file can hold")
+        return {
+            "dtype": dtype,
+            "shape": shape,
+            "order": order,
+            "subclass": np.ndarray,
+            "allow_mmap": False,
+            "numpy_array_alignment_bytes": state.get("numpy_array_alignment_bytes"),
+        }
+
+
+def read_array(path: Path) -> NDArray[Any]:
+    """Read the plain array in a joblib file, uncompressed or compressed by zlib or gzip.
+
+    Raises
+    ------
+    ShardError
+        When the file is unreadable, damaged, or holds anything but one plain array of numbers or text.
+    """
+    try:
+        with path.open("rb") as raw:
+            stream, max_bytes = _decompressed(raw)
+            array = _ArrayUnpickler(stream, max_bytes).load()
+            if stream.read(1):  # reading to the end also checks the compressor's checksum
+                raise ValueError("more follows the array")
+    except (OSError, EOFError, zlib.error) as err:
+        raise ShardError(path, f"cannot be read, truncated perhaps: {err}") from err
+    except Exception as err:  # damaged or hostile bytes can raise anything at all
+        raise ShardError(path, f"refused, not a joblib file of one plain array: {err}") from err
+    if not isinstance(array, np.ndarray):
+        raise ShardError(path, f"refused, not a joblib file of one plain array: found {type(array).__name__}")
+    return array
+
+
+def _decompressed(raw: IO[bytes]) -> tuple[IO[bytes], int]:
+    """Open a joblib file's pickle; also tell how many bytes it can hold at most."""
+    size = os.fstat(raw.fileno()).st_size
+    magic = raw.read(2)
+    raw.seek(0)
+    if magic == b"\x1f\x8b":
+        return cast(IO[bytes], gzip.GzipFile(fileobj=raw)), size * _DEFLATE_RATIO
+    if magic[:1] == b"\x78":
+        unzipped = io.BufferedReader(BinaryZlibFile(raw), 1 << 20)  # joblib's own reads byte by byte
+        return cast(IO[bytes], unzipped), size * _DEFLATE_RATIO
+    if magic[:1] == b"\x80":  # PROTO, the first opcode of every pickle since protocol 2
+        return raw, size
+    # other compressors, and the format before joblib 0.10, whose loader cannot be restricted
+    raise ValueError("neither plain, zlib nor gzip; write it again with joblib.dump(array, path, compress=3)")

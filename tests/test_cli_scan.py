@@ -1,0 +1,251 @@
+"""``jundscan scan`` end to end: its outputs, what it says and where."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jundscan.accessibility import IDENTITY, genome_scale, match_chromosomes, open_track
+from jundscan.genome import open_genome
+from jundscan.model import Model
+from jundscan.scan import prepare, score
+from jundscan.windows import track_spans
+from tests.conftest import SIZES, Run
+from tests.inputs import write_bigwig, write_fasta, write_rows
+
+KEYS = {
+    "windows_scored", "windows_skipped", "hits", "bases_scanned", "seconds", "bases_per_second", "threshold",
+    "threshold_rule", "stride", "accessibility", "accessibility_scale", "model", "provider", "accuracy",
+}  # fmt: skip
+MORE_KEYS = {"jundscan", "genome", "threads"}
+
+
+def rows_of(text: str) -> list[list[str]]:
+    return [line.split("\t") for line in text.splitlines() if not line.startswith("#")]
+
+
+@pytest.fixture
+def windows(genome: Path, model: Model) -> dict[tuple[str, int], float]:
+    """Every window at the default stride without a track."""
+    with prepare(genome, model=model) as ready:
+        return {
+            (piece.chrom, start): p
+            for piece in score(ready)
+            for start, p in zip(piece.starts.tolist(), piece.probabilities.tolist(), strict=True)
+        }
+
+
+@pytest.fixture
+def threshold(windows: dict[tuple[str, int], float]) -> float:
+    return float(np.quantile(list(windows.values()), 0.9))
+
+
+def test_bed_goes_to_stdout_and_the_rest_to_stderr(run: Run, genome: Path, windows, threshold: float) -> None:
+    ran = run("scan", genome, "--threshold", threshold)
+    assert ran.code == 0
+    rows = rows_of(ran.out)
+    assert len(rows) > 5
+    assert [row[3] for row in rows] == [f"JUND_{number}" for number in range(1, len(rows) + 1)]
+    for chrom, start, end, _, hit_score, strand in rows:
+        inside = [p for (c, s), p in windows.items() if c == chrom and int(start) <= s and s + 101 <= int(end)]
+        assert int(hit_score) == round(1000 * max(inside))
+        assert strand == "."
+    comments = [line for line in ran.out.splitlines() if line.startswith("#")]
+    assert len(comments) == 2
+    assert "model jund-1" in comments[0]
+    assert "accessibility none, stride 10" in comments[1]
+    said = ran.err.splitlines()
+    assert any("sequence alone" in line for line in said)
+    assert any(line.startswith("threshold ") and "expected of windows" in line for line in said)
+    assert f"{len(rows)} hits in {len(windows):,} windows" in said[-1]
+    assert "\r" not in ran.err  # no progress bar off a terminal
+    assert "\x1b" not in ran.err
+
+
+def test_quiet_says_nothing(run: Run, genome: Path, threshold: float) -> None:
+    assert run("scan", genome, "--threshold", threshold, "--quiet").err == ""
+
+
+def test_narrow_peaks_hold_the_probability_and_the_summit(run: Run, genome: Path, windows, threshold: float) -> None:
+    bed = rows_of(run("scan", genome, "--threshold", threshold, "-q").out)
+    peaks = rows_of(run("scan", genome, "--threshold", threshold, "-q", "--format", "narrowPeak").out)
+    assert [row[:6] for row in peaks] == bed
+    for chrom, start, _, _, _, _, signal, p_value, q_value, summit in peaks:
+        assert (p_value, q_value) == ("-1", "-1")
+        centre = int(start) + int(summit)
+        assert windows[chrom, centre - 50] == pytest.approx(float(signal), abs=1e-6)
+
+
+def test_the_table_holds_every_window(tmp_path: Path, run: Run, genome: Path, windows) -> None:
+    out = tmp_path / "w.tsv"
+    assert run("scan", genome, "--format", "tsv", "-o", out, "--no-accessibility").out == ""
+    assert "#chrom\tstart\tend\tprobability" in out.read_text().splitlines()
+    rows = rows_of(out.read_text())
+    assert {(row[0], int(row[1])): np.float32(row[3]) for row in rows} == windows
+    assert all(int(end) - int(start) == 101 for _, start, end, _ in rows)
+
+
+@pytest.mark.parametrize("name", ["p.bw", "p.bedgraph", "p.bedgraph.gz"])
+def test_tracks_hold_every_window(tmp_path: Path, run: Run, genome: Path, windows, name: str) -> None:
+    path = tmp_path / name
+    assert run("scan", genome, "--track", path).code == 0
+    with open_track(path) as written:
+        for chrom in ("chr1", "chr2", "chr3"):
+            starts = np.array([start for name, start in windows if name == chrom])
+            expected = np.zeros(SIZES[chrom])
+            for start, end, place in zip(*track_spans(starts, SIZES[chrom], 10), starts.tolist(), strict=True):
+                expected[start:end] = windows[chrom, place]
+            found = written._values(chrom, 0, SIZES[chrom])
+            np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_the_record(tmp_path: Path, run: Run, genome: Path, track: Path, model: Model) -> None:
+    peaks = write_rows(tmp_path / "peaks.bed", [("chr1", 500, 900)])
+    # the track is too small to find its scale
+    scale = tmp_path / "scale.json"
+    scale.write_text(json.dumps({"values": [0.1, 0.9], "percentiles": [0.5, 0.9], "windows": 1000}))
+    ran = run("scan", genome, "--accessibility", track, "--accessibility-scale", scale, "--json", "-", "--truth", peaks,
+              "-o", tmp_path / "h.bed", "--fpr", 0.05, "--threads", 1)  # fmt: skip
+    assert ran.code == 0, ran.err
+    record = json.loads(ran.out)
+    assert record.keys() == KEYS | MORE_KEYS
+    assert record["threshold_rule"] == "fpr 0.05"
+    assert record["model"] == model.identity()
+    assert record["accessibility"] == str(track)
+    assert record["accessibility_scale"] == json.loads(scale.read_text())
+    assert record["accuracy"]["n"] == record["windows_scored"]
+    assert record["hits"] == len(rows_of((tmp_path / "h.bed").read_text()))
+    windows = sum(len({*range(0, size - 100, 10), size - 101}) for size in SIZES.values() if size > 100)
+    assert record["windows_scored"] + record["windows_skipped"] == windows
+    # a record serves as a scale
+    (tmp_path / "run.json").write_text(ran.out)
+    again = run("scan", genome, "--accessibility", track, "--accessibility-scale", tmp_path / "run.json",
+                "-o", tmp_path / "again.bed", "--fpr", 0.05)  # fmt: skip
+    assert again.code == 0, again.err
+    assert rows_of((tmp_path / "again.bed").read_text()) == rows_of((tmp_path / "h.bed").read_text())
+
+
+def test_the_record_without_track_and_truth(tmp_path: Path, run: Run, genome: Path) -> None:
+    record = json.loads(run("scan", genome, "--json", "-", "-o", tmp_path / "h.bed").out)
+    assert record.keys() == KEYS | MORE_KEYS
+    assert (record["accessibility"], record["accessibility_scale"], record["accuracy"]) == (None, None, None)
+    assert "(model default)" in record["threshold_rule"]
+
+
+def test_the_scale_of_the_whole_track_goes_into_the_record(tmp_path: Path, run: Run, genome: Path, track: Path) -> None:
+    with open_track(track) as opened:
+        fasta = open_genome(genome)
+        scale = genome_scale(fasta, opened, match_chromosomes(fasta, opened))
+    assert scale is not IDENTITY
+    ran = run("scan", genome, "--accessibility", track, "--region", "chr2", "--json", "-", "-o", tmp_path / "h.bed")
+    assert json.loads(ran.out)["accessibility_scale"] == scale.to_dict()
+
+
+def test_other_names_and_intervals_beyond_the_end_are_said(tmp_path: Path, run: Run, genome: Path) -> None:
+    track = write_rows(tmp_path / "t.bedgraph", [("1", 100, 400, 0.5), ("1", 5_900, 6_001, 1), ("1", 7_000, 8_000, 1)])
+    ran = run("scan", genome, "--accessibility", track, "--accessibility-scale", "identity", "--region", "1")
+    assert ran.code == 0
+    assert "names chromosomes differently: 1 for chr1" in ran.err
+    assert "has nothing for chr2, short, chr3" in ran.err
+    assert "warning: " in ran.err
+    assert "2 intervals reach beyond the end" in ran.err
+    assert "region 1: the genome names it chr1:0-6000" in ran.err
+
+
+def test_a_partial_genome_is_accepted_when_asked_for(tmp_path: Path, run: Run, genome: Path) -> None:
+    track = write_bigwig(tmp_path / "t.bw", {"chr1": 9_000}, [("chr1", 100, 900, 0.5)])
+    arguments = ("scan", genome, "--accessibility", track, "--accessibility-scale", "identity")
+    assert run(*arguments).code == 1
+    assert run(*arguments, "--allow-length-mismatch").code == 0
+
+
+def test_no_hit_is_said_even_quietly(run: Run, genome: Path) -> None:
+    ran = run("scan", genome, "--threshold", 1, "--quiet")
+    assert ran.code == 0
+    assert rows_of(ran.out) == []
+    assert ran.err == "warning: 0 hits: no window reaches the threshold\n"
+
+
+def test_nothing_but_n_is_said(tmp_path: Path, run: Run) -> None:
+    genome = write_fasta(tmp_path / "n.fa", {"chr1": "N" * 20_500})
+    peaks = write_rows(tmp_path / "peaks.bed", [("chr1", 0, 500)])
+    ran = run("scan", genome, "--quiet", "--track", tmp_path / "p.bedgraph", "--truth", peaks,
+              "--accuracy-track", tmp_path / "a.bedgraph", "--json", tmp_path / "r.json")  # fmt: skip
+    assert ran.code == 0
+    assert "0 hits: no window could be scored" in ran.err
+    assert json.loads((tmp_path / "r.json").read_text())["windows_scored"] == 0
+
+
+def test_outputs_are_replaced_only_by_force(tmp_path: Path, run: Run, genome: Path, threshold: float) -> None:
+    out = tmp_path / "h.bed"
+    out.write_text("precious\n")
+    ran = run("scan", genome, "-o", out)
+    assert ran.code == 1
+    assert "h.bed: exists already; --force replaces it" in ran.err
+    assert out.read_text() == "precious\n"
+    assert run("scan", genome, "-o", out, "--force", "--threshold", threshold).code == 0
+    assert rows_of(out.read_text())
+
+
+def test_info_and_doctor(run: Run, model: Model) -> None:
+    ran = run("info", "--json", "-")
+    assert json.loads(ran.out)["sha256"] == model.sha256
+    shown = run("info").out
+    assert model.sha256 in "".join(shown.split())
+    assert "scan's default: fpr" in shown
+    ran = run("doctor")
+    assert ran.code == 0
+    assert "works\t" in ran.out
+    assert run("--version").out.startswith("jundscan ")
+    assert "Start with: jundscan scan" in " ".join(run("--help").out.split())
+
+
+@pytest.fixture
+def real(data_folder: Path) -> tuple[Path, ...]:
+    return (
+        data_folder / "genome" / "hg19.22_1-22000000.fa.gz",
+        data_folder / "tracks" / "HepG2.DNase.hg19.chr22.narrowPeak.gz",
+        data_folder / "peaks" / "HepG2.JUND.hg19.chr22_16000000-22000000.narrowPeak.gz",
+    )
+
+
+@pytest.mark.data
+def test_a_real_scan(tmp_path: Path, run: Run, real: tuple[Path, ...]) -> None:
+    genome, track, peaks = real
+    ran = run("scan", genome, "--accessibility", track, "-o", tmp_path / "hits.bed", "--json", "-",
+              "--truth", peaks, "--accuracy-track", tmp_path / "accuracy.bw")  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert "chr22 for 22" in ran.err
+    assert "intervals reach beyond the end" in ran.err
+    record = json.loads(ran.out)
+    assert record["windows_scored"] > 500_000
+    assert record["hits"] > 20
+    assert record["accuracy"]["positives"] > 500
+    with open_track(tmp_path / "accuracy.bw") as written:
+        assert written.sizes == {"22": 22_000_000}
+
+
+@pytest.mark.data
+def test_every_validation_window_has_the_probability_that_evaluate_gives(
+    tmp_path: Path, run: Run, real: tuple[Path, ...], data_folder: Path
+) -> None:
+    genome, track, _ = real
+    scale = ("--accessibility-scale", "identity")
+    run("evaluate", data_folder / "HepG2" / "valid_dataset", *scale, "--predictions", tmp_path / "p.tsv")
+    header, *rows = [line.split("\t") for line in (tmp_path / "p.tsv").read_text().splitlines()]
+    expected = {row[header.index("id")].partition(":")[2]: float(row[-1]) for row in rows}
+    inside = {span: p for span, p in expected.items() if int(span.partition("-")[2]) <= 22_000_000}
+    first, last = (pick(int(span.partition("-")[0]) for span in inside) for pick in (min, max)) if inside else (0, 0)
+    if not inside:
+        pytest.skip("no validation window inside this piece")
+    ran = run("scan", genome, "--accessibility", track, *scale, "--stride", 1, "--format", "tsv",
+              "-o", tmp_path / "w.tsv", "--region", f"22:{first}-{min(last + 101, first + 1_000_000)}")  # fmt: skip
+    assert ran.code == 0, ran.err
+    found = {f"{row[1]}-{row[2]}": float(row[3]) for row in rows_of((tmp_path / "w.tsv").read_text())}
+    shared = found.keys() & inside.keys()
+    assert len(shared) > 20
+    for span in shared:
+        assert found[span] == pytest.approx(inside[span], abs=1e-5)

@@ -1,0 +1,180 @@
+"""``jundscan evaluate``: its keys, what it does when columns are missing, its options and outputs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn import metrics
+
+from jundscan.accessibility import fit_scale
+from jundscan.model import Model, default_model_path
+from jundscan.shards import read_shards
+from tests.conftest import Run
+from tests.inputs import write_shard
+
+KEYS = {
+    "n", "positives", "threshold", "weighted_accuracy", "precision", "recall", "f1", "confusion_matrix", "auroc",
+    "average_precision", "mcc", "brier", "confidence_intervals", "model", "provider", "accessibility",
+}  # fmt: skip
+BOOTSTRAPPED = {"weighted_accuracy", "precision", "recall", "f1", "auroc", "average_precision", "mcc", "brier"}
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> Path:
+    return write_shard(tmp_path / "shards")
+
+
+def read_table(path: Path) -> dict[str, list[str]]:
+    header, *rows = [line.split("\t") for line in path.read_text().splitlines()]
+    return dict(zip(header, map(list, zip(*rows, strict=True)), strict=True))
+
+
+def test_the_report_and_the_predictions(tmp_path: Path, run: Run, shards: Path, model: Model) -> None:
+    table_path = tmp_path / "p.tsv"
+    ran = run("evaluate", shards, "--json", "-", "--predictions", table_path)
+    assert ran.code == 0, ran.err
+    report = json.loads(ran.out)  # nothing else is on stdout
+    assert report.keys() == KEYS
+    assert report["confidence_intervals"].keys() == BOOTSTRAPPED
+    assert report["model"] == model.identity()
+    assert report["provider"] == "CPUExecutionProvider"
+    assert report["threshold"] == 0.5
+
+    table = read_table(table_path)
+    assert list(table) == ["index", "id", "label", "weight", "accessibility", "probability"]
+    read = read_shards(shards)
+    assert read.labels is not None
+    assert read.weights is not None
+    assert read.accessibility is not None
+    assert table["index"] == list(map(str, range(1200)))
+    assert table["id"][3] == "chr22:3-104"
+    assert np.array(table["label"], int).tolist() == read.labels.tolist()
+    assert np.array(table["weight"], float).tolist() == read.weights.tolist()
+    mapped = fit_scale(read.accessibility, "").apply(read.accessibility)
+    assert np.array(table["accessibility"], np.float32).tolist() == mapped.tolist()
+    p = np.array(table["probability"], np.float32)
+    np.testing.assert_allclose(p, model.predict(read.codes, mapped), atol=1e-6)
+    called = p >= 0.5
+    assert report["auroc"] == pytest.approx(metrics.roc_auc_score(read.labels, p))
+    accuracy = metrics.accuracy_score(read.labels, called, sample_weight=read.weights)
+    assert report["weighted_accuracy"] == pytest.approx(accuracy)
+    assert report["confusion_matrix"] == metrics.confusion_matrix(read.labels, called).tolist()
+
+
+def test_a_person_gets_a_table(run: Run, shards: Path) -> None:
+    ran = run("evaluate", shards, "--threshold", 0.4, "--threads", 1)
+    assert ran.code == 0
+    for text in ("1,200 windows", "at threshold 0.4", "weighted accuracy", "95 % interval", "called bound"):
+        assert text in ran.out
+    assert ran.err.splitlines() == ["running on CPUExecutionProvider"]
+
+
+def report_of(run: Run, *arguments: object) -> tuple[dict[str, object], str]:
+    ran = run("evaluate", *arguments, "--json", "-")
+    assert ran.code == 0, ran.err
+    return json.loads(ran.out), ran.err
+
+
+def test_without_accessibility(tmp_path: Path, run: Run, shards: Path) -> None:
+    withheld, _ = report_of(run, shards, "--no-accessibility")
+    assert withheld["accessibility"] == "not available"
+    absent, said = report_of(run, write_shard(tmp_path / "no_a", a=None))
+    assert "evaluated as not available" in said
+    assert absent == withheld
+    unknown, said = report_of(run, write_shard(tmp_path / "nan", a=np.full(1200, np.nan)))
+    assert "evaluated as not available" in said
+    assert unknown == withheld
+    assert report_of(run, shards)[0]["auroc"] != withheld["auroc"]
+
+
+def test_some_accessibility_missing_is_no_part_of_the_scale(tmp_path: Path, run: Run) -> None:
+    rng = np.random.default_rng(0)
+    a = np.where(rng.random(2_500) < 0.5, np.nan, rng.random(2_500))
+    run("evaluate", write_shard(tmp_path / "s", 2_500, a=a), "--predictions", tmp_path / "p.tsv")
+    mapped = np.array(read_table(tmp_path / "p.tsv")["accessibility"], float)
+    assert np.array_equal(np.isnan(mapped), np.isnan(a.astype(np.float32)))
+    assert np.nanmean(mapped) == pytest.approx(0.5, abs=0.01)
+
+
+def test_without_weights_both_classes_weigh_alike(tmp_path: Path, run: Run) -> None:
+    report, said = report_of(run, write_shard(tmp_path / "s", w=None))
+    assert "weighed alike" in said
+    (tn, fp), (fn, tp) = report["confusion_matrix"]  # type: ignore[misc]
+    assert report["weighted_accuracy"] == pytest.approx((tn / (tn + fp) + tp / (tp + fn)) / 2)
+
+
+def test_without_labels_only_predictions(tmp_path: Path, run: Run) -> None:
+    shards = write_shard(tmp_path / "s", y=None, ids=None)
+    ran = run("evaluate", shards)
+    assert ran.code == 1
+    assert "no labels" in ran.err
+    assert "--predictions" in ran.err
+    ran = run("evaluate", shards, "--predictions", "-")
+    assert ran.code == 0
+    assert "predictions only" in ran.err
+    header, *rows = ran.out.splitlines()
+    assert header == "index\taccessibility\tprobability"
+    assert len(rows) == 1200
+    ran = run("evaluate", shards, "--predictions", tmp_path / "p.tsv", "--json", tmp_path / "r.json")
+    assert ran.code == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["s"]
+
+
+def test_one_class_is_undefined_and_not_an_error(tmp_path: Path, run: Run) -> None:
+    report, _ = report_of(run, write_shard(tmp_path / "s", y=np.zeros(1200, int)))
+    assert (report["auroc"], report["average_precision"], report["recall"]) == (None, None, None)
+    ran = run("evaluate", tmp_path / "s")
+    assert ran.code == 0
+    assert "undefined" in ran.out
+
+
+def test_scales(tmp_path: Path, run: Run, shards: Path) -> None:
+    own, _ = report_of(run, shards)
+    read = read_shards(shards)
+    assert read.accessibility is not None
+    scale = tmp_path / "scale.json"
+    scale.write_text(json.dumps(fit_scale(read.accessibility, "").to_dict()))
+    given, _ = report_of(run, shards, "--accessibility-scale", scale)
+    assert (given.pop("accessibility"), own.pop("accessibility")) == (
+        "mapped by the scale given",
+        "percentile in these shards",
+    )
+    assert given == own
+    identity, said = report_of(run, shards, "--accessibility-scale", "identity")
+    assert identity["accessibility"] == "as given (identity)"
+    assert identity["auroc"] != own["auroc"]
+    assert "warning" not in said
+    few = write_shard(tmp_path / "few", 100, a=np.linspace(0, 30, 100))
+    ran = run("evaluate", few)
+    assert ran.code == 1
+    assert "--accessibility-scale" in ran.err
+    assert report_of(run, few, "--accessibility-scale", scale)[0]["n"] == 100
+    assert "above 1 is no percentile" in report_of(run, few, "--accessibility-scale", "identity")[1]
+
+
+def test_pictures(tmp_path: Path, run: Run, shards: Path) -> None:
+    pytest.importorskip("matplotlib")
+    ran = run("evaluate", shards, "--plots", tmp_path / "plots", "--quiet")
+    assert ran.code == 0
+    assert {path.name for path in (tmp_path / "plots").iterdir()} == {
+        "roc.png", "precision_recall.png", "calibration.png", "confusion.png",
+    }  # fmt: skip
+
+
+@pytest.mark.data
+def test_the_exported_metrics_are_what_evaluate_says(run: Run, data_folder: Path) -> None:
+    for family in ("jund-1", "jund-1-mlp", "jund-1-cnn", "jund-1-lstm"):
+        folder = default_model_path().parents[1] / family
+        exported = json.loads((folder / "metrics.json").read_text())
+        report, _ = report_of(run, data_folder / "HepG2" / "valid_dataset", "--model", folder)
+        for name in KEYS - {"confidence_intervals", "model", "provider", "accessibility", "confusion_matrix"}:
+            assert report[name] == pytest.approx(exported[name], abs=5e-5), (family, name)
+
+
+@pytest.mark.data
+def test_another_assay(run: Run, data_folder: Path) -> None:
+    report, _ = report_of(run, data_folder / "K562" / "valid_dataset")
+    assert report["n"] > 10_000

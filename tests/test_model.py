@@ -1,0 +1,166 @@
+"""The model file: what is refused and how, what is read back, and that windows are windows."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jundscan.errors import DeviceError, ModelError
+from jundscan.metadata import METADATA_KEY, Metadata
+from jundscan.model import Model, default_model_path, load_model
+
+Edit = Callable[[dict[str, object]], object]
+
+
+def edited(path: Path, edit: Edit) -> Path:
+    """Copy the default model with its metadata changed."""
+    onnx = pytest.importorskip("onnx")
+    graph = onnx.load(default_model_path())
+    properties = {entry.key: entry.value for entry in graph.metadata_props}
+    metadata = json.loads(properties.pop(METADATA_KEY))
+    if edit(metadata) != "drop":
+        properties[METADATA_KEY] = json.dumps(metadata)
+    del graph.metadata_props[:]
+    onnx.helper.set_model_props(graph, properties)
+    path.write_bytes(graph.SerializeToString())
+    return path
+
+
+def test_the_default_model(model: Model) -> None:
+    assert model.path == default_model_path()
+    assert model.provider == "CPUExecutionProvider"
+    assert model.metadata.name == "jund-1"
+    assert model.identity() == {"name": "jund-1", "version": model.metadata.version, "sha256": model.sha256}
+    assert model.path.stat().st_size < 1 << 20
+
+
+def test_a_folder_or_a_file_names_a_model(tmp_path: Path, model: Model) -> None:
+    shutil.copy(model.path, tmp_path / "model.onnx")
+    for path in (tmp_path, tmp_path / "model.onnx"):
+        assert load_model(path, "cpu").sha256 == model.sha256
+
+
+def test_metadata_reads_back(model: Model) -> None:
+    metadata = model.metadata
+    assert Metadata.from_json(metadata.to_json(), "here") == metadata
+    assert metadata.to_dict()["with_accessibility"]["rows"][0].keys() == {"threshold", "recall", "fpr", "precision"}
+
+
+def test_a_later_field_is_no_trouble(tmp_path: Path, model: Model) -> None:
+    path = edited(tmp_path / "m.onnx", lambda metadata: metadata.update(new_field=1))
+    assert load_model(path, "cpu").metadata == model.metadata
+
+
+@pytest.mark.parametrize(
+    ("edit", "problem"),
+    [
+        (lambda m: "drop", "without jundscan's metadata"),
+        (lambda m: m.update(format_version=2), "model format 2, this jundscan reads 1"),
+        (lambda m: m.pop("format_version"), "model format None"),
+        (lambda m: m.pop("seed"), "cannot be read .*seed"),
+        (lambda m: m["with_accessibility"].pop("rows"), "cannot be read"),
+        (lambda m: m.update(window_length=201), "another encoding"),
+        (lambda m: m.update(alphabet="TGCA"), "another encoding"),
+        (lambda m: m.update(accessibility_mapping="log"), "another encoding or accessibility mapping"),
+    ],
+)
+def test_metadata_that_cannot_be_used(tmp_path: Path, edit: Edit, problem: str) -> None:
+    path = edited(tmp_path / "m.onnx", edit)
+    with pytest.raises(ModelError, match=problem) as caught:
+        load_model(path, "cpu")
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_another_interface_is_refused(tmp_path: Path, model: Model) -> None:
+    onnx = pytest.importorskip("onnx")
+    ports = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n"]) for name in ("x", "y")]
+    node = onnx.helper.make_node("Identity", ["x"], ["y"])
+    opset = [onnx.helper.make_opsetid("", 18)]
+    graph = onnx.helper.make_graph([node], "other", ports[:1], ports[1:])
+    other = onnx.helper.make_model(graph, opset_imports=opset, ir_version=9)
+    onnx.helper.set_model_props(other, {METADATA_KEY: model.metadata.to_json()})
+    path = tmp_path / "other.onnx"
+    path.write_bytes(other.SerializeToString())
+    with pytest.raises(ModelError, match="its inputs and outputs are"):
+        load_model(path, "cpu")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model", b"\x08\x09" + bytes(200)])
+def test_what_is_no_onnx_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ModelError) as caught:
+        load_model(path, "cpu")
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"gone\.onnx: cannot be read"):
+        load_model(tmp_path / "gone.onnx")
+    with pytest.raises(ModelError, match=r"model\.onnx: cannot be read"):
+        load_model(tmp_path)
+
+
+def test_cuda_that_cannot_be_had_is_refused(model: Model) -> None:
+    import onnxruntime
+
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this ONNX Runtime has CUDA")
+    with pytest.raises(DeviceError, match=r"--device cuda.*pip install 'jundscan\[gpu\]'"):
+        load_model(device="cuda")
+    assert load_model(device="auto").provider == "CPUExecutionProvider"
+
+
+@pytest.mark.gpu
+def test_cuda_agrees_with_the_cpu(model: Model) -> None:
+    try:
+        on_gpu = load_model(device="cuda")
+    except DeviceError as err:
+        pytest.skip(str(err))
+    rng = np.random.default_rng(0)
+    codes, accessibility = rng.integers(0, 4, 20_000, dtype=np.uint8), rng.random(1_990, dtype=np.float32)
+    np.testing.assert_allclose(on_gpu.slide(codes, accessibility, 10), model.slide(codes, accessibility, 10), atol=1e-4)
+
+
+def test_without_onnx_runtime_the_command_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(DeviceError, match=r"run: pip install 'jundscan\[cpu\]'"):
+        load_model()
+
+
+@pytest.mark.parametrize("stride", [1, 4, 101, 130, 5_000])
+def test_sliding_is_scoring_windows(model: Model, stride: int) -> None:
+    rng = np.random.default_rng(stride)
+    codes = rng.integers(0, 5, 101 + 20 * stride + stride // 2, dtype=np.uint8)
+    accessibility = np.where(rng.random(21) < 0.3, np.nan, rng.random(21)).astype(np.float32)
+    windows = np.stack([codes[start : start + 101] for start in range(0, 21 * stride, stride)])
+    np.testing.assert_allclose(
+        model.slide(codes, accessibility, stride), model.predict(windows, accessibility), atol=1e-6
+    )
+    with pytest.raises(ValueError, match="windows in each of 1 sequences, accessibility"):
+        model.slide(codes, accessibility[:-1], stride)
+
+
+def test_threads_and_batches_do_not_matter(model: Model) -> None:
+    rng = np.random.default_rng(0)
+    codes, accessibility = rng.integers(0, 5, (700, 101), dtype=np.uint8), rng.random(700, dtype=np.float32)
+    expected = np.concatenate([model.predict(codes[i : i + 1], accessibility[i : i + 1]) for i in range(700)])
+    np.testing.assert_allclose(model.predict(codes, accessibility, threads=3), expected, atol=1e-6)
+    assert model.predict(codes[:0], accessibility[:0]).shape == (0,)
+
+
+def test_either_strand_gives_the_same(model: Model) -> None:
+    from jundscan.encoding import reverse_complement
+
+    rng = np.random.default_rng(1)
+    codes, accessibility = rng.integers(0, 5, (50, 101), dtype=np.uint8), rng.random(50, dtype=np.float32)
+    both = [model.predict(strand, accessibility) for strand in (codes, reverse_complement(codes))]
+    np.testing.assert_allclose(*both, atol=1e-5)

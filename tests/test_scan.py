@@ -1,0 +1,281 @@
+"""The scan against a naive one, and that neither sizes nor threads nor packing change it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import jundscan
+from jundscan.accessibility import IDENTITY, AccessibilityScale, genome_scale, match_chromosomes, open_track
+from jundscan.encoding import encode, one_hot
+from jundscan.errors import JundscanError
+from jundscan.evaluation import evaluate_shards
+from jundscan.genome import open_genome
+from jundscan.model import Model, default_model_path, load_model
+from jundscan.scan import Scan, call_hits, count_scorable, prepare, score
+from jundscan.shards import read_shards, write_shards
+from tests.inputs import Row, genome_letters, write_bigwig, write_fasta, write_rows
+
+SCALE = AccessibilityScale(np.array([0.01, 0.3, 0.9]), np.array([0.5, 0.8, 0.99]), 1000)
+Scores = dict[tuple[str, int], float]
+
+
+def read_rows(path: Path) -> list[Row]:
+    fields = [line.split("\t") for line in path.read_text().splitlines()]
+    return [(chrom, int(start), int(end), float(value)) for chrom, start, end, value in fields]
+
+
+def naive_scores(
+    sequences: Mapping[str, str],
+    model: Model,
+    stride: int,
+    rows: Sequence[Row] | None = None,
+    scale: AccessibilityScale = SCALE,
+    inside: Sequence[tuple[str, int, int]] | None = None,
+    outside: Sequence[tuple[str, int, int]] = (),
+) -> Scores:
+    """Score window after window, as the rules say; ``inside`` must hold a window, ``outside`` must not touch it."""
+    scores = {}
+    for chrom, letters in sequences.items():
+        signal = np.full(len(letters), np.nan if rows is None or chrom not in {row[0] for row in rows} else 0.0)
+        for name, start, end, value in rows or ():
+            if name == chrom:
+                signal[start:end] = np.maximum(signal[start:end], value)
+        starts = set(range(0, len(letters) - 100, stride)) | ({len(letters) - 101} if len(letters) > 100 else set())
+        for start in sorted(starts):
+            end = start + 101
+            if set(letters[start:end].upper()) - set("ACGT"):
+                continue
+            if inside is not None and not any(c == chrom and s <= start and end <= e for c, s, e in inside):
+                continue
+            if any(c == chrom and start < e and s < end for c, s, e in outside):
+                continue
+            mean = np.array([signal[start:end].mean()], np.float32)
+            scores[chrom, start] = float(model.predict(encode(letters[start:end].encode())[None], scale.apply(mean))[0])
+    return scores
+
+
+def collect(ready: Scan, **sizes: int) -> Scores:
+    return {
+        (scored.chrom, start): probability
+        for scored in score(ready, **sizes)
+        for start, probability in zip(scored.starts.tolist(), scored.probabilities.tolist(), strict=True)
+    }
+
+
+def assert_same(found: Scores, expected: Scores) -> None:
+    assert list(found) == list(expected)  # in genome order, too
+    np.testing.assert_allclose(list(found.values()), list(expected.values()), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("stride", [3, 10, 101, 150])
+@pytest.mark.parametrize("with_track", [False, True])
+def test_windows_equal_the_naive_scan(
+    genome: Path, track: Path, sequences: dict[str, str], model: Model, stride: int, with_track: bool
+) -> None:
+    rows = read_rows(track) if with_track else None
+    with prepare(genome, track if with_track else None, model=model, stride=stride, scale=SCALE, threads=2) as ready:
+        expected = naive_scores(sequences, model, stride, rows)
+        assert count_scorable(ready) == len(expected)
+        assert_same(collect(ready), expected)
+        windows = sum(len(set(range(0, len(s) - 100, stride)) | {len(s) - 101}) for s in sequences.values() if s[100:])
+        assert (ready.windows_scored, ready.windows_skipped) == (len(expected), windows - len(expected))
+
+
+def test_every_window_at_stride_1(tmp_path: Path, model: Model) -> None:
+    sequences = {"a": genome_letters(np.random.default_rng(1), 900), "b": "acgt" * 26}
+    with prepare(write_fasta(tmp_path / "g.fa", sequences), model=model, stride=1) as ready:
+        assert_same(collect(ready), naive_scores(sequences, model, 1))
+
+
+@pytest.mark.parametrize("family", ["mlp", "cnn", "lstm"])
+def test_every_family_slides_as_it_scores_windows(genome: Path, track: Path, sequences, family: str) -> None:
+    path = default_model_path().parents[1] / f"jund-1-{family}"
+    if not path.exists():
+        pytest.skip("only the default model comes with a wheel")
+    model = load_model(path, "cpu")
+    with prepare(genome, track, model=model, stride=25, scale=SCALE) as ready:
+        assert_same(collect(ready), naive_scores(sequences, model, 25, read_rows(track)))
+
+
+def test_regions_and_excluded_stretches(tmp_path: Path, genome: Path, sequences, model: Model) -> None:
+    inside = [("chr1", 1_003, 2_500), ("chr1", 2_400, 3_000), ("chr2", 2_000, 3_033), ("chr3", 0, 450)]
+    outside = [("chr1", 1_800, 1_801), ("chr2", 2_300, 2_500)]
+    regions_file = write_rows(tmp_path / "regions.bed", inside[1:])
+    exclude = write_rows(tmp_path / "exclude.bed", outside)
+    with prepare(
+        genome,
+        model=model,
+        stride=7,
+        regions=["1:1,003-2,500"],
+        regions_file=regions_file,
+        exclude=exclude,
+    ) as ready:
+        merged = [("chr1", 1_003, 3_000), *inside[2:]]
+        assert_same(collect(ready), naive_scores(sequences, model, 7, inside=merged, outside=outside))
+
+
+def naive_hits(scores: Scores, threshold: float) -> list[tuple[str, int, int, float, int]]:
+    """Join positive windows that overlap; the summit is the middle of the leftmost run of best ones."""
+    groups: list[list[tuple[str, int, float]]] = []
+    for (chrom, start), probability in scores.items():
+        if np.float32(probability) < np.float32(threshold):
+            continue
+        if groups and groups[-1][-1][0] == chrom and start < groups[-1][-1][1] + 101:
+            groups[-1].append((chrom, start, probability))
+        else:
+            groups.append([(chrom, start, probability)])
+    places = {place: number for number, place in enumerate(scores)}
+    hits = []
+    for group in groups:
+        best = max(probability for _, _, probability in group)
+        top = [(chrom, start) for chrom, start, probability in group if round(probability, 6) == round(best, 6)]
+        plateau = [top[0]]
+        while len(plateau) < len(top) and places[top[len(plateau)]] == places[plateau[-1]] + 1:
+            plateau.append(top[len(plateau)])
+        chrom, first, _ = group[0]
+        hits.append((chrom, first, group[-1][1] + 101, best, plateau[(len(plateau) - 1) // 2][1] + 50))
+    return hits
+
+
+@pytest.mark.parametrize("stride", [10, 40, 101])
+def test_hits_equal_the_naive_ones(tmp_path: Path, model: Model, stride: int) -> None:
+    rng = np.random.default_rng(stride)
+    sequences = {name: genome_letters(rng, 5_000).replace("n", "a") for name in ("a", "b")}
+    path = write_fasta(tmp_path / "g.fa", sequences)
+    with prepare(path, model=model, stride=stride) as ready:
+        scores = collect(ready)
+    threshold = float(np.quantile(list(scores.values()), 0.8))
+    expected = naive_hits(scores, threshold)
+    found = list(jundscan.scan(path, model=model, stride=stride, wish="threshold", value=threshold))
+    assert len(found) > 10
+    assert [hit[:3] for hit in found] == [hit[:3] for hit in expected]
+    np.testing.assert_allclose([hit.probability for hit in found], [hit[3] for hit in expected])
+    assert [hit.summit for hit in found] == [hit[4] for hit in expected]
+    with prepare(path, model=model, stride=stride, wish="threshold", value=threshold, threads=3) as ready:
+        pieces = [hits for _, hits in call_hits(ready, score(ready, task_bases=150))]
+    assert np.concatenate([piece.start for piece in pieces]).tolist() == [hit.start for hit in found]
+    assert np.concatenate([piece.summit for piece in pieces]).tolist() == [hit.summit for hit in found]
+
+
+@pytest.mark.parametrize("stride", [1, 10, 150])
+def test_no_size_and_no_number_of_threads_changes_a_bit(genome: Path, track: Path, model: Model, stride: int) -> None:
+    def scores(threads: int, **sizes: int) -> NDArray[np.float32]:
+        with prepare(genome, track, model=model, stride=stride, scale=SCALE, threads=threads) as ready:
+            return np.concatenate([scored.probabilities for scored in score(ready, **sizes)])
+
+    expected = scores(1)
+    for task_bases, call_bases, threads in [(101, 101, 2), (700, 4_196, 3), (1 << 16, 333, 1), (1_234, 1_000, 2)]:
+        found = scores(threads, task_bases=task_bases, call_bases=call_bases)
+        assert np.array_equal(found, expected), (task_bases, call_bases, threads)
+
+
+def test_a_packed_genome_gives_the_same(tmp_path: Path, sequences: dict[str, str], model: Model) -> None:
+    found = []
+    for packed, name in (("plain", "g.fa"), ("gzip", "g.fa.gz"), ("bgzip", "h.fa.gz")):
+        with prepare(write_fasta(tmp_path / name, sequences, packed), model=model) as ready:
+            found.append(collect(ready, task_bases=500))
+    assert found[0]
+    assert found[0] == found[1] == found[2]
+
+
+def test_a_bigwig_gives_the_same_as_its_intervals(tmp_path: Path, genome: Path, sequences, model: Model) -> None:
+    sizes = {chrom: len(letters) for chrom, letters in sequences.items()}
+    rows = [("chr1", at, at + 70, 0.1 + at / 10_000) for at in range(0, 5_900, 300)] + [("chr2", 0, 3_000, 0.5)]
+    scores = []
+    for path in (write_rows(tmp_path / "t.bedgraph", rows), write_bigwig(tmp_path / "t.bw", sizes, rows)):
+        with prepare(genome, path, model=model, scale=SCALE, regions=["chr1", "chr2"]) as ready:
+            scores.append(list(collect(ready).values()))
+    np.testing.assert_allclose(*scores, atol=1e-6)
+
+
+def test_a_chromosome_without_track_is_scored_as_without_any(genome: Path, track: Path, model: Model) -> None:
+    with prepare(genome, model=model) as alone, prepare(genome, track, model=model, scale=SCALE) as ready:
+        without, found = collect(alone), collect(ready)
+    assert {place: p for place, p in found.items() if place[0] == "chr3"} == {
+        place: p for place, p in without.items() if place[0] == "chr3"
+    }
+    assert any(found[place] != without[place] for place in found if place[0] == "chr1")
+
+
+def test_the_scale_is_that_of_the_whole_track_whatever_is_scanned(genome: Path, track: Path, model: Model) -> None:
+    fasta = open_genome(genome)
+    with open_track(track) as opened:
+        expected = genome_scale(fasta, opened, match_chromosomes(fasta, opened))
+    with prepare(genome, track, model=model, regions=["chr2:1000-2000"], stride=50) as ready:
+        assert ready.scale.to_dict() == expected.to_dict()
+
+
+def test_evaluate_gives_the_probabilities_of_the_scan(tmp_path: Path, genome: Path, track: Path, sequences, model):
+    rng = np.random.default_rng(0)
+    rows = [(chrom, start, end, min(value, 1)) for chrom, start, end, value in read_rows(track)]
+    mapped = write_rows(tmp_path / "mapped.bedgraph", rows)
+    with prepare(genome, mapped, model=model, stride=1, scale=IDENTITY) as ready:
+        scores = collect(ready)
+    places = [list(scores)[at] for at in sorted(rng.choice(len(scores), 300, replace=False))]
+    codes = np.stack([encode(sequences[chrom][start : start + 101].encode()) for chrom, start in places])
+    with open_track(mapped) as opened:
+        a = [
+            opened.window_means(chrom, np.array([start]))[0] if chrom in opened.names else np.nan
+            for chrom, start in places
+        ]
+    write_shards(tmp_path / "shards", 0, one_hot(codes), a=np.array(a))
+    result = evaluate_shards(read_shards(tmp_path / "shards"), model, scale=IDENTITY)
+    np.testing.assert_allclose(result.probabilities, [scores[place] for place in places], atol=1e-6)
+
+
+def test_a_scan_without_a_known_window_scores_none(tmp_path: Path, model: Model) -> None:
+    with prepare(write_fasta(tmp_path / "g.fa", {"a": "N" * 500}), model=model) as ready:
+        assert collect(ready) == {}
+        assert (ready.windows_scored, ready.windows_skipped, ready.bases_scanned) == (0, 41, 0)
+
+
+def test_values_above_1_are_no_percentiles(tmp_path: Path, genome: Path, model: Model, caplog) -> None:
+    raw = write_rows(tmp_path / "raw.bedgraph", [("chr1", 0, 6_000, 37.5)])
+    with prepare(genome, raw, model=model, scale=IDENTITY) as ready:
+        collect(ready)
+    assert "above 1 is no percentile" in caplog.text
+
+
+def test_what_the_library_refuses(genome: Path, model: Model) -> None:
+    with pytest.raises(JundscanError, match="--stride 0"):
+        prepare(genome, model=model, stride=0)
+
+
+MEMORY = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from jundscan.outputs import Outputs, write_scan
+from jundscan.scan import prepare
+
+folder, megabases = Path(sys.argv[1]), int(sys.argv[2])
+line = np.random.default_rng(0).choice(np.frombuffer(b"ACGT", np.uint8), 100_000).tobytes() + b"\\n"
+genome = folder / f"{megabases}.fa"
+with genome.open("wb") as file:
+    file.write(b">chr1\\n")
+    for _ in range(10 * megabases):
+        file.write(line)
+with (folder / "t.bedgraph").open("w") as file:
+    for start in range(0, 3_000_000, 10_000):
+        file.write(f"chr1\\t{start}\\t{start + 200}\\t{1 + start % 970_000}\\n")
+out = folder / f"{megabases}.tsv"
+with prepare(genome, folder / "t.bedgraph", stride=25, threads=2) as ready:
+    write_scan(ready, Outputs(str(out), "tsv", track=folder / f"{megabases}.bw"))
+    assert ready.windows_scored > 39_000 * megabases
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_memory_does_not_grow_with_the_genome(tmp_path: Path) -> None:
+    def peak(megabases: int) -> int:
+        command = [sys.executable, "-c", MEMORY, str(tmp_path), str(megabases)]
+        return int(subprocess.run(command, capture_output=True, check=True, text=True, cwd=Path.cwd()).stdout)
+
+    assert peak(30) < 1.1 * peak(3)

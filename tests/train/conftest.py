@@ -1,0 +1,131 @@
+"""Small generated genomes and data sets, and networks with random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from jundscan.encoding import decode, one_hot
+from jundscan.metrics import balanced_weights
+from jundscan.shards import write_shards
+from train.config import FitConfig, NetworkConfig
+from train.dataset import DataSet, Windows, load_data_set
+from train.networks import CNN, LSTM, MLP, build_network
+
+MOTIF = np.array([3, 2, 0, 2, 3, 1, 0, 3], np.uint8)  # TGAGTCAT
+FAMILIES = ("mlp", "cnn", "lstm")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Results to the last bit depend on the number of threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def tiny(family: str) -> NetworkConfig:
+    return NetworkConfig(family, filters=16, state=8, hidden=8)  # type: ignore[arg-type]
+
+
+def quick_fit(**changes: Any) -> FitConfig:
+    """Return a recipe that takes a moment."""
+    return replace(FitConfig(epochs=2, steps=10, batch=128), **changes)
+
+
+def random_network(family: str, seed: int = 0) -> MLP | CNN | LSTM:
+    """Weights larger than those at the start of a fit, so that probabilities differ from window to window."""
+    torch.manual_seed(seed)
+    network = build_network(tiny(family)).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(2.0).add_(0.1 * torch.randn_like(parameter))
+    return network
+
+
+def make_windows(count: int, seed: int, missing: float = 0.0) -> Windows:
+    """Windows that a motif and open chromatin tell apart; ``missing`` of them without accessibility."""
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, 4, (count, 101), dtype=np.uint8)
+    codes[rng.random(codes.shape) < 0.002] = 4
+    labels = (np.arange(count) % 4 == 0).astype(np.int8)
+    for row in np.flatnonzero(labels):
+        at = int(rng.integers(10, 80))
+        codes[row, at : at + len(MOTIF)] = MOTIF
+    means = (rng.gamma(2.0, 1.0, count) * (1 + 4 * labels) * (rng.random(count) < 0.7)).astype(np.float32)
+    means[rng.random(count) < missing] = np.nan
+    return Windows(codes, labels, balanced_weights(labels), means)
+
+
+def write_part(folder: Path, windows: Windows) -> None:
+    half = len(windows.labels) // 2
+    for number, rows in enumerate((slice(0, half), slice(half, None))):
+        write_shards(
+            folder,
+            number,
+            one_hot(windows.codes[rows]),
+            windows.labels[rows],
+            windows.weights[rows],
+            windows.accessibility[rows],
+        )
+
+
+@pytest.fixture(scope="session")
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of 1,200 training and 1,000 validation windows in two shards each."""
+    folder = tmp_path_factory.mktemp("data") / "TinyCells"
+    write_part(folder / "train_dataset", make_windows(1200, seed=1))
+    write_part(folder / "valid_dataset", make_windows(1000, seed=2))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def data_set(data_folder: Path) -> DataSet:
+    return load_data_set(data_folder)
+
+
+class SmallGenome:
+    """Three chromosomes with runs of N, peaks on two of them, and a track that does not name the last."""
+
+    def __init__(self, folder: Path) -> None:
+        rng = np.random.default_rng(7)
+        self.codes = {"chr1": 61_237, "chr2": 40_050, "chr3": 20_101}
+        self.sequences: dict[str, str] = {}
+        for chrom, length in self.codes.items():
+            codes = rng.integers(0, 4, length, dtype=np.uint8)
+            codes[length // 3 : length // 3 + 777] = 4
+            codes[rng.integers(0, length, 5)] = 4
+            text = decode(codes).decode()
+            self.sequences[chrom] = text[: length // 2] + text[length // 2 :].lower()
+        self.peaks: dict[str, list[tuple[int, int]]] = {chrom: [] for chrom in self.sequences}
+        for chrom, sequence in self.sequences.items():
+            for _ in range(len(sequence) // 900):
+                start = int(rng.integers(0, len(sequence) - 400))
+                self.peaks[chrom].append((start, start + int(rng.integers(30, 400))))
+        # over a block's edge of 5,000; just behind one; longer than a block
+        self.peaks["chr1"] += [(9_950, 10_060), (25_040, 25_100), (33_000, 41_000)]
+        self.fasta, self.bed, self.track = folder / "genome.fa", folder / "peaks.bed", folder / "open.bedgraph"
+        with self.fasta.open("w") as file:
+            for chrom, sequence in self.sequences.items():
+                file.write(f">{chrom} made up\n")
+                file.writelines(f"{sequence[i : i + 60]}\n" for i in range(0, len(sequence), 60))
+        # the other convention of names
+        self.bed.write_text("".join(f"{c[3:]}\t{s}\t{e}\n" for c, found in self.peaks.items() for s, e in found))
+        self.intervals = [
+            (chrom, start, start + 150, round(float(rng.gamma(2.0)), 3))
+            for chrom in ("chr1", "chr2")
+            for start in range(0, len(self.sequences[chrom]) - 200, 450)
+        ]
+        self.track.write_text("".join(f"{c}\t{s}\t{e}\t{v}\n" for c, s, e, v in self.intervals))
+
+
+@pytest.fixture(scope="session")
+def small_genome(tmp_path_factory: pytest.TempPathFactory) -> SmallGenome:
+    return SmallGenome(tmp_path_factory.mktemp("genome"))

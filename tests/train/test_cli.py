@@ -1,0 +1,167 @@
+"""``python -m train``: from data to model folders, and errors of one line."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import jundscan
+import train.__main__
+import train.config
+import train.export
+from jundscan.shards import read_shards
+from tests.train.conftest import FAMILIES, SmallGenome, quick_fit, tiny
+from train.config import Candidate
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def few_candidates(seed: int) -> list[Candidate]:
+    return [Candidate(tiny(family), quick_fit(epochs=1, seed=seed)) for family in FAMILIES]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """Call the program in this process: exit code, stdout, stderr."""
+    for module in (train.config, train.__main__):
+        monkeypatch.setattr(module, "candidates", few_candidates)
+    monkeypatch.setattr(train.export, "PARITY_BATCHES", dict.fromkeys(FAMILIES, (1, 7)))
+    monkeypatch.setattr(train.export, "PARITY_LENGTHS", dict.fromkeys(FAMILIES, 500))
+    monkeypatch.setenv("COLUMNS", "200")
+    log = logging.getLogger("jundscan")
+    before = log.handlers, log.level, log.propagate
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["train", *map(str, arguments)])
+        code: object = 0
+        try:
+            train.__main__.main()
+        except SystemExit as stop:
+            code = stop.code or 0
+            if isinstance(code, str):  # what Python does with a message
+                print(code, file=sys.stderr)
+                code = 1
+        assert isinstance(code, int)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    yield call
+    log.handlers, log.level, log.propagate = before
+
+
+def test_run_fits_selects_and_exports(run: Run, data_folder: Path, tmp_path: Path) -> None:
+    out, runs = tmp_path / "exported", tmp_path / "runs"
+    code, said, _ = run("run", "--data", data_folder, "--out", out, "--runs", runs, "--assembly", "made-up")
+    assert code == 0
+    names = ["jund-1", *(f"jund-1-{family}" for family in FAMILIES)]
+    assert sorted(path.name for path in out.iterdir()) == sorted([*names, "training.json"])
+    models = {name: jundscan.load_model(out / name, "cpu") for name in names}
+    for name in names:
+        assert {"model.onnx", "metrics.json"} <= {path.name for path in (out / name).iterdir()}
+        assert models[name].metadata.name == name
+        assert models[name].metadata.assembly == "made-up"
+        assert models[name].metadata.cell_types == ("TinyCells",)
+        assert str(out / name) in said
+    record = json.loads((out / "training.json").read_text())
+    assert record["selected_by"] == "validation weighted accuracy"
+    assert list(record["best_of_family"]) == list(FAMILIES)
+    scores = {key: one["validation"]["valid"]["weighted_accuracy"] for key, one in record["candidates"].items()}
+    assert scores[record["selected"]] == max(scores.values())
+    family = record["selected"].partition("-")[0]
+    assert models["jund-1"].metadata.family == family
+    best, default = (json.loads((out / name / "metrics.json").read_text()) for name in (f"jund-1-{family}", "jund-1"))
+    assert best["weighted_accuracy"] == default["weighted_accuracy"]
+
+    code, said, _ = run("select", "--runs", runs)
+    assert code == 0
+    lines = said.splitlines()
+    assert [line.split("\t")[0] for line in lines] == list(FAMILIES)
+    assert [line.split("\t")[1] for line in lines if "<- best" in line] == [record["selected"]]
+
+    again = tmp_path / "again"
+    code, _, _ = run("export", "--data", data_folder, "--out", again, "--runs", runs, "--assembly", "made-up")
+    assert code == 0
+    for name in names:
+        assert (again / name / "model.onnx").read_bytes() == (out / name / "model.onnx").read_bytes()
+
+
+def test_fit_of_one_family_can_be_selected(run: Run, data_folder: Path, tmp_path: Path) -> None:
+    code, _, _ = run("fit", "mlp", "--data", data_folder, "--runs", tmp_path)
+    assert code == 0
+    code, said, _ = run("select", "--runs", tmp_path)
+    assert code == 0
+    assert [line.split("\t")[0] for line in said.splitlines()] == ["mlp"]
+
+
+def test_ctrl_c(run: Run, data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train.__main__, "fit_candidates", interrupted)
+    code, said, err = run("run", "--data", data_folder, "--out", tmp_path / "out", "--runs", tmp_path / "runs")
+    assert (code, said) == (130, "")
+    assert err.startswith("interrupted: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "--data", "nowhere"], "nowhere/train_dataset: "),
+        (["fit", "rnn", "--data", "nowhere"], "rnn: no such family; there are mlp, cnn, lstm"),
+        (
+            ["select", "--runs", "nowhere"],
+            "nowhere: no fitted candidate for seed 0; run: python -m train run --data DIR",
+        ),
+        (["shards", "nowhere.fa", "--peaks", "nowhere.bed", "--out", "out"], "nowhere.fa: "),
+    ],
+)
+def test_errors_are_one_line(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, said, err = run(*arguments)
+    assert (code, said) == (1, "")
+    assert err.startswith(f"train: {message}")
+    assert err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_usage_errors(run: Run) -> None:
+    assert run("shards", "genome.fa")[0] == 2
+    assert run("run", "--no-such-option")[0] == 2
+
+
+def test_shards_from_a_genome(run: Run, small_genome: SmallGenome, tmp_path: Path) -> None:
+    out = tmp_path / "MyFactor"
+    command = ["shards", small_genome.fasta, "--peaks", small_genome.bed, "--accessibility", small_genome.track]
+    command += ["--out", out, "--block-bases", 5_000, "--valid", 0.2, "--test", 0.2, "--stride", 50]
+    code, said, err = run(*command)
+    assert code == 0
+    assert "chr3: no accessibility there" in err
+    lines = said.splitlines()
+    for part, line in zip(("train_dataset", "valid_dataset", "test_dataset"), lines, strict=False):
+        shards = read_shards(out / part)
+        assert shards.labels is not None
+        assert line == f"{out / part}: {len(shards.labels):,} windows, {shards.labels.sum():,} bound, shards: 1"
+    assert lines[3].startswith("left out: ")
+
+    code, _, err = run(*command)
+    assert code == 1
+    assert err.splitlines()[-1] == (
+        f"train: {out / 'train_dataset'}: exists already; choose another --out, or --force to replace its shards"
+    )
+    code, said, _ = run(*command[:6], "--out", out, "--force", "--valid-chrom", "chr2")
+    assert code == 0
+    assert not (out / "test_dataset").exists()
+    assert len(said.splitlines()) == 3
+
+
+def test_shards_help_has_an_example(run: Run) -> None:
+    code, said, _ = run("shards", "--help")
+    assert code == 0
+    assert "Example: python -m train shards" in " ".join(said.split())

@@ -1,0 +1,159 @@
+"""A fitted network becomes a model folder that the inference half runs and agrees with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import jundscan
+import train.export
+from jundscan.evaluation import evaluate_shards
+from jundscan.metadata import Metadata, ThresholdTable
+from jundscan.metrics import evaluate
+from jundscan.model import Model
+from jundscan.shards import read_shards
+from tests.train.conftest import quick_fit, tiny
+from train.config import Candidate
+from train.dataset import DataSet, data_sha256
+from train.export import Provenance, calibrate, export
+from train.fit import Fitted, fit, predict
+
+
+@dataclass(frozen=True)
+class Exported:
+    fitted: Fitted
+    folder: Path
+    metrics: dict[str, Any]
+    model: Model
+    provenance: Provenance
+
+
+@pytest.fixture(scope="module")
+def exported(data_set: DataSet, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    patch = pytest.MonkeyPatch()
+    patch.setattr(train.export, "PARITY_BATCHES", {"cnn": (1, 7)})
+    patch.setattr(train.export, "PARITY_LENGTHS", {"cnn": 500})
+    fitted = fit(Candidate(tiny("cnn"), quick_fit(epochs=2, seed=3)), [data_set.train], data_set.valid)
+    folder = tmp_path_factory.mktemp("exported") / "jund-test"
+    provenance = Provenance(
+        "9.8.7", ("TinyCells",), "made-up", data_sha256([data_set]), data_set.path / "valid_dataset"
+    )
+    metrics = export(fitted, folder, provenance)
+    patch.undo()
+    return Exported(fitted, folder, metrics, jundscan.load_model(folder, "cpu"), provenance)
+
+
+def test_the_model_loads_and_predicts_as_torch_does(exported: Exported, data_set: DataSet) -> None:
+    valid = data_set.valid
+    got = exported.model.predict(valid.codes, valid.accessibility)
+    expected = predict(exported.fitted.network(), valid.codes, valid.accessibility)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5)
+    assert got.std() > 0.01
+
+
+def test_metadata_says_what_it_was_made_of(exported: Exported) -> None:
+    metadata = exported.model.metadata
+    assert (metadata.name, metadata.version, metadata.family) == ("jund-test", "9.8.7", "cnn")
+    assert (metadata.cell_types, metadata.assembly, metadata.seed) == (("TinyCells",), "made-up", 3)
+    assert metadata.training_data_sha256 == exported.provenance.training_data_sha256
+    assert metadata.prevalence == 0.25
+    assert metadata.architecture["family"] == "cnn"
+    assert {"torch", "onnx", "onnxruntime", "numpy"} <= set(metadata.library_versions)
+    assert metadata.decision_threshold == 0.5
+    assert Metadata.from_json(metadata.to_json(), "here") == metadata
+    for mode, report in (
+        ("with_accessibility", exported.metrics),
+        ("without_accessibility", exported.metrics["without_accessibility"]),
+    ):
+        assert metadata.validation[mode]["weighted_accuracy"] == report["weighted_accuracy"]
+
+
+@pytest.mark.parametrize("withhold", [False, True])
+def test_metrics_are_what_evaluate_says(exported: Exported, withhold: bool) -> None:
+    written = json.loads((exported.folder / "metrics.json").read_text())
+    assert written == json.loads(json.dumps(exported.metrics))
+    shards = read_shards(exported.provenance.validation_folder)
+    report = evaluate_shards(shards, exported.model, withhold_accessibility=withhold).report
+    assert report is not None
+    mine = written["without_accessibility"] if withhold else written
+    described = {"accessibility"}  # in the file without the path of a workstation
+    for key in report.keys() - described:
+        assert mine[key] == json.loads(json.dumps(report[key])), key
+    assert (
+        str(exported.provenance.validation_folder.parent.parent) not in (exported.folder / "metrics.json").read_text()
+    )
+
+
+def test_hashes(exported: Exported, data_set: DataSet) -> None:
+    content = hashlib.sha256((exported.folder / "model.onnx").read_bytes()).hexdigest()
+    assert exported.model.sha256 == content
+    assert exported.metrics["model"] == {"name": "jund-test", "version": "9.8.7", "sha256": content}
+    changed = data_set.train.codes.copy()
+    changed[0, 0] = (changed[0, 0] + 1) % 4
+    other = DataSet(
+        data_set.path,
+        type(data_set.train)(changed, data_set.train.labels, data_set.train.weights, data_set.train.accessibility),
+        data_set.valid,
+    )
+    assert data_sha256([data_set]) == data_sha256([data_set]) != data_sha256([other])
+
+
+@pytest.mark.parametrize("mode", ["with_accessibility", "without_accessibility"])
+def test_calibration_is_monotone_and_true(exported: Exported, mode: str) -> None:
+    table: ThresholdTable = getattr(exported.model.metadata, mode)
+    assert len(table.rows) > 10
+    thresholds, recalls, rates = (
+        np.array([getattr(row, key) for row in table.rows]) for key in ("threshold", "recall", "fpr")
+    )
+    assert (np.diff(thresholds) > 0).all()
+    assert (np.diff(recalls) <= 0).all()
+    assert (np.diff(rates) < 0).all()
+    assert table.default_threshold in thresholds
+    shards = read_shards(exported.provenance.validation_folder)
+    evaluation = evaluate_shards(shards, exported.model, withhold_accessibility=mode == "without_accessibility")
+    assert shards.labels is not None
+    for row in table.rows[::7]:
+        called = evaluation.probabilities >= np.float32(row.threshold)
+        assert row.recall == pytest.approx(called[shards.labels == 1].mean())
+        assert row.fpr == pytest.approx(called[shards.labels == 0].mean())
+        # at the prevalence of these windows, precision is simply counted
+        assert row.precision == pytest.approx(shards.labels[called].mean())
+
+
+def test_calibration_of_equal_probabilities() -> None:
+    labels = np.array([0] * 50 + [1] * 50, np.int8)
+    rows = calibrate(labels, np.full(100, 0.5, np.float32), 0.01)
+    assert [(row.threshold, row.recall, row.fpr) for row in rows] == [(0.5, 1.0, 1.0)]
+    assert rows[0].precision == pytest.approx(0.01)
+
+
+def test_precision_follows_the_prevalence() -> None:
+    rng = np.random.default_rng(0)
+    labels = (np.arange(4_000) % 2).astype(np.int8)
+    probabilities = np.clip(rng.normal(0.3 + 0.4 * labels, 0.15), 0, 1).astype(np.float32)
+    row = next(row for row in calibrate(labels, probabilities, 0.05) if row.fpr <= 0.1)
+    weights = np.where(labels == 1, 0.05, 0.95)
+    called = probabilities >= row.threshold
+    assert row.precision == pytest.approx(weights[called & (labels == 1)].sum() / weights[called].sum())
+    report = evaluate(labels, probabilities, weights, row.threshold, intervals=False)
+    assert row.recall == pytest.approx(report["recall"])
+
+
+def test_exporting_again_gives_the_same_bytes(exported: Exported, tmp_path: Path) -> None:
+    folder = tmp_path / "jund-test"
+    folder.mkdir()
+    (folder / "README.md").write_text("the card stays")
+    patch = pytest.MonkeyPatch()
+    patch.setattr(train.export, "PARITY_BATCHES", {"cnn": (1,)})
+    patch.setattr(train.export, "PARITY_LENGTHS", {"cnn": 300})
+    export(exported.fitted, folder, exported.provenance)
+    patch.undo()
+    assert (folder / "model.onnx").read_bytes() == (exported.folder / "model.onnx").read_bytes()
+    assert (folder / "README.md").read_text() == "the card stays"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["jund-test"]

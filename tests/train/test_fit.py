@@ -1,0 +1,155 @@
+"""Fitting: it learns, it repeats itself, and an interruption leaves no trace."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.train.conftest import FAMILIES, make_windows, quick_fit, tiny, write_part
+from train.config import Candidate
+from train.dataset import DataSet, Windows, load_windows
+from train.fit import Fitted, Listener, fit, load_fitted, predict
+
+SHORT = quick_fit(epochs=3, seed=5)
+
+
+def assert_same(one: Fitted, other: Fitted) -> None:
+    assert one.epoch == other.epoch
+    assert one.curve == other.curve
+    assert one.state.keys() == other.state.keys()
+    for name, value in one.state.items():
+        assert torch.equal(value, other.state[name]), name
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_overfits_32_windows(family: str) -> None:
+    few = make_windows(32, seed=11)
+    # noise, so that nothing but memory can tell them apart
+    few = replace(few, accessibility=np.full(32, np.nan, np.float32))
+    few.codes[:] = np.random.default_rng(4).integers(0, 4, few.codes.shape)
+    network = replace(tiny(family), state=32, hidden=32, dropout=0.0, body_dropout=0.0)
+    config = quick_fit(
+        epochs=10, steps=30, batch=32, bound=0.25, learning_rate=0.02, filter_learning_rate=0.02,
+        weight_decay=0.0, withhold=0.0, average=0.5,
+    )  # fmt: skip
+    fitted = fit(Candidate(network, config), [few], few)
+    assert fitted.selection == 1.0
+    probabilities = predict(fitted.network(), few.codes, few.accessibility)
+    assert ((probabilities >= 0.5) == few.labels).all()
+    assert fitted.curve[-1]["loss"] < 0.5 * fitted.curve[0]["loss"]
+
+
+def test_learns_what_generalises(data_set: DataSet) -> None:
+    fitted = fit(Candidate(tiny("cnn"), replace(SHORT, epochs=8, learning_rate=0.02)), [data_set.train], data_set.valid)
+    best = fitted.curve[fitted.epoch - 1]
+    assert best["valid"]["weighted_accuracy"] > 0.75
+    assert best["valid"]["auroc"] > 0.8
+    assert fitted.selection == max(entry["valid"]["weighted_accuracy"] for entry in fitted.curve)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_one_seed_one_result(family: str, data_set: DataSet) -> None:
+    candidate = Candidate(tiny(family), replace(SHORT, epochs=2))
+    first = fit(candidate, [data_set.train], data_set.valid)
+    torch.manual_seed(12345)  # what ran before means nothing
+    assert_same(first, fit(candidate, [data_set.train], data_set.valid))
+    other = fit(replace(candidate, fit=replace(candidate.fit, seed=6)), [data_set.train], data_set.valid)
+    assert other.curve != first.curve
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_interrupted_and_resumed_equals_uninterrupted(family: str, data_set: DataSet, tmp_path: Path) -> None:
+    candidate, checkpoint = Candidate(tiny(family), SHORT), tmp_path / "run" / "checkpoint.pt"
+    sets = [data_set.train, data_set.train]
+    whole = fit(candidate, sets, data_set.valid)
+
+    def interrupt(line: str) -> None:
+        raise KeyboardInterrupt
+
+    for done in (1, 2):
+        with pytest.raises(KeyboardInterrupt):
+            fit(candidate, sets, data_set.valid, checkpoint=checkpoint, listener=Listener(epoch=interrupt))
+        so_far = load_fitted(candidate, checkpoint)
+        assert len(so_far.curve) == done
+        assert so_far.curve == whole.curve[:done]
+        torch.rand(17)
+    assert_same(fit(candidate, sets, data_set.valid, checkpoint=checkpoint), whole)
+    lines: list[str] = []
+    again = fit(candidate, sets, data_set.valid, checkpoint=checkpoint, listener=Listener(epoch=lines.append))
+    assert_same(again, whole)
+    assert not lines  # nothing was left to do
+
+
+def test_interrupted_in_the_middle_of_an_epoch(data_set: DataSet, tmp_path: Path) -> None:
+    candidate, checkpoint = Candidate(tiny("cnn"), SHORT), tmp_path / "checkpoint.pt"
+    steps = 0
+
+    def interrupt(loss: float) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == 9:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(candidate, [data_set.train], data_set.valid, checkpoint=checkpoint, listener=Listener(step=interrupt))
+    resumed = fit(candidate, [data_set.train], data_set.valid, checkpoint=checkpoint)
+    assert_same(resumed, fit(candidate, [data_set.train], data_set.valid))
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("withhold", [0.0, 1.0])
+def test_windows_without_accessibility(family: str, withhold: float) -> None:
+    """NaN among the values, in training and in validation, neither spreads nor stops anything."""
+    half, none = make_windows(600, seed=21, missing=0.5), make_windows(400, seed=22, missing=1.0)
+    candidate = Candidate(tiny(family), replace(SHORT, epochs=1, withhold=withhold))
+    fitted = fit(candidate, [half, none], none)
+    assert all(bool(torch.isfinite(value).all()) for value in fitted.state.values())
+    assert np.isfinite(fitted.curve[0]["loss"])
+    assert fitted.curve[0]["valid"] == fitted.curve[0]["valid_sequence_only"]
+    assert np.isfinite(predict(fitted.network(), half.codes, half.accessibility)).all()
+
+
+def test_withheld_accessibility_is_not_learnt_from(data_set: DataSet) -> None:
+    """With everything withheld, other values of accessibility give the same fit."""
+    candidate = Candidate(tiny("cnn"), replace(SHORT, epochs=1, withhold=1.0))
+    shuffled = replace(data_set.train, accessibility=data_set.train.accessibility[::-1].copy())
+    one, other = (fit(candidate, [train], data_set.valid) for train in (data_set.train, shuffled))
+    assert_same(one, other)
+
+
+def test_scale_of_weights_means_nothing(data_set: DataSet) -> None:
+    """Only proportions count: a data set with larger weights does not outweigh another."""
+    candidate = Candidate(tiny("mlp"), replace(SHORT, epochs=1))
+    larger = replace(data_set.train, weights=data_set.train.weights * 8.0)
+    assert_same(
+        fit(candidate, [data_set.train], data_set.valid),
+        fit(candidate, [larger], data_set.valid),
+    )
+
+
+def test_load_windows_maps_accessibility(data_folder: Path) -> None:
+    windows: Windows = load_windows(data_folder / "train_dataset")
+    raw: Any = make_windows(1200, seed=1)
+    np.testing.assert_array_equal(windows.codes, raw.codes)
+    np.testing.assert_array_equal(windows.accessibility == 0, raw.accessibility == 0)
+    ranks = np.argsort(np.argsort(raw.accessibility, kind="stable"))
+    above = raw.accessibility > 0
+    np.testing.assert_allclose(windows.accessibility[above], (ranks[above] + 0.5) / 1200, atol=2e-3)
+
+
+def test_only_available_windows_are_ranked(tmp_path: Path) -> None:
+    """Windows without accessibility neither count nor shift the percentiles of the others."""
+    windows = make_windows(2000, seed=31)
+    missing = np.arange(2000) % 3 == 0
+    write_part(tmp_path / "some", replace(windows, accessibility=np.where(missing, np.nan, windows.accessibility)))
+    kept = {name: value[~missing] for name, value in vars(windows).items()}
+    write_part(tmp_path / "kept", Windows(**kept))
+    some = load_windows(tmp_path / "some").accessibility
+    assert np.isnan(some[missing]).all()
+    np.testing.assert_array_equal(some[~missing], load_windows(tmp_path / "kept").accessibility)

@@ -1,0 +1,217 @@
+"""Model cards and the README's table, from the files that hold the figures; nothing in them is typed by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jundscan.evaluation import evaluate_shards
+from jundscan.metadata import Metadata, ThresholdTable
+from jundscan.model import DEFAULT_MODEL, load_model
+from jundscan.plots import write_plots
+from jundscan.shards import read_shards
+
+METRICS = {"weighted_accuracy": "weighted accuracy", "auroc": "AUROC", "average_precision": "average precision"}
+FAMILIES = {"cnn": "CNN", "mlp": "MLP", "lstm": "LSTM"}
+README_BEGIN = "<!-- metrics: written by `python -m train report`, do not edit -->"
+README_END = "<!-- /metrics -->"
+PUBLIC = (
+    ("accessibility above 0, alone", 0.703, 0.705),
+    ("MLP with accessibility, best public result on this data set", 0.698, None),
+    ("CNN with accessibility, DeepChem book, chapter 6", None, 0.760),
+)
+"""What others report on this data set: weighted accuracy and AUROC (on its own test or validation part)."""
+
+
+def model_names(exported: Path) -> list[str]:
+    """List the exported models, the default first."""
+    families = sorted(path.parent.name for path in exported.glob(f"{DEFAULT_MODEL}-*/metrics.json"))
+    return [DEFAULT_MODEL, *families]
+
+
+def read_metrics(exported: Path, name: str) -> dict[str, Any]:
+    """Read a model's ``metrics.json``."""
+    metrics: dict[str, Any] = json.loads((exported / name / "metrics.json").read_text())
+    return metrics
+
+
+def _value(report: dict[str, Any], metric: str) -> str:
+    low, high = report["confidence_intervals"][metric]
+    return f"{report[metric]:.3f} ({low:.3f}–{high:.3f})"
+
+
+def _metrics_row(label: str, report: dict[str, Any]) -> str:
+    return f"| {label} | " + " | ".join(_value(report, metric) for metric in METRICS) + " |"
+
+
+def _metrics_head(first: str) -> list[str]:
+    return [f"| {first} | " + " | ".join(METRICS.values()) + " |", "|---|" + "---|" * len(METRICS)]
+
+
+def readme_block(exported: Path) -> str:
+    """Write the README's table of validation figures, with 95 % bootstrap intervals."""
+    default = read_metrics(exported, DEFAULT_MODEL)
+    lines = [
+        README_BEGIN,
+        f"Validation part of the public HepG2 data set ({default['n']:,} windows, {default['positives']:,} bound; "
+        "95 % intervals):",
+        "",
+        *_metrics_head("model"),
+    ]
+    for name in model_names(exported):
+        metrics = read_metrics(exported, name)
+        family = FAMILIES[metrics["training"]["candidate"]["network"]["family"]]
+        lines.append(_metrics_row(f"`{name}` ({family})", metrics))
+    lines.append(_metrics_row(f"`{DEFAULT_MODEL}`, sequence alone", default["without_accessibility"]))
+    for label, accuracy, auroc in PUBLIC:
+        shown = ("–" if value is None else f"{value:.3f}" for value in (accuracy, auroc))
+        lines.append(f"| {label} | {' | '.join(shown)} | – |")
+    return "\n".join([*lines, README_END])
+
+
+def replace_block(text: str, begin: str, end: str, block: str) -> str:
+    """Put ``block`` where ``text`` has one between the markers.
+
+    Raises
+    ------
+    ValueError
+        When the markers are not there.
+    """
+    head, found, rest = text.partition(begin)
+    _, closed, tail = rest.partition(end)
+    if not (found and closed):
+        raise ValueError(f"no block between {begin} and {end}")
+    return head + block + tail
+
+
+def _threshold_rows(table: ThresholdTable) -> list[str]:
+    rows = table.rows[:: max(1, len(table.rows) // 15)]
+    return [
+        "| threshold | recall | false-positive rate | precision |",
+        "|---|---|---|---|",
+        *(
+            f"| {row.threshold:.4f} | {row.recall:.3f} | {row.fpr:.5f} | "
+            f"{'–' if row.precision is None else f'{row.precision:.3f}'} |"
+            for row in rows
+        ),
+    ]
+
+
+def card(metadata: Metadata, metrics: dict[str, Any], training: dict[str, Any], pictures: Sequence[str]) -> str:
+    """Write a model card.
+
+    Parameters
+    ----------
+    metadata : Metadata
+        Of the model file.
+    metrics : dict
+        Its ``metrics.json``.
+    training : dict
+        ``training.json``: every candidate with its validation metrics.
+    pictures : sequence of str
+        File names beside the card.
+    """
+    architecture = ", ".join(f"{key} {value}" for key, value in metadata.architecture.items() if key != "family")
+    lines = [
+        f"# {metadata.name} {metadata.version}",
+        "",
+        f"A {FAMILIES[metadata.family]} that tells whether JUND binds a window of {metadata.window_length} bp, from sequence "
+        "and chromatin accessibility. Written by `python -m train report`.",
+        "",
+        "## What it is",
+        f"- Network: {FAMILIES[metadata.family]} ({architecture}).",
+        f"- Trained on: {', '.join(metadata.cell_types)}, {metadata.assembly}, chromosome 22, training part of the public data "
+        f"set (windows tiled at random between the parts); SHA-256 of the training arrays `{metadata.training_data_sha256}`.",
+        f"- Seed {metadata.seed}, epoch {metrics['training']['epoch']} of "
+        f"{metrics['training']['candidate']['fit']['epochs']}, selected by validation weighted accuracy.",
+        f"- Accessibility: {metadata.accessibility_mapping} of the window in its own track, or none.",
+        "- Versions: " + ", ".join(f"{name} {version}" for name, version in metadata.library_versions.items()) + ".",
+        f"- Torch and ONNX Runtime differ by at most {metrics['torch_onnx_max_difference']:.1e}.",
+        "",
+        "## Validation",
+        f"{metrics['n']:,} windows, {metrics['positives']:,} bound; 95 % bootstrap intervals. Not a test: epoch, sizes and "
+        "thresholds were chosen on these windows, and the parts are divided window by window, so that neighbours of every "
+        "window were trained on.",
+        "",
+        *_metrics_head("mode"),
+        _metrics_row("with accessibility", metrics),
+        _metrics_row("sequence alone", metrics["without_accessibility"]),
+        "",
+        "## Thresholds",
+        f"From {metadata.calibration_source}; precision at a prevalence of {metadata.prevalence:.2%}. "
+        f"`evaluate` decides at {metadata.decision_threshold:g} (both classes weighed alike), `scan` by default at "
+        f"{metadata.with_accessibility.default_threshold:.4f} ({metadata.with_accessibility.default_rule}) with accessibility, "
+        f"{metadata.without_accessibility.default_threshold:.4f} without.",
+        "",
+        "With accessibility:",
+        "",
+        *_threshold_rows(metadata.with_accessibility),
+        "",
+        "Sequence alone:",
+        "",
+        *_threshold_rows(metadata.without_accessibility),
+        "",
+        "## All candidates",
+        "| candidate | epoch | weighted accuracy | AUROC | average precision |",
+        "|---|---|---|---|---|",
+    ]
+    for key, candidate in training["candidates"].items():
+        valid = candidate["validation"]["valid"]
+        mark = " (selected)" if key == training["selected"] else ""
+        lines.append(
+            f"| {key}{mark} | {candidate['best_epoch']} | {valid['weighted_accuracy']:.3f} | {valid['auroc']:.3f} | "
+            f"{valid['average_precision']:.3f} |"
+        )
+    lines += [
+        "",
+        "## Limits",
+        "- One chromosome, two cell types, one assembly; other cell types through their own accessibility track.",
+        "- Bound windows are rare: read the precision column before a lenient threshold is used.",
+        "- A window at a peak's edge may count as bound without holding the bound element.",
+        *[f"\n![{Path(name).stem.replace('_', ' ')}]({name})" for name in pictures],
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def write_report(exported: Path, validation: Path, readme: Path) -> list[Path]:
+    """Write every model's card, the default's pictures, and the README's table.
+
+    Parameters
+    ----------
+    exported : pathlib.Path
+        Folder of model folders and ``training.json``.
+    validation : pathlib.Path
+        Shards that the pictures are drawn on.
+    readme : pathlib.Path
+        Holds the markers of :func:`readme_block`.
+
+    Returns
+    -------
+    list of pathlib.Path
+        The files written.
+    """
+    training = json.loads((exported / "training.json").read_text())
+    written = []
+    for name in model_names(exported):
+        model = load_model(exported / name, "cpu")
+        pictures: list[Path] = []
+        if name == DEFAULT_MODEL:
+            result = evaluate_shards(read_shards(validation), model)
+            assert result.shards.labels is not None
+            assert result.weights is not None
+            pictures = write_plots(
+                exported / name,
+                result.shards.labels,
+                result.probabilities,
+                result.weights,
+                model.metadata.decision_threshold,
+                f"{name}, validation",
+            )
+        path = exported / name / "README.md"
+        path.write_text(card(model.metadata, read_metrics(exported, name), training, [one.name for one in pictures]))
+        written += [path, *pictures]
+    text = readme.read_text()
+    readme.write_text(replace_block(text, README_BEGIN, README_END, readme_block(exported)))
+    return [*written, readme]
