@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def measure(folder: Path, model: Model, shards: Path | None, threads: int, repea
     torch.set_num_threads(threads)
     try:
         ours_without_intervals()  # imports
-        timed = in_turn({name: lambda case=case: seconds_of(case) for name, case in cases.items()}, repeats)
+        timed = in_turn({name: partial(seconds_of, case) for name, case in cases.items()}, repeats)
     finally:
         torch.set_num_threads(before)
     loops = {

@@ -12,32 +12,33 @@ from collections.abc import Mapping
 from typing import Any
 
 from jundscan.encoding import ALPHABET, WINDOW_LENGTH
-from train.networks import KNOT_SCORES, SIDE_FEATURES
+from train.config import NetworkConfig
+from train.networks import build_network
 
 STRANDS = 2
 
 
-def multiply_adds_per_base(family: str, architecture: Mapping[str, Any], stride: int) -> float:
+def multiply_adds_per_base(architecture: Mapping[str, Any], stride: int) -> float:
     """Count the multiply-adds that one base costs on average.
 
     Parameters
     ----------
-    family : {"mlp", "cnn", "lstm"}
     architecture : mapping
-        Of the model's metadata: filters, filter_width, pool, state, hidden, head_layers.
+        Of the model's metadata: the fields of ``NetworkConfig``.
     stride : int
         Bases between windows.
     """
-    filters, hidden = architecture["filters"], architecture["hidden"]
-    width = WINDOW_LENGTH if family == "mlp" else architecture["filter_width"]
+    config = NetworkConfig(**architecture)
+    head = build_network(config).head
+    body, side = head.from_body.in_features, head.from_side.in_features
+    width = WINDOW_LENGTH if config.family == "mlp" else config.filter_width
     positions = WINDOW_LENGTH - width + 1
-    body, per_window = filters, 0
-    if family == "cnn":
-        body = per_window = filters * len(KNOT_SCORES)
-    if family == "lstm":
-        steps, body = positions // architecture["pool"], architecture["state"]
-        positions = steps * architecture["pool"]
-        per_window = steps * 4 * body * (filters + body)
-    per_window += (body + len(SIDE_FEATURES)) * hidden + (architecture["head_layers"] - 1) * hidden**2 + hidden
-    per_position = filters * STRANDS * len(ALPHABET) * width
+    per_window = (body + side) * config.hidden + (config.head_layers - 1) * config.hidden**2 + config.hidden
+    if config.family == "cnn" and body > config.filters:
+        per_window += body  # a scale for each knot
+    if config.family == "lstm":
+        steps = positions // config.pool
+        positions = steps * config.pool
+        per_window += steps * 4 * config.state * (config.filters + config.state)
+    per_position = config.filters * STRANDS * len(ALPHABET) * width
     return per_position * min(1.0, positions / stride) + per_window / stride

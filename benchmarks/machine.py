@@ -9,8 +9,9 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from jundscan._version import __version__
+
 LIBRARIES = (
-    "jundscan",
     "numpy",
     "onnxruntime",
     "torch",
@@ -42,7 +43,11 @@ def describe() -> dict[str, Any]:
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "hardware": _hardware(),
-        "versions": {"python": platform.python_version(), **{name: version_of(name) for name in LIBRARIES}},
+        "versions": {
+            "python": platform.python_version(),
+            "jundscan": __version__,
+            **{name: version_of(name) for name in LIBRARIES},
+        },
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -67,8 +68,12 @@ def cases(codes: NDArray[np.uint8], limit: int) -> tuple[dict[str, Callable[[], 
             notes[name]["version"] = "not installed"
             continue
         notes[name]["matches"] = search()  # also warms up what compiles on its first call
-        ready[name] = lambda search=search: len(part) / seconds_of(search) / 1e6
+        ready[name] = partial(_rate, search, len(part))
     return ready, notes
+
+
+def _rate(search: Callable[[], int], bases: int) -> float:
+    return bases / seconds_of(search) / 1e6
 
 
 def _fimo(codes: NDArray[np.uint8]) -> Callable[[], int]:

@@ -44,7 +44,7 @@ def short(results: dict[str, Any]) -> str:
         ["FIMO, one motif", _speed(speeds, "peer/FIMO"), "1"],
         [
             "the same network window by window, ONNX Runtime",
-            _speed(speeds, f"windows/ONNX Runtime/{threads}"),
+            _speed(speeds, windows),
             f"{threads}",
         ],
         ["the same network window by window, torch loop", _speed(speeds, "windows/torch, same network"), f"{threads}"],
@@ -79,6 +79,7 @@ def full(results: dict[str, Any], profile: dict[str, Any] | None = None) -> str:
         "and writes, so one thread uses more than one core if there are more (see the raw figures for one core).\n",
         _scan_table(results),
         _projection(results),
+        _ratios(results),
         "## Others\n",
         "Motif scanners search one JUND-like motif at p < 1e-4 on both strands, one thread, sequence in memory. Window "
         "loops score a window at every base.\n",
@@ -144,10 +145,12 @@ def _scan_table(results: dict[str, Any]) -> str:
             if peak is not None:
                 bases = results["scan_bases"][f"{family}/{stride}"]
                 label = f"{family} ({results['models'][family]['name']})"
-                rows.append([label, f"{stride}", f"{bases / 1e6:.3g} Mb", *cells, f"{peak / 1e6:.0f} MB"])
+                mark = " \\*" if bases < results["genome"]["bases"] else ""
+                rows.append([label, f"{stride}", f"{bases / 1e6:.3g} Mb{mark}", *cells, f"{peak / 1e6:.0f} MB"])
     two = results["threads"]
     header = ["network", "stride", "genome", "end to end, 1 thread", f"{two} threads", "kernel, 1 thread"]
-    return table([*header, f"{two} threads", "peak memory"], rows)
+    short_one = "\n\\* Measured once, on a piece of the genome, so that the start of the process weighs more.\n"
+    return table([*header, f"{two} threads", "peak memory"], rows) + short_one
 
 
 def _projection(results: dict[str, Any]) -> str:
@@ -158,6 +161,17 @@ def _projection(results: dict[str, Any]) -> str:
             rows.append([f"{stride}", _minutes(rate)])
     title = f"Projected (not measured) for hg38, 3.1 Gbp, default network, {results['threads']} threads:\n\n"
     return title + table(["stride", "time"], rows)
+
+
+def _ratios(results: dict[str, Any]) -> str:
+    names = {
+        "end_to_end_kernel_stride_1": "end to end ÷ kernel, stride 1",
+        "kernel_sgemm_1": "kernel ÷ sgemm, GFLOP/s, 1 thread, default stride",
+        "scaling_kernel": "speed with all threads ÷ 1 thread, over the same of sgemm: kernel",
+        "scaling_from_one_core": "the same: end to end, the one thread's process held to one core",
+    }
+    rows = [[words, _range(results["ratios"][key])] for key, words in names.items() if key in results["ratios"]]
+    return table(["further ratios", "measured"], rows)
 
 
 def _others_table(results: dict[str, Any]) -> str:
@@ -205,7 +219,9 @@ def _memory(memory: dict[str, Any]) -> str:
 
 
 def _startup(startup: dict[str, Any]) -> str:
-    return "## Start\n\n" + table(["process", "seconds"], [[name, _range(one)] for name, one in startup.items()])
+    return "## Start\n\nFrom start to end of the process, median of 5.\n\n" + table(
+        ["process", "seconds"], [[name, _range(one)] for name, one in startup.items()]
+    )
 
 
 def _evaluation(found: dict[str, Any]) -> str:
@@ -226,22 +242,26 @@ def _training(found: dict[str, Any]) -> str:
         "loop_notebook": "the course notebook's loop and CNN",
     }
     return "## Training\n\n" + table(
-        ["way", "windows/s"], [[words, _range(found[name])] for name, words in names.items()]
+        ["way", "windows/s"], [[words, _range(found[name], ",.0f")] for name, words in names.items()]
     )
 
 
 def _stride(found: dict[str, Any]) -> str:
     rows = []
     for row in found["rows"]:
-        low, middle, high = row["summit_distance_quartiles"]
-        distance = "–" if middle is None else f"{middle:.0f} ({low:.0f} – {high:.0f})"
         speed = f"{row['mbp_per_second']:.3g}" if "mbp_per_second" in row else "–"
-        rows.append([f"{row['stride']}", speed, f"{row['recall']:.3f}", distance, f"{row['hits']:,}"])
+        cells = [f"{row['stride']}", speed]
+        for rule in ("default", "lenient"):
+            low, middle, high = row[rule]["summit_distance_quartiles"]
+            cells += [f"{row[rule]['recall']:.3f}", "–" if middle is None else f"{middle:.0f} ({low:.0f} – {high:.0f})"]
+        rows.append(cells)
+    header = ["stride", "end to end, Mbp/s"]
+    for rule in (found["threshold_rule"], found["lenient_rule"]):
+        header += [f"peaks found, {rule}", "summit distance, bp"]
     return (
-        f"## Stride\n\n{found['peaks']} peaks of the training and validation shards ({found['cell']}), threshold rule "
-        f"{found['threshold_rule']}. The network was fitted on these peaks: compare strides, not networks. Distance is "
-        "from the best hit's summit to the peak's centre (quartiles).\n\n"
-        + table(["stride", "end to end, Mbp/s", "peaks found", "summit distance, bp", "hits"], rows)
+        f"## Stride\n\n{found['peaks']} peaks of the training and validation shards ({found['cell']}). The network was "
+        "fitted on these peaks: compare strides, not networks. Distance is from the best hit's summit to the peak's "
+        "centre (quartiles).\n\n" + table(header, rows)
     )
 
 

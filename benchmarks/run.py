@@ -20,7 +20,7 @@ from jundscan.scan import DEFAULT_STRIDE
 
 SECTIONS = ("speeds", "startup", "memory", "evaluation", "training", "agreement", "stride")
 OTHERS = ("mlp", "lstm")
-OTHER_BASES = {"mlp": 6_000_000, "lstm": 2_000_000}
+OTHER_BASES = 6_000_000
 """The slower networks scan less; the LSTM at stride 1 less still."""
 LSTM_EVERY_BASE = 200_000
 SLOW_PEER_BASES = 6_000_000
@@ -70,9 +70,9 @@ def measure(options: argparse.Namespace, fasta: Path | None, data: Path | None) 
             "evaluation": lambda: evaluation.measure(folder, default, shards, threads, repeats, quick),
             "training": lambda: training.measure(default, threads, repeats, quick),
             "agreement": lambda: agreement.measure(genome, default, DEFAULT_STRIDE, threads),
-            "stride": lambda: _stride(folder, genome, default, data, threads),
+            "stride": lambda: _stride(folder, genome, default, data, threads, results["speeds"]),
         }
-        per_base = multiply_adds_per_base(default.metadata.family, default.metadata.architecture, DEFAULT_STRIDE)
+        per_base = multiply_adds_per_base(default.metadata.architecture, DEFAULT_STRIDE)
         results["multiply_adds_per_base"] = per_base
         if "speeds" in wanted:
             _speeds(results, genome, default, options, folder, repeats)
@@ -157,7 +157,7 @@ def _other_network(
     say(f"the {family}")
     results["models"][family] = _about(model)
     for stride_ in results["strides"]:
-        bases = LSTM_EVERY_BASE if family == "lstm" and stride_ == 1 else OTHER_BASES[family] // cut
+        bases = LSTM_EVERY_BASE if family == "lstm" and stride_ == 1 else OTHER_BASES // cut
         less = _shorter(genome, min(bases, len(genome.codes)), folder)
         ours, mapped = EndToEnd(less, folder), percentiles(less.bases)
         cases: dict[str, Callable[[], float]] = {}
@@ -214,13 +214,20 @@ def _faster(speeds: dict[str, Summary], threads: int) -> Summary:
 
 
 def _stride(
-    folder: Path, genome: BenchmarkGenome, model: Model, data: Path | None, threads: int
+    folder: Path,
+    genome: BenchmarkGenome,
+    model: Model,
+    data: Path | None,
+    threads: int,
+    speeds: dict[str, Summary],
 ) -> dict[str, Any] | None:
-    """Find recall and summit distance, and add the speed of one scan at each stride."""
+    """Find recall and summit distance, and add each stride's speed: of one scan where it was not measured already."""
     if data is None:
         return None
-    table = stride.measure(folder, data, model, threads)
+    found = stride.measure(folder, data, model, threads)
     ours = EndToEnd(genome, folder)
-    for row in table["rows"]:
-        row["mbp_per_second"] = ours.rate(str(row["stride"]), model.path, row["stride"], threads)
-    return table
+    for row in found["rows"]:
+        known = speeds.get(f"end to end/default/{row['stride']}/{threads}")
+        rate = known["median"] if known else ours.rate(str(row["stride"]), model.path, row["stride"], threads)
+        row["mbp_per_second"] = rate
+    return found

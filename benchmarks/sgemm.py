@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -19,8 +20,8 @@ def cases(threads: tuple[int, ...], quick: bool) -> dict[str, Callable[[], float
     size = QUICK_SIZE if quick else SIZE
     made: dict[str, Callable[[], float]] = {}
     for count in threads:
-        made[f"sgemm/numpy/{count}"] = lambda count=count: _numpy(size, count)
-        made[f"sgemm/torch/{count}"] = lambda count=count: _torch(size, count)
+        made[f"sgemm/numpy/{count}"] = partial(_numpy, size, count)
+        made[f"sgemm/torch/{count}"] = partial(_torch, size, count)
     return made
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ def measure(folder: Path, model: Path) -> dict[str, Any]:
     # ten kilobases are too few to find a track's scale on, so it is given
     with_track = [*scan, "--accessibility", str(track), "--accessibility-scale", "identity"]
     commands = {"help": [*jundscan_command(), "--help"], "scan_10kb": with_track, "scan_10kb_no_track": scan}
-    return in_turn(
-        {name: lambda command=command: run_command(command)["seconds"] for name, command in commands.items()}, REPEATS
-    )
+    return in_turn({name: partial(_seconds, command) for name, command in commands.items()}, REPEATS)
+
+
+def _seconds(command: list[str]) -> float:
+    return run_command(command)["seconds"]

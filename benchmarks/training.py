@@ -21,7 +21,7 @@ from train.fit import Listener, fit
 
 WINDOWS, QUICK_WINDOWS = 100_000, 10_000
 LOOP_WINDOWS, QUICK_LOOP_WINDOWS = 20_000, 2_000
-STEPS, QUICK_STEPS = 100, 8
+STEPS, QUICK_STEPS = 50, 8
 
 
 def measure(model: Model, threads: int, repeats: int, quick: bool) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def _fit_rate(model: Model, windows: Windows, steps: int) -> float:
     config = FitConfig(epochs=1, steps=steps)
     ticks: list[float] = []
     listener = Listener(step=lambda loss: ticks.append(perf_counter()))
-    few = Windows(*(column[:500] for column in (windows.codes, windows.labels, windows.weights, windows.accessibility)))
+    few = _random_windows(500)
     fit(Candidate(NetworkConfig(**model.metadata.architecture), config), [windows], few, listener=listener)
     return (steps - 1) * config.batch / (ticks[-1] - ticks[0])
 

@@ -102,9 +102,10 @@ def write_scan(scan: Scan, outputs: Outputs, tell: Callable[[int], None] = lambd
             from jundscan.accuracy import Accuracy
 
             accuracy = Accuracy(outputs.truth, scan.genome.chromsizes, scan.threshold.value)
+        # hits first: they get their name last, and not at all when a track cannot be finished
+        stream = stack.enter_context(open_output(outputs.hits, outputs.force))
         add_spans = _open_track(scan, outputs.track, outputs.force, stack)
         add_accuracy = _open_track(scan, outputs.accuracy_track, outputs.force, stack)
-        stream = stack.enter_context(open_output(outputs.hits, outputs.force))
         stream.write(header(scan))
 
         def passing() -> Iterator[Scored]:
@@ -127,8 +128,9 @@ def write_scan(scan: Scan, outputs: Outputs, tell: Callable[[int], None] = lambd
             found += len(hits.start)
         if accuracy is not None and add_accuracy is not None:
             accuracy.write_track(add_accuracy)
+        report = None if accuracy is None else accuracy.report()
     seconds = time.perf_counter() - began
-    return _record(scan, found, seconds, None if accuracy is None else accuracy.report())
+    return _record(scan, found, seconds, report)
 
 
 def _open_track(scan: Scan, path: Path | None, force: bool, stack: ExitStack) -> AddSpans | None:

@@ -112,7 +112,7 @@ def check_plots(folder: str | Path) -> None:
     except ImportError as err:
         raise JundscanError("pictures need matplotlib: run pip install 'jundscan[plots]'") from err
     if Path(folder).exists() and not Path(folder).is_dir():
-        raise OutputError(f"{folder}: a file; --plots takes a folder")
+        raise OutputError(f"{folder}: cannot be written: it is a file, not a folder")
 
 
 def _draw_roc(

@@ -17,7 +17,6 @@ from benchmarks.timing import ratio, summary
 from jundscan.encoding import UNKNOWN
 from jundscan.genome import open_genome
 from jundscan.windows import Region
-from train.networks import KNOT_SCORES, SIDE_FEATURES
 
 
 def read_chrom(path: Path, chrom: str) -> np.ndarray:
@@ -62,31 +61,30 @@ class TestGenome:
 
 
 class TestMultiplyAdds:
+    SIDE = 6
+    KNOTS = 4
+
     def test_cnn_by_hand(self):
-        architecture = {"filters": 16, "filter_width": 8, "hidden": 10, "head_layers": 2}
-        body = 16 * len(KNOT_SCORES)
-        per_window = body + (body + len(SIDE_FEATURES)) * 10 + 10 * 10 + 10
-        assert multiply_adds_per_base("cnn", architecture, 1) == 16 * 2 * 4 * 8 + per_window
-        assert multiply_adds_per_base("cnn", architecture, 10) == 16 * 2 * 4 * 8 + per_window / 10
+        architecture = {"family": "cnn", "filters": 16, "filter_width": 8, "hidden": 10, "head_layers": 2}
+        body = 16 * self.KNOTS
+        per_window = body + (body + self.SIDE) * 10 + 10 * 10 + 10
+        assert multiply_adds_per_base(architecture, 1) == 16 * 2 * 4 * 8 + per_window
+        assert multiply_adds_per_base(architecture, 10) == 16 * 2 * 4 * 8 + per_window / 10
 
     def test_bases_that_no_window_needs_cost_nothing(self):
-        architecture = {"filters": 16, "filter_width": 8, "hidden": 10, "head_layers": 1}
-        ratio_of_strides = multiply_adds_per_base("cnn", architecture, 940) / multiply_adds_per_base(
-            "cnn", architecture, 94
-        )
-        assert ratio_of_strides == pytest.approx(0.1)
+        architecture = {"family": "cnn", "filters": 16, "filter_width": 8, "hidden": 10, "head_layers": 1}
+        near, far = (multiply_adds_per_base(architecture, stride) for stride in (94, 940))
+        assert far == pytest.approx(near / 10)
 
     def test_mlp_costs_a_window_each(self):
-        architecture = {"filters": 32, "hidden": 16, "head_layers": 1}
-        per_window = 32 * 2 * 4 * 101 + (32 + len(SIDE_FEATURES)) * 16 + 16
-        assert multiply_adds_per_base("mlp", architecture, 25) == pytest.approx(per_window / 25)
+        architecture = {"family": "mlp", "filters": 32, "hidden": 16, "head_layers": 1}
+        per_window = 32 * 2 * 4 * 101 + (32 + self.SIDE) * 16 + 16
+        assert multiply_adds_per_base(architecture, 25) == pytest.approx(per_window / 25)
 
     def test_lstm_by_hand(self):
-        architecture = {
-            "filters": 16, "filter_width": 16, "pool": 8, "state": 4, "hidden": 10, "head_layers": 1
-        }  # fmt: skip
-        per_window = 10 * 4 * 4 * (16 + 4) + (4 + len(SIDE_FEATURES)) * 10 + 10
-        assert multiply_adds_per_base("lstm", architecture, 2) == 16 * 2 * 4 * 16 + per_window / 2
+        sizes = {"filters": 16, "filter_width": 16, "pool": 8, "state": 4, "hidden": 10, "head_layers": 1}
+        per_window = 10 * 4 * 4 * (16 + 4) + (4 + self.SIDE) * 10 + 10
+        assert multiply_adds_per_base({"family": "lstm", **sizes}, 2) == 16 * 2 * 4 * 16 + per_window / 2
 
 
 def test_motif_threshold_is_the_lowest_one_below_p():

@@ -238,11 +238,9 @@ def test_every_validation_window_has_the_probability_that_evaluate_gives(
     header, *rows = [line.split("\t") for line in (tmp_path / "p.tsv").read_text().splitlines()]
     expected = {row[header.index("id")].partition(":")[2]: float(row[-1]) for row in rows}
     inside = {span: p for span, p in expected.items() if int(span.partition("-")[2]) <= 22_000_000}
-    first, last = (pick(int(span.partition("-")[0]) for span in inside) for pick in (min, max)) if inside else (0, 0)
-    if not inside:
-        pytest.skip("no validation window inside this piece")
+    first = min(int(span.partition("-")[0]) for span in inside)
     ran = run("scan", genome, "--accessibility", track, *scale, "--stride", 1, "--format", "tsv",
-              "-o", tmp_path / "w.tsv", "--region", f"22:{first}-{min(last + 101, first + 1_000_000)}")  # fmt: skip
+              "-o", tmp_path / "w.tsv", "--region", f"22:{first}-{first + 1_000_000}")  # fmt: skip
     assert ran.code == 0, ran.err
     found = {f"{row[1]}-{row[2]}": float(row[3]) for row in rows_of((tmp_path / "w.tsv").read_text())}
     shared = found.keys() & inside.keys()

@@ -276,6 +276,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 def test_memory_does_not_grow_with_the_genome(tmp_path: Path) -> None:
     def peak(megabases: int) -> int:
         command = [sys.executable, "-c", MEMORY, str(tmp_path), str(megabases)]
-        return int(subprocess.run(command, capture_output=True, check=True, text=True, cwd=Path.cwd()).stdout)
+        return int(
+            subprocess.run(command, capture_output=True, check=True, text=True, cwd=Path(__file__).parents[1]).stdout
+        )
 
     assert peak(30) < 1.1 * peak(3)

@@ -23,11 +23,12 @@ from train.dataset import VALID, DataSet, data_sha256, load_data_set
 from train.export import ParityError, Provenance, export
 from train.fit import Fitted
 from train.make_shards import Split, make_shards
+from train.report import write_report
 from train.select import best_of, best_of_families, finished_or_best_so_far, fit_candidates, write_record
 
 MODEL_VERSION = "1.0.0"
-THREADS = 2
-"""Of torch, whatever the machine has: the last bits of a result depend on it."""
+THREADS = 1
+"""Of torch, whatever the machine has: the last bits of a result depend on it, and small batches gain little by more."""
 
 app = typer.Typer(
     add_completion=False,
@@ -180,6 +181,20 @@ def _interruptible() -> Iterator[None]:
             "interrupted: the best so far is kept; the same command goes on, 'train export' exports it", err=True
         )
         raise
+
+
+@app.command()
+def report(
+    data: DataOption,
+    out: OutOption = Path("exported"),
+    readme: Annotated[Path, typer.Option(help="Gets the table of figures.")] = Path("README.md"),
+) -> None:
+    """Write the model cards, their pictures and the README's table from the files that hold the figures.
+
+    Example: python -m train report --data HepG2
+    """
+    for path in write_report(out, data[0] / VALID, readme):
+        typer.echo(path)
 
 
 def _of_family(family: str, seed: int) -> list[Candidate]:

@@ -20,7 +20,7 @@ class NetworkConfig:
     filters : int
         Filters of the first layer, a multiple of 16 (the blocked layout of ONNX Runtime's CPU provider).
     filter_width : int
-        Bases that a filter sees (CNN and LSTM; the MLP's see the whole window).
+        Bases that a filter sees; those of the MLP see the whole window and start from motifs of this width.
     pool : int
         Positions in one step of the LSTM.
     state : int
@@ -33,7 +33,7 @@ class NetworkConfig:
 
     family: Family
     filters: int = 16
-    filter_width: int = 16
+    filter_width: int = 12
     pool: int = 8
     state: int = 32
     hidden: int = 32
@@ -55,8 +55,8 @@ class FitConfig:
     bound : float
         Share of bound windows among them; weights make up for what is drawn more often than it occurs.
     learning_rate, filter_learning_rate : float
-        Peak rates of AdamW for the head, and for filters that start from motifs; each rises over the first tenth of
-        all steps and falls to zero along a cosine.
+        Peak rates of AdamW for the head, and for filters, which start from motifs; each rises over the first steps
+        and falls to zero along a cosine.
     weight_decay : float
         Of AdamW.
     withhold : float
@@ -66,7 +66,7 @@ class FitConfig:
     seed : int
     """
 
-    epochs: int = 8
+    epochs: int = 16
     steps: int = 50
     batch: int = 2048
     bound: float = 0.1
@@ -97,9 +97,9 @@ class Candidate:
 
 def candidates(seed: int) -> list[Candidate]:
     """List what ``python -m train run`` fits and chooses from, family by family."""
-    short, long = FitConfig(seed=seed), FitConfig(epochs=16, seed=seed)
+    fit = FitConfig(seed=seed)
     return [
-        *(Candidate(NetworkConfig("mlp", filters=size, hidden=16), long) for size in (16, 32, 64)),
-        *(Candidate(NetworkConfig("cnn", hidden=size), short) for size in (16, 32)),
-        *(Candidate(NetworkConfig("lstm", state=size), long) for size in (16, 32)),
+        *(Candidate(NetworkConfig("mlp", filters=176, hidden=size), fit) for size in (16, 32)),
+        *(Candidate(NetworkConfig("cnn", hidden=size), fit) for size in (16, 32, 64)),
+        *(Candidate(NetworkConfig("lstm", state=size), fit) for size in (16, 32)),
     ]

@@ -178,7 +178,7 @@ def export(fitted: Fitted, folder: Path, provenance: Provenance) -> dict[str, An
         validation={},
         library_versions={name: importlib.metadata.version(name) for name in LIBRARIES},
     )
-    graph = build_graph(network)  # type: ignore[arg-type]
+    graph = build_graph(network)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as work:
         file = Path(work) / "model.onnx"

@@ -21,13 +21,15 @@ from torch import Tensor, nn
 from jundscan.metrics import evaluate
 from train.config import Candidate, FitConfig
 from train.dataset import Windows
-from train.networks import MLP, build_network, reverse_complement
+from train.networks import CNN, LSTM, MLP, build_network, reverse_complement
 
 DECISION = 0.5
 JUDGED = ("weighted_accuracy", "auroc", "average_precision")
 """Metrics of the learning curve; the first one selects."""
-WARM_UP = 0.1
+WARM_UP = 0.15
 PREDICT_BATCH = 1024
+PLACING_WINDOWS = 16_384
+"""Training windows that scales and knots are placed by."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Fitted:
         """Validation weighted accuracy of the best epoch."""
         return float(self.curve[self.epoch - 1]["valid"][JUDGED[0]])
 
-    def network(self) -> nn.Module:
+    def network(self) -> MLP | CNN | LSTM:
         """Build the network with the best weights, in evaluation mode."""
         network = build_network(self.candidate.network)
         network.load_state_dict(self.state)
@@ -104,12 +106,12 @@ class _Batch(NamedTuple):
 
 
 def learning_rate(step: int, steps: int) -> float:
-    """Share of the peak rate: rise linearly over the first tenth of all steps, then fall to 0 along a cosine.
+    """Share of the peak rate: rise linearly over the first steps, then fall to 0 along a cosine.
 
     Examples
     --------
-    >>> [round(learning_rate(step, 100), 2) for step in (0, 9, 10, 55, 99)]
-    [0.1, 1.0, 1.0, 0.5, 0.0]
+    >>> [round(learning_rate(step, 100), 2) for step in (0, 14, 15, 57, 99)]
+    [0.07, 1.0, 1.0, 0.5, 0.0]
     """
     warm = max(1, int(WARM_UP * steps))
     if step < warm:
@@ -121,10 +123,9 @@ def _optimizer(network: nn.Module, config: FitConfig) -> torch.optim.AdamW:
     """Give filters a rate of their own, since they start from motifs and the head from nothing."""
     filters = [value for name, value in network.named_parameters() if name.startswith("first.")]
     others = [value for name, value in network.named_parameters() if not name.startswith("first.")]
-    filter_rate = config.learning_rate if isinstance(network, MLP) else config.filter_learning_rate
     return torch.optim.AdamW(
         [
-            {"params": filters, "peak": filter_rate, "weight_decay": 0.0},
+            {"params": filters, "peak": config.filter_learning_rate, "weight_decay": 0.0},
             {"params": others, "peak": config.learning_rate, "weight_decay": config.weight_decay},
         ]
     )
@@ -157,10 +158,9 @@ def _train_epoch(
         loss = nn.functional.binary_cross_entropy_with_logits(logits, targets, weights, reduction="sum") / len(samplers)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         with torch.no_grad():
-            decay = min(config.average, 1.0 - 1.0 / (step + 1))
+            decay = min(config.average, (step + 1) / (step + 10))  # short at first, to forget the start
             for kept, new in zip(average.parameters(), network.parameters(), strict=True):
                 kept.lerp_(new, 1.0 - decay)
         total += loss.item()
@@ -235,6 +235,8 @@ def fit(
     config, listener = candidate.fit, listener or Listener()
     torch.manual_seed(config.seed)
     network = build_network(candidate.network).to(device)
+    samplers = [_Sampler(windows, torch.device(device)) for windows in train]
+    network.place(samplers[0].codes[:PLACING_WINDOWS])
     average = copy.deepcopy(network)
     optimizer = _optimizer(network, config)
     curve: list[dict[str, Any]] = []
@@ -246,7 +248,6 @@ def fit(
         average.load_state_dict(saved["average"])
         optimizer.load_state_dict(saved["optimizer"])
         curve, best, best_epoch = saved["curve"], saved["best"], saved["best_epoch"]
-    samplers = [_Sampler(windows, torch.device(device)) for windows in train]
     for epoch in range(len(curve) + 1, config.epochs + 1):
         loss = _train_epoch(network, average, optimizer, samplers, config, epoch, listener)
         curve.append({"epoch": epoch, "loss": loss, **judge(average, valid)})

@@ -23,7 +23,18 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from jundscan.encoding import ALPHABET, WINDOW_LENGTH
-from train.networks import CNN, LSTM, MLP, PERCENTILE_POWER, TAIL_CLIP, BothStrands, Head, Knots
+from train.networks import (
+    CNN,
+    COMPOSITION_CENTRE,
+    COMPOSITION_SCALE,
+    LSTM,
+    MLP,
+    PERCENTILE_POWER,
+    TAIL_CLIP,
+    BothStrands,
+    Head,
+    Knots,
+)
 
 OPSET = 18
 IR_VERSION = 9
@@ -61,7 +72,7 @@ class GraphWriter:
 
 
 def _array(tensor: torch.Tensor) -> NDArray[np.float32]:
-    return tensor.detach().cpu().numpy().astype(np.float32)
+    return tensor.detach().cpu().numpy().astype(np.float32, copy=True)
 
 
 def _bases(w: GraphWriter) -> tuple[str, str]:
@@ -91,11 +102,11 @@ def _rectify(w: GraphWriter, values: str, bias: torch.Tensor) -> str:
 
 
 def _knots(w: GraphWriter, scores: str, knots: Knots) -> str:
-    """Broken lines of every channel, one depthwise convolution a knot: (B, knots * filters, 1, windows)."""
-    lines = []
-    for number, (scale, bias) in enumerate(zip(_array(knots.scale), _array(knots.bias), strict=True)):
-        inputs = [scores, w.constant(f"scale_{number}", scale[:, None, None, None]), w.constant(f"knot_{number}", bias)]
-        lines.append(w.add("Relu", [w.add("Conv", inputs, f"line_{number}", group=len(scale))], f"above_{number}"))
+    """Scores, not centred, and their broken lines, a depthwise convolution each: (B, (1 + knots) * filters, ...)."""
+    lines = [scores]
+    for number, (slope, bias) in enumerate(zip(_array(knots.slope), _array(knots.bias), strict=True)):
+        inputs = [scores, w.constant(f"slope_{number}", slope[:, None, None, None]), w.constant(f"knot_{number}", bias)]
+        lines.append(w.add("Relu", [w.add("Conv", inputs, f"line_{number}", group=len(slope))], f"above_{number}"))
     return w.add("Concat", lines, "knots", axis=1)
 
 
@@ -128,7 +139,7 @@ def _at_windows(w: GraphWriter, values: str, name: str, strided: bool, offset: i
     return w.add("Slice", [values, w.integers(offset), end, w.integers(3)], name)
 
 
-def _fractions(w: GraphWriter, codes: str, strided: bool) -> list[str]:
+def _composition(w: GraphWriter, codes: str, strided: bool) -> list[str]:
     """C+G and CpG per window, as differences of running counts (whole numbers, exact in float32 below 2^24)."""
     is_c = w.add("Cast", [w.add("Equal", [codes, w.scalar(1.0)], "is_c")], "c", to=TensorProto.FLOAT)
     is_g = w.add("Cast", [w.add("Equal", [codes, w.scalar(2.0)], "is_g")], "g", to=TensorProto.FLOAT)
@@ -136,19 +147,18 @@ def _fractions(w: GraphWriter, codes: str, strided: bool) -> list[str]:
     before = w.add("Slice", [is_c, w.integers(0), w.integers(-1), w.integers(3)], "c_before")
     after = w.add("Slice", [is_g, w.integers(1), w.integers(np.iinfo(np.int64).max), w.integers(3)], "g_after")
     cpg = w.add("Mul", [before, after], "cpg")
-    fractions = []
+    numbers = []
     for name, marks, span in (("strong", strong, WINDOW_LENGTH), ("cpg", cpg, WINDOW_LENGTH - 1)):
         padded = w.add("Pad", [marks, w.integers(0, 0, 0, 1, 0, 0, 0, 0)], f"{name}_padded")
         counts = w.add("CumSum", [padded, w.constant("axis", np.array(3, np.int64))], f"{name}_counts")
         last = _at_windows(w, counts, f"{name}_last", strided, span)
         first = _at_windows(w, counts, f"{name}_first", strided)
-        number = w.add("Sub", [last, first], f"{name}_number")
-        fractions.append(w.add("Div", [number, w.scalar(float(WINDOW_LENGTH))], f"{name}_fraction"))
-    return fractions
+        numbers.append(w.add("Sub", [last, first], f"{name}_number"))
+    return numbers
 
 
 def _side_features(w: GraphWriter, codes: str, strided: bool) -> str:
-    """The side features of ``networks.side_features``, in its order: (B, 6, 1, windows)."""
+    """The side features of ``networks.side_features``, in its order, counts as they are: (B, 6, 1, windows)."""
     given = w.add("Unsqueeze", ["accessibility", w.integers(1, 2)], "given")
     missing = w.add("IsNaN", [given], "missing")
     available = w.add("Cast", [w.add("Not", [missing], "present")], "available", to=TensorProto.FLOAT)
@@ -161,29 +171,48 @@ def _side_features(w: GraphWriter, codes: str, strided: bool) -> str:
         "Max", [w.add("Sub", [w.scalar(1.0), percentile], "share_above"), w.scalar(10.0**-TAIL_CLIP)], "share"
     )
     tail = w.add("Mul", [w.add("Log", [above], "log_above"), w.scalar(float(-1.0 / np.log(10.0)))], "tail")
-    features = [available, percentile, power, tail, *_fractions(w, codes, strided)]
+    features = [available, percentile, power, tail, *_composition(w, codes, strided)]
     return w.add("Concat", features, "side", axis=1)
 
 
-def _dense(w: GraphWriter, values: str, layer: torch.nn.Linear, name: str) -> str:
+def _dense(
+    w: GraphWriter, values: str, weight: NDArray[np.float32], bias: NDArray[np.float32] | None, name: str
+) -> str:
     """A dense layer at every window, as a 1 x 1 convolution."""
-    inputs = [values, w.constant(f"{name}_weight", _array(layer.weight)[:, :, None, None])]
-    if layer.bias is not None:
-        inputs.append(w.constant(f"{name}_bias", _array(layer.bias)))
+    inputs = [values, w.constant(f"{name}_weight", weight[:, :, None, None])]
+    if bias is not None:
+        inputs.append(w.constant(f"{name}_bias", bias))
     return w.add("Conv", inputs, name)
 
 
-def _head(w: GraphWriter, body: str, side: str, head: Head) -> str:
+def _head(w: GraphWriter, body: str, side: str, head: Head, centre: NDArray[np.float32] | None = None) -> str:
+    """Dense layers to probabilities; ``centre`` is what the first channels of ``body`` still have to be centred by."""
+    # centring and scaling the two counts, which are the last side features, goes into weights and bias
+    weight, bias = _array(head.from_side.weight), _array(head.from_body.bias)
+    counts = weight[:, -len(COMPOSITION_SCALE) :]
+    counts /= np.array(COMPOSITION_SCALE, np.float32)
+    bias -= counts @ np.array(COMPOSITION_CENTRE, np.float32)
+    if centre is not None:
+        bias -= _array(head.from_body.weight)[:, : len(centre)] @ centre
     joined = w.add(
         "Add",
-        [_dense(w, body, head.from_body, "body_dense"), _dense(w, side, head.from_side, "side_dense")],
+        [
+            _dense(w, body, _array(head.from_body.weight), bias, "body_dense"),
+            _dense(w, side, weight, None, "side_dense"),
+        ],
         "joined",
     )
     hidden = w.add("Relu", [joined], "hidden_1")
     for number, layer in enumerate(head.between, start=2):
         assert isinstance(layer, torch.nn.Linear)
-        hidden = w.add("Relu", [_dense(w, hidden, layer, f"dense_{number}")], f"hidden_{number}")
-    logit = w.add("Squeeze", [_dense(w, hidden, head.last, "logit_4d"), w.integers(1, 2)], "logit")
+        hidden = w.add(
+            "Relu", [_dense(w, hidden, _array(layer.weight), _array(layer.bias), f"dense_{number}")], f"hidden_{number}"
+        )
+    logit = w.add(
+        "Squeeze",
+        [_dense(w, hidden, _array(head.last.weight), _array(head.last.bias), "logit_4d"), w.integers(1, 2)],
+        "logit",
+    )
     return w.add("Sigmoid", [logit], "probability")
 
 
@@ -236,7 +265,8 @@ def _write_network(w: GraphWriter, network: MLP | CNN | LSTM, strided: bool) -> 
         best = _running_max(w, positions, WINDOW_LENGTH - network.config.filter_width + 1)
         scores = _at_windows(w, best, "scores", strided) if strided else best
         body = _knots(w, scores, network.knots)
-    return _head(w, body, _side_features(w, codes, strided), network.head)
+    centre = _array(network.knots.centre) if isinstance(network, CNN) else None
+    return _head(w, body, _side_features(w, codes, strided), network.head, centre)
 
 
 def _branch(name: str, network: MLP | CNN | LSTM, strided: bool) -> onnx.GraphProto:

@@ -7,20 +7,27 @@ graphs; change both together (``tests/train/test_parity.py`` holds them to each 
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from jundscan.encoding import ALPHABET, UNKNOWN, WINDOW_LENGTH
 from train.config import NetworkConfig
-from train.motifs import motif_filters
+from train.motifs import motif_filters, placed_filters
 
-TAIL_CLIP = 2.3
-"""-log10(1 - percentile) is not taken above this: the most open half per cent of a track are alike."""
+TAIL_CLIP = 2.6
+"""-log10(1 - percentile) is not taken above this: the most open quarter of a per cent of a track are alike."""
 PERCENTILE_POWER = 8
-SIDE_FEATURES = ("available", "percentile", "percentile_power", "tail", "CG_fraction", "CpG_fraction")
+SIDE_FEATURES = ("available", "percentile", "percentile_power", "tail", "CG_count", "CpG_count")
 """What the head sees beside the body's vector; see :func:`side_features`."""
-KNOT_SCORES = (0.5, 0.9, 0.99, 0.998)
-"""A filter's best score enters the head once above each of several knots, which start at these quantiles of it."""
+COMPOSITION_CENTRE = (46.0, 2.0)
+COMPOSITION_SCALE = (10.0, 2.0)
+"""About the mean and spread of the two counts in a window, so that the head sees numbers around 0 and 1."""
+KNOTS = (0.9, 0.99, 0.998)
+"""A filter's best score enters the head as it is, and once above each knot; knots start at these quantiles of it."""
+KNOT_SLOPES = (1.0, 2.0, 2.0)
+"""What lies above the rarer knots starts steeper."""
 
 
 def one_hot(codes: Tensor) -> Tensor:
@@ -41,15 +48,18 @@ def side_features(codes: Tensor, accessibility: Tensor) -> Tensor:
     -------
     torch.Tensor, shape=(B, 6), dtype=float32
         In the order of :data:`SIDE_FEATURES`: 1 if a track was there; the percentile; its 8th power and
-        -log10(1 - percentile), clipped, which open the upper end where the signal is; the fractions of C or G and
-        of CpG.
+        -log10(1 - percentile), clipped, which open the upper end where the signal is; the numbers of C or G and of
+        CpG, centred and scaled.
     """
     missing = torch.isnan(accessibility)
     percentile = torch.where(missing, 0.0, accessibility).clamp(0.0, 1.0)
     tail = -torch.log10((1.0 - percentile).clamp(min=10.0**-TAIL_CLIP))
     is_c, is_g = codes == 1, codes == 2
-    strong = (is_c | is_g).float().sum(1) / WINDOW_LENGTH
-    cpg = (is_c[:, :-1] & is_g[:, 1:]).float().sum(1) / WINDOW_LENGTH
+    counts = ((is_c | is_g).float().sum(1), (is_c[:, :-1] & is_g[:, 1:]).float().sum(1))
+    strong, cpg = (
+        (count - centre) / scale
+        for count, centre, scale in zip(counts, COMPOSITION_CENTRE, COMPOSITION_SCALE, strict=True)
+    )
     return torch.stack([(~missing).float(), percentile, percentile**PERCENTILE_POWER, tail, strong, cpg], dim=1)
 
 
@@ -60,6 +70,10 @@ class Head(nn.Module):
         super().__init__()
         self.from_body = nn.Linear(body_size, config.hidden)
         self.from_side = nn.Linear(len(SIDE_FEATURES), config.hidden, bias=False)
+        # both are one layer, written as two: the same range at the start
+        bound = (body_size + len(SIDE_FEATURES)) ** -0.5
+        nn.init.uniform_(self.from_body.weight, -bound, bound)
+        nn.init.uniform_(self.from_side.weight, -bound, bound)
         self.between = nn.ModuleList(nn.Linear(config.hidden, config.hidden) for _ in range(config.head_layers - 1))
         self.last = nn.Linear(config.hidden, 1)
         self.dropout = nn.Dropout(config.dropout)
@@ -78,14 +92,18 @@ class BothStrands(nn.Module):
     its reverse complement give the same maxima by construction.
     """
 
-    def __init__(self, filters: int, width: int, motifs: bool) -> None:
+    def __init__(self, start: NDArray[np.float32]) -> None:  # (filters, 4, width)
         super().__init__()
-        start = torch.from_numpy(motif_filters(filters, width)) if motifs else None
-        self.weight = nn.Parameter(torch.randn(filters, len(ALPHABET), width) / width**0.5 if start is None else start)
+        self.weight = nn.Parameter(torch.from_numpy(start))
 
     def other_strand(self) -> Tensor:
         """Weights that score the reverse complement: A-T and C-G swapped, positions reversed."""
         return self.weight.flip(1, 2)
+
+    @torch.no_grad()
+    def scale_to(self, spread: Tensor) -> None:
+        """Divide each filter by the spread of its scores, so that they all count in the same unit."""
+        self.weight /= spread.clamp(min=1e-6)[:, None, None]
 
     def forward(self, bases: Tensor, pool: int) -> Tensor:  # (B, 4, L) -> (B, filters, positions // pool)
         strands = nn.functional.conv1d(bases, torch.cat([self.weight, self.other_strand()]))
@@ -95,32 +113,52 @@ class BothStrands(nn.Module):
 
 
 class Knots(nn.Module):
-    """A score as a broken line: how far it is above each of several thresholds (scale and threshold are learned)."""
+    """A score as a broken line: itself, centred, and how far it is above each of several learned thresholds."""
 
-    def __init__(self, filters: int, scores: Tensor) -> None:  # scores: (windows, filters)
+    def __init__(self, filters: int) -> None:
         super().__init__()
-        thresholds = torch.quantile(scores, torch.tensor(KNOT_SCORES), dim=0)  # (knots, filters)
-        scale = 1.0 / scores.std(0).clamp(min=1e-3)
-        self.scale = nn.Parameter(scale.repeat(len(thresholds), 1))
-        self.bias = nn.Parameter(-thresholds * scale)
+        self.register_buffer("centre", torch.zeros(filters))
+        self.slope = nn.Parameter(torch.tensor(KNOT_SLOPES)[:, None].repeat(1, filters))
+        self.bias = nn.Parameter(torch.zeros(len(KNOTS), filters))
 
-    def forward(self, scores: Tensor) -> Tensor:  # (B, filters) -> (B, knots * filters)
-        return torch.relu(scores[:, None, :] * self.scale + self.bias).flatten(1)
+    @torch.no_grad()
+    def place(self, scores: Tensor) -> None:
+        """Start at the mean and the quantiles of ``scores`` (windows, filters)."""
+        self.centre.copy_(scores.mean(0))
+        self.bias.copy_(-self.slope * torch.quantile(scores, torch.tensor(KNOTS, device=scores.device), dim=0))
+
+    def forward(self, scores: Tensor) -> Tensor:  # (B, filters) -> (B, (1 + knots) * filters)
+        above = torch.relu(scores[:, None, :] * self.slope + self.bias).flatten(1)
+        return torch.cat([scores - self.centre, above], dim=1)
 
 
 class MLP(nn.Module):
-    """404 inputs -> hidden (both strands, the better one) -> hidden and side features -> 1."""
+    """404 inputs -> hidden (both strands, the better one) -> hidden and side features -> 1.
+
+    Hidden units start as motifs, each at its own place in the window: from random weights, a thousand bound windows
+    teach a dense layer nothing that it has not memorised.
+    """
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        self.first = BothStrands(config.filters, WINDOW_LENGTH, motifs=False)  # a dense layer, as a filter
+        self.first = BothStrands(placed_filters(config.filters, WINDOW_LENGTH, config.filter_width))
         self.bias = nn.Parameter(torch.zeros(config.filters))
         self.dropout = nn.Dropout(config.body_dropout)
         self.head = Head(config.filters, config)
 
+    def scores(self, codes: Tensor) -> Tensor:
+        """Score of every unit on its better strand: (B, 101) -> (B, filters)."""
+        return self.first(one_hot(codes), 1).squeeze(2)
+
+    @torch.no_grad()
+    def place(self, codes: Tensor) -> None:
+        """Scale the units to a spread of 1 over windows (n, 101), and let them start at the first knot."""
+        self.first.scale_to(self.scores(codes).std(0))
+        self.bias.copy_(-torch.quantile(self.scores(codes), KNOTS[0], dim=0))
+
     def forward(self, codes: Tensor, accessibility: Tensor) -> Tensor:
-        body = torch.relu(self.first(one_hot(codes), 1).squeeze(2) + self.bias)  # (B, filters)
+        body = torch.relu(self.scores(codes) + self.bias)  # (B, filters)
         return self.head(self.dropout(body), side_features(codes, accessibility))
 
 
@@ -130,18 +168,20 @@ class CNN(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        self.first = BothStrands(config.filters, config.filter_width, motifs=True)
-        self.knots = Knots(config.filters, self._random_scores())
+        self.first = BothStrands(motif_filters(config.filters, config.filter_width))
+        self.knots = Knots(config.filters)
         self.dropout = nn.Dropout(config.body_dropout)
-        self.head = Head(config.filters * len(KNOT_SCORES), config)
+        self.head = Head(config.filters * (1 + len(KNOTS)), config)
 
     def best_scores(self, codes: Tensor) -> Tensor:
         """Best score of every filter in every window: (B, 101) -> (B, filters)."""
         return self.first(one_hot(codes), WINDOW_LENGTH - self.config.filter_width + 1).squeeze(2)
 
     @torch.no_grad()
-    def _random_scores(self) -> Tensor:
-        return self.best_scores(torch.randint(0, len(ALPHABET), (4096, WINDOW_LENGTH), dtype=torch.uint8))
+    def place(self, codes: Tensor) -> None:
+        """Scale the filters to a spread of 1 over windows (n, 101), and start the knots at these scores' quantiles."""
+        self.first.scale_to(self.best_scores(codes).std(0))
+        self.knots.place(self.best_scores(codes))
 
     def forward(self, codes: Tensor, accessibility: Tensor) -> Tensor:
         body = self.knots(self.best_scores(codes))  # (B, knots * filters)
@@ -154,11 +194,18 @@ class LSTM(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        self.first = BothStrands(config.filters, config.filter_width, motifs=True)
+        self.first = BothStrands(motif_filters(config.filters, config.filter_width))
         self.bias = nn.Parameter(torch.zeros(config.filters))
         self.recurrent = nn.LSTM(config.filters, config.state, batch_first=True)
         self.dropout = nn.Dropout(config.body_dropout)
         self.head = Head(config.state, config)
+
+    @torch.no_grad()
+    def place(self, codes: Tensor) -> None:
+        """Scale the filters to a spread of 1 over the steps of windows (n, 101), and let them start at their mean."""
+        steps = self.first(one_hot(codes), self.config.pool)  # (n, filters, steps)
+        self.first.scale_to(steps.std((0, 2)))
+        self.bias.copy_(-self.first(one_hot(codes), self.config.pool).mean((0, 2)))
 
     def forward(self, codes: Tensor, accessibility: Tensor) -> Tensor:
         steps = torch.relu(self.first(one_hot(codes), self.config.pool) + self.bias[:, None])  # (B, filters, steps)

@@ -117,13 +117,13 @@ def card(metadata: Metadata, metrics: dict[str, Any], training: dict[str, Any], 
     lines = [
         f"# {metadata.name} {metadata.version}",
         "",
-        f"A {FAMILIES[metadata.family]} that tells whether JUND binds a window of {metadata.window_length} bp, from sequence "
-        "and chromatin accessibility. Written by `python -m train report`.",
+        f"A {FAMILIES[metadata.family]} that tells whether JUND binds a window of {metadata.window_length} bp, from "
+        "sequence and chromatin accessibility. Written by `python -m train report`.",
         "",
         "## What it is",
         f"- Network: {FAMILIES[metadata.family]} ({architecture}).",
-        f"- Trained on: {', '.join(metadata.cell_types)}, {metadata.assembly}, chromosome 22, training part of the public data "
-        f"set (windows tiled at random between the parts); SHA-256 of the training arrays `{metadata.training_data_sha256}`.",
+        f"- Trained on: {', '.join(metadata.cell_types)} ({metadata.assembly}), the training parts; SHA-256 of the "
+        f"training arrays `{metadata.training_data_sha256}`.",
         f"- Seed {metadata.seed}, epoch {metrics['training']['epoch']} of "
         f"{metrics['training']['candidate']['fit']['epochs']}, selected by validation weighted accuracy.",
         f"- Accessibility: {metadata.accessibility_mapping} of the window in its own track, or none.",
@@ -131,9 +131,9 @@ def card(metadata: Metadata, metrics: dict[str, Any], training: dict[str, Any], 
         f"- Torch and ONNX Runtime differ by at most {metrics['torch_onnx_max_difference']:.1e}.",
         "",
         "## Validation",
-        f"{metrics['n']:,} windows, {metrics['positives']:,} bound; 95 % bootstrap intervals. Not a test: epoch, sizes and "
-        "thresholds were chosen on these windows, and the parts are divided window by window, so that neighbours of every "
-        "window were trained on.",
+        f"{metrics['n']:,} windows, {metrics['positives']:,} bound; 95 % bootstrap intervals. Not a test: epoch "
+        "and sizes were chosen on these windows, and the public parts are divided window by window, so "
+        "that neighbours of nearly every window were trained on.",
         "",
         *_metrics_head("mode"),
         _metrics_row("with accessibility", metrics),
@@ -142,8 +142,8 @@ def card(metadata: Metadata, metrics: dict[str, Any], training: dict[str, Any], 
         "## Thresholds",
         f"From {metadata.calibration_source}; precision at a prevalence of {metadata.prevalence:.2%}. "
         f"`evaluate` decides at {metadata.decision_threshold:g} (both classes weighed alike), `scan` by default at "
-        f"{metadata.with_accessibility.default_threshold:.4f} ({metadata.with_accessibility.default_rule}) with accessibility, "
-        f"{metadata.without_accessibility.default_threshold:.4f} without.",
+        f"{metadata.with_accessibility.default_threshold:.4f} ({metadata.with_accessibility.default_rule}) with "
+        f"accessibility, {metadata.without_accessibility.default_threshold:.4f} without.",
         "",
         "With accessibility:",
         "",
@@ -161,8 +161,9 @@ def card(metadata: Metadata, metrics: dict[str, Any], training: dict[str, Any], 
         valid = candidate["validation"]["valid"]
         mark = " (selected)" if key == training["selected"] else ""
         lines.append(
-            f"| {key}{mark} | {candidate['best_epoch']} | {valid['weighted_accuracy']:.3f} | {valid['auroc']:.3f} | "
-            f"{valid['average_precision']:.3f} |"
+            f"| {key}{mark} | {candidate['best_epoch']} | "
+            + " | ".join(f"{valid[metric]:.3f}" for metric in METRICS)
+            + " |"
         )
     lines += [
         "",

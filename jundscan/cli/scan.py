@@ -29,6 +29,8 @@ from jundscan.scan import DEFAULT_STRIDE, Scan, count_scorable, prepare
 from jundscan.thresholds import Wish
 from jundscan.writers import check_output
 
+MOST_STRIDE = 1_000_000_000
+
 log = logging.getLogger("jundscan")
 
 
@@ -53,7 +55,7 @@ def scan(
             show_default=False,
         ),
     ] = None,
-    stride: Annotated[int, typer.Option(min=1, help="Bases between window starts.")] = DEFAULT_STRIDE,
+    stride: Annotated[int, typer.Option(min=1, max=MOST_STRIDE, help="Bases between window starts.")] = DEFAULT_STRIDE,
     threshold: Annotated[
         float | None,
         typer.Option(

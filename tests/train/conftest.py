@@ -44,6 +44,7 @@ def random_network(family: str, seed: int = 0) -> MLP | CNN | LSTM:
     """Weights larger than those at the start of a fit, so that probabilities differ from window to window."""
     torch.manual_seed(seed)
     network = build_network(tiny(family)).eval()
+    network.place(torch.randint(0, 4, (500, 101), dtype=torch.uint8))
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.mul_(2.0).add_(0.1 * torch.randn_like(parameter))

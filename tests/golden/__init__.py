@@ -1,0 +1,51 @@
+"""Golden files: what the shipped model makes of the bundled example, stage by stage.
+
+``features.tsv`` holds what goes into the model (codes and mapped accessibility of some windows), ``scores.tsv`` what
+comes out (``scan --format tsv``), ``hits.bed`` what is called. ``make golden`` writes them anew; review the difference
+before committing it. Features must never change by a new model; scores and hits do.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from jundscan.accessibility import read_scale
+from jundscan.encoding import WINDOW_LENGTH
+from jundscan.genome import open_genome
+from jundscan.model import load_model
+from jundscan.outputs import Outputs, write_scan
+from jundscan.scan import prepare
+from jundscan.tracks import open_track
+from jundscan.windows import Region, windows_in
+
+FOLDER = Path(__file__).parent
+EXAMPLES = FOLDER.parents[1] / "examples"
+GENOME, TRACK, SCALE = EXAMPLES / "genome.fa", EXAMPLES / "dnase.bedgraph", EXAMPLES / "scale.json"
+FEATURES_STRIDE = 1_030
+"""Of the features, so that some windows are open, some closed and one holds N."""
+SCORES_STRIDE = 50
+
+
+def features() -> str:
+    """One line per window: chrom, start, codes as digits, mapped accessibility."""
+    genome, scale = open_genome(GENOME), read_scale(SCALE)
+    lines = []
+    with open_track(TRACK) as track:
+        for chrom, size in genome.chromsizes.items():
+            starts = windows_in(0, size, size, FEATURES_STRIDE).starts()
+            mapped = scale.apply(track.window_means(chrom, starts))
+            for start, value in zip(starts.tolist(), mapped.tolist(), strict=True):
+                (block,) = genome.blocks([Region(chrom, start, start + WINDOW_LENGTH)])
+                codes = "".join(map(str, block.codes.tolist()))
+                lines.append(f"{chrom}\t{start}\t{codes}\t{np.float32(value)!s}\n")
+    return "".join(lines)
+
+
+def scan_to(path: Path, output_format: str, stride: int) -> str:
+    """Scan the example with the default model; the text without comments."""
+    with prepare(GENOME, TRACK, model=load_model(device="cpu"), scale=read_scale(SCALE), stride=stride) as ready:
+        write_scan(ready, Outputs(str(path), output_format, force=True))  # type: ignore[arg-type]
+    lines = path.read_text().splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith("#"))
