@@ -23,6 +23,8 @@ def measure(folder: Path, model: Path, fasta: Path | None, threads: int, quick: 
     codes = read_codes(fasta, bases)
     if fasta is None:
         codes[: len(codes) // 2] = UNKNOWN  # half of it unknown, as in the piece of chr22
+    if len(codes) > bases:  # a chromosome begins with megabases of N
+        codes = codes[max(0, int(np.argmax(codes != UNKNOWN)) - bases // 2) :]
     codes = np.resize(codes, bases)
     names = [f"chr{number}" for number in range(1, TIMES + 1)]
     shapes = {"one": (["chr1"], 1), "ten": (names, 1), "long": (["chr1"], TIMES)}

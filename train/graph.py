@@ -10,11 +10,14 @@ Three choices make it fast on ONNX Runtime's CPU provider (measured in ``benchma
   no operator outside the blocked layout comes between convolution and pool.
 - The maximum over P positions is a chain of dilated pools, of about 9 + 9 + 2 comparisons instead of P.
 
-Windows at a stride are gathered after pooling; at stride 1 nothing needs gathering and a branch leaves it out.
+Windows at any stride are gathered after pooling. At stride 1 nothing needs gathering, and at the default stride blocks
+can be pooled first: these two have branches of their own.
 Every operator has a CUDA kernel (``tests/train/test_graph.py`` lists them).
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -23,6 +26,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from jundscan.encoding import ALPHABET, WINDOW_LENGTH
+from jundscan.scan import DEFAULT_STRIDE
 from train.networks import (
     CNN,
     COMPOSITION_CENTRE,
@@ -30,6 +34,7 @@ from train.networks import (
     LSTM,
     MLP,
     PERCENTILE_POWER,
+    SIDE_FEATURES,
     TAIL_CLIP,
     BothStrands,
     Head,
@@ -38,6 +43,14 @@ from train.networks import (
 
 OPSET = 18
 IR_VERSION = 9
+BLOCKED_CHANNELS = 16
+"""Channels of a block in ONNX Runtime's fast layout."""
+BLOCK = DEFAULT_STRIDE
+"""The stride that has a branch of its own."""
+
+Network = MLP | CNN | LSTM
+Stride = Literal["each", "block", "any"]
+"""Which branch: every base, blocks of the default stride, or any stride."""
 
 
 class GraphWriter:
@@ -75,16 +88,12 @@ def _array(tensor: torch.Tensor) -> NDArray[np.float32]:
     return tensor.detach().cpu().numpy().astype(np.float32, copy=True)
 
 
-def _bases(w: GraphWriter) -> tuple[str, str]:
-    """Codes as float (B, 1, 1, L) and as one-hot channels (B, 4, 1, L)."""
-    codes = w.add(
-        "Cast",
-        [w.add("Unsqueeze", ["sequence", w.integers(1, 2)], "codes")],
-        "codes_float",
-        to=TensorProto.FLOAT,
-    )
+def _bases(w: GraphWriter) -> str:
+    """Codes as one-hot channels (B, 4, 1, L)."""
+    codes = w.add("Unsqueeze", ["sequence", w.integers(1, 2)], "codes")
+    numbers = w.add("Cast", [codes], "codes_float", to=TensorProto.FLOAT)
     letters = w.constant("letters", np.arange(len(ALPHABET), dtype=np.float32).reshape(1, -1, 1, 1))
-    return codes, w.add("Cast", [w.add("Equal", [codes, letters], "is_letter")], "bases", to=TensorProto.FLOAT)
+    return w.add("Cast", [w.add("Equal", [numbers, letters], "is_letter")], "bases", to=TensorProto.FLOAT)
 
 
 def _both_strands(w: GraphWriter, bases: str, layer: BothStrands) -> str:
@@ -101,13 +110,13 @@ def _rectify(w: GraphWriter, values: str, bias: torch.Tensor) -> str:
     )
 
 
-def _knots(w: GraphWriter, scores: str, knots: Knots) -> str:
-    """Scores, not centred, and their broken lines, a depthwise convolution each: (B, (1 + knots) * filters, ...)."""
+def _knots(w: GraphWriter, scores: str, knots: Knots) -> list[str]:
+    """Scores, not centred, and their broken lines, a depthwise convolution each: (B, filters, 1, windows) each."""
     lines = [scores]
     for number, (slope, bias) in enumerate(zip(_array(knots.slope), _array(knots.bias), strict=True)):
         inputs = [scores, w.constant(f"slope_{number}", slope[:, None, None, None]), w.constant(f"knot_{number}", bias)]
         lines.append(w.add("Relu", [w.add("Conv", inputs, f"line_{number}", group=len(slope))], f"above_{number}"))
-    return w.add("Concat", lines, "knots", axis=1)
+    return lines
 
 
 def _running_max(w: GraphWriter, values: str, width: int) -> str:
@@ -130,35 +139,45 @@ def _window_indices(w: GraphWriter, offset: int = 0) -> str:
     return w.add("Add", [starts, w.integers(offset)], f"window_starts_{offset}") if offset else starts
 
 
-def _at_windows(w: GraphWriter, values: str, name: str, strided: bool, offset: int = 0) -> str:
+def _at_windows(w: GraphWriter, values: str, name: str, stride: Stride, offset: int = 0) -> str:
     """Pick, from values per base (B, C, 1, positions), those at each window's start + offset: (B, C, 1, windows)."""
-    if strided:
+    if stride == "any":
         return w.add("Gather", [values, _window_indices(w, offset)], name, axis=3)
-    windows = w.add("Shape", ["accessibility"], f"{name}_windows", start=1, end=2)
+    windows = w.add("Shape", ["accessibility"], "windows_1d", start=1, end=2)
     end = w.add("Add", [windows, w.integers(offset)], f"{name}_end")
     return w.add("Slice", [values, w.integers(offset), end, w.integers(3)], name)
 
 
-def _composition(w: GraphWriter, codes: str, strided: bool) -> list[str]:
-    """C+G and CpG per window, as differences of running counts (whole numbers, exact in float32 below 2^24)."""
-    is_c = w.add("Cast", [w.add("Equal", [codes, w.scalar(1.0)], "is_c")], "c", to=TensorProto.FLOAT)
-    is_g = w.add("Cast", [w.add("Equal", [codes, w.scalar(2.0)], "is_g")], "g", to=TensorProto.FLOAT)
-    strong = w.add("Add", [is_c, is_g], "strong")
-    before = w.add("Slice", [is_c, w.integers(0), w.integers(-1), w.integers(3)], "c_before")
-    after = w.add("Slice", [is_g, w.integers(1), w.integers(np.iinfo(np.int64).max), w.integers(3)], "g_after")
-    cpg = w.add("Mul", [before, after], "cpg")
-    numbers = []
-    for name, marks, span in (("strong", strong, WINDOW_LENGTH), ("cpg", cpg, WINDOW_LENGTH - 1)):
-        padded = w.add("Pad", [marks, w.integers(0, 0, 0, 1, 0, 0, 0, 0)], f"{name}_padded")
-        counts = w.add("CumSum", [padded, w.constant("axis", np.array(3, np.int64))], f"{name}_counts")
-        last = _at_windows(w, counts, f"{name}_last", strided, span)
-        first = _at_windows(w, counts, f"{name}_first", strided)
-        numbers.append(w.add("Sub", [last, first], f"{name}_number"))
-    return numbers
+def _composition(w: GraphWriter, bases: str, stride: Stride) -> str:
+    """Twice C+G, and CpG, over a window's 100 steps from base to base: (B, 2, 1, windows)."""
+    end = np.iinfo(np.int64).max
+    c, g = (
+        w.add("Slice", [bases, w.integers(n), w.integers(n + 1), w.integers(1)], name)
+        for n, name in ((1, "c"), (2, "g"))
+    )
+    strong = w.add("Add", [c, g], "strong")
+    here, there = (
+        w.add("Slice", [values, w.integers(first), w.integers(last), w.integers(3)], name)
+        for values, first, last, name in ((strong, 0, -1, "strong_here"), (strong, 1, end, "strong_there"))
+    )
+    c_here = w.add("Slice", [c, w.integers(0), w.integers(-1), w.integers(3)], "c_here")
+    g_there = w.add("Slice", [g, w.integers(1), w.integers(end), w.integers(3)], "g_there")
+    steps = [w.add("Add", [here, there], "strong_twice"), w.add("Mul", [c_here, g_there], "cpg")]
+    marks = w.add("Concat", steps, "marks", axis=1)
+    if stride == "block":
+        block, blocks = BLOCK, (WINDOW_LENGTH - 1) // BLOCK
+        means = w.add("AveragePool", [marks], "block_means", kernel_shape=[1, block], strides=[1, block])
+        mean = w.add("AveragePool", [means], "window_means", kernel_shape=[1, blocks])
+        return w.add("Mul", [mean, w.scalar(float(WINDOW_LENGTH - 1))], "composition")
+    # running counts: whole numbers, exact in float32 below 2^24
+    before = w.add("Pad", [marks, w.integers(0, 0, 0, 1, 0, 0, 0, 0)], "marks_padded")
+    counts = w.add("CumSum", [before, w.constant("axis", np.array(3, np.int64))], "counts")
+    last = _at_windows(w, counts, "last", stride, WINDOW_LENGTH - 1)
+    return w.add("Sub", [last, _at_windows(w, counts, "first", stride)], "composition")
 
 
-def _side_features(w: GraphWriter, codes: str, strided: bool) -> str:
-    """The side features of ``networks.side_features``, in its order, counts as they are: (B, 6, 1, windows)."""
+def _side_features(w: GraphWriter, bases: str, stride: Stride) -> list[str]:
+    """The side features of ``networks.side_features``, in its order, counts as they are: (B, 1 or 2, 1, windows)."""
     given = w.add("Unsqueeze", ["accessibility", w.integers(1, 2)], "given")
     missing = w.add("IsNaN", [given], "missing")
     available = w.add("Cast", [w.add("Not", [missing], "present")], "available", to=TensorProto.FLOAT)
@@ -171,8 +190,7 @@ def _side_features(w: GraphWriter, codes: str, strided: bool) -> str:
         "Max", [w.add("Sub", [w.scalar(1.0), percentile], "share_above"), w.scalar(10.0**-TAIL_CLIP)], "share"
     )
     tail = w.add("Mul", [w.add("Log", [above], "log_above"), w.scalar(float(-1.0 / np.log(10.0)))], "tail")
-    features = [available, percentile, power, tail, *_composition(w, codes, strided)]
-    return w.add("Concat", features, "side", axis=1)
+    return [available, percentile, power, tail, _composition(w, bases, stride)]
 
 
 def _dense(
@@ -185,24 +203,31 @@ def _dense(
     return w.add("Conv", inputs, name)
 
 
-def _head(w: GraphWriter, body: str, side: str, head: Head, centre: NDArray[np.float32] | None = None) -> str:
-    """Dense layers to probabilities; ``centre`` is what the first channels of ``body`` still have to be centred by."""
-    # centring and scaling the two counts, which are the last side features, goes into weights and bias
-    weight, bias = _array(head.from_side.weight), _array(head.from_body.bias)
-    counts = weight[:, -len(COMPOSITION_SCALE) :]
-    counts /= np.array(COMPOSITION_SCALE, np.float32)
-    bias -= counts @ np.array(COMPOSITION_CENTRE, np.float32)
+def _head(w: GraphWriter, body: list[str], side: list[str], head: Head, centre: NDArray[np.float32] | None) -> str:
+    """Dense layers to probabilities; ``centre`` is what the first channels of the body still have to be centred by."""
+    weight, bias = _array(head.from_body.weight), _array(head.from_body.bias)
     if centre is not None:
-        bias -= _array(head.from_body.weight)[:, : len(centre)] @ centre
-    joined = w.add(
-        "Add",
-        [
-            _dense(w, body, _array(head.from_body.weight), bias, "body_dense"),
-            _dense(w, side, weight, None, "side_dense"),
-        ],
-        "joined",
+        bias -= weight[:, : len(centre)] @ centre
+    # a depthwise convolution centres and scales the counts and keeps everything in the blocked layout, which takes
+    # multiples of 16 channels only: the first feature again, times 0
+    spare = -len(SIDE_FEATURES) % BLOCKED_CHANNELS
+    given = len(SIDE_FEATURES) - len(COMPOSITION_SCALE)
+    scale = np.array(
+        [1.0] * given + [0.5 / COMPOSITION_SCALE[0], 1.0 / COMPOSITION_SCALE[1]] + [0.0] * spare, np.float32
     )
-    hidden = w.add("Relu", [joined], "hidden_1")
+    shift = [0.0] * given + [-c / s for c, s in zip(COMPOSITION_CENTRE, COMPOSITION_SCALE, strict=True)] + [0.0] * spare
+    channels = w.add("Concat", [*side, *[side[0]] * spare], "side_channels", axis=1)
+    inputs = [
+        channels,
+        w.constant("side_scale", scale[:, None, None, None]),
+        w.constant("side_shift", np.array(shift, np.float32)),
+    ]
+    scaled = w.add("Conv", inputs, "side", group=len(scale))
+    weights = np.concatenate(
+        [weight, _array(head.from_side.weight), np.zeros((len(weight), spare), np.float32)], axis=1
+    )
+    joined = w.add("Concat", [*body, scaled], "joined", axis=1)
+    hidden = w.add("Relu", [_dense(w, joined, weights, bias, "dense_1")], "hidden_1")
     for number, layer in enumerate(head.between, start=2):
         assert isinstance(layer, torch.nn.Linear)
         hidden = w.add(
@@ -252,36 +277,55 @@ def _last_state(w: GraphWriter, steps: str, network: LSTM) -> str:
     return w.add("Transpose", [apart], "state", perm=[0, 2, 3, 1])
 
 
-def _write_network(w: GraphWriter, network: MLP | CNN | LSTM, strided: bool) -> str:
-    codes, bases = _bases(w)
+def _window_scores(w: GraphWriter, positions: str, span: int, stride: Stride) -> str:
+    """Maximum of ``span`` positions from each window's start: (B, filters, 1, windows)."""
+    if stride == "block":  # blocks first: only one value in ten is left to pool, and nothing to gather
+        best = w.add("MaxPool", [positions], "block_max", kernel_shape=[1, BLOCK], strides=[1, BLOCK])
+        return w.add("MaxPool", [best], "scores", kernel_shape=[1, span // BLOCK])
+    best = _running_max(w, positions, span)
+    return _at_windows(w, best, "scores", stride) if stride == "any" else best
+
+
+def _write_network(w: GraphWriter, network: Network, stride: Stride) -> str:
+    bases = _bases(w)
     positions = _both_strands(w, bases, network.first)
+    centre = None
     if isinstance(network, LSTM):
         steps = _rectify(w, _running_max(w, positions, network.config.pool), network.bias)
-        body = _last_state(w, steps, network)
+        body = [_last_state(w, steps, network)]
     elif isinstance(network, MLP):
-        scores = _at_windows(w, positions, "scores", strided) if strided else positions
-        body = _rectify(w, scores, network.bias)
+        body = [_rectify(w, _window_scores(w, positions, 1, stride), network.bias)]
     else:
-        best = _running_max(w, positions, WINDOW_LENGTH - network.config.filter_width + 1)
-        scores = _at_windows(w, best, "scores", strided) if strided else best
-        body = _knots(w, scores, network.knots)
-    centre = _array(network.knots.centre) if isinstance(network, CNN) else None
-    return _head(w, body, _side_features(w, codes, strided), network.head, centre)
+        body = _knots(w, _window_scores(w, positions, _span(network), stride), network.knots)
+        centre = _array(network.knots.centre)
+    return _head(w, body, _side_features(w, bases, stride), network.head, centre)
 
 
-def _branch(name: str, network: MLP | CNN | LSTM, strided: bool) -> onnx.GraphProto:
+def _span(network: CNN) -> int:
+    """Number of positions of a filter in a window."""
+    return WINDOW_LENGTH - network.config.filter_width + 1
+
+
+def _branch(name: str, network: Network, stride: Stride) -> onnx.GraphProto:
     w = GraphWriter(f"{name}_")
-    output = _write_network(w, network, strided)
-    return helper.make_graph(
-        list(w.nodes_by_output.values()),
-        name,
-        [],
-        [helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", "windows"])],
-        list(w.constants.values()),
-    )
+    output = _write_network(w, network, stride)
+    shape = helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", "windows"])
+    return helper.make_graph(list(w.nodes_by_output.values()), name, [], [shape], list(w.constants.values()))
 
 
-def build_graph(network: MLP | CNN | LSTM) -> onnx.ModelProto:
+def _choice(value: int, chosen: onnx.GraphProto, otherwise: onnx.GraphProto) -> tuple[list[onnx.NodeProto], str]:
+    """Run one branch when the stride is ``value``, else the other."""
+    constant = numpy_helper.from_array(np.array(value, np.int64), f"stride_{value}")
+    output = f"probability_{value}"
+    nodes = [
+        helper.make_node("Constant", [], [constant.name], value=constant),
+        helper.make_node("Equal", ["stride", constant.name], [f"is_{value}"], name=f"is_{value}"),
+        helper.make_node("If", [f"is_{value}"], [output], name=output, then_branch=chosen, else_branch=otherwise),
+    ]
+    return nodes, output
+
+
+def build_graph(network: Network) -> onnx.ModelProto:
     """Write a trained network as an ONNX model with the interface ``jundscan.model`` expects.
 
     Parameters
@@ -295,13 +339,16 @@ def build_graph(network: MLP | CNN | LSTM) -> onnx.ModelProto:
         ``sequence`` uint8 (batch, length), ``accessibility`` float32 (batch, windows), ``stride`` int64 () ->
         ``probability`` float32 (batch, windows); checked by ``onnx.checker``.
     """
-    one = helper.make_node("Equal", ["stride", "stride_one"], ["each_base"], name="each_base")
-    choice = helper.make_node(
-        "If", ["each_base"], ["probability"], name="probability",
-        then_branch=_branch("each", network, strided=False), else_branch=_branch("strided", network, strided=True),
-    )  # fmt: skip
+    otherwise = _branch("any", network, "any")
+    if isinstance(network, CNN) and _span(network) % BLOCK == 0:
+        nodes, output = _choice(BLOCK, _branch("block", network, "block"), otherwise)
+        shape = helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", "windows"])
+        otherwise = helper.make_graph(nodes, "longer_strides", [], [shape])
+    each = "any" if isinstance(network, LSTM) else "each"
+    nodes, output = _choice(1, _branch("each", network, each), otherwise)
+    nodes.append(helper.make_node("Identity", [output], ["probability"], name="probability"))
     graph = helper.make_graph(
-        [one, choice],
+        nodes,
         f"jundscan_{network.config.family}",
         [
             helper.make_tensor_value_info("sequence", TensorProto.UINT8, ["batch", "length"]),
@@ -309,7 +356,6 @@ def build_graph(network: MLP | CNN | LSTM) -> onnx.ModelProto:
             helper.make_tensor_value_info("stride", TensorProto.INT64, []),
         ],
         [helper.make_tensor_value_info("probability", TensorProto.FLOAT, ["batch", "windows"])],
-        [numpy_helper.from_array(np.array(1, np.int64), "stride_one")],
     )
     model = helper.make_model(
         graph,

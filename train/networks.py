@@ -48,19 +48,20 @@ def side_features(codes: Tensor, accessibility: Tensor) -> Tensor:
     -------
     torch.Tensor, shape=(B, 6), dtype=float32
         In the order of :data:`SIDE_FEATURES`: 1 if a track was there; the percentile; its 8th power and
-        -log10(1 - percentile), clipped, which open the upper end where the signal is; the numbers of C or G and of
-        CpG, centred and scaled.
+        -log10(1 - percentile), clipped, which open the upper end where the signal is; C or G (the outermost two bases
+        count half) and CpG over the window's 100 steps from base to base, centred and scaled.
     """
     missing = torch.isnan(accessibility)
     percentile = torch.where(missing, 0.0, accessibility).clamp(0.0, 1.0)
     tail = -torch.log10((1.0 - percentile).clamp(min=10.0**-TAIL_CLIP))
     is_c, is_g = codes == 1, codes == 2
-    counts = ((is_c | is_g).float().sum(1), (is_c[:, :-1] & is_g[:, 1:]).float().sum(1))
-    strong, cpg = (
+    strong = (is_c | is_g).float()
+    counts = (strong[:, :-1] + strong[:, 1:]).sum(1) / 2, (is_c[:, :-1] & is_g[:, 1:]).float().sum(1)
+    composition = (
         (count - centre) / scale
         for count, centre, scale in zip(counts, COMPOSITION_CENTRE, COMPOSITION_SCALE, strict=True)
     )
-    return torch.stack([(~missing).float(), percentile, percentile**PERCENTILE_POWER, tail, strong, cpg], dim=1)
+    return torch.stack([(~missing).float(), percentile, percentile**PERCENTILE_POWER, tail, *composition], dim=1)
 
 
 class Head(nn.Module):
@@ -153,9 +154,9 @@ class MLP(nn.Module):
 
     @torch.no_grad()
     def place(self, codes: Tensor) -> None:
-        """Scale the units to a spread of 1 over windows (n, 101), and let them start at the first knot."""
+        """Scale the units to a spread of 1 over windows (n, 101); each starts above one window in a hundred."""
         self.first.scale_to(self.scores(codes).std(0))
-        self.bias.copy_(-torch.quantile(self.scores(codes), KNOTS[0], dim=0))
+        self.bias.copy_(-torch.quantile(self.scores(codes), KNOTS[1], dim=0))
 
     def forward(self, codes: Tensor, accessibility: Tensor) -> Tensor:
         body = torch.relu(self.scores(codes) + self.bias)  # (B, filters)

@@ -25,7 +25,7 @@ from jundscan.cli.common import (
     write_json,
 )
 from jundscan.outputs import Format, Outputs, write_scan
-from jundscan.scan import DEFAULT_STRIDE, Scan, count_scorable, prepare
+from jundscan.scan import DEFAULT_STRIDE, Scan, prepare
 from jundscan.thresholds import Wish
 from jundscan.writers import check_output
 
@@ -215,5 +215,5 @@ def _progress(ready: Scan, quiet: bool) -> Iterator[Callable[[int], None]]:
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("scanning", total=count_scorable(ready))
+        task = bar.add_task("scanning", total=ready.windows)
         yield lambda windows: bar.advance(task, windows)
