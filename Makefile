@@ -35,6 +35,7 @@ golden: $(TRAINED)  ## write the golden files anew; review the difference before
 
 examples: $(TRAINED)
 	$(BIN)/python examples/make_examples.py
+	$(BIN)/python examples/draw_example.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -14,13 +14,14 @@ import typer
 from jundscan.accessibility import match_chromosomes, open_track
 from jundscan.cli.common import start_log
 from jundscan.encoding import WINDOW_LENGTH
-from jundscan.errors import InputError, JundscanError
+from jundscan.errors import InputError, JundscanError, ShardError
 from jundscan.genome import open_genome
 from jundscan.model import DEFAULT_MODEL
 from jundscan.truth import read_truth
 from train.config import Candidate, Family, candidates
+from train.crossval import held_out_predictions
 from train.dataset import VALID, DataSet, data_sha256, load_data_set
-from train.export import ParityError, Provenance, export
+from train.export import HeldOut, ParityError, Provenance, export
 from train.fit import Fitted
 from train.make_shards import Split, make_shards
 from train.report import write_report
@@ -69,12 +70,19 @@ def run(
 ) -> None:
     """Fit all three families, select on validation, export the best of each and the best of all.
 
+    Thresholds of the best are calibrated on blocks of the genome held out in turn.
+
     Example: python -m train run --data HepG2 --data K562 --out exported
     """
     sets = _load(data)
     with _interruptible():
         fits = fit_candidates(candidates(seed), sets, runs, device)
-    _export_all(fits, sets, out, assembly)
+        try:
+            held_out = held_out_predictions(best_of(fits), data, _cache(best_of(fits), runs), typer.echo)
+        except ShardError as err:
+            typer.echo(f"thresholds are calibrated on the validation windows: {err}", err=True)
+            held_out = None
+    _export_all(fits, sets, out, assembly, held_out)
 
 
 @app.command("fit")
@@ -116,7 +124,10 @@ def export_best(
     assembly: AssemblyOption = "hg19",
 ) -> None:
     """Export from --runs what is best so far, also of a run that was interrupted."""
-    _export_all(_fits_in(runs, seed), _load(data), out, assembly)
+    fits = _fits_in(runs, seed)
+    cache = _cache(best_of(fits), runs)
+    held_out = held_out_predictions(best_of(fits), data, cache, typer.echo) if cache.is_file() else None
+    _export_all(fits, _load(data), out, assembly, held_out)
 
 
 @app.command("shards")
@@ -211,7 +222,12 @@ def _fits_in(runs: Path, seed: int) -> list[Fitted]:
     return fits
 
 
-def _export_all(fits: list[Fitted], sets: list[DataSet], out: Path, assembly: str) -> None:
+def _cache(fitted: Fitted, runs: Path) -> Path:
+    """Where held-out predictions of a recipe are kept."""
+    return runs / fitted.candidate.key() / f"held_out_epoch_{fitted.epoch}.npz"
+
+
+def _export_all(fits: list[Fitted], sets: list[DataSet], out: Path, assembly: str, held_out: HeldOut | None) -> None:
     provenance = Provenance(
         version=MODEL_VERSION,
         cell_types=tuple(one.path.resolve().name for one in sets),
@@ -222,7 +238,7 @@ def _export_all(fits: list[Fitted], sets: list[DataSet], out: Path, assembly: st
     named = {f"{DEFAULT_MODEL}-{family}": fitted for family, fitted in best_of_families(fits).items()}
     named[DEFAULT_MODEL] = best_of(fits)
     for name, fitted in named.items():
-        metrics = export(fitted, out / name, provenance)
+        metrics = export(fitted, out / name, provenance, held_out if fitted is best_of(fits) else None)
         typer.echo(
             f"{out / name}: {fitted.candidate.network.family}, validation weighted accuracy "
             f"{metrics['weighted_accuracy']:.4f}, AUROC {metrics['auroc']:.4f}, "

@@ -29,12 +29,20 @@ class Windows:
     weights : numpy.ndarray, shape=(N,), dtype=float64
     accessibility : numpy.ndarray, shape=(N,), dtype=float32
         Percentile within this set of windows; NaN where not available.
+    ids : numpy.ndarray, shape=(N,), dtype=str, or None
+        ``chrom:start-end``.
     """
 
     codes: NDArray[np.uint8]
     labels: NDArray[np.int8]
     weights: NDArray[np.float64]
     accessibility: NDArray[np.float32]
+    ids: NDArray[np.str_] | None = None
+
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Windows:
+        """Choose windows."""
+        ids = None if self.ids is None else self.ids[rows]
+        return Windows(self.codes[rows], self.labels[rows], self.weights[rows], self.accessibility[rows], ids)
 
 
 @dataclass(frozen=True)
@@ -46,23 +54,37 @@ class DataSet:
     valid: Windows
 
 
-def load_windows(folder: Path) -> Windows:
-    """Read a folder of shards and map its accessibility onto percentiles.
+def load_windows(*folders: Path) -> Windows:
+    """Read folders of shards as one set, and map its accessibility onto percentiles of the whole set.
 
     Raises
     ------
     ShardError
         When the shards cannot be used or have no labels.
     """
+    parts = [_read_labelled(folder) for folder in folders]
+    accessibility = np.concatenate([part.accessibility for part in parts])
+    if not np.isnan(accessibility).all():
+        accessibility = fit_scale(accessibility, str(folders[0])).apply(accessibility)
+    ids = [part.ids for part in parts if part.ids is not None]
+    return Windows(
+        np.concatenate([part.codes for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+        np.concatenate([part.weights for part in parts]),
+        accessibility,
+        np.concatenate(ids) if len(ids) == len(parts) else None,
+    )
+
+
+def _read_labelled(folder: Path) -> Windows:
+    """Read one folder, accessibility as it is there."""
     shards = read_shards(folder)
     if shards.labels is None:
         raise ShardError(folder, "no labels (shard-K-y.joblib), nothing to learn from")
     weights = balanced_weights(shards.labels) if shards.weights is None else shards.weights
-    if shards.accessibility is None:
-        accessibility = np.full(len(shards.codes), np.nan, np.float32)
-    else:
-        accessibility = fit_scale(shards.accessibility, str(folder)).apply(shards.accessibility)
-    return Windows(shards.codes, shards.labels, weights, accessibility)
+    missing = np.full(len(shards.codes), np.nan, np.float32)
+    accessibility = missing if shards.accessibility is None else shards.accessibility
+    return Windows(shards.codes, shards.labels, weights, accessibility, shards.ids)
 
 
 def load_data_set(folder: Path) -> DataSet:

@@ -9,6 +9,7 @@ import importlib.metadata
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,24 @@ LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy", "scikit-learn")
 
 class ParityError(RuntimeError):
     """Torch and ONNX Runtime disagree: the graph is wrong and nothing was exported."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Predictions on windows not fitted on, which thresholds are calibrated by.
+
+    Attributes
+    ----------
+    source : str
+        What the windows are, for the model's metadata.
+    labels : numpy.ndarray, shape=(N,), dtype=int8
+    probabilities : dict
+        ``with_accessibility`` and ``without_accessibility``, each (N,), float32.
+    """
+
+    source: str
+    labels: NDArray[np.int8]
+    probabilities: Mapping[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -128,7 +147,7 @@ def _table(labels: NDArray[np.int8], probabilities: NDArray[np.float32], prevale
     return ThresholdTable(default.threshold, f"fpr {DEFAULT_FPR:g}", rows)
 
 
-def export(fitted: Fitted, folder: Path, provenance: Provenance) -> dict[str, Any]:
+def export(fitted: Fitted, folder: Path, provenance: Provenance, held_out: HeldOut | None = None) -> dict[str, Any]:
     """Write ``model.onnx`` and ``metrics.json`` into ``folder``, replacing what is there.
 
     Parameters
@@ -137,6 +156,8 @@ def export(fitted: Fitted, folder: Path, provenance: Provenance) -> dict[str, An
     folder : pathlib.Path
         Named after the model.
     provenance : Provenance
+    held_out : HeldOut, optional
+        Calibrates the thresholds; without it the validation windows do.
 
     Returns
     -------
@@ -168,7 +189,7 @@ def export(fitted: Fitted, folder: Path, provenance: Provenance) -> dict[str, An
         max_windows_per_call=MAX_WINDOWS[family],
         decision_threshold=DECISION,
         prevalence=prevalence,
-        calibration_source="validation windows",
+        calibration_source="validation windows" if held_out is None else held_out.source,
         with_accessibility=placeholder,
         without_accessibility=placeholder,
         assembly=provenance.assembly,
@@ -189,7 +210,10 @@ def export(fitted: Fitted, folder: Path, provenance: Provenance) -> dict[str, An
             evaluation = evaluate_shards(shards, draft, withhold_accessibility=withhold)
             assert evaluation.report is not None
             reports[mode] = evaluation.report
-            tables[mode] = _table(shards.labels, evaluation.probabilities, prevalence)
+            if held_out is None:
+                tables[mode] = _table(shards.labels, evaluation.probabilities, prevalence)
+            else:
+                tables[mode] = _table(held_out.labels, held_out.probabilities[mode], prevalence)
         validation = {
             mode: {key: report[key] for key in ("weighted_accuracy", "auroc", "average_precision")}
             for mode, report in reports.items()

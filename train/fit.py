@@ -63,13 +63,17 @@ class Fitted:
     @property
     def selection(self) -> float:
         """Validation weighted accuracy of the best epoch."""
-        return float(self.curve[self.epoch - 1]["valid"][JUDGED[0]])
+        return _selection(self.curve[self.epoch - 1])
 
     def network(self) -> MLP | CNN | LSTM:
         """Build the network with the best weights, in evaluation mode."""
         network = build_network(self.candidate.network)
         network.load_state_dict(self.state)
         return network.eval()
+
+
+def _selection(entry: dict[str, Any]) -> float:
+    return float(entry["valid"][JUDGED[0]])
 
 
 class _Sampler:
@@ -206,8 +210,9 @@ def load_fitted(candidate: Candidate, checkpoint: Path) -> Fitted:
 def fit(
     candidate: Candidate,
     train: Sequence[Windows],
-    valid: Windows,
+    valid: Windows | None,
     *,
+    until: int | None = None,
     checkpoint: Path | None = None,
     device: str = "cpu",
     listener: Listener | None = None,
@@ -219,8 +224,10 @@ def fit(
     candidate : Candidate
     train : sequence of Windows
         One for each data set; they are fitted together.
-    valid : Windows
-        Selects the epoch, by weighted accuracy.
+    valid : Windows or None
+        Selects the epoch, by weighted accuracy; without it the last epoch is kept.
+    until : int, optional
+        Stop after this epoch, on the way to ``candidate.fit.epochs``; the rates are those of the whole way.
     checkpoint : pathlib.Path, optional
         Written after every epoch; where it exists already, the fit goes on from there.
     device : str
@@ -248,10 +255,10 @@ def fit(
         average.load_state_dict(saved["average"])
         optimizer.load_state_dict(saved["optimizer"])
         curve, best, best_epoch = saved["curve"], saved["best"], saved["best_epoch"]
-    for epoch in range(len(curve) + 1, config.epochs + 1):
+    for epoch in range(len(curve) + 1, (until or config.epochs) + 1):
         loss = _train_epoch(network, average, optimizer, samplers, config, epoch, listener)
-        curve.append({"epoch": epoch, "loss": loss, **judge(average, valid)})
-        if not best_epoch or curve[-1]["valid"][JUDGED[0]] > curve[best_epoch - 1]["valid"][JUDGED[0]]:
+        curve.append({"epoch": epoch, "loss": loss, **({} if valid is None else judge(average, valid))})
+        if valid is None or not best_epoch or _selection(curve[-1]) > _selection(curve[best_epoch - 1]):
             best_epoch = epoch
             best = {name: value.detach().cpu().clone() for name, value in average.state_dict().items()}
         if checkpoint is not None:
@@ -266,7 +273,7 @@ def fit(
                     "best_epoch": best_epoch,
                 },
             )
-        shown = "  ".join(f"{metric} {curve[-1]['valid'][metric]:.3f}" for metric in JUDGED)
+        shown = "  ".join(f"{metric} {value:.3f}" for metric, value in curve[-1].get("valid", {}).items())
         listener.epoch(f"{candidate.key()} epoch {epoch}/{config.epochs}  loss {loss:.4f}  validation {shown}")
     return Fitted(candidate, best, best_epoch, curve)
 

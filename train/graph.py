@@ -313,16 +313,17 @@ def _branch(name: str, network: Network, stride: Stride) -> onnx.GraphProto:
     return helper.make_graph(list(w.nodes_by_output.values()), name, [], [shape], list(w.constants.values()))
 
 
-def _choice(value: int, chosen: onnx.GraphProto, otherwise: onnx.GraphProto) -> tuple[list[onnx.NodeProto], str]:
-    """Run one branch when the stride is ``value``, else the other."""
+def _choice(
+    value: int, chosen: onnx.GraphProto, otherwise: onnx.GraphProto
+) -> tuple[list[onnx.NodeProto], str, onnx.TensorProto]:
+    """Run one branch when the stride is ``value``, else the other: nodes, their output, and the constant they need."""
     constant = numpy_helper.from_array(np.array(value, np.int64), f"stride_{value}")
     output = f"probability_{value}"
     nodes = [
-        helper.make_node("Constant", [], [constant.name], value=constant),
         helper.make_node("Equal", ["stride", constant.name], [f"is_{value}"], name=f"is_{value}"),
         helper.make_node("If", [f"is_{value}"], [output], name=output, then_branch=chosen, else_branch=otherwise),
     ]
-    return nodes, output
+    return nodes, output, constant
 
 
 def build_graph(network: Network) -> onnx.ModelProto:
@@ -339,13 +340,18 @@ def build_graph(network: Network) -> onnx.ModelProto:
         ``sequence`` uint8 (batch, length), ``accessibility`` float32 (batch, windows), ``stride`` int64 () ->
         ``probability`` float32 (batch, windows); checked by ``onnx.checker``.
     """
-    otherwise = _branch("any", network, "any")
-    if isinstance(network, CNN) and _span(network) % BLOCK == 0:
-        nodes, output = _choice(BLOCK, _branch("block", network, "block"), otherwise)
-        shape = helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", "windows"])
-        otherwise = helper.make_graph(nodes, "longer_strides", [], [shape])
-    each = "any" if isinstance(network, LSTM) else "each"
-    nodes, output = _choice(1, _branch("each", network, each), otherwise)
+    if isinstance(network, LSTM):  # gathers its steps at every stride alike
+        w = GraphWriter("any_")
+        output = _write_network(w, network, "any")
+        nodes, constants = list(w.nodes_by_output.values()), list(w.constants.values())
+    else:
+        otherwise = _branch("any", network, "any")
+        if isinstance(network, CNN) and _span(network) % BLOCK == 0:
+            nodes, output, constant = _choice(BLOCK, _branch("block", network, "block"), otherwise)
+            shape = helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", "windows"])
+            otherwise = helper.make_graph(nodes, "longer_strides", [], [shape], [constant])
+        nodes, output, constant = _choice(1, _branch("each", network, "each"), otherwise)
+        constants = [constant]
     nodes.append(helper.make_node("Identity", [output], ["probability"], name="probability"))
     graph = helper.make_graph(
         nodes,
@@ -356,6 +362,7 @@ def build_graph(network: Network) -> onnx.ModelProto:
             helper.make_tensor_value_info("stride", TensorProto.INT64, []),
         ],
         [helper.make_tensor_value_info("probability", TensorProto.FLOAT, ["batch", "windows"])],
+        constants,
     )
     model = helper.make_model(
         graph,

@@ -148,8 +148,7 @@ def test_only_available_windows_are_ranked(tmp_path: Path) -> None:
     windows = make_windows(2000, seed=31)
     missing = np.arange(2000) % 3 == 0
     write_part(tmp_path / "some", replace(windows, accessibility=np.where(missing, np.nan, windows.accessibility)))
-    kept = {name: value[~missing] for name, value in vars(windows).items()}
-    write_part(tmp_path / "kept", Windows(**kept))
+    write_part(tmp_path / "kept", windows.take(~missing))
     some = load_windows(tmp_path / "some").accessibility
     assert np.isnan(some[missing]).all()
     np.testing.assert_array_equal(some[~missing], load_windows(tmp_path / "kept").accessibility)

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, shape_inference
 
 from jundscan.model import INTERFACE
 from tests.train.conftest import FAMILIES, random_network
-from train.graph import build_graph
+from train.graph import BLOCK, build_graph
 
 # Kernels of ONNX Runtime's CUDAExecutionProvider for opset 18, of the operators that the graphs may use: the types of
 # each operator's main input (T, T1 or B; of Range and Gather the data). From microsoft/onnxruntime,
@@ -23,6 +23,7 @@ SMALL = {TensorProto.INT8, TensorProto.UINT8, TensorProto.INT16, TensorProto.UIN
 EVERYTHING = NUMBERS | SMALL | {TensorProto.BOOL, TensorProto.BFLOAT16}
 CUDA_KERNELS: dict[str, set[int]] = {
     "Add": NUMBERS | SMALL | {TensorProto.BFLOAT16},
+    "AveragePool": FLOATS,
     "Cast": EVERYTHING,  # uint8 to float among them
     "Clip": FLOATS | {TensorProto.INT64, TensorProto.INT8, TensorProto.UINT64, TensorProto.UINT8},
     "Concat": EVERYTHING,
@@ -32,6 +33,7 @@ CUDA_KERNELS: dict[str, set[int]] = {
     "Equal": NUMBERS | {TensorProto.BOOL},  # since opset 11 float too; never uint8
     "Gather": EVERYTHING,
     "Greater": NUMBERS,
+    "Identity": EVERYTHING,
     "If": {TensorProto.BOOL},
     "IsNaN": FLOATS | {TensorProto.BFLOAT16},
     "LSTM": FLOATS,
@@ -142,11 +144,11 @@ def test_nothing_is_padded(graph: onnx.ModelProto) -> None:
     """A padded pool or convolution would not be the same function for a window and for a long sequence."""
     for part in subgraphs(graph.graph):
         for node in part.node:
-            if node.op_type in ("Conv", "MaxPool"):
+            if node.op_type in ("Conv", "MaxPool", "AveragePool"):
                 attributes = {one.name: helper.get_attribute_value(one) for one in node.attribute}
                 assert not any(attributes.get("pads", [0]))
                 assert attributes.get("auto_pad", b"NOTSET") in (b"NOTSET", b"VALID")
-                assert set(attributes.get("strides", [1])) == {1}
+                assert set(attributes.get("strides", [1])) <= {1, BLOCK}
 
 
 def test_weights_are_float32(graph: onnx.ModelProto) -> None:

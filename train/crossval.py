@@ -1,0 +1,162 @@
+"""Blocked cross-validation: contiguous blocks of the genome held out in turn, predictions pooled out of fold.
+
+The public parts are divided window by window, so that neighbours of nearly every window, and windows of the same peak,
+stand on both sides; accessibility, which is constant inside a peak, can then give the peak away. Blocks of a megabase,
+with no peak divided, are immune. Designs are decided and thresholds calibrated on these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jundscan.errors import ShardError
+from train.config import Candidate
+from train.dataset import TRAIN, VALID, Windows, load_windows
+from train.export import HeldOut
+from train.fit import Fitted, fit, predict
+
+BLOCK_BASES = 1_000_000
+FOLDS = 5
+SOURCE = f"training and validation windows, each held out with its block of a megabase ({FOLDS} folds)"
+
+
+def load_all(folder: Path) -> Windows:
+    """Read the training and the validation part of a data set as one set of windows, in genome order.
+
+    Raises
+    ------
+    ShardError
+        When the windows have no ids: blocks need their places.
+    """
+    windows = load_windows(folder / TRAIN, folder / VALID)
+    if windows.ids is None:
+        raise ShardError(folder, "no ids (shard-K-ids.joblib): blocked folds need the windows' places")
+    return windows
+
+
+def places(windows: Windows) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
+    """Split ids into chromosomes and starts."""
+    assert windows.ids is not None
+    chroms, spans = np.char.rpartition(windows.ids, ":")[:, [0, 2]].T
+    return chroms, np.char.partition(spans, "-")[:, 0].astype(np.int64)
+
+
+def blocked_folds(
+    chroms: NDArray[np.str_],
+    starts: NDArray[np.int64],
+    bound: NDArray[np.bool_],
+    folds: int = FOLDS,
+    block_bases: int = BLOCK_BASES,
+    seed: int = 0,
+) -> NDArray[np.int64]:
+    """Give every window the fold of its block; a run of neighbouring bound windows goes with its first one.
+
+    Parameters
+    ----------
+    chroms, starts : numpy.ndarray, shape=(N,)
+        Places of the windows.
+    bound : numpy.ndarray, shape=(N,), dtype=bool
+        Windows that belong to a peak, of any of the data sets fitted together.
+    folds, block_bases, seed : int
+        Blocks are dealt out to folds at random.
+
+    Returns
+    -------
+    numpy.ndarray, shape=(N,), dtype=int64
+        0 to ``folds`` - 1.
+    """
+    order = np.lexsort((starts, chroms))
+    gap = np.diff(starts[order], prepend=-1) != 101
+    gap[1:] |= chroms[order][1:] != chroms[order][:-1]
+    joins = bound[order] & ~gap & np.roll(bound[order], 1)
+    joins[:1] = False
+    # a window that continues a peak takes the place of the peak's first window
+    leaders = np.maximum.accumulate(np.where(joins, 0, np.arange(len(order))))
+    leader = np.empty(len(order), np.int64)
+    leader[order] = order[leaders]
+    _, block = np.unique(
+        np.stack([np.unique(chroms, return_inverse=True)[1], starts // block_bases]), axis=1, return_inverse=True
+    )
+    block = block.ravel()[leader]
+    dealt = np.random.default_rng(seed).permutation(block.max() + 1) % folds
+    return np.asarray(dealt[block], np.int64)
+
+
+def out_of_fold(
+    candidate: Candidate,
+    sets: Sequence[Windows],
+    fold: NDArray[np.int64],
+    until: int | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+) -> list[dict[str, NDArray[np.float32]]]:
+    """Fit with each fold held out and predict it, with accessibility and without.
+
+    Parameters
+    ----------
+    candidate : Candidate
+    sets : sequence of Windows
+        The same windows in the same order, one set a cell type; all are fitted together.
+    fold : numpy.ndarray, shape=(N,)
+        From :func:`blocked_folds`.
+    until : int, optional
+        Epoch to stop at.
+    tell : callable
+        Told of every fold.
+
+    Returns
+    -------
+    list of dict
+        For each set probabilities (N,) under ``with_accessibility`` and ``without_accessibility``.
+    """
+    empty = np.full(len(fold), np.nan, np.float32)
+    pooled = [{"with_accessibility": empty.copy(), "without_accessibility": empty.copy()} for _ in sets]
+    for number in range(fold.max() + 1):
+        held_out = np.flatnonzero(fold == number)
+        fitted = fit(candidate, [one.take(fold != number) for one in sets], None, until=until)
+        network = fitted.network()
+        for one, result in zip(sets, pooled, strict=True):
+            codes, accessibility = one.codes[held_out], one.accessibility[held_out]
+            result["with_accessibility"][held_out] = predict(network, codes, accessibility)
+            result["without_accessibility"][held_out] = predict(network, codes, np.full_like(accessibility, np.nan))
+        tell(f"{candidate.key()} fold {number + 1}/{fold.max() + 1} held out")
+    return pooled
+
+
+def held_out_predictions(fitted: Fitted, folders: Sequence[Path], cache: Path, tell: Callable[[str], None]) -> HeldOut:
+    """Predict the first data set out of fold with the recipe of ``fitted``: its candidate, stopped at its epoch.
+
+    Parameters
+    ----------
+    fitted : Fitted
+    folders : sequence of pathlib.Path
+        Data sets of the same windows.
+    cache : pathlib.Path
+        ``.npz`` file that keeps the result; read where it exists.
+    tell : callable
+        Told of every fold.
+
+    Raises
+    ------
+    ShardError
+        When the windows cannot be divided into blocked folds: no ids, other windows in each set, too few blocks.
+    """
+    sets = [load_all(folder) for folder in folders]
+    if cache.is_file():
+        with np.load(cache) as kept:
+            return HeldOut(SOURCE, sets[0].labels, dict(kept))
+    chroms, starts = places(sets[0])
+    if any(not np.array_equal(one.ids, sets[0].ids) for one in sets):
+        raise ShardError(folders[0], "the data sets do not hold the same windows: no common folds")
+    bound = np.any([one.labels > 0 for one in sets], axis=0)
+    fold = blocked_folds(chroms, starts, bound)
+    if len(np.unique(fold)) < FOLDS or any(not one.labels[fold == n].any() for one in sets for n in range(FOLDS)):
+        raise ShardError(folders[0], f"too few blocks of {BLOCK_BASES:,} bases with bound windows for {FOLDS} folds")
+    predictions = out_of_fold(fitted.candidate, sets, fold, fitted.epoch, tell)[0]
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    with cache.open("wb") as file:
+        np.savez_compressed(file, **predictions)  # type: ignore[arg-type]
+    return HeldOut(SOURCE, sets[0].labels, predictions)
