@@ -1,8 +1,8 @@
 """Accessibility tracks: a bigWig or a text file of intervals, and its mean over windows.
 
 The mean of a window is over its 101 bases: a base without an interval counts as 0, and one under several
-intervals counts with the greatest. Every mean is summed by itself, in float64 and in one fixed order, so it
-does not depend on which other windows are asked for, and is exactly 0 where no interval lies.
+intervals counts with the greatest. Means are summed in float64, do not depend on which other windows are
+asked for, and are exactly 0 where no interval lies.
 """
 
 from __future__ import annotations
@@ -22,16 +22,18 @@ from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import TrackError
 from jundscan.files import read_errors
 from jundscan.genome import Genome
-from jundscan.intervals import flatten_max, read_intervals
-from jundscan.windows import matching_name, merge_intervals
+from jundscan.intervals import Intervals, flatten_max, read_intervals
+from jundscan.windows import matching_name
 
 log = logging.getLogger("jundscan")
 
 _BIGWIG_MAGICS = (b"\x26\xfc\x8f\x88", b"\x88\x8f\xfc\x26")  # either byte order
-# bases expanded at once: small enough for the processor's cache
+# bases of a bigWig expanded at once: small enough for the processor's cache
 _SLAB_BASES = 1 << 15
-# at least a window, so that no window touches two stretches that are further apart
+# windows further apart than this are looked up one by one
 _GAP_BASES = 1 << 12
+# bases between the places where running sums begin anew
+_BLOCK_BASES = 1 << 15
 _NAMES_SHOWN = 3
 
 
@@ -66,13 +68,6 @@ class Track(ABC):
         return 0
 
     @abstractmethod
-    def _stretches(self, chrom: str, start: int, end: int) -> NDArray[np.int64]:
-        """Find stretches (n, 2) that hold every interval in [start, end), more than _GAP_BASES apart."""
-
-    @abstractmethod
-    def _values(self, chrom: str, start: int, end: int) -> NDArray[np.float64]:
-        """Return the value of each base of [start, end), 0 where there is none."""
-
     def window_means(self, chrom: str, starts: NDArray[np.int64]) -> NDArray[np.float32]:
         """Average the track over windows; safe to call from several threads.
 
@@ -93,54 +88,63 @@ class Track(ABC):
         TrackError
             When a bigWig cannot be read, or holds a negative or infinite value.
         """
-        means = np.zeros(len(starts), dtype=np.float32)
-        if not len(starts):
-            return means
-        stretches = self._stretches(chrom, int(starts[0]), int(starts[-1]) + WINDOW_LENGTH)
-        firsts = np.searchsorted(starts, stretches[:, 0] - WINDOW_LENGTH, side="right")
-        stops = np.searchsorted(starts, stretches[:, 1], side="left")
-        for first, stop in _slabs(starts, firsts, stops):
-            origin = int(starts[first])
-            values = self._values(chrom, origin, int(starts[stop - 1]) + WINDOW_LENGTH)
-            if values.any():
-                means[first:stop] = _window_sums(values, starts[first:stop] - origin) / WINDOW_LENGTH
-        return means
 
 
 class _TextTrack(Track):
-    """Intervals of a text file, all in memory."""
+    """Intervals of a text file, all in memory, as the knots of a running sum.
+
+    The sum over a window is the running sum at its end minus that at its start. Running sums begin anew in every
+    block of the chromosome, at places that depend on nothing else: so no window's sum depends on which others are asked
+    for, little is lost by cancelling, and between intervals, where the sum is level, the difference is exactly 0.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.sizes = None
         as_read = read_intervals(path, "track")
         self._ends = {chrom: np.sort(intervals.ends) for chrom, intervals in as_read.items()}
-        self._intervals = {chrom: flatten_max(intervals) for chrom, intervals in as_read.items()}
-        self._clusters: dict[str, NDArray[np.int64]] = {
-            chrom: merge_intervals(np.column_stack((flat.starts, flat.ends + _GAP_BASES))) - np.array([0, _GAP_BASES])
-            for chrom, flat in self._intervals.items()
-        }
+        self._knots = {chrom: _knots(flatten_max(intervals)) for chrom, intervals in as_read.items()}
         self.names = tuple(as_read)
 
     def count_beyond(self, chrom: str, length: int) -> int:
         return len(self._ends[chrom]) - int(np.searchsorted(self._ends[chrom], length, side="right"))
 
-    def _stretches(self, chrom: str, start: int, end: int) -> NDArray[np.int64]:
-        clusters = self._clusters[chrom]
-        first = np.searchsorted(clusters[:, 1], start, side="right")
-        return clusters[first : np.searchsorted(clusters[:, 0], end, side="left")]
+    def window_means(self, chrom: str, starts: NDArray[np.int64]) -> NDArray[np.float32]:
+        means = np.zeros(len(starts), dtype=np.float32)
+        if not len(starts):
+            return means
+        edges, masses = self._knots[chrom]
+        origins = np.arange(starts[0] // _BLOCK_BASES, starts[-1] // _BLOCK_BASES + 2) * _BLOCK_BASES
+        rows = np.searchsorted(starts, origins).tolist()
+        firsts = np.maximum(np.searchsorted(edges, origins[:-1], side="right") - 1, 0).tolist()
+        stops = (np.searchsorted(edges, origins[1:] + WINDOW_LENGTH, side="left") + 1).tolist()
+        for row, end, first, stop in zip(rows[:-1], rows[1:], firsts, stops, strict=True):
+            mass = masses[first : stop - 1]
+            if row < end and mass.any():
+                running = np.zeros(len(mass) + 1)
+                np.cumsum(mass, out=running[1:])
+                sums = _differences(starts[row:end], edges[first : first + len(running)], running)
+                means[row:end] = np.maximum(sums, 0.0) / WINDOW_LENGTH
+        return means
 
-    def _values(self, chrom: str, start: int, end: int) -> NDArray[np.float64]:
-        starts, ends, values = self._intervals[chrom]
-        here = slice(np.searchsorted(ends, start, side="right"), np.searchsorted(starts, end, side="left"))
-        # gap, interval, gap, interval, …, gap: their lengths and values
-        edges = np.empty(2 * (here.stop - here.start) + 2, dtype=np.int64)
-        edges[0], edges[-1] = start, end
-        np.clip(starts[here], start, end, out=edges[1:-1:2])
-        np.clip(ends[here], start, end, out=edges[2:-1:2])
-        pieces = np.zeros(len(edges) - 1)
-        pieces[1::2] = values[here]
-        return np.repeat(pieces, edges[1:] - edges[:-1])
+
+def _knots(flat: Intervals) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Turn disjoint intervals into edges (n + 1,) and what lies between two of them, value times length (n,)."""
+    edges = np.column_stack((flat.starts, flat.ends)).ravel().astype(np.float64)
+    masses = np.zeros(len(edges) - 1)
+    masses[::2] = flat.values * (flat.ends - flat.starts)
+    apart = np.diff(edges) > 0  # intervals that abut share an edge
+    return edges[np.append(True, apart)], masses[apart]
+
+
+def _differences(
+    starts: NDArray[np.int64], edges: NDArray[np.float64], running: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Subtract the running sum at each window's start from that at its end."""
+    if len(starts) == starts[-1] - starts[0] + 1:  # every base starts a window: half the places to look up
+        sums = np.interp(np.arange(starts[0], starts[-1] + WINDOW_LENGTH + 1), edges, running)
+        return sums[WINDOW_LENGTH:] - sums[:-WINDOW_LENGTH]
+    return np.interp(starts + WINDOW_LENGTH, edges, running) - np.interp(starts, edges, running)
 
 
 class _BigWigTrack(Track):
@@ -164,10 +168,17 @@ class _BigWigTrack(Track):
         self._bigwig.close()
         self._file.close()
 
-    def _stretches(self, chrom: str, start: int, end: int) -> NDArray[np.int64]:
-        return np.array([[start, end]])
+    def window_means(self, chrom: str, starts: NDArray[np.int64]) -> NDArray[np.float32]:
+        means = np.zeros(len(starts), dtype=np.float32)
+        for first, stop in _slabs(starts):
+            origin = int(starts[first])
+            values = self._values(chrom, origin, int(starts[stop - 1]) + WINDOW_LENGTH)
+            if values.any():
+                means[first:stop] = _window_sums(values, starts[first:stop] - origin) / WINDOW_LENGTH
+        return means
 
     def _values(self, chrom: str, start: int, end: int) -> NDArray[np.float64]:
+        """Return the value of each base of [start, end), 0 where there is none."""
         import pybigtools
 
         try:
@@ -247,15 +258,15 @@ def match_chromosomes(genome: Genome, track: Track, allow_length_mismatch: bool 
     return names
 
 
-def _slabs(starts: NDArray[np.int64], firsts: NDArray[np.int64], stops: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Cut ranges of windows into slabs of few enough bases; windows far apart come one by one."""
-    for first, stop in zip(firsts.tolist(), stops.tolist(), strict=True):
-        while first < stop:
-            end = min(int(np.searchsorted(starts, starts[first] + _SLAB_BASES)), stop)
-            if starts[end - 1] - starts[first] > (end - first) * _GAP_BASES:
-                end = first + 1
-            yield first, end
-            first = end
+def _slabs(starts: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Cut windows into slabs of few enough bases; windows far apart come one by one."""
+    first = 0
+    while first < len(starts):
+        end = int(np.searchsorted(starts, starts[first] + _SLAB_BASES))
+        if starts[end - 1] - starts[first] > (end - first) * _GAP_BASES:
+            end = first + 1
+        yield first, end
+        first = end
 
 
 def _window_sums(values: NDArray[np.float64], starts: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -75,6 +75,7 @@ def write_part(folder: Path, windows: Windows) -> None:
             windows.labels[rows],
             windows.weights[rows],
             windows.accessibility[rows],
+            None if windows.ids is None else windows.ids[rows],
         )
 
 

@@ -1,0 +1,290 @@
+"""What the networks have to beat: accessibility, motif scores, and the networks of the exercise that came before.
+
+Every baseline is fitted on a list of tables, one a cell type, all together, and scores tables that it has not seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from jundscan.encoding import UNKNOWN, WINDOW_LENGTH
+from train.dataset import Windows
+from train.motifs import fetch_motifs, log_odds
+from train.networks import one_hot
+
+JUND, AP1 = "MA0491", "MA0099"
+MOTIFS = (
+    *(JUND, "MA0492", "MA0488", "MA0489", "MA0490", "MA1140", "MA0476", "MA1951", "MA1126", AP1, "MA1134"),
+    *("MA1141", "MA0018", "MA1632", "MA0605", "MA0834", "MA0102", "MA0466", "MA0114", "MA1494", "MA0148", "MA0047"),
+    *("MA0046", "MA1929", "MA1930", "MA0139", "MA0079", "MA0060", "MA0506", "MA0095", "MA0093", "MA0496", "MA0841"),
+    *("MA1633", "MA0090", "MA0473", "MA0062", "MA0833", "MA0656", "MA0655", "MA1634", "MA0679", "MA0794", "MA1111"),
+    *("MA0106", "MA0592", "MA0844", "MA0527", "MA0024", "MA1107", "MA0088", "MA0692", "MA0147", "MA1636", "MA0838"),
+    *("MA1470", "MA1101", "MA0477", "MA0478", "MA1131", "MA1130", "MA1142", "MA1143", "MA0043", "MA0639", "MA0025"),
+)
+"""JASPAR matrices of AP-1, CREB, C/EBP and factors active in HepG2 and K562, the latest version of each."""
+SCORE_BATCH = 4096
+TREES, LEAVES, TREE_RATE = 200, 8, 0.1
+NOTEBOOK_BATCH = 100
+
+
+@dataclass(frozen=True)
+class Table:
+    """Windows of one cell type with their motif scores (N, motifs), in the order of :data:`MOTIFS`."""
+
+    windows: Windows
+    scores: NDArray[np.float32]
+
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Table:
+        """Choose windows."""
+        return Table(self.windows.take(rows), self.scores[rows])
+
+    def without_accessibility(self) -> Table:
+        """Withhold the accessibility: NaN for every window."""
+        withheld = np.full_like(self.windows.accessibility, np.nan)
+        return replace(self, windows=replace(self.windows, accessibility=withheld))
+
+
+class Baseline(Protocol):
+    """Fits on tables and gives the probabilities (N,) of others; ``None`` where it cannot do without accessibility."""
+
+    def __call__(
+        self, train: Sequence[Table], test: Sequence[Table], has_accessibility: bool
+    ) -> list[NDArray[np.float32]] | None: ...
+
+
+@torch.no_grad()
+def best_scores(codes: NDArray[np.uint8], motifs: Sequence[str] = MOTIFS) -> NDArray[np.float32]:
+    """Find every motif's best log-odds score in every window, on either strand.
+
+    Parameters
+    ----------
+    codes : numpy.ndarray, shape=(N, 101), dtype=uint8
+    motifs : sequence of str
+        JASPAR identifiers, with or without a version.
+
+    Returns
+    -------
+    numpy.ndarray, shape=(N, motifs), dtype=float32
+    """
+    filters = [log_odds(matrix, len(matrix)) for matrix in fetch_motifs(tuple(motifs)).values()]
+    widths = np.array([one.shape[1] for one in filters])
+    scores = np.empty((len(codes), len(filters)), np.float32)
+    for first in range(0, len(codes), SCORE_BATCH):
+        rows = slice(first, first + SCORE_BATCH)
+        bases = one_hot(torch.from_numpy(codes[rows]))
+        for width in np.unique(widths):
+            columns = np.flatnonzero(widths == width)
+            weight = torch.from_numpy(np.stack([filters[column] for column in columns]))
+            strands = nn.functional.conv1d(bases, torch.cat([weight, weight.flip(1, 2)])).amax(2)
+            scores[rows, columns] = torch.maximum(*strands.chunk(2, dim=1)).numpy()
+    return scores
+
+
+def composition(codes: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Count C or G, and CpG, in windows: (N, 2)."""
+    is_c, is_g = codes == 1, codes == 2
+    return np.stack([(is_c | is_g).sum(1), (is_c[:, :-1] & is_g[:, 1:]).sum(1)], axis=1).astype(np.float32)
+
+
+def _columns(table: Table, motifs: Sequence[str], has_composition: bool, has_accessibility: bool) -> NDArray[Any]:
+    parts = [table.scores[:, [MOTIFS.index(motif) for motif in motifs]]]
+    if has_composition:
+        parts.append(composition(table.windows.codes))
+    if has_accessibility:
+        parts.append(np.nan_to_num(table.windows.accessibility)[:, None])
+    return np.concatenate(parts, axis=1)
+
+
+def _weights(tables: Sequence[Table]) -> NDArray[np.float64]:
+    """Weigh every cell type alike, mean 1."""
+    return np.concatenate([table.windows.weights / table.windows.weights.mean() for table in tables])
+
+
+@dataclass(frozen=True)
+class Tabular:
+    """Logistic regression or gradient boosting on the best scores of motifs.
+
+    Attributes
+    ----------
+    motifs : tuple of str
+        Of :data:`MOTIFS`.
+    has_composition : bool
+        C+G and CpG beside the scores.
+    boosted : bool
+        Trees instead of logistic regression.
+    """
+
+    motifs: tuple[str, ...] = ()
+    has_composition: bool = False
+    boosted: bool = False
+
+    def _estimator(self) -> Any:
+        from sklearn.ensemble import HistGradientBoostingClassifier
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        if self.boosted:
+            return HistGradientBoostingClassifier(
+                max_iter=TREES, max_leaf_nodes=LEAVES, learning_rate=TREE_RATE, early_stopping=False, random_state=0
+            )
+        return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000, tol=1e-3))
+
+    def __call__(
+        self, train: Sequence[Table], test: Sequence[Table], has_accessibility: bool
+    ) -> list[NDArray[np.float32]] | None:
+        """Fit on all of ``train``; see :class:`Baseline`."""
+        if not (self.motifs or self.has_composition or has_accessibility):
+            return None
+        estimator = self._estimator()
+
+        def columns(table: Table) -> NDArray[Any]:
+            return _columns(table, self.motifs, self.has_composition, has_accessibility)
+
+        names = {} if self.boosted else {"logisticregression__sample_weight": _weights(train)}
+        estimator.fit(
+            np.concatenate([columns(table) for table in train]),
+            np.concatenate([table.windows.labels for table in train]),
+            **(names or {"sample_weight": _weights(train)}),
+        )
+        return [estimator.predict_proba(columns(table))[:, 1].astype(np.float32) for table in test]
+
+
+class NotebookMLP(nn.Module):
+    """404 inputs -> 256 (ReLU); accessibility joins -> 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(4 * WINDOW_LENGTH, 256), nn.Linear(257, 1)
+
+    def forward(self, bases: Tensor, accessibility: Tensor) -> Tensor:
+        """Turn (B, 4, 101) and (B, 1) into logits (B,)."""
+        hidden = torch.relu(self.first(bases.transpose(1, 2).flatten(1)))
+        return self.last(torch.cat([hidden, accessibility], 1)).squeeze(1)
+
+
+class NotebookCNN(nn.Module):
+    """8 filters of width 8, dropout, maxima of 16 positions every 4; accessibility joins -> 64 -> 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv1d(4, 8, 8), nn.ReLU(), nn.Dropout(0.1), nn.MaxPool1d(16, 4), nn.Flatten())
+        self.head = nn.Sequential(nn.Linear(161, 64), nn.ReLU(), nn.BatchNorm1d(64), nn.Linear(64, 1))
+
+    def forward(self, bases: Tensor, accessibility: Tensor) -> Tensor:
+        """Turn (B, 4, 101) and (B, 1) into logits (B,)."""
+        logits: Tensor = self.head(torch.cat([self.body(bases), accessibility], 1)).squeeze(1)
+        return logits
+
+
+class NotebookLSTM(nn.Module):
+    """LSTM over 101 bases, its last state 32 -> 32 -> 16, dropout; accessibility joins -> 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.recurrent = nn.LSTM(4, 32, batch_first=True)
+        layers = [nn.Linear(32, 32), nn.ReLU(), nn.Dropout(0.2), nn.Linear(32, 16), nn.ReLU(), nn.Dropout(0.2)]
+        self.dense, self.last = nn.Sequential(*layers), nn.Linear(17, 1)
+
+    def forward(self, bases: Tensor, accessibility: Tensor) -> Tensor:
+        """Turn (B, 4, 101) and (B, 1) into logits (B,)."""
+        _, (state, _) = self.recurrent(bases.transpose(1, 2))
+        return self.last(torch.cat([self.dense(state[0]), accessibility], 1)).squeeze(1)
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """One of the notebook's networks as it stood: random weights, batches of 100, every window once an epoch.
+
+    Attributes
+    ----------
+    network : type
+    epochs : int
+    adam : bool
+        Adam at 0.005, else SGD at 0.01.
+    seed : int
+    """
+
+    network: type[NotebookMLP] | type[NotebookCNN] | type[NotebookLSTM]
+    epochs: int = 20
+    adam: bool = False
+    seed: int = 0
+
+    def __call__(
+        self, train: Sequence[Table], test: Sequence[Table], has_accessibility: bool
+    ) -> list[NDArray[np.float32]] | None:
+        """Fit on all of ``train``; the notebook's networks know no window without accessibility."""
+        if not has_accessibility:
+            return None
+        torch.manual_seed(self.seed)
+        network = self.network()
+        parameters = network.parameters()
+        optimizer: torch.optim.Optimizer = (
+            torch.optim.Adam(parameters, 0.005) if self.adam else torch.optim.SGD(parameters, 0.01)
+        )
+        codes, accessibility = (torch.cat(column) for column in zip(*map(_inputs, train), strict=True))
+        labels = torch.cat([torch.from_numpy(table.windows.labels).float() for table in train])
+        weights = torch.from_numpy(_weights(train)).float()
+        for _ in range(self.epochs):
+            for rows in torch.randperm(len(labels)).split(NOTEBOOK_BATCH):
+                if len(rows) < 2:
+                    continue  # nothing to normalise a batch by
+                logits = network(one_hot(codes[rows]), accessibility[rows])
+                loss = nn.functional.binary_cross_entropy_with_logits(logits, labels[rows], weights[rows])
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+        network.eval()
+        with torch.no_grad():
+            return [
+                torch.cat([torch.sigmoid(network(one_hot(c), a)) for c, a in _batches(table)]).numpy() for table in test
+            ]
+
+
+def _inputs(table: Table) -> tuple[Tensor, Tensor]:
+    accessibility = torch.from_numpy(np.nan_to_num(table.windows.accessibility))[:, None]
+    return torch.from_numpy(np.minimum(table.windows.codes, UNKNOWN)), accessibility
+
+
+def _batches(table: Table) -> list[tuple[Tensor, Tensor]]:
+    codes, accessibility = _inputs(table)
+    return list(zip(codes.split(SCORE_BATCH), accessibility.split(SCORE_BATCH), strict=True))
+
+
+BOOSTED = "boosted_motifs"
+BASELINES: dict[str, tuple[str, Baseline]] = {
+    "accessibility": ("accessibility alone", Tabular()),
+    "jund_motif": ("JUND motif (MA0491)", Tabular((JUND,))),
+    "ap1_motif": ("AP-1 motif (FOS::JUN, MA0099)", Tabular((AP1,))),
+    "logistic_motifs": (f"logistic regression, {len(MOTIFS)} motifs", Tabular(MOTIFS, True)),
+    BOOSTED: (f"gradient boosting, {len(MOTIFS)} motifs", Tabular(MOTIFS, True, True)),
+    "notebook_mlp": ("the exercise's MLP", Notebook(NotebookMLP, adam=True)),
+    "notebook_cnn": ("the exercise's CNN", Notebook(NotebookCNN)),
+}
+"""By name: what the report calls it, and how it is fitted. Each also joins accessibility to what it is named after."""
+
+
+def out_of_fold(
+    baseline: Baseline, tables: Sequence[Table], fold: NDArray[np.int64], has_accessibility: bool
+) -> list[NDArray[np.float32]] | None:
+    """Fit with each fold held out and predict it: (N,) for each table, None where the baseline cannot."""
+    pooled = [np.full(len(fold), np.nan, np.float32) for _ in tables]
+    for number in range(int(fold.max()) + 1):
+        held_out = np.flatnonzero(fold == number)
+        results = baseline(
+            [table.take(fold != number) for table in tables],
+            [table.take(held_out) for table in tables],
+            has_accessibility,
+        )
+        if results is None:
+            return None
+        for whole, part in zip(pooled, results, strict=True):
+            whole[held_out] = part
+    return pooled

@@ -1,0 +1,140 @@
+"""Out-of-fold predictions of baselines and networks on the same blocked folds, kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jundscan.errors import ShardError
+from jundscan.writers import replacing
+from train import baselines, crossval
+from train.baselines import BASELINES, Table
+from train.config import Candidate
+from train.crossval import BLOCK_BASES, FOLDS, blocked_folds, load_all, places
+
+MODES = ("with_accessibility", "without_accessibility")
+Predictions = dict[str, NDArray[np.float32]]
+"""Probabilities (N,) by mode; a mode that the model does not know is missing."""
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The windows that all models are compared on, and where the results are kept.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Of the data sets.
+    tables : tuple of Table
+        Training and validation windows of each data set, the same windows in the same order.
+    fold, block : numpy.ndarray, shape=(N,)
+        Fold and megabase of every window.
+    runs : pathlib.Path
+        Folder of the caches.
+    digest : str
+        Of the windows, so that results of other data are never taken for those of these.
+    """
+
+    names: tuple[str, ...]
+    tables: tuple[Table, ...]
+    fold: NDArray[np.int64]
+    block: NDArray[np.int64]
+    runs: Path
+    digest: str
+
+    def cache(self, name: str) -> Path:
+        """Where what is expensive and no network's is kept."""
+        return self.runs / f"comparison-{self.digest}" / name
+
+
+def load_pool(folders: Sequence[Path], runs: Path, tell: Tell) -> Pool:
+    """Read the data sets, divide them into blocked folds, and score their motifs.
+
+    Raises
+    ------
+    ShardError
+        When the windows cannot be divided into blocked folds.
+    """
+    sets = [load_all(folder) for folder in folders]
+    if any(not np.array_equal(one.ids, sets[0].ids) for one in sets):
+        raise ShardError(folders[0], "the data sets do not hold the same windows: no common folds")
+    digest = hashlib.sha256()
+    for one in sets:
+        for array in (one.codes, one.labels, one.accessibility):
+            digest.update(np.ascontiguousarray(array).tobytes())
+    chroms, starts = places(sets[0])
+    fold = blocked_folds(chroms, starts, np.any([one.labels > 0 for one in sets], axis=0))
+    if len(np.unique(fold)) < FOLDS or any(not one.labels[fold == n].any() for one in sets for n in range(FOLDS)):
+        raise ShardError(folders[0], f"too few blocks of {BLOCK_BASES:,} bases with bound windows for {FOLDS} folds")
+    spots = np.stack([np.unique(chroms, return_inverse=True)[1], starts // BLOCK_BASES])
+    block = np.unique(spots, axis=1, return_inverse=True)[1].ravel().astype(np.int64)
+    names = tuple(folder.resolve().name for folder in folders)
+    pool = Pool(names, (), fold, block, runs, digest.hexdigest()[:10])
+
+    def compute() -> dict[str, NDArray[np.float32]]:
+        tell(f"scoring {len(baselines.MOTIFS)} motifs")
+        return {"scores": baselines.best_scores(sets[0].codes)}
+
+    scores = _kept(pool.cache("motif_scores.npz"), ("scores",), compute)["scores"]
+    return replace(pool, tables=tuple(Table(one, scores) for one in sets))
+
+
+def baseline_predictions(name: str, pool: Pool, tell: Tell) -> list[Predictions]:
+    """Predict every table out of fold with a baseline of :data:`train.baselines.BASELINES`."""
+    names = [f"{number}/{mode}" for number in range(len(pool.tables)) for mode in MODES]
+
+    def compute() -> dict[str, NDArray[np.float32]]:
+        found = {}
+        for mode in MODES:
+            tell(f"{name} {mode.replace('_', ' ')}: {FOLDS} folds")
+            results = baselines.out_of_fold(BASELINES[name][1], pool.tables, pool.fold, mode == MODES[0])
+            for number in range(len(pool.tables)):
+                found[f"{number}/{mode}"] = np.empty(0, np.float32) if results is None else results[number]
+        return found
+
+    kept = _kept(pool.cache(f"{name}.npz"), names, compute)
+    return [
+        {mode: kept[f"{number}/{mode}"] for mode in MODES if len(kept[f"{number}/{mode}"])}
+        for number in range(len(pool.tables))
+    ]
+
+
+def network_predictions(candidate: Candidate, epoch: int, pool: Pool, tell: Tell) -> list[Predictions]:
+    """Predict every table out of fold with a network, stopped at an epoch.
+
+    The first data set's are under the names, and in the file, of :func:`train.crossval.held_out_predictions`.
+    """
+    names = [[mode if not number else f"{number}/{mode}" for mode in MODES] for number in range(len(pool.tables))]
+
+    def compute() -> dict[str, NDArray[np.float32]]:
+        results = crossval.out_of_fold(candidate, [table.windows for table in pool.tables], pool.fold, epoch, tell)
+        return {
+            name: result[mode]
+            for ours, result in zip(names, results, strict=True)
+            for name, mode in zip(ours, MODES, strict=True)
+        }
+
+    cache = pool.runs / candidate.key() / f"held_out_epoch_{epoch}.npz"
+    kept = _kept(cache, [name for ours in names for name in ours], compute)
+    return [{mode: kept[name] for name, mode in zip(ours, MODES, strict=True)} for ours in names]
+
+
+def _kept(
+    path: Path, names: Sequence[str], compute: Callable[[], Mapping[str, NDArray[np.float32]]]
+) -> dict[str, NDArray[np.float32]]:
+    """Read arrays from a file, or compute and keep them where it does not hold them all."""
+    if path.is_file():
+        with np.load(path) as file:
+            if set(names) <= set(file.files):
+                return {name: file[name] for name in names}
+    found = dict(compute())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path, force=True) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, **found)  # type: ignore[arg-type]
+    return found
