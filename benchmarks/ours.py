@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from benchmarks.genome import BenchmarkGenome
 from benchmarks.timing import jundscan_command, run_command
 from jundscan.encoding import WINDOW_LENGTH
-from jundscan.model import LANES, Model
-from jundscan.scan import CALL_BASES
+from jundscan.model import Model
+from jundscan.scan import windows_per_call
 
 TASK_CALLS = 16
 """Calls of the model that a thread of the kernel makes in one go."""
@@ -54,12 +54,6 @@ class EndToEnd:
         return {**measured, "seconds_scanning": said["seconds"], **{key: said[key] for key in kept}}
 
 
-def call_windows(model: Model, stride: int) -> int:
-    """Windows in one call of the model, as in the scan."""
-    windows = (CALL_BASES - WINDOW_LENGTH) // min(stride, WINDOW_LENGTH) + 1
-    return max(min(windows, model.metadata.max_windows_per_call) // LANES * LANES, LANES)
-
-
 def kernel_rate(
     model: Model, codes: NDArray[np.uint8], accessibility: NDArray[np.float32], stride: int, threads: int
 ) -> Callable[[], float]:
@@ -74,7 +68,7 @@ def kernel_rate(
     stride, threads : int
     """
     count = (len(codes) - WINDOW_LENGTH) // stride + 1
-    portion = call_windows(model, stride)
+    portion = windows_per_call(model, stride)
 
     def score(first_call: int) -> None:
         for first in range(first_call * portion, min(count, (first_call + TASK_CALLS) * portion), portion):

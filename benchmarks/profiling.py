@@ -21,7 +21,7 @@ import numpy as np
 
 import jundscan.outputs
 from benchmarks.genome import BenchmarkGenome
-from benchmarks.ours import call_windows, percentiles
+from benchmarks.ours import percentiles
 from benchmarks.timing import seconds_of
 from jundscan.accessibility import AccessibilityScale
 from jundscan.encoding import WINDOW_LENGTH
@@ -29,7 +29,7 @@ from jundscan.genome import Genome
 from jundscan.hits import HitCaller
 from jundscan.model import Model
 from jundscan.outputs import Outputs, write_scan
-from jundscan.scan import DEFAULT_STRIDE, prepare
+from jundscan.scan import DEFAULT_STRIDE, prepare, windows_per_call
 from jundscan.tracks import Track
 
 SCAN = sys.modules[prepare.__module__]  # the package's attribute of this name is the function
@@ -133,7 +133,7 @@ def operators(genome: BenchmarkGenome, model: Model, stride: int, folder: Path) 
     options.enable_profiling = True
     options.profile_file_prefix = str(folder / "operators")
     session = onnxruntime.InferenceSession(str(model.path), options, providers=["CPUExecutionProvider"])
-    windows = call_windows(model, stride)
+    windows = windows_per_call(model, stride)
     bases = (windows - 1) * stride + WINDOW_LENGTH
     accessibility = percentiles(windows)
     inputs = {"accessibility": accessibility[None], "stride": np.array(stride, np.int64)}

@@ -240,8 +240,7 @@ def _score_task(scan: Scan, chrom: str, chunk: Chunk, codes: NDArray[np.uint8], 
     starts = chunk.start + scan.stride * numbers
     accessibility = _accessibility(scan, chrom, starts)
     probabilities = np.empty(len(starts), np.float32)
-    windows = (call_bases - WINDOW_LENGTH) // min(scan.stride, WINDOW_LENGTH) + 1
-    windows = max(min(windows, scan.model.metadata.max_windows_per_call) // LANES * LANES, LANES)
+    windows = windows_per_call(scan.model, scan.stride, call_bases)
     done = 0
     for first, count in runs:
         for call in range(0, count, windows):
@@ -253,6 +252,12 @@ def _score_task(scan: Scan, chrom: str, chunk: Chunk, codes: NDArray[np.uint8], 
             done += size
     covered = sum((count - 1) * min(scan.stride, WINDOW_LENGTH) + WINDOW_LENGTH for _, count in runs)
     return Scored(chrom, chunk.index + numbers, starts, probabilities, covered, chunk.count)
+
+
+def windows_per_call(model: Model, stride: int, call_bases: int = CALL_BASES) -> int:
+    """Give the most windows that one call of the model scores, a multiple of what fills its vectors."""
+    windows = (call_bases - WINDOW_LENGTH) // min(stride, WINDOW_LENGTH) + 1
+    return max(min(windows, model.metadata.max_windows_per_call) // LANES * LANES, LANES)
 
 
 def _known_runs(codes: NDArray[np.uint8], count: int, stride: int) -> Iterator[tuple[int, int]]:

@@ -1,0 +1,153 @@
+"""Lower precision, tried: the default stride's branch of the default model quantised to 8 bits, speed and accuracy.
+
+Run ``python -m benchmarks.precision --data HepG2``; it writes ``benchmarks/precision.json``. Static quantisation (QDQ,
+a scale for each channel), calibrated on training windows, judged on validation windows. bfloat16 is not tried: ONNX
+Runtime's CPU provider has no bfloat16 convolution.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from benchmarks import machine
+from benchmarks.timing import in_turn, ratio, seconds_of
+from jundscan.accessibility import fit_scale
+from jundscan.encoding import WINDOW_LENGTH
+from jundscan.model import default_model_path, load_model
+from jundscan.scan import DEFAULT_STRIDE, windows_per_call
+from jundscan.shards import read_shards
+
+TARGET = Path(__file__).with_name("precision.json")
+CALLS = 400
+REPEATS = 7
+DEPTHWISE = ["block_side", *(f"block_line_{number}" for number in range(3))]
+"""Left in float32: channel by channel, they have a scale for each and little to gain."""
+CALIBRATION_SEQUENCES = 40
+WINDOWS_TOGETHER = 80
+
+
+def branch(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
+    """Take the branch called ``name`` out of the graph, as a model of its own with one fixed stride."""
+
+    def find(graph: onnx.GraphProto) -> onnx.GraphProto | None:
+        for node in graph.node:
+            for attribute in node.attribute:
+                if attribute.type == onnx.AttributeProto.GRAPH:
+                    found = attribute.g if attribute.g.name == name else find(attribute.g)
+                    if found is not None:
+                        return found
+        return None
+
+    found = find(model.graph)
+    assert found is not None
+    inputs = [value for value in model.graph.input if value.name != "stride"]
+    graph = onnx.helper.make_graph(found.node, name, inputs, found.output, found.initializer)
+    return onnx.helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
+
+
+class Sequences(CalibrationDataReader):
+    """Training windows strung together, some accessibility with each."""
+
+    def __init__(self, codes: NDArray[np.uint8], accessibility: NDArray[np.float32]) -> None:
+        rng = np.random.default_rng(0)
+        windows = (WINDOWS_TOGETHER - 1) * WINDOW_LENGTH // DEFAULT_STRIDE + 1
+        self._feeds = iter(
+            {"sequence": codes[rows].reshape(1, -1), "accessibility": rng.choice(accessibility, (1, windows))}
+            for rows in rng.integers(0, len(codes), (CALIBRATION_SEQUENCES, WINDOWS_TOGETHER))
+        )
+
+    def get_next(self) -> dict[str, NDArray[np.generic]] | None:
+        """Give the next sequence."""
+        return next(self._feeds, None)
+
+
+def _session(path: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _predict(
+    session: onnxruntime.InferenceSession, codes: NDArray[np.uint8], accessibility: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    output = session.get_outputs()[0].name
+    parts = [
+        session.run([output], {"sequence": codes[at : at + 256], "accessibility": accessibility[at : at + 256, None]})[
+            0
+        ]
+        for at in range(0, len(codes), 256)
+    ]
+    return np.concatenate(parts)[:, 0]
+
+
+def main() -> None:
+    """Quantise, time in turn, judge, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="data set with train_dataset and valid_dataset")
+    data = parser.parse_args().data
+    train, valid = (read_shards(data / part) for part in ("train_dataset", "valid_dataset"))
+    assert train.accessibility is not None
+    assert valid.accessibility is not None
+    mapped = [
+        fit_scale(values, str(path)).apply(values)
+        for values, path in ((train.accessibility, train.path), (valid.accessibility, valid.path))
+    ]
+    model = load_model(device="cpu")
+    count = windows_per_call(model, DEFAULT_STRIDE)
+    bases = (count - 1) * DEFAULT_STRIDE + WINDOW_LENGTH
+    rng = np.random.default_rng(1)
+    feed = {
+        "sequence": rng.integers(0, 4, (1, bases), dtype=np.uint8),
+        "accessibility": rng.choice(mapped[0], (1, count)),
+    }
+    with tempfile.TemporaryDirectory() as name:
+        plain, ready, small = (Path(name) / f"{stem}.onnx" for stem in ("float32", "prepared", "int8"))
+        onnx.save(branch(onnx.load(default_model_path()), "block"), plain)
+        quant_pre_process(plain, ready, skip_symbolic_shape=True)
+        quantize_static(
+            ready,
+            small,
+            Sequences(train.codes, mapped[0]),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            op_types_to_quantize=["Conv", "MaxPool", "Add", "Relu"],
+            nodes_to_exclude=DEPTHWISE,
+        )
+        sessions = {"float32": _session(plain), "int8": _session(small)}
+        results: dict[str, Any] = {"machine": machine.describe(), "stride": DEFAULT_STRIDE, "window_calls": CALLS}
+
+        def rate(session: onnxruntime.InferenceSession) -> float:
+            output = session.get_outputs()[0].name
+            seconds = seconds_of(lambda: [session.run([output], feed) for _ in range(CALLS)])
+            return CALLS * count * DEFAULT_STRIDE / seconds / 1e6
+
+        speeds = in_turn({kind: partial(rate, session) for kind, session in sessions.items()}, REPEATS)
+        for kind, session in sessions.items():
+            probabilities = _predict(session, valid.codes, mapped[1])
+            results[kind] = {
+                "mbp_per_second": speeds[kind],
+                "auroc": float(roc_auc_score(valid.labels, probabilities)),
+                "average_precision": float(average_precision_score(valid.labels, probabilities)),
+            }
+        results["int8_over_float32"] = ratio(speeds["int8"], speeds["float32"])
+    TARGET.write_text(json.dumps(results, indent=1) + "\n")
+    print(TARGET.read_text())
+
+
+if __name__ == "__main__":
+    main()
