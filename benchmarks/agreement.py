@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from benchmarks.genome import BenchmarkGenome
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.model import Model
-from jundscan.scan import CALL_BASES, TASK_BASES, prepare, score
+from jundscan.plan import prepare
+from jundscan.scan import CALL_BASES, TASK_BASES, score
 
 REGION_BASES = 1_000_000
 SINGLE_WINDOWS = 20_000

@@ -25,9 +25,10 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from benchmarks import machine
 from benchmarks.timing import in_turn, ratio, seconds_of
 from jundscan.accessibility import fit_scale
+from jundscan.choices import DEFAULT_STRIDE
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.model import default_model_path, load_model
-from jundscan.scan import DEFAULT_STRIDE, windows_per_call
+from jundscan.scan import windows_per_call
 from jundscan.shards import read_shards
 
 TARGET = Path(__file__).with_name("precision.json")

@@ -24,12 +24,14 @@ from benchmarks.genome import BenchmarkGenome
 from benchmarks.ours import percentiles
 from benchmarks.timing import seconds_of
 from jundscan.accessibility import AccessibilityScale
+from jundscan.choices import DEFAULT_STRIDE
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.genome import Genome
 from jundscan.hits import HitCaller
 from jundscan.model import Model
 from jundscan.outputs import Outputs, write_scan
-from jundscan.scan import DEFAULT_STRIDE, prepare, windows_per_call
+from jundscan.plan import prepare
+from jundscan.scan import windows_per_call
 from jundscan.tracks import Track
 
 SCAN = sys.modules[prepare.__module__]  # the package's attribute of this name is the function

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.hits import Hits
 from jundscan.model import Model
-from jundscan.scan import Scan, Scored, call_hits, prepare, score
+from jundscan.plan import Scan, prepare
+from jundscan.scan import Scored, call_hits, score
 from jundscan.shards import read_shards
 from jundscan.thresholds import choose_threshold
 from jundscan.windows import intersect_intervals, merge_intervals

@@ -10,7 +10,8 @@ import numpy as np
 from jundscan.accessibility import read_scale
 from jundscan.intervals import read_intervals
 from jundscan.model import load_model
-from jundscan.scan import call_hits, prepare, score
+from jundscan.plan import prepare
+from jundscan.scan import call_hits, score
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt

@@ -19,20 +19,8 @@ from numpy.typing import NDArray
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import InputError
 from jundscan.genome import Genome
-from jundscan.tracks import Track, match_chromosomes, open_track
+from jundscan.tracks import Track
 from jundscan.windows import subtract_intervals
-
-__all__ = [
-    "IDENTITY",
-    "AccessibilityScale",
-    "Track",
-    "fit_scale",
-    "genome_scale",
-    "match_chromosomes",
-    "open_track",
-    "read_scale",
-    "source_windows",
-]
 
 _KEY = "accessibility_scale"
 _MOST_KNOTS = 2048

@@ -12,19 +12,18 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from jundscan.choices import Device
 from jundscan.encoding import UNKNOWN, WINDOW_LENGTH
 from jundscan.errors import DeviceError, ModelError
 from jundscan.metadata import METADATA_KEY, Metadata
 
 if TYPE_CHECKING:
     import onnxruntime
-
-Device = Literal["auto", "cpu", "cuda"]
 
 DEFAULT_MODEL = "jund-1"
 """Folder under ``exported/`` of the model used when none is named."""

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from jundscan._version import __version__
 from jundscan.bigwig import AddSpans
-from jundscan.scan import Scan, Scored, call_hits, score
+from jundscan.choices import Format
+from jundscan.plan import Scan
+from jundscan.scan import Scored, call_hits, score
 from jundscan.windows import track_spans
 from jundscan.writers import (
     WINDOWS_HEADER,
@@ -22,8 +24,6 @@ from jundscan.writers import (
     write_hits,
     write_windows_tsv,
 )
-
-Format = Literal["bed", "narrowPeak", "tsv"]
 
 
 @dataclass(frozen=True)

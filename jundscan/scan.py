@@ -1,37 +1,31 @@
 """READ FIRST: the scan, top to bottom. Genome and track in; windows with their probabilities, or hits, out.
 
-``prepare`` opens and checks everything, before any work. ``score`` walks the genome in file order: the calling thread
-reads it in tasks of some ten thousand bases, worker threads turn a task's stretches of known letters into window means
-and probabilities (numpy and ONNX Runtime release the interpreter lock), and results come back in order. What is done
-with them (hits, tracks, accuracy) is ``outputs.py``. No more than a few tasks are ever in memory.
+``plan.prepare`` opens and checks everything, before any work. ``score`` walks the genome in file order: the calling
+thread reads it in tasks of some ten thousand bases, worker threads turn a task's stretches of known letters into window
+means and probabilities (numpy and ONNX Runtime release the interpreter lock), and results come back in order. What is
+done with them (hits, tracks, accuracy) is ``outputs.py``. No more than a few tasks are ever in memory.
 """
 
 from __future__ import annotations
 
 import logging
-import os
+import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.accessibility import IDENTITY, AccessibilityScale, genome_scale
 from jundscan.encoding import UNKNOWN, WINDOW_LENGTH
-from jundscan.genome import Genome, open_genome
 from jundscan.hits import HitCaller, Hits
-from jundscan.model import LANES, Model, load_model
-from jundscan.regions import scan_spans
-from jundscan.thresholds import Threshold, Wish, choose_threshold
-from jundscan.tracks import Track, match_chromosomes, open_track
-from jundscan.windows import Chunk, Region, chunks, windows_in
+from jundscan.model import LANES, Model
+from jundscan.plan import Scan, prepare
+from jundscan.windows import Chunk, chunks
 
-DEFAULT_STRIDE = 10
 TASK_BASES = 1 << 16
 """Bases that one worker takes at a time: enough to make the handing over cheap."""
 CALL_BASES = 8292
@@ -75,107 +69,6 @@ class Hit(NamedTuple):
     end: int
     probability: float
     summit: int
-
-
-@dataclass
-class Scan:
-    """A scan ready to run, everything opened and checked; closes its files as a context manager."""
-
-    genome: Genome
-    model: Model
-    stride: int
-    threshold: Threshold
-    spans: Sequence[Region]
-    track: Track | None
-    track_names: Mapping[str, str]
-    scale: AccessibilityScale
-    threads: int
-    windows: int
-    files: ExitStack
-    windows_scored: int = field(default=0, init=False)
-    bases_scanned: int = field(default=0, init=False)
-    last_scored: tuple[str, int] = field(default=("", 0), init=False)
-    beyond_percentiles: bool = field(default=False, init=False)
-
-    @property
-    def windows_skipped(self) -> int:
-        """Windows in reach that hold a letter other than A, C, G, T."""
-        return self.windows - self.windows_scored
-
-    def __enter__(self) -> Scan:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.files.close()
-
-
-def prepare(
-    genome: str | Path,
-    accessibility: str | Path | None = None,
-    *,
-    model: Model | str | Path | None = None,
-    stride: int = DEFAULT_STRIDE,
-    wish: Wish | None = None,
-    value: float | None = None,
-    regions: Iterable[str] = (),
-    regions_file: str | Path | None = None,
-    exclude: str | Path | None = None,
-    scale: AccessibilityScale | None = None,
-    allow_length_mismatch: bool = False,
-    threads: int | None = None,
-) -> Scan:
-    """Open and check everything that a scan needs.
-
-    Parameters
-    ----------
-    genome : str or pathlib.Path
-        FASTA, plain or gzipped.
-    accessibility : str or pathlib.Path, optional
-        narrowPeak, BED, bedGraph or bigWig; without it the model runs on sequence alone.
-    model : Model, str or pathlib.Path, optional
-        The default model if not given.
-    stride : int
-        Bases between window starts.
-    wish, value
-        How the threshold is chosen, see :func:`jundscan.thresholds.choose_threshold`.
-    regions, regions_file, exclude
-        What to scan: see :func:`jundscan.regions.scan_spans`.
-    scale : AccessibilityScale, optional
-        How window means become percentiles; without it found from the whole track.
-    allow_length_mismatch : bool
-        Accept a track whose header gives other chromosome lengths than the genome.
-    threads : int, optional
-        Worker threads; as many as there are cores if not given.
-
-    Raises
-    ------
-    JundscanError
-        When anything handed in cannot be used.
-    """
-    with ExitStack() as stack:
-        ready = model if isinstance(model, Model) else load_model(model)
-        fasta = open_genome(genome)
-        spans = scan_spans(fasta.chromsizes, stride, regions, regions_file, exclude)
-        track = None if accessibility is None else stack.enter_context(open_track(accessibility))
-        names = {} if track is None else match_chromosomes(fasta, track, allow_length_mismatch)
-        if track is None:
-            scale = IDENTITY
-        elif scale is None:
-            scale = genome_scale(fasta, track, names)
-        sizes = fasta.chromsizes
-        return Scan(
-            genome=fasta,
-            model=ready,
-            stride=stride,
-            threshold=choose_threshold(ready.metadata, track is not None, wish, value),
-            spans=spans,
-            track=track,
-            track_names=names,
-            scale=scale,
-            threads=threads or os.cpu_count() or 1,
-            windows=sum(windows_in(span.start, span.end, sizes[span.chrom], stride).total for span in spans),
-            files=stack.pop_all(),
-        )
 
 
 def score(scan: Scan, task_bases: int = TASK_BASES, call_bases: int = CALL_BASES) -> Iterator[Scored]:
@@ -320,3 +213,13 @@ def scan(genome: str | Path, accessibility: str | Path | None = None, **options:
         for chrom, hits in call_hits(ready, score(ready)):
             for start, end, best, summit in zip(*(column.tolist() for column in hits), strict=True):
                 yield Hit(chrom, start, end, best, summit)
+
+
+class _CallableModule(ModuleType):
+    """Lets ``jundscan.scan`` be both this module and, as the package promises, the function of the same name."""
+
+    def __call__(self, genome: str | Path, accessibility: str | Path | None = None, **options: object) -> Iterator[Hit]:
+        return scan(genome, accessibility, **options)
+
+
+sys.modules[__name__].__class__ = _CallableModule

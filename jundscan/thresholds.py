@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
+from jundscan.choices import Wish
 from jundscan.errors import InputError
 from jundscan.metadata import CalibrationRow, Metadata
-
-Wish = Literal["threshold", "fpr", "precision", "recall"]
 
 
 @dataclass(frozen=True)

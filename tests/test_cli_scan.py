@@ -9,11 +9,13 @@ import numpy as np
 import pybigtools
 import pytest
 
-from jundscan.accessibility import IDENTITY, genome_scale, match_chromosomes, open_track
+from jundscan.accessibility import IDENTITY, genome_scale
 from jundscan.genome import open_genome
 from jundscan.intervals import read_intervals
 from jundscan.model import Model
-from jundscan.scan import prepare, score
+from jundscan.plan import prepare
+from jundscan.scan import score
+from jundscan.tracks import match_chromosomes, open_track
 from jundscan.windows import track_spans
 from tests.conftest import SIZES, Run
 from tests.inputs import write_bigwig, write_fasta, write_rows

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jundscan.choices import DEFAULT_STRIDE
 from jundscan.intervals import read_regions
-from jundscan.scan import DEFAULT_STRIDE
 from jundscan.windows import intersect_intervals
 from tests import golden
 

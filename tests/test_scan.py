@@ -12,14 +12,16 @@ import pytest
 from numpy.typing import NDArray
 
 import jundscan
-from jundscan.accessibility import IDENTITY, AccessibilityScale, genome_scale, match_chromosomes, open_track
+from jundscan.accessibility import IDENTITY, AccessibilityScale, genome_scale
 from jundscan.encoding import encode, one_hot
 from jundscan.errors import JundscanError
 from jundscan.evaluation import evaluate_shards
 from jundscan.genome import open_genome
 from jundscan.model import Model, default_model_path, load_model
-from jundscan.scan import Scan, call_hits, prepare, score
+from jundscan.plan import Scan, prepare
+from jundscan.scan import call_hits, score
 from jundscan.shards import read_shards, write_shards
+from jundscan.tracks import match_chromosomes, open_track
 from tests.inputs import Row, genome_letters, write_bigwig, write_fasta, write_rows
 
 SCALE = AccessibilityScale(np.array([0.01, 0.3, 0.9]), np.array([0.5, 0.8, 0.99]), 1000)
@@ -253,7 +255,7 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from jundscan.outputs import Outputs, write_scan
-from jundscan.scan import prepare
+from jundscan.plan import prepare
 
 folder, megabases = Path(sys.argv[1]), int(sys.argv[2])
 line = np.random.default_rng(0).choice(np.frombuffer(b"ACGT", np.uint8), 100_000).tobytes() + b"\\n"

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from jundscan.choices import Wish
 from jundscan.errors import InputError
 from jundscan.metadata import CalibrationRow, Metadata, ThresholdTable
 from jundscan.model import Model
-from jundscan.thresholds import Wish, choose_threshold
+from jundscan.thresholds import choose_threshold
 
 ROWS = (
     CalibrationRow(0.2, 0.9, 0.5, 0.01),

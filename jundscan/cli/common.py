@@ -6,12 +6,14 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jundscan.accessibility import IDENTITY, AccessibilityScale, read_scale
-from jundscan.model import Device
+from jundscan.choices import Device
+
+if TYPE_CHECKING:
+    from jundscan.accessibility import AccessibilityScale
 
 ModelOption = Annotated[
     Path | None,
@@ -73,6 +75,8 @@ def write_json(report: dict[str, Any], target: str, force: bool = True) -> None:
 
 def scale_option(text: str | None) -> AccessibilityScale | None:
     """Turn ``--accessibility-scale`` into a scale; None asks for the track's own."""
+    from jundscan.accessibility import IDENTITY, read_scale
+
     if text is None:
         return None
     return IDENTITY if text == "identity" else read_scale(text)

@@ -8,10 +8,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from jundscan.choices import DEFAULT_STRIDE, Format, Wish
 from jundscan.cli.common import (
     DeviceOption,
     JsonOption,
@@ -24,10 +25,9 @@ from jundscan.cli.common import (
     start_log,
     write_json,
 )
-from jundscan.outputs import Format, Outputs, write_scan
-from jundscan.scan import DEFAULT_STRIDE, Scan, prepare
-from jundscan.thresholds import Wish
-from jundscan.writers import check_output
+
+if TYPE_CHECKING:
+    from jundscan.plan import Scan
 
 MOST_STRIDE = 1_000_000_000
 
@@ -112,6 +112,11 @@ def scan(
 
     Example: jundscan scan genome.fa --accessibility dnase.narrowPeak -o hits.bed
     """
+    from jundscan.model import load_model
+    from jundscan.outputs import Outputs, write_scan
+    from jundscan.plan import prepare
+    from jundscan.writers import check_output
+
     wishes: dict[Wish, float | None] = {
         "threshold": threshold,
         "fpr": fpr,
@@ -132,7 +137,6 @@ def scan(
     if accessibility is None and not no_accessibility:
         log.info("no --accessibility: scoring on sequence alone, which is much less accurate")
     scale = scale_option(accessibility_scale)
-    from jundscan.model import load_model
 
     wish, value = next(iter(given.items()), (None, None))
     with prepare(

@@ -16,7 +16,7 @@ from jundscan.encoding import WINDOW_LENGTH
 from jundscan.genome import open_genome
 from jundscan.model import load_model
 from jundscan.outputs import Outputs, write_scan
-from jundscan.scan import prepare
+from jundscan.plan import prepare
 from jundscan.tracks import open_track
 from jundscan.windows import Region, windows_in
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from jundscan.scan import DEFAULT_STRIDE
+from jundscan.choices import DEFAULT_STRIDE
 from tests.golden import FOLDER, SCORES_STRIDE, features, scan_to
 
 if __name__ == "__main__":

@@ -1,0 +1,119 @@
+"""What a scan is made of: everything opened and checked before any work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from jundscan.accessibility import IDENTITY, AccessibilityScale, genome_scale
+from jundscan.choices import DEFAULT_STRIDE, Wish
+from jundscan.genome import Genome, open_genome
+from jundscan.model import Model, load_model
+from jundscan.regions import scan_spans
+from jundscan.thresholds import Threshold, choose_threshold
+from jundscan.tracks import Track, match_chromosomes, open_track
+from jundscan.windows import Region, windows_in
+
+
+@dataclass
+class Scan:
+    """A scan ready to run, everything opened and checked; closes its files as a context manager."""
+
+    genome: Genome
+    model: Model
+    stride: int
+    threshold: Threshold
+    spans: Sequence[Region]
+    track: Track | None
+    track_names: Mapping[str, str]
+    scale: AccessibilityScale
+    threads: int
+    windows: int
+    files: ExitStack
+    windows_scored: int = field(default=0, init=False)
+    bases_scanned: int = field(default=0, init=False)
+    last_scored: tuple[str, int] = field(default=("", 0), init=False)
+    beyond_percentiles: bool = field(default=False, init=False)
+
+    @property
+    def windows_skipped(self) -> int:
+        """Windows in reach that hold a letter other than A, C, G, T."""
+        return self.windows - self.windows_scored
+
+    def __enter__(self) -> Scan:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.files.close()
+
+
+def prepare(
+    genome: str | Path,
+    accessibility: str | Path | None = None,
+    *,
+    model: Model | str | Path | None = None,
+    stride: int = DEFAULT_STRIDE,
+    wish: Wish | None = None,
+    value: float | None = None,
+    regions: Iterable[str] = (),
+    regions_file: str | Path | None = None,
+    exclude: str | Path | None = None,
+    scale: AccessibilityScale | None = None,
+    allow_length_mismatch: bool = False,
+    threads: int | None = None,
+) -> Scan:
+    """Open and check everything that a scan needs.
+
+    Parameters
+    ----------
+    genome : str or pathlib.Path
+        FASTA, plain or gzipped.
+    accessibility : str or pathlib.Path, optional
+        narrowPeak, BED, bedGraph or bigWig; without it the model runs on sequence alone.
+    model : Model, str or pathlib.Path, optional
+        The default model if not given.
+    stride : int
+        Bases between window starts.
+    wish, value
+        How the threshold is chosen, see :func:`jundscan.thresholds.choose_threshold`.
+    regions, regions_file, exclude
+        What to scan: see :func:`jundscan.regions.scan_spans`.
+    scale : AccessibilityScale, optional
+        How window means become percentiles; without it found from the whole track.
+    allow_length_mismatch : bool
+        Accept a track whose header gives other chromosome lengths than the genome.
+    threads : int, optional
+        Worker threads; as many as there are cores if not given.
+
+    Raises
+    ------
+    JundscanError
+        When anything handed in cannot be used.
+    """
+    with ExitStack() as stack:
+        ready = model if isinstance(model, Model) else load_model(model)
+        fasta = open_genome(genome)
+        spans = scan_spans(fasta.chromsizes, stride, regions, regions_file, exclude)
+        track = None if accessibility is None else stack.enter_context(open_track(accessibility))
+        names = {} if track is None else match_chromosomes(fasta, track, allow_length_mismatch)
+        if track is None:
+            scale = IDENTITY
+        elif scale is None:
+            scale = genome_scale(fasta, track, names)
+        sizes = fasta.chromsizes
+        return Scan(
+            genome=fasta,
+            model=ready,
+            stride=stride,
+            threshold=choose_threshold(ready.metadata, track is not None, wish, value),
+            spans=spans,
+            track=track,
+            track_names=names,
+            scale=scale,
+            threads=threads or os.cpu_count() or 1,
+            windows=sum(windows_in(span.start, span.end, sizes[span.chrom], stride).total for span in spans),
+            files=stack.pop_all(),
+        )
