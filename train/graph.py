@@ -17,8 +17,6 @@ Every operator has a CUDA kernel (``tests/train/test_graph.py`` lists them).
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import onnx
 import torch
@@ -26,16 +24,15 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from jundscan.encoding import ALPHABET, WINDOW_LENGTH
-from jundscan.scan import DEFAULT_STRIDE
+from train.graph_side import BLOCK, side_features
+from train.graph_writer import GraphWriter, Stride, array, at_windows, window_indices
 from train.networks import (
     CNN,
     COMPOSITION_CENTRE,
     COMPOSITION_SCALE,
     LSTM,
     MLP,
-    PERCENTILE_POWER,
     SIDE_FEATURES,
-    TAIL_CLIP,
     BothStrands,
     Head,
     Knots,
@@ -45,47 +42,8 @@ OPSET = 18
 IR_VERSION = 9
 BLOCKED_CHANNELS = 16
 """Channels of a block in ONNX Runtime's fast layout."""
-BLOCK = DEFAULT_STRIDE
-"""The stride that has a branch of its own."""
 
 Network = MLP | CNN | LSTM
-Stride = Literal["each", "block", "any"]
-"""Which branch: every base, blocks of the default stride, or any stride."""
-
-
-class GraphWriter:
-    """Collects nodes and constants; every name begins with ``prefix``, so that branches never collide."""
-
-    def __init__(self, prefix: str) -> None:
-        self.prefix = prefix
-        self.nodes_by_output: dict[str, onnx.NodeProto] = {}
-        self.constants: dict[str, onnx.TensorProto] = {}
-
-    def constant(self, name: str, value: NDArray[np.generic]) -> str:
-        """Add a constant once and return its name."""
-        full = self.prefix + name
-        self.constants.setdefault(full, numpy_helper.from_array(np.asarray(value), full))
-        return full
-
-    def integers(self, *values: int) -> str:
-        """Add a 1-D int64 constant."""
-        return self.constant("int_" + "_".join(map(str, values)), np.array(values, np.int64))
-
-    def scalar(self, value: float) -> str:
-        """Add a float32 scalar constant."""
-        return self.constant(f"float_{value!r}", np.array(value, np.float32))
-
-    def add(self, operator: str, inputs: list[str], name: str, **attributes: object) -> str:
-        """Add a node with one output, once, and return the output's name."""
-        output = self.prefix + name
-        node = helper.make_node(operator, inputs, [output], name=output, **attributes)
-        if self.nodes_by_output.setdefault(output, node) != node:
-            raise ValueError(f"two different nodes are called {output}")
-        return output
-
-
-def _array(tensor: torch.Tensor) -> NDArray[np.float32]:
-    return tensor.detach().cpu().numpy().astype(np.float32, copy=True)
 
 
 def _bases(w: GraphWriter) -> str:
@@ -98,7 +56,7 @@ def _bases(w: GraphWriter) -> str:
 
 def _both_strands(w: GraphWriter, bases: str, layer: BothStrands) -> str:
     """Score every position on its better strand: (B, filters, 1, positions)."""
-    forward, backward = (_array(weight)[:, :, None, :] for weight in (layer.weight, layer.other_strand()))
+    forward, backward = (array(weight)[:, :, None, :] for weight in (layer.weight, layer.other_strand()))
     gain = w.add("Relu", [w.add("Conv", [bases, w.constant("gain", backward - forward)], "gain_signed")], "gain_kept")
     return w.add("Add", [w.add("Conv", [bases, w.constant("filters", forward)], "forward"), gain], "positions")
 
@@ -106,14 +64,14 @@ def _both_strands(w: GraphWriter, bases: str, layer: BothStrands) -> str:
 def _rectify(w: GraphWriter, values: str, bias: torch.Tensor) -> str:
     """Add a bias per channel and cut at zero."""
     return w.add(
-        "Relu", [w.add("Add", [values, w.constant("bias", _array(bias)[:, None, None])], "biased")], "rectified"
+        "Relu", [w.add("Add", [values, w.constant("bias", array(bias)[:, None, None])], "biased")], "rectified"
     )
 
 
 def _knots(w: GraphWriter, scores: str, knots: Knots) -> list[str]:
     """Scores, not centred, and their broken lines, a depthwise convolution each: (B, filters, 1, windows) each."""
     lines = [scores]
-    for number, (slope, bias) in enumerate(zip(_array(knots.slope), _array(knots.bias), strict=True)):
+    for number, (slope, bias) in enumerate(zip(array(knots.slope), array(knots.bias), strict=True)):
         inputs = [scores, w.constant(f"slope_{number}", slope[:, None, None, None]), w.constant(f"knot_{number}", bias)]
         lines.append(w.add("Relu", [w.add("Conv", inputs, f"line_{number}", group=len(slope))], f"above_{number}"))
     return lines
@@ -130,69 +88,6 @@ def _running_max(w: GraphWriter, values: str, width: int) -> str:
     return values
 
 
-def _window_indices(w: GraphWriter, offset: int = 0) -> str:
-    """First base of every window, int64 (windows,): arange(windows) * stride + offset."""
-    windows = w.add("Shape", ["accessibility"], "windows_1d", start=1, end=2)
-    windows = w.add("Squeeze", [windows, w.integers(0)], "windows")
-    zero, one = w.constant("zero", np.array(0, np.int64)), w.constant("one", np.array(1, np.int64))
-    starts = w.add("Mul", [w.add("Range", [zero, windows, one], "window_numbers"), "stride"], "window_starts")
-    return w.add("Add", [starts, w.integers(offset)], f"window_starts_{offset}") if offset else starts
-
-
-def _at_windows(w: GraphWriter, values: str, name: str, stride: Stride, offset: int = 0) -> str:
-    """Pick, from values per base (B, C, 1, positions), those at each window's start + offset: (B, C, 1, windows)."""
-    if stride == "any":
-        return w.add("Gather", [values, _window_indices(w, offset)], name, axis=3)
-    windows = w.add("Shape", ["accessibility"], "windows_1d", start=1, end=2)
-    end = w.add("Add", [windows, w.integers(offset)], f"{name}_end")
-    return w.add("Slice", [values, w.integers(offset), end, w.integers(3)], name)
-
-
-def _composition(w: GraphWriter, bases: str, stride: Stride) -> str:
-    """Twice C+G, and CpG, over a window's 100 steps from base to base: (B, 2, 1, windows)."""
-    end = np.iinfo(np.int64).max
-    c, g = (
-        w.add("Slice", [bases, w.integers(n), w.integers(n + 1), w.integers(1)], name)
-        for n, name in ((1, "c"), (2, "g"))
-    )
-    strong = w.add("Add", [c, g], "strong")
-    here, there = (
-        w.add("Slice", [values, w.integers(first), w.integers(last), w.integers(3)], name)
-        for values, first, last, name in ((strong, 0, -1, "strong_here"), (strong, 1, end, "strong_there"))
-    )
-    c_here = w.add("Slice", [c, w.integers(0), w.integers(-1), w.integers(3)], "c_here")
-    g_there = w.add("Slice", [g, w.integers(1), w.integers(end), w.integers(3)], "g_there")
-    steps = [w.add("Add", [here, there], "strong_twice"), w.add("Mul", [c_here, g_there], "cpg")]
-    marks = w.add("Concat", steps, "marks", axis=1)
-    if stride == "block":
-        block, blocks = BLOCK, (WINDOW_LENGTH - 1) // BLOCK
-        means = w.add("AveragePool", [marks], "block_means", kernel_shape=[1, block], strides=[1, block])
-        mean = w.add("AveragePool", [means], "window_means", kernel_shape=[1, blocks])
-        return w.add("Mul", [mean, w.scalar(float(WINDOW_LENGTH - 1))], "composition")
-    # running counts: whole numbers, exact in float32 below 2^24
-    before = w.add("Pad", [marks, w.integers(0, 0, 0, 1, 0, 0, 0, 0)], "marks_padded")
-    counts = w.add("CumSum", [before, w.constant("axis", np.array(3, np.int64))], "counts")
-    last = _at_windows(w, counts, "last", stride, WINDOW_LENGTH - 1)
-    return w.add("Sub", [last, _at_windows(w, counts, "first", stride)], "composition")
-
-
-def _side_features(w: GraphWriter, bases: str, stride: Stride) -> list[str]:
-    """The side features of ``networks.side_features``, in its order, counts as they are: (B, 1 or 2, 1, windows)."""
-    given = w.add("Unsqueeze", ["accessibility", w.integers(1, 2)], "given")
-    missing = w.add("IsNaN", [given], "missing")
-    available = w.add("Cast", [w.add("Not", [missing], "present")], "available", to=TensorProto.FLOAT)
-    known = w.add("Where", [missing, w.scalar(0.0), given], "known")
-    percentile = w.add("Clip", [known, w.scalar(0.0), w.scalar(1.0)], "percentile")
-    power = percentile
-    for exponent in (2**n for n in range(1, PERCENTILE_POWER.bit_length())):
-        power = w.add("Mul", [power, power], f"percentile_{exponent}")
-    above = w.add(
-        "Max", [w.add("Sub", [w.scalar(1.0), percentile], "share_above"), w.scalar(10.0**-TAIL_CLIP)], "share"
-    )
-    tail = w.add("Mul", [w.add("Log", [above], "log_above"), w.scalar(float(-1.0 / np.log(10.0)))], "tail")
-    return [available, percentile, power, tail, _composition(w, bases, stride)]
-
-
 def _dense(
     w: GraphWriter, values: str, weight: NDArray[np.float32], bias: NDArray[np.float32] | None, name: str
 ) -> str:
@@ -205,7 +100,7 @@ def _dense(
 
 def _head(w: GraphWriter, body: list[str], side: list[str], head: Head, centre: NDArray[np.float32] | None) -> str:
     """Dense layers to probabilities; ``centre`` is what the first channels of the body still have to be centred by."""
-    weight, bias = _array(head.from_body.weight), _array(head.from_body.bias)
+    weight, bias = array(head.from_body.weight), array(head.from_body.bias)
     if centre is not None:
         bias -= weight[:, : len(centre)] @ centre
     # a depthwise convolution centres and scales the counts and keeps everything in the blocked layout, which takes
@@ -223,19 +118,17 @@ def _head(w: GraphWriter, body: list[str], side: list[str], head: Head, centre: 
         w.constant("side_shift", np.array(shift, np.float32)),
     ]
     scaled = w.add("Conv", inputs, "side", group=len(scale))
-    weights = np.concatenate(
-        [weight, _array(head.from_side.weight), np.zeros((len(weight), spare), np.float32)], axis=1
-    )
+    weights = np.concatenate([weight, array(head.from_side.weight), np.zeros((len(weight), spare), np.float32)], axis=1)
     joined = w.add("Concat", [*body, scaled], "joined", axis=1)
     hidden = w.add("Relu", [_dense(w, joined, weights, bias, "dense_1")], "hidden_1")
     for number, layer in enumerate(head.between, start=2):
         assert isinstance(layer, torch.nn.Linear)
         hidden = w.add(
-            "Relu", [_dense(w, hidden, _array(layer.weight), _array(layer.bias), f"dense_{number}")], f"hidden_{number}"
+            "Relu", [_dense(w, hidden, array(layer.weight), array(layer.bias), f"dense_{number}")], f"hidden_{number}"
         )
     logit = w.add(
         "Squeeze",
-        [_dense(w, hidden, _array(head.last.weight), _array(head.last.bias), "logit_4d"), w.integers(1, 2)],
+        [_dense(w, hidden, array(head.last.weight), array(head.last.bias), "logit_4d"), w.integers(1, 2)],
         "logit",
     )
     return w.add("Sigmoid", [logit], "probability")
@@ -245,7 +138,7 @@ def _last_state(w: GraphWriter, steps: str, network: LSTM) -> str:
     """Run the LSTM over each window's steps, gathered from the sliding maxima: (B, state, 1, windows)."""
     config, lstm = network.config, network.recurrent
     count = (WINDOW_LENGTH - config.filter_width + 1) // config.pool
-    starts = w.add("Unsqueeze", [_window_indices(w), w.integers(1)], "starts_2d")
+    starts = w.add("Unsqueeze", [window_indices(w), w.integers(1)], "starts_2d")
     offsets = w.constant("step_offsets", np.arange(count, dtype=np.int64)[None, :] * config.pool)
     places = w.add("Add", [starts, offsets], "places")  # (windows, steps)
     gathered = w.add("Gather", [w.add("Squeeze", [steps, w.integers(2)], "steps_3d"), places], "gathered", axis=2)
@@ -254,7 +147,7 @@ def _last_state(w: GraphWriter, steps: str, network: LSTM) -> str:
 
     def gates(tensor: torch.Tensor) -> NDArray[np.float32]:
         """Torch orders gates input, forget, cell, output; ONNX input, output, forget, cell."""
-        i, f, g, o = np.split(_array(tensor), 4)
+        i, f, g, o = np.split(array(tensor), 4)
         return np.concatenate([i, o, f, g])
 
     weights = [gates(lstm.weight_ih_l0)[None], gates(lstm.weight_hh_l0)[None]]
@@ -283,7 +176,7 @@ def _window_scores(w: GraphWriter, positions: str, span: int, stride: Stride) ->
         best = w.add("MaxPool", [positions], "block_max", kernel_shape=[1, BLOCK], strides=[1, BLOCK])
         return w.add("MaxPool", [best], "scores", kernel_shape=[1, span // BLOCK])
     best = _running_max(w, positions, span)
-    return _at_windows(w, best, "scores", stride) if stride == "any" else best
+    return at_windows(w, best, "scores", stride) if stride == "any" else best
 
 
 def _write_network(w: GraphWriter, network: Network, stride: Stride) -> str:
@@ -297,8 +190,8 @@ def _write_network(w: GraphWriter, network: Network, stride: Stride) -> str:
         body = [_rectify(w, _window_scores(w, positions, 1, stride), network.bias)]
     else:
         body = _knots(w, _window_scores(w, positions, _span(network), stride), network.knots)
-        centre = _array(network.knots.centre)
-    return _head(w, body, _side_features(w, bases, stride), network.head, centre)
+        centre = array(network.knots.centre)
+    return _head(w, body, side_features(w, bases, stride), network.head, centre)
 
 
 def _span(network: CNN) -> int:

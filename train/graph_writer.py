@@ -1,0 +1,68 @@
+"""Pieces of a graph that know nothing of networks: nodes and constants by name, and values at windows."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+Stride = Literal["each", "block", "any"]
+"""Which branch of a graph: every base, blocks of the default stride, or any stride."""
+
+
+class GraphWriter:
+    """Collects nodes and constants; every name begins with ``prefix``, so that branches never collide."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.nodes_by_output: dict[str, onnx.NodeProto] = {}
+        self.constants: dict[str, onnx.TensorProto] = {}
+
+    def constant(self, name: str, value: NDArray[np.generic]) -> str:
+        """Add a constant once and return its name."""
+        full = self.prefix + name
+        self.constants.setdefault(full, numpy_helper.from_array(np.asarray(value), full))
+        return full
+
+    def integers(self, *values: int) -> str:
+        """Add a 1-D int64 constant."""
+        return self.constant("int_" + "_".join(map(str, values)), np.array(values, np.int64))
+
+    def scalar(self, value: float) -> str:
+        """Add a float32 scalar constant."""
+        return self.constant(f"float_{value!r}", np.array(value, np.float32))
+
+    def add(self, operator: str, inputs: list[str], name: str, **attributes: object) -> str:
+        """Add a node with one output, once, and return the output's name."""
+        output = self.prefix + name
+        node = helper.make_node(operator, inputs, [output], name=output, **attributes)
+        if self.nodes_by_output.setdefault(output, node) != node:
+            raise ValueError(f"two different nodes are called {output}")
+        return output
+
+
+def array(tensor: torch.Tensor) -> NDArray[np.float32]:
+    """Copy a tensor's numbers."""
+    return tensor.detach().cpu().numpy().astype(np.float32, copy=True)
+
+
+def window_indices(w: GraphWriter, offset: int = 0) -> str:
+    """First base of every window, int64 (windows,): arange(windows) * stride + offset."""
+    windows = w.add("Shape", ["accessibility"], "windows_1d", start=1, end=2)
+    windows = w.add("Squeeze", [windows, w.integers(0)], "windows")
+    zero, one = w.constant("zero", np.array(0, np.int64)), w.constant("one", np.array(1, np.int64))
+    starts = w.add("Mul", [w.add("Range", [zero, windows, one], "window_numbers"), "stride"], "window_starts")
+    return w.add("Add", [starts, w.integers(offset)], f"window_starts_{offset}") if offset else starts
+
+
+def at_windows(w: GraphWriter, values: str, name: str, stride: Stride, offset: int = 0) -> str:
+    """Pick, from values per base (B, C, 1, positions), those at each window's start + offset: (B, C, 1, windows)."""
+    if stride == "any":
+        return w.add("Gather", [values, window_indices(w, offset)], name, axis=3)
+    windows = w.add("Shape", ["accessibility"], "windows_1d", start=1, end=2)
+    end = w.add("Add", [windows, w.integers(offset)], f"{name}_end")
+    return w.add("Slice", [values, w.integers(offset), end, w.integers(3)], name)
