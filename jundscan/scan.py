@@ -1,7 +1,7 @@
 """READ FIRST: the scan, top to bottom. Genome and track in; windows with their probabilities, or hits, out.
 
 ``plan.prepare`` opens and checks everything, before any work. ``score`` walks the genome in file order: the calling
-thread reads it in tasks of some ten thousand bases, worker threads turn a task's stretches of known letters into window
+thread reads it in tasks of a quarter million bases, worker threads turn a task's stretches of known letters into window
 means and probabilities (numpy and ONNX Runtime release the interpreter lock), and results come back in order. What is
 done with them (hits, tracks, accuracy) is ``outputs.py``. No more than a few tasks are ever in memory.
 """
@@ -26,7 +26,7 @@ from jundscan.model import LANES, Model
 from jundscan.plan import Scan, prepare
 from jundscan.windows import Chunk, chunks
 
-TASK_BASES = 1 << 16
+TASK_BASES = 1 << 18
 """Bases that one worker takes at a time: enough to make the handing over cheap."""
 CALL_BASES = 8292
 """Bases in one call of the model: few enough that its arrays stay in the processor's cache."""

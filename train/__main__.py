@@ -11,13 +11,14 @@ from typing import Annotated
 import torch
 import typer
 
-from jundscan.accessibility import match_chromosomes, open_track
 from jundscan.cli.common import start_log
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import InputError, JundscanError, ShardError
 from jundscan.genome import open_genome
 from jundscan.model import DEFAULT_MODEL
+from jundscan.tracks import match_chromosomes, open_track
 from jundscan.truth import read_truth
+from train.comparison import PARTS, compare, write_json
 from train.config import Candidate, Family, candidates
 from train.crossval import held_out_predictions
 from train.dataset import VALID, DataSet, data_sha256, load_data_set
@@ -192,6 +193,32 @@ def _interruptible() -> Iterator[None]:
             "interrupted: the best so far is kept; the same command goes on, 'train export' exports it", err=True
         )
         raise
+
+
+@app.command("crossval")
+def cross_validate(
+    data: DataOption,
+    runs: RunsOption = Path("runs"),
+    out: Annotated[Path, typer.Option(help="JSON with all figures, for the model card.")] = Path(
+        "exported/crossval.json"
+    ),
+    seed: SeedOption = 0,
+    repeat: Annotated[
+        list[int] | None, typer.Option(help="Seed to repeat the selected network with. [default: 1, 2]")
+    ] = None,
+) -> None:
+    """Compare the networks in --runs with baselines, on blocks of the genome held out in turn.
+
+    What is done is kept in --runs, and --out is written after every part: the command can be interrupted.
+
+    Example: python -m train crossval --data HepG2 --data K562
+    """
+    if not data:
+        raise InputError("--data: name at least one data set, a folder with train_dataset and valid_dataset")
+    seeds = (1, 2) if repeat is None else repeat
+    for record in compare(data, _fits_in(runs, seed), runs, seeds, lambda line: typer.echo(line, err=True)):
+        write_json(record, out)
+        typer.echo(f"{out}: {len(record['models'])} models, {', '.join(part for part in record if part in PARTS)}")
 
 
 @app.command()

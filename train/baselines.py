@@ -52,11 +52,12 @@ class Table:
 
 
 class Baseline(Protocol):
-    """Fits on tables and gives the probabilities (N,) of others; ``None`` where it cannot do without accessibility."""
+    """Fits on tables and scores others."""
 
     def __call__(
         self, train: Sequence[Table], test: Sequence[Table], has_accessibility: bool
-    ) -> list[NDArray[np.float32]] | None: ...
+    ) -> list[NDArray[np.float32]] | None:
+        """Give the probabilities (N,) of every table of ``test``; None where it cannot do without accessibility."""
 
 
 @torch.no_grad()

@@ -81,7 +81,7 @@ def load_pool(folders: Sequence[Path], runs: Path, tell: Tell) -> Pool:
         tell(f"scoring {len(baselines.MOTIFS)} motifs")
         return {"scores": baselines.best_scores(sets[0].codes)}
 
-    scores = _kept(pool.cache("motif_scores.npz"), ("scores",), compute)["scores"]
+    scores = kept(pool.cache("motif_scores.npz"), ("scores",), compute)["scores"]
     return replace(pool, tables=tuple(Table(one, scores) for one in sets))
 
 
@@ -98,9 +98,9 @@ def baseline_predictions(name: str, pool: Pool, tell: Tell) -> list[Predictions]
                 found[f"{number}/{mode}"] = np.empty(0, np.float32) if results is None else results[number]
         return found
 
-    kept = _kept(pool.cache(f"{name}.npz"), names, compute)
+    found = kept(pool.cache(f"{name}.npz"), names, compute)
     return [
-        {mode: kept[f"{number}/{mode}"] for mode in MODES if len(kept[f"{number}/{mode}"])}
+        {mode: found[f"{number}/{mode}"] for mode in MODES if len(found[f"{number}/{mode}"])}
         for number in range(len(pool.tables))
     ]
 
@@ -121,11 +121,11 @@ def network_predictions(candidate: Candidate, epoch: int, pool: Pool, tell: Tell
         }
 
     cache = pool.runs / candidate.key() / f"held_out_epoch_{epoch}.npz"
-    kept = _kept(cache, [name for ours in names for name in ours], compute)
-    return [{mode: kept[name] for name, mode in zip(ours, MODES, strict=True)} for ours in names]
+    found = kept(cache, [name for ours in names for name in ours], compute)
+    return [{mode: found[name] for name, mode in zip(ours, MODES, strict=True)} for ours in names]
 
 
-def _kept(
+def kept(
     path: Path, names: Sequence[str], compute: Callable[[], Mapping[str, NDArray[np.float32]]]
 ) -> dict[str, NDArray[np.float32]]:
     """Read arrays from a file, or compute and keep them where it does not hold them all."""

@@ -12,9 +12,11 @@ from jundscan.metadata import Metadata, ThresholdTable
 from jundscan.model import DEFAULT_MODEL, load_model
 from jundscan.plots import write_plots
 from jundscan.shards import read_shards
+from train.card import FAMILIES, METRICS, comparison_parts, metrics_row, table_head
+from train.filters import Nearest, draw_filters, nearest_motifs
 
-METRICS = {"weighted_accuracy": "weighted accuracy", "auroc": "AUROC", "average_precision": "average precision"}
-FAMILIES = {"cnn": "CNN", "mlp": "MLP", "lstm": "LSTM"}
+COMPARISON = "crossval.json"
+FILTERS = "filters.png"
 README_BEGIN = "<!-- metrics: written by `python -m train report`, do not edit -->"
 README_END = "<!-- /metrics -->"
 PUBLIC = (
@@ -37,17 +39,11 @@ def read_metrics(exported: Path, name: str) -> dict[str, Any]:
     return metrics
 
 
-def _value(report: dict[str, Any], metric: str) -> str:
-    low, high = report["confidence_intervals"][metric]
-    return f"{report[metric]:.3f} ({low:.3f}–{high:.3f})"
-
-
-def _metrics_row(label: str, report: dict[str, Any]) -> str:
-    return f"| {label} | " + " | ".join(_value(report, metric) for metric in METRICS) + " |"
-
-
-def _metrics_head(first: str) -> list[str]:
-    return [f"| {first} | " + " | ".join(METRICS.values()) + " |", "|---|" + "---|" * len(METRICS)]
+def read_comparison(exported: Path) -> dict[str, Any] | None:
+    """Read what ``python -m train crossval`` wrote, where it did."""
+    path = exported / COMPARISON
+    record: dict[str, Any] | None = json.loads(path.read_text()) if path.is_file() else None
+    return record
 
 
 def readme_block(exported: Path) -> str:
@@ -58,13 +54,13 @@ def readme_block(exported: Path) -> str:
         f"Validation part of the public HepG2 data set ({default['n']:,} windows, {default['positives']:,} bound; "
         "95 % intervals):",
         "",
-        *_metrics_head("model"),
+        *table_head("model"),
     ]
     for name in model_names(exported):
         metrics = read_metrics(exported, name)
         family = FAMILIES[metrics["training"]["candidate"]["network"]["family"]]
-        lines.append(_metrics_row(f"`{name}` ({family})", metrics))
-    lines.append(_metrics_row(f"`{DEFAULT_MODEL}`, sequence alone", default["without_accessibility"]))
+        lines.append(metrics_row(f"`{name}` ({family})", metrics))
+    lines.append(metrics_row(f"`{DEFAULT_MODEL}`, sequence alone", default["without_accessibility"]))
     for label, accuracy, auroc in PUBLIC:
         shown = ("–" if value is None else f"{value:.3f}" for value in (accuracy, auroc))
         lines.append(f"| {label} | {' | '.join(shown)} | – |")
@@ -99,7 +95,30 @@ def _threshold_rows(table: ThresholdTable) -> list[str]:
     ]
 
 
-def card(metadata: Metadata, metrics: dict[str, Any], training: dict[str, Any], pictures: Sequence[str]) -> str:
+def _filter_lines(nearest: Sequence[Nearest]) -> list[str]:
+    if not nearest:
+        return []
+    rows = (f"| {number} | {one.name} | {one.correlation:.3f} |" for number, one in enumerate(nearest, 1))
+    return [
+        "",
+        "## What the first layer learned",
+        "Filters started from JASPAR motifs and were fitted further. Nearest to each, by correlation of the weights "
+        "over all shifts and both strands:",
+        "",
+        "| filter | nearest motif | correlation |",
+        "|---|---|---|",
+        *rows,
+    ]
+
+
+def card(
+    metadata: Metadata,
+    metrics: dict[str, Any],
+    training: dict[str, Any],
+    pictures: Sequence[str] = (),
+    nearest: Sequence[Nearest] = (),
+    comparison: dict[str, Any] | None = None,
+) -> str:
     """Write a model card.
 
     Parameters
@@ -112,6 +131,10 @@ def card(metadata: Metadata, metrics: dict[str, Any], training: dict[str, Any], 
         ``training.json``: every candidate with its validation metrics.
     pictures : sequence of str
         File names beside the card.
+    nearest : sequence of Nearest
+        Of the first layer's filters.
+    comparison : dict, optional
+        ``crossval.json``; without it the card says nothing of baselines and blocked folds.
     """
     architecture = ", ".join(f"{key} {value}" for key, value in metadata.architecture.items() if key != "family")
     lines = [
@@ -135,9 +158,9 @@ def card(metadata: Metadata, metrics: dict[str, Any], training: dict[str, Any], 
         "and sizes were chosen on these windows, and the public parts are divided window by window, so "
         "that neighbours of nearly every window were trained on.",
         "",
-        *_metrics_head("mode"),
-        _metrics_row("with accessibility", metrics),
-        _metrics_row("sequence alone", metrics["without_accessibility"]),
+        *table_head("mode"),
+        metrics_row("with accessibility", metrics),
+        metrics_row("sequence alone", metrics["without_accessibility"]),
         "",
         "## Thresholds",
         f"From {metadata.calibration_source}; precision at a prevalence of {metadata.prevalence:.2%}. "
@@ -165,7 +188,10 @@ def card(metadata: Metadata, metrics: dict[str, Any], training: dict[str, Any], 
             + " | ".join(f"{valid[metric]:.3f}" for metric in METRICS)
             + " |"
         )
+    if comparison is not None:
+        lines += ["", *comparison_parts(comparison)]
     lines += [
+        *_filter_lines(nearest),
         "",
         "## Limits",
         "- One chromosome, two cell types, one assembly; other cell types through their own accessibility track.",
@@ -174,6 +200,19 @@ def card(metadata: Metadata, metrics: dict[str, Any], training: dict[str, Any], 
         *[f"\n![{Path(name).stem.replace('_', ' ')}]({name})" for name in pictures],
     ]
     return "\n".join(lines) + "\n"
+
+
+def model_card(exported: Path, name: str, pictures: Sequence[str]) -> str:
+    """Write the card of an exported model from the files in ``exported``; the default's has more parts."""
+    default = name == DEFAULT_MODEL
+    return card(
+        load_model(exported / name, "cpu").metadata,
+        read_metrics(exported, name),
+        json.loads((exported / "training.json").read_text()),
+        pictures,
+        nearest_motifs(exported / name / "model.onnx") if default else (),
+        read_comparison(exported) if default else None,
+    )
 
 
 def write_report(exported: Path, validation: Path, readme: Path) -> list[Path]:
@@ -193,12 +232,12 @@ def write_report(exported: Path, validation: Path, readme: Path) -> list[Path]:
     list of pathlib.Path
         The files written.
     """
-    training = json.loads((exported / "training.json").read_text())
     written = []
     for name in model_names(exported):
         model = load_model(exported / name, "cpu")
         pictures: list[Path] = []
         if name == DEFAULT_MODEL:
+            model = load_model(exported / name, "cpu")
             result = evaluate_shards(read_shards(validation), model)
             assert result.shards.labels is not None
             assert result.weights is not None
@@ -210,8 +249,10 @@ def write_report(exported: Path, validation: Path, readme: Path) -> list[Path]:
                 model.metadata.decision_threshold,
                 f"{name}, validation",
             )
+            draw_filters(exported / name / "model.onnx", exported / name / FILTERS)
+            pictures.append(exported / name / FILTERS)
         path = exported / name / "README.md"
-        path.write_text(card(model.metadata, read_metrics(exported, name), training, [one.name for one in pictures]))
+        path.write_text(model_card(exported, name, [one.name for one in pictures]))
         written += [path, *pictures]
     text = readme.read_text()
     readme.write_text(replace_block(text, README_BEGIN, README_END, readme_block(exported)))

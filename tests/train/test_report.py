@@ -1,0 +1,160 @@
+"""Cards and the README's table say what the files hold, and nothing else is touched."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from jundscan.model import DEFAULT_MODEL
+from train.card import METRICS, MODES, comparison_parts
+from train.filters import draw_filters, nearest_motif, nearest_motifs, read_filters
+from train.motifs import fetch_motifs, motif_filters
+from train.report import (
+    README_BEGIN,
+    README_END,
+    model_card,
+    model_names,
+    read_comparison,
+    readme_block,
+    replace_block,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+EXPORTED = ROOT / "exported"
+PICTURES = ("roc.png", "precision_recall.png", "calibration.png", "confusion.png", "filters.png")
+
+
+def figures(start: float) -> dict[str, Any]:
+    """Metrics that no two calls share."""
+    values = {metric: start + 0.01 * number for number, metric in enumerate(METRICS)}
+    return {**values, "confidence_intervals": {metric: [value - 0.1, value + 0.1] for metric, value in values.items()}}
+
+
+def comparison() -> dict[str, Any]:
+    promise = {"promised": 0.4, "observed": 0.41, "interval": [0.37, 0.43], "within": True}
+    broken = {"promised": 0.002, "observed": 0.0031, "interval": [0.0018, 0.0022], "within": False}
+    row = {"rate": 0.002, "recall": promise, "fpr": broken}
+    change = {metric: {"difference": 0.012, "interval": [-0.003, 0.027], "share_better": 0.9} for metric in METRICS}
+    spread = {metric: {"mean": 0.7654, "sd": 0.0032, "values": [0.76, 0.77]} for metric in METRICS}
+    return {
+        "data": [{"name": "TinyCells", "windows": 12_345, "bound": 67}],
+        "folds": 5,
+        "block_bases": 1_000_000,
+        "blocks": 35,
+        "selected": "cnn-0",
+        "epoch": 3,
+        "models": {
+            "accessibility": {
+                "kind": "baseline",
+                "label": "accessibility alone",
+                "cells": {"TinyCells": {"with_accessibility": figures(0.123), "without_accessibility": None}},
+            },
+            "cnn": {
+                "kind": "network",
+                "key": "cnn-0",
+                "epoch": 3,
+                "cells": {"TinyCells": {mode: figures(0.5 + 0.2 * n) for n, mode in enumerate(MODES)}},
+            },
+        },
+        "paired": {"minus": "boosted_motifs", "cells": {"TinyCells": dict.fromkeys(MODES, change)}},
+        "repeated": {"seeds": [0, 1], "cells": {"TinyCells": dict.fromkeys(MODES, spread)}},
+        "cross_cell": [
+            {
+                "model": "selected",
+                "fitted_on": ["TinyCells"],
+                "judged_on": "OtherCells",
+                "with_accessibility": figures(0.3),
+            },
+        ],
+        "rescaled": {
+            "cells": {"TinyCells": {"times 1000": dict.fromkeys(METRICS, 0.00042)}},
+            "largest": 0.00042,
+        },
+        "calibration": {
+            "data": "TinyCells",
+            "modes": {mode: {"pooled": [row], "folds": [{**row, "fold": 0}, {**row, "fold": 1}]} for mode in MODES},
+        },
+    }
+
+
+def test_every_figure_of_the_comparison_is_in_the_card() -> None:
+    text = "\n".join(comparison_parts(comparison()))
+    assert "12,345 windows, 67 bound" in text
+    assert "| accessibility alone | 0.123 (0.023–0.223) | 0.133 (0.033–0.233) | 0.143 (0.043–0.243) |" in text
+    assert "| **CNN** (`cnn-0`, epoch 3, selected) | 0.700 (0.600–0.800)" in text
+    assert text.count("accessibility alone") == 1  # it has no mode without
+    assert "+0.012 (-0.003 to +0.027)" in text
+    assert "0.765 ± 0.003" in text
+    assert "| TinyCells | OtherCells | selected network | 0.300 (0.200–0.400)" in text
+    assert "| TinyCells | times 1000 | +0.0004 | +0.0004 | +0.0004 |" in text
+    assert "0.400 (0.370–0.430) | 0.410 | 2 of 2 | 0.00200 (0.00180–0.00220) | 0.00310 (outside) | 0 of 2 |" in text
+
+
+@pytest.mark.parametrize("part", ["paired", "repeated", "cross_cell", "rescaled", "calibration"])
+def test_a_part_that_is_not_there_yet_is_left_out(part: str) -> None:
+    record = comparison()
+    before = comparison_parts(record)
+    del record[part]
+    after = comparison_parts(record)
+    assert set(after) < set(before)
+    assert len(after) < len(before)
+
+
+def test_tables_are_whole() -> None:
+    lines = comparison_parts(comparison())
+    for above, below in itertools.pairwise(lines):
+        if above.startswith("|") and below.startswith("|"):
+            assert above.count("|") == below.count("|")
+
+
+def test_without_a_comparison_the_card_does_without(tmp_path: Path) -> None:
+    assert read_comparison(tmp_path) is None
+    (tmp_path / "crossval.json").write_text(json.dumps(comparison()))
+    assert read_comparison(tmp_path) == comparison()
+
+
+@pytest.mark.parametrize("name", model_names(EXPORTED))
+def test_the_cards_in_the_repository_say_what_the_files_say(name: str) -> None:
+    pictures = [picture for picture in PICTURES if (EXPORTED / name / picture).is_file()]
+    assert (EXPORTED / name / "README.md").read_text() == model_card(EXPORTED, name, pictures)
+
+
+def test_the_readme_says_what_the_files_say() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert readme_block(EXPORTED) in text
+    assert replace_block(text, README_BEGIN, README_END, readme_block(EXPORTED)) == text
+
+
+def test_only_the_block_is_replaced() -> None:
+    text = f"before\n{README_BEGIN}\nold\n{README_END}\nafter\n"
+    new = f"{README_BEGIN}\nnew\n{README_END}"
+    assert replace_block(text, README_BEGIN, README_END, new) == f"before\n{new}\nafter\n"
+    for cut in (README_BEGIN, README_END):
+        with pytest.raises(ValueError, match="no block"):
+            replace_block(text.replace(cut, ""), README_BEGIN, README_END, new)
+
+
+def test_a_motif_is_nearest_to_itself_shifted_and_turned() -> None:
+    motifs = fetch_motifs()
+    for name, weights in zip(motifs, motif_filters(len(motifs), 12), strict=True):
+        for turned in (False, True):
+            found = nearest_motif(weights[::-1, ::-1] if turned else weights, motifs)
+            assert found.correlation == pytest.approx(1.0, abs=1e-3)
+            assert found.name == name
+    ap1 = motif_filters(1, 12)[0]
+    shifted = np.concatenate([ap1[:, 1:], np.zeros((4, 1), np.float32)], axis=1)
+    assert nearest_motif(shifted, motifs).name == next(iter(motifs))
+
+
+def test_filters_are_drawn_from_the_model_file(tmp_path: Path) -> None:
+    model = EXPORTED / DEFAULT_MODEL / "model.onnx"
+    filters = read_filters(model)
+    assert filters.shape[1] == 4
+    assert len(nearest_motifs(model)) == min(16, len(filters))
+    draw_filters(model, tmp_path / "filters.png")
+    assert (tmp_path / "filters.png").read_bytes().startswith(b"\x89PNG")

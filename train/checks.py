@@ -1,0 +1,139 @@
+"""Two promises of the exported recipe: accessibility in any unit, and thresholds that hold on windows not seen."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jundscan.evaluation import evaluate_shards
+from jundscan.metadata import CalibrationRow
+from jundscan.model import DEFAULT_MODEL, Model, load_model
+from jundscan.shards import read_shards
+from train.dataset import VALID
+from train.export import Provenance, calibrate, export
+from train.fit import JUDGED, Fitted
+
+CHECKED_RATES = (0.001, 0.002, 0.005, 0.01, 0.05, 0.1)
+CONFIDENCE = 0.95
+
+
+def _ranked(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    from scipy.stats import rankdata
+
+    ranks = rankdata(values, "average", nan_policy="omit")
+    return np.asarray(ranks - np.nanmin(ranks), np.float32)
+
+
+RESCALINGS: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
+    "times 0.001": lambda values: values * np.float32(0.001),
+    "times 1000": lambda values: values * np.float32(1000),
+    "square root": np.sqrt,
+    "ranked": _ranked,
+}
+"""Ties of ranks are averaged, and the lowest rank is 0."""
+
+
+def export_draft(fitted: Fitted, folders: Sequence[Path]) -> Model:
+    """Write a fitted network as ``export`` does, and load it; no file is left."""
+    names = tuple(folder.resolve().name for folder in folders)
+    provenance = Provenance("0", names, "unknown", "", folders[0] / VALID)
+    with tempfile.TemporaryDirectory() as work:
+        export(fitted, Path(work) / DEFAULT_MODEL, provenance)
+        return load_model(Path(work) / DEFAULT_MODEL, "cpu")
+
+
+def rescaling_check(model: Model, folders: Sequence[Path]) -> dict[str, Any]:
+    """Evaluate the validation shards with their accessibility in other units.
+
+    Returns
+    -------
+    dict
+        Cell type to rescaling to the metrics' differences from those of the shards as they are, and ``largest``.
+    """
+    cells: dict[str, Any] = {}
+    largest = 0.0
+    for folder in folders:
+        shards = read_shards(folder / VALID)
+        if shards.accessibility is None:
+            continue
+        before = evaluate_shards(shards, model, threads=1).report
+        assert before is not None
+        rows = {}
+        for name, rescale in RESCALINGS.items():
+            after = evaluate_shards(
+                replace(shards, accessibility=rescale(shards.accessibility)), model, threads=1
+            ).report
+            assert after is not None
+            rows[name] = {metric: after[metric] - before[metric] for metric in JUDGED}
+            largest = max(largest, *(abs(value) for value in rows[name].values()))
+        cells[folder.resolve().name] = rows
+    return {"cells": cells, "largest": largest}
+
+
+def _promise(rows: Sequence[CalibrationRow], rate: float) -> CalibrationRow | None:
+    """Choose the row that ``--fpr`` would: the lowest threshold with at most that rate."""
+    return min((row for row in rows if row.fpr <= rate), key=lambda row: row.threshold, default=None)
+
+
+def _observed(called: int, windows: int, promised: float) -> dict[str, Any]:
+    """Compare a count with what was promised, by the binomial interval about the promise."""
+    from scipy.stats import binom
+
+    low, high = (float(value) / windows for value in binom.interval(CONFIDENCE, windows, promised))
+    observed = called / windows
+    return {"promised": promised, "observed": observed, "interval": [low, high], "within": low <= observed <= high}
+
+
+def calibration_check(
+    labels: NDArray[np.int8], probabilities: NDArray[np.float32], fold: NDArray[np.int64]
+) -> dict[str, Any]:
+    """Calibrate on the held-out predictions of all folds but one, and see what the thresholds do on that one.
+
+    Parameters
+    ----------
+    labels, probabilities, fold : numpy.ndarray, shape=(N,)
+        Probabilities out of fold.
+
+    Returns
+    -------
+    dict
+        ``folds``: an entry for every rate of :data:`CHECKED_RATES` and fold, with ``recall`` and ``fpr`` (promised,
+        observed, the binomial 95 % interval about the promise, whether the observed value is within); ``pooled``: the
+        same with all folds' windows together, one entry a rate.
+    """
+    entries, pooled = [], []
+    tables = []
+    for number in range(int(fold.max()) + 1):
+        others = fold != number
+        tables.append(calibrate(labels[others], probabilities[others], float(labels.mean())))
+    for rate in CHECKED_RATES:
+        sums = {"recall": [0, 0, 0.0], "fpr": [0, 0, 0.0]}
+        for number, rows in enumerate(tables):
+            row = _promise(rows, rate)
+            if row is None:
+                continue
+            entry: dict[str, Any] = {"rate": rate, "fold": number, "threshold": row.threshold}
+            for name, label, promised in (("recall", 1, row.recall), ("fpr", 0, row.fpr)):
+                chosen = probabilities[(fold == number) & (labels == label)]
+                called = int((chosen >= row.threshold).sum())
+                entry[name] = _observed(called, len(chosen), promised)
+                for position, value in enumerate((called, len(chosen), promised * len(chosen))):
+                    sums[name][position] += value
+            entries.append(entry)
+        if sums["fpr"][1]:
+            pooled.append(
+                {
+                    "rate": rate,
+                    **{
+                        name: _observed(int(called), int(windows), expected / windows)
+                        for name, (called, windows, expected) in sums.items()
+                    },
+                }
+            )
+    return {"pooled": pooled, "folds": entries}
