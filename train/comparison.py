@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from jundscan.hits import is_positive
 from jundscan.metrics import evaluate
 from jundscan.writers import replacing
 from train.baselines import BASELINES, BOOSTED, Table
@@ -62,7 +63,7 @@ def bootstrap(
         np.bincount(block[rows] * size + level[rows], minlength=blocks * size).reshape(blocks, size).astype(np.float64)
         for rows in (~bound, bound)
     ]
-    correct = (probabilities >= DECISION) == bound
+    correct = is_positive(probabilities, DECISION) == bound
     weight = np.bincount(block, weights, blocks), np.bincount(block, weights * correct, blocks)
     rng = np.random.default_rng(seed)
     parts: dict[str, list[float]] = {metric: [] for metric in JUDGED}

@@ -221,9 +221,6 @@ def export(fitted: Fitted, folder: Path, provenance: Provenance, held_out: HeldO
         final = _write(graph, replace(metadata, validation=validation, **tables), file)
         for report in reports.values():
             report["model"] = final.identity()
-            report["accessibility"] = (
-                "percentile in these shards" if report is reports["with_accessibility"] else "not available"
-            )
         metrics = {
             **reports["with_accessibility"],
             "data": "validation",

@@ -196,6 +196,8 @@ def card(
         "- One chromosome, two cell types, one assembly; other cell types through their own accessibility track.",
         "- Bound windows are rare: read the precision column before a lenient threshold is used.",
         "- A window at a peak's edge may count as bound without holding the bound element.",
+        "- The motifs that the filters start from were chosen on the windows that the blocked figures are taken on, "
+        "which are a little too good for it.",
         *[f"\n![{Path(name).stem.replace('_', ' ')}]({name})" for name in pictures],
     ]
     return "\n".join(lines) + "\n"
