@@ -62,7 +62,7 @@ class AccessibilityScale:
         if not len(self.values):
             return means
         mapped = np.zeros(len(means), dtype=np.float32)
-        at = np.flatnonzero(means)  # most windows of a peak track are 0, and NaN is not
+        at = np.flatnonzero(means != 0)  # most windows of a peak track are 0, and NaN is not
         mapped[at] = np.interp(means[at], self.values, self.percentiles)
         return mapped
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.choices import Device
+from jundscan.choices import DEFAULT_STRIDE, Device
 from jundscan.encoding import UNKNOWN, WINDOW_LENGTH
 from jundscan.errors import DeviceError, ModelError
 from jundscan.metadata import METADATA_KEY, Metadata
@@ -37,7 +37,7 @@ INTERFACE = {
 LANES = 16
 """Calls slide over a multiple of this many windows: what is left over from the processor's vectors is computed by
 another formula, whose last bit can differ, and no result may depend on how windows are divided among calls."""
-BATCH_WINDOWS = 256
+BATCH_WINDOWS = 128
 """Single windows per call: few enough that a call's arrays stay in the processor's cache."""
 MISSING_RUNTIME = (
     "ONNX Runtime is not installed; run: pip install 'jundscan[cpu]' "
@@ -114,7 +114,7 @@ class Model:
 
         def score(first: int) -> NDArray[np.float32]:
             rows = slice(first, first + batch)
-            return self._run(codes[rows], accessibility[rows, None], 1)[:, 0]
+            return self._run(codes[rows], accessibility[rows, None], DEFAULT_STRIDE)[:, 0]
 
         with ThreadPoolExecutor(threads) as pool:
             parts = list(pool.map(score, range(0, len(codes), batch)))

@@ -129,8 +129,8 @@ def _tasks(scan: Scan, task_bases: int) -> Iterator[tuple[str, Chunk, NDArray[np
 
 def _score_task(scan: Scan, chrom: str, chunk: Chunk, codes: NDArray[np.uint8], call_bases: int) -> Scored:
     runs = list(_known_runs(codes, chunk.count, scan.stride))
-    numbers = np.concatenate([np.arange(first, first + count) for first, count in runs]) if runs else np.empty(0, int)
-    starts = chunk.start + scan.stride * numbers
+    indices = _ranges((chunk.index + first, count, 1) for first, count in runs)
+    starts = _ranges((chunk.start + first * scan.stride, count, scan.stride) for first, count in runs)
     accessibility = _accessibility(scan, chrom, starts)
     probabilities = np.empty(len(starts), np.float32)
     windows = windows_per_call(scan.model, scan.stride, call_bases)
@@ -144,7 +144,13 @@ def _score_task(scan: Scan, chrom: str, chunk: Chunk, codes: NDArray[np.uint8], 
             probabilities[part] = scan.model.slide(bases, accessibility[part], scan.stride)
             done += size
     covered = sum((count - 1) * min(scan.stride, WINDOW_LENGTH) + WINDOW_LENGTH for _, count in runs)
-    return Scored(chrom, chunk.index + numbers, starts, probabilities, covered, chunk.count)
+    return Scored(chrom, indices, starts, probabilities, covered, chunk.count)
+
+
+def _ranges(runs: Iterable[tuple[int, int, int]]) -> NDArray[np.int64]:
+    """Chain arithmetic progressions (first, count, step)."""
+    parts = [np.arange(first, first + count * step, step) for first, count, step in runs]
+    return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, np.int64), *parts])
 
 
 def windows_per_call(model: Model, stride: int, call_bases: int = CALL_BASES) -> int:

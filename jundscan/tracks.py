@@ -121,10 +121,7 @@ class _TextTrack(Track):
         for row, end, first, stop in zip(rows[:-1], rows[1:], firsts, stops, strict=True):
             mass = masses[first : stop - 1]
             if row < end and mass.any():
-                running = np.zeros(len(mass) + 1)
-                np.cumsum(mass, out=running[1:])
-                sums = _differences(starts[row:end], edges[first : first + len(running)], running)
-                means[row:end] = np.maximum(sums, 0.0) / WINDOW_LENGTH
+                means[row:end] = _block_means(starts[row:end], edges[first : first + len(mass) + 1], mass)
         return means
 
 
@@ -137,14 +134,29 @@ def _knots(flat: Intervals) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return edges[np.append(True, apart)], masses[apart]
 
 
-def _differences(
-    starts: NDArray[np.int64], edges: NDArray[np.float64], running: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Subtract the running sum at each window's start from that at its end."""
-    if len(starts) == starts[-1] - starts[0] + 1:  # every base starts a window: half the places to look up
-        sums = np.interp(np.arange(starts[0], starts[-1] + WINDOW_LENGTH + 1), edges, running)
-        return sums[WINDOW_LENGTH:] - sums[:-WINDOW_LENGTH]
-    return np.interp(starts + WINDOW_LENGTH, edges, running) - np.interp(starts, edges, running)
+def _block_means(
+    starts: NDArray[np.int64], edges: NDArray[np.float64], masses: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Average over the windows of one block: the running sum at each one's end minus that at its start."""
+    rows = slice(None) if len(starts) < len(masses) else _rows_touching(starts, edges, masses)
+    chosen = starts[rows]
+    running = np.concatenate(([0.0], np.cumsum(masses)))
+    sums = np.interp(chosen + WINDOW_LENGTH, edges, running) - np.interp(chosen, edges, running)
+    means = np.zeros(len(starts), np.float32)
+    means[rows] = np.maximum(sums, 0.0) / WINDOW_LENGTH
+    return means
+
+
+def _rows_touching(
+    starts: NDArray[np.int64], edges: NDArray[np.float64], masses: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Find the windows that hold a base whose value is not 0; of all others the sum would be 0."""
+    some = np.flatnonzero(masses)
+    ends = np.searchsorted(starts, edges[some + 1])
+    before = np.concatenate(([0], ends[:-1]))
+    firsts = np.maximum(np.searchsorted(starts, edges[some] - WINDOW_LENGTH, side="right"), before)
+    lengths = np.column_stack((firsts - before, ends - firsts)).ravel()
+    return np.flatnonzero(np.repeat(np.arange(len(lengths)) % 2 == 1, lengths))
 
 
 class _BigWigTrack(Track):
