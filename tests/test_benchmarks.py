@@ -61,8 +61,8 @@ class TestGenome:
 
 
 class TestMultiplyAdds:
-    SIDE = 6
-    KNOTS = 4
+    SIDE = 21
+    KNOTS = 3
 
     def test_cnn_by_hand(self):
         architecture = {"family": "cnn", "filters": 16, "filter_width": 8, "hidden": 10, "head_layers": 2}

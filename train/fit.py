@@ -217,7 +217,7 @@ def fit(
     device: str = "cpu",
     listener: Listener | None = None,
 ) -> Fitted:
-    """Fit a candidate and keep its best epoch.
+    """Fit a candidate and keep its best late epoch.
 
     Parameters
     ----------
@@ -225,7 +225,8 @@ def fit(
     train : sequence of Windows
         One for each data set; they are fitted together.
     valid : Windows or None
-        Selects the epoch, by weighted accuracy; without it the last epoch is kept.
+        Selects the epoch, by weighted accuracy, among those after ``candidate.fit.settled`` of them; without it the
+        last epoch is kept.
     until : int, optional
         Stop after this epoch, on the way to ``candidate.fit.epochs``; the rates are those of the whole way.
     checkpoint : pathlib.Path, optional
@@ -258,7 +259,8 @@ def fit(
     for epoch in range(len(curve) + 1, (until or config.epochs) + 1):
         loss = _train_epoch(network, average, optimizer, samplers, config, epoch, listener)
         curve.append({"epoch": epoch, "loss": loss, **({} if valid is None else judge(average, valid))})
-        if valid is None or not best_epoch or _selection(curve[-1]) > _selection(curve[best_epoch - 1]):
+        settled = best_epoch > int(config.settled * config.epochs)
+        if valid is None or not settled or _selection(curve[-1]) > _selection(curve[best_epoch - 1]):
             best_epoch = epoch
             best = {name: value.detach().cpu().clone() for name, value in average.state_dict().items()}
         if checkpoint is not None:

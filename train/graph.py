@@ -3,11 +3,14 @@
 A graph computes everything that depends on a base once, whatever the number of windows that share the base:
 one-hot letters, filters on both strands, running maxima and running counts. Only the head runs per window.
 
-Three choices make it fast on ONNX Runtime's CPU provider (measured in ``benchmarks/``); none changes the function:
+Four choices make it fast on ONNX Runtime's CPU provider (measured in ``benchmarks/``); none changes the function:
 
 - Convolutions and pools are 4-D with channels in multiples of 16, which puts them into its blocked layout.
+- The four letters are rows of one image instead of channels: a convolution over channels goes through its output once
+  for each of them.
 - The better strand is ``forward + relu(backward - forward)``: the difference is a convolution of its own, so that
-  no operator outside the blocked layout comes between convolution and pool.
+  no operator outside the blocked layout comes between convolution and pool. Where pooling comes first, both strands are
+  channels of one convolution, and the better one is chosen among what is left.
 - The maximum over P positions is a chain of dilated pools, of about 9 + 9 + 2 comparisons instead of P.
 
 Windows at any stride are gathered after pooling. At stride 1 nothing needs gathering, and at the default stride blocks
@@ -24,39 +27,32 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from jundscan.encoding import ALPHABET, WINDOW_LENGTH
-from train.graph_side import BLOCK, side_features
+from train.graph_side import BLOCK, accessibility_steps, dinucleotide_counts, side_weights
 from train.graph_writer import GraphWriter, Stride, array, at_windows, window_indices
-from train.networks import (
-    CNN,
-    COMPOSITION_CENTRE,
-    COMPOSITION_SCALE,
-    LSTM,
-    MLP,
-    SIDE_FEATURES,
-    BothStrands,
-    Head,
-    Knots,
-)
+from train.networks import CNN, LSTM, MLP, BothStrands, Head, Knots
 
 OPSET = 18
 IR_VERSION = 9
-BLOCKED_CHANNELS = 16
-"""Channels of a block in ONNX Runtime's fast layout."""
 
 Network = MLP | CNN | LSTM
 
 
 def _bases(w: GraphWriter) -> str:
-    """Codes as one-hot channels (B, 4, 1, L)."""
+    """Codes as an image of one-hot rows, one a letter (B, 1, 4, L)."""
     codes = w.add("Unsqueeze", ["sequence", w.integers(1, 2)], "codes")
     numbers = w.add("Cast", [codes], "codes_float", to=TensorProto.FLOAT)
-    letters = w.constant("letters", np.arange(len(ALPHABET), dtype=np.float32).reshape(1, -1, 1, 1))
+    letters = w.constant("letters", np.arange(len(ALPHABET), dtype=np.float32).reshape(1, 1, -1, 1))
     return w.add("Cast", [w.add("Equal", [numbers, letters], "is_letter")], "bases", to=TensorProto.FLOAT)
 
 
-def _both_strands(w: GraphWriter, bases: str, layer: BothStrands) -> str:
+def _strands(layer: BothStrands) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Filters of the given and of the other strand, over the image of letters: (filters, 1, 4, width) each."""
+    return array(layer.weight)[:, None], array(layer.other_strand())[:, None]
+
+
+def _better_strand(w: GraphWriter, bases: str, layer: BothStrands) -> str:
     """Score every position on its better strand: (B, filters, 1, positions)."""
-    forward, backward = (array(weight)[:, :, None, :] for weight in (layer.weight, layer.other_strand()))
+    forward, backward = _strands(layer)
     gain = w.add("Relu", [w.add("Conv", [bases, w.constant("gain", backward - forward)], "gain_signed")], "gain_kept")
     return w.add("Add", [w.add("Conv", [bases, w.constant("filters", forward)], "forward"), gain], "positions")
 
@@ -98,29 +94,18 @@ def _dense(
     return w.add("Conv", inputs, name)
 
 
-def _head(w: GraphWriter, body: list[str], side: list[str], head: Head, centre: NDArray[np.float32] | None) -> str:
+def _head(
+    w: GraphWriter, body: list[str], bases: str, stride: Stride, head: Head, centre: NDArray[np.float32] | None
+) -> str:
     """Dense layers to probabilities; ``centre`` is what the first channels of the body still have to be centred by."""
     weight, bias = array(head.from_body.weight), array(head.from_body.bias)
     if centre is not None:
         bias -= weight[:, : len(centre)] @ centre
-    # a depthwise convolution centres and scales the counts and keeps everything in the blocked layout, which takes
-    # multiples of 16 channels only: the first feature again, times 0
-    spare = -len(SIDE_FEATURES) % BLOCKED_CHANNELS
-    given = len(SIDE_FEATURES) - len(COMPOSITION_SCALE)
-    scale = np.array(
-        [1.0] * given + [0.5 / COMPOSITION_SCALE[0], 1.0 / COMPOSITION_SCALE[1]] + [0.0] * spare, np.float32
-    )
-    shift = [0.0] * given + [-c / s for c, s in zip(COMPOSITION_CENTRE, COMPOSITION_SCALE, strict=True)] + [0.0] * spare
-    channels = w.add("Concat", [*side, *[side[0]] * spare], "side_channels", axis=1)
-    inputs = [
-        channels,
-        w.constant("side_scale", scale[:, None, None, None]),
-        w.constant("side_shift", np.array(shift, np.float32)),
-    ]
-    scaled = w.add("Conv", inputs, "side", group=len(scale))
-    weights = np.concatenate([weight, array(head.from_side.weight), np.zeros((len(weight), spare), np.float32)], axis=1)
-    joined = w.add("Concat", [*body, scaled], "joined", axis=1)
-    hidden = w.add("Relu", [_dense(w, joined, weights, bias, "dense_1")], "hidden_1")
+    from_side, shift = side_weights(head)
+    side = [accessibility_steps(w), dinucleotide_counts(w, bases, stride)]
+    joined = w.add("Concat", [*body, *side], "joined", axis=1)
+    weights = np.concatenate([weight, from_side], axis=1)
+    hidden = w.add("Relu", [_dense(w, joined, weights, bias + shift, "dense_1")], "hidden_1")
     for number, layer in enumerate(head.between, start=2):
         assert isinstance(layer, torch.nn.Linear)
         hidden = w.add(
@@ -170,28 +155,39 @@ def _last_state(w: GraphWriter, steps: str, network: LSTM) -> str:
     return w.add("Transpose", [apart], "state", perm=[0, 2, 3, 1])
 
 
-def _window_scores(w: GraphWriter, positions: str, span: int, stride: Stride) -> str:
-    """Maximum of ``span`` positions from each window's start: (B, filters, 1, windows)."""
-    if stride == "block":  # blocks first: only one value in ten is left to pool, and nothing to gather
-        best = w.add("MaxPool", [positions], "block_max", kernel_shape=[1, BLOCK], strides=[1, BLOCK])
-        return w.add("MaxPool", [best], "scores", kernel_shape=[1, span // BLOCK])
-    best = _running_max(w, positions, span)
-    return at_windows(w, best, "scores", stride) if stride == "any" else best
+def _best_scores(w: GraphWriter, bases: str, network: CNN, stride: Stride) -> str:
+    """Score every window by each filter's best position on either strand: (B, filters, 1, windows)."""
+    span = _span(network)
+    if stride != "block":
+        best = _running_max(w, _better_strand(w, bases, network.first), span)
+        return at_windows(w, best, "scores") if stride == "any" else best
+    # blocks first: only one value in ten is left to pool, few enough to choose between the strands last
+    strands = w.add("Conv", [bases, w.constant("filters", np.concatenate(_strands(network.first)))], "strands")
+    best = w.add("MaxPool", [strands], "block_max", kernel_shape=[1, BLOCK], strides=[1, BLOCK])
+    best = w.add("MaxPool", [best], "strand_scores", kernel_shape=[1, span // BLOCK])
+    filters = network.config.filters
+    forward, backward = (
+        w.add("Slice", [best, w.integers(first), w.integers(first + filters), w.integers(1)], name)
+        for first, name in ((0, "forward_scores"), (filters, "backward_scores"))
+    )
+    return w.add("Max", [forward, backward], "scores")
 
 
 def _write_network(w: GraphWriter, network: Network, stride: Stride) -> str:
     bases = _bases(w)
-    positions = _both_strands(w, bases, network.first)
     centre = None
     if isinstance(network, LSTM):
+        positions = _better_strand(w, bases, network.first)
         steps = _rectify(w, _running_max(w, positions, network.config.pool), network.bias)
         body = [_last_state(w, steps, network)]
     elif isinstance(network, MLP):
-        body = [_rectify(w, _window_scores(w, positions, 1, stride), network.bias)]
+        positions = _better_strand(w, bases, network.first)
+        scores = at_windows(w, positions, "scores") if stride == "any" else positions
+        body = [_rectify(w, scores, network.bias)]
     else:
-        body = _knots(w, _window_scores(w, positions, _span(network), stride), network.knots)
+        body = _knots(w, _best_scores(w, bases, network, stride), network.knots)
         centre = array(network.knots.centre)
-    return _head(w, body, side_features(w, bases, stride), network.head, centre)
+    return _head(w, body, bases, stride, network.head, centre)
 
 
 def _span(network: CNN) -> int:

@@ -50,19 +50,14 @@ def array(tensor: torch.Tensor) -> NDArray[np.float32]:
     return tensor.detach().cpu().numpy().astype(np.float32, copy=True)
 
 
-def window_indices(w: GraphWriter, offset: int = 0) -> str:
-    """First base of every window, int64 (windows,): arange(windows) * stride + offset."""
+def window_indices(w: GraphWriter) -> str:
+    """First base of every window, int64 (windows,): arange(windows) * stride."""
     windows = w.add("Shape", ["accessibility"], "windows_1d", start=1, end=2)
     windows = w.add("Squeeze", [windows, w.integers(0)], "windows")
     zero, one = w.constant("zero", np.array(0, np.int64)), w.constant("one", np.array(1, np.int64))
-    starts = w.add("Mul", [w.add("Range", [zero, windows, one], "window_numbers"), "stride"], "window_starts")
-    return w.add("Add", [starts, w.integers(offset)], f"window_starts_{offset}") if offset else starts
+    return w.add("Mul", [w.add("Range", [zero, windows, one], "window_numbers"), "stride"], "window_starts")
 
 
-def at_windows(w: GraphWriter, values: str, name: str, stride: Stride, offset: int = 0) -> str:
-    """Pick, from values per base (B, C, 1, positions), those at each window's start + offset: (B, C, 1, windows)."""
-    if stride == "any":
-        return w.add("Gather", [values, window_indices(w, offset)], name, axis=3)
-    windows = w.add("Shape", ["accessibility"], "windows_1d", start=1, end=2)
-    end = w.add("Add", [windows, w.integers(offset)], f"{name}_end")
-    return w.add("Slice", [values, w.integers(offset), end, w.integers(3)], name)
+def at_windows(w: GraphWriter, values: str, name: str) -> str:
+    """Pick, from values per base (B, C, 1, positions), those at each window's start: (B, C, 1, windows)."""
+    return w.add("Gather", [values, window_indices(w)], name, axis=3)

@@ -16,18 +16,24 @@ from jundscan.encoding import ALPHABET, UNKNOWN, WINDOW_LENGTH
 from train.config import NetworkConfig
 from train.motifs import motif_filters, placed_filters
 
-TAIL_CLIP = 2.6
-"""-log10(1 - percentile) is not taken above this: the most open quarter of a per cent of a track are alike."""
-PERCENTILE_POWER = 8
-SIDE_FEATURES = ("available", "percentile", "percentile_power", "tail", "CG_count", "CpG_count")
+ACCESSIBILITY_KNOTS = tuple(1.0 - 0.5**number for number in range(9))
+"""The percentile enters the head by how far it is above 0, 1/2, 3/4, ... 255/256: the upper end, where the signal is,
+takes as much room as the rest."""
+DINUCLEOTIDES = ("AA", "AC", "AG", "AT", "CA", "CC", "CG", "GA", "GC", "TA")
+"""Counted together with their reverse complements, which are the other six."""
+SIDE_FEATURES = (
+    "available",
+    *(f"above_{knot:.4g}" for knot in ACCESSIBILITY_KNOTS),
+    "C_or_G",
+    *DINUCLEOTIDES,
+)
 """What the head sees beside the body's vector; see :func:`side_features`."""
-COMPOSITION_CENTRE = (46.0, 2.0)
-COMPOSITION_SCALE = (10.0, 2.0)
-"""About the mean and spread of the two counts in a window, so that the head sees numbers around 0 and 1."""
-KNOTS = (0.9, 0.99, 0.998)
+KNOTS = (0.95, 0.998)
 """A filter's best score enters the head as it is, and once above each knot; knots start at these quantiles of it."""
-KNOT_SLOPES = (1.0, 2.0, 2.0)
-"""What lies above the rarer knots starts steeper."""
+KNOT_SLOPES = (1.0, 3.0)
+"""What lies above the rarer knot starts steeper."""
+UNIT_QUANTILE = 0.99
+"""Quantile of its scores above which a unit of the MLP starts to answer."""
 
 
 def one_hot(codes: Tensor) -> Tensor:
@@ -41,27 +47,47 @@ def reverse_complement(codes: Tensor) -> Tensor:
     return torch.where(codes == UNKNOWN, codes, len(ALPHABET) - 1 - codes).flip(1)
 
 
+def composition_weights() -> NDArray[np.float32]:
+    """Give the base composition of a window as sums over its counts of the 16 dinucleotides.
+
+    Returns
+    -------
+    numpy.ndarray, shape=(11, 16), dtype=float32
+        Rows: C or G (the outermost two bases count half), then :data:`DINUCLEOTIDES`. Columns: first letter times 4
+        plus second letter.
+    """
+    weights = np.zeros((1 + len(DINUCLEOTIDES), len(ALPHABET) ** 2), np.float32)
+    for first, letter in enumerate(ALPHABET):
+        for second, next_letter in enumerate(ALPHABET):
+            column = len(ALPHABET) * first + second
+            weights[0, column] = ((letter in "CG") + (next_letter in "CG")) / 2
+            other_strand = ALPHABET[-1 - second] + ALPHABET[-1 - first]
+            names = {letter + next_letter, other_strand}
+            weights[1:, column] = [name in names for name in DINUCLEOTIDES]
+    return weights
+
+
+def composition(codes: Tensor) -> Tensor:
+    """Count C or G and the dinucleotides of windows over their 100 steps from base to base: (B, 101) -> (B, 11)."""
+    bases = one_hot(codes)
+    counts = torch.einsum("bil,bjl->bij", bases[:, :, :-1], bases[:, :, 1:]).flatten(1)
+    return counts @ torch.from_numpy(composition_weights()).to(counts).T
+
+
 def side_features(codes: Tensor, accessibility: Tensor) -> Tensor:
     """Describe a window beside its motifs: accessibility (B,), mapped, NaN = not available, and base composition.
 
     Returns
     -------
-    torch.Tensor, shape=(B, 6), dtype=float32
-        In the order of :data:`SIDE_FEATURES`: 1 if a track was there; the percentile; its 8th power and
-        -log10(1 - percentile), clipped, which open the upper end where the signal is; C or G (the outermost two bases
-        count half) and CpG over the window's 100 steps from base to base, centred and scaled.
+    torch.Tensor, shape=(B, 21), dtype=float32
+        In the order of :data:`SIDE_FEATURES`: 1 if a track was there; how far the percentile is above each of the
+        :data:`ACCESSIBILITY_KNOTS`, as a share of the way from there to 1; the counts of :func:`composition`.
     """
     missing = torch.isnan(accessibility)
     percentile = torch.where(missing, 0.0, accessibility).clamp(0.0, 1.0)
-    tail = -torch.log10((1.0 - percentile).clamp(min=10.0**-TAIL_CLIP))
-    is_c, is_g = codes == 1, codes == 2
-    strong = (is_c | is_g).float()
-    counts = (strong[:, :-1] + strong[:, 1:]).sum(1) / 2, (is_c[:, :-1] & is_g[:, 1:]).float().sum(1)
-    composition = (
-        (count - centre) / scale
-        for count, centre, scale in zip(counts, COMPOSITION_CENTRE, COMPOSITION_SCALE, strict=True)
-    )
-    return torch.stack([(~missing).float(), percentile, percentile**PERCENTILE_POWER, tail, *composition], dim=1)
+    knots = torch.tensor(ACCESSIBILITY_KNOTS, device=percentile.device)
+    above = torch.relu(percentile[:, None] - knots) / (1.0 - knots)
+    return torch.cat([(~missing).float()[:, None], above, composition(codes)], dim=1)
 
 
 class Head(nn.Module):
@@ -78,8 +104,18 @@ class Head(nn.Module):
         self.between = nn.ModuleList(nn.Linear(config.hidden, config.hidden) for _ in range(config.head_layers - 1))
         self.last = nn.Linear(config.hidden, 1)
         self.dropout = nn.Dropout(config.dropout)
+        self.register_buffer("side_centre", torch.zeros(len(SIDE_FEATURES)))
+        self.register_buffer("side_scale", torch.ones(len(SIDE_FEATURES)))
 
-    def forward(self, body: Tensor, side: Tensor) -> Tensor:  # (B, body_size), (B, 6) -> (B,)
+    @torch.no_grad()
+    def place(self, codes: Tensor) -> None:
+        """Centre and scale the counts of the composition by windows (n, 101)."""
+        counts = composition(codes)
+        self.side_centre[-counts.shape[1] :] = counts.mean(0)
+        self.side_scale[-counts.shape[1] :] = counts.std(0).clamp(min=1.0)
+
+    def forward(self, body: Tensor, side: Tensor) -> Tensor:  # (B, body_size), (B, 21) -> (B,)
+        side = (side - self.side_centre) / self.side_scale
         hidden = self.dropout(torch.relu(self.from_body(body) + self.from_side(side)))
         for layer in self.between:
             hidden = self.dropout(torch.relu(layer(hidden)))
@@ -156,7 +192,8 @@ class MLP(nn.Module):
     def place(self, codes: Tensor) -> None:
         """Scale the units to a spread of 1 over windows (n, 101); each starts above one window in a hundred."""
         self.first.scale_to(self.scores(codes).std(0))
-        self.bias.copy_(-torch.quantile(self.scores(codes), KNOTS[1], dim=0))
+        self.bias.copy_(-torch.quantile(self.scores(codes), UNIT_QUANTILE, dim=0))
+        self.head.place(codes)
 
     def forward(self, codes: Tensor, accessibility: Tensor) -> Tensor:
         body = torch.relu(self.scores(codes) + self.bias)  # (B, filters)
@@ -183,6 +220,7 @@ class CNN(nn.Module):
         """Scale the filters to a spread of 1 over windows (n, 101), and start the knots at these scores' quantiles."""
         self.first.scale_to(self.best_scores(codes).std(0))
         self.knots.place(self.best_scores(codes))
+        self.head.place(codes)
 
     def forward(self, codes: Tensor, accessibility: Tensor) -> Tensor:
         body = self.knots(self.best_scores(codes))  # (B, knots * filters)
@@ -207,6 +245,7 @@ class LSTM(nn.Module):
         steps = self.first(one_hot(codes), self.config.pool)  # (n, filters, steps)
         self.first.scale_to(steps.std((0, 2)))
         self.bias.copy_(-self.first(one_hot(codes), self.config.pool).mean((0, 2)))
+        self.head.place(codes)
 
     def forward(self, codes: Tensor, accessibility: Tensor) -> Tensor:
         steps = torch.relu(self.first(one_hot(codes), self.config.pool) + self.bias[:, None])  # (B, filters, steps)

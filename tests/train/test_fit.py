@@ -49,7 +49,9 @@ def test_learns_what_generalises(data_set: DataSet) -> None:
     best = fitted.curve[fitted.epoch - 1]
     assert best["valid"]["weighted_accuracy"] > 0.75
     assert best["valid"]["auroc"] > 0.8
-    assert fitted.selection == max(entry["valid"]["weighted_accuracy"] for entry in fitted.curve)
+    late = fitted.curve[6:]  # of 8, the share of epochs that validation selects from
+    assert fitted.selection == max(entry["valid"]["weighted_accuracy"] for entry in late)
+    assert fitted.epoch > 6
 
 
 @pytest.mark.parametrize("family", FAMILIES)
