@@ -169,7 +169,8 @@ def _open_indexed(path: str | Path, force: bool, preset: Preset, longest: int) -
     target = Path(os.path.realpath(path))
     index = target.with_name(target.name + index_ending(longest))
     with replacing(index, force) as temporary_index, replacing(path, force) as temporary:
-        _File(temporary, path).close()  # says why it cannot be opened, if so
+        for opened, shown in ((temporary, path), (temporary_index, index)):
+            _File(opened, shown).close()  # says now and in our words why it cannot be opened, if so
         packed = cast(IO[bytes], io.BufferedWriter(BgzipFile(temporary, path), _BUFFER))
         with io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as stream:
             yield stream

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +139,42 @@ def test_the_record(tmp_path: Path, run: Run, genome: Path, track: Path, model: 
                 "-o", tmp_path / "again.bed", "--fpr", 0.05)  # fmt: skip
     assert again.code == 0, again.err
     assert rows_of((tmp_path / "again.bed").read_text()) == rows_of((tmp_path / "h.bed").read_text())
+
+
+def test_the_record_says_what_went_in_and_how_long_it_took(tmp_path: Path, run: Run, genome: Path) -> None:
+    exclude = write_rows(tmp_path / "exclude.bed", [("chr1", 0, 500)])
+    arguments = ("scan", genome, "--json", tmp_path / "run 1.json", "-o", tmp_path / "h.bed", "--exclude", exclude)
+    assert run(*arguments).code == 0
+    text = (tmp_path / "run 1.json").read_text()
+    record = json.loads(text)
+    assert len(text.splitlines()) == len(record) + 2  # one line a key, however long its arrays
+    assert record["inputs"].keys() == {"genome", "exclude", "model"}
+    assert record["inputs"]["exclude"]["bytes"] == exclude.stat().st_size
+    changed = datetime.fromisoformat(record["inputs"]["genome"]["modified"])
+    assert abs(changed.timestamp() - genome.stat().st_mtime) <= 1
+    assert record["versions"]["numpy"] == np.__version__
+    assert record["versions"].keys() >= {"jundscan", "onnxruntime", "python"}
+    assert shlex.split(record["command"]) == ["jundscan", *map(str, arguments)]
+    timings = record["timings"]
+    assert timings.keys() == {"opening", "accessibility_scale", "scanning", "finishing"}
+    assert timings["scanning"] + timings["finishing"] == pytest.approx(record["seconds"])
+
+
+@pytest.mark.parametrize("form", ["bed", "narrowPeak", "tsv"])
+def test_the_header_can_be_left_out(run: Run, genome: Path, threshold: float, form: str) -> None:
+    arguments = ("scan", genome, "--threshold", threshold, "-q", "--format", form)
+    with_header, without = run(*arguments).out, run(*arguments, "--no-header").out
+    assert with_header.startswith("# jundscan ")
+    assert without.splitlines() == [line for line in with_header.splitlines() if not line.startswith("#")]
+
+
+def test_an_odd_name_does_not_break_the_header(tmp_path: Path, run: Run, sequences: dict[str, str]) -> None:
+    genome = write_fasta(tmp_path / "two\nlines\udcff.fa", sequences)
+    ran = run("scan", genome, "-o", tmp_path / "h.bed", "--region", "chr1:0-200", "-q")
+    assert ran.code == 0
+    comments = [line for line in (tmp_path / "h.bed").read_text().splitlines() if not line.startswith("chr")]
+    assert len(comments) == 3
+    assert all(line.startswith("#") and r"two\nlines\udcff.fa" in line for line in comments[1:])
 
 
 def test_the_record_without_track_and_truth(tmp_path: Path, run: Run, genome: Path) -> None:
