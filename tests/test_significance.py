@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control
 
@@ -31,6 +31,7 @@ def plain(probabilities: np.ndarray, thresholds: list[float], rates: list[float]
 ROWS = [(0.25, 0.4), (0.5, 0.1), (0.875, 0.01), (0.9375, 0.001)]
 
 
+@settings(max_examples=50)
 @given(
     st.lists(st.lists(st.one_of(st.floats(0, 1, width=32), st.sampled_from([0.5, 0.25, 0.99, 1.0, 0.0])), max_size=30)),
     st.integers(1, 4),
