@@ -46,7 +46,7 @@ $(READY): pyproject.toml constraints.txt | $(VENV)/bin/python
 	touch $@
 
 $(TRAINED): $(READY)
-	$(BIN)/python -m pip install --quiet --editable ".[cpu,plots,train]" --group dev --constraint constraints.txt
+	$(BIN)/python -m pip install --quiet --editable ".[cpu,plots,hts,train]" --group dev --constraint constraints.txt
 	touch $@
 
 $(BENCHED): $(TRAINED)

@@ -1,7 +1,8 @@
-"""How a scan compares with known peaks (``--truth``): labels of windows, metrics over all, a track along the genome."""
+"""How a scan compares with known peaks (``--truth``): windows with their labels, peaks, a track along the genome."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,16 @@ from numpy.typing import NDArray
 
 from jundscan.bigwig import AddSpans
 from jundscan.encoding import WINDOW_LENGTH
-from jundscan.hits import is_positive
+from jundscan.hits import Hits, is_positive
+from jundscan.intervals import read_regions
 from jundscan.metrics import balanced_weights, evaluate
+from jundscan.peaks import PeakComparison, touching
 from jundscan.scan import Scored
 from jundscan.truth import read_truth
 
 BIN_BASES = 10_000
+
+log = logging.getLogger("jundscan")
 
 
 class Accuracy:
@@ -30,6 +35,9 @@ class Accuracy:
         The genome's chromosomes, bases.
     threshold : float
         Windows at or above it are called bound.
+    exclude : str or pathlib.Path, optional
+        Regions to leave out of the comparison, BED, such as those a model was trained on: windows, peaks and hits
+        that touch one do not count.
 
     Raises
     ------
@@ -37,31 +45,63 @@ class Accuracy:
         When the peaks cannot be read or share no chromosome with the genome.
     """
 
-    def __init__(self, truth: str | Path, chromsizes: Mapping[str, int], threshold: float) -> None:
+    def __init__(
+        self, truth: str | Path, chromsizes: Mapping[str, int], threshold: float, exclude: str | Path | None = None
+    ) -> None:
         self._sizes = chromsizes
         self._threshold = threshold
         self._truth = read_truth(truth, chromsizes)
+        self._excludes = exclude is not None
+        self._excluded = {} if exclude is None else read_regions(exclude, chromsizes)
+        if self._excludes and not self._excluded:
+            log.warning("%s excludes nothing: it names no chromosome of the genome", exclude)
+        self._windows_excluded = 0
+        self._peaks = PeakComparison(self._truth.known, self._excluded)
         self._labels: list[NDArray[np.int8]] = []
         self._probabilities: list[NDArray[np.float32]] = []
         self._bins: dict[str, NDArray[np.int64]] = {}  # per bin: unbound, unbound correct, bound, bound correct
 
     def add(self, scored: Scored) -> None:
         """Take the next scored windows."""
-        labels = self._truth.labels(scored.chrom, scored.starts)
-        correct = is_positive(scored.probabilities, self._threshold) == labels
+        starts, probabilities = scored.starts, scored.probabilities
+        if scored.chrom in self._excluded:
+            kept = ~touching(starts, starts + WINDOW_LENGTH, self._excluded[scored.chrom])
+            self._windows_excluded += len(starts) - int(kept.sum())
+            starts, probabilities = starts[kept], probabilities[kept]
+        labels = self._truth.labels(scored.chrom, starts)
+        correct = is_positive(probabilities, self._threshold) == labels
+        self._peaks.add_windows(scored.chrom, starts)
         self._labels.append(labels)
-        self._probabilities.append(scored.probabilities)
+        self._probabilities.append(probabilities)
         if scored.chrom not in self._bins:
             self._bins[scored.chrom] = np.zeros((self._sizes[scored.chrom] // BIN_BASES + 1, 4), np.int64)
-        bins = (scored.starts + WINDOW_LENGTH // 2) // BIN_BASES
+        bins = (starts + WINDOW_LENGTH // 2) // BIN_BASES
         np.add.at(self._bins[scored.chrom], (bins, 2 * labels), 1)
         np.add.at(self._bins[scored.chrom], (bins, 2 * labels + 1), correct)
 
+    def add_hits(self, chrom: str, hits: Hits) -> None:
+        """Take the next hits."""
+        self._peaks.add_hits(chrom, hits)
+
     def report(self) -> dict[str, Any]:
-        """Return the keys of ``evaluate --json`` over all scored windows, both classes weighed alike."""
+        """Compare.
+
+        Returns
+        -------
+        dict
+            The keys of ``evaluate --json`` over all windows compared, both classes weighed alike; ``peaks``, see
+            :meth:`jundscan.peaks.PeakComparison.report`; ``excluded``, the windows, peaks and hits left out, None
+            without regions to exclude.
+        """
         labels = np.concatenate([*self._labels, np.empty(0, np.int8)])
         probabilities = np.concatenate([*self._probabilities, np.empty(0, np.float32)])
-        return evaluate(labels, probabilities, balanced_weights(labels), self._threshold)
+        windows = evaluate(labels, probabilities, balanced_weights(labels), self._threshold)
+        excluded = {
+            "windows": self._windows_excluded,
+            "peaks": self._peaks.peaks_excluded,
+            "hits": self._peaks.hits_excluded,
+        }
+        return windows | {"peaks": self._peaks.report(), "excluded": excluded if self._excludes else None}
 
     def write_track(self, add: AddSpans) -> None:
         """Write the weighted accuracy of every bin of 10 kb that holds the centre of a scored window."""

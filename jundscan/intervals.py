@@ -26,6 +26,7 @@ log = logging.getLogger("jundscan")
 
 _SKIPPED = (b"#", b"track ", b"track\t", b"browser ", b"browser\t")
 _VALUE_COLUMNS = {".narrowpeak": 7, ".broadpeak": 7, ".bedgraph": 4, ".bdg": 4}
+_SUMMIT_COLUMN = 10
 _PACKED = (".gz", ".bgz")
 _NAMES_SHOWN = 3
 _FARTHEST = 1 << 62  # what an int64 can hold with room to add
@@ -47,7 +48,7 @@ class Intervals(NamedTuple):
     values: NDArray[np.float64]
 
 
-def read_intervals(path: str | Path, kind: Literal["track", "regions"]) -> dict[str, Intervals]:
+def read_intervals(path: str | Path, kind: Literal["track", "regions", "peaks"]) -> dict[str, Intervals]:
     """Read a file of intervals, which may be unsorted and overlap.
 
     The value of an interval is column 7 of narrowPeak and broadPeak (signalValue), column 4 of bedGraph and
@@ -59,8 +60,9 @@ def read_intervals(path: str | Path, kind: Literal["track", "regions"]) -> dict[
     ----------
     path : str or pathlib.Path
         The file.
-    kind : {"track", "regions"}
-        Whether the values matter; those of regions are not looked at, and are 1.
+    kind : {"track", "regions", "peaks"}
+        Whether the values matter; those of regions are not looked at, and are 1. The value of a peak is its summit
+        relative to its start: the last of ten columns, or -1.
 
     Returns
     -------
@@ -77,6 +79,7 @@ def read_intervals(path: str | Path, kind: Literal["track", "regions"]) -> dict[
     # compact arrays: a bedGraph can have a hundred million lines
     columns: dict[bytes, tuple[array[int], array[int], array[float]]] = {}
     value_column: int | None = None
+    absent, least = (-1.0, -1.0) if kind == "peaks" else (1.0, 0.0)
     looked = False
     with read_errors(path, TrackError), open_unpacked(path) as file:
         for number, line in enumerate(file, 1):
@@ -84,16 +87,19 @@ def read_intervals(path: str | Path, kind: Literal["track", "regions"]) -> dict[
                 continue
             fields = line.split(b"\t") if b"\t" in line else line.split()
             if not looked:
-                value_column = _value_column(path, fields) if kind == "track" else None
+                if kind == "track":
+                    value_column = _value_column(path, fields)
+                elif kind == "peaks" and len(fields) == _SUMMIT_COLUMN:
+                    value_column = _SUMMIT_COLUMN
                 looked = True
             try:
                 start, end = int(fields[1]), int(fields[2])
-                value = 1.0 if value_column is None else float(fields[value_column - 1])
+                value = absent if value_column is None else float(fields[value_column - 1])
             except (ValueError, IndexError) as err:
                 raise TrackError(path, _complaint(fields, value_column), number) from err
             if not 0 <= start < end <= _FARTHEST:
                 raise TrackError(path, f"start {start} and end {end}: must be 0 <= start < end", number)
-            if not 0 <= value < inf:
+            if not least <= value < inf:
                 raise TrackError(path, f"the value {value} is negative or not finite", number)
             try:
                 starts, ends, values = columns[fields[0]]

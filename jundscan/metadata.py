@@ -75,6 +75,10 @@ class Metadata:
     validation: Mapping[str, Any]
     library_versions: Mapping[str, str]
 
+    def table(self, has_accessibility: bool) -> ThresholdTable:
+        """Return the calibration table of a mode."""
+        return self.with_accessibility if has_accessibility else self.without_accessibility
+
     def to_json(self) -> str:
         """Write as JSON text."""
         return json.dumps(asdict(self))

@@ -1,4 +1,4 @@
-"""Where a scan's windows go: hits or a table, a track, and the comparison with known peaks; and its record."""
+"""Where a scan's windows go: hits or a table, a track, and the comparison with known peaks."""
 
 from __future__ import annotations
 
@@ -7,23 +7,21 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
+
+import numpy as np
 
 from jundscan._version import __version__
 from jundscan.bigwig import AddSpans
 from jundscan.choices import Format
+from jundscan.hits import Hits
 from jundscan.plan import Scan
+from jundscan.record import scan_record
+from jundscan.rows import WINDOWS_HEADER, write_hits, write_windows_tsv
 from jundscan.scan import Scored, call_hits, score
+from jundscan.significance import Significance
 from jundscan.windows import track_spans
-from jundscan.writers import (
-    WINDOWS_HEADER,
-    check_output,
-    check_track_output,
-    open_output,
-    open_track_output,
-    write_hits,
-    write_windows_tsv,
-)
+from jundscan.writers import check_output, check_track_output, open_output, open_track_output
 
 
 @dataclass(frozen=True)
@@ -44,6 +42,12 @@ class Outputs:
         Weighted accuracy in bins of 10 kb; needs ``truth``.
     force : bool
         Replace files that exist.
+    truth_exclude : pathlib.Path, optional
+        Regions to leave out of the comparison; needs ``truth``.
+    comments : bool
+        Whether hits or windows begin with lines that say where they come from.
+    command : str, optional
+        The command line, for those lines and the record.
     """
 
     hits: str = "-"
@@ -52,6 +56,9 @@ class Outputs:
     truth: Path | None = None
     accuracy_track: Path | None = None
     force: bool = False
+    truth_exclude: Path | None = None
+    comments: bool = True
+    command: str | None = None
 
     def check(self) -> None:
         """Find out before any work whether everything can be written.
@@ -59,23 +66,32 @@ class Outputs:
         Raises
         ------
         OutputError
-            When a file exists, its folder does not, or a track's name does not tell its format.
+            When a file exists, its folder does not, a track's name does not tell its format, or what compresses a
+            ``.gz`` is not installed.
         """
-        check_output(self.hits, self.force)
+        check_output(self.hits, self.force, indexed=True)
         for track in (self.track, self.accuracy_track):
             if track is not None:
                 check_track_output(track, self.force)
 
 
-def header(scan: Scan) -> str:
-    """Say in ``#`` lines where an output comes from."""
+def header(scan: Scan, command: str | None = None) -> str:
+    """Say in ``#`` lines where an output comes from: version, model, inputs, threshold and its rule, command line."""
     model = scan.model
     accessibility = "none" if scan.track is None else scan.track.path.name
-    return (
-        f"# jundscan {__version__}, model {model.metadata.name} {model.metadata.version} sha256 {model.sha256}\n"
-        f"# genome {scan.genome.path.name}, accessibility {accessibility}, stride {scan.stride}, "
-        f"threshold {scan.threshold.value:.6g} ({scan.threshold.rule})\n"
-    )
+    lines = [
+        f"jundscan {__version__}, model {model.metadata.name} {model.metadata.version} sha256 {model.sha256}",
+        f"genome {scan.genome.path.name}, accessibility {accessibility}, stride {scan.stride}, "
+        f"threshold {scan.threshold.value:.6g} ({scan.threshold.rule})",
+    ]
+    if command is not None:
+        lines.append(f"command: {command}")
+    return "".join(f"# {_printable(line)}\n" for line in lines)
+
+
+def _printable(text: str) -> str:
+    """Keep a file's name from breaking the line or the encoding."""
+    return text.replace("\n", "\\n").replace("\r", "\\r").encode(errors="backslashreplace").decode()
 
 
 def write_scan(scan: Scan, outputs: Outputs, tell: Callable[[int], None] = lambda windows: None) -> dict[str, Any]:
@@ -96,17 +112,24 @@ def write_scan(scan: Scan, outputs: Outputs, tell: Callable[[int], None] = lambd
     """
     began = time.perf_counter()
     found = 0
-    accuracy = None
+    accuracy = significance = None
+    held: list[tuple[str, Hits]] = []  # narrowPeak's q values need every window first
     with ExitStack() as stack:
         if outputs.truth is not None:
             from jundscan.accuracy import Accuracy
 
-            accuracy = Accuracy(outputs.truth, scan.genome.chromsizes, scan.threshold.value)
+            accuracy = Accuracy(
+                outputs.truth, scan.genome.chromsizes, scan.threshold.value, exclude=outputs.truth_exclude
+            )
+        if outputs.format == "narrowPeak":
+            significance = Significance(scan.model.metadata.table(scan.track is not None))
         # hits first: they get their name last, and not at all when a track cannot be finished
-        stream = stack.enter_context(open_output(outputs.hits, outputs.force))
+        longest = max(scan.genome.chromsizes.values(), default=0)
+        stream = stack.enter_context(open_output(outputs.hits, outputs.force, "bed", longest))
         add_spans = _open_track(scan, outputs.track, outputs.force, stack)
         add_accuracy = _open_track(scan, outputs.accuracy_track, outputs.force, stack)
-        stream.write(header(scan))
+        if outputs.comments:
+            stream.write(header(scan, outputs.command) + (WINDOWS_HEADER if outputs.format == "tsv" else ""))
 
         def passing() -> Iterator[Scored]:
             for scored in score(scan):
@@ -115,45 +138,42 @@ def write_scan(scan: Scan, outputs: Outputs, tell: Callable[[int], None] = lambd
                     add_spans(scored.chrom, *track_spans(scored.starts, length, scan.stride), scored.probabilities)
                 if accuracy is not None:
                     accuracy.add(scored)
+                if significance is not None:
+                    significance.add(scored.probabilities)
                 if outputs.format == "tsv":
                     write_windows_tsv(stream, scored.chrom, scored.starts, scored.probabilities)
                 tell(scored.tried)
                 yield scored
 
-        if outputs.format == "tsv":
-            stream.write(WINDOWS_HEADER)
         for chrom, hits in call_hits(scan, passing()):
-            if outputs.format != "tsv":
-                write_hits(stream, outputs.format, chrom, hits, first=found + 1)
+            if outputs.format == "bed":
+                write_hits(stream, "bed", chrom, hits, first=found + 1)
+            elif outputs.format == "narrowPeak":
+                held.append((chrom, hits))
+            if accuracy is not None:
+                accuracy.add_hits(chrom, hits)
             found += len(hits.start)
+        scan.timings["scanning"] = time.perf_counter() - began
+        if significance is not None:
+            _write_narrow_peaks(stream, held, significance)
         if accuracy is not None and add_accuracy is not None:
             accuracy.write_track(add_accuracy)
         report = None if accuracy is None else accuracy.report()
     seconds = time.perf_counter() - began
-    return _record(scan, found, seconds, report)
+    scan.timings["finishing"] = seconds - scan.timings["scanning"]
+    inputs = {"truth": outputs.truth, "truth_exclude": outputs.truth_exclude}
+    return scan_record(scan, inputs=inputs, command=outputs.command, hits=found, seconds=seconds, accuracy=report)
+
+
+def _write_narrow_peaks(stream: TextIO, held: list[tuple[str, Hits]], significance: Significance) -> None:
+    best = np.concatenate([np.empty(0, np.float32), *(hits.best for _, hits in held)])
+    p_values, q_values = significance.p_values(best), significance.q_values(best)
+    first = 0
+    for chrom, hits in held:
+        rows = slice(first, first + len(hits.start))
+        write_hits(stream, "narrowPeak", chrom, hits, first + 1, p_values[rows], q_values[rows])
+        first = rows.stop
 
 
 def _open_track(scan: Scan, path: Path | None, force: bool, stack: ExitStack) -> AddSpans | None:
     return None if path is None else stack.enter_context(open_track_output(path, scan.genome.chromsizes, force))
-
-
-def _record(scan: Scan, hits: int, seconds: float, accuracy: dict[str, Any] | None) -> dict[str, Any]:
-    return {
-        "jundscan": __version__,
-        "genome": str(scan.genome.path),
-        "windows_scored": scan.windows_scored,
-        "windows_skipped": scan.windows_skipped,
-        "hits": hits,
-        "bases_scanned": scan.bases_scanned,
-        "seconds": seconds,
-        "bases_per_second": scan.bases_scanned / seconds,
-        "threshold": scan.threshold.value,
-        "threshold_rule": scan.threshold.rule,
-        "stride": scan.stride,
-        "accessibility": None if scan.track is None else str(scan.track.path),
-        "accessibility_scale": None if scan.track is None else scan.scale.to_dict(),
-        "model": scan.model.identity(),
-        "provider": scan.model.provider,
-        "threads": scan.threads,
-        "accuracy": accuracy,
-    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -20,7 +21,10 @@ from jundscan.windows import Region, windows_in
 
 @dataclass
 class Scan:
-    """A scan ready to run, everything opened and checked; closes its files as a context manager."""
+    """A scan ready to run, everything opened and checked; closes its files as a context manager.
+
+    ``inputs`` are the files it was made from, by what they are, ``timings`` the seconds that each stage took.
+    """
 
     genome: Genome
     model: Model
@@ -32,6 +36,8 @@ class Scan:
     scale: AccessibilityScale
     threads: int
     windows: int
+    inputs: Mapping[str, Path]
+    timings: dict[str, float]
     files: ExitStack
     windows_scored: int = field(default=0, init=False)
     bases_scanned: int = field(default=0, init=False)
@@ -93,16 +99,20 @@ def prepare(
     JundscanError
         When anything handed in cannot be used.
     """
+    began = time.perf_counter()
     with ExitStack() as stack:
         ready = model if isinstance(model, Model) else load_model(model)
         fasta = open_genome(genome)
         spans = scan_spans(fasta.chromsizes, stride, regions, regions_file, exclude)
         track = None if accessibility is None else stack.enter_context(open_track(accessibility))
         names = {} if track is None else match_chromosomes(fasta, track, allow_length_mismatch)
+        opened = time.perf_counter()
         if track is None:
             scale = IDENTITY
         elif scale is None:
             scale = genome_scale(fasta, track, names)
+        timings = {"opening": opened - began, "accessibility_scale": time.perf_counter() - opened}
+        files = {"genome": genome, "accessibility": accessibility, "regions": regions_file, "exclude": exclude}
         sizes = fasta.chromsizes
         return Scan(
             genome=fasta,
@@ -115,5 +125,7 @@ def prepare(
             scale=scale,
             threads=threads or os.cpu_count() or 1,
             windows=sum(windows_in(span.start, span.end, sizes[span.chrom], stride).total for span in spans),
+            inputs={kind: Path(path) for kind, path in files.items() if path is not None},
+            timings=timings,
             files=stack.pop_all(),
         )

@@ -61,7 +61,7 @@ def choose_threshold(metadata: Metadata, has_accessibility: bool, wish: Wish | N
     InputError
         When the table holds no such threshold; the message says what can be had.
     """
-    table = metadata.with_accessibility if has_accessibility else metadata.without_accessibility
+    table = metadata.table(has_accessibility)
     rows = table.rows
 
     def expected_at(threshold: float) -> CalibrationRow | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import TrackError
-from jundscan.intervals import read_intervals, read_regions
+from jundscan.intervals import read_intervals
+from jundscan.peaks import Peaks, read_peaks
+from jundscan.windows import merge_intervals
 
 BOUND_BASES = WINDOW_LENGTH // 2 + 1
 """A window counts as bound when at least so many of its bases lie in a peak: 51."""
@@ -25,9 +27,12 @@ class Truth:
     ----------
     peaks : mapping of str to numpy.ndarray, shape=(n, 2), dtype=int64
         Starts and ends by the genome's chromosome names; overlapping and abutting peaks are one.
+    known : mapping of str to Peaks
+        The same one by one, as they were read.
     """
 
     peaks: Mapping[str, NDArray[np.int64]]
+    known: Mapping[str, Peaks] = field(default_factory=dict)
 
     def labels(self, chrom: str, starts: NDArray[np.int64]) -> NDArray[np.int8]:
         """Label windows of a chromosome.
@@ -85,11 +90,12 @@ def read_truth(path: str | Path, chromsizes: Mapping[str, int]) -> Truth:
     TrackError
         When the peaks cannot be read or share no chromosome with the genome.
     """
-    peaks = read_regions(path, chromsizes)
-    if not peaks:
+    known = read_peaks(path, chromsizes)
+    if not known:
         named = next(iter(read_intervals(path, "regions")))
         raise TrackError(
             path,
             f"no chromosome in common with the genome: peaks on {named}, genome has {next(iter(chromsizes))}",
         )
-    return Truth(peaks)
+    peaks = {chrom: merge_intervals(np.column_stack((rows.start, rows.end))) for chrom, rows in known.items()}
+    return Truth(peaks, known)

@@ -1,6 +1,6 @@
-"""Hits, windows and tracks out, atomically: a file has its final name only once it is whole.
+"""Files and tracks out, atomically: a file has its final name only once it is whole.
 
-All coordinates are 0-based half-open; all text is UTF-8 with Unix line ends.
+All text is UTF-8 with Unix line ends.
 """
 
 from __future__ import annotations
@@ -11,28 +11,22 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import IO, Any, Literal, TextIO, cast
+from typing import IO, Any, TextIO, cast
 
-import numpy as np
-from numpy.typing import NDArray
-
+from jundscan.bgzip import INDEX_ENDINGS, BgzipFile, Preset, build_index, index_ending, is_packed, quiet_pysam
 from jundscan.bigwig import AddSpans, open_bigwig
-from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import OutputError
-from jundscan.hits import Hits
-
-HitFormat = Literal["bed", "narrowPeak"]
-WINDOWS_HEADER = "#chrom\tstart\tend\tprobability\n"
+from jundscan.rows import write_spans
 
 _BUFFER = 1 << 20
 _GZIP_LEVEL = 6
-_MOST_DECIMALS = 17
 _BIGWIG_ENDINGS = (".bw", ".bigwig")
 _BEDGRAPH_ENDINGS = (".bedgraph", ".bdg", ".bedgraph.gz", ".bdg.gz")
 
 
-def check_output(path: str | Path, force: bool) -> None:
+def check_output(path: str | Path, force: bool, indexed: bool = False) -> None:
     """Find out before any work whether an output can be written.
 
     Parameters
@@ -41,11 +35,14 @@ def check_output(path: str | Path, force: bool) -> None:
         ``-`` is stdout, always fine.
     force : bool
         Whether an existing file may be replaced.
+    indexed : bool
+        Whether a packed one is to have a tabix index beside it (see :func:`open_output`).
 
     Raises
     ------
     OutputError
-        When the file exists and ``force`` is false, it is a folder, or its folder is missing or not writable.
+        When the file or its index exists and ``force`` is false, it is a folder, its folder is missing or not
+        writable, or what makes the index is not installed.
     """
     if str(path) == "-":
         return
@@ -60,13 +57,17 @@ def check_output(path: str | Path, force: bool) -> None:
         raise OutputError(f"{path}: exists already; --force replaces it")
     if not os.access(target.parent, os.W_OK):
         raise OutputError(f"{path}: the folder {target.parent} is not writable")
+    if indexed and is_packed(path):
+        with quiet_pysam(path):
+            for index in _indexes(target):
+                check_output(index, force)
 
 
 def check_track_output(path: str | Path, force: bool) -> None:
     """Find out before any work whether a track can be written: :func:`check_output`, and its ending."""
     if not str(path).lower().endswith((*_BIGWIG_ENDINGS, *_BEDGRAPH_ENDINGS)):
         raise OutputError(f"{path}: a track must end in .bw, .bigWig, .bedgraph or .bedgraph.gz")
-    check_output(path, force)
+    check_output(path, force, indexed=True)
 
 
 @contextmanager
@@ -102,8 +103,10 @@ def replacing(path: str | Path, force: bool) -> Iterator[Path]:
 
 
 @contextmanager
-def open_output(path: str | Path, force: bool = False) -> Iterator[TextIO]:
-    """Open a text output: a file, gzipped when its name ends in ``.gz``, or ``-`` for stdout.
+def open_output(
+    path: str | Path, force: bool = False, preset: Preset | None = None, longest: int = 0
+) -> Iterator[TextIO]:
+    """Open a text output: a file, compressed when its name ends in ``.gz``, or ``-`` for stdout.
 
     The file is written beside its final name and renamed when the block ends; when the block raises, nothing
     is left. Stdout streams and stays open; a device or a pipe is written directly.
@@ -113,6 +116,11 @@ def open_output(path: str | Path, force: bool = False) -> Iterator[TextIO]:
     path : str or pathlib.Path
     force : bool
         Whether an existing file may be replaced.
+    preset : {"bed", "vcf"}, optional
+        What the lines are, sorted by chromosome and start: a compressed file is then bgzipped and has a tabix index
+        beside it. Without it, it is gzipped.
+    longest : int
+        Bases of the longest chromosome; beyond 2²⁹ the index is ``.csi`` instead of ``.tbi``.
 
     Yields
     ------
@@ -134,17 +142,45 @@ def open_output(path: str | Path, force: bool = False) -> Iterator[TextIO]:
         except OSError as err:
             raise cannot_write("stdout", err) from err
         return
+    if preset is not None and is_packed(path) and not _is_special(Path(path)):
+        with _open_indexed(path, force, preset, longest) as stream:
+            yield stream
+        return
     with (
         replacing(path, force) as temporary,
         _File(temporary, path) as raw,
         io.BufferedWriter(raw, _BUFFER) as buffer,
     ):
         binary = cast(IO[bytes], buffer)
-        if str(path).endswith(".gz"):
+        if is_packed(path):
             # no name and no time inside: equal content gives equal files
             binary = cast(IO[bytes], gzip.GzipFile("", "wb", _GZIP_LEVEL, buffer, mtime=0))
         with io.TextIOWrapper(binary, encoding="utf-8", newline="\n") as stream:
             yield stream
+
+
+@contextmanager
+def _open_indexed(path: str | Path, force: bool, preset: Preset, longest: int) -> Iterator[TextIO]:
+    """Write a bgzipped file and its index, in an order in which a wrong index never stands beside a file.
+
+    Both are finished under other names; then any older index goes, the file gets its name, and last the index.
+    """
+    check_output(path, force, indexed=True)
+    target = Path(os.path.realpath(path))
+    index = target.with_name(target.name + index_ending(longest))
+    with replacing(index, force) as temporary_index, replacing(path, force) as temporary:
+        for opened, shown in ((temporary, path), (temporary_index, index)):
+            _File(opened, shown).close()  # says now and in our words why it cannot be opened, if so
+        packed = cast(IO[bytes], io.BufferedWriter(BgzipFile(temporary, path), _BUFFER))
+        with io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as stream:
+            yield stream
+        build_index(temporary, temporary_index, preset, index)
+        for older in _indexes(target):
+            older.unlink(missing_ok=True)
+
+
+def _indexes(target: Path) -> list[Path]:
+    return [target.with_name(target.name + ending) for ending in INDEX_ENDINGS]
 
 
 @contextmanager
@@ -174,103 +210,9 @@ def open_track_output(path: str | Path, chromsizes: Mapping[str, int], force: bo
         with replacing(path, force) as temporary, open_bigwig(temporary, path, chromsizes) as add:
             yield add
     else:
-        with open_output(path, force) as stream:
-
-            def add(
-                chrom: str,
-                starts: NDArray[np.int64],
-                ends: NDArray[np.int64],
-                values: NDArray[np.float32],
-            ) -> None:
-                _write_rows(stream, chrom, starts, ends, shortest_decimals(values))
-
-            yield add
-
-
-def write_hits(stream: TextIO, format: HitFormat, chrom: str, hits: Hits, first: int = 1) -> None:
-    """Write hits as strict BED6 or as narrowPeak.
-
-    Parameters
-    ----------
-    stream : typing.TextIO
-    format : {"bed", "narrowPeak"}
-        Both give name, score (1000 × probability, rounded) and strand ``.``; narrowPeak adds the exact
-        probability as signalValue, -1 for pValue and qValue, and the summit relative to the start.
-    chrom : str
-    hits : Hits
-    first : int
-        Number of the first hit, for its name: ``JUND_1`` is the first of an output.
-    """
-    names = [f"JUND_{number}" for number in range(first, first + len(hits.start))]
-    scores = np.rint(1000 * hits.best.astype(np.float64)).astype(np.int64).tolist()
-    rows = zip(hits.start.tolist(), hits.end.tolist(), names, scores, strict=True)
-    if format == "bed":
-        stream.writelines([f"{chrom}\t{s}\t{e}\t{name}\t{score}\t.\n" for s, e, name, score in rows])
-        return
-    signals = format_probabilities(hits.best)
-    peaks = (hits.summit - hits.start).tolist()
-    stream.writelines(
-        [
-            f"{chrom}\t{s}\t{e}\t{name}\t{score}\t.\t{signal}\t-1\t-1\t{peak}\n"
-            for (s, e, name, score), signal, peak in zip(rows, signals, peaks, strict=True)
-        ]
-    )
-
-
-def write_windows_tsv(
-    stream: TextIO, chrom: str, starts: NDArray[np.int64], probabilities: NDArray[np.float32]
-) -> None:
-    """Write one line per window: chrom, start, end, probability; :data:`WINDOWS_HEADER` goes before all."""
-    _write_rows(stream, chrom, starts, starts + WINDOW_LENGTH, shortest_decimals(probabilities))
-
-
-def format_probability(probability: float | np.floating[Any]) -> str:
-    """Write one float32 as the shortest decimal that reads back as the same float32.
-
-    Examples
-    --------
-    >>> format_probability(np.float32(0.1)), format_probability(1), format_probability(2e-6)
-    ('0.1', '1.0', '2e-06')
-    """
-    return format_probabilities(np.array([probability], dtype=np.float32))[0]
-
-
-def format_probabilities(probabilities: NDArray[np.float32]) -> list[str]:
-    """Write float32 values as :func:`format_probability` does."""
-    return [repr(value) for value in shortest_decimals(probabilities).tolist()]
-
-
-def shortest_decimals(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Give the float64 that ``repr`` writes as the shortest decimal of each float32: 0.1, not 0.10000000149.
-
-    Examples
-    --------
-    >>> shortest_decimals(np.array([0.1, 0.25], dtype=np.float32)).tolist()
-    [0.1, 0.25]
-    """
-    decimals = values.astype(np.float64)
-    exact, rest = decimals.copy(), np.arange(len(values))
-    for places in range(_MOST_DECIMALS + 1):
-        rounded = np.rint(exact * 10.0**places) / 10.0**places
-        found = rounded.astype(np.float32) == values[rest]
-        decimals[rest[found]] = rounded[found]
-        rest, exact = rest[~found], exact[~found]
-        if not rest.size:
-            return decimals
-    # below 1e-9 or so, where numpy's slower way costs little because such values are few
-    decimals[rest] = values[rest].astype(np.str_).astype(np.float64)
-    return decimals
-
-
-def _write_rows(
-    stream: TextIO,
-    chrom: str,
-    starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    decimals: NDArray[np.float64],
-) -> None:
-    rows = zip(starts.tolist(), ends.tolist(), decimals.tolist(), strict=True)
-    stream.write("".join([f"{chrom}\t{start}\t{end}\t{value!r}\n" for start, end, value in rows]))
+        longest = max(chromsizes.values(), default=0)
+        with open_output(path, force, "bed", longest) as stream:
+            yield partial(write_spans, stream)
 
 
 class _File(io.FileIO):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -102,3 +103,63 @@ def test_truth_of_another_genome_is_refused(tmp_path: Path) -> None:
     peaks = write_rows(tmp_path / "peaks.bed", [("chrX", 0, 500)])
     with pytest.raises(TrackError, match=r"no chromosome in common.* chrX, .* chr1"):
         Accuracy(peaks, {"chr1": 1_000}, 0.5)
+
+
+@pytest.mark.data
+def test_known_peaks_of_hepg2_recomputed_from_the_table(tmp_path: Path, run: Run, data_folder: Path) -> None:
+    first, last = 16_000_000, 22_000_000
+    genome = data_folder / "genome" / "hg19.22_1-22000000.fa.gz"
+    peaks = data_folder / "peaks" / "HepG2.JUND.hg19.chr22_16000000-22000000.narrowPeak.gz"
+    out, hits, record = tmp_path / "w.tsv", tmp_path / "h.narrowPeak", tmp_path / "run.json"
+    common = ("--accessibility", data_folder / "tracks" / "HepG2.DNase.hg19.chr22.narrowPeak.gz", "--truth", peaks,
+              "--region", f"22:{first}-{last}", "--precision", 0.2)  # fmt: skip
+    for path, form in ((hits, "narrowPeak"), (out, "tsv")):
+        ran = run("scan", genome, *common, "--format", form, "-o", path, "--json", record, "--force")
+        assert ran.code == 0, ran.err
+    written = json.loads(record.read_text())
+    table = [line.split("\t") for line in out.read_text().splitlines() if not line.startswith("#")]
+    starts, ends = (np.array([row[column] for row in table], int) for column in (1, 2))
+    p = np.array([row[3] for row in table], np.float32)
+    lines = [line.split("\t") for line in gzip.decompress(peaks.read_bytes()).decode().splitlines()]
+    known = np.array([[row[1], row[2], int(row[1]) + int(row[9])] for row in lines], int)
+    covered = np.zeros(last + 1, bool)
+    for start, end, _ in known:
+        covered[start:end] = True
+    bases = np.concatenate([[0], np.cumsum(covered)])
+    y = bases[ends] - bases[starts] >= 51
+    called = p >= np.float32(written["threshold"])
+    weights = np.where(y, 0.5 * len(y) / y.sum(), 0.5 * len(y) / (~y).sum())
+    expected = {
+        "n": written["windows_scored"],
+        "positives": y.sum(),
+        "weighted_accuracy": metrics.balanced_accuracy_score(y, called),
+        "precision": metrics.precision_score(y, called),
+        "recall": metrics.recall_score(y, called),
+        "f1": metrics.f1_score(y, called),
+        "auroc": metrics.roc_auc_score(y, p),
+        "average_precision": metrics.average_precision_score(y, p),
+        "mcc": metrics.matthews_corrcoef(y, called),
+        "brier": metrics.brier_score_loss(y, p, sample_weight=weights),
+    }
+    assert len(y) > 300_000
+    for name, value in expected.items():
+        assert written["accuracy"][name] == pytest.approx(value, rel=1e-9), name
+    assert written["accuracy"]["confusion_matrix"] == metrics.confusion_matrix(y, called).tolist()
+
+    rows = [line.split("\t") for line in hits.read_text().splitlines() if not line.startswith("#")]
+    found = np.array([[row[1], row[2], int(row[1]) + int(row[9])] for row in rows], int)
+    meet = (known[:, None, 0] < found[None, :, 1]) & (found[None, :, 0] < known[:, None, 1])
+    apart = np.where(meet, np.abs(known[:, None, 2] - found[None, :, 2]), np.iinfo(int).max)[meet.any(axis=1)]
+    reached = np.array([((starts < end) & (ends > start)).any() for start, end, _ in known])
+    low, median, high = np.percentile(apart.min(axis=1), (25, 50, 75))
+    assert written["accuracy"]["peaks"] == {
+        "known": reached.sum(),
+        "hit": meet.any(axis=1).sum(),
+        "recall": pytest.approx(meet.any(axis=1).sum() / reached.sum()),
+        "hits": len(found),
+        "hits_on_peaks": meet.any(axis=0).sum(),
+        "precision": pytest.approx(meet.any(axis=0).mean()),
+        "summit_distance": {"median": median, "quartiles": [low, high]},
+        "not_reached": (~reached).sum(),
+    }
+    assert meet.any()

@@ -63,7 +63,7 @@ def test_scan_leaves_scikit_learn_out(tmp_path: Path, genome: Path) -> None:
     )
     loaded = loaded_after(COMMAND, *arguments, "--track", tmp_path / "p.bw", "--json", tmp_path / "r.json")
     assert "onnxruntime" in loaded
-    assert not loaded & {"sklearn", "scipy", "torch", "onnx", "train", "matplotlib"}
+    assert not loaded & {"sklearn", "scipy", "torch", "onnx", "train", "matplotlib", "pysam"}
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.stem)

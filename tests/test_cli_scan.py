@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,7 @@ KEYS = {
     "windows_scored", "windows_skipped", "hits", "bases_scanned", "seconds", "bases_per_second", "threshold",
     "threshold_rule", "stride", "accessibility", "accessibility_scale", "model", "provider", "accuracy",
 }  # fmt: skip
-MORE_KEYS = {"jundscan", "genome", "threads"}
+MORE_KEYS = {"jundscan", "genome", "threads", "command", "timings", "versions", "inputs"}
 
 
 def rows_of(text: str) -> list[list[str]]:
@@ -58,9 +60,10 @@ def test_bed_goes_to_stdout_and_the_rest_to_stderr(run: Run, genome: Path, windo
         assert int(hit_score) == round(1000 * max(inside))
         assert strand == "."
     comments = [line for line in ran.out.splitlines() if line.startswith("#")]
-    assert len(comments) == 2
+    assert len(comments) == 3
     assert "model jund-1" in comments[0]
     assert "accessibility none, stride 10" in comments[1]
+    assert comments[2] == f"# command: jundscan scan {genome} --threshold {threshold}"
     said = ran.err.splitlines()
     assert any("sequence alone" in line for line in said)
     assert any(line.startswith("threshold ") and "expected of windows" in line for line in said)
@@ -77,8 +80,7 @@ def test_narrow_peaks_hold_the_probability_and_the_summit(run: Run, genome: Path
     bed = rows_of(run("scan", genome, "--threshold", threshold, "-q").out)
     peaks = rows_of(run("scan", genome, "--threshold", threshold, "-q", "--format", "narrowPeak").out)
     assert [row[:6] for row in peaks] == bed
-    for chrom, start, _, _, _, _, signal, p_value, q_value, summit in peaks:
-        assert (p_value, q_value) == ("-1", "-1")
+    for chrom, start, _, _, _, _, signal, _, _, summit in peaks:
         centre = int(start) + int(summit)
         assert windows[chrom, centre - 50] == pytest.approx(float(signal), abs=1e-6)
 
@@ -137,6 +139,42 @@ def test_the_record(tmp_path: Path, run: Run, genome: Path, track: Path, model: 
                 "-o", tmp_path / "again.bed", "--fpr", 0.05)  # fmt: skip
     assert again.code == 0, again.err
     assert rows_of((tmp_path / "again.bed").read_text()) == rows_of((tmp_path / "h.bed").read_text())
+
+
+def test_the_record_says_what_went_in_and_how_long_it_took(tmp_path: Path, run: Run, genome: Path) -> None:
+    exclude = write_rows(tmp_path / "exclude.bed", [("chr1", 0, 500)])
+    arguments = ("scan", genome, "--json", tmp_path / "run 1.json", "-o", tmp_path / "h.bed", "--exclude", exclude)
+    assert run(*arguments).code == 0
+    text = (tmp_path / "run 1.json").read_text()
+    record = json.loads(text)
+    assert len(text.splitlines()) == len(record) + 2  # one line a key, however long its arrays
+    assert record["inputs"].keys() == {"genome", "exclude", "model"}
+    assert record["inputs"]["exclude"]["bytes"] == exclude.stat().st_size
+    changed = datetime.fromisoformat(record["inputs"]["genome"]["modified"])
+    assert abs(changed.timestamp() - genome.stat().st_mtime) <= 1
+    assert record["versions"]["numpy"] == np.__version__
+    assert record["versions"].keys() >= {"jundscan", "onnxruntime", "python"}
+    assert shlex.split(record["command"]) == ["jundscan", *map(str, arguments)]
+    timings = record["timings"]
+    assert timings.keys() == {"opening", "accessibility_scale", "scanning", "finishing"}
+    assert timings["scanning"] + timings["finishing"] == pytest.approx(record["seconds"])
+
+
+@pytest.mark.parametrize("form", ["bed", "narrowPeak", "tsv"])
+def test_the_header_can_be_left_out(run: Run, genome: Path, threshold: float, form: str) -> None:
+    arguments = ("scan", genome, "--threshold", threshold, "-q", "--format", form)
+    with_header, without = run(*arguments).out, run(*arguments, "--no-header").out
+    assert with_header.startswith("# jundscan ")
+    assert without.splitlines() == [line for line in with_header.splitlines() if not line.startswith("#")]
+
+
+def test_an_odd_name_does_not_break_the_header(tmp_path: Path, run: Run, sequences: dict[str, str]) -> None:
+    genome = write_fasta(tmp_path / "two\nlines\udcff.fa", sequences)
+    ran = run("scan", genome, "-o", tmp_path / "h.bed", "--region", "chr1:0-200", "-q")
+    assert ran.code == 0
+    comments = [line for line in (tmp_path / "h.bed").read_text().splitlines() if not line.startswith("chr")]
+    assert len(comments) == 3
+    assert all(line.startswith("#") and r"two\nlines\udcff.fa" in line for line in comments[1:])
 
 
 def test_the_record_without_track_and_truth(tmp_path: Path, run: Run, genome: Path) -> None:

@@ -44,7 +44,8 @@ def _options(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 bad input or environment, 2 usage, 130 Ctrl-C."""
     try:
-        app(args=None if arguments is None else list(arguments), prog_name="jundscan")
+        given = sys.argv[1:] if arguments is None else list(arguments)
+        app(args=given, prog_name="jundscan", obj=given)  # commands see in it what was typed
     except JundscanError as err:
         typer.echo(f"jundscan: {err}", err=True)
         sys.exit(err.exit_code)

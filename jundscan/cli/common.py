@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -64,13 +65,18 @@ def start_log(quiet: bool = False) -> None:
     log.propagate = False
 
 
+def command_line(context: typer.Context) -> str:
+    """Return the command as it was typed, quoted for a shell."""
+    return shlex.join([context.find_root().info_name or "jundscan", *(context.obj or ())])
+
+
 def write_json(report: dict[str, Any], target: str, force: bool = True) -> None:
-    """Write a report as JSON to a file, or to stdout for ``-``."""
+    """Write a report as JSON to a file, or to stdout for ``-``: one line for each key of the outermost object."""
     from jundscan.writers import open_output
 
     with open_output(target, force=force) as stream:
-        json.dump(report, stream, indent=1, allow_nan=False)
-        stream.write("\n")
+        lines = (json.dumps({key: value}, allow_nan=False)[1:-1] for key, value in report.items())
+        stream.write("{\n " + ",\n ".join(lines) + "\n}\n")
 
 
 def scale_option(text: str | None) -> AccessibilityScale | None:

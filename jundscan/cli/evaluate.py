@@ -106,7 +106,8 @@ def evaluate(
 
 
 def _write_predictions(result: Evaluation, target: str) -> None:
-    from jundscan.writers import format_probabilities, open_output
+    from jundscan.rows import format_probabilities
+    from jundscan.writers import open_output
 
     shards = result.shards
     columns: dict[str, Iterable[str]] = {"index": map(str, range(len(shards.codes)))}

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +20,7 @@ from jundscan.cli.common import (
     NoAccessibilityOption,
     ScaleOption,
     ThreadsOption,
+    command_line,
     fraction,
     scale_option,
     start_log,
@@ -35,6 +36,7 @@ log = logging.getLogger("jundscan")
 
 
 def scan(
+    context: typer.Context,
     genome: Annotated[Path, typer.Argument(help="FASTA, plain or gzipped.", show_default=False)],
     accessibility: Annotated[
         Path | None,
@@ -44,10 +46,23 @@ def scan(
         ),
     ] = None,
     no_accessibility: NoAccessibilityOption = False,
-    output: Annotated[str, typer.Option("--output", "-o", help="Where the hits go; - is stdout.")] = "-",
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output", "-o", help="Where the hits go; - is stdout, .gz is bgzipped with a tabix index beside."
+        ),
+    ] = "-",
     output_format: Annotated[
-        Format, typer.Option("--format", help="bed and narrowPeak hold hits, tsv one line per scored window.")
+        Format,
+        typer.Option(
+            "--format",
+            help="bed and narrowPeak hold hits (narrowPeak appears only when the scan is done: its q values rank all "
+            "windows), tsv one line per scored window.",
+        ),
     ] = "bed",
+    no_header: Annotated[
+        bool, typer.Option("--no-header", help="Leave out the lines with # that say where the output comes from.")
+    ] = False,
     track: Annotated[
         Path | None,
         typer.Option(
@@ -92,6 +107,14 @@ def scan(
         Path | None,
         typer.Option(help="Known peaks (BED, narrowPeak): report how the scan compares.", show_default=False),
     ] = None,
+    truth_exclude: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --truth: leave what touches a region of this BED file out of the comparison, such as regions "
+            "that the model was trained on.",
+            show_default=False,
+        ),
+    ] = None,
     accuracy_track: Annotated[
         Path | None,
         typer.Option(help="With --truth: weighted accuracy in bins of 10 kb, as a track.", show_default=False),
@@ -124,13 +147,23 @@ def scan(
         "recall": recall,
     }
     given = {wish: value for wish, value in wishes.items() if value is not None}
-    _check_usage(given, accessibility, no_accessibility, accessibility_scale, truth, accuracy_track)
-    inputs = (genome, accessibility, accessibility_scale, regions, exclude, truth, model)
+    _check_usage(given, accessibility, no_accessibility, accessibility_scale, truth, truth_exclude, accuracy_track)
+    inputs = (genome, accessibility, accessibility_scale, regions, exclude, truth, truth_exclude, model)
     _check_files(
         {"--output": output, "--track": track, "--accuracy-track": accuracy_track, "--json": json_target}, inputs
     )
     start_log(quiet)
-    outputs = Outputs(output, output_format, track, truth, accuracy_track, force)
+    outputs = Outputs(
+        output,
+        output_format,
+        track,
+        truth,
+        accuracy_track,
+        force,
+        truth_exclude=truth_exclude,
+        comments=not no_header,
+        command=command_line(context),
+    )
     outputs.check()
     if json_target is not None:
         check_output(json_target, force)
@@ -159,6 +192,8 @@ def scan(
             record = write_scan(ready, outputs, tell)
     if json_target is not None:
         write_json(record, json_target, force)
+    if record["accuracy"] is not None:
+        _say_accuracy(record["accuracy"])
     if not record["hits"]:
         reason = "no window reaches the threshold" if record["windows_scored"] else "no window could be scored"
         log.warning("0 hits: %s", reason)
@@ -173,12 +208,38 @@ def scan(
     )
 
 
+def _say_accuracy(accuracy: dict[str, Any]) -> None:
+    """Summarise the comparison with known peaks, what it was made on first."""
+    peaks, excluded = accuracy["peaks"], accuracy["excluded"]
+    if excluded is not None:
+        log.info(
+            "left out of the comparison: %s windows, %s peaks, %s hits",
+            *(format(excluded[what], ",") for what in ("windows", "peaks", "hits")),
+        )
+    values = [f"{accuracy['positives']:,} of {accuracy['n']:,} bound"] + [
+        f"{metric.replace('_', ' ')} {accuracy[metric]:.3f}"
+        for metric in ("weighted_accuracy", "auroc", "average_precision", "precision", "recall")
+        if accuracy[metric] is not None
+    ]
+    log.info("windows against known peaks: %s", ", ".join(values))
+    distance = ""
+    if peaks["summit_distance"] is not None:
+        median, (low, high) = peaks["summit_distance"]["median"], peaks["summit_distance"]["quartiles"]
+        distance = f"; summits {median:g} bases apart in the median (quartiles {low:g}-{high:g})"
+    log.info(
+        "peaks: %s of %s known ones hit (%s more not reached by any window), %s of %s hits touch one%s",
+        *(format(peaks[what], ",") for what in ("hit", "known", "not_reached", "hits_on_peaks", "hits")),
+        distance,
+    )
+
+
 def _check_usage(
     given: dict[Wish, float],
     accessibility: Path | None,
     no_accessibility: bool,
     accessibility_scale: str | None,
     truth: Path | None,
+    truth_exclude: Path | None,
     accuracy_track: Path | None,
 ) -> None:
     if len(given) > 1:
@@ -190,8 +251,9 @@ def _check_usage(
         raise typer.BadParameter("contradicts --accessibility; give one", param_hint="--no-accessibility")
     if accessibility_scale is not None and accessibility is None:
         raise typer.BadParameter("has nothing to map without --accessibility", param_hint="--accessibility-scale")
-    if accuracy_track is not None and truth is None:
-        raise typer.BadParameter("needs --truth", param_hint="--accuracy-track")
+    for option, path in (("--accuracy-track", accuracy_track), ("--truth-exclude", truth_exclude)):
+        if path is not None and truth is None:
+            raise typer.BadParameter("needs --truth", param_hint=option)
 
 
 def _check_files(outputs: dict[str, Path | str | None], inputs: Iterable[Path | str | None]) -> None:

@@ -1,0 +1,169 @@
+"""Known peaks one by one: which of them a scan hits, which hits touch one, and how far apart the summits are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jundscan.encoding import WINDOW_LENGTH
+from jundscan.hits import Hits
+from jundscan.intervals import read_intervals, say_other_names
+from jundscan.windows import matching_name
+
+
+class Peaks(NamedTuple):
+    """Known peaks of one chromosome, sorted by start; they may overlap.
+
+    Attributes
+    ----------
+    start, end : numpy.ndarray, shape=(n,), dtype=int64
+        0-based half-open.
+    summit : numpy.ndarray, shape=(n,), dtype=int64
+        0-based position.
+    """
+
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+    summit: NDArray[np.int64]
+
+
+def read_peaks(path: str | Path, chromsizes: Mapping[str, int]) -> dict[str, Peaks]:
+    """Read a file of peaks, each line one, under the genome's names; other chromosomes are left out.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        narrowPeak, whose column 10 gives the summit, or BED. Where no summit is given, or one outside the peak, it is
+        the middle.
+    chromsizes : mapping of str to int
+        The genome's chromosomes, bases.
+
+    Returns
+    -------
+    dict of str to Peaks
+        Empty when no name is in common.
+
+    Raises
+    ------
+    TrackError
+        See :func:`jundscan.intervals.read_intervals`.
+    """
+    found: dict[str, list[NDArray[np.int64]]] = {}
+    by_name = read_intervals(path, "peaks")
+    for name, (starts, ends, offsets) in by_name.items():
+        chrom = matching_name(name, chromsizes)
+        if chrom is not None:
+            inside = (offsets >= 0) & (offsets < ends - starts)
+            summits = starts + np.where(inside, offsets, (ends - starts) // 2).astype(np.int64)
+            found.setdefault(chrom, []).append(np.stack((starts, ends, summits)))
+    say_other_names(path, by_name, chromsizes)
+    peaks = {}
+    for chrom, parts in found.items():
+        rows = np.concatenate(parts, axis=1)
+        peaks[chrom] = Peaks(*rows[:, np.argsort(rows[0], kind="stable")])
+    return peaks
+
+
+def touching(starts: NDArray[np.int64], ends: NDArray[np.int64], spans: NDArray[np.int64] | None) -> NDArray[np.bool_]:
+    """Tell which intervals share a base with any of ``spans``, which are sorted and disjoint, (n, 2), or None.
+
+    Examples
+    --------
+    >>> touching(np.array([0, 5, 9]), np.array([5, 6, 20]), np.array([[5, 6], [30, 40]])).tolist()
+    [False, True, False]
+    """
+    if spans is None:
+        return np.zeros(len(starts), np.bool_)
+    touched: NDArray[np.bool_] = np.searchsorted(spans[:, 1], starts, "right") < np.searchsorted(
+        spans[:, 0], ends, "left"
+    )
+    return touched
+
+
+class PeakComparison:
+    """Takes windows and hits as they come, and compares the hits with known peaks at the end.
+
+    Parameters
+    ----------
+    known : mapping of str to Peaks
+        By chromosome.
+    excluded : mapping of str to numpy.ndarray, shape=(n, 2), dtype=int64
+        Sorted, disjoint regions; peaks and hits that touch one are left out.
+    """
+
+    def __init__(self, known: Mapping[str, Peaks], excluded: Mapping[str, NDArray[np.int64]]) -> None:
+        self._excluded = excluded
+        self._known = {}
+        self.peaks_excluded = self.hits_excluded = 0
+        for chrom, peaks in known.items():
+            out = touching(peaks.start, peaks.end, excluded.get(chrom))
+            self.peaks_excluded += int(out.sum())
+            self._known[chrom] = Peaks._make(column[~out] for column in peaks)
+        self._reached = {chrom: np.zeros(len(peaks.start), np.bool_) for chrom, peaks in self._known.items()}
+        self._longest = {chrom: (peaks.end - peaks.start).max(initial=0) for chrom, peaks in self._known.items()}
+        self._hits: dict[str, list[NDArray[np.int64]]] = {}
+
+    def add_windows(self, chrom: str, starts: NDArray[np.int64]) -> None:
+        """Note which peaks the next windows, ascending, reach: they share a base with one at least."""
+        if chrom not in self._known or not len(starts):
+            return
+        peaks = self._known[chrom]
+        near = slice(*np.searchsorted(peaks.start, (starts[0] - self._longest[chrom], starts[-1] + WINDOW_LENGTH)))
+        first = np.searchsorted(starts, peaks.start[near] - WINDOW_LENGTH, "right")
+        self._reached[chrom][near] |= first < np.searchsorted(starts, peaks.end[near], "left")
+
+    def add_hits(self, chrom: str, hits: Hits) -> None:
+        """Take the next hits, after all of the chromosome before."""
+        out = touching(hits.start, hits.end, self._excluded.get(chrom))
+        self.hits_excluded += int(out.sum())
+        self._hits.setdefault(chrom, []).append(np.stack((hits.start, hits.end, hits.summit))[:, ~out])
+
+    def report(self) -> dict[str, Any]:
+        """Compare.
+
+        Returns
+        -------
+        dict
+            Ready for JSON: ``known``, the peaks that a scored window reaches; ``hit``, those of them that share a
+            base with a hit, and ``recall``, their share; ``hits``, and ``hits_on_peaks`` that share a base with a
+            known peak, and ``precision``, their share; ``summit_distance``, bases from the summit of each peak hit to
+            the nearest summit of a hit on it (``median``, ``quartiles``); ``not_reached``, peaks without a scored
+            window. What is undefined is None.
+        """
+        known = sum(int(reached.sum()) for reached in self._reached.values())
+        hits = on_peaks = 0
+        distances = [np.empty(0, np.int64)]
+        for chrom, parts in self._hits.items():
+            start, end, summit = np.concatenate(parts, axis=1)
+            hits += len(start)
+            if chrom not in self._known or not len(start):
+                continue
+            peaks = self._known[chrom]
+            first = np.searchsorted(end, peaks.start, "right")
+            after = np.searchsorted(start, peaks.end, "left")
+            is_hit = first < after
+            first, after = first[is_hit], after[is_hit]
+            # +1 where a peak's hits begin and -1 behind them: above 0 on every hit that touches one
+            steps = np.bincount(first, minlength=len(start) + 1) - np.bincount(after, minlength=len(start) + 1)
+            on_peaks += int(np.count_nonzero(steps.cumsum()))
+            wanted = peaks.summit[is_hit]
+            above = np.searchsorted(summit, wanted)
+            beside = np.stack((summit[np.clip(above - 1, first, after - 1)], summit[np.clip(above, first, after - 1)]))
+            distances.append(np.abs(beside - wanted).min(axis=0))
+        all_distances = np.concatenate(distances)
+        found = len(all_distances)
+        low, median, high = np.percentile(all_distances, (25, 50, 75)).tolist() if found else (None, None, None)
+        return {
+            "known": known,
+            "hit": found,
+            "recall": found / known if known else None,
+            "hits": hits,
+            "hits_on_peaks": on_peaks,
+            "precision": on_peaks / hits if hits else None,
+            "summit_distance": {"median": median, "quartiles": [low, high]} if found else None,
+            "not_reached": sum(int((~reached).sum()) for reached in self._reached.values()),
+        }

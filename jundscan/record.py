@@ -1,0 +1,95 @@
+"""The record of a run (``scan --json``): what went in, with which versions, what came out and how long it took."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jundscan._version import __version__
+from jundscan.plan import Scan
+
+
+def file_facts(path: Path) -> dict[str, Any]:
+    """Tell a file's path, its size in bytes and when it was last changed (UTC); None for what is no file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        ``-``, a pipe or a device has neither size nor time.
+    """
+    facts: dict[str, Any] = {"path": str(path), "bytes": None, "modified": None}
+    if path.is_file():
+        status = path.stat()
+        facts["bytes"] = status.st_size
+        facts["modified"] = datetime.fromtimestamp(status.st_mtime, UTC).isoformat(timespec="seconds")
+    return facts
+
+
+def versions() -> dict[str, str]:
+    """Tell the versions of what computes the numbers."""
+    import onnxruntime
+
+    return {
+        "jundscan": __version__,
+        "onnxruntime": onnxruntime.__version__,
+        "numpy": np.__version__,
+        "pybigtools": version("pybigtools"),
+        "python": platform.python_version(),
+    }
+
+
+def scan_record(
+    scan: Scan,
+    *,
+    inputs: Mapping[str, Path | None],
+    command: str | None,
+    hits: int,
+    seconds: float,
+    accuracy: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """Put a finished scan into the keys of ``scan --json``.
+
+    Parameters
+    ----------
+    scan : Scan
+        Its counters and timings stand at their final values.
+    inputs : mapping of str to pathlib.Path or None
+        Files read besides those that the scan names itself.
+    command : str or None
+        The command line.
+    hits : int
+    seconds : float
+        From the first window to the last output.
+    accuracy : dict or None
+        From :meth:`jundscan.accuracy.Accuracy.report`.
+    """
+    files = {**scan.inputs, "model": scan.model.path, **inputs}
+    return {
+        "jundscan": __version__,
+        "command": command,
+        "genome": str(scan.genome.path),
+        "windows_scored": scan.windows_scored,
+        "windows_skipped": scan.windows_skipped,
+        "hits": hits,
+        "bases_scanned": scan.bases_scanned,
+        "seconds": seconds,
+        "bases_per_second": scan.bases_scanned / seconds,
+        "timings": scan.timings,
+        "threshold": scan.threshold.value,
+        "threshold_rule": scan.threshold.rule,
+        "stride": scan.stride,
+        "accessibility": None if scan.track is None else str(scan.track.path),
+        "model": scan.model.identity(),
+        "provider": scan.model.provider,
+        "threads": scan.threads,
+        "versions": versions(),
+        "inputs": {kind: file_facts(path) for kind, path in files.items() if path is not None},
+        "accuracy": accuracy,
+        "accessibility_scale": None if scan.track is None else scan.scale.to_dict(),
+    }

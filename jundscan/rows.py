@@ -1,0 +1,124 @@
+"""Hits and windows as lines of text; every number is one and the same in all formats.
+
+All coordinates are 0-based half-open.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jundscan.encoding import WINDOW_LENGTH
+from jundscan.hits import Hits
+
+HitFormat = Literal["bed", "narrowPeak"]
+WINDOWS_HEADER = "#chrom\tstart\tend\tprobability\n"
+
+_MOST_DECIMALS = 17
+
+
+def write_hits(
+    stream: TextIO,
+    format: HitFormat,
+    chrom: str,
+    hits: Hits,
+    first: int = 1,
+    p_values: NDArray[np.float64] | None = None,
+    q_values: NDArray[np.float64] | None = None,
+) -> None:
+    """Write hits as strict BED6 or as narrowPeak.
+
+    Parameters
+    ----------
+    stream : typing.TextIO
+    format : {"bed", "narrowPeak"}
+        Both give name, score (1000 × probability, rounded) and strand ``.``; narrowPeak adds the exact
+        probability as signalValue, p and q value, and the summit relative to the start.
+    chrom : str
+    hits : Hits
+    first : int
+        Number of the first hit, for its name: ``JUND_1`` is the first of an output.
+    p_values, q_values : numpy.ndarray, shape=(hits,), dtype=float64, optional
+        Written by narrowPeak as -log10; -1 where they are NaN or not given.
+    """
+    names = [f"JUND_{number}" for number in range(first, first + len(hits.start))]
+    scores = np.rint(1000 * hits.best.astype(np.float64)).astype(np.int64).tolist()
+    rows = zip(hits.start.tolist(), hits.end.tolist(), names, scores, strict=True)
+    if format == "bed":
+        stream.writelines([f"{chrom}\t{s}\t{e}\t{name}\t{score}\t.\n" for s, e, name, score in rows])
+        return
+    signals = format_probabilities(hits.best)
+    peaks = (hits.summit - hits.start).tolist()
+    levels = (_minus_log10(values, len(peaks)) for values in (p_values, q_values))
+    stream.writelines(
+        [
+            f"{chrom}\t{s}\t{e}\t{name}\t{score}\t.\t{signal}\t{p}\t{q}\t{peak}\n"
+            for (s, e, name, score), signal, p, q, peak in zip(rows, signals, *levels, peaks, strict=True)
+        ]
+    )
+
+
+def write_windows_tsv(
+    stream: TextIO, chrom: str, starts: NDArray[np.int64], probabilities: NDArray[np.float32]
+) -> None:
+    """Write one line per window: chrom, start, end, probability; :data:`WINDOWS_HEADER` goes before all."""
+    write_spans(stream, chrom, starts, starts + WINDOW_LENGTH, probabilities)
+
+
+def format_probability(probability: float | np.floating[Any]) -> str:
+    """Write one float32 as the shortest decimal that reads back as the same float32.
+
+    Examples
+    --------
+    >>> format_probability(np.float32(0.1)), format_probability(1), format_probability(2e-6)
+    ('0.1', '1.0', '2e-06')
+    """
+    return format_probabilities(np.array([probability], dtype=np.float32))[0]
+
+
+def format_probabilities(probabilities: NDArray[np.float32]) -> list[str]:
+    """Write float32 values as :func:`format_probability` does."""
+    return [repr(value) for value in shortest_decimals(probabilities).tolist()]
+
+
+def shortest_decimals(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Give the float64 that ``repr`` writes as the shortest decimal of each float32: 0.1, not 0.10000000149.
+
+    Examples
+    --------
+    >>> shortest_decimals(np.array([0.1, 0.25], dtype=np.float32)).tolist()
+    [0.1, 0.25]
+    """
+    decimals = values.astype(np.float64)
+    exact, rest = decimals.copy(), np.arange(len(values))
+    for places in range(_MOST_DECIMALS + 1):
+        rounded = np.rint(exact * 10.0**places) / 10.0**places
+        found = rounded.astype(np.float32) == values[rest]
+        decimals[rest[found]] = rounded[found]
+        rest, exact = rest[~found], exact[~found]
+        if not rest.size:
+            return decimals
+    # below 1e-9 or so, where numpy's slower way costs little because such values are few
+    decimals[rest] = values[rest].astype(np.str_).astype(np.float64)
+    return decimals
+
+
+def write_spans(
+    stream: TextIO,
+    chrom: str,
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    values: NDArray[np.float32],
+) -> None:
+    """Write one line per span: chrom, start, end, value, as bedGraph has it."""
+    rows = zip(starts.tolist(), ends.tolist(), shortest_decimals(values).tolist(), strict=True)
+    stream.write("".join([f"{chrom}\t{start}\t{end}\t{value!r}\n" for start, end, value in rows]))
+
+
+def _minus_log10(levels: NDArray[np.float64] | None, count: int) -> list[str]:
+    if levels is None:
+        return ["-1"] * count
+    written = -np.log10(levels) + 0.0  # of 1 it is 0, not -0
+    return ["-1" if np.isnan(value) else f"{value:.5f}" for value in written.tolist()]
