@@ -44,6 +44,7 @@ ScaleOption = Annotated[
         show_default=False,
     ),
 ]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace output files that exist.")]
 NoAccessibilityOption = Annotated[bool, typer.Option("--no-accessibility", help="Score on sequence alone.")]
 
 
@@ -70,7 +71,7 @@ def command_line(context: typer.Context) -> str:
     return shlex.join([context.find_root().info_name or "jundscan", *(context.obj or ())])
 
 
-def write_json(report: dict[str, Any], target: str, force: bool = True) -> None:
+def write_json(report: dict[str, Any], target: str, force: bool) -> None:
     """Write a report as JSON to a file, or to stdout for ``-``: one line for each key of the outermost object."""
     from jundscan.writers import open_output
 

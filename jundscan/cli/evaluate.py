@@ -100,7 +100,7 @@ def evaluate(
         ):
             typer.echo(f"drew {path}", err=True)
     if json_target is not None:
-        write_json(result.report, json_target)
+        write_json(result.report, json_target, force=True)
     if json_target != "-" and predictions != "-":
         _show(result)
 
