@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, TypedDict, Unpack, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.accessibility import AccessibilityScale
+from jundscan.accessibility import AccessibilityScale, given_scale
 from jundscan.choices import Device, Wish
 from jundscan.evaluation import Evaluation, evaluate_shards
 from jundscan.memory import MemoryGenome, MemoryTrack, Sequences, Values
@@ -37,7 +37,7 @@ class ScanOptions(TypedDict, total=False):
     regions: Iterable[str]
     regions_file: str | Path | None
     exclude: str | Path | None
-    scale: AccessibilityScale | None
+    scale: AccessibilityScale | str | Path | None
     allow_length_mismatch: bool
 
 
@@ -90,8 +90,8 @@ def scan(
         ``threshold``, ``fpr``, ``precision``, ``recall``: at most one of them chooses the threshold, see
         :func:`jundscan.thresholds.choose_threshold`; without one it is the model's own rule.
         ``regions`` (``chrom:start-end``, 0-based half-open), ``regions_file``, ``exclude`` (BED files): where.
-        ``scale``: how window means become percentiles (:func:`jundscan.accessibility.read_scale`,
-        :data:`jundscan.accessibility.IDENTITY`); found from the whole track if not given.
+        ``scale``: how window means become percentiles: a file (see ``--accessibility-scale``), ``"identity"`` for
+        values that are percentiles already, an AccessibilityScale; found from the whole track if not given.
         ``allow_length_mismatch``: accept a track of other chromosome lengths.
 
     Returns
@@ -121,6 +121,7 @@ def scan(
         raise ValueError(f"{' and '.join(wishes)} exclude each other")
     if wishes:
         (settings["wish"], settings["value"]) = next(iter(wishes.items()))
+    settings["scale"] = given_scale(settings.get("scale"))
     settings["model"] = _loaded(settings.get("model"), settings.pop("device", "auto"))
     ready = prepare(
         genome if isinstance(genome, str | Path) else MemoryGenome(genome),
@@ -157,7 +158,7 @@ def evaluate(  # type: ignore[overload-overlap]  # a str is a sequence of str to
     device: Device = "auto",
     threshold: float | None = None,
     withhold_accessibility: bool = False,
-    scale: AccessibilityScale | None = None,
+    scale: AccessibilityScale | str | Path | None = None,
     threads: int | None = None,
 ) -> Evaluation: ...
 
@@ -170,7 +171,7 @@ def evaluate(
     device: Device = "auto",
     threshold: float | None = None,
     withhold_accessibility: bool = False,
-    scale: AccessibilityScale | None = None,
+    scale: AccessibilityScale | str | Path | None = None,
     threads: int | None = None,
 ) -> list[Evaluation]: ...
 
@@ -185,7 +186,7 @@ def evaluate(
     device: Device = "auto",
     threshold: float | None = None,
     withhold_accessibility: bool = False,
-    scale: AccessibilityScale | None = None,
+    scale: AccessibilityScale | str | Path | None = None,
     threads: int | None = None,
 ) -> Evaluation | list[Evaluation]:
     """Score labelled windows and say how well: a folder of shards, several of them, or arrays.
@@ -208,8 +209,8 @@ def evaluate(
         Windows at or above it are called bound; the model's balanced decision (0.5) if not given.
     withhold_accessibility : bool
         Score on sequence alone.
-    scale : AccessibilityScale, optional
-        How accessibility becomes percentiles; found from these windows if not given.
+    scale : AccessibilityScale, str or pathlib.Path, optional
+        How accessibility becomes percentiles, as for :func:`scan`; found from these windows if not given.
     threads : int, optional
         Worker threads; one a core if not given.
 
@@ -234,14 +235,14 @@ def evaluate(
     several = isinstance(data, Sequence) and not isinstance(data, str)
     sources: Sequence[Any] = data if several else [data]  # type: ignore[assignment]
     sets = [_shards(one, y, w, a) for one in sources]
-    loaded = _loaded(model, device)
+    loaded, mapping = _loaded(model, device), given_scale(scale)
     results = [
         evaluate_shards(
             shards,
             loaded,
             threshold=threshold,
             withhold_accessibility=withhold_accessibility,
-            scale=scale,
+            scale=mapping,
             threads=threads,
         )
         for shards in sets

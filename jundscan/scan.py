@@ -200,6 +200,7 @@ class _CallableModule(ModuleType):
     """Lets ``jundscan.scan`` be both this module and, as the package promises, :func:`jundscan.api.scan`."""
 
     def __call__(self, *inputs: Any, **options: Any) -> Iterator[Hit] | Iterator[Scored]:
+        """Scan a genome; arguments and result are those of :func:`jundscan.api.scan`."""
         from jundscan.api import scan
 
         found: Iterator[Hit] | Iterator[Scored] = scan(*inputs, **options)

@@ -20,7 +20,6 @@ from jundscan.cli.common import (
     ScaleOption,
     ThreadsOption,
     fraction,
-    scale_option,
     start_log,
     write_json,
 )
@@ -96,6 +95,7 @@ def evaluate(
 
     Example: jundscan evaluate HepG2/valid_dataset K562/valid_dataset --plots plots
     """
+    from jundscan.accessibility import given_scale
     from jundscan.api import evaluate as evaluate_data
     from jundscan.model import load_model
     from jundscan.shards import read_shards
@@ -104,7 +104,7 @@ def evaluate(
     _check_usage(predictions, json_target, no_accessibility, accessibility_scale)
     start_log(quiet)
     _check_outputs(predictions, json_target, plots, force)
-    scale = scale_option(accessibility_scale)
+    scale = given_scale(accessibility_scale)
     sets = [read_shards(folder) for folder in shard_dirs]
     _check_labels(sets, predictions is not None and json_target is None and plots is None)
     models = [load_model(path, device) for path in model] if model else [load_model(None, device)]
