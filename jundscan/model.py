@@ -194,6 +194,8 @@ def load_model(path: str | Path | None = None, device: Device = "auto") -> Model
         import onnxruntime
     except ImportError as err:
         raise DeviceError(MISSING_RUNTIME) from err
+    if not hasattr(onnxruntime, "InferenceSession"):  # an empty folder that another wheel's removal left
+        raise DeviceError("ONNX Runtime is damaged; what to do says: jundscan doctor")
     session = _open_session(onnxruntime, content, file, device)
     metadata = _read_metadata(session, file)
     return Model(file, metadata, hashlib.sha256(content).hexdigest(), session.get_providers()[0], session)

@@ -52,7 +52,7 @@ def evaluate(
     shard_dirs: Annotated[
         list[Path],
         typer.Argument(
-            metavar="SHARD_DIR...",
+            metavar="SHARD_DIR",
             help="Folder with shard-0-X.joblib and the others; several are compared.",
             show_default=False,
         ),
