@@ -104,10 +104,11 @@ def prepare(
         ready = model if isinstance(model, Model) else load_model(model)
         fasta = genome if isinstance(genome, Genome) else open_genome(genome)
         spans = scan_spans(fasta.chromsizes, stride, regions, regions_file, exclude)
-        track = None
-        if accessibility is not None:
-            opened = accessibility if isinstance(accessibility, Track) else open_track(accessibility)
-            track = stack.enter_context(opened)
+        track = (
+            accessibility if accessibility is None or isinstance(accessibility, Track) else open_track(accessibility)
+        )
+        if track is not None:
+            stack.enter_context(track)
         names = {} if track is None else match_chromosomes(fasta, track, allow_length_mismatch)
         opened = time.perf_counter()
         if track is None:
