@@ -30,7 +30,7 @@ train: $(TRAINED)  ## DATA="DIR [DIR ...]", the first one selects
 bench: $(BENCHED)
 	$(BIN)/python -m benchmarks
 
-golden: $(TRAINED)  ## write the golden files anew; review the difference before committing it
+golden: $(TRAINED)  ## write the golden files and the README's outputs anew; review the difference before committing it
 	$(BIN)/python -m tests.golden
 
 examples: $(TRAINED)

@@ -3,7 +3,8 @@
 Nothing in it is real: bases are drawn at random with a fixed seed, sites are AP-1 elements (TGACTCA, TGAGTCA) put into
 some of the open stretches, and ``sites.bed`` tells where. ``scale.json`` says where a value stands in the synthetic
 whole-genome distribution that this piece is thought to come from: a track of two small sequences is too little to
-find that out. Run it with ``make examples``.
+find that out. ``peaks.bed`` are the sites as an experiment would see them, and ``shards`` the windows of the genome,
+labelled by them. Run it with ``make examples``.
 """
 
 from __future__ import annotations
@@ -12,8 +13,16 @@ import json
 from pathlib import Path
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from jundscan.accessibility import fit_scale
+from jundscan.encoding import UNKNOWN, WINDOW_LENGTH, one_hot
+from jundscan.genome import open_genome
+from jundscan.metrics import balanced_weights
+from jundscan.shards import write_shards
+from jundscan.tracks import open_track
+from jundscan.truth import read_truth
+from jundscan.windows import Region
 
 HERE = Path(__file__).parent
 SEED = 20260101
@@ -28,6 +37,9 @@ LINE = 60
 OPEN_SHARE = 0.055
 """Share of windows with any signal, as in a DNase peak track."""
 SCALE_WINDOWS = 20_000
+PEAK_FLANK = 75
+"""Bases on either side of planted elements that count as bound: fragments reach further than the protein."""
+SHARD_STRIDE = 50
 
 
 def random_bases(rng: np.random.Generator, length: int, gc: float = GC) -> np.ndarray:
@@ -41,7 +53,7 @@ def signal(rng: np.random.Generator, count: int) -> np.ndarray:
 
 
 def main() -> None:
-    """Write genome.fa, dnase.bedgraph, sites.bed and scale.json beside this script."""
+    """Write everything beside this script."""
     rng = np.random.default_rng(SEED)
     fasta, track, sites = [], [], []
     for chrom, size in SIZES.items():
@@ -72,6 +84,31 @@ def main() -> None:
     whole[:open_windows] = signal(rng, open_windows)
     scale = fit_scale(whole, "the synthetic distribution")
     (HERE / "scale.json").write_text(json.dumps(scale.to_dict()) + "\n")
+    peaks = [(chrom, start - PEAK_FLANK, end + PEAK_FLANK) for chrom, start, end in sites]
+    _write_rows(
+        "peaks.bed", "# what a ChIP-seq experiment would find: the planted elements and what is beside them", peaks
+    )
+    write_windows()
+
+
+def write_windows() -> None:
+    """Write windows of the genome as shards, labelled by the peaks."""
+    genome = open_genome(HERE / "genome.fa")
+    truth = read_truth(HERE / "peaks.bed", genome.chromsizes)
+    codes, labels, means, ids = [], [], [], []
+    with open_track(HERE / "dnase.bedgraph") as track:
+        for chrom, size in genome.chromsizes.items():
+            (block,) = genome.blocks([Region(chrom, 0, size)])
+            windows = sliding_window_view(block.codes, WINDOW_LENGTH)[::SHARD_STRIDE]
+            known = (windows != UNKNOWN).all(axis=1)
+            starts = SHARD_STRIDE * np.flatnonzero(known)
+            codes.append(windows[known])
+            labels.append(truth.labels(chrom, starts))
+            means.append(track.window_means(chrom, starts))
+            ids += [f"{chrom}:{start}-{start + WINDOW_LENGTH}" for start in starts.tolist()]
+    y = np.concatenate(labels)
+    x = one_hot(np.concatenate(codes))
+    write_shards(HERE / "shards", 0, x, y, balanced_weights(y), np.concatenate(means), np.array(ids))
 
 
 def _write_rows(name: str, comment: str, rows: list[tuple[object, ...]]) -> None:

@@ -1,8 +1,9 @@
 """Where JUND binds, from DNA sequence and chromatin accessibility.
 
 >>> import jundscan
->>> for hit in jundscan.scan("genome.fa", "dnase.narrowPeak"):  # doctest: +SKIP
+>>> for hit in jundscan.scan("genome.fa", "dnase.narrowPeak", fpr=0.001):  # doctest: +SKIP
 ...     print(hit.chrom, hit.start, hit.end, hit.probability)
+>>> jundscan.evaluate("HepG2/valid_dataset").report["auroc"]  # doctest: +SKIP
 """
 
 from importlib import import_module
@@ -12,12 +13,32 @@ from jundscan._version import __version__
 from jundscan.errors import JundscanError
 
 if TYPE_CHECKING:
-    from jundscan.model import load_model
-    from jundscan.scan import Hit, scan
+    from jundscan.api import evaluate, scan
+    from jundscan.evaluation import Evaluation
+    from jundscan.model import Model, load_model
+    from jundscan.scan import Hit, Scored
 
-__all__ = ["Hit", "JundscanError", "__version__", "load_model", "scan"]
+_HOMES = {
+    "Evaluation": "jundscan.evaluation",
+    "Hit": "jundscan.scan",
+    "Model": "jundscan.model",
+    "Scored": "jundscan.scan",
+    "evaluate": "jundscan.api",
+    "load_model": "jundscan.model",
+    "scan": "jundscan.api",
+}
 
-_HOMES = {"Hit": "jundscan.scan", "load_model": "jundscan.model", "scan": "jundscan.scan"}
+__all__ = [
+    "Evaluation",
+    "Hit",
+    "JundscanError",
+    "Model",
+    "Scored",
+    "__version__",
+    "evaluate",
+    "load_model",
+    "scan",
+]
 
 
 def __getattr__(name: str) -> object:

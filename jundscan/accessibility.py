@@ -119,6 +119,13 @@ def read_scale(path: str | Path) -> AccessibilityScale:
         raise InputError(f"{path}: no accessibility scale can be read from it ({err})") from err
 
 
+def given_scale(given: AccessibilityScale | str | Path | None) -> AccessibilityScale | None:
+    """Turn what a user gives as a scale into one: ``identity``, a file (:func:`read_scale`), or nothing."""
+    if given is None or isinstance(given, AccessibilityScale):
+        return given
+    return IDENTITY if given == "identity" else read_scale(given)
+
+
 def fit_scale(means: NDArray[np.floating[Any]], where: str) -> AccessibilityScale:
     """Find the percentile of every distinct window mean above 0.
 

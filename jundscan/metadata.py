@@ -34,6 +34,14 @@ class ThresholdTable:
 
 
 @dataclass(frozen=True)
+class SelfTest:
+    """Probabilities of the windows of :func:`jundscan.selftest.reference_windows`, from when the model was exported."""
+
+    with_accessibility: tuple[float, ...]
+    without_accessibility: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Metadata:
     """Everything that inference must know of a model; fractions unless said otherwise.
 
@@ -51,6 +59,8 @@ class Metadata:
         Share of bound windows that the tables' precision is computed at.
     with_accessibility, without_accessibility : ThresholdTable
         Calibration tables, the second for scans without a track.
+    self_test : SelfTest or None
+        What ``jundscan doctor`` compares with; None in models exported before there was one.
     """
 
     format_version: int
@@ -74,6 +84,7 @@ class Metadata:
     seed: int
     validation: Mapping[str, Any]
     library_versions: Mapping[str, str]
+    self_test: SelfTest | None = None
 
     def table(self, has_accessibility: bool) -> ThresholdTable:
         """Return the calibration table of a mode."""
@@ -109,6 +120,8 @@ class Metadata:
                 rows = tuple(CalibrationRow(**row) for row in raw[mode].pop("rows"))
                 raw[mode] = ThresholdTable(rows=rows, **raw[mode])
             raw["cell_types"] = tuple(raw["cell_types"])
+            if raw.get("self_test") is not None:
+                raw["self_test"] = SelfTest(**{mode: tuple(scores) for mode, scores in raw["self_test"].items()})
             known = {field.name for field in fields(cls)}
             metadata = cls(**{key: value for key, value in raw.items() if key in known})
         except (ValueError, KeyError, TypeError, AttributeError) as err:

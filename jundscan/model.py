@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -192,6 +194,8 @@ def load_model(path: str | Path | None = None, device: Device = "auto") -> Model
         import onnxruntime
     except ImportError as err:
         raise DeviceError(MISSING_RUNTIME) from err
+    if not hasattr(onnxruntime, "InferenceSession"):  # an empty folder that another wheel's removal left
+        raise DeviceError("ONNX Runtime is damaged; what to do says: jundscan doctor")
     session = _open_session(onnxruntime, content, file, device)
     metadata = _read_metadata(session, file)
     return Model(file, metadata, hashlib.sha256(content).hexdigest(), session.get_providers()[0], session)
@@ -211,7 +215,8 @@ def _open_session(runtime: Any, content: bytes, file: Path, device: Device) -> o
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3 if device == "auto" else 2  # auto says itself which provider it got
     if cuda in providers:
-        runtime.preload_dlls(directory="")
+        with redirect_stdout(sys.stderr):  # it prints what it cannot find, and stdout may be carrying hits
+            runtime.preload_dlls(directory="")
     try:
         session = runtime.InferenceSession(content, options, providers=providers)
     except Exception as err:  # ONNX Runtime's errors share no base but Exception

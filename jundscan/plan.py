@@ -57,8 +57,8 @@ class Scan:
 
 
 def prepare(
-    genome: str | Path,
-    accessibility: str | Path | None = None,
+    genome: Genome | str | Path,
+    accessibility: Track | str | Path | None = None,
     *,
     model: Model | str | Path | None = None,
     stride: int = DEFAULT_STRIDE,
@@ -75,9 +75,9 @@ def prepare(
 
     Parameters
     ----------
-    genome : str or pathlib.Path
-        FASTA, plain or gzipped.
-    accessibility : str or pathlib.Path, optional
+    genome : Genome, str or pathlib.Path
+        FASTA, plain or gzipped, or what is open already.
+    accessibility : Track, str or pathlib.Path, optional
         narrowPeak, BED, bedGraph or bigWig; without it the model runs on sequence alone.
     model : Model, str or pathlib.Path, optional
         The default model if not given.
@@ -102,9 +102,13 @@ def prepare(
     began = time.perf_counter()
     with ExitStack() as stack:
         ready = model if isinstance(model, Model) else load_model(model)
-        fasta = open_genome(genome)
+        fasta = genome if isinstance(genome, Genome) else open_genome(genome)
         spans = scan_spans(fasta.chromsizes, stride, regions, regions_file, exclude)
-        track = None if accessibility is None else stack.enter_context(open_track(accessibility))
+        track = (
+            accessibility if accessibility is None or isinstance(accessibility, Track) else open_track(accessibility)
+        )
+        if track is not None:
+            stack.enter_context(track)
         names = {} if track is None else match_chromosomes(fasta, track, allow_length_mismatch)
         opened = time.perf_counter()
         if track is None:
@@ -125,7 +129,7 @@ def prepare(
             scale=scale,
             threads=threads or os.cpu_count() or 1,
             windows=sum(windows_in(span.start, span.end, sizes[span.chrom], stride).total for span in spans),
-            inputs={kind: Path(path) for kind, path in files.items() if path is not None},
+            inputs={kind: Path(path) for kind, path in files.items() if isinstance(path, str | Path)},
             timings=timings,
             files=stack.pop_all(),
         )

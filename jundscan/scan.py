@@ -13,9 +13,8 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 from jundscan.encoding import UNKNOWN, WINDOW_LENGTH
 from jundscan.hits import HitCaller, Hits
 from jundscan.model import LANES, Model
-from jundscan.plan import Scan, prepare
+from jundscan.plan import Scan
 from jundscan.windows import Chunk, chunks
 
 TASK_BASES = 1 << 18
@@ -197,35 +196,15 @@ def call_hits(scan: Scan, scored: Iterable[Scored]) -> Iterator[tuple[str, Hits]
         yield chrom, caller.finish()
 
 
-def scan(genome: str | Path, accessibility: str | Path | None = None, **options: object) -> Iterator[Hit]:
-    """Scan a genome for JUND and yield the hits in genome order.
-
-    Parameters
-    ----------
-    genome, accessibility
-        As for :func:`prepare`.
-    **options
-        Further arguments of :func:`prepare`: ``model``, ``stride``, ``wish`` and ``value``, ``regions``, …
-
-    Yields
-    ------
-    Hit
-
-    Examples
-    --------
-    >>> hits = scan("genome.fa", "dnase.narrowPeak", wish="fpr", value=0.001)  # doctest: +SKIP
-    """
-    with prepare(genome, accessibility, **options) as ready:  # type: ignore[arg-type]
-        for chrom, hits in call_hits(ready, score(ready)):
-            for start, end, best, summit in zip(*(column.tolist() for column in hits), strict=True):
-                yield Hit(chrom, start, end, best, summit)
-
-
 class _CallableModule(ModuleType):
-    """Lets ``jundscan.scan`` be both this module and, as the package promises, the function of the same name."""
+    """Lets ``jundscan.scan`` be both this module and, as the package promises, :func:`jundscan.api.scan`."""
 
-    def __call__(self, genome: str | Path, accessibility: str | Path | None = None, **options: object) -> Iterator[Hit]:
-        return scan(genome, accessibility, **options)
+    def __call__(self, *inputs: Any, **options: Any) -> Iterator[Hit] | Iterator[Scored]:
+        """Scan a genome; arguments and result are those of :func:`jundscan.api.scan`."""
+        from jundscan.api import scan
+
+        found: Iterator[Hit] | Iterator[Scored] = scan(*inputs, **options)
+        return found
 
 
 sys.modules[__name__].__class__ = _CallableModule

@@ -12,7 +12,7 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.encoding import ALPHABET, WINDOW_LENGTH, codes_from_one_hot
+from jundscan.encoding import ALPHABET, UNKNOWN, WINDOW_LENGTH, codes_from_one_hot
 from jundscan.errors import OutputError, ShardError
 from jundscan.unpickle import read_array
 
@@ -99,6 +99,53 @@ def read_shards(folder: str | Path) -> Shards:
         accessibility=column("a", _check_a),
         ids=column("ids", _check_ids),
     )
+
+
+def shards_from_arrays(
+    x: NDArray[Any],
+    y: NDArray[Any] | None = None,
+    w: NDArray[Any] | None = None,
+    a: NDArray[Any] | None = None,
+) -> Shards:
+    """Check windows that are arrays already, as those of files are.
+
+    Parameters
+    ----------
+    x : numpy.ndarray, shape=(n, 101, 4) or (n, 101)
+        One-hot windows, or codes 0 to 4 (see :mod:`jundscan.encoding`).
+    y, w, a : numpy.ndarray, shape=(n,) or (n, 1), or None
+        Labels, sample weights, accessibility.
+
+    Returns
+    -------
+    Shards
+        Under the path ``(arrays)``.
+
+    Raises
+    ------
+    ShardError
+        When an array breaks its contract, see :func:`read_shards`.
+    """
+    path = Path("(arrays)")
+
+    def checked(kind: str, array: NDArray[Any] | None, check: Callable[[NDArray[Any]], NDArray[Any]]) -> Any:
+        if array is None:
+            return None
+        try:
+            column = check(np.asarray(array))
+            if kind != "X" and len(column) != len(x):
+                raise ValueError(f"{len(column):,} rows, but X has {len(x):,}")
+        except ValueError as err:
+            raise ShardError(path, f"{kind}: {err}") from err
+        return column
+
+    codes = checked("X", x, _check_codes if np.ndim(x) == 2 else _check_x)
+    if not len(codes):
+        raise ShardError(path, "no window")
+    weights = checked("w", w, _check_w)
+    if weights is not None and not weights.any():
+        raise ShardError(path, "every sample weight (w) is 0: leave w out to use balanced weights")
+    return Shards(path, codes, checked("y", y, _check_y), weights, checked("a", a, _check_a), None)
 
 
 def write_shards(
@@ -195,6 +242,14 @@ def _check_x(array: NDArray[Any]) -> NDArray[np.uint8]:
         raise ValueError("text instead of one-hot numbers")
     with np.errstate(invalid="ignore"):  # NaN is caught as "other than 0 and 1"
         return codes_from_one_hot(array)
+
+
+def _check_codes(array: NDArray[Any]) -> NDArray[np.uint8]:
+    if array.shape[1] != WINDOW_LENGTH or array.dtype.kind not in "iu":
+        raise ValueError(f"{array.dtype} {array.shape}, expected codes (windows, {WINDOW_LENGTH})")
+    if array.size and not 0 <= array.min() <= array.max() <= UNKNOWN:
+        raise ValueError(f"codes other than 0 to {UNKNOWN}")
+    return array.astype(np.uint8, copy=False)
 
 
 def _check_column(array: NDArray[Any]) -> NDArray[Any]:

@@ -158,10 +158,77 @@ def test_scales(tmp_path: Path, run: Run, shards: Path) -> None:
 def test_pictures(tmp_path: Path, run: Run, shards: Path) -> None:
     pytest.importorskip("matplotlib")
     ran = run("evaluate", shards, "--plots", tmp_path / "plots", "--quiet")
-    assert ran.code == 0
-    assert {path.name for path in (tmp_path / "plots").iterdir()} == {
-        "roc.png", "precision_recall.png", "calibration.png", "confusion.png",
-    }  # fmt: skip
+    assert (ran.code, ran.err) == (0, "")
+    names = ("roc", "precision_recall", "calibration", "confusion", "scores")
+    expected = {f"{name}.{ending}" for name in names for ending in ("png", "svg")}
+    assert {path.name for path in (tmp_path / "plots").iterdir()} == expected
+    assert "jund-1" in (tmp_path / "plots" / "roc.svg").read_text()
+
+
+def test_several_folders(tmp_path: Path, run: Run) -> None:
+    pytest.importorskip("matplotlib")
+    folders = [write_shard(tmp_path / cell / "valid", n, seed=n) for cell, n in (("HepG2", 1_200), ("K562", 1_500))]
+    table_path, plots = tmp_path / "p.tsv", tmp_path / "plots"
+    ran = run("evaluate", *folders, "--json", "-", "--predictions", table_path, "--plots", plots)
+    assert ran.code == 0, ran.err
+    both = json.loads(ran.out)
+    assert both.keys() == {"data"}
+    assert [one.pop("path") for one in both["data"]] == list(map(str, folders))
+    alone = [report_of(run, folder)[0] for folder in folders]
+    assert both["data"] == alone
+    table = read_table(table_path)
+    assert table["data"] == ["HepG2"] * 1_200 + ["K562"] * 1_500
+    assert table["index"] == [*map(str, range(1_200)), *map(str, range(1_500))]
+    assert all(name in (plots / "roc.svg").read_text() for name in ("HepG2: AUROC", "K562: AUROC"))
+    shown = run("evaluate", *folders)
+    for report in alone:
+        low, high = report["confidence_intervals"]["auroc"]  # type: ignore[index]
+        for text in (f"{report['n']:,}", f"{report['auroc']:.3f}", f"{low:.3f}–{high:.3f}"):
+            assert text in shown.out
+    assert "K562, threshold 0.5: called bound: " in shown.out
+
+
+def test_columns_that_only_some_folders_have(tmp_path: Path, run: Run) -> None:
+    folders = write_shard(tmp_path / "a", 1_000), write_shard(tmp_path / "b", 1_100, ids=None, y=None, w=None)
+    ran = run("evaluate", *folders, "--predictions", "-")
+    assert ran.code == 0, ran.err
+    lines = [line.split("\t") for line in ran.out.splitlines()]
+    assert lines[0] == ["data", "index", "id", "label", "weight", "accessibility", "probability"]
+    assert {len(line) for line in lines} == {7}
+    assert lines[-1][:5] == ["b", "1099", "", "", ""]
+    assert run("evaluate", *folders).code == 1
+
+
+def test_several_models(tmp_path: Path, run: Run, shards: Path) -> None:
+    other = default_model_path().parents[1] / "jund-1-mlp"
+    ran = run("evaluate", shards, "--model", default_model_path(), "--model", other, "--json", "-")
+    assert ran.code == 0, ran.err
+    first, second = json.loads(ran.out)["data"]
+    assert first["path"] == second["path"] == str(shards)
+    assert first["model"]["name"] == "jund-1"
+    assert second["model"]["name"] == "jund-1-mlp"
+    assert first["auroc"] != second["auroc"]
+    shown = run("evaluate", shards, "--model", default_model_path(), "--model", other)
+    assert "jund-1-mlp, threshold 0.5: called bound" in shown.out
+
+
+@pytest.mark.parametrize("option", ["--json", "--predictions", "--plots"])
+def test_nothing_is_overwritten_without_force(tmp_path: Path, run: Run, shards: Path, option: str) -> None:
+    target = tmp_path / "plots" / "roc.png" if option == "--plots" else tmp_path / "out"
+    target.parent.mkdir(exist_ok=True)
+    target.write_text("mine")
+    named = target.parent if option == "--plots" else target
+    ran = run("evaluate", shards, option, named)
+    assert ran.code == 1
+    assert ran.err.startswith(f"jundscan: {target}: exists already; --force")
+    assert target.read_text() == "mine"
+    assert run("evaluate", shards, option, named, "--force").code == 0
+    assert target.read_bytes() != b"mine"
+
+
+def test_one_file_for_two_reports_is_refused(tmp_path: Path, run: Run, shards: Path) -> None:
+    ran = run("evaluate", shards, "--json", tmp_path / "x", "--predictions", tmp_path / "x")
+    assert ran.code == 2
 
 
 @pytest.mark.data

@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -133,6 +134,12 @@ def test_cuda_agrees_with_the_cpu(model: Model) -> None:
 def test_without_onnx_runtime_the_command_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(DeviceError, match=r"run: pip install 'jundscan\[cpu\]'"):
+        load_model()
+
+
+def test_an_empty_onnx_runtime_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", ModuleType("onnxruntime"))
+    with pytest.raises(DeviceError, match="jundscan doctor"):
         load_model()
 
 

@@ -1,8 +1,12 @@
-"""Plots: four readable pictures, and clear words when they cannot be had."""
+"""Plots: pictures that a paper can print, and clear words when they cannot be had."""
+
+from __future__ import annotations
 
 import logging
+import struct
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -11,48 +15,123 @@ from jundscan.errors import JundscanError, OutputError
 from jundscan.metrics import balanced_weights
 
 pytest.importorskip("matplotlib")
-from jundscan.plots import write_plots
+from jundscan.plots import FORMATS, PICTURES, Predictions, _reliability, write_plots
 
-PNG = b"\x89PNG\r\n\x1a\n"
 RNG = np.random.default_rng(0)
 LABELS = (RNG.random(400) < 0.1).astype(np.int8)
 SCORES = (RNG.random(400) * 0.5 + 0.4 * LABELS).astype(np.float32)
+ALL = {f"{name}.{ending}" for name in PICTURES for ending in FORMATS}
+SVG = {name for name in ALL if name.endswith("svg")}
 
 
-def draw(folder: Path, labels: np.ndarray = LABELS, threshold: float = 0.5) -> list[Path]:
-    return write_plots(folder, labels, SCORES, balanced_weights(labels), threshold, "jund-1 on a shard")
+def predictions(name: str = "a shard", labels: np.ndarray = LABELS, threshold: float = 0.5) -> Predictions:
+    return Predictions(name, labels, SCORES, balanced_weights(labels), threshold)
 
 
-def test_four_pictures_replace_older_ones(tmp_path: Path) -> None:
-    folder = tmp_path / "new" / "plots"
-    for _ in range(2):
-        paths = draw(folder)
-        names = ["roc.png", "precision_recall.png", "calibration.png", "confusion.png"]
-        assert [path.name for path in paths] == names
-        assert sorted(path.name for path in folder.iterdir()) == sorted(names)
-        assert all(path.read_bytes().startswith(PNG) for path in paths)
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def texts(path: Path) -> str:
+    """The text of an SVG, as a reader or an editor finds it."""
+    return " ".join(element.text or "" for element in ElementTree.parse(path).iter("{http://www.w3.org/2000/svg}text"))
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("new") / "plots"
+    paths = write_plots(folder, [predictions()], "jund-1 on a shard")
+    assert {path.name for path in paths} == names(folder)
+    return folder
+
+
+def test_every_picture_as_png_and_svg(drawn: Path) -> None:
+    assert names(drawn) == ALL
+    for path in drawn.iterdir():
+        if path.suffix == ".png":
+            content = path.read_bytes()
+            assert content.startswith(b"\x89PNG\r\n\x1a\n")
+            width, height = struct.unpack(">II", content[16:24])
+            assert width == 1050  # 3.5 inches, one column of a journal, at 300 dots an inch
+            assert 1000 <= height <= 1200
+        else:
+            assert "jund-1 on a shard" in texts(path)
+
+
+def test_labels_are_text_with_figures_and_units(drawn: Path) -> None:
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    roc, curve = texts(drawn / "roc.svg"), texts(drawn / "precision_recall.svg")
+    assert f"a shard: AUROC {roc_auc_score(LABELS, SCORES):.3f}" in roc
+    assert "false-positive rate (share of unbound windows)" in roc
+    assert f"a shard: AP {average_precision_score(LABELS, SCORES):.3f}" in curve
+    called = (SCORES >= 0.5) & (LABELS == 1)
+    assert f"{np.count_nonzero(called)}" in texts(drawn / "confusion.svg")
+    assert f"bound, {np.count_nonzero(LABELS)} windows" in texts(drawn / "scores.svg")
+    assert "share of them that is bound" in texts(drawn / "calibration.svg")
+
+
+def test_the_same_predictions_give_the_same_files(drawn: Path, tmp_path: Path) -> None:
+    write_plots(tmp_path, [predictions()], "jund-1 on a shard")
+    for name in ALL:
+        assert (tmp_path / name).read_bytes() == (drawn / name).read_bytes(), name
+
+
+def test_reliability_is_that_of_scikit_learn() -> None:
+    from sklearn.calibration import calibration_curve
+
+    observed, predicted = calibration_curve(LABELS, SCORES, n_bins=10)
+    mine = _reliability(predictions(), None)
+    np.testing.assert_allclose(mine[0], predicted, rtol=1e-6)
+    np.testing.assert_allclose(mine[1], observed)
+    weighted = _reliability(predictions(), np.where(LABELS == 1, 3.0, 1.0))
+    np.testing.assert_allclose(weighted[1], 3 * observed / (1 + 2 * observed))
+
+
+def test_several_sets_share_the_pictures(tmp_path: Path) -> None:
+    sets = [predictions(f"set {number}") for number in range(4)]
+    write_plots(tmp_path, sets, formats=("svg",))
+    assert names(tmp_path) == SVG
+    for name in PICTURES:
+        shown = texts(tmp_path / f"{name}.svg")
+        assert all(one.name in shown for one in sets), name
+
+
+def test_existing_pictures_are_kept_without_force(tmp_path: Path) -> None:
+    (tmp_path / "scores.svg").write_text("mine")
+    with pytest.raises(OutputError, match=r"scores\.svg: exists already; --force"):
+        write_plots(tmp_path, [predictions()])
+    assert names(tmp_path) == {"scores.svg"}
+    write_plots(tmp_path, [predictions()], formats=("svg",), force=True)
+    assert names(tmp_path) == SVG
+    assert "mine" not in (tmp_path / "scores.svg").read_text()
 
 
 @pytest.mark.parametrize("threshold", [0.0, 1.0])
 def test_any_threshold(tmp_path: Path, threshold: float) -> None:
-    assert len(draw(tmp_path, threshold=threshold)) == 4
+    assert len(write_plots(tmp_path, [predictions(threshold=threshold)], formats=("svg",))) == len(SVG)
 
 
 @pytest.mark.parametrize("label", [0, 1])
 def test_one_class_leaves_the_curves_out(tmp_path: Path, label: int, caplog: pytest.LogCaptureFixture) -> None:
+    one_class = predictions("flat", np.full(400, label, dtype=np.int8))
     with caplog.at_level(logging.WARNING, "jundscan"):
-        paths = draw(tmp_path, np.full(400, label, dtype=np.int8))
-    assert [path.name for path in paths] == ["confusion.png"]
-    assert "all labels are the same" in caplog.text
+        write_plots(tmp_path / "alone", [one_class], formats=("svg",))
+    assert names(tmp_path / "alone") == {"confusion.svg", "scores.svg"}
+    assert "flat: all labels are the same" in caplog.text
+    write_plots(tmp_path / "beside", [one_class, predictions("good")], formats=("svg",))
+    assert names(tmp_path / "beside") == SVG
+    assert "flat" not in texts(tmp_path / "beside" / "roc.svg")
+    assert "flat" in texts(tmp_path / "beside" / "scores.svg")
 
 
 def test_without_matplotlib_the_command_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(JundscanError, match=r"pip install 'jundscan\[plots\]'"):
-        draw(tmp_path)
+        write_plots(tmp_path, [predictions()])
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
-        draw(tmp_path / "file")
+        write_plots(tmp_path / "file", [predictions()])

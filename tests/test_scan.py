@@ -155,7 +155,7 @@ def test_hits_equal_the_naive_ones(tmp_path: Path, model: Model, stride: int) ->
         scores = collect(ready)
     threshold = float(np.quantile(list(scores.values()), 0.8))
     expected = naive_hits(scores, threshold)
-    found = list(jundscan.scan(path, model=model, stride=stride, wish="threshold", value=threshold))
+    found = list(jundscan.scan(path, model=model, stride=stride, threshold=threshold))
     assert len(found) > 10
     assert [hit[:3] for hit in found] == [hit[:3] for hit in expected]
     np.testing.assert_allclose([hit.probability for hit in found], [hit[3] for hit in expected])

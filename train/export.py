@@ -23,6 +23,7 @@ from jundscan.encoding import ALPHABET, UNKNOWN, WINDOW_LENGTH
 from jundscan.evaluation import evaluate_shards
 from jundscan.metadata import FORMAT_VERSION, METADATA_KEY, CalibrationRow, Metadata, ThresholdTable
 from jundscan.model import Model, load_model
+from jundscan.selftest import run_self_test
 from jundscan.shards import read_shards
 from train.fit import DECISION, Fitted, predict
 from train.graph import build_graph
@@ -218,7 +219,7 @@ def export(fitted: Fitted, folder: Path, provenance: Provenance, held_out: HeldO
             mode: {key: report[key] for key in ("weighted_accuracy", "auroc", "average_precision")}
             for mode, report in reports.items()
         }
-        final = _write(graph, replace(metadata, validation=validation, **tables), file)
+        final = _write(graph, replace(metadata, validation=validation, self_test=run_self_test(draft), **tables), file)
         for report in reports.values():
             report["model"] = final.identity()
         metrics = {

@@ -10,7 +10,7 @@ from typing import Any
 from jundscan.evaluation import evaluate_shards
 from jundscan.metadata import Metadata, ThresholdTable
 from jundscan.model import DEFAULT_MODEL, load_model
-from jundscan.plots import write_plots
+from jundscan.plots import Predictions, write_plots
 from jundscan.shards import read_shards
 from train.card import FAMILIES, METRICS, comparison_parts, metrics_row, table_head
 from train.filters import Nearest, draw_filters, nearest_motifs
@@ -244,11 +244,18 @@ def write_report(exported: Path, validation: Path, readme: Path) -> list[Path]:
             assert result.weights is not None
             pictures = write_plots(
                 exported / name,
-                result.shards.labels,
-                result.probabilities,
-                result.weights,
-                model.metadata.decision_threshold,
-                f"{name}, validation",
+                [
+                    Predictions(
+                        name,
+                        result.shards.labels,
+                        result.probabilities,
+                        result.weights,
+                        model.metadata.decision_threshold,
+                    )
+                ],
+                "validation windows",
+                formats=("png",),
+                force=True,
             )
             draw_filters(exported / name / "model.onnx", exported / name / FILTERS)
             pictures.append(exported / name / FILTERS)

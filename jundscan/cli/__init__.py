@@ -14,7 +14,6 @@ from jundscan.errors import JundscanError
 
 app = typer.Typer(
     name="jundscan",
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Tell where JUND binds, from DNA sequence and chromatin accessibility.",

@@ -7,14 +7,11 @@ import logging
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from jundscan.choices import Device
-
-if TYPE_CHECKING:
-    from jundscan.accessibility import AccessibilityScale
 
 ModelOption = Annotated[
     Path | None,
@@ -44,6 +41,7 @@ ScaleOption = Annotated[
         show_default=False,
     ),
 ]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace output files that exist.")]
 NoAccessibilityOption = Annotated[bool, typer.Option("--no-accessibility", help="Score on sequence alone.")]
 
 
@@ -70,22 +68,13 @@ def command_line(context: typer.Context) -> str:
     return shlex.join([context.find_root().info_name or "jundscan", *(context.obj or ())])
 
 
-def write_json(report: dict[str, Any], target: str, force: bool = True) -> None:
+def write_json(report: dict[str, Any], target: str, force: bool) -> None:
     """Write a report as JSON to a file, or to stdout for ``-``: one line for each key of the outermost object."""
     from jundscan.writers import open_output
 
     with open_output(target, force=force) as stream:
         lines = (json.dumps({key: value}, allow_nan=False)[1:-1] for key, value in report.items())
         stream.write("{\n " + ",\n ".join(lines) + "\n}\n")
-
-
-def scale_option(text: str | None) -> AccessibilityScale | None:
-    """Turn ``--accessibility-scale`` into a scale; None asks for the track's own."""
-    from jundscan.accessibility import IDENTITY, read_scale
-
-    if text is None:
-        return None
-    return IDENTITY if text == "identity" else read_scale(text)
 
 
 def fraction(value: float | None, option: str) -> None:

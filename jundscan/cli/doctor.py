@@ -1,56 +1,73 @@
-"""``jundscan doctor``: what this installation has, and whether it can run."""
+"""``jundscan doctor``: what this installation has, and whether it works."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
+from typing import Any
 
 import typer
 
-from jundscan.cli.common import start_log
-
-PACKAGES = (
-    "jundscan",
-    "numpy",
-    "onnxruntime",
-    "onnxruntime-gpu",
-    "joblib",
-    "scikit-learn",
-    "pyfaidx",
-    "pybigtools",
-    "matplotlib",
-)
+from jundscan.cli.common import ForceOption, JsonOption, ModelOption, start_log, write_json
 
 
-def doctor() -> None:
-    """Check the installation: versions, devices, and a window scored by the default model.
+def doctor(
+    model: ModelOption = None,
+    json_target: JsonOption = None,
+    force: ForceOption = False,
+) -> None:
+    """Check the installation: versions, devices, the model file and its scores; exit 1 when something is wrong.
 
-    Example: jundscan doctor
+    Example: jundscan doctor --json -
     """
+    from jundscan.diagnosis import diagnose
+    from jundscan.writers import check_output
+
     start_log()
-    typer.echo(f"python\t{platform.python_version()} on {platform.system()} {platform.machine()}")
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    for package, version in versions.items():
-        typer.echo(f"{package}\t{version}")
-    if {"onnxruntime", "onnxruntime-gpu"} <= versions.keys():
-        typer.echo(
-            "problem\tonnxruntime and onnxruntime-gpu overwrite each other: "
-            "pip uninstall -y onnxruntime onnxruntime-gpu, then install one of them"
-        )
-    import numpy as np
+    if json_target is not None:
+        check_output(json_target, force)
+    diagnosis = diagnose(model)
+    if json_target is not None:
+        write_json(diagnosis.to_dict(), json_target, force)
+    if json_target != "-":
+        _show(diagnosis.found)
+        for problem in diagnosis.problems:
+            typer.echo(f"problem: {problem}")
+        if not diagnosis.problems:
+            typer.echo("everything works")
+    if diagnosis.problems:
+        raise typer.Exit(1)
 
-    from jundscan.encoding import WINDOW_LENGTH
-    from jundscan.model import load_model
 
-    model = load_model(device="auto")
-    import onnxruntime
+def _show(found: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Column, Table
 
-    typer.echo(f"providers\t{', '.join(onnxruntime.get_available_providers())}")
-    typer.echo(f"model\t{model.metadata.name} {model.metadata.version} on {model.provider}")
-    probability = model.predict(np.zeros((1, WINDOW_LENGTH), np.uint8), np.full(1, np.nan, np.float32))[0]
-    typer.echo(f"works\ta window of A scores {probability:.4f}")
+    def versions(packages: dict[str, str | None]) -> str:
+        return ", ".join(f"{name} {version or 'missing'}" for name, version in packages.items())
+
+    runtime, model, threads = found["onnxruntime"], found["model"], found["threads"]
+    rows = [
+        ("python", f"{found['python']} on {found['platform']}"),
+        ("packages", versions(found["packages"])),
+        ("ONNX Runtime", versions(runtime["wheels"]) or "missing"),
+        ("its providers", ", ".join(runtime["available_providers"]) or "none"),
+    ]
+    for device, provider in found["devices"].items():
+        rows.append((f"device {device}", f"runs on {provider}" if provider else "cannot be had"))
+    rows.append(("threads", f"{threads['default']} by default; {threads['usable_cores']} cores may be used"))
+    if model["path"]:
+        name = f"{model['name']} {model['version']}, " if model["name"] else ""
+        rows.append(("model", f"{name}{model['path']}"))
+    if model["sha256"]:
+        same = {None: "nothing to compare with", model["sha256"]: "as exported"}
+        rows.append(("its SHA-256", f"{model['sha256']}, {same.get(model['expected_sha256'], 'NOT as exported')}"))
+    for device, difference in found["self_test"].items():
+        shown = "undefined" if difference is None else f"{difference:.1e}"
+        rows.append((f"self-test {device}", f"scores differ by at most {shown} from those of the export"))
+    for extra, about in found["extras"].items():
+        has_all = all(about["packages"].values())
+        advice = "" if has_all else f"; pip install 'jundscan[{extra}]'"
+        rows.append((f"extra {extra}", f"{versions(about['packages'])} ({about['for']}){advice}"))
+    table = Table("", Column(overflow="fold"), show_header=False, box=None)
+    for row in rows:
+        table.add_row(*row)
+    Console(highlight=False, markup=False).print(table)

@@ -2,32 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from jundscan.cli.common import (
     DeviceOption,
+    ForceOption,
     JsonOption,
-    ModelOption,
     NoAccessibilityOption,
     ScaleOption,
     ThreadsOption,
     fraction,
-    scale_option,
     start_log,
     write_json,
 )
 
 if TYPE_CHECKING:
     from jundscan.evaluation import Evaluation
+    from jundscan.shards import Shards
+
+log = logging.getLogger("jundscan")
+
+SHOWN = ("weighted_accuracy", "auroc", "average_precision", "precision", "recall", "f1", "mcc", "brier")
+SHOWN_OF_SEVERAL = ("weighted_accuracy", "auroc", "average_precision", "mcc")
+
+
+@dataclass(frozen=True, eq=False)
+class _Row:
+    """One evaluation, and what tells it from the others."""
+
+    name: str
+    path: Path
+    result: Evaluation
+
+    @property
+    def report(self) -> dict[str, Any]:
+        assert self.result.report is not None
+        return self.result.report
 
 
 def evaluate(
-    shard_dir: Annotated[Path, typer.Argument(help="Folder with shard-0-X.joblib and the others.", show_default=False)],
-    model: ModelOption = None,
+    shard_dirs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="SHARD_DIR",
+            help="Folder with shard-0-X.joblib and the others; several are compared.",
+            show_default=False,
+        ),
+    ],
+    model: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--model",
+            help="An .onnx file made by jundscan, or its folder; repeat it to compare models. "
+            "[default: the one that is installed]",
+            show_default=False,
+        ),
+    ] = None,
     threshold: Annotated[
         float | None,
         typer.Option(help="Positive at or above it. [default: the balanced 0.5]", show_default=False),
@@ -40,77 +78,133 @@ def evaluate(
     ] = None,
     plots: Annotated[
         Path | None,
-        typer.Option(help="Draw ROC, precision-recall, calibration and confusion here.", show_default=False),
+        typer.Option(
+            help="Draw ROC, precision-recall, calibration, confusion and scores into this folder, as PNG and SVG.",
+            show_default=False,
+        ),
     ] = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
     json_target: JsonOption = None,
+    force: ForceOption = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Warnings and errors only.")] = False,
 ) -> None:
-    """Compare a model's predictions with the labels of a folder of shards.
+    """Compare a model's predictions with the labels of one or several folders of shards.
 
-    Example: jundscan evaluate HepG2/valid_dataset --plots plots
+    With several folders or models --json holds {"data": [...]}, one report each with its "path".
+
+    Example: jundscan evaluate HepG2/valid_dataset K562/valid_dataset --plots plots
     """
-    from jundscan.errors import ShardError
-    from jundscan.evaluation import evaluate_shards
+    from jundscan.accessibility import given_scale
+    from jundscan.api import evaluate as evaluate_data
     from jundscan.model import load_model
     from jundscan.shards import read_shards
-    from jundscan.writers import check_output
 
     fraction(threshold, "--threshold")
-    if predictions == "-" and json_target == "-":
-        raise typer.BadParameter("--predictions and --json cannot both be stdout", param_hint="--json")
+    _check_usage(predictions, json_target, no_accessibility, accessibility_scale)
+    start_log(quiet)
+    _check_outputs(predictions, json_target, plots, force)
+    scale = given_scale(accessibility_scale)
+    sets = [read_shards(folder) for folder in shard_dirs]
+    _check_labels(sets, predictions is not None and json_target is None and plots is None)
+    models = [load_model(path, device) for path in model] if model else [load_model(None, device)]
+    names = _names(shard_dirs)
+    rows = []
+    for one in models:
+        for name, shards in zip(names, sets, strict=True):
+            result = evaluate_data(
+                shards,
+                model=one,
+                threshold=threshold,
+                withhold_accessibility=no_accessibility,
+                scale=scale,
+                threads=threads,
+            )
+            called = f"{name}, {one.metadata.name}" if len(models) > 1 else name
+            rows.append(_Row(called, shards.path, result))
+    if predictions is not None:
+        _write_predictions(rows, predictions, force)
+    labelled = [row for row in rows if row.result.report is not None]
+    if not labelled:
+        return
+    if plots is not None:
+        title = models[0].metadata.name if len(models) == 1 else ""
+        for path in _draw(labelled, plots, title, force):
+            log.info("drew %s", path)
+    if json_target is not None:
+        several = {"data": [{**row.report, "path": str(row.path)} for row in rows]} if len(rows) > 1 else None
+        write_json(several or rows[0].report, json_target, force)
+    if json_target != "-" and predictions != "-":
+        _show(labelled)
+
+
+def _check_usage(
+    predictions: str | None, json_target: str | None, no_accessibility: bool, accessibility_scale: str | None
+) -> None:
+    if predictions is not None and predictions == json_target:
+        place = "stdout" if predictions == "-" else "the same file"
+        raise typer.BadParameter(f"--predictions and --json cannot both be {place}", param_hint="--json")
     if no_accessibility and accessibility_scale is not None:
         raise typer.BadParameter("has nothing to map with --no-accessibility", param_hint="--accessibility-scale")
-    start_log(quiet)
+
+
+def _check_outputs(predictions: str | None, json_target: str | None, plots: Path | None, force: bool) -> None:
+    from jundscan.writers import check_output
+
     for target in (predictions, json_target):
         if target is not None:
-            check_output(target, force=True)
+            check_output(target, force)
     if plots is not None:
         from jundscan.plots import check_plots
 
-        check_plots(plots)
-    scale = scale_option(accessibility_scale)
-    shards = read_shards(shard_dir)
-    if shards.labels is None and (predictions is None or json_target is not None or plots is not None):
-        raise ShardError(
-            shard_dir, "no labels (shard-K-y.joblib), nothing to compare with; ask for --predictions FILE alone"
-        )
-    loaded = load_model(model, device)
-    result = evaluate_shards(
-        shards,
-        loaded,
-        threshold=threshold,
-        withhold_accessibility=no_accessibility,
-        scale=scale,
-        threads=threads,
-    )
-    if predictions is not None:
-        _write_predictions(result, predictions)
-    if result.report is None:
-        return
-    if plots is not None:
-        from jundscan.plots import write_plots
-
-        assert shards.labels is not None
-        assert result.weights is not None
-        title = f"{loaded.metadata.name} on {shard_dir.resolve().parent.name}/{shard_dir.resolve().name}"
-        for path in write_plots(
-            plots, shards.labels, result.probabilities, result.weights, result.report["threshold"], title
-        ):
-            typer.echo(f"drew {path}", err=True)
-    if json_target is not None:
-        write_json(result.report, json_target)
-    if json_target != "-" and predictions != "-":
-        _show(result)
+        check_plots(plots, force)
 
 
-def _write_predictions(result: Evaluation, target: str) -> None:
-    from jundscan.rows import format_probabilities
+def _check_labels(sets: Sequence[Shards], predictions_only: bool) -> None:
+    from jundscan.errors import ShardError
+
+    for shards in sets:
+        if shards.labels is None and not predictions_only:
+            raise ShardError(
+                shards.path, "no labels (shard-K-y.joblib), nothing to compare with; ask for --predictions FILE alone"
+            )
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """Name folders by what tells their paths apart; one alone, or one inside another, by its last two parts."""
+    paths = [folder.resolve().parts for folder in folders]
+    before = _shared(paths)
+    after = _shared([path[:before:-1] for path in paths])
+    names = [os.sep.join(path[before : len(path) - after]) for path in paths]
+    return names if all(names) else [os.sep.join(path[-2:]) for path in paths]
+
+
+def _shared(paths: Sequence[Sequence[str]]) -> int:
+    """Count the first parts that all paths share."""
+    return sum(1 for _ in takewhile(lambda parts: len(set(parts)) == 1, zip(*paths, strict=False)))
+
+
+def _write_predictions(rows: Sequence[_Row], target: str, force: bool) -> None:
     from jundscan.writers import open_output
 
-    shards = result.shards
-    columns: dict[str, Iterable[str]] = {"index": map(str, range(len(shards.codes)))}
+    tables = [_columns(row, len(rows) > 1) for row in rows]
+    header = list(dict.fromkeys(name for table in tables for name in table))
+    with open_output(target, force) as stream:
+        stream.write("\t".join(header) + "\n")
+        for row, table in zip(rows, tables, strict=True):
+            absent = [""] * len(row.result.probabilities)  # a column that only other folders have
+            columns = [table.get(name, absent) for name in header]
+            stream.writelines("\t".join(line) + "\n" for line in zip(*columns, strict=True))
+
+
+def _columns(row: _Row, named: bool) -> dict[str, Iterable[str]]:
+    """Give one evaluation's windows as columns of text; ``named`` says first which evaluation it is."""
+    from jundscan.rows import format_probabilities
+
+    result = row.result
+    shards, count = result.shards, len(result.probabilities)
+    columns: dict[str, Iterable[str]] = {"data": [row.name] * count} if named else {}
+    columns["index"] = map(str, range(count))
     if shards.ids is not None:
         columns["id"] = map(str, shards.ids.tolist())
     if shards.labels is not None:
@@ -119,39 +213,68 @@ def _write_predictions(result: Evaluation, target: str) -> None:
         columns["weight"] = map(repr, result.weights.tolist())
     columns["accessibility"] = format_probabilities(result.accessibility)
     columns["probability"] = format_probabilities(result.probabilities)
-    with open_output(target, force=True) as stream:
-        stream.write("\t".join(columns) + "\n")
-        stream.writelines("\t".join(row) + "\n" for row in zip(*columns.values(), strict=True))
+    return columns
 
 
-def _show(result: Evaluation) -> None:
+def _draw(rows: Sequence[_Row], folder: Path, title: str, force: bool) -> list[Path]:
+    from jundscan.plots import Predictions, write_plots
+
+    sets = []
+    for row in rows:
+        labels, weights = row.result.shards.labels, row.result.weights
+        assert labels is not None
+        assert weights is not None
+        sets.append(Predictions(row.name, labels, row.result.probabilities, weights, row.report["threshold"]))
+    return write_plots(folder, sets, title, force=force)
+
+
+def _show(rows: Sequence[_Row]) -> None:
     from rich.console import Console
+
+    console = Console(highlight=False)
+    if len(rows) == 1:
+        report = rows[0].report
+        console.print(
+            f"{report['n']:,} windows, {report['positives']:,} bound; {report['model']['name']} "
+            f"at threshold {report['threshold']:g} on {report['provider']}; accessibility: {report['accessibility']}",
+            soft_wrap=True,
+        )
+    console.print(_table_of_one(rows[0].report) if len(rows) == 1 else _table_of_several(rows))
+    for row in rows:
+        (tn, fp), (fn, tp) = row.report["confusion_matrix"]
+        which = "" if len(rows) == 1 else f"{row.name}, threshold {row.report['threshold']:g}: "
+        console.print(
+            f"{which}called bound: {tp:,} of {tp + fn:,} bound, {fp:,} of {fp + tn:,} unbound windows", soft_wrap=True
+        )
+
+
+def _table_of_one(report: dict[str, Any]) -> Any:
     from rich.table import Table
 
-    report = result.report
-    assert report is not None
     table = Table("metric", "value", "95 % interval")
-    for name in (
-        "weighted_accuracy",
-        "auroc",
-        "average_precision",
-        "precision",
-        "recall",
-        "f1",
-        "mcc",
-        "brier",
-    ):
-        value, interval = report[name], report["confidence_intervals"][name]
-        table.add_row(
-            name.replace("_", " "),
-            "undefined" if value is None else f"{value:.4f}",
-            "" if interval is None else f"{interval[0]:.4f} – {interval[1]:.4f}",
-        )
-    (tn, fp), (fn, tp) = report["confusion_matrix"]
-    console = Console(highlight=False)
-    console.print(
-        f"{report['n']:,} windows, {report['positives']:,} bound; {report['model']['name']} "
-        f"at threshold {report['threshold']:g} on {report['provider']}; accessibility: {report['accessibility']}"
-    )
-    console.print(table)
-    console.print(f"called bound: {tp:,} of {tp + fn:,} bound, {fp:,} of {fp + tn:,} unbound windows")
+    for name in SHOWN:
+        table.add_row(name.replace("_", " "), *_value(report, name, 4))
+    return table
+
+
+def _table_of_several(rows: Sequence[_Row]) -> Any:
+    """Draw a row for each evaluation; intervals stand below the values."""
+    from rich import box
+    from rich.table import Column, Table
+
+    columns = [
+        Column(name.replace("_", " "), justify="right", no_wrap=False, min_width=11) for name in SHOWN_OF_SEVERAL
+    ]
+    columns = [Column("data", overflow="fold"), Column("windows, bound", justify="right"), *columns]
+    table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for row in rows:
+        cells = ("\n".join(_value(row.report, name, 3)) for name in SHOWN_OF_SEVERAL)
+        table.add_row(row.name, f"{row.report['n']:,}\n{row.report['positives']:,}", *cells)
+    return table
+
+
+def _value(report: dict[str, Any], name: str, digits: int) -> Iterator[str]:
+    """Yield a metric and its interval as text."""
+    value, interval = report[name], report["confidence_intervals"][name]
+    yield "undefined" if value is None else f"{value:.{digits}f}"
+    yield "" if interval is None else f"{interval[0]:.{digits}f}–{interval[1]:.{digits}f}"

@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
-from jundscan.cli.common import JsonOption, ModelOption, start_log, write_json
+from jundscan.cli.common import ForceOption, JsonOption, ModelOption, start_log, write_json
 
 
 def info(
     model: ModelOption = None,
     json_target: JsonOption = None,
+    force: ForceOption = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Warnings and errors only.")] = False,
 ) -> None:
     """Show what a model is, what it was trained on, and what to expect at which threshold.
@@ -23,7 +24,7 @@ def info(
     start_log(quiet)
     loaded = load_model(model, "cpu")
     if json_target is not None:
-        write_json({**loaded.metadata.to_dict(), "sha256": loaded.sha256, "path": str(loaded.path)}, json_target)
+        write_json({**loaded.metadata.to_dict(), "sha256": loaded.sha256, "path": str(loaded.path)}, json_target, force)
         return
     from rich.console import Console
     from rich.table import Column, Table

@@ -22,7 +22,6 @@ from jundscan.cli.common import (
     ThreadsOption,
     command_line,
     fraction,
-    scale_option,
     start_log,
     write_json,
 )
@@ -135,6 +134,7 @@ def scan(
 
     Example: jundscan scan genome.fa --accessibility dnase.narrowPeak -o hits.bed
     """
+    from jundscan.accessibility import given_scale
     from jundscan.model import load_model
     from jundscan.outputs import Outputs, write_scan
     from jundscan.plan import prepare
@@ -169,7 +169,7 @@ def scan(
         check_output(json_target, force)
     if accessibility is None and not no_accessibility:
         log.info("no --accessibility: scoring on sequence alone, which is much less accurate")
-    scale = scale_option(accessibility_scale)
+    scale = given_scale(accessibility_scale)
 
     wish, value = next(iter(given.items()), (None, None))
     with prepare(

@@ -1,4 +1,4 @@
-"""Write the golden files anew: ``python -m tests.golden``."""
+"""Write the golden files and the README's outputs anew: ``python -m tests.golden``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jundscan.choices import DEFAULT_STRIDE
 from tests.golden import FOLDER, SCORES_STRIDE, features, scan_to
+from tests.readme import README, examples, rewrite, run_all
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as work:
@@ -18,3 +19,8 @@ if __name__ == "__main__":
     for name, text in made.items():
         (FOLDER / name).write_text(text)
         print(f"{FOLDER / name}: {text.count(chr(10))} lines")
+    text = README.read_text()
+    with tempfile.TemporaryDirectory() as work:
+        printed = run_all(examples(text), Path(work))
+    README.write_text(rewrite(text, printed))
+    print(f"{README}: {len(printed)} examples")

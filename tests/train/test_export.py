@@ -17,6 +17,7 @@ from jundscan.evaluation import evaluate_shards
 from jundscan.metadata import Metadata, ThresholdTable
 from jundscan.metrics import evaluate
 from jundscan.model import Model
+from jundscan.selftest import largest_difference, run_self_test
 from jundscan.shards import read_shards
 from tests.train.conftest import quick_fit, tiny
 from train.config import Candidate
@@ -88,6 +89,13 @@ def test_metrics_are_what_evaluate_says(exported: Exported, withhold: bool) -> N
     assert (
         str(exported.provenance.validation_folder.parent.parent) not in (exported.folder / "metrics.json").read_text()
     )
+
+
+def test_the_model_carries_its_own_reference_scores(exported: Exported) -> None:
+    expected = exported.model.metadata.self_test
+    assert expected is not None
+    assert largest_difference(exported.model, expected) <= 1e-6
+    assert expected == run_self_test(exported.model)
 
 
 def test_hashes(exported: Exported, data_set: DataSet) -> None:

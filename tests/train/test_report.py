@@ -26,7 +26,7 @@ from train.report import (
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPORTED = ROOT / "exported"
-PICTURES = ("roc.png", "precision_recall.png", "calibration.png", "confusion.png", "filters.png")
+PICTURES = ("roc.png", "precision_recall.png", "calibration.png", "confusion.png", "scores.png", "filters.png")
 
 
 def figures(start: float) -> dict[str, Any]:

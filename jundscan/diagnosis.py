@@ -1,0 +1,217 @@
+"""What an installation has, and what is wrong with it: all that ``jundscan doctor`` finds out."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jundscan.choices import Device
+from jundscan.errors import JundscanError
+from jundscan.model import MISSING_RUNTIME, Model, default_model_path, load_model
+from jundscan.selftest import TOLERANCE, largest_difference
+
+RUNTIME_MODULE = "onnxruntime"
+RUNTIME_WHEELS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml")
+"""Distributions known to ship the module, whatever else says that it does."""
+PURPOSES = {
+    "plots": "pictures of evaluate",
+    "hts": "bgzip and tabix, VCF",
+    "cluster": "scans on several machines",
+    "train": "fitting models of your own",
+}
+"""What an extra is for; those that this version declares are looked for."""
+CUDA = "CUDAExecutionProvider"
+NO_CUDA = (
+    "CUDA cannot be had, though this ONNX Runtime was built with it: nvidia-smi must list a GPU, and "
+    "pip install 'onnxruntime-gpu[cuda,cudnn]' brings the libraries; without a GPU, install 'jundscan[cpu]' instead"
+)
+
+_REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)(?:.*;.*extra\s*==\s*['\"]([^'\"]+)['\"])?")
+
+
+@dataclass
+class Diagnosis:
+    """What was found.
+
+    Attributes
+    ----------
+    found : dict
+        Ready for JSON: ``python``, ``platform``, ``packages`` (name to version, None when missing), ``extras``,
+        ``threads``, ``onnxruntime`` (``wheels``, ``available_providers``), ``model`` (``path``, ``name``,
+        ``version``, ``sha256``, ``expected_sha256``), ``devices`` (device to the provider that a session really
+        got, None when it cannot be had) and ``self_test`` (device to the largest difference of probabilities
+        from those of the export).
+    problems : list of str
+        What is wrong and what to do, one line each; empty when everything works.
+    """
+
+    found: dict[str, Any] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give everything as one object: ``ok``, ``problems``, and what was found."""
+        return {"ok": not self.problems, "problems": self.problems, **self.found}
+
+
+def diagnose(model: str | Path | None = None) -> Diagnosis:
+    """Examine the installation and run a model in it.
+
+    Parameters
+    ----------
+    model : str or pathlib.Path, optional
+        An ``.onnx`` file or its folder; the default model if not given.
+
+    Returns
+    -------
+    Diagnosis
+        Whatever is wrong is a line of ``problems``, not an error.
+    """
+    diagnosis = Diagnosis()
+    diagnosis.found["python"] = platform.python_version()
+    diagnosis.found["platform"] = f"{platform.system()} {platform.machine()}"
+    _packages(diagnosis)
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    cores = os.cpu_count() or 1
+    diagnosis.found["threads"] = {"default": cores, "usable_cores": len(affinity(0)) if affinity else cores}
+    providers = _runtime(diagnosis)
+    file = _model_file(diagnosis, model)
+    diagnosis.found["devices"] = {}
+    diagnosis.found["self_test"] = {}
+    if providers and file is not None:
+        _run_on(diagnosis, file, "cpu")
+        if CUDA in providers:
+            _run_on(diagnosis, file, "cuda")
+    return diagnosis
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _packages(diagnosis: Diagnosis) -> None:
+    """Look for what jundscan requires, and for its extras, as its own metadata name them."""
+    needed: dict[str, list[str]] = {}
+    with suppress(importlib.metadata.PackageNotFoundError):  # a checkout that was not installed
+        for requirement in importlib.metadata.requires("jundscan") or ():
+            if match := _REQUIREMENT.match(requirement):
+                needed.setdefault(match[2] or "", []).append(match[1])
+    packages = {package: _version(package) for package in ["jundscan", *needed.pop("", [])]}
+    missing = [package for package, version in packages.items() if version is None]
+    if missing:
+        diagnosis.problems.append(f"{', '.join(missing)}: not installed; run: pip install jundscan")
+    diagnosis.found["packages"] = packages
+    diagnosis.found["extras"] = {
+        extra: {"for": PURPOSES[extra], "packages": {package: _version(package) for package in needed[extra]}}
+        for extra in PURPOSES
+        if extra in needed
+    }
+
+
+def runtime_wheels() -> dict[str, str]:
+    """Find every installed distribution that ships the module ``onnxruntime``, with its version."""
+    shipping = importlib.metadata.packages_distributions().get(RUNTIME_MODULE, [])
+    versions = {name: _version(name) for name in sorted({*shipping, *RUNTIME_WHEELS})}
+    return {name: version for name, version in versions.items() if version is not None}
+
+
+def _runtime(diagnosis: Diagnosis) -> list[str]:
+    """Look at ONNX Runtime: its wheels and the providers that they were built with, none when it does not work."""
+    wheels = runtime_wheels()
+    providers: list[str] = []
+    try:
+        import onnxruntime
+
+        providers = list(onnxruntime.get_available_providers())
+    except (ImportError, AttributeError) as err:  # an attribute, when a half-removed wheel left an empty folder
+        if wheels:
+            names = " ".join(wheels)
+            diagnosis.problems.append(
+                f"{' and '.join(wheels)}: installed, but cannot be imported ({' '.join(str(err).split())}); run: "
+                f"pip uninstall -y {names} && pip install {min(wheels, key=len)}"
+            )
+        else:
+            diagnosis.problems.append(MISSING_RUNTIME)
+    if len(wheels) > 1:
+        named = " and ".join(f"{name} {version}" for name, version in wheels.items())
+        diagnosis.problems.append(
+            f"{named} overwrite each other's files; run: pip uninstall -y {' '.join(wheels)} && "
+            "pip install 'jundscan[cpu]' (or 'jundscan[gpu]' on a machine with an NVIDIA GPU)"
+        )
+    diagnosis.found["onnxruntime"] = {"wheels": wheels, "available_providers": providers}
+    return providers
+
+
+def _model_file(diagnosis: Diagnosis, model: str | Path | None) -> Path | None:
+    """Find the model and compare its hash with the one in the ``metrics.json`` that was written with it."""
+    found: dict[str, Any] = dict.fromkeys(("path", "name", "version", "sha256", "expected_sha256"))
+    diagnosis.found["model"] = found
+    try:
+        file = default_model_path() if model is None else Path(model)
+    except JundscanError as err:
+        diagnosis.problems.append(f"{err}, or install jundscan again")
+        return None
+    if file.is_dir():
+        file /= "model.onnx"
+    found["path"] = str(file)
+    try:
+        found["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as err:
+        diagnosis.problems.append(f"{file}: cannot be read ({err.strerror}); {_remedy(model)}")
+        return None
+    metrics = file.with_name("metrics.json")
+    if not metrics.exists():
+        return file
+    try:
+        found["expected_sha256"] = json.loads(metrics.read_text())["model"]["sha256"]
+    except (OSError, ValueError, KeyError, TypeError) as err:
+        diagnosis.problems.append(f"{metrics}: damaged ({' '.join(str(err).split())}); {_remedy(model)}")
+        return file
+    if found["sha256"] != found["expected_sha256"]:
+        diagnosis.problems.append(
+            f"{file}: damaged or changed: its SHA-256 is {found['sha256'][:12]}…, not "
+            f"{found['expected_sha256'][:12]}… as in {metrics.name}; {_remedy(model)}"
+        )
+    return file
+
+
+def _remedy(model: str | Path | None) -> str:
+    return "install jundscan again" if model is None else "fetch or export the model again"
+
+
+def _run_on(diagnosis: Diagnosis, file: Path, device: Device) -> None:
+    """Make a session on a device, note the provider that it really got, and run the self-test there."""
+    found = diagnosis.found
+    found["devices"][device] = None
+    try:
+        model: Model = load_model(file, device)
+    except JundscanError as err:
+        diagnosis.problems.append(NO_CUDA if device == "cuda" else str(err))
+        return
+    found["devices"][device] = model.provider
+    found["model"] |= {"name": model.metadata.name, "version": model.metadata.version}
+    expected = model.metadata.self_test
+    if expected is None:
+        return
+    try:
+        difference = largest_difference(model, expected)
+    except Exception as err:  # ONNX Runtime's errors share no base but Exception
+        diagnosis.problems.append(f"{file}: cannot run on {model.provider} ({str(err).splitlines()[0]})")
+        return
+    found["self_test"][device] = difference if math.isfinite(difference) else None
+    if not difference <= TOLERANCE:
+        diagnosis.problems.append(
+            f"{file}: on {model.provider} its scores differ by {difference:.2g} from those of its export, more than "
+            f"{TOLERANCE:g}; reinstall jundscan and ONNX Runtime, and say so to the authors if it stays"
+        )

@@ -1,0 +1,202 @@
+"""``import jundscan``: files or arrays in, the same numbers out as from the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import get_type_hints
+
+import numpy as np
+import pytest
+
+import jundscan
+from jundscan.accessibility import IDENTITY
+from jundscan.api import ScanOptions
+from jundscan.encoding import encode, one_hot
+from jundscan.errors import FastaError, ShardError, TrackError
+from jundscan.memory import MemoryGenome, MemoryTrack
+from jundscan.model import Model
+from jundscan.shards import read_shards
+from jundscan.tracks import open_track
+from jundscan.windows import Region
+from tests.conftest import SIZES, Run
+from tests.inputs import write_shard
+
+SCAN = {"threshold": 0.4, "scale": IDENTITY}
+
+
+@pytest.fixture
+def per_base(track: Path) -> dict[str, np.ndarray]:
+    """The track, expanded to one value for each base, overlaps resolved by the greatest."""
+    values = {chrom: np.zeros(SIZES[chrom]) for chrom in ("chr1", "chr2")}
+    for line in track.read_text().splitlines():
+        chrom, start, end, value = line.split("\t")
+        part = values[chrom][int(start) : int(end)]
+        np.maximum(part, float(value), out=part)
+    return values
+
+
+Form = Callable[[str], object]
+
+
+@pytest.mark.parametrize("form", [str, str.encode, lambda text: encode(text.encode()).astype(np.int64)])
+def test_arrays_give_what_files_give(
+    genome: Path, track: Path, sequences: dict[str, str], per_base: dict[str, np.ndarray], model: Model, form: Form
+) -> None:
+    from_files = list(jundscan.scan(genome, track, model=model, **SCAN))
+    given = {chrom: form(sequence) for chrom, sequence in sequences.items()}
+    from_arrays = list(jundscan.scan(given, per_base, model=model, **SCAN))
+    assert len(from_files) > 5
+    for one, other in zip(from_arrays, from_files, strict=True):
+        assert one[:3] == other[:3]
+        assert one.probability == pytest.approx(other.probability, abs=1e-6)
+
+
+def test_windows(genome: Path, track: Path, run: Run, model: Model, tmp_path: Path) -> None:
+    chunks = list(jundscan.scan(genome, track, windows=True, stride=7, model=model, scale=IDENTITY))
+    options = ("--accessibility-scale", "identity", "--stride", 7, "--format", "tsv", "-o", tmp_path / "w.tsv")
+    assert run("scan", genome, "--accessibility", track, *options).code == 0
+    lines = (tmp_path / "w.tsv").read_text().splitlines()
+    rows = [line.split("\t") for line in lines if not line.startswith("#")]
+    assert [row[0] for row in rows] == [chunk.chrom for chunk in chunks for _ in chunk.starts]
+    assert [int(row[1]) for row in rows] == np.concatenate([chunk.starts for chunk in chunks]).tolist()
+    written = np.array([row[3] for row in rows], np.float32)
+    assert written.tolist() == np.concatenate([chunk.probabilities for chunk in chunks]).tolist()
+
+
+def test_hits_are_those_of_the_command_line(genome: Path, track: Path, run: Run, model: Model) -> None:
+    options = ("--accessibility-scale", "identity", "--threshold", 0.4, "--quiet")
+    ran = run("scan", genome, "--accessibility", track, *options)
+    rows = [line.split("\t")[:3] for line in ran.out.splitlines() if not line.startswith("#")]
+    hits = jundscan.scan(genome, track, model=model, **SCAN)
+    assert rows == [[hit.chrom, str(hit.start), str(hit.end)] for hit in hits]
+
+
+def test_one_array_is_one_sequence(model: Model) -> None:
+    codes = np.random.default_rng(0).integers(0, 4, 5_000, dtype=np.uint8)
+    values = np.random.default_rng(1).random(5_000)
+    hits = list(jundscan.scan(codes, values, model=model, threshold=0.0, scale=IDENTITY))
+    assert [(hit.chrom, hit.start, hit.end) for hit in hits] == [("sequence", 0, 5_000)]
+
+
+def test_rules_for_the_threshold(genome: Path, model: Model) -> None:
+    strict, lenient = (len(list(jundscan.scan(genome, model=model, fpr=fpr))) for fpr in (0.001, 0.1))
+    assert strict < lenient
+    with pytest.raises(ValueError, match="fpr and recall exclude each other"):
+        jundscan.scan(genome, fpr=0.1, recall=0.5)
+
+
+def test_bad_input_is_found_by_the_call_itself(tmp_path: Path, model: Model, sequences: dict[str, str]) -> None:
+    with pytest.raises(FastaError, match="No such file"):
+        jundscan.scan(tmp_path / "gone.fa", model=model)
+    with pytest.raises(TrackError, match="no chromosome in common"):
+        jundscan.scan(sequences, {"chr9": np.zeros(5)}, model=model)
+    with pytest.raises(TrackError, match="chr1 has 5 bases, but chr1"):
+        jundscan.scan(sequences, {"chr1": np.zeros(5)}, model=model)
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({}, "there is none"),
+        ({"a": np.array([0, 5])}, "codes other than 0 to 4"),
+        ({"a": np.array([-1, 2])}, "codes other than 0 to 4"),
+        ({"a": np.zeros(5)}, "not letters or a row of codes"),
+        ({"a": np.zeros((5, 4), np.uint8)}, "not letters or a row of codes"),
+    ],
+)
+def test_sequences_that_are_none(given: dict[str, np.ndarray], problem: str) -> None:
+    with pytest.raises(FastaError, match=problem):
+        MemoryGenome(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({}, "there is none"),
+        ({"a": [1.0, -1.0]}, "none negative"),
+        ({"a": [1.0, float("nan")]}, "none negative and all finite"),
+        ({"a": [[1.0]]}, "one number for each base"),
+        ({"a": ["x"]}, "other things than numbers"),
+    ],
+)
+def test_values_that_are_no_track(given: dict[str, list[float]], problem: str) -> None:
+    with pytest.raises(TrackError, match=problem):
+        MemoryTrack(given)
+
+
+def test_genome_in_memory(sequences: dict[str, str], genome: Path) -> None:
+    from jundscan.genome import open_genome
+
+    there, here = open_genome(genome), MemoryGenome(sequences)
+    assert there.chromsizes == here.chromsizes
+    for chrom in sequences:
+        assert here.unknown_runs(chrom).tolist() == there.unknown_runs(chrom).tolist()
+    regions = [Region("chr1", 10, 4_000), Region("chr2", 0, 3_033)]
+    for one, other in zip(here.blocks(regions, 500), there.blocks(regions, 500), strict=True):
+        assert one[:2] == other[:2]
+        assert one.codes.tolist() == other.codes.tolist()
+
+
+@pytest.mark.parametrize("step", [1, 10, 150])
+def test_track_in_memory(track: Path, per_base: dict[str, np.ndarray], step: int) -> None:
+    here = MemoryTrack(per_base)
+    with open_track(track) as there:
+        for chrom in there.names:
+            starts = np.arange(0, SIZES[chrom] - 100, step)
+            found, expected = here.window_means(chrom, starts), there.window_means(chrom, starts)
+            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-9)
+            assert ((found == 0) == (expected == 0)).all()
+    assert len(here.window_means("chr1", np.array([], np.int64))) == 0
+
+
+def test_evaluate_folders_and_arrays(tmp_path: Path, run: Run, model: Model) -> None:
+    folder = write_shard(tmp_path / "s")
+    told = json.loads(run("evaluate", folder, "--json", "-").out)
+    result = jundscan.evaluate(folder, model=model)
+    assert json.loads(json.dumps(result.report)) == told
+    read = read_shards(folder)
+    columns = (read.labels, read.weights, read.accessibility)
+    for windows in (one_hot(read.codes), read.codes, read.codes.astype(int)):
+        again = jundscan.evaluate(windows, *columns, model=model)
+        assert again.report == result.report
+        assert again.probabilities.tolist() == result.probabilities.tolist()
+    two = jundscan.evaluate([folder, str(folder)], model=model)
+    assert [one.report for one in two] == [result.report] * 2
+    assert jundscan.evaluate(read.codes, a=read.accessibility, model=model).report is None
+    withheld = jundscan.evaluate(folder, model=model, withhold_accessibility=True, threshold=0.3).report
+    assert withheld is not None
+    assert (withheld["accessibility"], withheld["threshold"]) == ("not available", 0.3)
+
+
+@pytest.mark.parametrize(
+    ("columns", "problem"),
+    [
+        ({"data": np.zeros((0, 101), int)}, "no window"),
+        ({"data": np.full((3, 101), 5)}, "X: codes other than 0 to 4"),
+        ({"data": np.zeros((3, 100), int)}, r"X: int64 \(3, 100\), expected codes"),
+        ({"data": np.zeros((3, 101, 5))}, "X: shape"),
+        ({"data": np.zeros((3, 101), int), "y": np.array([0, 1])}, "y: 2 rows, but X has 3"),
+        ({"data": np.zeros((3, 101), int), "y": np.array([0, 1, 2])}, "y: labels other than 0 and 1"),
+        ({"data": np.zeros((3, 101), int), "y": np.array([0, 1, 1]), "w": np.zeros(3)}, "every sample weight"),
+        ({"data": np.zeros((3, 101), int), "a": np.array([0, 1, np.inf])}, "a: accessibility that is negative"),
+    ],
+)
+def test_arrays_that_break_the_contract(columns: dict[str, np.ndarray], problem: str) -> None:
+    with pytest.raises(ShardError, match=problem):
+        jundscan.evaluate(**columns)
+
+
+def test_labels_beside_a_folder_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="a folder of shards holds its own"):
+        jundscan.evaluate(tmp_path, np.zeros(3))
+
+
+def test_options_are_what_a_scan_takes() -> None:
+    from inspect import signature
+
+    from jundscan.plan import prepare
+
+    rules = {"threshold", "fpr", "precision", "recall", "device"}
+    assert get_type_hints(ScanOptions).keys() - rules <= signature(prepare).parameters.keys()

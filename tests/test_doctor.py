@@ -1,0 +1,227 @@
+"""``jundscan doctor``: a sound installation, and each thing that can be wrong with one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from jundscan import diagnosis
+from jundscan.model import Model, default_model_path, load_model
+from jundscan.selftest import TOLERANCE, largest_difference, reference_windows
+from tests.conftest import Run
+from tests.test_model import edited
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """A copy of the default model's folder that is taken for the default model."""
+    return Path(shutil.copytree(default_model_path().parent, tmp_path / "model"))
+
+
+def fake_wheel(folder: Path, name: str, lists_its_module: bool = True) -> None:
+    info = folder / f"{name.replace('-', '_')}-9.9.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 9.9\n")
+    if lists_its_module:
+        (info / "top_level.txt").write_text("onnxruntime\n")
+
+
+def problems(run: Run, *arguments: object) -> list[str]:
+    """Run the command for people and for programs, which must agree."""
+    shown, told = run("doctor", *arguments), run("doctor", *arguments, "--json", "-")
+    report = json.loads(told.out)
+    assert shown.code == told.code == bool(report["problems"])
+    assert report["ok"] is not bool(report["problems"])
+    lines = [line.removeprefix("problem: ") for line in shown.out.splitlines() if line.startswith("problem: ")]
+    assert lines == report["problems"]
+    return lines
+
+
+def test_a_sound_installation(run: Run, model: Model) -> None:
+    assert problems(run) == []
+    ran = run("doctor")
+    assert "everything works" in ran.out
+    report = json.loads(run("doctor", "--json", "-").out)
+    assert report["packages"]["numpy"] == np.__version__
+    assert report["onnxruntime"]["wheels"] == {name: version(name) for name in report["onnxruntime"]["wheels"]}
+    assert len(report["onnxruntime"]["wheels"]) == 1
+    assert report["devices"]["cpu"] == "CPUExecutionProvider"
+    assert report["self_test"]["cpu"] <= TOLERANCE
+    assert report["model"]["sha256"] == report["model"]["expected_sha256"] == model.sha256
+    assert report["extras"]["plots"]["packages"].keys() >= {"matplotlib"}
+    assert report["threads"]["usable_cores"] >= 1
+
+
+@pytest.mark.parametrize("lists_its_module", [True, False])
+@pytest.mark.parametrize("other", ["onnxruntime-gpu", "onnxruntime-directml"])
+def test_two_runtimes(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str, lists_its_module: bool
+) -> None:
+    fake_wheel(tmp_path, other, lists_its_module)
+    monkeypatch.syspath_prepend(tmp_path)
+    (line,) = problems(run)
+    assert f"{other} 9.9 overwrite each other's files" in line
+    assert f"pip uninstall -y onnxruntime {other}" in line
+
+
+def test_a_wheel_of_unknown_name_that_ships_the_module(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_wheel(tmp_path, "ort-nightly")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert "ort-nightly 9.9" in problems(run)[0]
+
+
+def test_no_runtime(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.setattr(diagnosis, "runtime_wheels", dict)
+    (line,) = problems(run)
+    assert "ONNX Runtime is not installed; run: pip install 'jundscan[cpu]'" in line
+
+
+def test_a_runtime_that_cannot_be_imported(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.setattr(diagnosis, "runtime_wheels", lambda: {"onnxruntime-gpu": "1.0"})
+    (line,) = problems(run)
+    assert "onnxruntime-gpu: installed, but cannot be imported" in line
+    assert "pip uninstall -y onnxruntime-gpu && pip install onnxruntime-gpu" in line
+
+
+def test_cuda_that_cannot_be_had_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnxruntime
+
+    names = onnxruntime.get_available_providers()
+    if diagnosis.CUDA in names:
+        pytest.skip("this ONNX Runtime has CUDA")
+    monkeypatch.setattr(diagnosis, "_runtime", lambda found: found.found.update(onnxruntime={
+        "wheels": {}, "available_providers": names}) or [diagnosis.CUDA])  # fmt: skip
+    (line,) = problems(run)
+    assert "CUDA cannot be had" in line
+    assert "nvidia-smi" in line
+    assert json.loads(run("doctor", "--json", "-").out)["devices"] == {"cpu": "CPUExecutionProvider", "cuda": None}
+
+
+@pytest.mark.parametrize("default", [True, False])
+def test_a_model_cut_short(run: Run, copied: Path, monkeypatch: pytest.MonkeyPatch, default: bool) -> None:
+    file = copied / "model.onnx"
+    file.write_bytes(file.read_bytes()[:5_000])
+    monkeypatch.setattr(diagnosis, "default_model_path", lambda: file)
+    changed, unreadable = problems(run) if default else problems(run, "--model", copied)
+    assert changed.startswith(f"{file}: damaged or changed: its SHA-256 is ")
+    assert ("install jundscan again" in changed) is default
+    assert f"{file}: not a model that ONNX Runtime can open" in unreadable
+
+
+def graphs(graph: Any) -> Iterator[Any]:
+    """Yield a graph and those in its nodes: the branches that scans at different strides run through."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from graphs(attribute.g)
+
+
+def test_other_weights_in_any_branch(run: Run, copied: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    file = copied / "model.onnx"
+    exported = file.read_bytes()
+    branches = [
+        number
+        for number, graph in enumerate(graphs(onnx.load(file).graph))
+        if any(len(one.raw_data) > 1_000 for one in graph.initializer)
+    ]
+    assert branches
+    for branch in branches:
+        content = onnx.load_from_string(exported)
+        for weights in list(graphs(content.graph))[branch].initializer:
+            if len(weights.raw_data) > 1_000:
+                weights.raw_data = (np.float32(-0.7) * np.frombuffer(weights.raw_data, np.float32)).tobytes()
+        file.write_bytes(content.SerializeToString())
+        changed, differs = problems(run, "--model", copied)
+        assert "SHA-256" in changed
+        assert "on CPUExecutionProvider its scores differ by" in differs
+    (copied / "metrics.json").unlink()
+    assert problems(run, "--model", file) == [differs]
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]"])
+def test_damaged_metrics(run: Run, copied: Path, content: str) -> None:
+    (copied / "metrics.json").write_text(content)
+    (line,) = problems(run, "--model", copied)
+    assert line.startswith(f"{copied / 'metrics.json'}: damaged")
+
+
+def test_a_missing_model(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (line,) = problems(run, "--model", tmp_path)
+    assert line.startswith(f"{tmp_path / 'model.onnx'}: cannot be read")
+    monkeypatch.setattr("jundscan.model.model_folders", lambda: iter([tmp_path]))
+    (line,) = problems(run)
+    assert "no model jund-1 in this installation" in line
+    assert "install jundscan again" in line
+
+
+def test_a_model_without_reference_scores_is_no_problem(run: Run, tmp_path: Path) -> None:
+    path = edited(tmp_path / "m.onnx", lambda metadata: metadata.pop("self_test"))
+    assert problems(run, "--model", path) == []
+    assert json.loads(run("doctor", "--model", path, "--json", "-").out)["self_test"] == {}
+
+
+def test_a_missing_requirement(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnosis.importlib.metadata, "requires", lambda name: ["gone>=1", "absent>=2; extra == 'hts'"])
+    (line,) = problems(run)
+    assert line == "gone: not installed; run: pip install jundscan"
+    assert "absent missing (bgzip and tabix, VCF); pip install 'jundscan[hts]'" in " ".join(run("doctor").out.split())
+
+
+def test_the_report_is_not_overwritten(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    assert run("doctor", "--json", path).code == 0
+    assert json.loads(path.read_text())["ok"]
+    ran = run("doctor", "--json", path)
+    assert ran.code == 1
+    assert "--force" in ran.err
+    assert run("doctor", "--json", path, "--force").code == 0
+
+
+def test_the_reference_windows_never_change() -> None:
+    codes, accessibility = reference_windows()
+    assert "".join(map(str, codes[:60].tolist())) == ("113212231110230012011120330012001111233231232121123201310223")
+    assert (len(codes), len(accessibility)) == (571, 48)
+    np.testing.assert_allclose(accessibility[:4], [0.0, 1 / 48, 2 / 48, 0.0])
+
+
+@pytest.mark.parametrize("folder", sorted(default_model_path().parents[1].glob("jund-*")), ids=lambda path: path.name)
+def test_exported_models_give_their_reference_scores(folder: Path) -> None:
+    loaded = load_model(folder, "cpu")
+    assert loaded.metadata.self_test is not None
+    assert largest_difference(loaded, loaded.metadata.self_test) <= TOLERANCE
+    scores = np.array(loaded.metadata.self_test.with_accessibility)
+    assert np.ptp(scores) > 0.3  # else a broken model might pass
+
+
+def test_another_number_of_windows_is_a_difference(model: Model) -> None:
+    expected = model.metadata.self_test
+    assert expected is not None
+    fewer = type(expected)(expected.with_accessibility[:-1], expected.without_accessibility)
+    assert largest_difference(model, fewer) == float("inf")
+
+
+def test_without_the_package_metadata(tmp_path: Path) -> None:
+    """A checkout put on the path, never installed."""
+    code = (
+        "import importlib.metadata as m, sys\n"
+        "def gone(name): raise m.PackageNotFoundError(name)\n"
+        "m.requires = gone\n"
+        "from jundscan.diagnosis import diagnose; print(diagnose().problems)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
