@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jundscan.accessibility import IDENTITY, AccessibilityScale, genome_scale
-from jundscan.choices import DEFAULT_STRIDE, Wish
+from jundscan.choices import DEFAULT_STRIDE, BedValue, Wish
 from jundscan.genome import Genome, open_genome
 from jundscan.model import Model, load_model
 from jundscan.regions import scan_spans
@@ -69,6 +69,8 @@ def prepare(
     exclude: str | Path | None = None,
     scale: AccessibilityScale | None = None,
     allow_length_mismatch: bool = False,
+    alias: str | Path | None = None,
+    bed_value: BedValue = "score",
     threads: int | None = None,
 ) -> Scan:
     """Open and check everything that a scan needs.
@@ -76,7 +78,7 @@ def prepare(
     Parameters
     ----------
     genome : str or pathlib.Path
-        FASTA, plain or gzipped.
+        FASTA, plain, gzipped or bgzipped; ``-`` is standard input.
     accessibility : str or pathlib.Path, optional
         narrowPeak, BED, bedGraph or bigWig; without it the model runs on sequence alone.
     model : Model, str or pathlib.Path, optional
@@ -91,6 +93,10 @@ def prepare(
         How window means become percentiles; without it found from the whole track.
     allow_length_mismatch : bool
         Accept a track whose header gives other chromosome lengths than the genome.
+    alias : str or pathlib.Path, optional
+        Other names of the chromosomes, for all files: see :func:`jundscan.names.read_aliases`.
+    bed_value : {"score", "presence"}
+        What an interval of a BED track counts as, see :func:`jundscan.intervals.read_intervals`.
     threads : int, optional
         Worker threads; as many as there are cores if not given.
 
@@ -102,9 +108,9 @@ def prepare(
     began = time.perf_counter()
     with ExitStack() as stack:
         ready = model if isinstance(model, Model) else load_model(model)
-        fasta = open_genome(genome)
+        fasta = open_genome(genome, alias)
         spans = scan_spans(fasta.chromsizes, stride, regions, regions_file, exclude)
-        track = None if accessibility is None else stack.enter_context(open_track(accessibility))
+        track = None if accessibility is None else stack.enter_context(open_track(accessibility, bed_value))
         names = {} if track is None else match_chromosomes(fasta, track, allow_length_mismatch)
         opened = time.perf_counter()
         if track is None:

@@ -18,12 +18,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from jundscan.choices import BedValue
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import TrackError
 from jundscan.files import read_errors
 from jundscan.genome import Genome
 from jundscan.intervals import Intervals, flatten_max, read_intervals
-from jundscan.windows import matching_name
+from jundscan.names import matching_name
 
 log = logging.getLogger("jundscan")
 
@@ -98,10 +99,10 @@ class _TextTrack(Track):
     for, little is lost by cancelling, and between intervals, where the sum is level, the difference is exactly 0.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, bed_value: BedValue) -> None:
         self.path = path
         self.sizes = None
-        as_read = read_intervals(path, "track")
+        as_read = read_intervals(path, "track", bed_value)
         self._ends = {chrom: np.sort(intervals.ends) for chrom, intervals in as_read.items()}
         self._knots = {chrom: _knots(flatten_max(intervals)) for chrom, intervals in as_read.items()}
         self.names = tuple(as_read)
@@ -204,22 +205,35 @@ class _BigWigTrack(Track):
         return values
 
 
-def open_track(path: str | Path) -> Track:
+def open_track(path: str | Path, bed_value: BedValue = "score") -> Track:
     """Open a bigWig (told by its content) or a text file of intervals (see :mod:`jundscan.intervals`).
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The file; one of text may come through a pipe.
+    bed_value : {"score", "presence"}
+        What an interval of a BED, narrowPeak or broadPeak counts as: its value, or 1.
 
     Raises
     ------
     TrackError
-        When the file is missing, unreadable or damaged, or a line of it is wrong.
+        When the file is missing, unreadable or damaged, a line of it is wrong, or it has values of its own for every
+        base, of which presence is not the question.
     """
     path = Path(path)
-    with read_errors(path, TrackError), path.open("rb") as file:
-        is_bigwig = file.read(4) in _BIGWIG_MAGICS
-    return _BigWigTrack(path) if is_bigwig else _TextTrack(path)
+    if not path.is_fifo():  # what is read from a pipe is gone
+        with read_errors(path, TrackError), path.open("rb") as file:
+            is_bigwig = file.read(4) in _BIGWIG_MAGICS
+        if is_bigwig and bed_value == "presence":
+            raise TrackError(path, "is a bigWig; --bed-value presence is for BED and peaks")
+        if is_bigwig:
+            return _BigWigTrack(path)
+    return _TextTrack(path, bed_value)
 
 
 def match_chromosomes(genome: Genome, track: Track, allow_length_mismatch: bool = False) -> dict[str, str]:
-    """Find each chromosome of the genome in the track, under either convention of names.
+    """Find each chromosome of the genome in the track, under any convention of names or an alias.
 
     What differs is said: other names, chromosomes that the track does not name, intervals beyond the end.
 
@@ -243,7 +257,9 @@ def match_chromosomes(genome: Genome, track: Track, allow_length_mismatch: bool 
         When no chromosome is in both, or a length differs that must not.
     """
     chromsizes = genome.chromsizes
-    found = {chrom: matching_name(chrom, track.names) for chrom in chromsizes}
+    known = dict.fromkeys(track.names)
+    other = {matching_name(name, chromsizes): name for name in reversed(track.names)}
+    found = {chrom: chrom if chrom in known else other.get(chrom) for chrom in chromsizes}
     names = {chrom: name for chrom, name in found.items() if name is not None}
     if not names:
         raise TrackError(

@@ -7,7 +7,7 @@ among these windows and a chunk cuts them into portions; neither ever moves one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import RegionError
+from jundscan.names import matching_name
 
 _CENTRE = WINDOW_LENGTH // 2
-_MITOCHONDRION = ("M", "MT", "chrM", "chrMT")
 _NAMES_SHOWN = 5
 
 
@@ -90,25 +90,6 @@ class Chunk:
     end: int
     index: int
     count: int
-
-
-def matching_name(name: str, names: Collection[str]) -> str | None:
-    """Find a chromosome's name in another convention: with or without "chr"; M, MT, chrM and chrMT are one.
-
-    Returns
-    -------
-    str or None
-        ``name`` itself when ``names`` has it, else its other spelling there, else None.
-
-    Examples
-    --------
-    >>> matching_name("22", ["chr21", "chr22"]), matching_name("chrM", ["MT"]), matching_name("23", ["chr22"])
-    ('chr22', 'MT', None)
-    """
-    spellings = [name, name[3:] if name.startswith("chr") else f"chr{name}"]
-    if name in _MITOCHONDRION:
-        spellings.extend(_MITOCHONDRION)
-    return next((spelling for spelling in spellings if spelling in names), None)
 
 
 def parse_region(text: str, chromsizes: Mapping[str, int]) -> Region:
