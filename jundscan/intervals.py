@@ -61,8 +61,7 @@ def read_intervals(
     """Read a file of intervals, which may be unsorted and overlap.
 
     The value of an interval is column 7 of narrowPeak and broadPeak (signalValue), column 4 of bedGraph and
-    column 5 of BED (score), or 1 where a BED has fewer columns. It is rounded to float32, as a bigWig's is: the same
-    data in two formats are the same. The extension tells the format, except that
+    column 5 of BED (score), or 1 where a BED has fewer columns. The extension tells the format, except that
     ten columns are narrowPeak even when named ``.bed``. Under any other name ten columns are narrowPeak, four
     with a number in the fourth are bedGraph, and all else is BED.
 
@@ -113,11 +112,11 @@ def read_intervals(
             if not 0 <= start < end <= _FARTHEST:
                 raise TrackError(path, f"start {start} and end {end}: must be 0 <= start < end", number)
             if not least <= value <= _GREATEST:
-                raise TrackError(path, f"the value {value} is negative or not finite", number)
+                raise TrackError(path, f"the value {value} is negative or not finite as float32", number)
             try:
                 starts, ends, values = columns[fields[0]]
             except KeyError:
-                starts, ends, values = columns[fields[0]] = array("q"), array("q"), array("f")
+                starts, ends, values = columns[fields[0]] = array("q"), array("q"), array("d")
             starts.append(start)
             ends.append(end)
             values.append(value)
@@ -261,10 +260,6 @@ def _text(path: Path, chrom: bytes) -> str:
 
 
 def _sorted(starts: array[int], ends: array[int], values: array[float]) -> Intervals:
-    unsorted = Intervals(
-        np.frombuffer(starts, np.int64),
-        np.frombuffer(ends, np.int64),
-        np.frombuffer(values, np.float32).astype(np.float64),
-    )
+    unsorted = Intervals(np.frombuffer(starts, np.int64), np.frombuffer(ends, np.int64), np.frombuffer(values))
     order = np.argsort(unsorted.starts, kind="stable")
     return Intervals(unsorted.starts[order], unsorted.ends[order], unsorted.values[order])

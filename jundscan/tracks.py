@@ -104,7 +104,9 @@ class _TextTrack(Track):
         self.sizes = None
         as_read = read_intervals(path, "track", bed_value)
         self._ends = {chrom: np.sort(intervals.ends) for chrom, intervals in as_read.items()}
-        self._knots = {chrom: _knots(flatten_max(intervals)) for chrom, intervals in as_read.items()}
+        # rounded as a bigWig's values are: the same data give the same means in either format
+        rounded = {chrom: i._replace(values=i.values.astype(np.float32).astype(float)) for chrom, i in as_read.items()}
+        self._knots = {chrom: _knots(flatten_max(intervals)) for chrom, intervals in rounded.items()}
         self.names = tuple(as_read)
 
     def count_beyond(self, chrom: str, length: int) -> int:
