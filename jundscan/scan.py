@@ -20,11 +20,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.encoding import UNKNOWN, WINDOW_LENGTH
+from jundscan.encoding import WINDOW_LENGTH
 from jundscan.hits import HitCaller, Hits
 from jundscan.model import LANES, Model
 from jundscan.plan import Scan, prepare
-from jundscan.windows import Chunk, chunks
+from jundscan.tasks import Piece, calls, join, known_runs, together
+from jundscan.windows import chunks
 
 TASK_BASES = 1 << 18
 """Bases that one worker takes at a time: enough to make the handing over cheap."""
@@ -85,72 +86,90 @@ def score(scan: Scan, task_bases: int = TASK_BASES, call_bases: int = CALL_BASES
     ------
     Scored
     """
-    waiting: deque[Future[Scored]] = deque()
+    waiting: deque[Future[list[Scored]]] = deque()
     workers = ThreadPoolExecutor(scan.threads, thread_name_prefix="jundscan")
     try:
-        for chrom, chunk, codes in _tasks(scan, task_bases):
-            waiting.append(workers.submit(_score_task, scan, chrom, chunk, codes, call_bases))
+        for task in together(_pieces(scan, task_bases), task_bases):
+            waiting.append(workers.submit(_score_task, scan, task, call_bases))
             if len(waiting) > TASKS_PER_THREAD * scan.threads:
-                yield _counted(scan, waiting.popleft().result())
+                yield from _counted(scan, waiting.popleft().result())
         while waiting:
-            yield _counted(scan, waiting.popleft().result())
+            yield from _counted(scan, waiting.popleft().result())
     finally:
         workers.shutdown(cancel_futures=True)
     if scan.beyond_percentiles and scan.track is not None:
         log.warning("%s: accessibility above 1 is no percentile, and counts as 1", scan.track.path)
 
 
-def _counted(scan: Scan, scored: Scored) -> Scored:
-    if len(scored.starts):
-        scan.windows_scored += len(scored.starts)
-        chrom, end = scan.last_scored
-        again = max(0, end - int(scored.starts[0])) if chrom == scored.chrom else 0
-        scan.bases_scanned += scored.covered - again
-        scan.last_scored = scored.chrom, int(scored.starts[-1]) + WINDOW_LENGTH
-    return scored
+def _counted(scan: Scan, task: Iterable[Scored]) -> Iterator[Scored]:
+    for scored in task:
+        if len(scored.starts):
+            scan.windows_scored += len(scored.starts)
+            chrom, end = scan.last_scored
+            again = max(0, end - int(scored.starts[0])) if chrom == scored.chrom else 0
+            scan.bases_scanned += scored.covered - again
+            scan.last_scored = scored.chrom, int(scored.starts[-1]) + WINDOW_LENGTH
+        yield scored
 
 
-def _tasks(scan: Scan, task_bases: int) -> Iterator[tuple[str, Chunk, NDArray[np.uint8]]]:
-    """Read the spans and cut them into tasks; each task's bases are a view."""
+def _pieces(scan: Scan, most_bases: int) -> Iterator[Piece]:
+    """Read the spans and cut them into pieces; each one's bases are a view."""
     sizes = scan.genome.chromsizes
     blocks = scan.genome.blocks(scan.spans)
     for span in scan.spans:
         held, held_start = np.empty(0, np.uint8), span.start
-        for chunk in chunks(span.start, span.end, sizes[span.chrom], scan.stride, task_bases):
+        for chunk in chunks(span.start, span.end, sizes[span.chrom], scan.stride, most_bases):
             while held_start + len(held) < chunk.end:
                 block = next(blocks)
                 keep = min(max(chunk.start - held_start, 0), len(held))
-                held, held_start = np.concatenate([held[keep:], block.codes]), held_start + keep
-            yield span.chrom, chunk, held[chunk.start - held_start : chunk.end - held_start]
+                held = np.concatenate([held[keep:], block.codes]) if keep < len(held) else block.codes
+                held_start += keep
+            yield Piece(span.chrom, chunk, held[chunk.start - held_start : chunk.end - held_start])
         while held_start + len(held) < span.end:  # bases behind the last window on the grid
             held_start += len(held)
             held = next(blocks).codes
 
 
-def _score_task(scan: Scan, chrom: str, chunk: Chunk, codes: NDArray[np.uint8], call_bases: int) -> Scored:
-    runs = list(_known_runs(codes, chunk.count, scan.stride))
-    indices = _ranges((chunk.index + first, count, 1) for first, count in runs)
-    starts = _ranges((chunk.start + first * scan.stride, count, scan.stride) for first, count in runs)
-    accessibility = _accessibility(scan, chrom, starts)
-    probabilities = np.empty(len(starts), np.float32)
-    windows = windows_per_call(scan.model, scan.stride, call_bases)
-    done = 0
-    for first, count in runs:
-        for call in range(0, count, windows):
-            size = min(windows, count - call)
-            base = (first + call) * scan.stride
-            part = slice(done, done + size)
-            bases = codes[base : base + (size - 1) * scan.stride + WINDOW_LENGTH]
-            probabilities[part] = scan.model.slide(bases, accessibility[part], scan.stride)
-            done += size
-    covered = sum((count - 1) * min(scan.stride, WINDOW_LENGTH) + WINDOW_LENGTH for _, count in runs)
-    return Scored(chrom, indices, starts, probabilities, covered, chunk.count)
+def _score_task(scan: Scan, pieces: list[Piece], call_bases: int) -> list[Scored]:
+    stride = scan.stride
+    codes, firsts = join(pieces, stride)
+    run_firsts, counts = known_runs(codes, stride)
+    numbers = np.arange(counts.sum()) + np.repeat(run_firsts - (np.cumsum(counts) - counts), counts)
+    # unknown letters lie between pieces, so a run lies in one
+    of_run = np.searchsorted(firsts, run_firsts, side="right") - 1
+    starts = np.array([piece.chunk.start for piece in pieces]) - stride * firsts
+    starts = stride * numbers + np.repeat(starts[of_run], counts)
+    indices = np.array([piece.chunk.index for piece in pieces]) - firsts
+    indices = numbers + np.repeat(indices[of_run], counts)
+    # pieces of one chromosome follow one another: the first of each, and the rows of its windows
+    heads = [at for at, piece in enumerate(pieces) if not at or piece.chrom != pieces[at - 1].chrom]
+    rows = np.append(np.searchsorted(numbers, firsts[heads]), len(numbers)).tolist()
 
+    accessibility = np.full(len(numbers), np.nan, np.float32)
+    for at, row, end in zip(heads, rows[:-1], rows[1:], strict=True):
+        if pieces[at].chrom in scan.track_names:
+            accessibility[row:end] = _accessibility(scan, pieces[at].chrom, starts[row:end])
+    probabilities = np.empty(len(numbers), np.float32)
+    for call in calls(run_firsts, counts, windows_per_call(scan.model, stride, call_bases), stride):
+        bases = codes[call.first * stride : (call.end - 1) * stride + WINDOW_LENGTH]
+        part = slice(call.row, call.end_row)
+        if call.end - call.first == call.end_row - call.row:
+            probabilities[part] = scan.model.slide(bases, accessibility[part], stride)
+        else:
+            counting = numbers[part] - call.first
+            every = np.full(call.end - call.first, np.nan, np.float32)
+            every[counting] = accessibility[part]
+            probabilities[part] = scan.model.slide(bases, every, stride)[counting]
 
-def _ranges(runs: Iterable[tuple[int, int, int]]) -> NDArray[np.int64]:
-    """Chain arithmetic progressions (first, count, step)."""
-    parts = [np.arange(first, first + count * step, step) for first, count, step in runs]
-    return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, np.int64), *parts])
+    # bases that windows cover, counted through: each adds to what the one before it covers
+    covered = np.append(0, np.minimum(np.diff(starts, prepend=0), WINDOW_LENGTH).cumsum())
+    found = []
+    for at, end_at, row, end in zip(heads, [*heads[1:], len(pieces)], rows[:-1], rows[1:], strict=True):
+        n_covered = int(covered[end] - covered[row + 1]) + WINDOW_LENGTH if row < end else 0
+        tried = sum(piece.chunk.count for piece in pieces[at:end_at])
+        part = slice(row, end)
+        found.append(Scored(pieces[at].chrom, indices[part], starts[part], probabilities[part], n_covered, tried))
+    return found
 
 
 def windows_per_call(model: Model, stride: int, call_bases: int = CALL_BASES) -> int:
@@ -159,25 +178,10 @@ def windows_per_call(model: Model, stride: int, call_bases: int = CALL_BASES) ->
     return max(min(windows, model.metadata.max_windows_per_call) // LANES * LANES, LANES)
 
 
-def _known_runs(codes: NDArray[np.uint8], count: int, stride: int) -> Iterator[tuple[int, int]]:
-    """Find the runs (first, count) of a task's windows that hold known letters only."""
-    unknown = np.flatnonzero(codes == UNKNOWN)
-    if not len(unknown):
-        yield 0, count
-        return
-    edges = np.concatenate([[-1], unknown, [len(codes)]])
-    for gap in np.flatnonzero(np.diff(edges) > WINDOW_LENGTH):
-        start, end = int(edges[gap]) + 1, int(edges[gap + 1])
-        first = -(-start // stride)
-        windows = (end - WINDOW_LENGTH) // stride - first + 1
-        if windows > 0:
-            yield first, windows
-
-
 def _accessibility(scan: Scan, chrom: str, starts: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Mapped accessibility of windows; NaN on a chromosome that the track does not name."""
-    if scan.track is None or chrom not in scan.track_names:
-        return np.full(len(starts), np.nan, np.float32)
+    """Mapped accessibility of windows on a chromosome that the track names."""
+    if scan.track is None:
+        raise ValueError("a scan without a track has no accessibility")
     mapped = scan.scale.apply(scan.track.window_means(scan.track_names[chrom], starts))
     if mapped.max(initial=0) > 1:  # only values that were said to be percentiles already
         scan.beyond_percentiles = True
