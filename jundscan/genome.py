@@ -13,6 +13,7 @@ import weakref
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,7 +28,7 @@ from jundscan.names import ChromSizes, read_aliases
 from jundscan.windows import Region, merge_intervals
 
 _READ_BYTES = 1 << 20
-_BUFFER_BYTES = 1 << 18
+_AHEAD_BYTES, _NEAR_BYTES = 1 << 18, 1 << 12
 _LINE_ENDS = b"\r\n"
 _NOT_UNKNOWN = ALPHABET.encode() + ALPHABET.lower().encode() + _LINE_ENDS
 
@@ -148,15 +149,20 @@ class Genome:
         return self._indexed(self._index, regions, block_bases)
 
     def _indexed(self, index: Index, regions: Sequence[Region], block_bases: int) -> Iterator[Block]:
-        with read_errors(self.path, FastaError), self._file.open("rb", _BUFFER_BYTES) as opened:
+        held, held_start = b"", 0
+        with read_errors(self.path, FastaError), self._file.open("rb") as opened:
             file = opened if self._gzip_blocks is None else BgzipFile(opened, self._gzip_blocks)
-            for region in regions:
+            for region, following in zip_longest(regions, regions[1:]):
                 placed = index[region.chrom]
                 for start in range(region.start, region.end, block_bases):
                     end = min(start + block_bases, region.end)
-                    first_byte = placed.byte(start)
-                    file.seek(first_byte)
-                    codes = encode(file.read(placed.byte(end) - first_byte), drop=_LINE_ENDS)
+                    first_byte, end_byte = placed.byte(start), placed.byte(end)
+                    if not held_start <= first_byte <= end_byte <= held_start + len(held):
+                        # small scaffolds in a row are read together
+                        near = following and 0 <= index[following.chrom].byte(following.start) - end_byte <= _NEAR_BYTES
+                        file.seek(first_byte)
+                        held, held_start = file.read(max(end_byte - first_byte, _AHEAD_BYTES * bool(near))), first_byte
+                    codes = encode(held[first_byte - held_start : end_byte - held_start], drop=_LINE_ENDS)
                     if len(codes) != end - start:
                         raise index_mismatch(self.path)
                     yield Block(region.chrom, start, codes)

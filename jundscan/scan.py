@@ -116,18 +116,18 @@ def _pieces(scan: Scan, most_bases: int) -> Iterator[Piece]:
     """Read the spans and cut them into pieces; each one's bases are a view."""
     sizes = scan.genome.chromsizes
     blocks = scan.genome.blocks(scan.spans)
+    nothing = np.empty(0, np.uint8)
     for span in scan.spans:
-        held, held_start = np.empty(0, np.uint8), span.start
+        held, start, end = nothing, span.start, span.start
         for chunk in chunks(span.start, span.end, sizes[span.chrom], scan.stride, most_bases):
-            while held_start + len(held) < chunk.end:
-                block = next(blocks)
-                keep = min(max(chunk.start - held_start, 0), len(held))
-                held = np.concatenate([held[keep:], block.codes]) if keep < len(held) else block.codes
-                held_start += keep
-            yield Piece(span.chrom, chunk, held[chunk.start - held_start : chunk.end - held_start])
-        while held_start + len(held) < span.end:  # bases behind the last window on the grid
-            held_start += len(held)
-            held = next(blocks).codes
+            while end < chunk.end:
+                block = next(blocks).codes
+                keep = min(max(chunk.start - start, 0), len(held))
+                held = np.concatenate([held[keep:], block]) if keep < len(held) else block
+                start, end = start + keep, end + len(block)
+            yield Piece(span.chrom, chunk, held[chunk.start - start : chunk.end - start])
+        while end < span.end:  # bases behind the last window on the grid
+            end += len(next(blocks).codes)
 
 
 def _score_task(scan: Scan, pieces: list[Piece], call_bases: int) -> list[Scored]:
@@ -163,12 +163,13 @@ def _score_task(scan: Scan, pieces: list[Piece], call_bases: int) -> list[Scored
 
     # bases that windows cover, counted through: each adds to what the one before it covers
     covered = np.append(0, np.minimum(np.diff(starts, prepend=0), WINDOW_LENGTH).cumsum())
+    tried = np.add.reduceat([piece.chunk.count for piece in pieces], heads).tolist()
     found = []
-    for at, end_at, row, end in zip(heads, [*heads[1:], len(pieces)], rows[:-1], rows[1:], strict=True):
+    for at, row, end, n_tried in zip(heads, rows[:-1], rows[1:], tried, strict=True):
         n_covered = int(covered[end] - covered[row + 1]) + WINDOW_LENGTH if row < end else 0
-        tried = sum(piece.chunk.count for piece in pieces[at:end_at])
-        part = slice(row, end)
-        found.append(Scored(pieces[at].chrom, indices[part], starts[part], probabilities[part], n_covered, tried))
+        found.append(
+            Scored(pieces[at].chrom, indices[row:end], starts[row:end], probabilities[row:end], n_covered, n_tried)
+        )
     return found
 
 
@@ -189,16 +190,17 @@ def _accessibility(scan: Scan, chrom: str, starts: NDArray[np.int64]) -> NDArray
 
 
 def call_hits(scan: Scan, scored: Iterable[Scored]) -> Iterator[tuple[str, Hits]]:
-    """Join scored windows into hits, chromosome by chromosome."""
+    """Join scored windows into hits, chromosome by chromosome; each time at least one."""
     caller = HitCaller(scan.threshold.value, scan.stride)
     chrom = None
     for piece in scored:
-        if chrom is not None and chrom != piece.chrom:
-            yield chrom, caller.finish()
+        if chrom is not None and chrom != piece.chrom and len((hits := caller.finish()).start):
+            yield chrom, hits
         chrom = piece.chrom
-        yield chrom, caller.add(piece.indices, piece.starts, piece.probabilities)
-    if chrom is not None:
-        yield chrom, caller.finish()
+        if len((hits := caller.add(piece.indices, piece.starts, piece.probabilities)).start):
+            yield chrom, hits
+    if chrom is not None and len((hits := caller.finish()).start):
+        yield chrom, hits
 
 
 def scan(genome: str | Path, accessibility: str | Path | None = None, **options: object) -> Iterator[Hit]:

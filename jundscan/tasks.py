@@ -126,20 +126,21 @@ def calls(firsts: NDArray[np.int64], counts: NDArray[np.int64], most: int, strid
     [Call(first=0, end=30, row=0, end_row=19), Call(first=500, end=532, row=19, end_row=51), \
 Call(first=532, end=540, row=51, end_row=59)]
     """
-    row = 0
-    call: Call | None = None
+    bridged = BRIDGED_BASES // stride
+    start = stop = start_row = row = 0
     for first, count in zip(firsts.tolist(), counts.tolist(), strict=True):
         end = first + count
-        if call and ((first - call.end) * stride > BRIDGED_BASES or first >= call.first + most):
-            yield call
-            call = None
+        if stop > start and (first - stop > bridged or first >= start + most):
+            yield Call(start, stop, start_row, row)
+            start = stop
         while first < end:
-            call = call or Call(first, first, row, row)
-            size = min(end, call.first + most) - first
-            first, row = first + size, row + size
-            call = call._replace(end=first, end_row=row)
-            if first == call.first + most:
-                yield call
-                call = None
-    if call:
-        yield call
+            if stop == start:
+                start, start_row = first, row
+            stop = min(end, start + most)
+            row += stop - first
+            first = stop
+            if stop == start + most:
+                yield Call(start, stop, start_row, row)
+                start = stop
+    if stop > start:
+        yield Call(start, stop, start_row, row)
