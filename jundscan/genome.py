@@ -30,6 +30,7 @@ from jundscan.windows import Region, merge_intervals
 _READ_BYTES = 1 << 20
 _AHEAD_BYTES, _NEAR_BYTES = 1 << 18, 1 << 12
 _LINE_ENDS = b"\r\n"
+_NO_RUNS = np.empty((0, 2), dtype=np.int64)
 _NOT_UNKNOWN = ALPHABET.encode() + ALPHABET.lower().encode() + _LINE_ENDS
 
 
@@ -200,10 +201,14 @@ class Genome:
         for chrom, letters in _records(self._file, self.path):
             start = lengths.setdefault(chrom, 0)
             lengths[chrom] += _bases(letters)
-            runs.setdefault(chrom, []).append(_unknown_runs(letters) + start)
+            parts = runs.setdefault(chrom, [])
+            if len(unknown := _unknown_runs(letters)):
+                parts.append(unknown + start)
         if self._index is not None and lengths != dict(self.chromsizes):
             raise index_mismatch(self.path)
-        return lengths, {chrom: merge_intervals(np.concatenate(parts)) for chrom, parts in runs.items()}
+        return lengths, {
+            chrom: merge_intervals(np.concatenate(parts)) if parts else _NO_RUNS for chrom, parts in runs.items()
+        }
 
 
 def open_genome(path: str | Path, alias: str | Path | None = None) -> Genome:
@@ -307,7 +312,7 @@ def _unknown_runs(letters: bytes) -> NDArray[np.int64]:
     unknown = len(letters.translate(None, delete=_NOT_UNKNOWN))
     # nearly every piece of a genome is wholly known or wholly unknown, which two quick counts tell
     if unknown == 0:
-        return np.empty((0, 2), dtype=np.int64)
+        return _NO_RUNS
     if unknown == _bases(letters):
         return np.array([[0, unknown]], dtype=np.int64)
     is_unknown = encode(letters, drop=_LINE_ENDS) == UNKNOWN

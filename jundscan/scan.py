@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
@@ -24,7 +24,7 @@ from jundscan.encoding import WINDOW_LENGTH
 from jundscan.hits import HitCaller, Hits
 from jundscan.model import LANES, Model
 from jundscan.plan import Scan, prepare
-from jundscan.tasks import Piece, calls, join, known_runs, together
+from jundscan.tasks import Piece, calls, join, known_runs, ranges, together
 from jundscan.windows import chunks
 
 TASK_BASES = 1 << 18
@@ -133,44 +133,64 @@ def _pieces(scan: Scan, most_bases: int) -> Iterator[Piece]:
 def _score_task(scan: Scan, pieces: list[Piece], call_bases: int) -> list[Scored]:
     stride = scan.stride
     codes, firsts = join(pieces, stride)
-    run_firsts, counts = known_runs(codes, stride)
-    numbers = np.arange(counts.sum()) + np.repeat(run_firsts - (np.cumsum(counts) - counts), counts)
-    # unknown letters lie between pieces, so a run lies in one
-    of_run = np.searchsorted(firsts, run_firsts, side="right") - 1
-    starts = np.array([piece.chunk.start for piece in pieces]) - stride * firsts
-    starts = stride * numbers + np.repeat(starts[of_run], counts)
-    indices = np.array([piece.chunk.index for piece in pieces]) - firsts
-    indices = numbers + np.repeat(indices[of_run], counts)
-    # pieces of one chromosome follow one another: the first of each, and the rows of its windows
+    runs, counts = known_runs(codes, stride)
+    of_run = np.searchsorted(firsts, runs, side="right") - 1  # in one piece, for unknown letters lie between two
+    within = runs - firsts[of_run]
+    run_starts = np.array([piece.chunk.start for piece in pieces])[of_run] + stride * within
+    starts = ranges(run_starts, counts, stride)
+    indices = ranges(np.array([piece.chunk.index for piece in pieces])[of_run] + within, counts, 1)
+    # a chromosome's pieces follow one another: the first piece, run and window of each chromosome
     heads = [at for at, piece in enumerate(pieces) if not at or piece.chrom != pieces[at - 1].chrom]
-    rows = np.append(np.searchsorted(numbers, firsts[heads]), len(numbers)).tolist()
+    run_edges = np.searchsorted(of_run, [*heads, len(pieces)])
+    edges = np.append(0, np.cumsum(counts))[run_edges].tolist()
 
-    accessibility = np.full(len(numbers), np.nan, np.float32)
-    for at, row, end in zip(heads, rows[:-1], rows[1:], strict=True):
-        if pieces[at].chrom in scan.track_names:
-            accessibility[row:end] = _accessibility(scan, pieces[at].chrom, starts[row:end])
+    parts = [(pieces[at].chrom, starts[row:end]) for at, row, end in zip(heads, edges[:-1], edges[1:], strict=True)]
+    accessibility = _accessibility(scan, parts)
+    probabilities = _probabilities(scan, codes, runs, counts, accessibility, call_bases)
+
+    covered = np.append(0, np.cumsum(_covered(run_starts, counts, stride, run_edges[:-1])))[run_edges]
+    tried = np.add.reduceat([piece.chunk.count for piece in pieces], heads)
+    totals = zip(np.diff(covered).tolist(), tried.tolist(), strict=True)
+    return [
+        Scored(chrom, indices[row:end], of_chrom, probabilities[row:end], *counted)
+        for (chrom, of_chrom), row, end, counted in zip(parts, edges[:-1], edges[1:], totals, strict=True)
+    ]
+
+
+def _probabilities(
+    scan: Scan,
+    codes: NDArray[np.uint8],
+    runs: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    accessibility: NDArray[np.float32],
+    call_bases: int,
+) -> NDArray[np.float32]:
+    """Score the windows of runs, as few calls of the model as there can be."""
+    numbers = ranges(runs, counts, 1)
     probabilities = np.empty(len(numbers), np.float32)
-    for call in calls(run_firsts, counts, windows_per_call(scan.model, stride, call_bases), stride):
-        bases = codes[call.first * stride : (call.end - 1) * stride + WINDOW_LENGTH]
-        part = slice(call.row, call.end_row)
+    for call in calls(runs, counts, windows_per_call(scan.model, scan.stride, call_bases), scan.stride):
+        bases = codes[call.first * scan.stride : (call.end - 1) * scan.stride + WINDOW_LENGTH]
+        rows = slice(call.row, call.end_row)
         if call.end - call.first == call.end_row - call.row:
-            probabilities[part] = scan.model.slide(bases, accessibility[part], stride)
-        else:
-            counting = numbers[part] - call.first
+            probabilities[rows] = scan.model.slide(bases, accessibility[rows], scan.stride)
+        else:  # some windows hold unknown letters
+            wanted = numbers[rows] - call.first
             every = np.full(call.end - call.first, np.nan, np.float32)
-            every[counting] = accessibility[part]
-            probabilities[part] = scan.model.slide(bases, every, stride)[counting]
+            every[wanted] = accessibility[rows]
+            probabilities[rows] = scan.model.slide(bases, every, scan.stride)[wanted]
+    return probabilities
 
-    # bases that windows cover, counted through: each adds to what the one before it covers
-    covered = np.append(0, np.minimum(np.diff(starts, prepend=0), WINDOW_LENGTH).cumsum())
-    tried = np.add.reduceat([piece.chunk.count for piece in pieces], heads).tolist()
-    found = []
-    for at, row, end, n_tried in zip(heads, rows[:-1], rows[1:], tried, strict=True):
-        n_covered = int(covered[end] - covered[row + 1]) + WINDOW_LENGTH if row < end else 0
-        found.append(
-            Scored(pieces[at].chrom, indices[row:end], starts[row:end], probabilities[row:end], n_covered, n_tried)
-        )
-    return found
+
+def _covered(
+    run_starts: NDArray[np.int64], counts: NDArray[np.int64], stride: int, heads: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Count the bases that each run of windows covers and the one before it on its chromosome does not."""
+    own = (counts - 1) * min(stride, WINDOW_LENGTH) + WINDOW_LENGTH
+    ends = run_starts + (counts - 1) * stride + WINDOW_LENGTH
+    again = np.maximum(np.append(0, ends[:-1] - run_starts[1:])[: len(own)], 0)
+    again[heads[heads < len(again)]] = 0
+    first_here: NDArray[np.int64] = own - again
+    return first_here
 
 
 def windows_per_call(model: Model, stride: int, call_bases: int = CALL_BASES) -> int:
@@ -179,14 +199,21 @@ def windows_per_call(model: Model, stride: int, call_bases: int = CALL_BASES) ->
     return max(min(windows, model.metadata.max_windows_per_call) // LANES * LANES, LANES)
 
 
-def _accessibility(scan: Scan, chrom: str, starts: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Mapped accessibility of windows on a chromosome that the track names."""
-    if scan.track is None:
-        raise ValueError("a scan without a track has no accessibility")
-    mapped = scan.scale.apply(scan.track.window_means(scan.track_names[chrom], starts))
+def _accessibility(scan: Scan, parts: Sequence[tuple[str, NDArray[np.int64]]]) -> NDArray[np.float32]:
+    """Mapped accessibility of windows, chromosome by chromosome; NaN on one that the track does not name."""
+    names = scan.track_names
+    named = [(names[chrom], starts) for chrom, starts in parts if chrom in names and len(starts)]
+    if scan.track is None or not named:
+        return np.full(sum(len(starts) for _, starts in parts), np.nan, np.float32)
+    mapped = scan.scale.apply(scan.track.means_of_all(named))
     if mapped.max(initial=0) > 1:  # only values that were said to be percentiles already
         scan.beyond_percentiles = True
-    return mapped
+    if len(named) == len(parts):
+        return mapped
+    is_named = np.repeat([chrom in names for chrom, _ in parts], [len(starts) for _, starts in parts])
+    every = np.full(len(is_named), np.nan, np.float32)
+    every[is_named] = mapped
+    return every
 
 
 def call_hits(scan: Scan, scored: Iterable[Scored]) -> Iterator[tuple[str, Hits]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from threading import Lock
@@ -90,41 +90,74 @@ class Track(ABC):
             When a bigWig cannot be read, or holds a negative or infinite value.
         """
 
+    def means_of_all(self, parts: Sequence[tuple[str, NDArray[np.int64]]]) -> NDArray[np.float32]:
+        """Average over windows of several chromosomes, at least one: :meth:`window_means` of each, one after another."""
+        return np.concatenate([self.window_means(chrom, starts) for chrom, starts in parts])
+
 
 class _TextTrack(Track):
     """Intervals of a text file, all in memory, as the knots of a running sum.
 
-    The sum over a window is the running sum at its end minus that at its start. Running sums begin anew in every
-    block of the chromosome, at places that depend on nothing else: so no window's sum depends on which others are asked
-    for, little is lost by cancelling, and between intervals, where the sum is level, the difference is exactly 0.
+    The chromosomes lie one after another on one line, each from the start of a block on, small ones together in one:
+    so the windows of many scaffolds are looked up at once. The sum over a window is the running sum at its end minus
+    that at its start. Running sums begin anew in every block, at places that depend on nothing but the track: so no
+    window's sum depends on which others are asked for, little is lost by cancelling, and between intervals, where the
+    sum is level, the difference is exactly 0.
     """
 
     def __init__(self, path: Path, bed_value: BedValue) -> None:
         self.path = path
         self.sizes = None
         as_read = read_intervals(path, "track", bed_value)
-        self._ends = {chrom: np.sort(intervals.ends) for chrom, intervals in as_read.items()}
-        # rounded as a bigWig's values are: the same data give the same means in either format
-        rounded = {chrom: i._replace(values=i.values.astype(np.float32).astype(float)) for chrom, i in as_read.items()}
-        self._knots = {chrom: _knots(flatten_max(intervals)) for chrom, intervals in rounded.items()}
         self.names = tuple(as_read)
+        self._ends = {chrom: intervals.ends for chrom, intervals in as_read.items()}
+        self._places: dict[str, tuple[int, int]] = {}  # of each chromosome: where it lies, where its last interval ends
+        free = 0
+        for chrom, ends in self._ends.items():
+            extent = int(ends.max())
+            needed = extent + WINDOW_LENGTH  # behind the last interval a window finds nothing
+            offset = free if free % _BLOCK_BASES + needed <= _BLOCK_BASES else -(-free // _BLOCK_BASES) * _BLOCK_BASES
+            self._places[chrom] = offset, extent
+            free = offset + needed
+        offsets = np.repeat(
+            [offset for offset, _ in self._places.values()], [len(ends) for ends in self._ends.values()]
+        )
+        starts, ends, values = (np.concatenate(columns) for columns in zip(*as_read.values(), strict=True))
+        # rounded as a bigWig's values are: the same data give the same means in either format
+        line = Intervals(starts + offsets, ends + offsets, values.astype(np.float32).astype(np.float64))
+        self._edges, self._masses = _knots(flatten_max(line))
 
     def count_beyond(self, chrom: str, length: int) -> int:
-        return len(self._ends[chrom]) - int(np.searchsorted(self._ends[chrom], length, side="right"))
+        return int(np.count_nonzero(self._ends[chrom] > length))
 
     def window_means(self, chrom: str, starts: NDArray[np.int64]) -> NDArray[np.float32]:
-        means = np.zeros(len(starts), dtype=np.float32)
-        if not len(starts):
+        return self._means(self._on_line(chrom, starts))
+
+    def means_of_all(self, parts: Sequence[tuple[str, NDArray[np.int64]]]) -> NDArray[np.float32]:
+        if len(parts) == 1:
+            return self.window_means(*parts[0])
+        places = np.concatenate([self._on_line(chrom, starts) for chrom, starts in parts])
+        # the track may have the chromosomes in another order; windows behind the last interval are one
+        distinct, back = np.unique(places, return_inverse=True)
+        return self._means(distinct)[back]
+
+    def _on_line(self, chrom: str, starts: NDArray[np.int64]) -> NDArray[np.int64]:
+        offset, extent = self._places[chrom]
+        return np.minimum(starts, extent) + offset
+
+    def _means(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Average over windows anywhere on the line, ascending."""
+        means = np.zeros(len(places), dtype=np.float32)
+        if not len(places):
             return means
-        edges, masses = self._knots[chrom]
-        origins = np.arange(starts[0] // _BLOCK_BASES, starts[-1] // _BLOCK_BASES + 2) * _BLOCK_BASES
-        rows = np.searchsorted(starts, origins).tolist()
-        firsts = np.maximum(np.searchsorted(edges, origins[:-1], side="right") - 1, 0).tolist()
-        stops = (np.searchsorted(edges, origins[1:] + WINDOW_LENGTH, side="left") + 1).tolist()
+        origins = np.arange(places[0] // _BLOCK_BASES, places[-1] // _BLOCK_BASES + 2) * _BLOCK_BASES
+        rows = np.searchsorted(places, origins).tolist()
+        firsts = np.maximum(np.searchsorted(self._edges, origins[:-1], side="right") - 1, 0).tolist()
+        stops = (np.searchsorted(self._edges, origins[1:] + WINDOW_LENGTH, side="left") + 1).tolist()
         for row, end, first, stop in zip(rows[:-1], rows[1:], firsts, stops, strict=True):
-            mass = masses[first : stop - 1]
+            mass = self._masses[first : stop - 1]
             if row < end and mass.any():
-                means[row:end] = _block_means(starts[row:end], edges[first : first + len(mass) + 1], mass)
+                means[row:end] = _block_means(places[row:end], self._edges[first : first + len(mass) + 1], mass)
         return means
 
 
