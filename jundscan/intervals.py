@@ -261,5 +261,7 @@ def _text(path: Path, chrom: bytes) -> str:
 
 def _sorted(starts: array[int], ends: array[int], values: array[float]) -> Intervals:
     unsorted = Intervals(np.frombuffer(starts, np.int64), np.frombuffer(ends, np.int64), np.frombuffer(values))
+    if len(starts) == 1:  # of a hundred thousand scaffolds many have a single one
+        return unsorted
     order = np.argsort(unsorted.starts, kind="stable")
     return Intervals(unsorted.starts[order], unsorted.ends[order], unsorted.values[order])

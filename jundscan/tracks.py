@@ -91,7 +91,7 @@ class Track(ABC):
         """
 
     def means_of_all(self, parts: Sequence[tuple[str, NDArray[np.int64]]]) -> NDArray[np.float32]:
-        """Average over windows of several chromosomes, at least one: :meth:`window_means` of each, one after another."""
+        """Average over windows of chromosomes, at least one: :meth:`window_means` of each, one after another."""
         return np.concatenate([self.window_means(chrom, starts) for chrom, starts in parts])
 
 
@@ -119,9 +119,8 @@ class _TextTrack(Track):
             offset = free if free % _BLOCK_BASES + needed <= _BLOCK_BASES else -(-free // _BLOCK_BASES) * _BLOCK_BASES
             self._places[chrom] = offset, extent
             free = offset + needed
-        offsets = np.repeat(
-            [offset for offset, _ in self._places.values()], [len(ends) for ends in self._ends.values()]
-        )
+        lengths = [len(ends) for ends in self._ends.values()]
+        offsets = np.repeat([offset for offset, _ in self._places.values()], lengths)
         starts, ends, values = (np.concatenate(columns) for columns in zip(*as_read.values(), strict=True))
         # rounded as a bigWig's values are: the same data give the same means in either format
         line = Intervals(starts + offsets, ends + offsets, values.astype(np.float32).astype(np.float64))
@@ -137,7 +136,9 @@ class _TextTrack(Track):
         if len(parts) == 1:
             return self.window_means(*parts[0])
         places = np.concatenate([self._on_line(chrom, starts) for chrom, starts in parts])
-        # the track may have the chromosomes in another order; windows behind the last interval are one
+        if (places[1:] >= places[:-1]).all():
+            return self._means(places)
+        # the track has the chromosomes in another order
         distinct, back = np.unique(places, return_inverse=True)
         return self._means(distinct)[back]
 
