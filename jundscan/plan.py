@@ -7,7 +7,11 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from jundscan.accessibility import IDENTITY, AccessibilityScale, genome_scale
 from jundscan.choices import DEFAULT_STRIDE, BedValue, Wish
@@ -48,6 +52,14 @@ class Scan:
     def windows_skipped(self) -> int:
         """Windows in reach that hold a letter other than A, C, G, T."""
         return self.windows - self.windows_scored
+
+    @cached_property
+    def reach(self) -> dict[str, NDArray[np.int64]]:
+        """Where the spans of each chromosome lie, (n, 2)."""
+        by_chrom: dict[str, list[tuple[int, int]]] = {}
+        for chrom, start, end in self.spans:
+            by_chrom.setdefault(chrom, []).append((start, end))
+        return {chrom: np.array(stretches) for chrom, stretches in by_chrom.items()}
 
     def __enter__(self) -> Scan:
         return self

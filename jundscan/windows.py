@@ -265,7 +265,9 @@ def chunks(span_start: int, span_end: int, length: int, stride: int, chunk_bases
         yield Chunk(windows.last, length, windows.last // stride + 1, 1)
 
 
-def track_spans(starts: NDArray[np.int64], length: int, stride: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def track_spans(
+    starts: NDArray[np.int64], length: int, stride: int, inside: NDArray[np.int64] | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Find the bases on which each window's value stands in a track: ``stride`` of them around its centre.
 
     The span [start + 50 - stride // 2, + stride) is cut at the span of the chromosome's next window, scored
@@ -279,12 +281,15 @@ def track_spans(starts: NDArray[np.int64], length: int, stride: int) -> tuple[ND
         Length of the chromosome, bases.
     stride : int
         Bases from one window to the next.
+    inside : numpy.ndarray, shape=(m, 2), dtype=int64, optional
+        Sorted, disjoint stretches of which each window lies in one; spans are cut at its ends too. That matters only
+        where the stride is longer than a window.
 
     Returns
     -------
     span_starts, span_ends : numpy.ndarray, shape=(n,), dtype=int64
-        Sorted and disjoint. Only one span can be empty (start = end): the first one of a chromosome of at
-        most stride // 2 + 51 bases, all of which then belong to the last window.
+        Sorted and disjoint. A span can be empty (start = end): the last but one window's of a chromosome, when the
+        last one is so near that all the bases in question belong to it.
 
     Examples
     --------
@@ -295,4 +300,8 @@ def track_spans(starts: NDArray[np.int64], length: int, stride: int) -> tuple[ND
     # behind the last window comes no other: its span is a whole stride
     following = np.where(starts < last, np.minimum(starts + stride, last), starts + stride)
     shift = _CENTRE - stride // 2
-    return np.clip(starts + shift, 0, length), np.clip(following + shift, 0, length)
+    lowest, highest = np.zeros(1, np.int64), np.full(1, length)
+    if inside is not None:
+        lowest, highest = inside[np.searchsorted(inside[:, 0], starts, side="right") - 1].T
+    span_starts = np.clip(starts + shift, lowest, highest)
+    return span_starts, np.maximum(np.clip(following + shift, lowest, highest), span_starts)
