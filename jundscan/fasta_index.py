@@ -119,7 +119,7 @@ def _read_gzi(path: Path, gzi: Path) -> NDArray[np.int64]:
     if not len(numbers) or len(numbers) != 2 * numbers[0] + 1:
         raise problem
     blocks = np.append([0, 0], numbers[1:]).reshape(-1, 2)  # the first block, at 0, is not written down
-    if (np.diff(blocks, axis=0) < 0).any():
+    if (np.diff(blocks, axis=0) < 0).any() or blocks[-1, 0] >= path.stat().st_size:
         raise problem
     # its time of writing tells nothing: bgzip writes it before the file is closed
     with read_errors(path, FastaError), path.open("rb") as file:
