@@ -130,7 +130,13 @@ def prepare(
         elif scale is None:
             scale = genome_scale(fasta, track, names)
         timings = {"opening": opened - began, "accessibility_scale": time.perf_counter() - opened}
-        files = {"genome": genome, "accessibility": accessibility, "regions": regions_file, "exclude": exclude}
+        files = {
+            "genome": genome,
+            "accessibility": accessibility,
+            "regions": regions_file,
+            "exclude": exclude,
+            "alias": alias,
+        }
         sizes = fasta.chromsizes
         return Scan(
             genome=fasta,

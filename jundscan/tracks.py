@@ -25,6 +25,7 @@ from jundscan.files import read_errors
 from jundscan.genome import Genome
 from jundscan.intervals import Intervals, flatten_max, read_intervals
 from jundscan.names import matching_name
+from jundscan.window_sums import block_means, knots, window_sums
 
 log = logging.getLogger("jundscan")
 
@@ -124,7 +125,7 @@ class _TextTrack(Track):
         starts, ends, values = (np.concatenate(columns) for columns in zip(*as_read.values(), strict=True))
         # rounded as a bigWig's values are: the same data give the same means in either format
         line = Intervals(starts + offsets, ends + offsets, values.astype(np.float32).astype(np.float64))
-        self._edges, self._masses = _knots(flatten_max(line))
+        self._edges, self._masses = knots(flatten_max(line))
 
     def count_beyond(self, chrom: str, length: int) -> int:
         return int(np.count_nonzero(self._ends[chrom] > length))
@@ -158,42 +159,8 @@ class _TextTrack(Track):
         for row, end, first, stop in zip(rows[:-1], rows[1:], firsts, stops, strict=True):
             mass = self._masses[first : stop - 1]
             if row < end and mass.any():
-                means[row:end] = _block_means(places[row:end], self._edges[first : first + len(mass) + 1], mass)
+                means[row:end] = block_means(places[row:end], self._edges[first : first + len(mass) + 1], mass)
         return means
-
-
-def _knots(flat: Intervals) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Turn disjoint intervals into edges (n + 1,) and what lies between two of them, value times length (n,)."""
-    edges = np.column_stack((flat.starts, flat.ends)).ravel().astype(np.float64)
-    masses = np.zeros(len(edges) - 1)
-    masses[::2] = flat.values * (flat.ends - flat.starts)
-    apart = np.diff(edges) > 0  # intervals that abut share an edge
-    return edges[np.append(True, apart)], masses[apart]
-
-
-def _block_means(
-    starts: NDArray[np.int64], edges: NDArray[np.float64], masses: NDArray[np.float64]
-) -> NDArray[np.float32]:
-    """Average over the windows of one block: the running sum at each one's end minus that at its start."""
-    rows = slice(None) if len(starts) < len(masses) else _rows_touching(starts, edges, masses)
-    chosen = starts[rows]
-    running = np.concatenate(([0.0], np.cumsum(masses)))
-    sums = np.interp(chosen + WINDOW_LENGTH, edges, running) - np.interp(chosen, edges, running)
-    means = np.zeros(len(starts), np.float32)
-    means[rows] = np.maximum(sums, 0.0) / WINDOW_LENGTH
-    return means
-
-
-def _rows_touching(
-    starts: NDArray[np.int64], edges: NDArray[np.float64], masses: NDArray[np.float64]
-) -> NDArray[np.int64]:
-    """Find the windows that hold a base whose value is not 0; of all others the sum would be 0."""
-    some = np.flatnonzero(masses)
-    ends = np.searchsorted(starts, edges[some + 1])
-    before = np.concatenate(([0], ends[:-1]))
-    firsts = np.maximum(np.searchsorted(starts, edges[some] - WINDOW_LENGTH, side="right"), before)
-    lengths = np.column_stack((firsts - before, ends - firsts)).ravel()
-    return np.flatnonzero(np.repeat(np.arange(len(lengths)) % 2 == 1, lengths))
 
 
 class _BigWigTrack(Track):
@@ -223,7 +190,7 @@ class _BigWigTrack(Track):
             origin = int(starts[first])
             values = self._values(chrom, origin, int(starts[stop - 1]) + WINDOW_LENGTH)
             if values.any():
-                means[first:stop] = _window_sums(values, starts[first:stop] - origin) / WINDOW_LENGTH
+                means[first:stop] = window_sums(values, starts[first:stop] - origin) / WINDOW_LENGTH
         return means
 
     def _values(self, chrom: str, start: int, end: int) -> NDArray[np.float64]:
@@ -331,27 +298,6 @@ def _slabs(starts: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
             end = first + 1
         yield first, end
         first = end
-
-
-def _window_sums(values: NDArray[np.float64], starts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Sum the 101 values from each of ``starts`` on, all in the same order.
-
-    Sums of 1, 2, 4, … neighbours come by doubling, and a window is put together from those that make up its
-    length (1 + 4 + 32 + 64): few vector additions, and unlike in a running sum nothing ever cancels.
-    """
-    count = len(starts)
-    contiguous = count == starts[-1] - starts[0] + 1
-    total = np.zeros(count)
-    width, covered, sums = 1, 0, values
-    while True:
-        if WINDOW_LENGTH & width:
-            first = starts[0] + covered
-            total += sums[first : first + count] if contiguous else sums[starts + covered]
-            covered += width
-        if covered == WINDOW_LENGTH:
-            return total
-        sums = sums[:-width] + sums[width:]
-        width *= 2
 
 
 def _some(names: Iterable[str]) -> str:
