@@ -129,7 +129,7 @@ def _read_gzi(path: Path, gzi: Path) -> NDArray[np.int64]:
     return blocks
 
 
-class BgzipFile:
+class BgzipReader:
     """The unpacked bytes of a bgzipped file, from any place.
 
     Parameters

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from jundscan.encoding import ALPHABET, UNKNOWN, encode
 from jundscan.errors import FastaError
-from jundscan.fasta_index import BgzipFile, Index, bgzip_index, index_mismatch, plain_index
+from jundscan.fasta_index import BgzipReader, Index, bgzip_index, index_mismatch, plain_index
 from jundscan.files import STDIN, open_unpacked, packing, read_errors, spooled
 from jundscan.names import ChromSizes, read_aliases
 from jundscan.windows import Region, merge_intervals
@@ -152,7 +152,7 @@ class Genome:
     def _indexed(self, index: Index, regions: Sequence[Region], block_bases: int) -> Iterator[Block]:
         held, held_start = b"", 0
         with read_errors(self.path, FastaError), self._file.open("rb") as opened:
-            file = opened if self._gzip_blocks is None else BgzipFile(opened, self._gzip_blocks)
+            file = opened if self._gzip_blocks is None else BgzipReader(opened, self._gzip_blocks)
             for region, following in zip_longest(regions, regions[1:]):
                 placed = index[region.chrom]
                 for start in range(region.start, region.end, block_bases):
