@@ -18,6 +18,7 @@ LIBRARIES = (
     "onnx",
     "pyfaidx",
     "pybigtools",
+    "isal",
     "scikit-learn",
     "joblib",
     "threadpoolctl",

@@ -20,6 +20,7 @@ from unittest.mock import patch
 import numpy as np
 
 import jundscan.outputs
+import jundscan.tracks
 from benchmarks.genome import BenchmarkGenome
 from benchmarks.ours import percentiles
 from benchmarks.timing import seconds_of
@@ -32,7 +33,6 @@ from jundscan.model import Model
 from jundscan.outputs import Outputs, write_scan
 from jundscan.plan import prepare
 from jundscan.scan import windows_per_call
-from jundscan.tracks import Track
 
 SCAN = sys.modules[prepare.__module__]  # the package's attribute of this name is the function
 STAGES: tuple[tuple[str, Any, str], ...] = (
@@ -41,7 +41,7 @@ STAGES: tuple[tuple[str, Any, str], ...] = (
     ("opening the track", SCAN, "open_track"),
     ("accessibility scale", SCAN, "genome_scale"),
     ("reading and encoding", Genome, "blocks"),
-    ("window means", Track, "window_means"),
+    ("window means", jundscan.tracks._TextTrack, "means_of_all"),
     ("window means", AccessibilityScale, "apply"),
     ("inference", Model, "slide"),
     ("hit calling", HitCaller, "add"),

@@ -188,25 +188,25 @@ def source_windows(genome: Genome, chroms: Iterable[str], limit: int = 200_000) 
     dict of str to numpy.ndarray, shape=(n,), dtype=int64
         Window starts by chromosome, ascending; for chromosomes without a choosable window too.
     """
-    known = {
-        chrom: subtract_intervals(np.array([[0, genome.chromsizes[chrom]]]), genome.unknown_runs(chrom))
-        for chrom in chroms
-    }
+    names = list(chroms)
+    known: list[list[int]] = []
+    of_chrom: list[int] = []
+    for number, chrom in enumerate(names):
+        stretches = [[0, genome.chromsizes[chrom]]]
+        if len(unknown := genome.unknown_runs(chrom)):
+            stretches = subtract_intervals(np.array(stretches), unknown).tolist()
+        known += stretches
+        of_chrom += [number] * len(stretches)
+    runs = np.array(known, dtype=np.int64).reshape(-1, 2)
     # the starts of all windows in known bases, counted through from 0 over all chromosomes
-    available = {chrom: np.maximum(np.diff(runs).ravel() - WINDOW_LENGTH + 1, 0) for chrom, runs in known.items()}
-    total = sum(int(counts.sum()) for counts in available.values())
+    ends = np.cumsum(np.maximum(np.diff(runs).ravel() - WINDOW_LENGTH + 1, 0))
+    total = int(ends[-1]) if len(ends) else 0
     count = min(limit, total)
     chosen = np.arange(count, dtype=np.int64) * total // max(count, 1)
-    windows: dict[str, NDArray[np.int64]] = {}
-    passed = 0
-    for chrom, runs in known.items():
-        ends = passed + np.cumsum(available[chrom])
-        stop = int(ends[-1]) if len(ends) else passed
-        numbers = chosen[np.searchsorted(chosen, passed) : np.searchsorted(chosen, stop)]
-        run = np.searchsorted(ends, numbers, side="right")
-        windows[chrom] = runs[run, 1] - WINDOW_LENGTH + 1 - (ends[run] - numbers)
-        passed = stop
-    return windows
+    run = np.searchsorted(ends, chosen, side="right")
+    starts = runs[run, 1] - WINDOW_LENGTH + 1 - (ends[run] - chosen)
+    edges = np.searchsorted(np.array(of_chrom)[run], np.arange(len(names) + 1)).tolist()
+    return {chrom: starts[edges[at] : edges[at + 1]] for at, chrom in enumerate(names)}
 
 
 def genome_scale(genome: Genome, track: Track, names: Mapping[str, str]) -> AccessibilityScale:
@@ -232,5 +232,5 @@ def genome_scale(genome: Genome, track: Track, names: Mapping[str, str]) -> Acce
         When there are too few windows or values, or a file cannot be read.
     """
     windows = source_windows(genome, names)
-    means = [track.window_means(names[chrom], starts) for chrom, starts in windows.items()]
-    return fit_scale(np.concatenate(means), str(track.path))
+    means = track.means_of_all([(names[chrom], starts) for chrom, starts in windows.items()])
+    return fit_scale(means, str(track.path))

@@ -10,5 +10,7 @@ Wish = Literal["threshold", "fpr", "precision", "recall"]
 """What a threshold is chosen by."""
 Format = Literal["bed", "narrowPeak", "tsv"]
 """What a scan writes: hits, or one line for each window."""
+BedValue = Literal["score", "presence"]
+"""What an interval of a BED track counts as: its score, where there is one, or 1."""
 DEFAULT_STRIDE = 10
 """Bases between window starts; the model has a branch of its own for it."""

@@ -3,22 +3,80 @@
 from __future__ import annotations
 
 import gzip
+import shutil
+import sys
+import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 from jundscan.errors import FastaError, TrackError
 
+STDIN = Path("-")
+"""What names the standard input."""
 _GZIP_MAGIC = b"\x1f\x8b"
+BLOCK_START = b"\x1f\x8b\x08\x04"
+"""How each block of a bgzipped file starts: a gzip member with an extra field (SAM specification, section 4.1)."""
+_BLOCK_FIELD = slice(12, 16), b"BC\x02\x00"  # the field, which holds the member's size
+_COPY_BYTES = 1 << 20
 
 
-def open_unpacked(path: Path) -> BinaryIO | gzip.GzipFile:
-    """Open a file for reading bytes, through gzip when its content (not its name) is gzipped or bgzipped."""
+@contextmanager
+def open_unpacked(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for reading bytes, through gzip when its content (not its name) is gzipped or bgzipped.
+
+    A pipe is fine: it is opened once and read forwards.
+    """
     with path.open("rb") as file:
-        packed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
-    return gzip.open(path) if packed else path.open("rb")
+        if file.peek(len(_GZIP_MAGIC))[: len(_GZIP_MAGIC)] == _GZIP_MAGIC:
+            with unpacking(file) as unpacked:
+                yield unpacked
+        else:
+            yield file
+
+
+def unpacking(file: BinaryIO) -> BinaryIO:
+    """Read gzip members from where a file stands; closing the result leaves the file open."""
+    from isal import igzip
+
+    opened: Any = igzip.IGzipFile
+    return cast(BinaryIO, opened(fileobj=file, mode="rb"))
+
+
+def packing(path: Path) -> str | None:
+    """Tell by its first bytes how a file is packed: ``"gzip"``, ``"bgzip"``, or None."""
+    with path.open("rb") as file:
+        head = file.read(18)
+    if not head.startswith(_GZIP_MAGIC):
+        return None
+    place, field = _BLOCK_FIELD
+    return "bgzip" if head.startswith(BLOCK_START) and head[place] == field else "gzip"
+
+
+def spooled(path: Path) -> Path | None:
+    """Copy standard input (``-``) or a pipe, which can be read only once, to a temporary file.
+
+    Returns
+    -------
+    pathlib.Path or None
+        The copy, for the caller to delete; None when ``path`` is a file that can be read again.
+    """
+    if path != STDIN and not path.is_fifo():
+        return None
+    copy = Path(tempfile.mkstemp(prefix="jundscan.")[1])
+    try:
+        with copy.open("wb") as target:
+            if path == STDIN:
+                shutil.copyfileobj(sys.stdin.buffer, target, _COPY_BYTES)
+            else:
+                with path.open("rb") as source:
+                    shutil.copyfileobj(source, target, _COPY_BYTES)
+    except BaseException:
+        copy.unlink()
+        raise
+    return copy
 
 
 @contextmanager
@@ -26,7 +84,15 @@ def read_errors(path: Path, error: type[FastaError | TrackError]) -> Iterator[No
     """Raise what the system or gzip has against ``path`` as ``error``."""
     try:
         yield
-    except (EOFError, zlib.error, gzip.BadGzipFile) as err:
+    except _damages() as err:
         raise error(path, f"damaged or cut short ({err}); fetch it again") from err
     except OSError as err:
         raise error(path, err.strerror or str(err)) from err
+
+
+def _damages() -> tuple[type[Exception], ...]:
+    """Name what an unpacker raises; looked up only when something was raised."""
+    from isal import isal_zlib
+
+    unpacker: Any = isal_zlib.error
+    return EOFError, zlib.error, unpacker, gzip.BadGzipFile

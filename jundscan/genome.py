@@ -1,35 +1,36 @@
-"""The genome, from plain or gzipped FASTA: lengths, runs of unknown bases, and codes block by block.
+"""The genome, from FASTA: lengths, runs of unknown bases, and codes block by block.
 
 A plain FASTA is read by its index (``.fai``, made by pyfaidx when missing or stale), so a region costs only
-its own bases. A gzipped or bgzipped one is streamed, once for lengths and unknown bases and once for each
-call of :meth:`Genome.blocks`. Memory holds one block, whatever the size of genome and chromosomes.
+its own bases; so is a bgzipped one that has both its indexes. Any other packed one is streamed, once for lengths
+and unknown bases and once for each call of :meth:`Genome.blocks`. Memory holds one block, whatever the size of
+genome and chromosomes.
 """
 
 from __future__ import annotations
 
-import gzip
-import logging
-import os
-import shutil
-import tempfile
+import sys
+import weakref
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.encoding import ALPHABET, UNKNOWN, encode
 from jundscan.errors import FastaError
-from jundscan.files import open_unpacked, read_errors
+from jundscan.fasta_index import BgzipReader, Index, bgzip_index, index_mismatch, plain_index
+from jundscan.files import STDIN, open_unpacked, packing, read_errors, spooled
+from jundscan.names import ChromSizes, read_aliases
 from jundscan.windows import Region, merge_intervals
 
-log = logging.getLogger("jundscan")
-
 _READ_BYTES = 1 << 20
+_AHEAD_BYTES, _NEAR_BYTES = 1 << 18, 1 << 12
 _LINE_ENDS = b"\r\n"
+_NO_RUNS = np.empty((0, 2), dtype=np.int64)
 _NOT_UNKNOWN = ALPHABET.encode() + ALPHABET.lower().encode() + _LINE_ENDS
 
 
@@ -57,19 +58,42 @@ class Genome:
     Attributes
     ----------
     path : pathlib.Path
-        The file.
+        The file as it was named; ``-`` is standard input.
+    size_bytes : int
+        Size of the file, or of what came through the pipe.
     """
 
-    def __init__(self, path: Path, index: dict[str, Any] | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        file: Path,
+        index: Index | None = None,
+        gzip_blocks: NDArray[np.int64] | None = None,
+        alias: str | Path | None = None,
+    ) -> None:
         self.path = path
-        self._index = index  # pyfaidx's records by name; None when the file is compressed
+        self.size_bytes = file.stat().st_size
+        self._file = file  # where the bytes are: a copy of what came through a pipe
+        self._index = index  # None: the file is streamed
+        self._gzip_blocks = gzip_blocks
+        self._alias = alias
+        if file is not path:
+            weakref.finalize(self, file.unlink, missing_ok=True)
 
     @cached_property
-    def chromsizes(self) -> dict[str, int]:
-        """Length of every chromosome, bases, in file order; a compressed file is read through for them."""
+    def chromsizes(self) -> ChromSizes:
+        """Length of every chromosome, bases, in file order; a file without index is read through for them.
+
+        Raises
+        ------
+        TrackError
+            When the file of aliases cannot be used.
+        """
         if self._index is None:
-            return self._survey[0]
-        return {chrom: record.rlen for chrom, record in self._index.items()}
+            sizes = self._survey[0]
+        else:
+            sizes = {chrom: placed.length for chrom, placed in self._index.items()}
+        return ChromSizes(sizes, None if self._alias is None else read_aliases(self._alias, sizes))
 
     def unknown_runs(self, chrom: str) -> NDArray[np.int64]:
         """Return the maximal runs of anything but ACGT in either case; the first call reads the file through.
@@ -125,20 +149,23 @@ class Genome:
             return self._streamed(regions, block_bases)
         return self._indexed(self._index, regions, block_bases)
 
-    def _indexed(self, index: dict[str, Any], regions: Sequence[Region], block_bases: int) -> Iterator[Block]:
-        with read_errors(self.path, FastaError), self.path.open("rb") as file:
-            for region in regions:
-                record = index[region.chrom]
-
+    def _indexed(self, index: Index, regions: Sequence[Region], block_bases: int) -> Iterator[Block]:
+        held, held_start = b"", 0
+        with read_errors(self.path, FastaError), self._file.open("rb") as opened:
+            file = opened if self._gzip_blocks is None else BgzipReader(opened, self._gzip_blocks)
+            for region, following in zip_longest(regions, regions[1:]):
+                placed = index[region.chrom]
                 for start in range(region.start, region.end, block_bases):
                     end = min(start + block_bases, region.end)
-                    first_byte, end_byte = (
-                        record.offset + base // record.lenc * record.lenb + base % record.lenc for base in (start, end)
-                    )
-                    file.seek(first_byte)
-                    codes = encode(file.read(end_byte - first_byte), drop=_LINE_ENDS)
+                    first_byte, end_byte = placed.byte(start), placed.byte(end)
+                    if not held_start <= first_byte <= end_byte <= held_start + len(held):
+                        # small scaffolds in a row are read together
+                        near = following and 0 <= index[following.chrom].byte(following.start) - end_byte <= _NEAR_BYTES
+                        file.seek(first_byte)
+                        held, held_start = file.read(max(end_byte - first_byte, _AHEAD_BYTES * bool(near))), first_byte
+                    codes = encode(held[first_byte - held_start : end_byte - held_start], drop=_LINE_ENDS)
                     if len(codes) != end - start:
-                        raise _index_mismatch(self.path)
+                        raise index_mismatch(self.path)
                     yield Block(region.chrom, start, codes)
 
     def _streamed(self, regions: Sequence[Region], block_bases: int) -> Iterator[Block]:
@@ -146,7 +173,7 @@ class Genome:
         for region in regions:
             waiting[region.chrom].append(region)
         current, end = "", 0
-        for chrom, letters in _records(self.path):
+        for chrom, letters in _records(self._file, self.path):
             if not waiting:
                 return
             start = end if chrom == current else 0
@@ -171,29 +198,37 @@ class Genome:
         """Lengths and unknown runs of all chromosomes, in one pass."""
         lengths: dict[str, int] = {}
         runs: dict[str, list[NDArray[np.int64]]] = {}
-        for chrom, letters in _records(self.path):
+        for chrom, letters in _records(self._file, self.path):
             start = lengths.setdefault(chrom, 0)
             lengths[chrom] += _bases(letters)
-            runs.setdefault(chrom, []).append(_unknown_runs(letters) + start)
-        if self._index is not None and lengths != self.chromsizes:
-            raise _index_mismatch(self.path)
-        return lengths, {chrom: merge_intervals(np.concatenate(parts)) for chrom, parts in runs.items()}
+            parts = runs.setdefault(chrom, [])
+            if len(unknown := _unknown_runs(letters)):
+                parts.append(unknown + start)
+        if self._index is not None and lengths != dict(self.chromsizes):
+            raise index_mismatch(self.path)
+        return lengths, {
+            chrom: merge_intervals(np.concatenate(parts)) if parts else _NO_RUNS for chrom, parts in runs.items()
+        }
 
 
-def open_genome(path: str | Path) -> Genome:
-    """Open a FASTA file: plain, gzipped or bgzipped, by content and not by name.
+def open_genome(path: str | Path, alias: str | Path | None = None) -> Genome:
+    """Open a FASTA file: plain, gzipped or bgzipped, by content and not by name; ``-`` and pipes too.
 
-    The index of a plain file is written beside it, or kept in memory where that folder cannot be written to.
+    The index of a plain file is written beside it, or kept in memory where that folder cannot be written to. Those of
+    a bgzipped one are used where they are. What comes from standard input or through a pipe is copied to a temporary
+    file, because it is needed twice.
 
     Parameters
     ----------
     path : str or pathlib.Path
-        The file.
+        The file; ``-`` is standard input.
+    alias : str or pathlib.Path, optional
+        Other names of the chromosomes, see :func:`jundscan.names.read_aliases`.
 
     Returns
     -------
     Genome
-        With the lengths of a plain file known already.
+        With the lengths of an indexed file known already.
 
     Raises
     ------
@@ -202,60 +237,40 @@ def open_genome(path: str | Path) -> Genome:
         are not UTF-8, lines of unequal length.
     """
     path = Path(path)
-    with read_errors(path, FastaError), open_unpacked(path) as letters:
-        compressed = isinstance(letters, gzip.GzipFile)
+    if path == STDIN and sys.stdin.isatty():
+        raise FastaError(path, "standard input is a terminal; send a FASTA to it, or name a file")
+    with read_errors(path, FastaError):
+        copy = spooled(path)
+    try:
+        return _open_file(path, copy or path, alias)
+    except BaseException:
+        if copy is not None:
+            copy.unlink(missing_ok=True)
+        raise
+
+
+def _open_file(path: Path, file: Path, alias: str | Path | None) -> Genome:
+    with read_errors(path, FastaError), open_unpacked(file) as letters:
+        packed = packing(file)
         start = letters.read(_READ_BYTES).lstrip()
     if not start:
         raise FastaError(path, "is empty")
     if not start.startswith(b">"):
         raise FastaError(path, "not a FASTA file: its first line must be a '>' and a name")
-    if compressed:
-        return Genome(path, None)
-    if path.suffix.lower() in (".gz", ".bgz"):
+    if packed is None and path.suffix.lower() in (".gz", ".bgz"):
         raise FastaError(path, "is named as if it were compressed, but is not; rename it")
-    return Genome(path, _read_index(path))
+    if packed is None:
+        return Genome(path, file, plain_index(file, keep=file is path), alias=alias)
+    index, blocks = (bgzip_index(file) if packed == "bgzip" else None) or (None, None)
+    return Genome(path, file, index, blocks, alias)
 
 
-def _read_index(path: Path) -> dict[str, Any]:
-    """Read the ``.fai`` beside a plain FASTA, or make it."""
-    beside = Path(f"{path}.fai")
-    if beside.exists() and beside.stat().st_mtime >= path.stat().st_mtime:
-        return _run_pyfaidx(path, beside)
-    with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder, "index.fai")
-        index = _run_pyfaidx(path, made)
-        # copied under another name first: no other run may find half an index
-        partial = Path(f"{beside}.{os.getpid()}")
-        try:
-            shutil.copyfile(made, partial)
-            partial.replace(beside)
-        except OSError as err:
-            log.info("the index %s cannot be kept (%s); each run makes it anew", beside, err.strerror)
-            partial.unlink(missing_ok=True)
-        else:
-            log.info("wrote the index %s", beside)
-    return index
-
-
-def _run_pyfaidx(path: Path, indexname: Path) -> dict[str, Any]:
-    """Let pyfaidx read the index, or make it where there is none."""
-    import pyfaidx
-
-    try:
-        with read_errors(path, FastaError), pyfaidx.Faidx(str(path), indexname=str(indexname)) as faidx:
-            return dict(faidx.index)
-    except UnicodeDecodeError as err:
-        raise FastaError(path, "a sequence name is not UTF-8 text; rename it") from err
-    except (pyfaidx.FastaIndexingError, ValueError) as err:
-        raise FastaError(path, f"cannot be indexed: {' '.join(str(err).split())}") from err
-
-
-def _records(path: Path) -> Iterator[tuple[str, bytes]]:
+def _records(file: Path, path: Path) -> Iterator[tuple[str, bytes]]:
     """Stream a FASTA: each record's name with pieces of its letters (line ends included), at least one."""
     name, previous = "", b"\n"
     names: set[str] = set()
-    with read_errors(path, FastaError), open_unpacked(path) as file:
-        while data := file.read(_READ_BYTES):
+    with read_errors(path, FastaError), open_unpacked(file) as unpacked:
+        while data := unpacked.read(_READ_BYTES):
             start = 0
             while (header := data.find(b">", start)) >= 0:
                 if (data[header - 1 : header] if header else previous) not in (b"\n", b"\r"):
@@ -264,7 +279,7 @@ def _records(path: Path) -> Iterator[tuple[str, bytes]]:
                     yield name, data[start:header]
                 start = data.find(b"\n", header) + 1
                 if not start:  # the line goes on behind what was read
-                    data += file.readline()
+                    data += unpacked.readline()
                     start = len(data)
                 name = _name(data[header + 1 : start], path)
                 if name in names:
@@ -297,12 +312,8 @@ def _unknown_runs(letters: bytes) -> NDArray[np.int64]:
     unknown = len(letters.translate(None, delete=_NOT_UNKNOWN))
     # nearly every piece of a genome is wholly known or wholly unknown, which two quick counts tell
     if unknown == 0:
-        return np.empty((0, 2), dtype=np.int64)
+        return _NO_RUNS
     if unknown == _bases(letters):
         return np.array([[0, unknown]], dtype=np.int64)
     is_unknown = encode(letters, drop=_LINE_ENDS) == UNKNOWN
     return np.flatnonzero(np.diff(is_unknown, prepend=False, append=False)).reshape(-1, 2)
-
-
-def _index_mismatch(path: Path) -> FastaError:
-    return FastaError(path, f"is not the file that {path.name}.fai describes; delete that index")

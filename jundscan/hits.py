@@ -114,7 +114,7 @@ class HitCaller:
         """
         keep = np.flatnonzero(is_positive(probabilities, self._threshold))
         if not keep.size:
-            return _without_runs(_empty(), self._stride)
+            return _NO_HITS
         groups = _group(indices[keep], starts[keep], probabilities[keep])
         if self._open is not None:
             groups = _append(self._open, groups)
@@ -124,14 +124,16 @@ class HitCaller:
     def finish(self) -> Hits:
         """Give the last hit, if there is one, and be ready for the next chromosome."""
         groups, self._open = self._open, None
-        return _without_runs(_empty() if groups is None else groups, self._stride)
+        return _NO_HITS if groups is None else _without_runs(groups, self._stride)
 
 
 def _group(indices: NDArray[np.int64], starts: NDArray[np.int64], probabilities: NDArray[np.float32]) -> _Groups:
     """Group positive windows, at least one, that overlap their predecessor."""
     first = np.flatnonzero(np.diff(starts, prepend=starts[0] - WINDOW_LENGTH) >= WINDOW_LENGTH)
     last = np.append(first[1:], len(starts)) - 1
-    best = np.maximum.reduceat(probabilities, first)
+    # of one group quicker, because reduceat lets go of the interpreter's lock and then waits for it
+    alone = len(first) == 1
+    best = probabilities.max(keepdims=True) if alone else np.maximum.reduceat(probabilities, first)
 
     # windows as good as their group's best, and the leftmost run of them in each group
     top = np.flatnonzero(_level(probabilities) == np.repeat(_level(best), last - first + 1))
@@ -173,6 +175,5 @@ def _without_runs(groups: _Groups, stride: int) -> Hits:
     return Hits(groups.start, groups.end, groups.best, middle + WINDOW_LENGTH // 2)
 
 
-def _empty() -> _Groups:
-    none = np.empty(0, dtype=np.int64)
-    return _Groups(none, none, np.empty(0, dtype=np.float32), none, none, none)
+_NONE = np.empty(0, dtype=np.int64)
+_NO_HITS = Hits(_NONE, _NONE, np.empty(0, dtype=np.float32), _NONE)

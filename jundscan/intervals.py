@@ -11,24 +11,31 @@ import logging
 from array import array
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
-from math import inf
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from jundscan.choices import BedValue
 from jundscan.errors import TrackError
 from jundscan.files import open_unpacked, read_errors
-from jundscan.windows import matching_name, merge_intervals
+from jundscan.names import matching_name
+from jundscan.windows import merge_intervals
 
 log = logging.getLogger("jundscan")
 
 _SKIPPED = (b"#", b"track ", b"track\t", b"browser ", b"browser\t")
-_VALUE_COLUMNS = {".narrowpeak": 7, ".broadpeak": 7, ".bedgraph": 4, ".bdg": 4}
-_SUMMIT_COLUMN = 10
+_BEDGRAPH_COLUMN, _SCORE_COLUMN, _SIGNAL_COLUMN, _SUMMIT_COLUMN = 4, 5, 7, 10
+_VALUE_COLUMNS = {
+    ".narrowpeak": _SIGNAL_COLUMN,
+    ".broadpeak": _SIGNAL_COLUMN,
+    ".bedgraph": _BEDGRAPH_COLUMN,
+    ".bdg": _BEDGRAPH_COLUMN,
+}
 _PACKED = (".gz", ".bgz")
 _NAMES_SHOWN = 3
+_GREATEST = float(np.finfo(np.float32).max)
 _FARTHEST = 1 << 62  # what an int64 can hold with room to add
 
 
@@ -48,7 +55,9 @@ class Intervals(NamedTuple):
     values: NDArray[np.float64]
 
 
-def read_intervals(path: str | Path, kind: Literal["track", "regions", "peaks"]) -> dict[str, Intervals]:
+def read_intervals(
+    path: str | Path, kind: Literal["track", "regions", "peaks"], bed_value: BedValue = "score"
+) -> dict[str, Intervals]:
     """Read a file of intervals, which may be unsorted and overlap.
 
     The value of an interval is column 7 of narrowPeak and broadPeak (signalValue), column 4 of bedGraph and
@@ -63,6 +72,8 @@ def read_intervals(path: str | Path, kind: Literal["track", "regions", "peaks"])
     kind : {"track", "regions", "peaks"}
         Whether the values matter; those of regions are not looked at, and are 1. The value of a peak is its summit
         relative to its start: the last of ten columns, or -1.
+    bed_value : {"score", "presence"}
+        With ``presence`` every interval of a track counts as 1, whatever its columns hold.
 
     Returns
     -------
@@ -72,8 +83,9 @@ def read_intervals(path: str | Path, kind: Literal["track", "regions", "peaks"])
     Raises
     ------
     TrackError
-        When the file cannot be read or holds no interval, or, naming the line, when a start, end or value is
-        missing or no number, start is not less than end, or anything is negative or not finite.
+        When the file cannot be read or holds no interval, presence is asked of a bedGraph, or, naming the
+        line, when a start, end or value is missing or no number, start is not less than end, or anything is negative
+        or not finite.
     """
     path = Path(path)
     # compact arrays: a bedGraph can have a hundred million lines
@@ -88,7 +100,7 @@ def read_intervals(path: str | Path, kind: Literal["track", "regions", "peaks"])
             fields = line.split(b"\t") if b"\t" in line else line.split()
             if not looked:
                 if kind == "track":
-                    value_column = _value_column(path, fields)
+                    value_column = _value_column(path, fields, bed_value)
                 elif kind == "peaks" and len(fields) == _SUMMIT_COLUMN:
                     value_column = _SUMMIT_COLUMN
                 looked = True
@@ -99,8 +111,8 @@ def read_intervals(path: str | Path, kind: Literal["track", "regions", "peaks"])
                 raise TrackError(path, _complaint(fields, value_column), number) from err
             if not 0 <= start < end <= _FARTHEST:
                 raise TrackError(path, f"start {start} and end {end}: must be 0 <= start < end", number)
-            if not least <= value < inf:
-                raise TrackError(path, f"the value {value} is negative or not finite", number)
+            if not least <= value <= _GREATEST:
+                raise TrackError(path, f"the value {value} is negative or not finite as float32", number)
             try:
                 starts, ends, values = columns[fields[0]]
             except KeyError:
@@ -199,17 +211,26 @@ def _sweep(starts: NDArray[np.int64], ends: NDArray[np.int64], values: NDArray[n
     return Intervals(np.array(piece_starts), np.array(piece_ends), np.array(piece_values))
 
 
-def _value_column(path: Path, fields: list[bytes]) -> int | None:
+def _value_column(path: Path, fields: list[bytes], bed_value: BedValue) -> int | None:
     """Tell from the name and the first line which column, from 1, holds the value; None: there is none."""
+    column = _column_of_format(path, fields)
+    if bed_value == "score":
+        return column
+    if column == _BEDGRAPH_COLUMN:
+        raise TrackError(path, "is a bedGraph; --bed-value presence is for BED and peaks")
+    return None
+
+
+def _column_of_format(path: Path, fields: list[bytes]) -> int | None:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     extension = next((suffix for suffix in reversed(suffixes) if suffix not in _PACKED), "")
     if extension in _VALUE_COLUMNS:
         return _VALUE_COLUMNS[extension]
     if len(fields) == 10:
-        return 7
+        return _SIGNAL_COLUMN
     if len(fields) == 4 and extension != ".bed" and _is_number(fields[3]):
-        return 4
-    return 5 if len(fields) >= 5 else None
+        return _BEDGRAPH_COLUMN
+    return _SCORE_COLUMN if len(fields) >= 5 else None
 
 
 def _is_number(text: bytes) -> bool:
@@ -227,7 +248,8 @@ def _complaint(fields: list[bytes], value_column: int | None) -> str:
     shown = [fields[column].decode(errors="replace").strip() for column in (1, 2, needed - 1)]
     if value_column is None:
         return f"start {shown[0]!r} and end {shown[1]!r} must be whole numbers"
-    return f"start {shown[0]!r}, end {shown[1]!r} and value {shown[2]!r} (column {needed}) must be numbers"
+    hint = "; --bed-value presence looks at no score" if value_column == _SCORE_COLUMN else ""
+    return f"start {shown[0]!r}, end {shown[1]!r} and value {shown[2]!r} (column {needed}) must be numbers{hint}"
 
 
 def _text(path: Path, chrom: bytes) -> str:
@@ -239,5 +261,7 @@ def _text(path: Path, chrom: bytes) -> str:
 
 def _sorted(starts: array[int], ends: array[int], values: array[float]) -> Intervals:
     unsorted = Intervals(np.frombuffer(starts, np.int64), np.frombuffer(ends, np.int64), np.frombuffer(values))
+    if len(starts) == 1:  # of a hundred thousand scaffolds many have a single one
+        return unsorted
     order = np.argsort(unsorted.starts, kind="stable")
     return Intervals(unsorted.starts[order], unsorted.ends[order], unsorted.values[order])

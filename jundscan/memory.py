@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from jundscan.encoding import UNKNOWN, WINDOW_LENGTH, encode
 from jundscan.errors import FastaError, TrackError
 from jundscan.genome import Block, Genome
+from jundscan.names import ChromSizes
 from jundscan.tracks import Track
 from jundscan.windows import Region
 
@@ -40,16 +41,18 @@ class MemoryGenome(Genome):
     """
 
     def __init__(self, sequences: Sequences) -> None:
-        super().__init__(_GENOME, None)
         named = sequences if isinstance(sequences, Mapping) else {ONE: sequences}
         if not named:
             raise FastaError(_GENOME, "there is none")
         self._codes = {chrom: _codes(chrom, sequence) for chrom, sequence in named.items()}
+        # all that a file's genome has beside its three ways of reading, which are this class's own
+        self.path = _GENOME
+        self.size_bytes = sum(map(len, self._codes.values()))
 
     @cached_property
-    def chromsizes(self) -> dict[str, int]:
+    def chromsizes(self) -> ChromSizes:
         """Length of every sequence, bases."""
-        return {chrom: len(codes) for chrom, codes in self._codes.items()}
+        return ChromSizes({chrom: len(codes) for chrom, codes in self._codes.items()})
 
     def unknown_runs(self, chrom: str) -> NDArray[np.int64]:
         """Return the maximal runs of unknown bases, (n, 2)."""

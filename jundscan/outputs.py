@@ -135,7 +135,9 @@ def write_scan(scan: Scan, outputs: Outputs, tell: Callable[[int], None] = lambd
             for scored in score(scan):
                 if add_spans is not None:
                     length = scan.genome.chromsizes[scored.chrom]
-                    add_spans(scored.chrom, *track_spans(scored.starts, length, scan.stride), scored.probabilities)
+                    starts, ends = track_spans(scored.starts, length, scan.stride, scan.reach[scored.chrom])
+                    some = starts < ends  # an empty span is no line of a track
+                    add_spans(scored.chrom, starts[some], ends[some], scored.probabilities[some])
                 if accuracy is not None:
                     accuracy.add(scored)
                 if significance is not None:

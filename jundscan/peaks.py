@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.hits import Hits
 from jundscan.intervals import read_intervals, say_other_names
-from jundscan.windows import matching_name
+from jundscan.names import matching_name
 
 
 class Peaks(NamedTuple):

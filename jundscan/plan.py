@@ -7,10 +7,14 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from jundscan.accessibility import IDENTITY, AccessibilityScale, genome_scale
-from jundscan.choices import DEFAULT_STRIDE, Wish
+from jundscan.choices import DEFAULT_STRIDE, BedValue, Wish
 from jundscan.genome import Genome, open_genome
 from jundscan.model import Model, load_model
 from jundscan.regions import scan_spans
@@ -49,6 +53,14 @@ class Scan:
         """Windows in reach that hold a letter other than A, C, G, T."""
         return self.windows - self.windows_scored
 
+    @cached_property
+    def reach(self) -> dict[str, NDArray[np.int64]]:
+        """Where the spans of each chromosome lie, (n, 2)."""
+        by_chrom: dict[str, list[tuple[int, int]]] = {}
+        for chrom, start, end in self.spans:
+            by_chrom.setdefault(chrom, []).append((start, end))
+        return {chrom: np.array(stretches) for chrom, stretches in by_chrom.items()}
+
     def __enter__(self) -> Scan:
         return self
 
@@ -69,6 +81,8 @@ def prepare(
     exclude: str | Path | None = None,
     scale: AccessibilityScale | None = None,
     allow_length_mismatch: bool = False,
+    alias: str | Path | None = None,
+    bed_value: BedValue = "score",
     threads: int | None = None,
 ) -> Scan:
     """Open and check everything that a scan needs.
@@ -76,7 +90,7 @@ def prepare(
     Parameters
     ----------
     genome : Genome, str or pathlib.Path
-        FASTA, plain or gzipped, or what is open already.
+        FASTA, plain, gzipped or bgzipped, ``-`` for standard input, or what is open already.
     accessibility : Track, str or pathlib.Path, optional
         narrowPeak, BED, bedGraph or bigWig; without it the model runs on sequence alone.
     model : Model, str or pathlib.Path, optional
@@ -91,6 +105,10 @@ def prepare(
         How window means become percentiles; without it found from the whole track.
     allow_length_mismatch : bool
         Accept a track whose header gives other chromosome lengths than the genome.
+    alias : str or pathlib.Path, optional
+        Other names of the chromosomes, for all files: see :func:`jundscan.names.read_aliases`.
+    bed_value : {"score", "presence"}
+        What an interval of a BED track counts as, see :func:`jundscan.intervals.read_intervals`.
     threads : int, optional
         Worker threads; as many as there are cores if not given.
 
@@ -102,10 +120,12 @@ def prepare(
     began = time.perf_counter()
     with ExitStack() as stack:
         ready = model if isinstance(model, Model) else load_model(model)
-        fasta = genome if isinstance(genome, Genome) else open_genome(genome)
+        fasta = genome if isinstance(genome, Genome) else open_genome(genome, alias)
         spans = scan_spans(fasta.chromsizes, stride, regions, regions_file, exclude)
         track = (
-            accessibility if accessibility is None or isinstance(accessibility, Track) else open_track(accessibility)
+            accessibility
+            if accessibility is None or isinstance(accessibility, Track)
+            else open_track(accessibility, bed_value)
         )
         if track is not None:
             stack.enter_context(track)
@@ -116,7 +136,13 @@ def prepare(
         elif scale is None:
             scale = genome_scale(fasta, track, names)
         timings = {"opening": opened - began, "accessibility_scale": time.perf_counter() - opened}
-        files = {"genome": genome, "accessibility": accessibility, "regions": regions_file, "exclude": exclude}
+        files = {
+            "genome": genome,
+            "accessibility": accessibility,
+            "regions": regions_file,
+            "exclude": exclude,
+            "alias": alias,
+        }
         sizes = fasta.chromsizes
         return Scan(
             genome=fasta,

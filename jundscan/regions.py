@@ -72,15 +72,17 @@ def scan_spans(
     excluded = {} if exclude is None else read_regions(exclude, chromsizes)
     if exclude is not None and not excluded:
         log.warning("%s excludes nothing: it names no chromosome of the genome", exclude)
-    by_chrom: dict[str, list[tuple[int, int]]] = {}
+    by_chrom: dict[str, list[Region]] = {}
     for region in wanted:
-        by_chrom.setdefault(region.chrom, []).append((region.start, region.end))
+        by_chrom.setdefault(region.chrom, []).append(region)
     spans = []
     for chrom in (name for name in chromsizes if name in by_chrom):
-        left = merge_intervals(np.array(by_chrom[chrom], dtype=np.int64))
-        if chrom in excluded:
-            left = subtract_intervals(left, excluded[chrom])
-        spans += [Region(chrom, start, end) for start, end in left.tolist() if end - start >= WINDOW_LENGTH]
+        left = by_chrom[chrom]
+        if len(left) > 1 or chrom in excluded:  # not for each of a hundred thousand scaffolds
+            stretches = merge_intervals(np.array([region[1:] for region in left], dtype=np.int64))
+            stretches = subtract_intervals(stretches, excluded.get(chrom, np.empty((0, 2), np.int64)))
+            left = [Region(chrom, start, end) for start, end in stretches.tolist()]
+        spans += [span for span in left if span.end - span.start >= WINDOW_LENGTH]
     if not any(windows_in(span.start, span.end, chromsizes[span.chrom], stride).total for span in spans):
         raise InputError(
             f"no window of {WINDOW_LENGTH} bases to scan: every sequence is shorter, or all of it is excluded"

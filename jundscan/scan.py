@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -19,11 +19,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.encoding import UNKNOWN, WINDOW_LENGTH
+from jundscan.encoding import WINDOW_LENGTH
 from jundscan.hits import HitCaller, Hits
 from jundscan.model import LANES, Model
 from jundscan.plan import Scan
-from jundscan.windows import Chunk, chunks
+from jundscan.tasks import Piece, calls, join, known_runs, ranges, together
+from jundscan.windows import chunks
 
 TASK_BASES = 1 << 18
 """Bases that one worker takes at a time: enough to make the handing over cheap."""
@@ -84,72 +85,111 @@ def score(scan: Scan, task_bases: int = TASK_BASES, call_bases: int = CALL_BASES
     ------
     Scored
     """
-    waiting: deque[Future[Scored]] = deque()
+    waiting: deque[Future[list[Scored]]] = deque()
     workers = ThreadPoolExecutor(scan.threads, thread_name_prefix="jundscan")
     try:
-        for chrom, chunk, codes in _tasks(scan, task_bases):
-            waiting.append(workers.submit(_score_task, scan, chrom, chunk, codes, call_bases))
+        for task in together(_pieces(scan, task_bases), task_bases):
+            waiting.append(workers.submit(_score_task, scan, task, call_bases))
             if len(waiting) > TASKS_PER_THREAD * scan.threads:
-                yield _counted(scan, waiting.popleft().result())
+                yield from _counted(scan, waiting.popleft().result())
         while waiting:
-            yield _counted(scan, waiting.popleft().result())
+            yield from _counted(scan, waiting.popleft().result())
     finally:
         workers.shutdown(cancel_futures=True)
     if scan.beyond_percentiles and scan.track is not None:
         log.warning("%s: accessibility above 1 is no percentile, and counts as 1", scan.track.path)
 
 
-def _counted(scan: Scan, scored: Scored) -> Scored:
-    if len(scored.starts):
-        scan.windows_scored += len(scored.starts)
-        chrom, end = scan.last_scored
-        again = max(0, end - int(scored.starts[0])) if chrom == scored.chrom else 0
-        scan.bases_scanned += scored.covered - again
-        scan.last_scored = scored.chrom, int(scored.starts[-1]) + WINDOW_LENGTH
-    return scored
+def _counted(scan: Scan, task: Iterable[Scored]) -> Iterator[Scored]:
+    for scored in task:
+        if len(scored.starts):
+            scan.windows_scored += len(scored.starts)
+            chrom, end = scan.last_scored
+            again = max(0, end - int(scored.starts[0])) if chrom == scored.chrom else 0
+            scan.bases_scanned += scored.covered - again
+            scan.last_scored = scored.chrom, int(scored.starts[-1]) + WINDOW_LENGTH
+        yield scored
 
 
-def _tasks(scan: Scan, task_bases: int) -> Iterator[tuple[str, Chunk, NDArray[np.uint8]]]:
-    """Read the spans and cut them into tasks; each task's bases are a view."""
+def _pieces(scan: Scan, most_bases: int) -> Iterator[Piece]:
+    """Read the spans and cut them into pieces; each one's bases are a view."""
     sizes = scan.genome.chromsizes
     blocks = scan.genome.blocks(scan.spans)
+    nothing = np.empty(0, np.uint8)
     for span in scan.spans:
-        held, held_start = np.empty(0, np.uint8), span.start
-        for chunk in chunks(span.start, span.end, sizes[span.chrom], scan.stride, task_bases):
-            while held_start + len(held) < chunk.end:
-                block = next(blocks)
-                keep = min(max(chunk.start - held_start, 0), len(held))
-                held, held_start = np.concatenate([held[keep:], block.codes]), held_start + keep
-            yield span.chrom, chunk, held[chunk.start - held_start : chunk.end - held_start]
-        while held_start + len(held) < span.end:  # bases behind the last window on the grid
-            held_start += len(held)
-            held = next(blocks).codes
+        held, start, end = nothing, span.start, span.start
+        for chunk in chunks(span.start, span.end, sizes[span.chrom], scan.stride, most_bases):
+            while end < chunk.end:
+                block = next(blocks).codes
+                keep = min(max(chunk.start - start, 0), len(held))
+                held = np.concatenate([held[keep:], block]) if keep < len(held) else block
+                start, end = start + keep, end + len(block)
+            yield Piece(span.chrom, chunk, held[chunk.start - start : chunk.end - start])
+        while end < span.end:  # bases behind the last window on the grid
+            end += len(next(blocks).codes)
 
 
-def _score_task(scan: Scan, chrom: str, chunk: Chunk, codes: NDArray[np.uint8], call_bases: int) -> Scored:
-    runs = list(_known_runs(codes, chunk.count, scan.stride))
-    indices = _ranges((chunk.index + first, count, 1) for first, count in runs)
-    starts = _ranges((chunk.start + first * scan.stride, count, scan.stride) for first, count in runs)
-    accessibility = _accessibility(scan, chrom, starts)
-    probabilities = np.empty(len(starts), np.float32)
-    windows = windows_per_call(scan.model, scan.stride, call_bases)
-    done = 0
-    for first, count in runs:
-        for call in range(0, count, windows):
-            size = min(windows, count - call)
-            base = (first + call) * scan.stride
-            part = slice(done, done + size)
-            bases = codes[base : base + (size - 1) * scan.stride + WINDOW_LENGTH]
-            probabilities[part] = scan.model.slide(bases, accessibility[part], scan.stride)
-            done += size
-    covered = sum((count - 1) * min(scan.stride, WINDOW_LENGTH) + WINDOW_LENGTH for _, count in runs)
-    return Scored(chrom, indices, starts, probabilities, covered, chunk.count)
+def _score_task(scan: Scan, pieces: list[Piece], call_bases: int) -> list[Scored]:
+    stride = scan.stride
+    codes, firsts = join(pieces, stride)
+    runs, counts = known_runs(codes, stride)
+    of_run = np.searchsorted(firsts, runs, side="right") - 1  # in one piece, for unknown letters lie between two
+    within = runs - firsts[of_run]
+    run_starts = np.array([piece.chunk.start for piece in pieces])[of_run] + stride * within
+    starts = ranges(run_starts, counts, stride)
+    indices = ranges(np.array([piece.chunk.index for piece in pieces])[of_run] + within, counts, 1)
+    # a chromosome's pieces follow one another: the first piece, run and window of each chromosome
+    heads = [at for at, piece in enumerate(pieces) if not at or piece.chrom != pieces[at - 1].chrom]
+    run_edges = np.searchsorted(of_run, [*heads, len(pieces)])
+    edges = np.append(0, np.cumsum(counts))[run_edges].tolist()
+
+    parts = [(pieces[at].chrom, starts[row:end]) for at, row, end in zip(heads, edges[:-1], edges[1:], strict=True)]
+    accessibility = _accessibility(scan, parts)
+    probabilities = _probabilities(scan, codes, runs, counts, accessibility, call_bases)
+
+    covered = np.append(0, np.cumsum(_covered(run_starts, counts, stride, run_edges[:-1])))[run_edges]
+    tried = np.add.reduceat([piece.chunk.count for piece in pieces], heads)
+    totals = zip(np.diff(covered).tolist(), tried.tolist(), strict=True)
+    return [
+        Scored(chrom, indices[row:end], of_chrom, probabilities[row:end], *counted)
+        for (chrom, of_chrom), row, end, counted in zip(parts, edges[:-1], edges[1:], totals, strict=True)
+    ]
 
 
-def _ranges(runs: Iterable[tuple[int, int, int]]) -> NDArray[np.int64]:
-    """Chain arithmetic progressions (first, count, step)."""
-    parts = [np.arange(first, first + count * step, step) for first, count, step in runs]
-    return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, np.int64), *parts])
+def _probabilities(
+    scan: Scan,
+    codes: NDArray[np.uint8],
+    runs: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    accessibility: NDArray[np.float32],
+    call_bases: int,
+) -> NDArray[np.float32]:
+    """Score the windows of runs, as few calls of the model as there can be."""
+    numbers = ranges(runs, counts, 1)
+    probabilities = np.empty(len(numbers), np.float32)
+    for call in calls(runs, counts, windows_per_call(scan.model, scan.stride, call_bases), scan.stride):
+        bases = codes[call.first * scan.stride : (call.end - 1) * scan.stride + WINDOW_LENGTH]
+        rows = slice(call.row, call.end_row)
+        if call.end - call.first == call.end_row - call.row:
+            probabilities[rows] = scan.model.slide(bases, accessibility[rows], scan.stride)
+        else:  # some windows hold unknown letters
+            wanted = numbers[rows] - call.first
+            every = np.full(call.end - call.first, np.nan, np.float32)
+            every[wanted] = accessibility[rows]
+            probabilities[rows] = scan.model.slide(bases, every, scan.stride)[wanted]
+    return probabilities
+
+
+def _covered(
+    run_starts: NDArray[np.int64], counts: NDArray[np.int64], stride: int, heads: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Count the bases that each run of windows covers and the one before it on its chromosome does not."""
+    own = (counts - 1) * min(stride, WINDOW_LENGTH) + WINDOW_LENGTH
+    ends = run_starts + (counts - 1) * stride + WINDOW_LENGTH
+    again = np.maximum(np.append(0, ends[:-1] - run_starts[1:])[: len(own)], 0)
+    again[heads[heads < len(again)]] = 0
+    first_here: NDArray[np.int64] = own - again
+    return first_here
 
 
 def windows_per_call(model: Model, stride: int, call_bases: int = CALL_BASES) -> int:
@@ -158,42 +198,35 @@ def windows_per_call(model: Model, stride: int, call_bases: int = CALL_BASES) ->
     return max(min(windows, model.metadata.max_windows_per_call) // LANES * LANES, LANES)
 
 
-def _known_runs(codes: NDArray[np.uint8], count: int, stride: int) -> Iterator[tuple[int, int]]:
-    """Find the runs (first, count) of a task's windows that hold known letters only."""
-    unknown = np.flatnonzero(codes == UNKNOWN)
-    if not len(unknown):
-        yield 0, count
-        return
-    edges = np.concatenate([[-1], unknown, [len(codes)]])
-    for gap in np.flatnonzero(np.diff(edges) > WINDOW_LENGTH):
-        start, end = int(edges[gap]) + 1, int(edges[gap + 1])
-        first = -(-start // stride)
-        windows = (end - WINDOW_LENGTH) // stride - first + 1
-        if windows > 0:
-            yield first, windows
-
-
-def _accessibility(scan: Scan, chrom: str, starts: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Mapped accessibility of windows; NaN on a chromosome that the track does not name."""
-    if scan.track is None or chrom not in scan.track_names:
-        return np.full(len(starts), np.nan, np.float32)
-    mapped = scan.scale.apply(scan.track.window_means(scan.track_names[chrom], starts))
+def _accessibility(scan: Scan, parts: Sequence[tuple[str, NDArray[np.int64]]]) -> NDArray[np.float32]:
+    """Mapped accessibility of windows, chromosome by chromosome; NaN on one that the track does not name."""
+    names = scan.track_names
+    named = [(names[chrom], starts) for chrom, starts in parts if chrom in names and len(starts)]
+    if scan.track is None or not named:
+        return np.full(sum(len(starts) for _, starts in parts), np.nan, np.float32)
+    mapped = scan.scale.apply(scan.track.means_of_all(named))
     if mapped.max(initial=0) > 1:  # only values that were said to be percentiles already
         scan.beyond_percentiles = True
-    return mapped
+    if len(named) == len(parts):
+        return mapped
+    is_named = np.repeat([chrom in names for chrom, _ in parts], [len(starts) for _, starts in parts])
+    every = np.full(len(is_named), np.nan, np.float32)
+    every[is_named] = mapped
+    return every
 
 
 def call_hits(scan: Scan, scored: Iterable[Scored]) -> Iterator[tuple[str, Hits]]:
-    """Join scored windows into hits, chromosome by chromosome."""
+    """Join scored windows into hits, chromosome by chromosome; each time at least one."""
     caller = HitCaller(scan.threshold.value, scan.stride)
     chrom = None
     for piece in scored:
-        if chrom is not None and chrom != piece.chrom:
-            yield chrom, caller.finish()
+        if chrom is not None and chrom != piece.chrom and len((hits := caller.finish()).start):
+            yield chrom, hits
         chrom = piece.chrom
-        yield chrom, caller.add(piece.indices, piece.starts, piece.probabilities)
-    if chrom is not None:
-        yield chrom, caller.finish()
+        if len((hits := caller.add(piece.indices, piece.starts, piece.probabilities)).start):
+            yield chrom, hits
+    if chrom is not None and len((hits := caller.finish()).start):
+        yield chrom, hits
 
 
 class _CallableModule(ModuleType):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from threading import Lock
@@ -18,12 +18,14 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from jundscan.choices import BedValue
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import TrackError
 from jundscan.files import read_errors
 from jundscan.genome import Genome
 from jundscan.intervals import Intervals, flatten_max, read_intervals
-from jundscan.windows import matching_name
+from jundscan.names import matching_name
+from jundscan.window_sums import block_means, knots, window_sums
 
 log = logging.getLogger("jundscan")
 
@@ -89,74 +91,76 @@ class Track(ABC):
             When a bigWig cannot be read, or holds a negative or infinite value.
         """
 
+    def means_of_all(self, parts: Sequence[tuple[str, NDArray[np.int64]]]) -> NDArray[np.float32]:
+        """Average over windows of chromosomes, at least one: :meth:`window_means` of each, one after another."""
+        return np.concatenate([self.window_means(chrom, starts) for chrom, starts in parts])
+
 
 class _TextTrack(Track):
     """Intervals of a text file, all in memory, as the knots of a running sum.
 
-    The sum over a window is the running sum at its end minus that at its start. Running sums begin anew in every
-    block of the chromosome, at places that depend on nothing else: so no window's sum depends on which others are asked
-    for, little is lost by cancelling, and between intervals, where the sum is level, the difference is exactly 0.
+    The chromosomes lie one after another on one line, each from the start of a block on, small ones together in one:
+    so the windows of many scaffolds are looked up at once. The sum over a window is the running sum at its end minus
+    that at its start. Running sums begin anew in every block, at places that depend on nothing but the track: so no
+    window's sum depends on which others are asked for, little is lost by cancelling, and between intervals, where the
+    sum is level, the difference is exactly 0.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, bed_value: BedValue) -> None:
         self.path = path
         self.sizes = None
-        as_read = read_intervals(path, "track")
-        self._ends = {chrom: np.sort(intervals.ends) for chrom, intervals in as_read.items()}
-        self._knots = {chrom: _knots(flatten_max(intervals)) for chrom, intervals in as_read.items()}
+        as_read = read_intervals(path, "track", bed_value)
         self.names = tuple(as_read)
+        self._ends = {chrom: intervals.ends for chrom, intervals in as_read.items()}
+        self._places: dict[str, tuple[int, int]] = {}  # of each chromosome: where it lies, where its last interval ends
+        free = 0
+        for chrom, ends in self._ends.items():
+            extent = int(ends.max())
+            needed = extent + WINDOW_LENGTH  # behind the last interval a window finds nothing
+            offset = free if free % _BLOCK_BASES + needed <= _BLOCK_BASES else -(-free // _BLOCK_BASES) * _BLOCK_BASES
+            self._places[chrom] = offset, extent
+            free = offset + needed
+        lengths = [len(ends) for ends in self._ends.values()]
+        offsets = np.repeat([offset for offset, _ in self._places.values()], lengths)
+        starts, ends, values = (np.concatenate(columns) for columns in zip(*as_read.values(), strict=True))
+        # rounded as a bigWig's values are: the same data give the same means in either format
+        line = Intervals(starts + offsets, ends + offsets, values.astype(np.float32).astype(np.float64))
+        self._edges, self._masses = knots(flatten_max(line))
 
     def count_beyond(self, chrom: str, length: int) -> int:
-        return len(self._ends[chrom]) - int(np.searchsorted(self._ends[chrom], length, side="right"))
+        return int(np.count_nonzero(self._ends[chrom] > length))
 
     def window_means(self, chrom: str, starts: NDArray[np.int64]) -> NDArray[np.float32]:
-        means = np.zeros(len(starts), dtype=np.float32)
-        if not len(starts):
+        return self._means(self._on_line(chrom, starts))
+
+    def means_of_all(self, parts: Sequence[tuple[str, NDArray[np.int64]]]) -> NDArray[np.float32]:
+        if len(parts) == 1:
+            return self.window_means(*parts[0])
+        places = np.concatenate([self._on_line(chrom, starts) for chrom, starts in parts])
+        if (places[1:] >= places[:-1]).all():
+            return self._means(places)
+        # the track has the chromosomes in another order
+        distinct, back = np.unique(places, return_inverse=True)
+        return self._means(distinct)[back]
+
+    def _on_line(self, chrom: str, starts: NDArray[np.int64]) -> NDArray[np.int64]:
+        offset, extent = self._places[chrom]
+        return np.minimum(starts, extent) + offset
+
+    def _means(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Average over windows anywhere on the line, ascending."""
+        means = np.zeros(len(places), dtype=np.float32)
+        if not len(places):
             return means
-        edges, masses = self._knots[chrom]
-        origins = np.arange(starts[0] // _BLOCK_BASES, starts[-1] // _BLOCK_BASES + 2) * _BLOCK_BASES
-        rows = np.searchsorted(starts, origins).tolist()
-        firsts = np.maximum(np.searchsorted(edges, origins[:-1], side="right") - 1, 0).tolist()
-        stops = (np.searchsorted(edges, origins[1:] + WINDOW_LENGTH, side="left") + 1).tolist()
+        origins = np.arange(places[0] // _BLOCK_BASES, places[-1] // _BLOCK_BASES + 2) * _BLOCK_BASES
+        rows = np.searchsorted(places, origins).tolist()
+        firsts = np.maximum(np.searchsorted(self._edges, origins[:-1], side="right") - 1, 0).tolist()
+        stops = (np.searchsorted(self._edges, origins[1:] + WINDOW_LENGTH, side="left") + 1).tolist()
         for row, end, first, stop in zip(rows[:-1], rows[1:], firsts, stops, strict=True):
-            mass = masses[first : stop - 1]
+            mass = self._masses[first : stop - 1]
             if row < end and mass.any():
-                means[row:end] = _block_means(starts[row:end], edges[first : first + len(mass) + 1], mass)
+                means[row:end] = block_means(places[row:end], self._edges[first : first + len(mass) + 1], mass)
         return means
-
-
-def _knots(flat: Intervals) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Turn disjoint intervals into edges (n + 1,) and what lies between two of them, value times length (n,)."""
-    edges = np.column_stack((flat.starts, flat.ends)).ravel().astype(np.float64)
-    masses = np.zeros(len(edges) - 1)
-    masses[::2] = flat.values * (flat.ends - flat.starts)
-    apart = np.diff(edges) > 0  # intervals that abut share an edge
-    return edges[np.append(True, apart)], masses[apart]
-
-
-def _block_means(
-    starts: NDArray[np.int64], edges: NDArray[np.float64], masses: NDArray[np.float64]
-) -> NDArray[np.float32]:
-    """Average over the windows of one block: the running sum at each one's end minus that at its start."""
-    rows = slice(None) if len(starts) < len(masses) else _rows_touching(starts, edges, masses)
-    chosen = starts[rows]
-    running = np.concatenate(([0.0], np.cumsum(masses)))
-    sums = np.interp(chosen + WINDOW_LENGTH, edges, running) - np.interp(chosen, edges, running)
-    means = np.zeros(len(starts), np.float32)
-    means[rows] = np.maximum(sums, 0.0) / WINDOW_LENGTH
-    return means
-
-
-def _rows_touching(
-    starts: NDArray[np.int64], edges: NDArray[np.float64], masses: NDArray[np.float64]
-) -> NDArray[np.int64]:
-    """Find the windows that hold a base whose value is not 0; of all others the sum would be 0."""
-    some = np.flatnonzero(masses)
-    ends = np.searchsorted(starts, edges[some + 1])
-    before = np.concatenate(([0], ends[:-1]))
-    firsts = np.maximum(np.searchsorted(starts, edges[some] - WINDOW_LENGTH, side="right"), before)
-    lengths = np.column_stack((firsts - before, ends - firsts)).ravel()
-    return np.flatnonzero(np.repeat(np.arange(len(lengths)) % 2 == 1, lengths))
 
 
 class _BigWigTrack(Track):
@@ -186,7 +190,7 @@ class _BigWigTrack(Track):
             origin = int(starts[first])
             values = self._values(chrom, origin, int(starts[stop - 1]) + WINDOW_LENGTH)
             if values.any():
-                means[first:stop] = _window_sums(values, starts[first:stop] - origin) / WINDOW_LENGTH
+                means[first:stop] = window_sums(values, starts[first:stop] - origin) / WINDOW_LENGTH
         return means
 
     def _values(self, chrom: str, start: int, end: int) -> NDArray[np.float64]:
@@ -204,22 +208,35 @@ class _BigWigTrack(Track):
         return values
 
 
-def open_track(path: str | Path) -> Track:
+def open_track(path: str | Path, bed_value: BedValue = "score") -> Track:
     """Open a bigWig (told by its content) or a text file of intervals (see :mod:`jundscan.intervals`).
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The file; one of text may come through a pipe.
+    bed_value : {"score", "presence"}
+        What an interval of a BED, narrowPeak or broadPeak counts as: its value, or 1.
 
     Raises
     ------
     TrackError
-        When the file is missing, unreadable or damaged, or a line of it is wrong.
+        When the file is missing, unreadable or damaged, a line of it is wrong, or it has values of its own for every
+        base, of which presence is not the question.
     """
     path = Path(path)
-    with read_errors(path, TrackError), path.open("rb") as file:
-        is_bigwig = file.read(4) in _BIGWIG_MAGICS
-    return _BigWigTrack(path) if is_bigwig else _TextTrack(path)
+    if not path.is_fifo():  # what is read from a pipe is gone
+        with read_errors(path, TrackError), path.open("rb") as file:
+            is_bigwig = file.read(4) in _BIGWIG_MAGICS
+        if is_bigwig and bed_value == "presence":
+            raise TrackError(path, "is a bigWig; --bed-value presence is for BED and peaks")
+        if is_bigwig:
+            return _BigWigTrack(path)
+    return _TextTrack(path, bed_value)
 
 
 def match_chromosomes(genome: Genome, track: Track, allow_length_mismatch: bool = False) -> dict[str, str]:
-    """Find each chromosome of the genome in the track, under either convention of names.
+    """Find each chromosome of the genome in the track, under any convention of names or an alias.
 
     What differs is said: other names, chromosomes that the track does not name, intervals beyond the end.
 
@@ -243,7 +260,9 @@ def match_chromosomes(genome: Genome, track: Track, allow_length_mismatch: bool 
         When no chromosome is in both, or a length differs that must not.
     """
     chromsizes = genome.chromsizes
-    found = {chrom: matching_name(chrom, track.names) for chrom in chromsizes}
+    known = dict.fromkeys(track.names)
+    other = {matching_name(name, chromsizes): name for name in reversed(track.names)}
+    found = {chrom: chrom if chrom in known else other.get(chrom) for chrom in chromsizes}
     names = {chrom: name for chrom, name in found.items() if name is not None}
     if not names:
         raise TrackError(
@@ -279,27 +298,6 @@ def _slabs(starts: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
             end = first + 1
         yield first, end
         first = end
-
-
-def _window_sums(values: NDArray[np.float64], starts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Sum the 101 values from each of ``starts`` on, all in the same order.
-
-    Sums of 1, 2, 4, … neighbours come by doubling, and a window is put together from those that make up its
-    length (1 + 4 + 32 + 64): few vector additions, and unlike in a running sum nothing ever cancels.
-    """
-    count = len(starts)
-    contiguous = count == starts[-1] - starts[0] + 1
-    total = np.zeros(count)
-    width, covered, sums = 1, 0, values
-    while True:
-        if WINDOW_LENGTH & width:
-            first = starts[0] + covered
-            total += sums[first : first + count] if contiguous else sums[starts + covered]
-            covered += width
-        if covered == WINDOW_LENGTH:
-            return total
-        sums = sums[:-width] + sums[width:]
-        width *= 2
 
 
 def _some(names: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ among these windows and a chunk cuts them into portions; neither ever moves one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import RegionError
+from jundscan.names import matching_name
 
 _CENTRE = WINDOW_LENGTH // 2
-_MITOCHONDRION = ("M", "MT", "chrM", "chrMT")
 _NAMES_SHOWN = 5
 
 
@@ -90,25 +90,6 @@ class Chunk:
     end: int
     index: int
     count: int
-
-
-def matching_name(name: str, names: Collection[str]) -> str | None:
-    """Find a chromosome's name in another convention: with or without "chr"; M, MT, chrM and chrMT are one.
-
-    Returns
-    -------
-    str or None
-        ``name`` itself when ``names`` has it, else its other spelling there, else None.
-
-    Examples
-    --------
-    >>> matching_name("22", ["chr21", "chr22"]), matching_name("chrM", ["MT"]), matching_name("23", ["chr22"])
-    ('chr22', 'MT', None)
-    """
-    spellings = [name, name[3:] if name.startswith("chr") else f"chr{name}"]
-    if name in _MITOCHONDRION:
-        spellings.extend(_MITOCHONDRION)
-    return next((spelling for spelling in spellings if spelling in names), None)
 
 
 def parse_region(text: str, chromsizes: Mapping[str, int]) -> Region:
@@ -284,7 +265,9 @@ def chunks(span_start: int, span_end: int, length: int, stride: int, chunk_bases
         yield Chunk(windows.last, length, windows.last // stride + 1, 1)
 
 
-def track_spans(starts: NDArray[np.int64], length: int, stride: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def track_spans(
+    starts: NDArray[np.int64], length: int, stride: int, inside: NDArray[np.int64] | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Find the bases on which each window's value stands in a track: ``stride`` of them around its centre.
 
     The span [start + 50 - stride // 2, + stride) is cut at the span of the chromosome's next window, scored
@@ -298,12 +281,15 @@ def track_spans(starts: NDArray[np.int64], length: int, stride: int) -> tuple[ND
         Length of the chromosome, bases.
     stride : int
         Bases from one window to the next.
+    inside : numpy.ndarray, shape=(m, 2), dtype=int64, optional
+        Sorted, disjoint stretches of which each window lies in one; spans are cut at its ends too. That matters only
+        where the stride is longer than a window.
 
     Returns
     -------
     span_starts, span_ends : numpy.ndarray, shape=(n,), dtype=int64
-        Sorted and disjoint. Only one span can be empty (start = end): the first one of a chromosome of at
-        most stride // 2 + 51 bases, all of which then belong to the last window.
+        Sorted and disjoint. A span can be empty (start = end): the last but one window's of a chromosome, when the
+        last one is so near that all the bases in question belong to it.
 
     Examples
     --------
@@ -314,4 +300,8 @@ def track_spans(starts: NDArray[np.int64], length: int, stride: int) -> tuple[ND
     # behind the last window comes no other: its span is a whole stride
     following = np.where(starts < last, np.minimum(starts + stride, last), starts + stride)
     shift = _CENTRE - stride // 2
-    return np.clip(starts + shift, 0, length), np.clip(following + shift, 0, length)
+    lowest, highest = np.zeros(1, np.int64), np.full(1, length)
+    if inside is not None:
+        lowest, highest = inside[np.searchsorted(inside[:, 0], starts, side="right") - 1].T
+    span_starts = np.clip(starts + shift, lowest, highest)
+    return span_starts, np.maximum(np.clip(following + shift, lowest, highest), span_starts)

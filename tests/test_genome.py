@@ -200,7 +200,7 @@ def test_an_index_that_cannot_be_kept_does_no_harm(tmp_path, caplog, monkeypatch
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(jundscan.genome.shutil, "copyfile", refuse)
+    monkeypatch.setattr("jundscan.fasta_index.shutil.copyfile", refuse)
     caplog.set_level("INFO", "jundscan")
     path = tmp_path / "genome.fa"
     path.write_bytes(b">a\nACGT\n")
@@ -227,7 +227,7 @@ def test_a_broken_index_is_an_error_of_one_line(tmp_path):
     path = tmp_path / "genome.fa"
     path.write_bytes(b">a\nACGT\nAC\n")
     Path(f"{path}.fai").write_text("rubbish\n")
-    with pytest.raises(FastaError, match="cannot be indexed"):
+    with pytest.raises(FastaError, match=r"its index genome\.fa\.fai is damaged; delete it"):
         open_genome(path)
 
 

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jundscan.errors import RegionError
+from jundscan.names import matching_name
 from jundscan.windows import (
     Region,
     chunks,
     intersect_intervals,
-    matching_name,
     merge_intervals,
     parse_region,
     subtract_intervals,

@@ -19,11 +19,12 @@ from jundscan.encoding import WINDOW_LENGTH, one_hot
 from jundscan.errors import InputError, OutputError
 from jundscan.genome import Genome
 from jundscan.metrics import balanced_weights
+from jundscan.names import matching_name
 from jundscan.regions import scan_spans
 from jundscan.shards import write_shards
 from jundscan.tracks import Track
 from jundscan.truth import Truth
-from jundscan.windows import Region, matching_name, merge_intervals, subtract_intervals, windows_in
+from jundscan.windows import Region, merge_intervals, subtract_intervals, windows_in
 from train.dataset import TRAIN, VALID
 
 PARTS = (TRAIN, VALID, "test_dataset")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jundscan.choices import DEFAULT_STRIDE, Format, Wish
+from jundscan.choices import DEFAULT_STRIDE, BedValue, Format, Wish
 from jundscan.cli.common import (
     DeviceOption,
     JsonOption,
@@ -36,14 +36,20 @@ log = logging.getLogger("jundscan")
 
 def scan(
     context: typer.Context,
-    genome: Annotated[Path, typer.Argument(help="FASTA, plain or gzipped.", show_default=False)],
+    genome: Annotated[
+        Path, typer.Argument(help="FASTA, plain, gzip or bgzip; - is standard input.", show_default=False)
+    ],
     accessibility: Annotated[
         Path | None,
         typer.Option(
-            help="Chromatin accessibility: narrowPeak, BED, bedGraph or bigWig, gzipped or not.",
+            help="Chromatin accessibility: bigWig, bedGraph, narrowPeak, broadPeak or BED, gzipped or not.",
             show_default=False,
         ),
     ] = None,
+    bed_value: Annotated[
+        BedValue,
+        typer.Option(help="What an interval of a BED track counts as: its score (column 5, else 1), or always 1."),
+    ] = "score",
     no_accessibility: NoAccessibilityOption = False,
     output: Annotated[
         str,
@@ -123,6 +129,13 @@ def scan(
         bool,
         typer.Option(help="Accept a track whose header gives other chromosome lengths, for partial genomes."),
     ] = False,
+    alias: Annotated[
+        Path | None,
+        typer.Option(
+            help="Other names of the chromosomes in any of the files: UCSC's chromAlias.txt, or two columns.",
+            show_default=False,
+        ),
+    ] = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
     model: ModelOption = None,
@@ -148,7 +161,7 @@ def scan(
     }
     given = {wish: value for wish, value in wishes.items() if value is not None}
     _check_usage(given, accessibility, no_accessibility, accessibility_scale, truth, truth_exclude, accuracy_track)
-    inputs = (genome, accessibility, accessibility_scale, regions, exclude, truth, truth_exclude, model)
+    inputs = (genome, accessibility, accessibility_scale, regions, exclude, truth, truth_exclude, alias, model)
     _check_files(
         {"--output": output, "--track": track, "--accuracy-track": accuracy_track, "--json": json_target}, inputs
     )
@@ -184,6 +197,8 @@ def scan(
         exclude=exclude,
         scale=scale,
         allow_length_mismatch=allow_length_mismatch,
+        alias=alias,
+        bed_value=bed_value,
         threads=threads,
     ) as ready:
         chosen = ready.threshold

@@ -1,0 +1,202 @@
+"""Indexes of a FASTA: ``.fai`` (where each sequence lies) and ``.gzi`` (where the blocks of a bgzipped file lie).
+
+Formats: the manual pages faidx(5) and bgzip(1) of htslib. Neither is ever needed beside the FASTA: a folder that
+cannot be written to costs time and nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jundscan.errors import FastaError
+from jundscan.files import BLOCK_START, read_errors, unpacking
+
+log = logging.getLogger("jundscan")
+
+_SKIPPED_BYTES = 1 << 18
+"""Up to so many unpacked bytes are read and dropped rather than looked up: a few blocks, or a header line."""
+
+
+class Placed(NamedTuple):
+    """Where a sequence lies in the unpacked file: a line of a ``.fai``.
+
+    Attributes
+    ----------
+    length : int
+        Bases.
+    offset : int
+        Byte of the first base.
+    line_bases, line_bytes : int
+        Bases in each line but the last, and its bytes with the line end.
+    """
+
+    length: int
+    offset: int
+    line_bases: int
+    line_bytes: int
+
+    def byte(self, base: int) -> int:
+        """Byte of a base, or of the end of the bases for ``base = length``."""
+        lines, rest = divmod(base, self.line_bases)
+        return self.offset + lines * self.line_bytes + rest
+
+
+Index = dict[str, Placed]
+
+
+def plain_index(path: Path, keep: bool = True) -> Index:
+    """Read the ``.fai`` of a plain FASTA; where it is missing or stale let pyfaidx make it, and keep it if possible.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The FASTA.
+    keep : bool
+        Whether to write the index beside it.
+
+    Raises
+    ------
+    FastaError
+        When the index is damaged, or the file cannot be indexed: names that repeat, lines of unequal length.
+    """
+    beside = _index_path(path, ".fai")
+    if _is_current(beside, path):
+        return _read_fai(path, beside)
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder, "index.fai")
+        _make_fai(path, made)
+        index = _read_fai(path, made)
+        if not keep:
+            return index
+        # copied under another name first: no other run may find half an index
+        partial = Path(f"{beside}.{os.getpid()}")
+        try:
+            shutil.copyfile(made, partial)
+            partial.replace(beside)
+        except OSError as err:
+            log.info("the index %s cannot be kept (%s); each run makes it anew", beside, err.strerror)
+            partial.unlink(missing_ok=True)
+        else:
+            log.info("wrote the index %s", beside)
+    return index
+
+
+def bgzip_index(path: Path) -> tuple[Index, NDArray[np.int64]] | None:
+    """Read the indexes beside a bgzipped FASTA, where both are there and the ``.fai`` is not older than the file.
+
+    Returns
+    -------
+    index : dict of str to Placed
+    blocks : numpy.ndarray, shape=(n, 2), dtype=int64
+        Where each block starts: in the packed file, in the unpacked one.
+
+    Raises
+    ------
+    FastaError
+        When one of them is damaged.
+    """
+    fai, gzi = (_index_path(path, ending) for ending in (".fai", ".gzi"))
+    if not (fai.exists() and gzi.exists()):
+        return None
+    if not _is_current(fai, path):
+        log.info("%s is older than its FASTA and not used", fai)
+        return None
+    return _read_fai(path, fai), _read_gzi(path, gzi)
+
+
+def _read_gzi(path: Path, gzi: Path) -> NDArray[np.int64]:
+    with read_errors(gzi, FastaError):
+        numbers = np.fromfile(gzi, "<u8").astype(np.int64)
+    problem = FastaError(path, f"is not the file that {gzi.name} describes; delete that index")
+    if not len(numbers) or len(numbers) != 2 * numbers[0] + 1:
+        raise problem
+    blocks = np.append([0, 0], numbers[1:]).reshape(-1, 2)  # the first block, at 0, is not written down
+    if (np.diff(blocks, axis=0) < 0).any() or blocks[-1, 0] >= path.stat().st_size:
+        raise problem
+    # its time of writing tells nothing: bgzip writes it before the file is closed
+    with read_errors(path, FastaError), path.open("rb") as file:
+        file.seek(int(blocks[-1, 0]))
+        if file.read(len(BLOCK_START)) != BLOCK_START:
+            raise problem
+    return blocks
+
+
+class BgzipReader:
+    """The unpacked bytes of a bgzipped file, from any place.
+
+    Parameters
+    ----------
+    file : BinaryIO
+        The packed file.
+    blocks : numpy.ndarray, shape=(n, 2), dtype=int64
+        From :func:`bgzip_index`.
+    """
+
+    def __init__(self, file: BinaryIO, blocks: NDArray[np.int64]) -> None:
+        self._file = file
+        self._blocks = blocks
+        self._unpacked = unpacking(file)
+        self._at = 0
+
+    def seek(self, place: int) -> None:
+        """Go to a byte of the unpacked file."""
+        if not 0 <= place - self._at <= _SKIPPED_BYTES:
+            block = int(np.searchsorted(self._blocks[:, 1], place, side="right")) - 1
+            packed, self._at = self._blocks[block].tolist()
+            self._file.seek(packed)
+            self._unpacked = unpacking(self._file)
+        self.read(place - self._at)
+
+    def read(self, size: int) -> bytes:
+        """Read so many unpacked bytes, less only at the end of the file."""
+        data = self._unpacked.read(size)
+        self._at += len(data)
+        return data
+
+
+def index_mismatch(path: Path) -> FastaError:
+    """Make the error of an index that describes another file."""
+    return FastaError(path, f"is not the file that {path.name}.fai describes; delete that index")
+
+
+def _index_path(path: Path, ending: str) -> Path:
+    return Path(f"{path}{ending}")
+
+
+def _is_current(index: Path, path: Path) -> bool:
+    return index.exists() and index.stat().st_mtime >= path.stat().st_mtime
+
+
+def _read_fai(path: Path, fai: Path) -> Index:
+    index: Index = {}
+    try:
+        with read_errors(fai, FastaError), fai.open(encoding="utf-8", newline="\n") as lines:
+            for line in lines:
+                name, length, offset, line_bases, line_bytes = line.rstrip("\r\n").split("\t")
+                if name in index:
+                    raise FastaError(path, f"two sequences are named {name}; names must be unique")
+                # an empty sequence has no lines; 1 keeps the arithmetic defined
+                index[name] = Placed(int(length), int(offset), int(line_bases) or 1, int(line_bytes) or 1)
+    except ValueError as err:
+        raise FastaError(path, f"its index {fai.name} is damaged; delete it") from err
+    return index
+
+
+def _make_fai(path: Path, fai: Path) -> None:
+    import pyfaidx
+
+    try:
+        with read_errors(path, FastaError), pyfaidx.Faidx(str(path), indexname=str(fai)):
+            pass
+    except UnicodeDecodeError as err:
+        raise FastaError(path, "a sequence name is not UTF-8 text; rename it") from err
+    except (pyfaidx.FastaIndexingError, ValueError) as err:
+        raise FastaError(path, f"cannot be indexed: {' '.join(str(err).split())}") from err

@@ -1,0 +1,134 @@
+"""Names of chromosomes: one sequence, several conventions, and a file of aliases where none of them fits."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from jundscan.errors import TrackError
+from jundscan.files import open_unpacked, read_errors
+
+log = logging.getLogger("jundscan")
+
+_MITOCHONDRION = ("M", "MT", "chrM", "chrMT")
+_NAMES_SHOWN = 3
+# third column of UCSC's database table, which says who uses the alias in the first
+_SOURCES = {"assembly", "custom", "ensembl", "flybase", "genbank", "ncbi", "refseq", "ucsc", "wormbase"}
+
+
+class ChromSizes(dict[str, int]):
+    """Length of every chromosome of a genome, bases, in file order; knows other names of theirs too.
+
+    Attributes
+    ----------
+    aliases : Mapping of str to str
+        The genome's name by another one, see :func:`read_aliases`; :func:`matching_name` looks here.
+    """
+
+    def __init__(self, sizes: Mapping[str, int], aliases: Mapping[str, str] | None = None) -> None:
+        super().__init__(sizes)
+        self.aliases: Mapping[str, str] = aliases or {}
+
+
+def matching_name(name: str, names: Collection[str]) -> str | None:
+    """Find a chromosome's name in another convention: with or without "chr"; M, MT, chrM and chrMT are one.
+
+    Parameters
+    ----------
+    name : str
+        The name as a file or a user gives it.
+    names : collection of str
+        Where to find it; something quick to look into. Aliases count where it is a :class:`ChromSizes`.
+
+    Returns
+    -------
+    str or None
+        ``name`` itself when ``names`` has it, else what it is an alias of, else its other spelling there, else None.
+
+    Examples
+    --------
+    >>> matching_name("22", ["chr21", "chr22"]), matching_name("chrM", ["MT"]), matching_name("23", ["chr22"])
+    ('chr22', 'MT', None)
+    >>> matching_name("NC_000022.10", ChromSizes({"chr22": 51304566}, {"NC_000022.10": "chr22"}))
+    'chr22'
+    """
+    if name in names:
+        return name
+    if isinstance(names, ChromSizes) and name in names.aliases:
+        return names.aliases[name]
+    spellings = [name[3:] if name.startswith("chr") else f"chr{name}"]
+    if name in _MITOCHONDRION:
+        spellings.extend(_MITOCHONDRION)
+    return next((spelling for spelling in spellings if spelling in names), None)
+
+
+def read_aliases(path: str | Path, sizes: Mapping[str, int]) -> dict[str, str]:
+    """Read a file that has on each line the names of one sequence, separated by tabs.
+
+    That is UCSC's ``chromAlias.txt`` (any columns in any order; cells may be empty), its database table of the same
+    name (alias, chromosome, source) and every table of two columns. Lines that start with ``#`` are skipped, and so
+    are sequences that the genome lacks. A name that would stand for two sequences stands for neither, which is said.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The file, gzipped or not.
+    sizes : mapping of str to int
+        The genome's chromosomes.
+
+    Returns
+    -------
+    dict of str to str
+        The genome's name by each other one.
+
+    Raises
+    ------
+    TrackError
+        When the file cannot be read, a line has a single name or names two chromosomes of the genome, or no line
+        names one.
+    """
+    path = Path(path)
+    aliases: dict[str, str] = {}
+    ambiguous: set[str] = set()
+    first = None
+    with read_errors(path, TrackError), open_unpacked(path) as file:
+        for number, line in enumerate(file, 1):
+            names = _names_in(path, line, number)
+            if not names:
+                continue
+            first = first or names[0]
+            # a name that the genome has as it is tells more than one in another convention
+            found: list[str | None] = [name for name in names if name in sizes]
+            meant = found or [matching_name(name, sizes) for name in names]
+            chroms = sorted({chrom for chrom in meant if chrom is not None})
+            if len(chroms) > 1:
+                raise TrackError(path, f"{chroms[0]} and {chroms[1]} are two chromosomes of the genome", number)
+            for chrom in chroms:
+                ambiguous.update(n for n in names if n != chrom and aliases.setdefault(n, chrom) != chrom)
+    if not aliases:
+        raise TrackError(
+            path,
+            f"no other name for a chromosome of the genome: it names {first or 'none'}, "
+            f"the genome has {next(iter(sizes), 'none')}",
+        )
+    if ambiguous:
+        shown = ", ".join(sorted(ambiguous)[:_NAMES_SHOWN])
+        log.warning("%s: %d names stand for more than one sequence and are left out: %s", path, len(ambiguous), shown)
+    return {name: chrom for name, chrom in aliases.items() if name not in ambiguous}
+
+
+def _names_in(path: Path, line: bytes, number: int) -> list[str]:
+    if line.startswith(b"#") or not line.strip():
+        return []
+    try:
+        text = line.decode().rstrip("\r\n")
+    except UnicodeDecodeError as err:
+        raise TrackError(path, "is not UTF-8 text", number) from err
+    cells = text.split("\t") if "\t" in text else text.split()
+    if len(cells) == 3 and set(cells[2].split(",")) <= _SOURCES:
+        del cells[2]
+    names = [cell.strip() for cell in cells if cell.strip()]
+    if len(names) < 2:
+        raise TrackError(path, "needs at least two names of one sequence, separated by a tab", number)
+    return names

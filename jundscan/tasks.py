@@ -1,0 +1,161 @@
+"""What one worker gets at a time: pieces of sequence joined to one stretch, its runs of known windows, its calls.
+
+Small scaffolds cost as little as a chromosome because many of them share a task and even a call of the model. They lie
+one after another on one grid of windows, with unknown letters between them; no window over such a letter counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jundscan.encoding import UNKNOWN, WINDOW_LENGTH
+from jundscan.windows import Chunk
+
+BRIDGED_BASES = 512
+"""Windows that do not count are scored along rather than making two calls where they start on no more bases than
+these: what a call costs besides its windows."""
+
+
+class Piece(NamedTuple):
+    """Windows of one chromosome and their bases.
+
+    Attributes
+    ----------
+    chrom : str
+    chunk : Chunk
+    codes : numpy.ndarray, shape=(chunk.end - chunk.start,), dtype=uint8
+    """
+
+    chrom: str
+    chunk: Chunk
+    codes: NDArray[np.uint8]
+
+
+class Joined(NamedTuple):
+    """Pieces on one grid of windows; window number n starts at base n * stride.
+
+    Attributes
+    ----------
+    codes : numpy.ndarray, shape=(bases,), dtype=uint8
+    firsts : numpy.ndarray, shape=(pieces,), dtype=int64
+        Number of each piece's first window.
+    """
+
+    codes: NDArray[np.uint8]
+    firsts: NDArray[np.int64]
+
+
+class Call(NamedTuple):
+    """Windows [first, end) of a joined stretch, scored together; those that count are rows [row, end_row)."""
+
+    first: int
+    end: int
+    row: int
+    end_row: int
+
+
+def together(pieces: Iterable[Piece], most_bases: int) -> Iterator[list[Piece]]:
+    """Put pieces together to tasks of at most so many bases, or of a single piece."""
+    task: list[Piece] = []
+    bases = 0
+    for piece in pieces:
+        if task and bases + len(piece.codes) > most_bases:
+            yield task
+            task, bases = [], 0
+        task.append(piece)
+        bases += len(piece.codes)
+    if task:
+        yield task
+
+
+def join(pieces: Sequence[Piece], stride: int) -> Joined:
+    """Lay pieces one after another on one grid, at least one unknown letter between two of them.
+
+    Examples
+    --------
+    >>> piece = Piece("a", Chunk(0, 111, 0, 2), np.zeros(111, np.uint8))
+    >>> joined = join([piece, piece], 10)
+    >>> joined.firsts.tolist(), len(joined.codes), joined.codes[111:120].tolist()
+    ([0, 12], 231, [4, 4, 4, 4, 4, 4, 4, 4, 4])
+    """
+    if len(pieces) == 1:
+        return Joined(pieces[0].codes, np.zeros(1, np.int64))
+    lengths = np.array([len(piece.codes) for piece in pieces])
+    slots = lengths // stride + 1
+    firsts = np.cumsum(slots) - slots
+    codes = np.full(firsts[-1] * stride + lengths[-1], UNKNOWN, np.uint8)
+    for start, piece in zip((firsts * stride).tolist(), pieces, strict=True):
+        codes[start : start + len(piece.codes)] = piece.codes
+    return Joined(codes, firsts)
+
+
+def known_runs(codes: NDArray[np.uint8], stride: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find the runs of windows that hold known letters only.
+
+    Returns
+    -------
+    firsts, counts : numpy.ndarray, shape=(runs,), dtype=int64
+        Number of each run's first window, and of its windows, at least 1.
+
+    Examples
+    --------
+    >>> codes = np.zeros(400, np.uint8)
+    >>> codes[150] = UNKNOWN
+    >>> [column.tolist() for column in known_runs(codes, 10)]
+    [[0, 16], [5, 14]]
+    """
+    unknown = np.flatnonzero(codes == UNKNOWN)
+    edges = np.concatenate([[-1], unknown, [len(codes)]])
+    gaps = np.flatnonzero(np.diff(edges) > WINDOW_LENGTH)
+    firsts = -(-(edges[gaps] + 1) // stride)
+    counts = (edges[gaps + 1] - WINDOW_LENGTH) // stride - firsts + 1
+    some = counts > 0
+    return firsts[some], counts[some]
+
+
+def calls(firsts: NDArray[np.int64], counts: NDArray[np.int64], most: int, stride: int) -> Iterator[Call]:
+    """Divide runs of windows among calls of the model: at most ``most`` windows each, short gaps bridged.
+
+    Examples
+    --------
+    >>> list(calls(np.array([0, 16, 500]), np.array([5, 14, 40]), 32, 10))
+    [Call(first=0, end=30, row=0, end_row=19), Call(first=500, end=532, row=19, end_row=51), \
+Call(first=532, end=540, row=51, end_row=59)]
+    """
+    bridged = BRIDGED_BASES // stride
+    start = stop = start_row = row = 0
+    for first, count in zip(firsts.tolist(), counts.tolist(), strict=True):
+        end = first + count
+        if stop > start and (first - stop > bridged or first >= start + most):
+            yield Call(start, stop, start_row, row)
+            start = stop
+        while first < end:
+            if stop == start:
+                start, start_row = first, row
+            stop = min(end, start + most)
+            row += stop - first
+            first = stop
+            if stop == start + most:
+                yield Call(start, stop, start_row, row)
+                start = stop
+    if stop > start:
+        yield Call(start, stop, start_row, row)
+
+
+def ranges(firsts: NDArray[np.int64], counts: NDArray[np.int64], step: int) -> NDArray[np.int64]:
+    """Chain arithmetic progressions, each with its first number and how many there are.
+
+    Examples
+    --------
+    >>> ranges(np.array([0, 50]), np.array([3, 2]), 10).tolist()
+    [0, 10, 20, 50, 60]
+    """
+    if len(firsts) == 1:
+        return np.arange(firsts[0], firsts[0] + counts[0] * step, step)
+    before = np.cumsum(counts) - counts
+    every: NDArray[np.int64] = np.repeat(firsts - step * before, counts) + step * np.arange(counts.sum())
+    return every

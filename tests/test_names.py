@@ -1,0 +1,94 @@
+"""Names of chromosomes and files of aliases."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from jundscan.errors import TrackError
+from jundscan.genome import open_genome
+from jundscan.names import ChromSizes, matching_name, read_aliases
+from jundscan.tracks import match_chromosomes, open_track
+
+SIZES = {"chr1": 1_000, "chr2": 900, "chrM": 160}
+NAMES = {"1": "chr1", "CM000663.2": "chr1", "NC_000001.11": "chr1", "2": "chr2", "J01415.2": "chrM", "MT": "chrM"}
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "alias.txt"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # a column for each authority, cells without a name; sequences that the genome lacks
+        "# ucsc\tassembly\tgenbank\tncbi\trefseq\nchr1\t1\tCM000663.2\t1\tNC_000001.11\nchr2\t2\t\t2\t\n"
+        "chrM\tMT\tJ01415.2\tMT\nchrX\tX\tCM000685.2\tX\tNC_000023.11\n",
+        "# sequenceName\talias names\tUCSC database: hg38\nchr2\t2\r\nchr1\t1\tCM000663.2\tNC_000001.11\r\n"
+        "\r\nMT\tchrM\tJ01415.2\r\n",
+        # the database table: alias, chromosome, who uses it
+        "1\tchr1\tensembl\nCM000663.2\tchr1\tgenbank\nNC_000001.11\tchr1\trefseq\n2\tchr2\tensembl,ncbi\n"
+        "J01415.2\tchrM\tgenbank\nMT\tchrM\tensembl\n",
+        # two columns, either order, blanks between
+        "chr1 1\nCM000663.2 chr1\nchr1 NC_000001.11\n2 chr2\nJ01415.2 chrM\nchrM MT\n",
+    ],
+)
+def test_every_layout_gives_the_same_names(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path, text)
+    assert read_aliases(path, SIZES) == NAMES
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    assert read_aliases(path, SIZES) == NAMES
+
+
+def test_a_genome_under_another_name_than_the_file_has_is_found_by_convention(tmp_path: Path) -> None:
+    path = write(tmp_path, "chr1\tNC_000001.11\nchrM\tNC_012920.1\n")
+    assert read_aliases(path, {"1": 9, "MT": 9})["NC_000001.11"] == "1"
+    assert read_aliases(path, {"1": 9, "MT": 9})["NC_012920.1"] == "MT"
+
+
+def test_a_name_of_two_sequences_is_left_out_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write(tmp_path, "chr1\tone\tunplaced\nchr2\ttwo\tunplaced\n")
+    assert read_aliases(path, SIZES) == {"one": "chr1", "two": "chr2"}
+    assert "1 names stand for more than one sequence and are left out: unplaced" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("chr7\tseven\n", "no other name for a chromosome of the genome: it names chr7, the genome has chr1"),
+        ("", "it names none, the genome has chr1"),
+        ("#a\tb\nchr1\tone\nchr2\n", "line 3: needs at least two names"),
+        ("chr1\tchr2\n", "line 1: chr1 and chr2 are two chromosomes of the genome"),
+        ("chr1\t\u00e9\n".encode("latin-1"), "line 1: is not UTF-8"),
+        (None, "No such file"),
+    ],
+)
+def test_what_is_no_file_of_aliases(tmp_path: Path, text: str | bytes | None, problem: str) -> None:
+    path = tmp_path / "alias.txt"
+    if text is not None:
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+    with pytest.raises(TrackError, match=problem):
+        read_aliases(path, SIZES)
+
+
+def test_an_alias_counts_before_a_convention_and_after_the_name_itself() -> None:
+    sizes = ChromSizes({"chr1": 5, "scaffold_9": 7, "chrX": 3}, {"1": "scaffold_9", "chrX": "chr1"})
+    assert matching_name("1", sizes) == "scaffold_9"
+    assert matching_name("chrX", sizes) == "chrX"
+    assert matching_name("X", sizes) == "chrX"
+    assert matching_name("7", sizes) is None
+
+
+def test_a_track_under_aliases_is_matched(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "jundscan")
+    fasta = tmp_path / "g.fa"
+    fasta.write_text(">chr1\n" + "A" * 200 + "\n>chr2\n" + "C" * 200 + "\n")
+    track = tmp_path / "t.bedgraph"
+    track.write_text("NC_000001.11\t0\t50\t1\n2\t0\t50\t2\n")
+    genome = open_genome(fasta, write(tmp_path, "chr1\tNC_000001.11\n"))
+    assert match_chromosomes(genome, open_track(track)) == {"chr1": "NC_000001.11", "chr2": "2"}
+    assert "names chromosomes differently: NC_000001.11 for chr1, 2 for chr2" in caplog.text

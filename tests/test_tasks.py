@@ -1,0 +1,142 @@
+"""Scaffolds that share a task and a call of the model are scored as if each were alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jundscan.accessibility import AccessibilityScale
+from jundscan.encoding import UNKNOWN
+from jundscan.model import Model
+from jundscan.plan import prepare
+from jundscan.scan import score
+from jundscan.tasks import Piece, calls, join, known_runs, together
+from jundscan.tracks import open_track
+from jundscan.windows import Chunk
+from tests.inputs import genome_letters, track_rows, write_fasta, write_rows
+
+SCALE = AccessibilityScale(np.array([0.01, 0.3, 0.9]), np.array([0.5, 0.8, 0.99]), 1000)
+
+
+@given(
+    counts=st.lists(st.integers(1, 30), min_size=1, max_size=8),
+    stride=st.integers(1, 160),
+    unknown=st.lists(st.integers(0, 10_000), max_size=6),
+    most=st.integers(1, 40),
+)
+@settings(deadline=None)
+def test_every_window_of_known_letters_is_in_one_call(
+    counts: list[int], stride: int, unknown: list[int], most: int
+) -> None:
+    pieces = []
+    for count in counts:
+        length = (count - 1) * stride + 101
+        codes = np.zeros(length, np.uint8)
+        codes[[at for at in unknown if at < length]] = UNKNOWN
+        pieces.append(Piece("a", Chunk(0, length, 0, count), codes))
+    codes, firsts = join(pieces, stride)
+    expected = []
+    for first, piece in zip(firsts.tolist(), pieces, strict=True):
+        base = first * stride
+        assert np.array_equal(codes[base : base + len(piece.codes)], piece.codes)
+        windows = np.lib.stride_tricks.sliding_window_view(piece.codes, 101)[::stride]
+        expected += (first + np.flatnonzero((windows != UNKNOWN).all(axis=1))).tolist()
+    runs, lengths = known_runs(codes, stride)
+    found = [first + at for first, length in zip(runs.tolist(), lengths.tolist(), strict=True) for at in range(length)]
+    assert found == expected
+    row = 0
+    for call in calls(runs, lengths, most, stride):
+        assert call.row == row
+        assert 0 < call.end - call.first <= most
+        rows = found[call.row : call.end_row]
+        assert (rows[0], rows[-1]) == (call.first, call.end - 1)
+        row = call.end_row
+    assert row == len(found)
+
+
+def test_tasks_hold_what_they_may() -> None:
+    pieces = [Piece("a", Chunk(0, size, 0, 1), np.zeros(size, np.uint8)) for size in (300, 101, 101, 101, 500)]
+    assert [len(task) for task in together(pieces, 300)] == [1, 2, 1, 1]
+
+
+@pytest.fixture(scope="module")
+def scaffolds() -> dict[str, str]:
+    rng = np.random.default_rng(11)
+    sizes = [*rng.integers(60, 700, 60).tolist(), 101, 102, 100, 4_000, 111]
+    return {f"scaffold_{number}": genome_letters(rng, size) for number, size in enumerate(sizes)}
+
+
+@pytest.mark.parametrize("stride", [1, 10, 101, 150])
+def test_scaffolds_are_scored_as_if_alone(tmp_path: Path, model: Model, scaffolds: dict[str, str], stride: int) -> None:
+    genome = write_fasta(tmp_path / "g.fa", scaffolds)
+    some = {name: len(letters) for number, (name, letters) in enumerate(scaffolds.items()) if number % 3}
+    rows = track_rows(np.random.default_rng(1), dict(reversed(some.items())), every=150)
+    track = write_rows(tmp_path / "t.bedgraph", rows)
+
+    def scores(**sizes: int) -> list[tuple[str, int, list[int], list[int], list[float]]]:
+        with prepare(genome, track, model=model, stride=stride, scale=SCALE, threads=2) as ready:
+            found: dict[str, list[list[float]]] = {}
+            tried = 0
+            for scored in score(ready, **sizes):
+                tried += scored.tried
+                columns = found.setdefault(scored.chrom, [[], [], []])
+                for column, values in zip(columns, scored[1:4], strict=True):
+                    column += values.tolist()
+            assert tried == ready.windows
+            return [(ready.windows_scored, ready.bases_scanned), found]
+
+    alone = scores(task_bases=101)
+    assert len(alone[1]) > 50
+    for size in (400, 3_000, 1 << 18):
+        assert scores(task_bases=size) == alone
+
+
+@given(
+    sizes=st.lists(st.integers(1, 90_000), min_size=1, max_size=12),
+    seed=st.integers(0, 9),
+)
+@settings(max_examples=40, deadline=None)
+def test_a_track_finds_the_same_means_for_all_scaffolds_at_once(
+    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    rows = [
+        row for at, size in enumerate(sizes) for row in track_rows(rng, {f"s{at}": size + 100}, every=size // 3 + 1)
+    ]
+    track = open_track(write_rows(tmp_path_factory.mktemp("means") / "t.bedgraph", rows))
+    parts = []
+    for name in rng.permutation(list(track.names)).tolist():
+        starts = np.unique(rng.integers(0, sizes[int(name[1:])] + 500, 50))
+        parts.append((name, starts))
+    alone = [track.window_means(name, starts) for name, starts in parts]
+    assert np.array_equal(track.means_of_all(parts), np.concatenate(alone))
+    for (name, starts), means in zip(parts, alone, strict=True):
+        signal = np.zeros(sizes[int(name[1:])] + 800)
+        for chrom, start, end, value in rows:
+            if chrom == name:
+                signal[start:end] = np.maximum(signal[start:end], np.float32(value))
+        naive = np.array([signal[start : start + 101].sum() / 101 for start in starts.tolist()])
+        np.testing.assert_allclose(means, naive, rtol=1e-6)
+        assert np.array_equal(means == 0, naive == 0)
+
+
+def test_many_scaffolds_share_the_calls_of_the_model(
+    tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letters = "ACGTTGCATC" * 20
+    genome = write_fasta(tmp_path / "g.fa", {f"s{at}": letters for at in range(2_000)})
+    sizes = []
+    slide = Model.slide
+
+    def counted(self: Model, codes: np.ndarray, *rest: object) -> np.ndarray:
+        sizes.append(len(codes))
+        return slide(self, codes, *rest)
+
+    monkeypatch.setattr(Model, "slide", counted)
+    with prepare(genome, model=model) as ready:
+        assert sum(len(scored.starts) for scored in score(ready)) == ready.windows == 2_000 * 11
+    assert len(sizes) < 200
