@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.accessibility import AccessibilityScale, given_scale
-from jundscan.choices import Device, Wish
+from jundscan.choices import BedValue, Device, Wish
 from jundscan.evaluation import Evaluation, evaluate_shards
 from jundscan.memory import MemoryGenome, MemoryTrack, Sequences, Values
 from jundscan.model import Model, load_model
@@ -39,6 +39,8 @@ class ScanOptions(TypedDict, total=False):
     exclude: str | Path | None
     scale: AccessibilityScale | str | Path | None
     allow_length_mismatch: bool
+    alias: str | Path | None
+    bed_value: BedValue
 
 
 @overload
@@ -92,7 +94,8 @@ def scan(
         ``regions`` (``chrom:start-end``, 0-based half-open), ``regions_file``, ``exclude`` (BED files): where.
         ``scale``: how window means become percentiles: a file (see ``--accessibility-scale``), ``"identity"`` for
         values that are percentiles already, an AccessibilityScale; found from the whole track if not given.
-        ``allow_length_mismatch``: accept a track of other chromosome lengths.
+        ``allow_length_mismatch``: accept a track of other chromosome lengths. ``alias``: a file of other names of
+        chromosomes. ``bed_value``: whether an interval of a BED counts as its score or, ``"presence"``, as 1.
 
     Returns
     -------

@@ -59,26 +59,23 @@ class Genome:
     ----------
     path : pathlib.Path
         The file as it was named; ``-`` is standard input.
-    size_bytes : int
-        Size of the file, or of what came through the pipe.
     """
 
     def __init__(
         self,
         path: Path,
-        file: Path,
+        file: Path | None = None,
         index: Index | None = None,
         gzip_blocks: NDArray[np.int64] | None = None,
         alias: str | Path | None = None,
     ) -> None:
         self.path = path
-        self.size_bytes = file.stat().st_size
-        self._file = file  # where the bytes are: a copy of what came through a pipe
+        self._file = file or path  # where the bytes are: a copy of what came through a pipe
         self._index = index  # None: the file is streamed
         self._gzip_blocks = gzip_blocks
         self._alias = alias
-        if file is not path:
-            weakref.finalize(self, file.unlink, missing_ok=True)
+        if self._file is not path:
+            weakref.finalize(self, self._file.unlink, missing_ok=True)
 
     @cached_property
     def chromsizes(self) -> ChromSizes:

@@ -113,10 +113,10 @@ def read_intervals(
                 raise TrackError(path, f"start {start} and end {end}: must be 0 <= start < end", number)
             if not least <= value <= _GREATEST:
                 raise TrackError(path, f"the value {value} is negative or not finite as float32", number)
-            try:
-                starts, ends, values = columns[fields[0]]
-            except KeyError:
-                starts, ends, values = columns[fields[0]] = array("q"), array("q"), array("d")
+            found = columns.get(fields[0])
+            if found is None:
+                found = columns[fields[0]] = array("q"), array("q"), array("d")
+            starts, ends, values = found
             starts.append(start)
             ends.append(end)
             values.append(value)

@@ -41,13 +41,11 @@ class MemoryGenome(Genome):
     """
 
     def __init__(self, sequences: Sequences) -> None:
+        super().__init__(_GENOME)
         named = sequences if isinstance(sequences, Mapping) else {ONE: sequences}
         if not named:
             raise FastaError(_GENOME, "there is none")
         self._codes = {chrom: _codes(chrom, sequence) for chrom, sequence in named.items()}
-        # all that a file's genome has beside its three ways of reading, which are this class's own
-        self.path = _GENOME
-        self.size_bytes = sum(map(len, self._codes.values()))
 
     @cached_property
     def chromsizes(self) -> ChromSizes:

@@ -17,6 +17,7 @@ from jundscan.accessibility import IDENTITY, AccessibilityScale, genome_scale
 from jundscan.choices import DEFAULT_STRIDE, BedValue, Wish
 from jundscan.genome import Genome, open_genome
 from jundscan.model import Model, load_model
+from jundscan.names import read_aliases
 from jundscan.regions import scan_spans
 from jundscan.thresholds import Threshold, choose_threshold
 from jundscan.tracks import Track, match_chromosomes, open_track
@@ -120,14 +121,13 @@ def prepare(
     began = time.perf_counter()
     with ExitStack() as stack:
         ready = model if isinstance(model, Model) else load_model(model)
-        fasta = genome if isinstance(genome, Genome) else open_genome(genome, alias)
+        fasta = genome if isinstance(genome, Genome) else open_genome(genome)
+        if alias is not None:
+            fasta.chromsizes.aliases = read_aliases(alias, fasta.chromsizes)
         spans = scan_spans(fasta.chromsizes, stride, regions, regions_file, exclude)
-        track = (
-            accessibility
-            if accessibility is None or isinstance(accessibility, Track)
-            else open_track(accessibility, bed_value)
-        )
-        if track is not None:
+        track = None
+        if accessibility is not None:
+            track = accessibility if isinstance(accessibility, Track) else open_track(accessibility, bed_value)
             stack.enter_context(track)
         names = {} if track is None else match_chromosomes(fasta, track, allow_length_mismatch)
         opened = time.perf_counter()

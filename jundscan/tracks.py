@@ -113,22 +113,23 @@ class _TextTrack(Track):
         self.names = tuple(as_read)
         self._ends = {chrom: intervals.ends for chrom, intervals in as_read.items()}
         self._places: dict[str, tuple[int, int]] = {}  # of each chromosome: where it lies, where its last interval ends
+        lengths = [len(ends) for ends in self._ends.values()]
+        starts, ends, values = (np.concatenate(columns) for columns in zip(*as_read.values(), strict=True))
+        extents = np.maximum.reduceat(ends, np.append(0, np.cumsum(lengths)[:-1]).astype(int)).tolist()
         free = 0
-        for chrom, ends in self._ends.items():
-            extent = int(ends.max())
+        for chrom, extent in zip(as_read, extents, strict=True):
             needed = extent + WINDOW_LENGTH  # behind the last interval a window finds nothing
             offset = free if free % _BLOCK_BASES + needed <= _BLOCK_BASES else -(-free // _BLOCK_BASES) * _BLOCK_BASES
             self._places[chrom] = offset, extent
             free = offset + needed
-        lengths = [len(ends) for ends in self._ends.values()]
         offsets = np.repeat([offset for offset, _ in self._places.values()], lengths)
-        starts, ends, values = (np.concatenate(columns) for columns in zip(*as_read.values(), strict=True))
         # rounded as a bigWig's values are: the same data give the same means in either format
         line = Intervals(starts + offsets, ends + offsets, values.astype(np.float32).astype(np.float64))
         self._edges, self._masses = knots(flatten_max(line))
 
     def count_beyond(self, chrom: str, length: int) -> int:
-        return int(np.count_nonzero(self._ends[chrom] > length))
+        extent = self._places[chrom][1]
+        return int(np.count_nonzero(self._ends[chrom] > length)) if extent > length else 0
 
     def window_means(self, chrom: str, starts: NDArray[np.int64]) -> NDArray[np.float32]:
         return self._means(self._on_line(chrom, starts))
