@@ -36,11 +36,14 @@ def _rows_touching(
 ) -> NDArray[np.int64]:
     """Find the windows that hold a base whose value is not 0; of all others the sum would be 0."""
     some = np.flatnonzero(masses)
+    firsts = np.searchsorted(starts, edges[some] - WINDOW_LENGTH, side="right")
     ends = np.searchsorted(starts, edges[some + 1])
-    before = np.concatenate(([0], ends[:-1]))
-    firsts = np.maximum(np.searchsorted(starts, edges[some] - WINDOW_LENGTH, side="right"), before)
-    lengths = np.column_stack((firsts - before, ends - firsts)).ravel()
-    return np.flatnonzero(np.repeat(np.arange(len(lengths)) % 2 == 1, lengths))
+    firsts[1:] = np.maximum(firsts[1:], ends[:-1])  # windows that hold the base before as well count once
+    touch = firsts < ends
+    steps = np.zeros(len(starts) + 1, np.int8)
+    steps[firsts[touch]] += 1
+    steps[ends[touch]] -= 1
+    return np.flatnonzero(np.cumsum(steps, dtype=np.int8).view(np.bool_))
 
 
 def window_sums(values: NDArray[np.float64], starts: NDArray[np.int64]) -> NDArray[np.float64]:

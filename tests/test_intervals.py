@@ -133,10 +133,10 @@ def test_flatten_max_is_the_greatest_value_of_each_base(rows):
 def test_a_hundred_thousand_peaks_are_read_quickly(tmp_path):
     lines = b"".join(b"chr%d\t%d\t%d\tp\t0\t.\t1.5\t-1\t-1\t5\n" % (i % 22, i, i + 200) for i in range(100_000))
     path = write(tmp_path, "a.narrowPeak", lines)
-    begin = time.perf_counter()
+    begin = time.process_time()  # of this process: other work on the machine means nothing
     for intervals in read_intervals(path, "track").values():
         flatten_max(intervals)
-    assert time.perf_counter() - begin < 2  # 0.2 s when the machine is free
+    assert time.process_time() - begin < 2  # 0.2 s when the machine is free
 
 
 @pytest.mark.data
