@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.alleles import STATUSES, Variant, trim, unscorable
-from jundscan.encoding import encode
+from jundscan.encoding import WINDOW_LENGTH, encode
 from jundscan.errors import InputError
 from jundscan.haplotypes import BLOCK_BASES, REACH, Places, Sites
 from jundscan.names import matching_name
@@ -43,14 +43,16 @@ class Task(NamedTuple):
 def portions(
     variants: Iterable[tuple[Payload, Variant]], alleles_each: int
 ) -> Iterator[tuple[list[Payload], list[Variant]]]:
-    """Cut variants into portions of about so many alleles, and no more variants."""
+    """Cut variants into portions of about so many alleles, long ones counting as several, and no more variants."""
     payloads: list[Payload] = []
     portion: list[Variant] = []
     alleles = 0
     for payload, variant in variants:
         payloads.append(payload)
         portion.append(variant)
-        alleles += len(variant.alternatives)
+        count = len(variant.alternatives)
+        # a long allele touches as many windows as several short ones
+        alleles += count + (count * len(variant.reference) + sum(map(len, variant.alternatives))) // WINDOW_LENGTH
         if alleles >= alleles_each or len(portion) >= alleles_each:
             yield payloads, portion
             payloads, portion, alleles = [], [], 0

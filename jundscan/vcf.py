@@ -27,11 +27,11 @@ FIELDS = {
     "JUND_HIT": ("String", "gained, lost, kept or none: whether the best window reaches the threshold, REF to ALT"),
     "JUND_FPR_REF": (
         "Float",
-        "Share of unbound windows that score JUND_REF or more, at most; missing where it is large",
+        "Share of unbound windows that score JUND_REF or more, by calibration; missing below its table",
     ),
     "JUND_FPR_ALT": (
         "Float",
-        "Share of unbound windows that score JUND_ALT or more, at most; missing where it is large",
+        "Share of unbound windows that score JUND_ALT or more, by calibration; missing below its table",
     ),
     "JUND_STATUS": ("String", f"What became of the allele: {', '.join(STATUSES)}"),
 }
