@@ -36,6 +36,7 @@ golden: $(TRAINED)  ## write the golden files and the README's outputs anew; rev
 examples: $(TRAINED)
 	$(BIN)/python examples/make_examples.py
 	$(BIN)/python examples/draw_example.py
+	$(BIN)/python examples/draw_effects.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -19,6 +19,7 @@ LIBRARIES = (
     "pyfaidx",
     "pybigtools",
     "isal",
+    "pysam",
     "scikit-learn",
     "joblib",
     "threadpoolctl",

@@ -4,7 +4,8 @@ Nothing in it is real: bases are drawn at random with a fixed seed, sites are AP
 some of the open stretches, and ``sites.bed`` tells where. ``scale.json`` says where a value stands in the synthetic
 whole-genome distribution that this piece is thought to come from: a track of two small sequences is too little to
 find that out. ``peaks.bed`` are the sites as an experiment would see them, and ``shards`` the windows of the genome,
-labelled by them. Run it with ``make examples``.
+labelled by them. ``variants.vcf`` breaks a site base by base, takes it out, and makes sites where one base is missing.
+Run it with ``make examples``.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ PEAKS_EVERY = 2_500
 CORES = ("TGACTCA", "TGAGTCA")
 FLANKS = ("G", "A", "T")
 LINE = 60
+BROKEN_CHROM, BROKEN = "chrA", 9_605
+"""The example's variants break the first site from here on: it stands alone, by chance, so nothing makes up for it."""
 OPEN_SHARE = 0.055
 """Share of windows with any signal, as in a DNase peak track."""
 SCALE_WINDOWS = 20_000
@@ -50,6 +53,25 @@ def random_bases(rng: np.random.Generator, length: int, gc: float = GC) -> np.nd
 def signal(rng: np.random.Generator, count: int) -> np.ndarray:
     """Draw peak heights, log-normal as in real tracks."""
     return np.round(np.exp(rng.normal(2.5, 0.9, count)), 3)
+
+
+def variants(chrom: str, letters: str, peaks: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    """Make VCF rows: every base of one site changed, the site deleted, and sites made by one substitution."""
+    others = {letter: ",".join(base for base in "ACGT" if base != letter) for letter in "ACGT"}
+    first = next(at for at in range(BROKEN, BROKEN + PEAK_WIDTH) if letters[at : at + len(CORES[0])] in CORES)
+    shown = range(first - 6, first + len(CORES[0]) + 6)
+    rows = [(at + 1, f"break{at - first}", letters[at], others[letters[at]]) for at in shown]
+    rows.append((first, "without", letters[first - 1 : first + len(CORES[0])], letters[first - 1]))
+    for _, start, end, _ in peaks:
+        for at in range(int(str(start)), int(str(end))):
+            if letters[at : at + len(CORES[0])] in CORES:
+                continue
+            for core in CORES:
+                wrong = [place for place, letter in enumerate(core) if letters[at + place] != letter]
+                if len(wrong) == 1:
+                    place = at + wrong[0]
+                    rows.append((place + 1, f"make{at}", letters[place], core[wrong[0]]))
+    return [(chrom, *row, ".", ".", ".") for row in sorted(rows)]
 
 
 def main() -> None:
@@ -76,6 +98,12 @@ def main() -> None:
         letters = bases.tobytes().decode()
         fasta.append(f">{chrom} synthetic, seed {SEED}")
         fasta += [letters[at : at + LINE] for at in range(0, size, LINE)]
+        if chrom == BROKEN_CHROM:
+            rows = variants(chrom, letters, [peak for peak in track if peak[0] == chrom])
+            head = ["##fileformat=VCFv4.2", f"##contig=<ID={chrom},length={size}>", "##source=synthetic"]
+            columns = ["#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO"]
+            lines = [*head, *("\t".join(map(str, row)) for row in [columns, *rows])]
+            (HERE / "variants.vcf").write_text("\n".join(lines) + "\n")
     (HERE / "genome.fa").write_text("\n".join(fasta) + "\n")
     _write_rows("dnase.bedgraph", "# synthetic open chromatin", track)
     _write_rows("sites.bed", "# planted AP-1 elements", sites)

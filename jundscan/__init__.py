@@ -14,30 +14,40 @@ from jundscan.errors import JundscanError
 
 if TYPE_CHECKING:
     from jundscan.api import evaluate, scan
+    from jundscan.api_variants import Effect, explain, variants
     from jundscan.evaluation import Evaluation
     from jundscan.model import Model, load_model
+    from jundscan.mutagenesis import Explanation
     from jundscan.scan import Hit, Scored
 
 _HOMES = {
+    "Effect": "jundscan.api_variants",
     "Evaluation": "jundscan.evaluation",
+    "Explanation": "jundscan.mutagenesis",
     "Hit": "jundscan.scan",
     "Model": "jundscan.model",
     "Scored": "jundscan.scan",
     "evaluate": "jundscan.api",
+    "explain": "jundscan.api_variants",
     "load_model": "jundscan.model",
     "scan": "jundscan.api",
+    "variants": "jundscan.api_variants",
 }
 
 __all__ = [
+    "Effect",
     "Evaluation",
+    "Explanation",
     "Hit",
     "JundscanError",
     "Model",
     "Scored",
     "__version__",
     "evaluate",
+    "explain",
     "load_model",
     "scan",
+    "variants",
 ]
 
 

@@ -23,24 +23,29 @@ Data: TypeAlias = "str | Path | Shards | NDArray[Any]"
 _WISHES: tuple[Wish, ...] = ("threshold", "fpr", "precision", "recall")
 
 
-class ScanOptions(TypedDict, total=False):
-    """Options of :func:`scan`, all of them keywords; each is described there."""
+class ModelOptions(TypedDict, total=False):
+    """Options that :func:`scan` shares with its relatives, all of them keywords; each is described there."""
 
     model: Model | str | Path | None
     device: Device
     threads: int | None
-    stride: int
     threshold: float
     fpr: float
     precision: float
     recall: float
-    regions: Iterable[str]
-    regions_file: str | Path | None
-    exclude: str | Path | None
     scale: AccessibilityScale | str | Path | None
     allow_length_mismatch: bool
     alias: str | Path | None
     bed_value: BedValue
+
+
+class ScanOptions(ModelOptions, total=False):
+    """Options of :func:`scan`."""
+
+    stride: int
+    regions: Iterable[str]
+    regions_file: str | Path | None
+    exclude: str | Path | None
 
 
 @overload
@@ -118,6 +123,12 @@ def scan(
     >>> sum(len(chunk.starts) for chunk in scan(sequences, windows=True, stride=50, device="cpu"))
     9
     """
+    ready = prepared(genome, accessibility, options)
+    return _windows(ready) if windows else _hits(ready)
+
+
+def prepared(genome: str | Path | Sequences, accessibility: str | Path | Values | None, options: ModelOptions) -> Scan:
+    """Open and check what :func:`scan` and its relatives take."""
     settings: dict[str, Any] = dict(options)
     wishes = {wish: value for wish in _WISHES if (value := settings.pop(wish, None)) is not None}
     if len(wishes) > 1:
@@ -126,12 +137,11 @@ def scan(
         (settings["wish"], settings["value"]) = next(iter(wishes.items()))
     settings["scale"] = given_scale(settings.get("scale"))
     settings["model"] = _loaded(settings.get("model"), settings.pop("device", "auto"))
-    ready = prepare(
+    return prepare(
         genome if isinstance(genome, str | Path) else MemoryGenome(genome),
         accessibility if isinstance(accessibility, str | Path | None) else MemoryTrack(accessibility),
         **settings,
     )
-    return _windows(ready) if windows else _hits(ready)
 
 
 def _windows(ready: Scan) -> Iterator[Scored]:

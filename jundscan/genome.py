@@ -77,6 +77,11 @@ class Genome:
         if self._file is not path:
             weakref.finalize(self, self._file.unlink, missing_ok=True)
 
+    @property
+    def seekable(self) -> bool:
+        """Whether a region costs its own bases only, and not those before it."""
+        return self._index is not None
+
     @cached_property
     def chromsizes(self) -> ChromSizes:
         """Length of every chromosome, bases, in file order; a file without index is read through for them.

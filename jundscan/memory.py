@@ -52,6 +52,11 @@ class MemoryGenome(Genome):
         """Length of every sequence, bases."""
         return ChromSizes({chrom: len(codes) for chrom, codes in self._codes.items()})
 
+    @property
+    def seekable(self) -> bool:
+        """Any region is at hand."""
+        return True
+
     def unknown_runs(self, chrom: str) -> NDArray[np.int64]:
         """Return the maximal runs of unknown bases, (n, 2)."""
         unknown = np.concatenate([[False], self._codes[chrom] == UNKNOWN, [False]])

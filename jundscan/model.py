@@ -108,6 +108,32 @@ class Model:
         probabilities: NDArray[np.float32] = self._run(codes[None], accessibility[None], stride)[0, :windows]
         return probabilities
 
+    def slide_many(
+        self, codes: NDArray[np.uint8], accessibility: NDArray[np.float32], rows: int
+    ) -> NDArray[np.float32]:
+        """Score every window, at stride 1, of many stretches of the same length, ``rows`` of them to a call at most.
+
+        Parameters
+        ----------
+        codes : numpy.ndarray, shape=(n, length), dtype=uint8
+            Bases as in :mod:`jundscan.encoding`; (length - 100) is best a multiple of :data:`LANES`.
+        accessibility : numpy.ndarray, shape=(n, length - 100), dtype=float32
+            Mapped; NaN where not available.
+        rows : int
+            Less are taken where the model bounds the windows of a call.
+
+        Returns
+        -------
+        numpy.ndarray, shape=(n, length - 100), dtype=float32
+            Probabilities.
+        """
+        rows = max(1, min(rows, self.metadata.max_windows_per_call // max(accessibility.shape[1], 1)))
+        probabilities = np.empty(accessibility.shape, np.float32)
+        for first in range(0, len(codes), rows):
+            part = slice(first, first + rows)
+            probabilities[part] = self._run(codes[part], accessibility[part], 1)
+        return probabilities
+
     def predict(
         self, codes: NDArray[np.uint8], accessibility: NDArray[np.float32], threads: int = 1
     ) -> NDArray[np.float32]:

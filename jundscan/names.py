@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 
 from jundscan.errors import TrackError
@@ -61,6 +62,18 @@ def matching_name(name: str, names: Collection[str]) -> str | None:
     if name in _MITOCHONDRION:
         spellings.extend(_MITOCHONDRION)
     return next((spelling for spelling in spellings if spelling in names), None)
+
+
+def some_names(names: Iterable[str], count: int = _NAMES_SHOWN) -> str:
+    """List the first few names, for messages.
+
+    Examples
+    --------
+    >>> some_names(["chr1", "chr2"], 1)
+    'chr1, …'
+    """
+    shown = list(islice(names, count + 1))
+    return ", ".join(shown[:count]) + (", …" if len(shown) > count else "")
 
 
 def read_aliases(path: str | Path, sizes: Mapping[str, int]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +23,8 @@ from jundscan.regions import scan_spans
 from jundscan.thresholds import Threshold, choose_threshold
 from jundscan.tracks import Track, match_chromosomes, open_track
 from jundscan.windows import Region, windows_in
+
+log = logging.getLogger("jundscan")
 
 
 @dataclass
@@ -61,6 +64,37 @@ class Scan:
         for chrom, start, end in self.spans:
             by_chrom.setdefault(chrom, []).append((start, end))
         return {chrom: np.array(stretches) for chrom, stretches in by_chrom.items()}
+
+    def accessibility_of(self, parts: Sequence[tuple[str, NDArray[np.int64]]]) -> NDArray[np.float32]:
+        """Return the mapped accessibility of windows; NaN on chromosomes that the track does not name.
+
+        Parameters
+        ----------
+        parts : sequence of (str, numpy.ndarray of int64)
+            Chromosomes as the genome names them, each with starts of windows, 0-based, ascending, none twice.
+
+        Returns
+        -------
+        numpy.ndarray, shape=(windows of all parts,), dtype=float32
+        """
+        names = self.track_names
+        named = [(names[chrom], starts) for chrom, starts in parts if chrom in names and len(starts)]
+        if self.track is None or not named:
+            return np.full(sum(len(starts) for _, starts in parts), np.nan, np.float32)
+        mapped = self.scale.apply(self.track.means_of_all(named))
+        if mapped.max(initial=0) > 1:  # only values that were said to be percentiles already
+            self.beyond_percentiles = True
+        if len(named) == len(parts):
+            return mapped
+        is_named = np.repeat([chrom in names for chrom, _ in parts], [len(starts) for _, starts in parts])
+        every = np.full(len(is_named), np.nan, np.float32)
+        every[is_named] = mapped
+        return every
+
+    def say_beyond_percentiles(self) -> None:
+        """Warn, at the end of a run, of values above 1 in a track that was said to hold percentiles."""
+        if self.beyond_percentiles and self.track is not None:
+            log.warning("%s: accessibility above 1 is no percentile, and counts as 1", self.track.path)
 
     def __enter__(self) -> Scan:
         return self

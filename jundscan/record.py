@@ -44,6 +44,35 @@ def versions() -> dict[str, str]:
     }
 
 
+def run_facts(scan: Scan, inputs: Mapping[str, Path | None], command: str | None) -> dict[str, Any]:
+    """Put what any run is made from into the keys that all records have.
+
+    Parameters
+    ----------
+    scan : Scan
+    inputs : mapping of str to pathlib.Path or None
+        Files read besides those that the scan names itself.
+    command : str or None
+        The command line.
+    """
+    files = {**scan.inputs, "model": scan.model.path, **inputs}
+    return {
+        "jundscan": __version__,
+        "command": command,
+        "genome": str(scan.genome.path),
+        "timings": scan.timings,
+        "threshold": scan.threshold.value,
+        "threshold_rule": scan.threshold.rule,
+        "accessibility": None if scan.track is None else str(scan.track.path),
+        "model": scan.model.identity(),
+        "provider": scan.model.provider,
+        "threads": scan.threads,
+        "versions": versions(),
+        "inputs": {kind: file_facts(path) for kind, path in files.items() if path is not None},
+        "accessibility_scale": None if scan.track is None else scan.scale.to_dict(),
+    }
+
+
 def scan_record(
     scan: Scan,
     *,
@@ -69,27 +98,14 @@ def scan_record(
     accuracy : dict or None
         From :meth:`jundscan.accuracy.Accuracy.report`.
     """
-    files = {**scan.inputs, "model": scan.model.path, **inputs}
     return {
-        "jundscan": __version__,
-        "command": command,
-        "genome": str(scan.genome.path),
+        **run_facts(scan, inputs, command),
         "windows_scored": scan.windows_scored,
         "windows_skipped": scan.windows_skipped,
         "hits": hits,
         "bases_scanned": scan.bases_scanned,
         "seconds": seconds,
         "bases_per_second": scan.bases_scanned / seconds,
-        "timings": scan.timings,
-        "threshold": scan.threshold.value,
-        "threshold_rule": scan.threshold.rule,
         "stride": scan.stride,
-        "accessibility": None if scan.track is None else str(scan.track.path),
-        "model": scan.model.identity(),
-        "provider": scan.model.provider,
-        "threads": scan.threads,
-        "versions": versions(),
-        "inputs": {kind: file_facts(path) for kind, path in files.items() if path is not None},
         "accuracy": accuracy,
-        "accessibility_scale": None if scan.track is None else scan.scale.to_dict(),
     }

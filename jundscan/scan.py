@@ -8,10 +8,9 @@ done with them (hits, tracks, accuracy) is ``outputs.py``. No more than a few ta
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -32,8 +31,6 @@ CALL_BASES = 8292
 """Bases in one call of the model: few enough that its arrays stay in the processor's cache."""
 TASKS_PER_THREAD = 4
 """Tasks read ahead for each worker."""
-
-log = logging.getLogger("jundscan")
 
 
 class Scored(NamedTuple):
@@ -96,8 +93,7 @@ def score(scan: Scan, task_bases: int = TASK_BASES, call_bases: int = CALL_BASES
             yield from _counted(scan, waiting.popleft().result())
     finally:
         workers.shutdown(cancel_futures=True)
-    if scan.beyond_percentiles and scan.track is not None:
-        log.warning("%s: accessibility above 1 is no percentile, and counts as 1", scan.track.path)
+    scan.say_beyond_percentiles()
 
 
 def _counted(scan: Scan, task: Iterable[Scored]) -> Iterator[Scored]:
@@ -144,7 +140,7 @@ def _score_task(scan: Scan, pieces: list[Piece], call_bases: int) -> list[Scored
     edges = np.append(0, np.cumsum(counts))[run_edges].tolist()
 
     parts = [(pieces[at].chrom, starts[row:end]) for at, row, end in zip(heads, edges[:-1], edges[1:], strict=True)]
-    accessibility = _accessibility(scan, parts)
+    accessibility = scan.accessibility_of(parts)
     probabilities = _probabilities(scan, codes, runs, counts, accessibility, call_bases)
 
     covered = np.append(0, np.cumsum(_covered(run_starts, counts, stride, run_edges[:-1])))[run_edges]
@@ -196,23 +192,6 @@ def windows_per_call(model: Model, stride: int, call_bases: int = CALL_BASES) ->
     """Give the most windows that one call of the model scores, a multiple of what fills its vectors."""
     windows = (call_bases - WINDOW_LENGTH) // min(stride, WINDOW_LENGTH) + 1
     return max(min(windows, model.metadata.max_windows_per_call) // LANES * LANES, LANES)
-
-
-def _accessibility(scan: Scan, parts: Sequence[tuple[str, NDArray[np.int64]]]) -> NDArray[np.float32]:
-    """Mapped accessibility of windows, chromosome by chromosome; NaN on one that the track does not name."""
-    names = scan.track_names
-    named = [(names[chrom], starts) for chrom, starts in parts if chrom in names and len(starts)]
-    if scan.track is None or not named:
-        return np.full(sum(len(starts) for _, starts in parts), np.nan, np.float32)
-    mapped = scan.scale.apply(scan.track.means_of_all(named))
-    if mapped.max(initial=0) > 1:  # only values that were said to be percentiles already
-        scan.beyond_percentiles = True
-    if len(named) == len(parts):
-        return mapped
-    is_named = np.repeat([chrom in names for chrom, _ in parts], [len(starts) for _, starts in parts])
-    every = np.full(len(is_named), np.nan, np.float32)
-    every[is_named] = mapped
-    return every
 
 
 def call_hits(scan: Scan, scored: Iterable[Scored]) -> Iterator[tuple[str, Hits]]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.metadata import ThresholdTable
+from jundscan.thresholds import false_positive_rates
 
 _VALUES_AT_ONCE = 1 << 20
 
@@ -42,8 +43,7 @@ class Significance:
 
     def __init__(self, table: ThresholdTable) -> None:
         rows = [row for row in table.rows if row.fpr > 0]
-        self._thresholds = np.array([row.threshold for row in rows])
-        self._rates = np.array([row.fpr for row in rows])
+        self._table = table
         self._windows = 0
         # floats that are not negative are ordered as their bits are
         self._first = int(_bits(np.array(rows[0].threshold if rows else np.inf, np.float32)))
@@ -58,10 +58,7 @@ class Significance:
 
     def p_values(self, probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
         """Give the false-positive rate at each probability, shape=(n,); NaN below the table."""
-        if not len(self._rates):
-            return np.full(len(probabilities), np.nan)
-        rates: NDArray[np.float64] = np.interp(probabilities, self._thresholds, self._rates)
-        return np.where(self._places(probabilities) < 0, np.nan, rates)
+        return false_positive_rates(self._table, probabilities)
 
     def q_values(self, probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
         """Give the false-discovery rate of calling all windows that score as high, shape=(n,); NaN below the table.

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from jundscan.choices import Wish
 from jundscan.errors import InputError
-from jundscan.metadata import CalibrationRow, Metadata
+from jundscan.metadata import CalibrationRow, Metadata, ThresholdTable
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,28 @@ class Threshold:
         row = self.expected
         precision = "unknown" if row.precision is None else f"{row.precision:.3g}"
         return f"expected of windows: recall {row.recall:.3g}, false-positive rate {row.fpr:.3g}, precision {precision}"
+
+
+def false_positive_rates(table: ThresholdTable, probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Look up the share of unbound windows that score at least as high, interpolated between the table's thresholds.
+
+    Parameters
+    ----------
+    table : ThresholdTable
+        Rows with a false-positive rate of 0 are not used.
+    probabilities : numpy.ndarray, shape=(n,), dtype=float32
+
+    Returns
+    -------
+    numpy.ndarray, shape=(n,), dtype=float64
+        Above the last threshold the last rate, then an upper bound; NaN below the first.
+    """
+    rows = [row for row in table.rows if row.fpr > 0]
+    if not rows:
+        return np.full(len(probabilities), np.nan)
+    thresholds = np.array([row.threshold for row in rows])
+    rates = np.interp(probabilities, thresholds, [row.fpr for row in rows])
+    return np.where(probabilities < np.float32(thresholds[0]), np.nan, rates)
 
 
 def choose_threshold(metadata: Metadata, has_accessibility: bool, wish: Wish | None, value: float | None) -> Threshold:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Self
@@ -24,7 +23,7 @@ from jundscan.errors import TrackError
 from jundscan.files import read_errors
 from jundscan.genome import Genome
 from jundscan.intervals import Intervals, flatten_max, read_intervals
-from jundscan.names import matching_name
+from jundscan.names import matching_name, some_names
 from jundscan.window_sums import block_means, knots, window_sums
 
 log = logging.getLogger("jundscan")
@@ -36,7 +35,6 @@ _SLAB_BASES = 1 << 15
 _GAP_BASES = 1 << 12
 # bases between the places where running sums begin anew
 _BLOCK_BASES = 1 << 15
-_NAMES_SHOWN = 3
 
 
 class Track(ABC):
@@ -268,7 +266,8 @@ def match_chromosomes(genome: Genome, track: Track, allow_length_mismatch: bool 
     if not names:
         raise TrackError(
             track.path,
-            f"no chromosome in common: it names {_some(track.names)}, while {genome.path} has {_some(chromsizes)}",
+            f"no chromosome in common: it names {some_names(track.names)}, "
+            f"while {genome.path} has {some_names(chromsizes)}",
         )
     for chrom, name in names.items():
         size = (track.sizes or {}).get(name, chromsizes[chrom])
@@ -280,10 +279,10 @@ def match_chromosomes(genome: Genome, track: Track, allow_length_mismatch: bool 
             )
     renamed = [f"{name} for {chrom}" for chrom, name in names.items() if name != chrom]
     if renamed:
-        log.info("%s names chromosomes differently: %s", track.path, _some(renamed))
+        log.info("%s names chromosomes differently: %s", track.path, some_names(renamed))
     absent = [chrom for chrom in chromsizes if chrom not in names]
     if absent:
-        log.info("%s has nothing for %s: no accessibility there", track.path, _some(absent))
+        log.info("%s has nothing for %s: no accessibility there", track.path, some_names(absent))
     beyond = sum(track.count_beyond(name, chromsizes[chrom]) for chrom, name in names.items())
     if beyond:
         log.warning("%s: %d intervals reach beyond the end of their chromosome and are cut", track.path, beyond)
@@ -299,9 +298,3 @@ def _slabs(starts: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
             end = first + 1
         yield first, end
         first = end
-
-
-def _some(names: Iterable[str]) -> str:
-    """List the first few."""
-    shown = list(islice(names, _NAMES_SHOWN + 1))
-    return ", ".join(shown[:_NAMES_SHOWN]) + (", …" if len(shown) > _NAMES_SHOWN else "")

@@ -9,7 +9,7 @@ import gzip
 import io
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -104,7 +104,11 @@ def replacing(path: str | Path, force: bool) -> Iterator[Path]:
 
 @contextmanager
 def open_output(
-    path: str | Path, force: bool = False, preset: Preset | None = None, longest: int = 0
+    path: str | Path,
+    force: bool = False,
+    preset: Preset | None = None,
+    longest: int = 0,
+    is_sorted: Callable[[], bool] = lambda: True,
 ) -> Iterator[TextIO]:
     """Open a text output: a file, compressed when its name ends in ``.gz``, or ``-`` for stdout.
 
@@ -121,6 +125,8 @@ def open_output(
         beside it. Without it, it is gzipped.
     longest : int
         Bases of the longest chromosome; beyond 2²⁹ the index is ``.csi`` instead of ``.tbi``.
+    is_sorted : callable
+        Asked when all is written: lines that turn out not to be sorted get no index.
 
     Yields
     ------
@@ -143,7 +149,7 @@ def open_output(
             raise cannot_write("stdout", err) from err
         return
     if preset is not None and is_packed(path) and not _is_special(Path(path)):
-        with _open_indexed(path, force, preset, longest) as stream:
+        with _open_indexed(path, force, preset, longest, is_sorted) as stream:
             yield stream
         return
     with (
@@ -160,7 +166,9 @@ def open_output(
 
 
 @contextmanager
-def _open_indexed(path: str | Path, force: bool, preset: Preset, longest: int) -> Iterator[TextIO]:
+def _open_indexed(
+    path: str | Path, force: bool, preset: Preset, longest: int, is_sorted: Callable[[], bool]
+) -> Iterator[TextIO]:
     """Write a bgzipped file and its index, in an order in which a wrong index never stands beside a file.
 
     Both are finished under other names; then any older index goes, the file gets its name, and last the index.
@@ -174,7 +182,10 @@ def _open_indexed(path: str | Path, force: bool, preset: Preset, longest: int) -
         packed = cast(IO[bytes], io.BufferedWriter(BgzipFile(temporary, path), _BUFFER))
         with io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as stream:
             yield stream
-        build_index(temporary, temporary_index, preset, index)
+        if is_sorted():
+            build_index(temporary, temporary_index, preset, index)
+        else:
+            temporary_index.unlink()
         for older in _indexes(target):
             older.unlink(missing_ok=True)
 

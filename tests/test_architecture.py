@@ -44,9 +44,19 @@ def test_no_module_of_jundscan_needs_what_trains() -> None:
     assert not loaded & {"torch", "onnx", "train", "tests"}
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("scan", "--help"), ("evaluate", "--help")])
+@pytest.mark.parametrize(
+    "arguments",
+    [("--help",), ("scan", "--help"), ("variants", "--help"), ("explain", "--help"), ("evaluate", "--help")],
+)
 def test_help_loads_little(arguments: tuple[str, ...]) -> None:
-    assert not loaded_after(COMMAND, *arguments) & {"sklearn", "onnxruntime", "pybigtools", "pyfaidx", "matplotlib"}
+    assert not loaded_after(COMMAND, *arguments) & {
+        "sklearn",
+        "onnxruntime",
+        "pybigtools",
+        "pyfaidx",
+        "pysam",
+        "matplotlib",
+    }
 
 
 def test_importing_the_package_loads_nothing() -> None:
@@ -87,6 +97,6 @@ def test_only_the_command_line_prints_and_exits() -> None:
 
 
 def test_names_at_the_top() -> None:
-    assert {"JundscanError", "evaluate", "load_model", "scan"} <= set(jundscan.__all__)
+    assert {"JundscanError", "evaluate", "explain", "load_model", "scan", "variants"} <= set(jundscan.__all__)
     assert all(hasattr(jundscan, name) for name in jundscan.__all__)
     assert default_model_path().parent.name == DEFAULT_MODEL

@@ -227,7 +227,7 @@ def test_shards(tmp_path: Path, run: Run, out: Path) -> None:
     [
         (("--json", "-"), "stdout"),
         (("-o", "h.bed", "--json", "h.bed"), "--output writes to"),
-        (("-o", "genome.fa", "--force"), "is an input of this scan"),
+        (("-o", "genome.fa", "--force"), "is an input of this run"),
         (("--threshold", "0.5", "--fpr", "0.1"), "exclude each other"),
         (("--threshold", "1.5"), "not between 0 and 1"),
         (("--threshold", "nan"), "not between 0 and 1"),

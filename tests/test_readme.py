@@ -50,7 +50,7 @@ def test_every_command_helps_with_an_example(run: Run, command: str) -> None:
 
 
 def test_every_option_named_exists(run: Run) -> None:
-    commands = ("scan", "evaluate", "info", "doctor")
+    commands = ("scan", "variants", "explain", "evaluate", "info", "doctor")
     known = set(re.findall(r"--[a-z-]+", " ".join(run(command, "--help").out for command in commands)))
     known |= {"--version", "--help", "--install-completion", "--show-completion"}
     for line in re.findall(r"`(--[a-z-]+)", TEXT):

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from jundscan._version import __version__
-from jundscan.cli import doctor, evaluate, info, scan
+from jundscan.cli import doctor, evaluate, explain, info, scan, variants
 from jundscan.errors import JundscanError
 
 app = typer.Typer(
@@ -20,6 +20,8 @@ app = typer.Typer(
     epilog="Start with: jundscan scan genome.fa --accessibility dnase.narrowPeak -o hits.bed",
 )
 app.command("scan")(scan.scan)
+app.command("variants")(variants.variants)
+app.command("explain")(explain.explain)
 app.command("evaluate")(evaluate.evaluate)
 app.command("info")(info.info)
 app.command("doctor")(doctor.doctor)

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shlex
 import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jundscan.choices import Device
+from jundscan.choices import BedValue, Device, Wish
+
+if TYPE_CHECKING:
+    from jundscan.thresholds import Threshold
 
 ModelOption = Annotated[
     Path | None,
@@ -42,7 +48,53 @@ ScaleOption = Annotated[
     ),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace output files that exist.")]
+GenomeArgument = Annotated[
+    Path, typer.Argument(help="FASTA, plain, gzip or bgzip; - is standard input.", show_default=False)
+]
+BedValueOption = Annotated[
+    BedValue,
+    typer.Option(help="What an interval of a BED track counts as: its score (column 5, else 1), or always 1."),
+]
+AliasOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Other names of the chromosomes in any of the files: UCSC's chromAlias.txt, or two columns.",
+        show_default=False,
+    ),
+]
+AccessibilityOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Chromatin accessibility: bigWig, bedGraph, narrowPeak, broadPeak or BED, gzipped or not.",
+        show_default=False,
+    ),
+]
+ThresholdOption = Annotated[
+    float | None,
+    typer.Option(
+        help="Windows at or above it are hits. [default: the model's rule, see jundscan info]",
+        show_default=False,
+    ),
+]
+FprOption = Annotated[
+    float | None,
+    typer.Option(help="Choose the threshold by the share of unbound windows called.", show_default=False),
+]
+PrecisionOption = Annotated[
+    float | None,
+    typer.Option(help="Choose it by the share of called windows that are bound.", show_default=False),
+]
+RecallOption = Annotated[
+    float | None, typer.Option(help="Choose it by the share of bound windows called.", show_default=False)
+]
+LengthMismatchOption = Annotated[
+    bool,
+    typer.Option(help="Accept a track whose header gives other chromosome lengths, for partial genomes."),
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Warnings and errors only.")]
 NoAccessibilityOption = Annotated[bool, typer.Option("--no-accessibility", help="Score on sequence alone.")]
+
+log = logging.getLogger("jundscan")
 
 
 class _Lines(logging.Formatter):
@@ -57,7 +109,6 @@ def start_log(quiet: bool = False) -> None:
     """Send what the library says to stderr, so that it never mixes with data; ``quiet`` keeps warnings only."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Lines("%(message)s"))
-    log = logging.getLogger("jundscan")
     log.handlers = [handler]
     log.setLevel(logging.WARNING if quiet else logging.INFO)
     log.propagate = False
@@ -87,3 +138,76 @@ def fraction(value: float | None, option: str) -> None:
     """
     if value is not None and not 0.0 <= value <= 1.0:
         raise typer.BadParameter(f"{value:g} is not between 0 and 1", param_hint=option)
+
+
+def threshold_wish(
+    threshold: float | None, fpr: float | None, precision: float | None, recall: float | None
+) -> tuple[Wish | None, float | None]:
+    """Tell which of the four ways to choose a threshold was given, and its value.
+
+    Raises
+    ------
+    typer.BadParameter
+        When several were given, or the value is not between 0 and 1.
+    """
+    wishes: dict[Wish, float | None] = {
+        "threshold": threshold,
+        "fpr": fpr,
+        "precision": precision,
+        "recall": recall,
+    }
+    given = {wish: value for wish, value in wishes.items() if value is not None}
+    if len(given) > 1:
+        options = ", ".join(f"--{wish}" for wish in given)
+        raise typer.BadParameter(f"{options} exclude each other; give one", param_hint=f"--{next(iter(given))}")
+    for wish, value in given.items():
+        fraction(value, f"--{wish}")
+    return next(iter(given.items()), (None, None))
+
+
+def check_accessibility(accessibility: Path | None, no_accessibility: bool, accessibility_scale: str | None) -> None:
+    """Refuse options on accessibility that contradict each other, as usage errors."""
+    if accessibility is not None and no_accessibility:
+        raise typer.BadParameter("contradicts --accessibility; give one", param_hint="--no-accessibility")
+    if accessibility_scale is not None and accessibility is None:
+        raise typer.BadParameter("has nothing to map without --accessibility", param_hint="--accessibility-scale")
+
+
+def say_accessibility(accessibility: Path | None, no_accessibility: bool) -> None:
+    """Say that there is no track when nobody said so."""
+    if accessibility is None and not no_accessibility:
+        log.info("no --accessibility: scoring on sequence alone, which is much less accurate")
+
+
+def say_threshold(threshold: Threshold) -> None:
+    """Say which threshold was chosen, how, and what it promises."""
+    log.info("threshold %.4g: %s; %s", threshold.value, threshold.rule, threshold.expectation())
+
+
+def check_files(outputs: dict[str, Path | str | None], inputs: Iterable[Path | str | None]) -> None:
+    """Refuse two outputs in one place, and an output in the place of an input."""
+    read = {os.path.realpath(path) for path in inputs if path is not None}
+    written: dict[str, str] = {}
+    for option, path in outputs.items():
+        if path is None or str(path) == os.devnull:
+            continue
+        place = "stdout" if str(path) == "-" else os.path.realpath(path)
+        if place in written:
+            raise typer.BadParameter(f"{written[place]} writes to {place} too; name another file", param_hint=option)
+        if place in read and Path(place).is_file():
+            raise typer.BadParameter(f"{path} is an input of this run; name another file", param_hint=option)
+        written[place] = option
+
+
+@contextmanager
+def progress(doing: str, total: int, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Show a bar on stderr, on a terminal only; what it yields is told how much more is done."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda done: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(doing, total=total)
+        yield lambda done: bar.advance(task, done)

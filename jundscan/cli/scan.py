@@ -3,31 +3,40 @@
 from __future__ import annotations
 
 import logging
-import os
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from jundscan.choices import DEFAULT_STRIDE, BedValue, Format, Wish
+from jundscan.choices import DEFAULT_STRIDE, Format
 from jundscan.cli.common import (
+    AccessibilityOption,
+    AliasOption,
+    BedValueOption,
     DeviceOption,
+    ForceOption,
+    FprOption,
+    GenomeArgument,
     JsonOption,
+    LengthMismatchOption,
     ModelOption,
     NoAccessibilityOption,
+    PrecisionOption,
+    QuietOption,
+    RecallOption,
     ScaleOption,
     ThreadsOption,
+    ThresholdOption,
+    check_accessibility,
+    check_files,
     command_line,
-    fraction,
+    progress,
+    say_accessibility,
+    say_threshold,
     start_log,
+    threshold_wish,
     write_json,
 )
-
-if TYPE_CHECKING:
-    from jundscan.plan import Scan
 
 MOST_STRIDE = 1_000_000_000
 
@@ -36,20 +45,9 @@ log = logging.getLogger("jundscan")
 
 def scan(
     context: typer.Context,
-    genome: Annotated[
-        Path, typer.Argument(help="FASTA, plain, gzip or bgzip; - is standard input.", show_default=False)
-    ],
-    accessibility: Annotated[
-        Path | None,
-        typer.Option(
-            help="Chromatin accessibility: bigWig, bedGraph, narrowPeak, broadPeak or BED, gzipped or not.",
-            show_default=False,
-        ),
-    ] = None,
-    bed_value: Annotated[
-        BedValue,
-        typer.Option(help="What an interval of a BED track counts as: its score (column 5, else 1), or always 1."),
-    ] = "score",
+    genome: GenomeArgument,
+    accessibility: AccessibilityOption = None,
+    bed_value: BedValueOption = "score",
     no_accessibility: NoAccessibilityOption = False,
     output: Annotated[
         str,
@@ -76,24 +74,10 @@ def scan(
         ),
     ] = None,
     stride: Annotated[int, typer.Option(min=1, max=MOST_STRIDE, help="Bases between window starts.")] = DEFAULT_STRIDE,
-    threshold: Annotated[
-        float | None,
-        typer.Option(
-            help="Windows at or above it are hits. [default: the model's rule, see jundscan info]",
-            show_default=False,
-        ),
-    ] = None,
-    fpr: Annotated[
-        float | None,
-        typer.Option(help="Choose the threshold by the share of unbound windows called.", show_default=False),
-    ] = None,
-    precision: Annotated[
-        float | None,
-        typer.Option(help="Choose it by the share of called windows that are bound.", show_default=False),
-    ] = None,
-    recall: Annotated[
-        float | None, typer.Option(help="Choose it by the share of bound windows called.", show_default=False)
-    ] = None,
+    threshold: ThresholdOption = None,
+    fpr: FprOption = None,
+    precision: PrecisionOption = None,
+    recall: RecallOption = None,
     region: Annotated[
         list[str] | None,
         typer.Option(
@@ -125,23 +109,14 @@ def scan(
         typer.Option(help="With --truth: weighted accuracy in bins of 10 kb, as a track.", show_default=False),
     ] = None,
     accessibility_scale: ScaleOption = None,
-    allow_length_mismatch: Annotated[
-        bool,
-        typer.Option(help="Accept a track whose header gives other chromosome lengths, for partial genomes."),
-    ] = False,
-    alias: Annotated[
-        Path | None,
-        typer.Option(
-            help="Other names of the chromosomes in any of the files: UCSC's chromAlias.txt, or two columns.",
-            show_default=False,
-        ),
-    ] = None,
+    allow_length_mismatch: LengthMismatchOption = False,
+    alias: AliasOption = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
     model: ModelOption = None,
     json_target: JsonOption = None,
-    force: Annotated[bool, typer.Option(help="Replace output files that exist.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Warnings and errors only.")] = False,
+    force: ForceOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Find where JUND binds in a genome.
 
@@ -153,16 +128,11 @@ def scan(
     from jundscan.plan import prepare
     from jundscan.writers import check_output
 
-    wishes: dict[Wish, float | None] = {
-        "threshold": threshold,
-        "fpr": fpr,
-        "precision": precision,
-        "recall": recall,
-    }
-    given = {wish: value for wish, value in wishes.items() if value is not None}
-    _check_usage(given, accessibility, no_accessibility, accessibility_scale, truth, truth_exclude, accuracy_track)
+    wish, value = threshold_wish(threshold, fpr, precision, recall)
+    check_accessibility(accessibility, no_accessibility, accessibility_scale)
+    _check_usage(truth, truth_exclude, accuracy_track)
     inputs = (genome, accessibility, accessibility_scale, regions, exclude, truth, truth_exclude, alias, model)
-    _check_files(
+    check_files(
         {"--output": output, "--track": track, "--accuracy-track": accuracy_track, "--json": json_target}, inputs
     )
     start_log(quiet)
@@ -180,11 +150,9 @@ def scan(
     outputs.check()
     if json_target is not None:
         check_output(json_target, force)
-    if accessibility is None and not no_accessibility:
-        log.info("no --accessibility: scoring on sequence alone, which is much less accurate")
+    say_accessibility(accessibility, no_accessibility)
     scale = given_scale(accessibility_scale)
 
-    wish, value = next(iter(given.items()), (None, None))
     with prepare(
         genome,
         accessibility,
@@ -201,9 +169,8 @@ def scan(
         bed_value=bed_value,
         threads=threads,
     ) as ready:
-        chosen = ready.threshold
-        log.info("threshold %.4g: %s; %s", chosen.value, chosen.rule, chosen.expectation())
-        with _progress(ready, quiet) as tell:
+        say_threshold(ready.threshold)
+        with progress("scanning", ready.windows, quiet) as tell:
             record = write_scan(ready, outputs, tell)
     if json_target is not None:
         write_json(record, json_target, force)
@@ -248,53 +215,7 @@ def _say_accuracy(accuracy: dict[str, Any]) -> None:
     )
 
 
-def _check_usage(
-    given: dict[Wish, float],
-    accessibility: Path | None,
-    no_accessibility: bool,
-    accessibility_scale: str | None,
-    truth: Path | None,
-    truth_exclude: Path | None,
-    accuracy_track: Path | None,
-) -> None:
-    if len(given) > 1:
-        options = ", ".join(f"--{wish}" for wish in given)
-        raise typer.BadParameter(f"{options} exclude each other; give one", param_hint=f"--{next(iter(given))}")
-    for wish, value in given.items():
-        fraction(value, f"--{wish}")
-    if accessibility is not None and no_accessibility:
-        raise typer.BadParameter("contradicts --accessibility; give one", param_hint="--no-accessibility")
-    if accessibility_scale is not None and accessibility is None:
-        raise typer.BadParameter("has nothing to map without --accessibility", param_hint="--accessibility-scale")
+def _check_usage(truth: Path | None, truth_exclude: Path | None, accuracy_track: Path | None) -> None:
     for option, path in (("--accuracy-track", accuracy_track), ("--truth-exclude", truth_exclude)):
         if path is not None and truth is None:
             raise typer.BadParameter("needs --truth", param_hint=option)
-
-
-def _check_files(outputs: dict[str, Path | str | None], inputs: Iterable[Path | str | None]) -> None:
-    """Refuse two outputs in one place, and an output in the place of an input."""
-    read = {os.path.realpath(path) for path in inputs if path is not None}
-    written: dict[str, str] = {}
-    for option, path in outputs.items():
-        if path is None or str(path) == os.devnull:
-            continue
-        place = "stdout" if str(path) == "-" else os.path.realpath(path)
-        if place in written:
-            raise typer.BadParameter(f"{written[place]} writes to {place} too; name another file", param_hint=option)
-        if place in read and Path(place).is_file():
-            raise typer.BadParameter(f"{path} is an input of this scan; name another file", param_hint=option)
-        written[place] = option
-
-
-@contextmanager
-def _progress(ready: Scan, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """Show a bar on stderr, on a terminal only."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda windows: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("scanning", total=ready.windows)
-        yield lambda windows: bar.advance(task, windows)

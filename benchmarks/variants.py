@@ -1,0 +1,244 @@
+"""Variants and explanations against windows one by one through ONNX Runtime, in turn in one run; peak memory.
+
+Run ``python -m benchmarks.variants``; it writes ``benchmarks/variants.json``. The genome is chr22, as far as it is in
+the folder that JUNDSCAN_DATA names, or random bases. Variants are timed as the command line, from the start of its
+process to its end, VCF in and VCF out. The usual way cuts the same windows, hands them to the same
+model with threads inside the session, and is timed on the first of the variants; what both give is compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from benchmarks import machine
+from benchmarks.__main__ import data_folder, write_json
+from benchmarks.genome import read_codes
+from benchmarks.timing import in_turn, jundscan_command, ratio, run_command, say, seconds_of
+from jundscan.effects import logits
+from jundscan.encoding import ALPHABET, UNKNOWN, WINDOW_LENGTH, decode
+from jundscan.model import Model, load_model
+from jundscan.mutagenesis import explain_regions
+from jundscan.plan import prepare
+from jundscan.variant_outputs import COLUMNS
+from jundscan.windows import Region
+
+TARGET = Path(__file__).with_name("variants.json")
+SEED = 2026
+CHROM = "chr22"
+TRACK = Path("tracks", "HepG2.DNase.hg19.chr22.narrowPeak.gz")
+RANDOM_BASES = 25_400_000
+SIZES = {"variants": 100_000, "windowed_variants": 2_000, "bases": 1_000, "repeats": 5}
+QUICK_SIZES = {"variants": 2_000, "windowed_variants": 60, "bases": 60, "repeats": 1}
+CALLS = (1, 20)
+"""Variants, or bases, in one call of the usual way: 202 or 303 windows each."""
+LEAST, MOST_BYTES, TOLERANCE = 20, 400e6, 1e-6
+REACH = WINDOW_LENGTH - 1
+
+Scored = NDArray[np.float32]
+
+
+class Runtime:
+    """Windows through ONNX Runtime, threads inside the session, sequence alone."""
+
+    def __init__(self, model: Model, threads: int) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        self._session = onnxruntime.InferenceSession(str(model.path), options, providers=["CPUExecutionProvider"])
+
+    def __call__(self, windows: NDArray[np.uint8]) -> Scored:
+        """Score windows (n, 101) in one call."""
+        accessibility = np.full((len(windows), 1), np.nan, np.float32)
+        inputs = {"sequence": windows, "accessibility": accessibility, "stride": np.array(1, np.int64)}
+        return self._session.run(["probability"], inputs)[0][:, 0]
+
+
+def best_probabilities(run: Runtime, codes: NDArray[np.uint8], sites: NDArray[Any], together: int) -> Scored:
+    """Score the 101 windows over each (position, letter) on both haplotypes; the best of each, (n, 2)."""
+    found = np.empty((len(sites), 2), np.float32)
+    for first in range(0, len(sites), together):
+        windows = []
+        for position, letter in sites[first : first + together].tolist():
+            piece = codes[position - REACH : position + WINDOW_LENGTH]
+            mutated = piece.copy()
+            mutated[REACH] = letter
+            windows += [sliding_window_view(piece, WINDOW_LENGTH), sliding_window_view(mutated, WINDOW_LENGTH)]
+        scored = run(np.concatenate(windows)).reshape(-1, 2, WINDOW_LENGTH)
+        found[first : first + len(scored)] = scored.max(axis=2)
+    return found
+
+
+def mean_differences(run: Runtime, codes: NDArray[np.uint8], start: int, bases: int, together: int) -> NDArray[Any]:
+    """Mutate each base to each other letter; average the logit differences of the 101 windows over it, (bases, 3)."""
+    before = logits(run(sliding_window_view(codes[start - REACH : start + bases + REACH], WINDOW_LENGTH).copy()))
+    found = np.empty((bases, 3))
+    for first in range(0, bases, together):
+        windows = []
+        for base in range(first, min(first + together, bases)):
+            piece = codes[start + base - REACH : start + base + WINDOW_LENGTH]
+            for step in (1, 2, 3):
+                mutated = piece.copy()
+                mutated[REACH] = (mutated[REACH] + step) % len(ALPHABET)
+                windows.append(sliding_window_view(mutated, WINDOW_LENGTH))
+        after = logits(run(np.concatenate(windows))).reshape(-1, 3, WINDOW_LENGTH)
+        for number, changed in enumerate(after, first):
+            found[number] = (changed - before[number : number + WINDOW_LENGTH]).mean(axis=1)
+    return found
+
+
+def known_stretches(codes: NDArray[np.uint8], bases: int) -> NDArray[np.int64]:
+    """Find where so many bases begin with nothing unknown in any window over them."""
+    unknown = np.concatenate([[0], np.cumsum(codes == UNKNOWN)])
+    starts = np.arange(REACH, len(codes) - REACH - bases + 1)
+    return starts[unknown[starts + bases + REACH] == unknown[starts - REACH]]
+
+
+def choose_sites(codes: NDArray[np.uint8], count: int) -> NDArray[np.int64]:
+    """Draw substitutions, (position, letter), at bases with known ones around them."""
+    fine = known_stretches(codes, 1)
+    rng = np.random.default_rng(SEED)
+    chosen = np.sort(rng.choice(fine, count, replace=False))
+    return np.column_stack((chosen, (codes[chosen] + rng.integers(1, 4, count)) % len(ALPHABET)))
+
+
+def write_inputs(folder: Path, codes: NDArray[np.uint8], sites: NDArray[np.int64]) -> tuple[Path, Path]:
+    fasta, vcf = folder / "genome.fa", folder / "variants.vcf"
+    letters = decode(codes).decode()
+    with fasta.open("w") as stream:
+        stream.write(f">{CHROM}\n")
+        stream.writelines(letters[at : at + 60] + "\n" for at in range(0, len(letters), 60))
+    with vcf.open("w") as stream:
+        stream.write(f"##fileformat=VCFv4.2\n##contig=<ID={CHROM},length={len(codes)}>\n")
+        stream.write("#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n")
+        for position, letter in sites.tolist():
+            stream.write(f"{CHROM}\t{position + 1}\t.\t{letters[position]}\t{ALPHABET[letter]}\t.\t.\t.\n")
+    return fasta, vcf
+
+
+def read_table(path: Path, count: int) -> Scored:
+    """Read the first rows of a table of effects: best probabilities on both haplotypes."""
+    columns = [COLUMNS.index("reference_probability"), COLUMNS.index("alternative_probability")]
+    return np.loadtxt(path, np.float32, usecols=columns, max_rows=count, delimiter="\t", ndmin=2)
+
+
+def measure(sizes: dict[str, int], threads: int) -> dict[str, Any]:
+    """Time both ways in turn, compare what they give, and measure memory."""
+    data = data_folder()
+    source = None if data is None else data / "genome" / "hg19.chr22.partial.fa.gz"
+    codes = read_codes(source, RANDOM_BASES if sizes is SIZES else RANDOM_BASES // 100)
+    sites = choose_sites(codes, sizes["variants"])
+    model = load_model(device="cpu")
+    run = Runtime(model, threads)
+    few = sites[: sizes["windowed_variants"]]
+    stretches = known_stretches(codes, sizes["bases"])
+    start = int(stretches[len(stretches) // 2])
+    with tempfile.TemporaryDirectory(prefix="jundscan-variants-") as name:
+        folder = Path(name)
+        fasta, vcf = write_inputs(folder, codes, sites)
+        base = [*jundscan_command(), "variants", str(fasta), str(vcf), "--threads", str(threads), "--quiet", "--force"]
+        command = [*base, "--model", str(model.path), "--no-accessibility", "--output"]
+        run_command([*command, str(folder / "out.tsv")])  # makes the index too
+        table = read_table(folder / "out.tsv", len(few))
+        measured: list[dict[str, float]] = []
+
+        def ours() -> float:
+            measured.append(run_command([*command, str(folder / "out.vcf")]))
+            return len(sites) / measured[-1]["seconds"]
+
+        def usual(together: int) -> float:
+            return len(few) / seconds_of(lambda: best_probabilities(run, codes, few, together))
+
+        cases: dict[str, Callable[[], float]] = {"ours": ours}
+        cases |= {f"windows, {count} a call": partial(usual, count) for count in CALLS}
+        speeds = in_turn(cases, sizes["repeats"])
+        results = {
+            "alleles_per_second": speeds,
+            "times_as_fast": {name: ratio(speeds["ours"], speed) for name, speed in speeds.items() if name != "ours"},
+            "peak_bytes": max(one["peak_bytes"] for one in measured),
+            "largest_difference": float(np.abs(table - best_probabilities(run, codes, few, CALLS[-1])).max()),
+        }
+        if data is not None:
+            say("with a track, from the gzipped genome")
+            gzipped = [*jundscan_command(), "variants", str(source), str(vcf), "--accessibility", str(data / TRACK)]
+            gzipped += ["--threads", str(threads), "--quiet", "--output", str(folder / "track.vcf.gz")]
+            results["with_track_from_gzip"] = run_command(gzipped)
+        return {
+            "machine": machine.describe(),
+            "model": model.identity(),
+            "genome": "random" if source is None else source.name,
+            "threads": threads,
+            "sizes": sizes,
+            "variants": results,
+            "explain": _explain(fasta, model, run, codes, Region(CHROM, start, start + sizes["bases"]), threads, sizes),
+        }
+
+
+def _explain(
+    fasta: Path,
+    model: Model,
+    run: Runtime,
+    codes: NDArray[np.uint8],
+    region: Region,
+    threads: int,
+    sizes: dict[str, int],
+) -> dict[str, Any]:
+    bases = region.end - region.start
+    with prepare(fasta, model=model, threads=threads) as scan:
+
+        def ours() -> float:
+            return bases / seconds_of(lambda: list(explain_regions(scan, [region])))
+
+        def usual(together: int) -> float:
+            return bases / seconds_of(lambda: mean_differences(run, codes, region.start, bases, together))
+
+        cases: dict[str, Callable[[], float]] = {"ours": ours}
+        cases |= {f"windows, {count} a call": partial(usual, count) for count in CALLS}
+        speeds = in_turn(cases, sizes["repeats"])
+        [found] = explain_regions(scan, [region])
+    expected = mean_differences(run, codes, region.start, bases, CALLS[-1])
+    letters = (codes[region.start : region.end, None] + np.arange(1, 4)) % len(ALPHABET)
+    differences = np.take_along_axis(found.differences, letters, axis=1) - expected
+    return {
+        "region": str(region),
+        "bases_per_second": speeds,
+        "times_as_fast": {name: ratio(speeds["ours"], speed) for name, speed in speeds.items() if name != "ours"},
+        "largest_difference": float(np.abs(differences).max()),
+    }
+
+
+def verdicts(found: dict[str, Any]) -> Iterator[str]:
+    """Say what was measured beside what was aimed at."""
+    for what in ("variants", "explain"):
+        for name, times in found[what]["times_as_fast"].items():
+            yield f"{what}: {times['median']:.1f} x as fast as {name} (aim {LEAST})"
+        yield f"{what}: largest difference {found[what]['largest_difference']:.1e} (aim {TOLERANCE:.0e})"
+    yield f"variants: peak memory {found['variants']['peak_bytes'] / 1e6:.0f} MB (aim {MOST_BYTES / 1e6:.0f})"
+    if "with_track_from_gzip" in found["variants"]:
+        yield f"  with a track, gzipped genome: {found['variants']['with_track_from_gzip']['peak_bytes'] / 1e6:.0f} MB"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.variants", description=__doc__)
+    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to try it out; writes nothing")
+    options = parser.parse_args(arguments)
+    found = measure(QUICK_SIZES if options.quick else SIZES, options.threads)
+    if not options.quick:
+        write_json(TARGET, found)
+    print(json.dumps(found, indent=1) if options.quick else "\n".join(verdicts(found)))
+
+
+if __name__ == "__main__":
+    main()

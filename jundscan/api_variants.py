@@ -1,0 +1,148 @@
+"""What ``import jundscan`` offers of variants and explanations; from files or from arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, Unpack
+
+from jundscan.alleles import HITS, STATUSES, Hit, Status, Variant
+from jundscan.api import ModelOptions, prepared
+from jundscan.effects import score_variants
+from jundscan.memory import Sequences, Values
+from jundscan.mutagenesis import Explanation, explain_regions
+from jundscan.plan import Scan
+from jundscan.windows import Region, parse_region
+
+
+class Effect(NamedTuple):
+    """Effect of one alternative allele; 0-based. Without a score, numbers are NaN, ``window`` -1 and ``hit`` None.
+
+    Attributes
+    ----------
+    chrom, start, reference_allele, alternative_allele
+        The variant as it was given.
+    status : str
+        See :data:`jundscan.alleles.Status`.
+    reference, alternative, difference, window, window_difference, reference_fpr, alternative_fpr
+        See :class:`Effects`.
+    hit : str or None
+        See :data:`jundscan.alleles.Hit`.
+    """
+
+    chrom: str
+    start: int
+    reference_allele: str
+    alternative_allele: str
+    status: Status
+    reference: float
+    alternative: float
+    difference: float
+    window: int
+    window_difference: float
+    hit: Hit | None
+    reference_fpr: float
+    alternative_fpr: float
+
+
+def variants(
+    genome: str | Path | Sequences,
+    variants: str | Path | Iterable[Variant | tuple[str, int, str, Sequence[str]]],
+    accessibility: str | Path | Values | None = None,
+    **options: Unpack[ModelOptions],
+) -> Iterator[Effect]:
+    """Score what variants do to JUND: the effect of each alternative allele, in their order.
+
+    Each allele is judged alone: phased neighbours are not combined. Everything is opened and checked by the call
+    itself; variants are scored while the result is iterated over.
+
+    Parameters
+    ----------
+    genome, accessibility
+        As for :func:`jundscan.scan`.
+    variants : str, pathlib.Path or iterable of Variant
+        A VCF or BCF, or (chrom, start, reference, alternatives) with 0-based starts.
+    **options
+        As for :func:`jundscan.scan`, less stride and regions.
+
+    Returns
+    -------
+    iterator of Effect
+        One for each alternative allele, scored or not.
+
+    Raises
+    ------
+    JundscanError
+        When anything handed in cannot be used.
+
+    Examples
+    --------
+    >>> genome = {"chr1": "ACGT" * 60 + "TGACTCA" + "ACGT" * 60}
+    >>> [effect] = variants(genome, [("chr1", 240, "T", ["A"])], device="cpu")
+    >>> effect.status, effect.difference < 0
+    ('scored', True)
+    """
+    return _effects(prepared(genome, accessibility, options), variants)
+
+
+def _effects(
+    ready: Scan, variants: str | Path | Iterable[Variant | tuple[str, int, str, Sequence[str]]]
+) -> Iterator[Effect]:
+    with ready:
+        if isinstance(variants, str | Path):
+            from jundscan.vcf import open_vcf, read_variants
+
+            file = ready.files.enter_context(open_vcf(variants))
+            given: Iterable[Variant] = (variant for _, variant in read_variants(file, variants))
+        else:
+            given = (Variant._make(variant) for variant in variants)
+        for portion, effects in score_variants(ready, ((variant, variant) for variant in given)):
+            names = ((v.chrom, v.start, v.reference, alternative) for v in portion for alternative in v.alternatives)
+            rows = zip(*(column.tolist() for column in effects), strict=True)
+            for name, (status, *numbers, hit, old_fpr, new_fpr) in zip(names, rows, strict=True):
+                made = None if hit < 0 else HITS[hit]
+                yield Effect._make((*name, STATUSES[status], *numbers, made, old_fpr, new_fpr))
+
+
+def explain(
+    genome: str | Path | Sequences,
+    regions: str | Iterable[str],
+    accessibility: str | Path | Values | None = None,
+    **options: Unpack[ModelOptions],
+) -> Iterator[Explanation]:
+    """Tell which bases drive the prediction: in-silico saturation mutagenesis of regions.
+
+    Parameters
+    ----------
+    genome, accessibility
+        As for :func:`jundscan.scan`.
+    regions : str or iterable of str
+        ``chrom:start-end``, 0-based half-open.
+    **options
+        As for :func:`jundscan.scan`, less stride and regions.
+
+    Returns
+    -------
+    iterator of Explanation
+        One for each region, in their order.
+
+    Raises
+    ------
+    JundscanError
+        When anything handed in cannot be used.
+
+    Examples
+    --------
+    >>> genome = {"chr1": "ACGT" * 60 + "TGACTCA" + "ACGT" * 60}
+    >>> [found] = explain(genome, "chr1:200-280", device="cpu")
+    >>> found.contributions.shape, int(found.contributions.argmax()) in range(40, 47)
+    ((80,), True)
+    """
+    ready = prepared(genome, accessibility, options)
+    texts = [regions] if isinstance(regions, str) else regions
+    return _explanations(ready, [parse_region(text, ready.genome.chromsizes) for text in texts])
+
+
+def _explanations(ready: Scan, regions: Sequence[Region]) -> Iterator[Explanation]:
+    with ready:
+        yield from explain_regions(ready, regions)

@@ -1,0 +1,130 @@
+"""``jundscan explain``: regions or hits in, which bases matter out."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jundscan.cli.common import (
+    AccessibilityOption,
+    AliasOption,
+    BedValueOption,
+    DeviceOption,
+    ForceOption,
+    FprOption,
+    GenomeArgument,
+    JsonOption,
+    LengthMismatchOption,
+    ModelOption,
+    NoAccessibilityOption,
+    PrecisionOption,
+    QuietOption,
+    RecallOption,
+    ScaleOption,
+    ThreadsOption,
+    ThresholdOption,
+    check_accessibility,
+    check_files,
+    command_line,
+    progress,
+    say_accessibility,
+    say_threshold,
+    start_log,
+    threshold_wish,
+    write_json,
+)
+
+MOST_HITS = 1_000
+
+log = logging.getLogger("jundscan")
+
+
+def explain(
+    context: typer.Context,
+    genome: GenomeArgument,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for tables, track and pictures.", show_default=False)
+    ],
+    region: Annotated[
+        list[str] | None,
+        typer.Option(help="chrom:start-end (0-based, half-open), a picture each; may be repeated.", show_default=False),
+    ] = None,
+    hits: Annotated[
+        Path | None,
+        typer.Option(help="Hits of a scan, BED or narrowPeak: a page and a logo of the strongest.", show_default=False),
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, max=MOST_HITS, help="With --hits: how many.")] = 50,
+    accessibility: AccessibilityOption = None,
+    bed_value: BedValueOption = "score",
+    no_accessibility: NoAccessibilityOption = False,
+    threshold: ThresholdOption = None,
+    fpr: FprOption = None,
+    precision: PrecisionOption = None,
+    recall: RecallOption = None,
+    accessibility_scale: ScaleOption = None,
+    allow_length_mismatch: LengthMismatchOption = False,
+    alias: AliasOption = None,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    model: ModelOption = None,
+    json_target: JsonOption = None,
+    force: ForceOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Show which bases drive a prediction: every substitution at every base, and what accessibility contributes.
+
+    Example: jundscan explain genome.fa --region chr22:20063400-20063600 --accessibility dnase.narrowPeak -o why
+    """
+    from jundscan.accessibility import given_scale
+    from jundscan.explanations import check_folder, picture_name, strongest_hits, write_explanations
+    from jundscan.logos import check_pictures
+    from jundscan.model import load_model
+    from jundscan.plan import prepare
+    from jundscan.windows import parse_region
+    from jundscan.writers import check_output
+
+    wish, value = threshold_wish(threshold, fpr, precision, recall)
+    check_accessibility(accessibility, no_accessibility, accessibility_scale)
+    if not region and hits is None:
+        raise typer.BadParameter("say what to explain: --region, --hits or both", param_hint="--region")
+    check_files({"--json": json_target}, (genome, accessibility, accessibility_scale, alias, model, hits))
+    start_log(quiet)
+    check_pictures()
+    check_folder(output, (), force)
+    if json_target is not None:
+        check_output(json_target, force)
+    say_accessibility(accessibility, no_accessibility)
+    with prepare(
+        genome,
+        accessibility,
+        model=load_model(model, device),
+        stride=1,
+        wish=wish,
+        value=value,
+        scale=given_scale(accessibility_scale),
+        allow_length_mismatch=allow_length_mismatch,
+        alias=alias,
+        bed_value=bed_value,
+        threads=threads,
+    ) as ready:
+        regions = list(dict.fromkeys(parse_region(text, ready.genome.chromsizes) for text in region or ()))
+        strongest = [] if hits is None else strongest_hits(hits, ready, top)
+        check_folder(output, map(picture_name, regions), force)
+        say_threshold(ready.threshold)
+        with progress("explaining", len(regions) + len(strongest), quiet) as tell:
+            record = write_explanations(ready, regions, strongest, output, force, tell, hits, command_line(context))
+    if json_target is not None:
+        write_json(record, json_target, force)
+    log.info(
+        "%s bases of %d regions explained, known sites in %d of them; %d files in %s, %.1f s on %s",
+        format(record["bases"], ","),
+        len(record["regions"]) + len(record["hits"]),
+        record["regions_with_a_site"],
+        len(record["files"]),
+        output,
+        record["seconds"],
+        record["provider"],
+    )

@@ -1,0 +1,126 @@
+"""``jundscan variants``: a genome and variants in, their effects on JUND out."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jundscan.cli.common import (
+    AccessibilityOption,
+    AliasOption,
+    BedValueOption,
+    DeviceOption,
+    ForceOption,
+    FprOption,
+    GenomeArgument,
+    JsonOption,
+    LengthMismatchOption,
+    ModelOption,
+    NoAccessibilityOption,
+    PrecisionOption,
+    QuietOption,
+    RecallOption,
+    ScaleOption,
+    ThreadsOption,
+    ThresholdOption,
+    check_accessibility,
+    check_files,
+    command_line,
+    progress,
+    say_accessibility,
+    say_threshold,
+    start_log,
+    threshold_wish,
+    write_json,
+)
+
+log = logging.getLogger("jundscan")
+
+
+def variants(
+    context: typer.Context,
+    genome: GenomeArgument,
+    vcf: Annotated[Path, typer.Argument(help="VCF, plain or bgzipped, or BCF.", show_default=False)],
+    accessibility: AccessibilityOption = None,
+    bed_value: BedValueOption = "score",
+    no_accessibility: NoAccessibilityOption = False,
+    output: Annotated[
+        str,
+        typer.Option("--output", "-o", help="A .vcf, .vcf.gz (indexed) or .tsv file; - is VCF on stdout."),
+    ] = "-",
+    threshold: ThresholdOption = None,
+    fpr: FprOption = None,
+    precision: PrecisionOption = None,
+    recall: RecallOption = None,
+    accessibility_scale: ScaleOption = None,
+    allow_length_mismatch: LengthMismatchOption = False,
+    alias: AliasOption = None,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    model: ModelOption = None,
+    json_target: JsonOption = None,
+    force: ForceOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Tell which variants make or break a JUND site, allele by allele.
+
+    Every window that an allele touches is scored on the reference and on the alternative haplotype, with the
+    accessibility of the reference. Each allele is judged alone: phased neighbours are not combined.
+
+    Example: jundscan variants genome.fa variants.vcf.gz --accessibility dnase.narrowPeak -o effects.vcf.gz
+    """
+    from jundscan.accessibility import given_scale
+    from jundscan.model import load_model
+    from jundscan.plan import prepare
+    from jundscan.variant_outputs import check_variant_output, write_variants
+    from jundscan.writers import check_output
+
+    wish, value = threshold_wish(threshold, fpr, precision, recall)
+    check_accessibility(accessibility, no_accessibility, accessibility_scale)
+    check_files(
+        {"--output": output, "--json": json_target}, (genome, vcf, accessibility, accessibility_scale, alias, model)
+    )
+    start_log(quiet)
+    check_variant_output(output, force)
+    if json_target is not None:
+        check_output(json_target, force)
+    say_accessibility(accessibility, no_accessibility)
+    with prepare(
+        genome,
+        accessibility,
+        model=load_model(model, device),
+        stride=1,
+        wish=wish,
+        value=value,
+        scale=given_scale(accessibility_scale),
+        allow_length_mismatch=allow_length_mismatch,
+        alias=alias,
+        bed_value=bed_value,
+        threads=threads,
+    ) as ready:
+        say_threshold(ready.threshold)
+        size = vcf.stat().st_size if vcf.is_file() else 0
+        with progress("scoring variants", size, quiet) as tell:
+            record = write_variants(ready, vcf, output, force, tell, command_line(context))
+    if json_target is not None:
+        write_json(record, json_target, force)
+    status, hits = record["status"], record["hits"]
+    unscored = [f"{count:,} {name}" for name, count in status.items() if count and name not in ("scored", "partial")]
+    if 2 * status["ref_mismatch"] > record["alleles"]:
+        log.warning("%s: most REF alleles are not what %s has there: another assembly?", vcf, genome)
+    log.info(
+        "%s alleles of %s records: %s scored (%s in part, N nearby), not scored: %s; "
+        "%s hits gained, %s lost; %.1f s on %s",
+        format(record["alleles"], ","),
+        format(record["records"], ","),
+        format(status["scored"] + status["partial"], ","),
+        format(status["partial"], ","),
+        ", ".join(unscored) or "none",
+        format(hits["gained"], ","),
+        format(hits["lost"], ","),
+        record["seconds"],
+        record["provider"],
+    )

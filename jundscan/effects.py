@@ -1,0 +1,247 @@
+"""What variants do to JUND: both haplotypes of every alternative allele, scored at every window that it touches.
+
+``score_variants`` takes variants in any order and gives their effects in that order: the calling thread collects a few
+hundred alleles and the bases around them, worker threads score them. Windows of the reference that neighbours share are
+scored once. All windows go through the model in blocks of one size, many blocks to a call. Each allele is judged alone:
+phased neighbours are not put on one haplotype.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jundscan.alleles import STATUSES, Status, Variant
+from jundscan.encoding import UNKNOWN
+from jundscan.haplotypes import BLOCK_BASES, BLOCK_WINDOWS, Places, blocks, known_windows, partners, ranges, splice
+from jundscan.hits import is_positive
+from jundscan.plan import Scan
+from jundscan.thresholds import false_positive_rates
+from jundscan.variant_tasks import TASK_ALLELES, Gather, Payload, Task, portions
+from jundscan.windows import merge_intervals
+
+TASKS_PER_THREAD = 4
+CALL_BLOCKS = 32
+"""Blocks in one call of the model: few enough that its arrays stay in the processor's cache."""
+CLIP = 1e-6
+"""Probabilities are clipped to [CLIP, 1 - CLIP] before logits are taken."""
+
+
+class Effects(NamedTuple):
+    """Effects of alternative alleles, one row each; NaN and -1 where an allele was not scored.
+
+    Attributes
+    ----------
+    status : numpy.ndarray, shape=(n,), dtype=int8
+        Place in :data:`jundscan.alleles.STATUSES`.
+    reference, alternative : numpy.ndarray, shape=(n,), dtype=float32
+        Best probability among the windows touched on each haplotype.
+    difference : numpy.ndarray, shape=(n,), dtype=float64
+        Logit of ``alternative`` minus logit of ``reference``.
+    window : numpy.ndarray, shape=(n,), dtype=int64
+        Start, on the reference, of the pair of windows whose logits differ most (the first of equals), 0-based.
+    window_difference : numpy.ndarray, shape=(n,), dtype=float64
+        That difference, alternative minus reference.
+    hit : numpy.ndarray, shape=(n,), dtype=int8
+        Place in :data:`jundscan.alleles.HITS`.
+    reference_fpr, alternative_fpr : numpy.ndarray, shape=(n,), dtype=float64
+        False-positive rate of windows at ``reference`` and ``alternative``, see
+        :func:`jundscan.thresholds.false_positive_rates`.
+    """
+
+    status: NDArray[np.int8]
+    reference: NDArray[np.float32]
+    alternative: NDArray[np.float32]
+    difference: NDArray[np.float64]
+    window: Places
+    window_difference: NDArray[np.float64]
+    hit: NDArray[np.int8]
+    reference_fpr: NDArray[np.float64]
+    alternative_fpr: NDArray[np.float64]
+
+
+def logits(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Turn probabilities into logits; those nearer than 1e-6 to 0 or 1 count as that near.
+
+    Examples
+    --------
+    >>> logits(np.array([0.5, 0.0], np.float32)).round(3).tolist()
+    [0.0, -13.816]
+    """
+    clipped = np.clip(probabilities.astype(np.float64), CLIP, 1 - CLIP)
+    return np.asarray(np.log(clipped / (1 - clipped)))
+
+
+def score_variants(
+    scan: Scan, variants: Iterable[tuple[Payload, Variant]], task_alleles: int = TASK_ALLELES
+) -> Iterator[tuple[list[Payload], Effects]]:
+    """Score variants in portions, in the order given; the result depends neither on threads nor on portions.
+
+    Parameters
+    ----------
+    scan : Scan
+        From :func:`jundscan.plan.prepare`; stride and regions do not matter.
+    variants : iterable
+        Each with whatever is to come back with its effects.
+    task_alleles : int
+        Alleles that one worker takes at a time.
+
+    Yields
+    ------
+    payloads : list
+        Of one portion's variants.
+    effects : Effects
+        A row for each alternative allele of each of these variants.
+    """
+    gather = Gather(scan)
+    waiting: deque[tuple[list[Payload], Future[Effects]]] = deque()
+    workers = ThreadPoolExecutor(scan.threads, thread_name_prefix="jundscan")
+    try:
+        for payloads, portion in portions(variants, task_alleles):
+            waiting.append((payloads, workers.submit(_score_task, scan, gather.task(portion), gather.origins)))
+            if len(waiting) > TASKS_PER_THREAD * scan.threads:
+                done, future = waiting.popleft()
+                yield done, future.result()
+        while waiting:
+            done, future = waiting.popleft()
+            yield done, future.result()
+    finally:
+        workers.shutdown(cancel_futures=True)
+    scan.say_beyond_percentiles()
+
+
+def _score_task(scan: Scan, task: Task, origins: dict[str, int]) -> Effects:
+    status = task.status.copy()
+    stretch_shift = np.cumsum(np.diff(task.stretches).ravel()) - task.stretches[:, 1]
+
+    def shift_at(positions: Places) -> Places:
+        """What to add to positions to find them in the task's codes."""
+        return stretch_shift[np.searchsorted(task.stretches[:, 0], positions, side="right") - 1]
+
+    def flag(rows: NDArray[np.intp], reason: Status) -> None:
+        status[task.rows[rows]] = STATUSES.index(reason)
+
+    mismatch = _mismatches(task, shift_at(task.written[0]))
+    flag(np.flatnonzero(mismatch), "ref_mismatch")
+    empty = np.minimum(task.sites.last_reference(), task.sites.last_alternative()) < task.sites.first()
+    flag(np.flatnonzero(empty & ~mismatch), "no_window")
+    keep = np.flatnonzero(~mismatch & ~empty)
+    effects = _none(status, scan)
+    if not keep.size:
+        return effects
+    sites = task.sites.take(keep)
+    first, last, last_alternative = sites.first(), sites.last_reference(), sites.last_alternative()
+
+    # the reference: every window touched by any variant, once
+    runs = merge_intervals(np.column_stack((first, last + 1)))
+    on_reference = blocks(runs[:, 0], runs[:, 1] - 1)
+    slot = on_reference.slot[np.searchsorted(runs[:, 0], first, side="right") - 1]
+    codes = task.codes[(on_reference.start + shift_at(on_reference.start))[:, None] + np.arange(BLOCK_BASES)]
+    accessibility = _accessibility(scan, task.chroms, origins, runs, on_reference.slot, len(codes))
+    scored = _run(scan, codes, accessibility)
+
+    # the alternative haplotypes: every variant alone, each window with the accessibility of its partner
+    on_alternative = blocks(first, last_alternative)
+    begin = np.cumsum(task.sites.alternative) - task.sites.alternative
+    codes = splice(task.codes, shift_at(first), task.alleles, begin[keep], sites, on_alternative)
+    held = np.full(len(codes) * BLOCK_WINDOWS, np.nan, np.float32)
+    if scan.track is not None:
+        row, window, _ = ranges(first, last_alternative)
+        partner = partners(
+            window, sites.start[row], sites.alternative[row], sites.reference[row], first[row], last[row]
+        )
+        held[window + on_alternative.slot[row]] = accessibility[partner + slot[row]]
+    rescored = _run(scan, codes, held)
+
+    # pairs: each window of the haplotype that has more, and its partner on the other
+    longer = sites.alternative >= sites.reference
+    row, window, pair_begin = ranges(first, np.where(longer, last_alternative, last))
+    if np.array_equal(sites.reference, sites.alternative):
+        on_old = on_new = window
+    else:
+        lengths = (sites.alternative, sites.reference)
+        own, other = (np.where(longer, one, two)[row] for one, two in (lengths, lengths[::-1]))
+        end = np.where(longer, last, last_alternative)[row]
+        partner = partners(window, sites.start[row], own, other, first[row], end)
+        on_old, on_new = np.where(longer[row], partner, window), np.where(longer[row], window, partner)
+    old, new = scored[on_old + slot[row]], rescored[on_new + on_alternative.slot[row]]
+    change = logits(new) - logits(old)
+    size = np.nan_to_num(np.abs(change), nan=-1.0)
+    top = np.flatnonzero(
+        size == np.repeat(np.maximum.reduceat(size, pair_begin), np.diff(pair_begin, append=len(size)))
+    )
+    top = top[np.searchsorted(top, pair_begin)]
+    best_old, best_new = np.fmax.reduceat(old, pair_begin), np.fmax.reduceat(new, pair_begin)
+    left_out = np.logical_or.reduceat(np.isnan(old) | np.isnan(new), pair_begin)
+    unknown = np.isnan(change[top])
+    flag(keep[unknown], "unknown_bases")
+    flag(keep[left_out & ~unknown], "partial")
+
+    fine = ~unknown
+    at = task.rows[keep[fine]]
+    threshold = scan.threshold.value
+    hit_old, hit_new = is_positive(best_old, threshold), is_positive(best_new, threshold)
+    effects.reference[at], effects.alternative[at] = best_old[fine], best_new[fine]
+    effects.difference[at] = (logits(best_new) - logits(best_old))[fine]
+    effects.window[at] = (on_old[top] - sites.begin)[fine]
+    effects.window_difference[at] = change[top][fine]
+    effects.hit[at] = np.where(hit_old, np.where(hit_new, 2, 1), np.where(hit_new, 0, 3))[fine]
+    table = scan.model.metadata.table(scan.track is not None)
+    effects.reference_fpr[at] = false_positive_rates(table, best_old[fine])
+    effects.alternative_fpr[at] = false_positive_rates(table, best_new[fine])
+    return effects
+
+
+def _none(status: NDArray[np.int8], scan: Scan) -> Effects:
+    """Effects of alleles that are not scored."""
+    n = len(status)
+    return Effects(
+        status,
+        np.full(n, np.nan, np.float32),
+        np.full(n, np.nan, np.float32),
+        np.full(n, np.nan),
+        np.full(n, -1, np.int64),
+        np.full(n, np.nan),
+        np.full(n, -1, np.int8),
+        np.full(n, np.nan),
+        np.full(n, np.nan),
+    )
+
+
+def _mismatches(task: Task, shift: Places) -> NDArray[np.bool_]:
+    """Tell the alleles whose REF is not what the genome has; where the genome has N, anything is."""
+    starts, lengths, written = task.written
+    if not len(starts):
+        return np.empty(0, np.bool_)
+    row, position, begin = ranges(starts, starts + lengths - 1)
+    there = task.codes[position + shift[row]]
+    return np.logical_or.reduceat((written != there) & (there != UNKNOWN), begin)
+
+
+def _accessibility(
+    scan: Scan, chroms: list[str], origins: dict[str, int], runs: NDArray[np.int64], slot: Places, count: int
+) -> NDArray[np.float32]:
+    """Mapped accessibility of the windows of blocks on the reference; NaN for those that only fill up a block."""
+    accessibility = np.full(count * BLOCK_WINDOWS, np.nan, np.float32)
+    if scan.track is None:
+        return accessibility
+    row, window, _ = ranges(runs[:, 0], runs[:, 1] - 1)
+    edges = np.searchsorted(window, [*(origins[chrom] for chrom in chroms), np.iinfo(np.int64).max])
+    bounds = zip(chroms, edges[:-1].tolist(), edges[1:].tolist(), strict=True)
+    parts = [(chrom, window[begin:end] - origins[chrom]) for chrom, begin, end in bounds]
+    accessibility[window + slot[row]] = scan.accessibility_of(parts)
+    return accessibility
+
+
+def _run(scan: Scan, codes: NDArray[np.uint8], accessibility: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Score all windows of blocks, one after the other; NaN where a window holds an unknown letter."""
+    probabilities = scan.model.slide_many(codes, accessibility.reshape(len(codes), -1), CALL_BLOCKS)
+    known = known_windows(codes, UNKNOWN)
+    if known is not None:
+        probabilities[~known] = np.nan
+    return probabilities.ravel()

@@ -1,0 +1,199 @@
+"""Windows of two haplotypes, reference and alternative: which ones a variant touches, and which belong together.
+
+A trimmed variant replaces the ``reference`` bases from ``start`` on by ``alternative`` other ones (either can be 0). A
+window of a haplotype is touched when it holds a base of its allele, or, where the allele is empty, both bases beside
+the gap. So the windows touched start at ``start - 100`` to ``start + allele - 1``, as far as they lie within the
+haplotype.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jundscan.encoding import WINDOW_LENGTH
+from jundscan.model import LANES
+
+Places = NDArray[np.int64]
+
+BLOCK_WINDOWS = -(-WINDOW_LENGTH // LANES) * LANES
+"""Windows scored together: the 101 of a substitution, filled up to what fills the processor's vectors."""
+BLOCK_BASES = BLOCK_WINDOWS + WINDOW_LENGTH - 1
+REACH = WINDOW_LENGTH - 1
+"""Bases on either side of a variant that share a window with it."""
+
+
+class Sites(NamedTuple):
+    """Trimmed variants; row i of every array is variant i. Coordinates may run through several chromosomes.
+
+    Attributes
+    ----------
+    start : numpy.ndarray, shape=(n,), dtype=int64
+        First base replaced, or the base behind the gap that is filled.
+    reference, alternative : numpy.ndarray, shape=(n,), dtype=int64
+        Lengths of the alleles.
+    begin, end : numpy.ndarray, shape=(n,), dtype=int64
+        Where the variant's chromosome begins and ends on the reference.
+    """
+
+    start: Places
+    reference: Places
+    alternative: Places
+    begin: Places
+    end: Places
+
+    def take(self, rows: NDArray[np.intp]) -> Sites:
+        """Return some of the variants."""
+        return Sites._make(column[rows] for column in self)
+
+    def first(self) -> Places:
+        """Return the start of the first window touched, the same on both haplotypes."""
+        return np.maximum(self.start - REACH, self.begin)
+
+    def last_reference(self) -> Places:
+        """Return the start of the last window touched on the reference; before the first where there is none."""
+        return np.asarray(np.minimum(self.start + self.reference - 1, self.end - WINDOW_LENGTH))
+
+    def last_alternative(self) -> Places:
+        """Return the start of the last window touched on the alternative haplotype, in its own coordinates."""
+        end = self.end - self.reference + self.alternative
+        return np.asarray(np.minimum(self.start + self.alternative - 1, end - WINDOW_LENGTH))
+
+
+def partners(windows: Places, start: Places, own: Places, other: Places, first: Places, last: Places) -> Places:
+    """Find the window of the other haplotype that a window touched by a variant belongs to.
+
+    One that starts before the variant belongs to the one with the same start, one that starts inside its allele and
+    ends behind it to the one with the same end, and one wholly inside its allele to the one with the nearest start.
+
+    Parameters
+    ----------
+    windows : numpy.ndarray, shape=(n,), dtype=int64
+        Their starts, each on its own haplotype.
+    start, own, other : numpy.ndarray, shape=(n,), dtype=int64
+        The variant: its start, the length of its allele on this haplotype and on the other.
+    first, last : numpy.ndarray, shape=(n,), dtype=int64
+        First and last window touched on the other haplotype: where there is no such partner, the nearest is taken.
+
+    Returns
+    -------
+    numpy.ndarray, shape=(n,), dtype=int64
+        Starts on the other haplotype.
+    """
+    ends_behind = (windows >= start) & (windows + WINDOW_LENGTH > start + own)
+    return np.clip(np.where(ends_behind, windows - own + other, windows), first, last)
+
+
+class Ranges(NamedTuple):
+    """Ranges of whole numbers, one after the other.
+
+    Attributes
+    ----------
+    row : numpy.ndarray, shape=(total,), dtype=int64
+        The range that a number belongs to.
+    value : numpy.ndarray, shape=(total,), dtype=int64
+        The number.
+    begin : numpy.ndarray, shape=(ranges,), dtype=int64
+        Where a range begins.
+    """
+
+    row: Places
+    value: Places
+    begin: Places
+
+
+def ranges(first: Places, last: Places) -> Ranges:
+    """Write out ranges, each from ``first`` to ``last`` with both of them, none empty.
+
+    Examples
+    --------
+    >>> ranges(np.array([5, 0]), np.array([6, 2])).value.tolist()
+    [5, 6, 0, 1, 2]
+    """
+    counts = last - first + 1
+    begin = np.cumsum(counts) - counts
+    row = np.repeat(np.arange(len(counts)), counts)
+    return Ranges(row, np.arange(len(row)) + np.repeat(first - begin, counts), begin)
+
+
+class Blocks(NamedTuple):
+    """Ranges of windows cut into blocks of :data:`BLOCK_WINDOWS`; the last block of a range may reach beyond it.
+
+    Attributes
+    ----------
+    row : numpy.ndarray, shape=(blocks,), dtype=int64
+        The range that a block belongs to.
+    start : numpy.ndarray, shape=(blocks,), dtype=int64
+        Its first window.
+    slot : numpy.ndarray, shape=(ranges,), dtype=int64
+        What to add to a window's start to find it among the windows of all blocks.
+    """
+
+    row: Places
+    start: Places
+    slot: Places
+
+
+def blocks(first: Places, last: Places) -> Blocks:
+    """Cut ranges of windows, each from ``first`` to ``last``, into blocks."""
+    counts = (last - first) // BLOCK_WINDOWS + 1
+    before = np.cumsum(counts) - counts
+    row = np.repeat(np.arange(len(counts)), counts)
+    number = np.arange(len(row)) - before[row]
+    return Blocks(row, first[row] + number * BLOCK_WINDOWS, before * BLOCK_WINDOWS - first)
+
+
+def splice(
+    reference: NDArray[np.uint8],
+    shift: Places,
+    alleles: NDArray[np.uint8],
+    allele_begin: Places,
+    sites: Sites,
+    cut: Blocks,
+) -> NDArray[np.uint8]:
+    """Put together the bases of blocks of alternative haplotypes.
+
+    Parameters
+    ----------
+    reference : numpy.ndarray, dtype=uint8
+        Codes of the reference around the variants.
+    shift : numpy.ndarray, shape=(n,), dtype=int64
+        What to add to a position near a variant to find it in ``reference``.
+    alleles : numpy.ndarray, dtype=uint8
+        Codes of all alternative alleles.
+    allele_begin : numpy.ndarray, shape=(n,), dtype=int64
+        Where each begins.
+    sites : Sites
+        The variants.
+    cut : Blocks
+        Of their alternative haplotypes.
+
+    Returns
+    -------
+    numpy.ndarray, shape=(blocks, BLOCK_BASES), dtype=uint8
+    """
+    row = cut.row
+    offset = (cut.start - sites.start[row])[:, None] + np.arange(BLOCK_BASES)  # from the variant's start
+    length = sites.alternative[row][:, None]
+    behind = (sites.reference - sites.alternative)[row][:, None]
+    inside = (offset >= 0) & (offset < length)
+    position = offset + (sites.start + shift)[row][:, None]
+    position += np.where(offset >= length, behind, 0)
+    position[inside] = 0
+    codes = reference[position]
+    at_block, at_base = np.nonzero(inside)
+    codes[inside] = alleles[allele_begin[row[at_block]] + offset[at_block, at_base]]
+    return codes
+
+
+def known_windows(codes: NDArray[np.uint8], unknown: int) -> NDArray[np.bool_] | None:
+    """Tell which windows of sequences (n, length) hold known letters only, (n, windows); None when all of them do."""
+    is_unknown = codes == unknown
+    if not is_unknown.any():
+        return None
+    counts = np.zeros((len(codes), codes.shape[1] + 1), np.int32)
+    np.cumsum(is_unknown, axis=1, out=counts[:, 1:])
+    known: NDArray[np.bool_] = counts[:, WINDOW_LENGTH:] == counts[:, :-WINDOW_LENGTH]
+    return known

@@ -1,0 +1,135 @@
+"""Variants into tasks: what each allele replaces, and the bases around it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jundscan.alleles import STATUSES, Variant, trim, unscorable
+from jundscan.encoding import WINDOW_LENGTH, encode
+from jundscan.errors import InputError
+from jundscan.haplotypes import BLOCK_BASES, REACH, Places, Sites
+from jundscan.names import matching_name
+from jundscan.plan import Scan
+from jundscan.reference import Reference
+from jundscan.windows import Region, merge_intervals
+
+TASK_ALLELES = 1024
+"""Alleles that one worker takes at a time."""
+_NEAR = 500
+"""Bases between two stretches of the genome that are read along rather than skipped."""
+_APART = 2_000
+"""Bases between chromosomes in coordinates that run through all of them: more than a block reaches beyond an end."""
+
+Payload = TypeVar("Payload")
+
+
+class Task(NamedTuple):
+    """Alleles with the bases around them; ``rows`` tells which of all alleles can be scored at all."""
+
+    status: NDArray[np.int8]
+    rows: NDArray[np.intp]
+    sites: Sites
+    written: tuple[Places, Places, NDArray[np.uint8]]  # start and length of each REF, all their codes
+    alleles: NDArray[np.uint8]
+    chroms: list[str]
+    stretches: NDArray[np.int64]
+    codes: NDArray[np.uint8]
+
+
+def portions(
+    variants: Iterable[tuple[Payload, Variant]], alleles_each: int
+) -> Iterator[tuple[list[Payload], list[Variant]]]:
+    """Cut variants into portions of about so many alleles, long ones counting as several, and no more variants."""
+    payloads: list[Payload] = []
+    portion: list[Variant] = []
+    alleles = 0
+    for payload, variant in variants:
+        payloads.append(payload)
+        portion.append(variant)
+        count = len(variant.alternatives)
+        # a long allele touches as many windows as several short ones
+        alleles += count + (count * len(variant.reference) + sum(map(len, variant.alternatives))) // WINDOW_LENGTH
+        if alleles >= alleles_each or len(portion) >= alleles_each:
+            yield payloads, portion
+            payloads, portion, alleles = [], [], 0
+    if portion:
+        yield payloads, portion
+
+
+class Gather:
+    """Turns variants into tasks; ``origins`` is where each chromosome begins when all stand in one row."""
+
+    def __init__(self, scan: Scan) -> None:
+        self._sizes = scan.genome.chromsizes
+        self._reference = Reference(scan.genome)
+        self._names: dict[str, str | None] = {}
+        self.origins: dict[str, int] = {}
+        at = _APART
+        for chrom, size in self._sizes.items():
+            self.origins[chrom] = at
+            at += size + _APART
+
+    def task(self, portion: list[Variant]) -> Task:
+        """Collect what scoring a portion needs."""
+        status: list[int] = []
+        rows: list[int] = []
+        columns: list[int] = []
+        references: list[str] = []
+        alleles: list[str] = []
+        chroms: dict[str, None] = {}
+        for name, start, reference, alternatives in portion:
+            if name not in self._names:
+                self._names[name] = matching_name(name, self._sizes)
+            chrom = self._names[name]
+            if not (reference and all(alternatives)):
+                raise InputError(f"variant {name}:{start}: REF and ALT must not be empty; write an indel as a VCF does")
+            reference = _letters(reference)
+            for alternative in map(_letters, alternatives):
+                problem = unscorable(reference, alternative)
+                if problem is None:
+                    if chrom is None:
+                        problem = "no_contig"
+                    elif not 0 <= start <= self._sizes[chrom] - len(reference):
+                        problem = "ref_mismatch"  # beyond the end
+                    else:
+                        begin, size = self.origins[chrom], self._sizes[chrom]
+                        at, old, new = trim(start, reference, alternative)
+                        site = begin + at, len(old), len(new), begin, begin + size
+                        columns.extend((*site, begin + start, len(reference)))
+                        references.append(reference)
+                        alleles.append(new)
+                        rows.append(len(status))
+                        chroms[chrom] = None
+                status.append(0 if problem is None else STATUSES.index(problem))
+        *site_columns, starts, lengths = np.array(columns, np.int64).reshape(-1, 7).T.copy()
+        sites = Sites._make(site_columns)
+        ends = np.maximum(starts + lengths, sites.start + sites.reference + BLOCK_BASES)
+        stretches = merge_intervals(np.column_stack((np.minimum(starts, sites.start - REACH), ends + _NEAR)))
+        in_order = sorted(chroms, key=self.origins.__getitem__)
+        return Task(
+            np.array(status, np.int8),
+            np.array(rows, np.intp),
+            sites,
+            (starts, lengths, encode("".join(references).encode())),
+            encode("".join(alleles).encode()),
+            in_order,
+            stretches,
+            self._reference.read(self._regions(in_order, stretches)),
+        )
+
+    def _regions(self, chroms: list[str], stretches: NDArray[np.int64]) -> list[Region]:
+        edges = np.array([self.origins[chrom] - _APART // 2 for chrom in chroms], np.int64)
+        number = np.searchsorted(edges, stretches[:, 0], side="right") - 1
+        return [
+            Region(chroms[of], start - self.origins[chroms[of]], end - self.origins[chroms[of]])
+            for of, (start, end) in zip(number.tolist(), stretches.tolist(), strict=True)
+        ]
+
+
+def _letters(allele: str) -> str:
+    """Write an allele in upper case; one that is no ASCII text is as long, but unknown."""
+    return allele.upper() if allele.isascii() else "N" * len(allele)

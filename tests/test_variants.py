@@ -1,0 +1,471 @@
+"""Effects of variants against brute force, what a planted site shows, and every odd record."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import jundscan
+from jundscan import effects as effects_module
+from jundscan.accessibility import IDENTITY
+from jundscan.alleles import HITS, STATUSES, Variant, trim
+from jundscan.effects import Effects, logits, score_variants
+from jundscan.encoding import WINDOW_LENGTH, decode, encode, reverse_complement
+from jundscan.model import Model
+from jundscan.plan import Scan, prepare
+from tests.conftest import Run
+from tests.inputs import PACKERS, genome_letters, letters, track_rows, write_fasta, write_rows
+
+pysam = pytest.importorskip("pysam")
+
+SIZES = {"chr1": 9_000, "chr2": 3_033, "tiny": 101, "short": 60, "chr3": 450}
+TOLERANCE = 1e-6
+
+
+@pytest.fixture(scope="module")
+def chromosomes() -> dict[str, str]:
+    rng = np.random.default_rng(11)
+    clean = {chrom: letters(rng, size, "ACGTacgt") for chrom, size in SIZES.items()}
+    return clean | {"chr2": genome_letters(rng, SIZES["chr2"])}
+
+
+@pytest.fixture(scope="module")
+def fasta(tmp_path_factory: pytest.TempPathFactory, chromosomes: dict[str, str]) -> Path:
+    return write_fasta(tmp_path_factory.mktemp("genome") / "genome.fa", chromosomes)
+
+
+@pytest.fixture(scope="module")
+def openness(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A track of percentiles on all chromosomes but chr3."""
+    rows = track_rows(np.random.default_rng(3), {chrom: SIZES[chrom] for chrom in ("chr1", "chr2", "tiny")}, every=60)
+    return write_rows(tmp_path_factory.mktemp("track") / "open.bedgraph", rows)
+
+
+def random_variants(chromosomes: dict[str, str], count: int, seed: int = 5) -> list[Variant]:
+    """Substitutions of 1 to 4 bases, insertions and deletions, some of them long, many at the ends of chromosomes."""
+    rng = np.random.default_rng(seed)
+    variants = []
+    names = [chrom for chrom in chromosomes if chrom != "short"]
+    while len(variants) < count:
+        chrom = str(rng.choice(names, p=[0.55, 0.2, 0.05, 0.2]))
+        sequence = chromosomes[chrom]
+        start = int(rng.integers(len(sequence)))
+        if rng.random() < 0.2:
+            start = int(rng.choice([0, 1, 99, 100, 101, len(sequence) - 101, len(sequence) - 2, len(sequence) - 1]))
+        old = int(rng.choice([1, 1, 1, 2, 4, 13, 60, 130]))
+        start = min(max(start, 0), len(sequence) - 1)
+        reference = sequence[start : start + old]
+        alternatives = tuple(
+            letters(rng, int(rng.choice([1, 1, 1, 2, 4, 13, 60, 130, 250]))) for _ in range(rng.integers(1, 3))
+        )
+        if rng.random() < 0.5:  # padded on the left, as a VCF pads indels
+            alternatives = tuple(reference[0].upper() + text for text in alternatives)
+        variants.append(Variant(chrom, start, reference, alternatives))
+    return variants
+
+
+def score(scan: Scan, variants: Sequence[Variant], task_alleles: int = 1024) -> Effects:
+    portions = list(score_variants(scan, enumerate(variants), task_alleles))
+    assert [number for numbers, _ in portions for number in numbers] == list(range(len(variants)))
+    return Effects._make(np.concatenate(columns) for columns in zip(*(found for _, found in portions), strict=True))
+
+
+class BruteForce:
+    """The definition, window by window: nothing shared with the program but the model and the track's means."""
+
+    def __init__(self, scan: Scan, chromosomes: dict[str, str]) -> None:
+        self.scan, self.chromosomes = scan, chromosomes
+        self.held = {
+            chrom: scan.accessibility_of([(chrom, np.arange(len(sequence) - WINDOW_LENGTH + 1))]).tolist()
+            for chrom, sequence in chromosomes.items()
+        }
+        self.asked: dict[tuple[str, float], int] = {}
+
+    def ask(self, window: str, value: float) -> int:
+        return self.asked.setdefault((window, -1.0 if math.isnan(value) else value), len(self.asked))
+
+    def allele(self, variant: Variant, alternative: str) -> list[tuple[int, int, int]]:
+        """Give the pairs of windows: start on the reference, number of the one window and of the other."""
+        sequence = self.chromosomes[variant.chrom].upper()
+        start, old, new = trim(variant.start, variant.reference.upper(), alternative.upper())
+        changed = sequence[:start] + new + sequence[start + len(old) :]
+        on_old = self.touched(start, len(old), len(sequence))
+        on_new = self.touched(start, len(new), len(changed))
+        if not on_old or not on_new:
+            return []
+        held = self.held[variant.chrom]
+        of_new = {window: self.partner(window, start, len(new), len(old), on_old) for window in on_new}
+        of_old = {window: self.partner(window, start, len(old), len(new), on_new) for window in on_old}
+        numbers_old = {u: self.ask(sequence[u : u + WINDOW_LENGTH], held[u]) for u in on_old}
+        numbers_new = {v: self.ask(changed[v : v + WINDOW_LENGTH], held[u]) for v, u in of_new.items()}
+        pairs = [(u, v) for v, u in of_new.items()] if len(new) >= len(old) else list(of_old.items())
+        return [(u, numbers_old[u], numbers_new[v]) for u, v in pairs]
+
+    @staticmethod
+    def touched(start: int, length: int, end: int) -> list[int]:
+        """Windows that hold a base of the allele, or both neighbours of the gap when it has none."""
+        if length:
+            bases = range(start, start + length)
+            found = {w for base in bases for w in range(base - WINDOW_LENGTH + 1, base + 1)}
+        else:
+            found = {w for w in range(start - WINDOW_LENGTH, start) if w <= start - 1 and w + WINDOW_LENGTH > start}
+        return sorted(w for w in found if 0 <= w <= end - WINDOW_LENGTH)
+
+    @staticmethod
+    def partner(window: int, start: int, own: int, other: int, candidates: list[int]) -> int:
+        if window < start:
+            wanted = window  # the same start
+        elif window + WINDOW_LENGTH > start + own:
+            wanted = window + other - own  # the same end
+        else:
+            wanted = window
+        return min(max(wanted, candidates[0]), candidates[-1])  # the nearest: candidates follow one another
+
+    def run(self, variants: Sequence[Variant]) -> list[tuple[str, float, float, float, int, float]]:
+        asked = [
+            (variant, self.allele(variant, alternative)) for variant in variants for alternative in variant.alternatives
+        ]
+        codes = np.array([encode(window.encode()) for window, _ in self.asked])
+        values = np.array([math.nan if value < 0 else value for _, value in self.asked], np.float32)
+        scored = self.scan.model.predict(codes, values)
+        scored[(codes == 4).any(axis=1)] = np.nan
+        rows = []
+        for _, pairs in asked:
+            old, new = (np.array([scored[pair[side]] for pair in pairs]) for side in (1, 2))
+            known = ~np.isnan(old) & ~np.isnan(new) if pairs else np.empty(0, bool)
+            if not pairs or not known.any():
+                status = "unknown_bases" if pairs else "no_window"
+                rows.append((status, math.nan, math.nan, math.nan, -1, math.nan))
+                continue
+            change = np.where(known, logits(new) - logits(old), 0)
+            top = int(np.argmax(np.abs(change)))
+            best_old, best_new = np.nanmax(old), np.nanmax(new)
+            whole = logits(np.array([best_new])) - logits(np.array([best_old]))
+            status = "scored" if known.all() else "partial"
+            rows.append((status, best_old, best_new, float(whole[0]), pairs[top][0], float(change[top])))
+        return rows
+
+
+def agree(scan: Scan, chromosomes: dict[str, str], variants: list[Variant]) -> set[str]:
+    found = score(scan, variants)
+    expected = BruteForce(scan, chromosomes).run(variants)
+    flat = [(variant, alternative) for variant in variants for alternative in variant.alternatives]
+    assert len(found.status) == len(flat)
+    seen = set()
+    for row, ((variant, alternative), (status, old, new, change, _, window_change)) in enumerate(
+        zip(flat, expected, strict=True)
+    ):
+        about = (variant, alternative)
+        if variant.reference.upper() == alternative.upper():
+            status, old = "unchanged", math.nan
+        assert STATUSES[found.status[row]] == status, about
+        seen.add(status)
+        if math.isnan(old):
+            assert np.isnan(found.reference[row])
+            assert found.window[row] == found.hit[row] == -1
+            continue
+        assert found.reference[row] == pytest.approx(old, abs=TOLERANCE), about
+        assert found.alternative[row] == pytest.approx(new, abs=TOLERANCE), about
+        assert found.difference[row] == pytest.approx(change, abs=1e-4), about
+        assert abs(found.window_difference[row]) == pytest.approx(abs(window_change), abs=1e-4), about
+        hit_old, hit_new = (np.float32(p) >= np.float32(scan.threshold.value) for p in (old, new))
+        expected_hit = {(0, 1): "gained", (1, 0): "lost", (1, 1): "kept", (0, 0): "none"}[int(hit_old), int(hit_new)]
+        assert HITS[found.hit[row]] == expected_hit
+    return seen
+
+
+def test_two_thousand_variants_equal_brute_force(
+    fasta: Path, openness: Path, chromosomes: dict[str, str], model: Model
+) -> None:
+    with prepare(fasta, openness, model=model, scale=IDENTITY, wish="threshold", value=0.5, threads=2) as scan:
+        seen = agree(scan, chromosomes, random_variants(chromosomes, 2_000))
+    assert {"scored", "partial", "unknown_bases", "no_window"} <= seen
+
+
+def test_sequence_alone_equals_brute_force(fasta: Path, chromosomes: dict[str, str], model: Model) -> None:
+    with prepare(fasta, model=model, threads=1) as scan:
+        agree(scan, chromosomes, random_variants(chromosomes, 200, seed=6))
+
+
+@pytest.mark.parametrize("packed", PACKERS)
+def test_order_portions_threads_and_packing_change_nothing(
+    tmp_path: Path,
+    openness: Path,
+    chromosomes: dict[str, str],
+    model: Model,
+    packed: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = write_fasta(tmp_path / ("g.fa" if packed == "plain" else "g.fa.gz"), chromosomes, packed)
+    variants = random_variants(chromosomes, 150)
+    order = np.random.default_rng(1).permutation(len(variants))
+    single = [Variant(v.chrom, v.start, v.reference, v.alternatives[:1]) for v in variants]
+    with prepare(path, openness, model=model, scale=IDENTITY, threads=1) as scan:
+        once = score(scan, single)
+        shuffled = score(scan, [single[number] for number in order])
+    monkeypatch.setattr(effects_module, "CALL_BLOCKS", 3)
+    with prepare(path, openness, model=model, scale=IDENTITY, threads=3) as scan:
+        cut = score(scan, single, task_alleles=7)
+    for one, other, mixed in zip(once, cut, shuffled, strict=True):
+        np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(one[order], mixed)
+
+
+@pytest.mark.parametrize("site", ["TGACTCA", "TGACGTCA"])
+def test_breaking_a_planted_site_base_by_base(tmp_path: Path, model: Model, site: str) -> None:
+    rng = np.random.default_rng(0)
+    backgrounds, at, around = 30, 150, 6
+    genome = {f"chr{n}": letters(rng, at) + site + letters(rng, at) for n in range(backgrounds)}
+    places = range(at - around, at + len(site) + around)
+    variants = [
+        Variant(chrom, place, sequence[place], [base for base in "ACGT" if base != sequence[place]])
+        for chrom, sequence in genome.items()
+        for place in places
+    ]
+    with prepare(write_fasta(tmp_path / "planted.fa", genome), model=model, threads=1) as scan:
+        found = score(scan, variants)
+    assert (found.status == 0).all()
+    change = found.difference.reshape(backgrounds, len(places), 3).mean(axis=0)
+    other_strand = decode(reverse_complement(encode(site.encode()))).decode()
+    core = range(around, around + len(site))
+    assert set(np.argsort(-np.abs(change.mean(axis=1)))[: len(site)]) == set(core)
+    for number, letter in enumerate(site):
+        for base, mean in zip([base for base in "ACGT" if base != letter], change[core[number]], strict=True):
+            broken = site[:number] + base + site[number + 1 :]
+            if broken != other_strand:  # TGAGTCA is TGACTCA
+                assert mean < -0.1, broken
+
+
+def write_vcf(path: Path, rows: Sequence[str], contigs: dict[str, int] | None = None, declared: str = "") -> Path:
+    header = [
+        "##fileformat=VCFv4.2",
+        *(f"##contig=<ID={name},length={size}>" for name, size in (contigs or {}).items()),
+    ]
+    header += [declared] if declared else []
+    lines = [*header, "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO", *rows]
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return path
+
+
+def row(chrom: str, position: int, reference: str, alternatives: str, name: str = ".") -> str:
+    return f"{chrom}\t{position}\t{name}\t{reference}\t{alternatives}\t.\t.\t."
+
+
+@pytest.fixture
+def odd(tmp_path: Path, chromosomes: dict[str, str]) -> Path:
+    """One record of every kind, in an order that is not that of the genome."""
+    one, three = chromosomes["chr1"].upper(), chromosomes["chr3"].upper()
+    other = {base: "ACGT"[("ACGT".index(base) + 1) % 4] for base in "ACGT"}
+    rows = [
+        row("chr3", 200, three[199], other[three[199]], "last_first"),
+        row("chr1", 500, one[499], f"{other[one[499]]},{one[499]}TT,<DEL>,*", "multi"),
+        row("chr1", 510, other[one[509]], "GATTACA", "wrong_ref"),
+        row("chr1", 520, one[519], f"{one[519]}]chr2:50]", "breakend"),
+        row("chr1", 530, one[529], ".", "no_alt"),
+        row("chr1", 8_999, one[8_998] + one[8_999], one[8_998], "end"),
+        row("chr1", 9_001, "A", "C", "beyond"),
+        row("chrUn", 5, "A", "C", "elsewhere"),
+        row("chr1", 540, one[539], one[539], "same"),
+        row("chr1", 550, one[549], "N", "n_alt"),
+        row("chr1", 560, one[559], "Ä", "no_ascii"),
+        row("short", 5, chromosomes["short"][4].upper(), other[chromosomes["short"][4].upper()], "short"),
+    ]
+    return write_vcf(tmp_path / "odd.vcf", rows, SIZES | {"chrUn": 1000})
+
+
+STATUS_OF = {
+    "last_first": ("scored",),
+    "multi": ("scored", "scored", "symbolic", "spanning_deletion"),
+    "wrong_ref": ("ref_mismatch",),
+    "breakend": ("breakend",),
+    "end": ("scored",),
+    "beyond": ("ref_mismatch",),
+    "elsewhere": ("no_contig",),
+    "same": ("unchanged",),
+    "n_alt": ("unknown_bases",),
+    "no_ascii": ("unknown_bases",),
+    "short": ("no_window",),
+}
+
+
+@pytest.mark.parametrize("name", ["out.vcf", "out.vcf.gz"])
+def test_odd_records_are_flagged_counted_and_kept_in_order(
+    run: Run, tmp_path: Path, fasta: Path, odd: Path, name: str
+) -> None:
+    out = tmp_path / name
+    ran = run("variants", fasta, odd, "-o", out, "--json", tmp_path / "r.json")
+    assert ran.code == 0, ran.err
+    with pysam.VariantFile(str(odd)) as before, pysam.VariantFile(str(out)) as after:
+        pairs = list(zip(before, after, strict=True))
+        for old, new in pairs:
+            assert str(old).split("\t")[:7] == str(new).split("\t")[:7]
+            assert new.info.get("JUND_STATUS", ()) == STATUS_OF.get(new.id, ())
+            scored = [status in ("scored", "partial") for status in new.info.get("JUND_STATUS", ())]
+            for key in ("JUND_REF", "JUND_ALT", "JUND_DIFF", "JUND_WINDOW", "JUND_WINDOW_DIFF"):
+                values = new.info.get(key, (None,) * len(scored))
+                assert [value is not None for value in values] == scored
+    record = json.loads((tmp_path / "r.json").read_text())
+    assert record["records"] == 12
+    assert record["records_without_alternative"] == 1
+    assert not record["sorted"]
+    expected = [status for statuses in STATUS_OF.values() for status in statuses]
+    assert record["status"] == {status: expected.count(status) for status in STATUSES}
+    assert sum(record["status"].values()) == record["alleles"] == 14
+    assert "2 ref_mismatch" in ran.err
+    if name.endswith(".gz"):
+        assert "not sorted, so not indexed" in ran.err
+        assert not Path(f"{out}.tbi").exists()
+
+
+def test_table_and_vcf_say_the_same(run: Run, tmp_path: Path, fasta: Path, openness: Path, odd: Path) -> None:
+    options = ("--accessibility", openness, "--accessibility-scale", "identity", "--threshold", 0.4, "--quiet")
+    assert run("variants", fasta, odd, *options, "-o", tmp_path / "out.tsv").code == 0
+    printed = run("variants", fasta, odd, *options)
+    assert printed.code == 0
+    lines = [line for line in (tmp_path / "out.tsv").read_text().splitlines() if not line.startswith("# ")]
+    names = lines[0].removeprefix("#").split("\t")
+    rows = [dict(zip(names, line.split("\t"), strict=True)) for line in lines[1:]]
+    (tmp_path / "printed.vcf").write_text(printed.out)
+    alleles = []
+    with pysam.VariantFile(str(tmp_path / "printed.vcf")) as file:
+        for record in file:
+            alleles += [(record, number) for number in range(len(record.alts or ()))]
+        assert len(alleles) == len(rows)
+        for (record, number), cells in zip(alleles, rows, strict=True):
+            assert (cells["chrom"], int(cells["start"]), cells["alternative"]) == (
+                record.chrom,
+                record.start,
+                record.alts[number],
+            )
+            assert cells["status"] == record.info["JUND_STATUS"][number]
+            if cells["status"] == "scored":
+                assert float(cells["reference_probability"]) == pytest.approx(record.info["JUND_REF"][number], abs=1e-6)
+                assert float(cells["difference"]) == pytest.approx(record.info["JUND_DIFF"][number], rel=1e-5)
+                assert int(cells["window_start"]) == record.info["JUND_WINDOW"][number] - 1
+                assert cells["hit"] == record.info["JUND_HIT"][number]
+            else:
+                assert set(list(cells.values())[7:]) == {"."}
+
+
+@pytest.fixture
+def plain(tmp_path: Path, chromosomes: dict[str, str]) -> Path:
+    """Sorted substitutions on chr1, which the file calls 1 and does not declare."""
+    one = chromosomes["chr1"].upper()
+    rows = [row("1", at + 1, one[at], "A" if one[at] != "A" else "C") for at in range(150, 8_000, 13)]
+    return write_vcf(tmp_path / "plain.vcf", rows)
+
+
+def test_bcftools_reads_what_is_written(run: Run, tmp_path: Path, fasta: Path, plain: Path) -> None:
+    bcftools = shutil.which("bcftools")
+    if bcftools is None:
+        pytest.skip("bcftools is not installed (Debian: apt install bcftools)")
+    out = tmp_path / "out.vcf.gz"
+    ran = run("variants", fasta, plain, "-o", out)
+    assert ran.code == 0, ran.err
+    assert "chr1" in ran.err
+
+    def ask(*arguments: object) -> str:
+        done = subprocess.run([bcftools, *map(str, arguments)], capture_output=True, text=True, check=True)
+        assert not done.stderr
+        return done.stdout
+
+    fields = "%CHROM\t%POS\t%REF\t%ALT\n"
+    source = [line.split("\t") for line in plain.read_text().splitlines() if not line.startswith("#")]
+    assert ask("query", "-f", fields, out).split() == [cell for cells in source for cell in (*cells[:2], *cells[3:5])]
+    inside = ask("query", "-r", "1:1000-1200", "-f", "%POS\t%JUND_STATUS\t%JUND_DIFF\n", out).splitlines()
+    assert len(inside) == len([cells for cells in source if 1000 <= int(cells[1]) <= 1200])
+    assert len(ask("view", "-H", "-i", 'JUND_STATUS="scored" && JUND_DIFF<100', out).splitlines()) == len(source)
+
+
+def test_annotating_again_replaces_the_fields(run: Run, tmp_path: Path, fasta: Path, odd: Path) -> None:
+    first, second = tmp_path / "first.vcf", tmp_path / "second.vcf"
+    assert run("variants", fasta, odd, "-o", first).code == 0
+    broken = first.read_text().replace("JUND_STATUS=no_contig", "JUND_REF=0.5;JUND_STATUS=no_contig")
+    first.write_text(broken)
+    assert run("variants", fasta, first, "-o", second).code == 0
+
+    def data(path: Path) -> list[str]:
+        return [line for line in path.read_text().splitlines() if not line.startswith("#")]
+
+    assert data(second) == [line.replace("JUND_REF=0.5;", "") for line in data(first)]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda path: path.write_text(path.read_text()[:-40].rsplit("\t", 5)[0]), "cut short"),
+        (lambda path: path.write_text("hello\n"), "cannot be read as VCF"),
+        (lambda path: path.write_bytes(b""), "cannot be read as VCF"),
+        (lambda path: path.unlink(), "No such file"),
+        (lambda path: path.write_text(path.read_text().replace("\n1\t", "\nchrZ\t")), "no chromosome in common"),
+        (lambda path: path.write_bytes(PACKERS["gzip"](path.read_bytes())), "not by bgzip"),
+        (lambda path: path.write_bytes(PACKERS["bgzip"](path.read_bytes())[:-28]), "EOF"),
+        (lambda path: path.write_bytes(PACKERS["bgzip"](path.read_bytes())[:900]), "EOF"),
+    ],
+)
+@pytest.mark.parametrize("name", ["out.vcf", "out.vcf.gz", "out.tsv"])
+def test_unusable_variants_leave_nothing(
+    run: Run, tmp_path: Path, fasta: Path, plain: Path, spoil: object, says: str, name: str
+) -> None:
+    spoil(plain)  # type: ignore[operator]
+    folder = tmp_path / "out"
+    folder.mkdir()
+    ran = run("variants", fasta, plain, "-o", folder / name, "--json", folder / "r.json")
+    assert ran.code == 1
+    assert says in ran.err.splitlines()[-1], ran.err
+    assert str(plain) in ran.err.splitlines()[-1]
+    assert not list(folder.iterdir())
+
+
+def test_another_assembly_and_a_cut_line_are_said(run: Run, tmp_path: Path, fasta: Path, plain: Path) -> None:
+    rows = [line.split("\t") for line in plain.read_text().splitlines() if not line.startswith("#")]
+    letter = {"A": "C", "C": "G", "G": "T", "T": "A"}
+    other = [row("chr1", int(cells[1]), letter[cells[3]], "TTT") for cells in rows]
+    wrong = write_vcf(tmp_path / "wrong.vcf", other, {"chr1": 77})
+    wrong.write_text(wrong.read_text().removesuffix("\n"))
+    ran = run("variants", fasta, wrong, "-o", tmp_path / "out.vcf")
+    assert ran.code == 0, ran.err
+    assert "chr1 has 77 bases, but chr1" in ran.err
+    assert "its last line has no end" in ran.err
+    assert "most REF alleles are not what" in ran.err
+    assert f"{len(rows)} ref_mismatch" in ran.err
+
+
+def test_python_interface(fasta: Path, openness: Path, plain: Path, chromosomes: dict[str, str], model: Model) -> None:
+    options = {"model": model, "scale": IDENTITY, "threads": 1}
+    from_file = list(jundscan.variants(fasta, plain, openness, **options))
+    one = chromosomes["chr1"].upper()
+    given = [("1", at, one[at], ["A" if one[at] != "A" else "C"]) for at in range(150, 8_000, 13)]
+    assert from_file == list(jundscan.variants(fasta, given, openness, **options))
+    assert from_file[0].status == "scored"
+    assert 0 < from_file[0].reference < 1
+    assert from_file[0].difference != 0
+    [wrong] = jundscan.variants(fasta, [("chr1", 0, "N", ["A"])], **options)
+    assert (wrong.status, wrong.hit, wrong.window) == ("ref_mismatch", None, -1)
+    assert math.isnan(wrong.reference)
+    with pytest.raises(jundscan.JundscanError, match="must not be empty"):
+        list(jundscan.variants(fasta, [("chr1", 5, "A", [""])], **options))
+
+
+def test_usage(run: Run, tmp_path: Path, fasta: Path, plain: Path) -> None:
+    assert run("variants", fasta, plain, "-o", tmp_path / "out.bed").code == 1
+    assert run("variants", fasta, plain, "-o", plain, "--force").code == 2
+    assert run("variants", fasta, plain, "--fpr", 0.1, "--recall", 0.1).code == 2
+    out = tmp_path / "out.vcf"
+    out.write_text("mine")
+    ran = run("variants", fasta, plain, "-o", out)
+    assert ran.code == 1
+    assert "exists already" in ran.err
+    assert out.read_text() == "mine"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(__import__("sys").modules, "pysam", None)
+        ran = run("variants", fasta, plain)
+    assert ran.code == 1
+    assert "pip install 'jundscan[hts]'" in ran.err
