@@ -44,7 +44,7 @@ def read_filters(path: Path) -> NDArray[np.float32]:
         for constant in graph.initializer:
             if constant.name.endswith(INITIALIZER):
                 weights: NDArray[np.float32] = onnx.numpy_helper.to_array(constant)
-                return weights[:, :, 0, :]
+                return weights[:, 0]
         graphs += [one.g for node in graph.node for one in node.attribute if one.type == onnx.AttributeProto.GRAPH]
     raise ValueError(f"{path}: no constant named …{INITIALIZER}")
 

@@ -162,7 +162,7 @@ def _best_scores(w: GraphWriter, bases: str, network: CNN, stride: Stride) -> st
         best = _running_max(w, _better_strand(w, bases, network.first), span)
         return at_windows(w, best, "scores") if stride == "any" else best
     # blocks first: only one value in ten is left to pool, few enough to choose between the strands last
-    strands = w.add("Conv", [bases, w.constant("filters", np.concatenate(_strands(network.first)))], "strands")
+    strands = w.add("Conv", [bases, w.constant("both_strands", np.concatenate(_strands(network.first)))], "strands")
     best = w.add("MaxPool", [strands], "block_max", kernel_shape=[1, BLOCK], strides=[1, BLOCK])
     best = w.add("MaxPool", [best], "strand_scores", kernel_shape=[1, span // BLOCK])
     filters = network.config.filters
