@@ -30,6 +30,7 @@ def targets(results: dict[str, Any]) -> list[Target]:
         _ratio("4", f"kernel ÷ sgemm, GFLOP/s, {threads} threads, default stride", ratios, "kernel_sgemm", 0.5),
         _ratio("5", f"speed at {threads} ÷ 1 threads, over the same of sgemm", ratios, "scaling", 0.95),
         _ratio("6", "end to end ÷ kernel only, default stride", ratios, "end_to_end_kernel", 0.85),
+        _ratio("6", "end to end ÷ kernel only, stride 1", ratios, "end_to_end_kernel_stride_1", 0.85),
     ]
     return [*rows, *_memory(results), *_startup(results), *_evaluation(results), *_agreement(results)]
 
