@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,15 @@ def cells(chrome: Any, table: str, column: int) -> list[str]:
     )  # fmt: skip
 
 
+def shows(chrome: Any, table: str, column: int, expected: list[str]) -> None:
+    """Wait for a table to show what is expected."""
+    for _ in range(50):
+        if (shown := cells(chrome, table, column)) == expected:
+            return
+        time.sleep(0.1)
+    assert shown == expected
+
+
 def look_up(record: Any, key: str) -> Any:
     for part in key.split("."):
         record = record[int(part)] if isinstance(record, list) else record[part]
@@ -121,17 +131,14 @@ def test_the_table_of_hits_sorts_and_filters(chrome: Any, scan: Written) -> None
     assert best == sorted(best, reverse=True)
     start = chrome.find_element("css selector", "#hit-table thead th:nth-child(3)")
     chrome.execute_script("arguments[0].scrollIntoView({block: 'center'})", start)
-    start.click()
-    lowest = sorted(int(hit[1]) for hit in hits)[: len(best)]
-    assert [int(text) for text in cells(chrome, "hit-table", 2)] == lowest
-    start.click()
-    assert [int(text) for text in cells(chrome, "hit-table", 2)] == sorted(int(hit[1]) for hit in hits)[::-1][
-        : len(best)
-    ]
+    starts = sorted(int(hit[1]) for hit in hits)
+    for expected in (starts, starts[::-1]):  # up, then down
+        start.click()
+        shows(chrome, "hit-table", 2, [str(at) for at in expected[: len(best)]])
     search = chrome.find_element("css selector", "#hit-table_wrapper input[type=search]")
     wanted = f"{hits[3][0]}:{hits[3][1]}-{hits[3][2]}"
     search.send_keys(wanted)
-    assert cells(chrome, "hit-table", 0) == [wanted]
+    shows(chrome, "hit-table", 0, [wanted])
     untroubled(chrome)
 
 
@@ -235,6 +242,11 @@ def test_the_table_of_mistakes_sorts(chrome: Any, evaluation: Written) -> None:
     heading = chrome.find_elements("css selector", "#mistake-table thead th")[column]
     chrome.execute_script("arguments[0].scrollIntoView({block: 'center'})", heading)
     heading.click()
+    labelled = "document.querySelectorAll('#mistake-table thead th')[arguments[0]].ariaSort"
+    for _ in range(50):
+        if chrome.execute_script(f"return {labelled}", column) == "ascending":
+            break
+        time.sleep(0.1)
     shown = [float(text) for text in cells(chrome, "mistake-table", column)]
     assert len(shown) > 3
     assert shown == sorted(shown)
