@@ -33,6 +33,7 @@ class RecentBases(Genome):
         self.chromsizes = genome.chromsizes
         self._genome = genome
         self._held: deque[Block] = deque()
+        self._by_chrom: dict[str, deque[Block]] = defaultdict(deque)
         self._bases = 0
         self._most_bases = _HELD_BASES + (TASKS_PER_THREAD + 1) * threads * TASK_BASES
 
@@ -44,17 +45,22 @@ class RecentBases(Genome):
         """See :meth:`jundscan.genome.Genome.blocks`."""
         for block in self._genome.blocks(regions, block_bases):
             self._held.append(block)
+            self._by_chrom[block.chrom].append(block)
             self._bases += len(block.codes)
             while self._bases - len(self._held[0].codes) > self._most_bases:
-                self._bases -= len(self._held.popleft().codes)
+                oldest = self._held.popleft()
+                self._bases -= len(oldest.codes)
+                self._by_chrom[oldest.chrom].popleft()
+                if not self._by_chrom[oldest.chrom]:
+                    del self._by_chrom[oldest.chrom]
             yield block
 
     def recent(self, region: Region) -> NDArray[np.uint8] | None:
         """Give a copy of the codes of a region, or None when some of it is not held."""
         parts = []
         wanted_end = region.end
-        for block in reversed(self._held):
-            if block.chrom == region.chrom and block.start < wanted_end <= block.start + len(block.codes):
+        for block in reversed(self._by_chrom.get(region.chrom, ())):
+            if block.start < wanted_end <= block.start + len(block.codes):
                 first = max(region.start - block.start, 0)
                 parts.append(block.codes[first : wanted_end - block.start])
                 wanted_end = block.start + first
