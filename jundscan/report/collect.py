@@ -22,6 +22,7 @@ FLANK = 250
 """Bases shown on either side of a hit's summit."""
 PROBABILITY_BINS = 100
 _BINS = 250  # along a chromosome, at most
+_NARROWEST = 500  # bases in a bin; nor is one narrower than the stride, or windows would miss some
 _HELD_HITS = 20_000  # before the worst are let go
 _HELD_WINDOWS = 100_000  # before they are counted: small scaffolds come with few each
 _SAMPLED_WINDOWS = 20_000  # for the distribution of accessibility
@@ -206,7 +207,10 @@ def _along(scan: Scan) -> dict[str, Along]:
     drawn = set(sorted(scanned, key=lambda chrom: -scanned[chrom])[:CHROMOSOMES])
     widest = max((end - start for chrom, (start, end) in extents.items() if chrom in drawn), default=1)
     width = next(
-        width for power in range(12) for width in (10**power, 2 * 10**power, 5 * 10**power) if width * _BINS >= widest
+        width
+        for power in range(12)
+        for width in (10**power, 2 * 10**power, 5 * 10**power)
+        if width * _BINS >= widest and width >= max(_NARROWEST, scan.stride)
     )
     along = {}
     for chrom, (start, end) in extents.items():
