@@ -129,6 +129,16 @@ def histogram(
     return _chart(description, filled, 260, layer=layer)
 
 
+def _kept(layer: Sequence[Spec], rows: Rows) -> list[Spec]:
+    """Leave out layers for bins that there are none of: Vega would warn of their empty extent."""
+    kinds = {
+        "datum.windows == 0": any(row["windows"] == 0 for row in rows),
+        "datum.windows > 0 && datum.hits == 0": any(row["windows"] > 0 and row["hits"] == 0 for row in rows),
+        "datum.hits > 0": any(row["hits"] > 0 for row in rows),
+    }
+    return [one for one in layer if "transform" not in one or kinds[one["transform"][0]["filter"]]]
+
+
 def bars_along(description: str, rows: Rows) -> Spec:
     """Draw hits along one chromosome; rows: ``start``, ``end`` (Mb), ``hits``, ``windows``."""
     x = _axis("start", "position (Mb)", bin="binned", axis={"format": "~f"}, scale={"zero": False, "nice": False})
@@ -139,7 +149,7 @@ def bars_along(description: str, rows: Rows) -> Spec:
     ]  # fmt: skip
     return _chart(
         description, rows, 200,
-        layer=[
+        layer=_kept([
             {
                 "transform": [{"filter": "datum.windows == 0"}],
                 "mark": {"type": "bar", "color": _INK, "opacity": 0.12},
@@ -149,7 +159,7 @@ def bars_along(description: str, rows: Rows) -> Spec:
                 "mark": {"type": "bar", "color": BLUE},
                 "encoding": ends | {"y": _axis("hits", "hits"), "tooltip": tooltip},
             },
-        ],
+        ], rows),
     )  # fmt: skip
 
 
@@ -167,7 +177,7 @@ def strips_along(description: str, rows: Rows, chroms: Sequence[str]) -> Spec:
     colour = _axis("hits", "hits in a bin", scale={"scheme": "viridis", "reverse": True, "domainMin": 1})
     return _chart(
         description, rows, 20 * len(chroms) + 20,
-        layer=[
+        layer=_kept([
             {
                 "transform": [{"filter": "datum.windows == 0"}],
                 "mark": {"type": "bar", "color": _INK, "opacity": 0.12}, "encoding": encoding,
@@ -181,7 +191,7 @@ def strips_along(description: str, rows: Rows, chroms: Sequence[str]) -> Spec:
                 "mark": {"type": "bar"},
                 "encoding": encoding | {"color": colour | {"legend": {"direction": "horizontal"}}},
             },
-        ],
+        ], rows),
     )  # fmt: skip
 
 
