@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 TRAINED := $(VENV)/.train-ready
 BENCHED := $(VENV)/.bench-ready
 
-.PHONY: demo test lint format train bench golden examples clean
+.PHONY: demo test lint format train bench golden examples static igv axe docs/report.png clean
 
 demo: $(READY)  ## scan the bundled example
 	$(BIN)/jundscan scan examples/genome.fa --accessibility examples/dnase.bedgraph \
@@ -38,6 +38,19 @@ examples: $(TRAINED)
 	$(BIN)/python examples/draw_example.py
 	$(BIN)/python examples/draw_effects.py
 
+docs/report.png: $(TRAINED)  ## needs Chromium with its driver
+	$(BIN)/python -m tests.browser.picture $@
+
+static igv: $(TRAINED) browser/node_modules  ## igv.js and what else the reports draw with, as browser/package.json names them
+	$(BIN)/python browser/refresh.py
+
+axe: $(TRAINED) browser/node_modules  ## what axe-core finds in both reports; needs Chromium with its driver
+	$(BIN)/python -m tests.browser.axe
+
+browser/node_modules: browser/package.json browser/package-lock.json
+	cd browser && npm ci
+	touch $@
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
@@ -47,7 +60,7 @@ $(READY): pyproject.toml constraints.txt | $(VENV)/bin/python
 	touch $@
 
 $(TRAINED): $(READY)
-	$(BIN)/python -m pip install --quiet --editable ".[cpu,plots,hts,train]" --group dev --constraint constraints.txt
+	$(BIN)/python -m pip install --quiet --editable ".[cpu,plots,hts,report,train]" --group dev --constraint constraints.txt
 	touch $@
 
 $(BENCHED): $(TRAINED)
@@ -55,4 +68,4 @@ $(BENCHED): $(TRAINED)
 	touch $@
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) browser/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -26,6 +26,7 @@ _KEY = "accessibility_scale"
 _MOST_KNOTS = 2048
 _FEWEST_WINDOWS = 1000
 _FEWEST_VALUES = 50
+_DISTRIBUTION_BINS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,6 +170,33 @@ def fit_scale(means: NDArray[np.floating[Any]], where: str) -> AccessibilityScal
         knots = np.unique(np.searchsorted(up_to, np.concatenate((even, from_top)), side="right"))
         values, percentiles = values[knots], percentiles[knots]
     return AccessibilityScale(values.astype(np.float64), percentiles, len(means))
+
+
+def distribution(mapped: NDArray[np.floating[Any]]) -> list[float]:
+    """Tell how mapped accessibility is distributed, to compare a scan with what its model was trained on.
+
+    Parameters
+    ----------
+    mapped : numpy.ndarray, shape=(n,), dtype=float
+        Percentiles, 0 to 1; NaN, not available, does not count.
+
+    Returns
+    -------
+    list of float
+        Shares of the windows: those at 0, then those in each of 20 equal bins of what is above 0. Empty without any.
+
+    Examples
+    --------
+    >>> shares = distribution(np.array([0, 0, 0.96, np.nan, 1]))
+    >>> shares[0], shares[-1], len(shares)
+    (0.5, 0.5, 21)
+    """
+    known = mapped[~np.isnan(mapped)]
+    if not len(known):
+        return []
+    above = np.histogram(known[known > 0], _DISTRIBUTION_BINS, (0, 1))[0]
+    shares: list[float] = (np.append(np.count_nonzero(known <= 0), above) / len(known)).tolist()
+    return shares
 
 
 def source_windows(genome: Genome, chroms: Iterable[str], limit: int = 200_000) -> dict[str, NDArray[np.int64]]:

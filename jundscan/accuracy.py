@@ -15,7 +15,7 @@ from jundscan.encoding import WINDOW_LENGTH
 from jundscan.hits import Hits, is_positive
 from jundscan.intervals import read_regions
 from jundscan.metrics import balanced_weights, evaluate
-from jundscan.peaks import PeakComparison, touching
+from jundscan.peaks import PeakComparison, Peaks, touching
 from jundscan.scan import Scored
 from jundscan.truth import read_truth
 
@@ -60,6 +60,11 @@ class Accuracy:
         self._labels: list[NDArray[np.int8]] = []
         self._probabilities: list[NDArray[np.float32]] = []
         self._bins: dict[str, NDArray[np.int64]] = {}  # per bin: unbound, unbound correct, bound, bound correct
+
+    @property
+    def known(self) -> Mapping[str, Peaks]:
+        """Known peaks by the genome's chromosome names."""
+        return self._truth.known
 
     def add(self, scored: Scored) -> None:
         """Take the next scored windows."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from jundscan.accessibility import IDENTITY, AccessibilityScale, fit_scale
 from jundscan.metrics import balanced_weights, evaluate
 from jundscan.model import Model
 from jundscan.shards import Shards
+
+if TYPE_CHECKING:
+    from jundscan.plots import Predictions
 
 log = logging.getLogger("jundscan")
 
@@ -38,6 +42,39 @@ class Evaluation:
     probabilities: NDArray[np.float32]
     weights: NDArray[np.float64] | None
     report: dict[str, Any] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluated:
+    """One evaluation of labelled windows among several, and what tells it from the others.
+
+    Attributes
+    ----------
+    name : str
+    path : pathlib.Path
+        The shards' folder.
+    result : Evaluation
+    """
+
+    name: str
+    path: Path
+    result: Evaluation
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The keys of ``evaluate --json``."""
+        assert self.result.report is not None
+        return self.result.report
+
+    @property
+    def predictions(self) -> Predictions:
+        """What pictures are drawn of."""
+        from jundscan.plots import Predictions
+
+        labels, weights = self.result.shards.labels, self.result.weights
+        assert labels is not None
+        assert weights is not None
+        return Predictions(self.name, labels, self.result.probabilities, weights, self.report["threshold"])
 
 
 def mapped_accessibility(

@@ -61,6 +61,9 @@ class Metadata:
         Calibration tables, the second for scans without a track.
     self_test : SelfTest or None
         What ``jundscan doctor`` compares with; None in models exported before there was one.
+    training_accessibility : mapping of str to list of float, optional
+        How accessibility was distributed in each data set of training, see
+        :func:`jundscan.accessibility.distribution`; models of earlier versions do not say.
     """
 
     format_version: int
@@ -85,6 +88,7 @@ class Metadata:
     validation: Mapping[str, Any]
     library_versions: Mapping[str, str]
     self_test: SelfTest | None = None
+    training_accessibility: Mapping[str, list[float]] | None = None
 
     def table(self, has_accessibility: bool) -> ThresholdTable:
         """Return the calibration table of a mode."""

@@ -48,6 +48,8 @@ class Outputs:
         Whether hits or windows begin with lines that say where they come from.
     command : str, optional
         The command line, for those lines and the record.
+    report : pathlib.Path, optional
+        A page for the browser, see :mod:`jundscan.report`.
     """
 
     hits: str = "-"
@@ -59,6 +61,7 @@ class Outputs:
     truth_exclude: Path | None = None
     comments: bool = True
     command: str | None = None
+    report: Path | None = None
 
     def check(self) -> None:
         """Find out before any work whether everything can be written.
@@ -73,6 +76,10 @@ class Outputs:
         for track in (self.track, self.accuracy_track):
             if track is not None:
                 check_track_output(track, self.force)
+        if self.report is not None:
+            from jundscan.report.render import check_report
+
+            check_report(self.report, self.force)
 
 
 def header(scan: Scan, command: str | None = None) -> str:
@@ -112,7 +119,7 @@ def write_scan(scan: Scan, outputs: Outputs, tell: Callable[[int], None] = lambd
     """
     began = time.perf_counter()
     found = 0
-    accuracy = significance = None
+    accuracy = significance = collected = None
     held: list[tuple[str, Hits]] = []  # narrowPeak's q values need every window first
     with ExitStack() as stack:
         if outputs.truth is not None:
@@ -121,6 +128,10 @@ def write_scan(scan: Scan, outputs: Outputs, tell: Callable[[int], None] = lambd
             accuracy = Accuracy(
                 outputs.truth, scan.genome.chromsizes, scan.threshold.value, exclude=outputs.truth_exclude
             )
+        if outputs.report is not None:
+            from jundscan.report.collect import Collector
+
+            collected = Collector(scan)
         if outputs.format == "narrowPeak":
             significance = Significance(scan.model.metadata.table(scan.track is not None))
         # hits first: they get their name last, and not at all when a track cannot be finished
@@ -142,6 +153,8 @@ def write_scan(scan: Scan, outputs: Outputs, tell: Callable[[int], None] = lambd
                     accuracy.add(scored)
                 if significance is not None:
                     significance.add(scored.probabilities)
+                if collected is not None:
+                    collected.add(scored)
                 if outputs.format == "tsv":
                     write_windows_tsv(stream, scored.chrom, scored.starts, scored.probabilities)
                 tell(scored.tried)
@@ -154,6 +167,8 @@ def write_scan(scan: Scan, outputs: Outputs, tell: Callable[[int], None] = lambd
                 held.append((chrom, hits))
             if accuracy is not None:
                 accuracy.add_hits(chrom, hits)
+            if collected is not None:
+                collected.add_hits(chrom, hits)
             found += len(hits.start)
         scan.timings["scanning"] = time.perf_counter() - began
         if significance is not None:
@@ -164,7 +179,13 @@ def write_scan(scan: Scan, outputs: Outputs, tell: Callable[[int], None] = lambd
     seconds = time.perf_counter() - began
     scan.timings["finishing"] = seconds - scan.timings["scanning"]
     inputs = {"truth": outputs.truth, "truth_exclude": outputs.truth_exclude}
-    return scan_record(scan, inputs=inputs, command=outputs.command, hits=found, seconds=seconds, accuracy=report)
+    record = scan_record(scan, inputs=inputs, command=outputs.command, hits=found, seconds=seconds, accuracy=report)
+    if collected is not None and outputs.report is not None:
+        from jundscan.report.scan_page import write_scan_report
+
+        known = None if accuracy is None else accuracy.known
+        write_scan_report(outputs.report, scan, collected, record, known, outputs.force)
+    return record
 
 
 def _write_narrow_peaks(stream: TextIO, held: list[tuple[str, Hits]], significance: Significance) -> None:

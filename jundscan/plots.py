@@ -266,14 +266,14 @@ def _draw_calibration(ax: Any, sets: Sequence[Predictions]) -> None:
             (one.weights, "o", style["color"], "windows by their weights"),
             (None, "s", "white", "each window alike"),
         ):
-            predicted, observed = _reliability(one, weights)
+            predicted, observed = reliability(one, weights)
             ax.plot(predicted, observed, marker=marker, mfc=face, ms=4, label=f"{one.name}: {what}", **style)
     ax.set(xlabel="mean probability of the windows in a bin of 0.1", ylabel="share of them that is bound")
     ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     _legend_below(ax)
 
 
-def _reliability(
+def reliability(
     one: Predictions, weights: NDArray[np.float64] | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean probability and share of bound windows in ten bins; scikit-learn's calibration_curve takes no weights."""

@@ -58,6 +58,10 @@ def test_the_wheel_holds_the_package_and_the_default_model_only(wheel: Path) -> 
     assert not [name for name in names if "jund-1-" in name and "dist-info" not in name]
     assert "jundscan/py.typed" in names
     assert any(name.endswith("LICENSE") for name in names)
+    report = ROOT / "jundscan" / "report"
+    files = [path for folder in ("static", "templates") for path in (report / folder).iterdir() if path.is_file()]
+    assert len(files) > 10
+    assert {path.relative_to(ROOT).as_posix() for path in files} <= set(names)
     metadata = zipfile.ZipFile(wheel).read(next(name for name in names if name.endswith("METADATA"))).decode()
     base = [line for line in metadata.splitlines() if line.startswith("Requires-Dist") and "extra ==" not in line]
     assert not [line for line in base if "onnx" in line or "torch" in line]
@@ -66,7 +70,7 @@ def test_the_wheel_holds_the_package_and_the_default_model_only(wheel: Path) -> 
 def test_the_installed_wheel_scans_and_evaluates(installed: Path, tmp_path: Path, genome: Path) -> None:
     shards = write_shard(tmp_path / "shards")
     for arguments in (
-        ("scan", genome, "-o", tmp_path / "h.bed", "--json", tmp_path / "scan.json"),
+        ("scan", genome, "-o", tmp_path / "h.bed", "--json", tmp_path / "scan.json", "--report", tmp_path / "r.html"),
         ("evaluate", shards, "--json", tmp_path / "evaluate.json"),
     ):
         ran = subprocess.run(
@@ -84,3 +88,4 @@ def test_the_installed_wheel_scans_and_evaluates(installed: Path, tmp_path: Path
     assert json.loads((tmp_path / "evaluate.json").read_text())["n"] == 1200
     scanned = json.loads((tmp_path / "scan.json").read_text())
     assert scanned["windows_scored"] > 100
+    assert "igv" in (tmp_path / "r.html").read_text()

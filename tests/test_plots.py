@@ -15,7 +15,7 @@ from jundscan.errors import JundscanError, OutputError
 from jundscan.metrics import balanced_weights
 
 pytest.importorskip("matplotlib")
-from jundscan.plots import FORMATS, PICTURES, Predictions, _reliability, write_plots
+from jundscan.plots import FORMATS, PICTURES, Predictions, reliability, write_plots
 
 RNG = np.random.default_rng(0)
 LABELS = (RNG.random(400) < 0.1).astype(np.int8)
@@ -77,14 +77,14 @@ def test_the_same_predictions_give_the_same_files(drawn: Path, tmp_path: Path) -
         assert (tmp_path / name).read_bytes() == (drawn / name).read_bytes(), name
 
 
-def test_reliability_is_that_of_scikit_learn() -> None:
+def testreliability_is_that_of_scikit_learn() -> None:
     from sklearn.calibration import calibration_curve
 
     observed, predicted = calibration_curve(LABELS, SCORES, n_bins=10)
-    mine = _reliability(predictions(), None)
+    mine = reliability(predictions(), None)
     np.testing.assert_allclose(mine[0], predicted, rtol=1e-6)
     np.testing.assert_allclose(mine[1], observed)
-    weighted = _reliability(predictions(), np.where(LABELS == 1, 3.0, 1.0))
+    weighted = reliability(predictions(), np.where(LABELS == 1, 3.0, 1.0))
     np.testing.assert_allclose(weighted[1], 3 * observed / (1 + 2 * observed))
 
 

@@ -11,6 +11,7 @@ from typing import Annotated
 import torch
 import typer
 
+from jundscan.accessibility import distribution
 from jundscan.cli.common import start_log
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import InputError, JundscanError, ShardError
@@ -261,6 +262,9 @@ def _export_all(fits: list[Fitted], sets: list[DataSet], out: Path, assembly: st
         assembly=assembly,
         training_data_sha256=data_sha256(sets),
         validation_folder=sets[0].path / VALID,
+        training_accessibility={
+            one.path.resolve().name: shares for one in sets if (shares := distribution(one.train.accessibility))
+        },
     )
     named = {f"{DEFAULT_MODEL}-{family}": fitted for family, fitted in best_of_families(fits).items()}
     named[DEFAULT_MODEL] = best_of(fits)

@@ -71,6 +71,7 @@ class Provenance:
     assembly: str
     training_data_sha256: str
     validation_folder: Path
+    training_accessibility: Mapping[str, list[float]] | None = None
 
 
 def check_parity(network: nn.Module, family: str, model: Model, seed: int = 0) -> float:
@@ -198,6 +199,7 @@ def export(fitted: Fitted, folder: Path, provenance: Provenance, held_out: HeldO
         training_data_sha256=provenance.training_data_sha256,
         seed=fitted.candidate.fit.seed,
         validation={},
+        training_accessibility=provenance.training_accessibility,
         library_versions={name: importlib.metadata.version(name) for name in LIBRARIES},
     )
     graph = build_graph(network)

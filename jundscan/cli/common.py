@@ -38,6 +38,15 @@ JsonOption = Annotated[
     str | None,
     typer.Option("--json", help="Write the report as JSON to a file, or - for stdout.", show_default=False),
 ]
+ReportOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--report",
+        help="Write a page for the browser, one file that can be sent on: pictures, tables, what they mean. "
+        "Example: --report report.html",
+        show_default=False,
+    ),
+]
 ScaleOption = Annotated[
     str | None,
     typer.Option(

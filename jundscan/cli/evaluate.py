@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +16,7 @@ from jundscan.cli.common import (
     ForceOption,
     JsonOption,
     NoAccessibilityOption,
+    ReportOption,
     ScaleOption,
     ThreadsOption,
     fraction,
@@ -25,27 +25,13 @@ from jundscan.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from jundscan.evaluation import Evaluation
+    from jundscan.evaluation import Evaluated
     from jundscan.shards import Shards
 
 log = logging.getLogger("jundscan")
 
 SHOWN = ("weighted_accuracy", "auroc", "average_precision", "precision", "recall", "f1", "mcc", "brier")
 SHOWN_OF_SEVERAL = ("weighted_accuracy", "auroc", "average_precision", "mcc")
-
-
-@dataclass(frozen=True, eq=False)
-class _Row:
-    """One evaluation, and what tells it from the others."""
-
-    name: str
-    path: Path
-    result: Evaluation
-
-    @property
-    def report(self) -> dict[str, Any]:
-        assert self.result.report is not None
-        return self.result.report
 
 
 def evaluate(
@@ -85,6 +71,7 @@ def evaluate(
     ] = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
+    report: ReportOption = None,
     json_target: JsonOption = None,
     force: ForceOption = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Warnings and errors only.")] = False,
@@ -97,16 +84,17 @@ def evaluate(
     """
     from jundscan.accessibility import given_scale
     from jundscan.api import evaluate as evaluate_data
+    from jundscan.evaluation import Evaluated
     from jundscan.model import load_model
     from jundscan.shards import read_shards
 
     fraction(threshold, "--threshold")
-    _check_usage(predictions, json_target, no_accessibility, accessibility_scale)
+    _check_usage(predictions, json_target, report, no_accessibility, accessibility_scale)
     start_log(quiet)
-    _check_outputs(predictions, json_target, plots, force)
+    _check_outputs(predictions, json_target, plots, report, force)
     scale = given_scale(accessibility_scale)
     sets = [read_shards(folder) for folder in shard_dirs]
-    _check_labels(sets, predictions is not None and json_target is None and plots is None)
+    _check_labels(sets, predictions is not None and json_target is None and plots is None and report is None)
     models = [load_model(path, device) for path in model] if model else [load_model(None, device)]
     names = _names(shard_dirs)
     rows = []
@@ -121,7 +109,7 @@ def evaluate(
                 threads=threads,
             )
             called = f"{name}, {one.metadata.name}" if len(models) > 1 else name
-            rows.append(_Row(called, shards.path, result))
+            rows.append(Evaluated(called, shards.path, result))
     if predictions is not None:
         _write_predictions(rows, predictions, force)
     labelled = [row for row in rows if row.result.report is not None]
@@ -131,16 +119,26 @@ def evaluate(
         title = models[0].metadata.name if len(models) == 1 else ""
         for path in _draw(labelled, plots, title, force):
             log.info("drew %s", path)
+    if report is not None:
+        from jundscan.report.evaluation_page import write_evaluation_report
+
+        write_evaluation_report(report, rows, _record(rows), force)
+        log.info("wrote %s", report)
     if json_target is not None:
-        several = {"data": [{**row.report, "path": str(row.path)} for row in rows]} if len(rows) > 1 else None
-        write_json(several or rows[0].report, json_target, force)
+        write_json(_record(rows), json_target, force)
     if json_target != "-" and predictions != "-":
         _show(labelled)
 
 
 def _check_usage(
-    predictions: str | None, json_target: str | None, no_accessibility: bool, accessibility_scale: str | None
+    predictions: str | None,
+    json_target: str | None,
+    report: Path | None,
+    no_accessibility: bool,
+    accessibility_scale: str | None,
 ) -> None:
+    if report is not None and str(report) in (predictions, json_target):
+        raise typer.BadParameter("another output has this name; choose one of its own", param_hint="--report")
     if predictions is not None and predictions == json_target:
         place = "stdout" if predictions == "-" else "the same file"
         raise typer.BadParameter(f"--predictions and --json cannot both be {place}", param_hint="--json")
@@ -148,7 +146,9 @@ def _check_usage(
         raise typer.BadParameter("has nothing to map with --no-accessibility", param_hint="--accessibility-scale")
 
 
-def _check_outputs(predictions: str | None, json_target: str | None, plots: Path | None, force: bool) -> None:
+def _check_outputs(
+    predictions: str | None, json_target: str | None, plots: Path | None, report: Path | None, force: bool
+) -> None:
     from jundscan.writers import check_output
 
     for target in (predictions, json_target):
@@ -158,6 +158,10 @@ def _check_outputs(predictions: str | None, json_target: str | None, plots: Path
         from jundscan.plots import check_plots
 
         check_plots(plots, force)
+    if report is not None:
+        from jundscan.report.render import check_report
+
+        check_report(report, force)
 
 
 def _check_labels(sets: Sequence[Shards], predictions_only: bool) -> None:
@@ -184,7 +188,7 @@ def _shared(paths: Sequence[Sequence[str]]) -> int:
     return sum(1 for _ in takewhile(lambda parts: len(set(parts)) == 1, zip(*paths, strict=False)))
 
 
-def _write_predictions(rows: Sequence[_Row], target: str, force: bool) -> None:
+def _write_predictions(rows: Sequence[Evaluated], target: str, force: bool) -> None:
     from jundscan.writers import open_output
 
     tables = [_columns(row, len(rows) > 1) for row in rows]
@@ -197,7 +201,7 @@ def _write_predictions(rows: Sequence[_Row], target: str, force: bool) -> None:
             stream.writelines("\t".join(line) + "\n" for line in zip(*columns, strict=True))
 
 
-def _columns(row: _Row, named: bool) -> dict[str, Iterable[str]]:
+def _columns(row: Evaluated, named: bool) -> dict[str, Iterable[str]]:
     """Give one evaluation's windows as columns of text; ``named`` says first which evaluation it is."""
     from jundscan.rows import format_probabilities
 
@@ -216,19 +220,20 @@ def _columns(row: _Row, named: bool) -> dict[str, Iterable[str]]:
     return columns
 
 
-def _draw(rows: Sequence[_Row], folder: Path, title: str, force: bool) -> list[Path]:
-    from jundscan.plots import Predictions, write_plots
-
-    sets = []
-    for row in rows:
-        labels, weights = row.result.shards.labels, row.result.weights
-        assert labels is not None
-        assert weights is not None
-        sets.append(Predictions(row.name, labels, row.result.probabilities, weights, row.report["threshold"]))
-    return write_plots(folder, sets, title, force=force)
+def _record(rows: Sequence[Evaluated]) -> dict[str, Any]:
+    """Give what --json writes."""
+    if len(rows) == 1:
+        return rows[0].report
+    return {"data": [{**row.report, "path": str(row.path)} for row in rows]}
 
 
-def _show(rows: Sequence[_Row]) -> None:
+def _draw(rows: Sequence[Evaluated], folder: Path, title: str, force: bool) -> list[Path]:
+    from jundscan.plots import write_plots
+
+    return write_plots(folder, [row.predictions for row in rows], title, force=force)
+
+
+def _show(rows: Sequence[Evaluated]) -> None:
     from rich.console import Console
 
     console = Console(highlight=False)
@@ -257,7 +262,7 @@ def _table_of_one(report: dict[str, Any]) -> Any:
     return table
 
 
-def _table_of_several(rows: Sequence[_Row]) -> Any:
+def _table_of_several(rows: Sequence[Evaluated]) -> Any:
     """Draw a row for each evaluation; intervals stand below the values."""
     from rich import box
     from rich.table import Column, Table

@@ -24,6 +24,7 @@ from jundscan.cli.common import (
     PrecisionOption,
     QuietOption,
     RecallOption,
+    ReportOption,
     ScaleOption,
     ThreadsOption,
     ThresholdOption,
@@ -115,6 +116,7 @@ def scan(
     threads: ThreadsOption = None,
     model: ModelOption = None,
     json_target: JsonOption = None,
+    report: ReportOption = None,
     force: ForceOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -133,7 +135,14 @@ def scan(
     _check_usage(truth, truth_exclude, accuracy_track)
     inputs = (genome, accessibility, accessibility_scale, regions, exclude, truth, truth_exclude, alias, model)
     check_files(
-        {"--output": output, "--track": track, "--accuracy-track": accuracy_track, "--json": json_target}, inputs
+        {
+            "--output": output,
+            "--track": track,
+            "--accuracy-track": accuracy_track,
+            "--json": json_target,
+            "--report": report,
+        },
+        inputs,
     )
     start_log(quiet)
     outputs = Outputs(
@@ -146,6 +155,7 @@ def scan(
         truth_exclude=truth_exclude,
         comments=not no_header,
         command=command_line(context),
+        report=report,
     )
     outputs.check()
     if json_target is not None:
@@ -172,6 +182,8 @@ def scan(
         say_threshold(ready.threshold)
         with progress("scanning", ready.windows, quiet) as tell:
             record = write_scan(ready, outputs, tell)
+    if report is not None:
+        log.info("wrote %s", report)
     if json_target is not None:
         write_json(record, json_target, force)
     if record["accuracy"] is not None:

@@ -13,6 +13,7 @@ import pytest
 
 import jundscan
 import train.export
+from jundscan.accessibility import distribution
 from jundscan.evaluation import evaluate_shards
 from jundscan.metadata import Metadata, ThresholdTable
 from jundscan.metrics import evaluate
@@ -43,7 +44,12 @@ def exported(data_set: DataSet, tmp_path_factory: pytest.TempPathFactory) -> Exp
     fitted = fit(Candidate(tiny("cnn"), quick_fit(epochs=2, seed=3)), [data_set.train], data_set.valid)
     folder = tmp_path_factory.mktemp("exported") / "jund-test"
     provenance = Provenance(
-        "9.8.7", ("TinyCells",), "made-up", data_sha256([data_set]), data_set.path / "valid_dataset"
+        "9.8.7",
+        ("TinyCells",),
+        "made-up",
+        data_sha256([data_set]),
+        data_set.path / "valid_dataset",
+        {"TinyCells": distribution(data_set.train.accessibility)},
     )
     metrics = export(fitted, folder, provenance)
     patch.undo()
@@ -64,6 +70,7 @@ def test_metadata_says_what_it_was_made_of(exported: Exported) -> None:
     assert (metadata.cell_types, metadata.assembly, metadata.seed) == (("TinyCells",), "made-up", 3)
     assert metadata.training_data_sha256 == exported.provenance.training_data_sha256
     assert metadata.prevalence == 0.25
+    assert metadata.training_accessibility == exported.provenance.training_accessibility
     assert metadata.architecture["family"] == "cnn"
     assert {"torch", "onnx", "onnxruntime", "numpy"} <= set(metadata.library_versions)
     assert metadata.decision_threshold == 0.5

@@ -1,0 +1,72 @@
+"""What a report costs: whole scans of 6 Mb with ÷ without ``--report``, in turn.
+
+Run ``python -m benchmarks.report --data DIR``, the folder of the real data; it writes ``benchmarks/report.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks import machine
+from benchmarks.timing import in_turn, jundscan_command, ratio, run_command
+
+TARGET = Path(__file__).with_name("report.json")
+REGION = "22:16000000-22000000"
+CASES = {
+    "default": (),
+    "every base": ("--stride", "1"),
+    "1,000 hits": ("--threshold", "0.5"),
+}
+"""Further options of the scan; the last fills the report's table."""
+MOST = 1.15
+"""Target for the first case."""
+REPEATS = 11
+
+
+def measure(data: Path, repeats: int) -> dict[str, Any]:
+    """Time every case with and without a report, from start to end of the process."""
+    genome, track = (
+        data / "genome" / "hg19.22_1-22000000.fa.gz",
+        data / "tracks" / "HepG2.DNase.hg19.chr22.narrowPeak.gz",
+    )
+    # as where it is installed for use: Python and the reports keep what they compile
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    results: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        hits, page = Path(folder, "hits.bed"), Path(folder, "report.html")
+        scan = [*jundscan_command(), "scan", genome, "--accessibility", track, "--region", REGION, "-o", hits]
+        for name, options in CASES.items():
+            without = [str(part) for part in (*scan, *options, "--force", "--quiet")]
+            commands = {"without": without, "with": [*without, "--report", str(page)]}
+            run_command(commands["with"])  # compiled files and the disk's cache are there from now on
+            timed = in_turn({case: partial(_seconds, command) for case, command in commands.items()}, repeats)
+            results[name] = {**timed, "ratio": ratio(timed["with"], timed["without"]), "bytes": page.stat().st_size}
+    return results
+
+
+def _seconds(command: list[str]) -> float:
+    return run_command(command)["seconds"]
+
+
+def main() -> None:
+    """Measure, write the JSON and say the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder of the real data")
+    parser.add_argument("--repeats", type=int, default=REPEATS)
+    options = parser.parse_args()
+    results = {**machine.describe(), "region": REGION, "cases": measure(options.data, options.repeats)}
+    TARGET.write_text(json.dumps(results, indent=1) + "\n")
+    for name, case in results["cases"].items():
+        print(f"{name}: with ÷ without {case['ratio']['median']:.3f}, {case['bytes'] / 1e6:.2f} MB")
+    fine = results["cases"]["default"]["ratio"]["median"] <= MOST
+    print(f"target for the default: at most {MOST}: {'met' if fine else 'missed'}")
+
+
+if __name__ == "__main__":
+    main()

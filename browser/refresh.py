@@ -1,0 +1,40 @@
+"""Copy the browser libraries of the reports out of npm's packages, with their licences and SHA-256 (`make static`)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+HERE = Path(__file__).parent
+TARGET = HERE.parent / "jundscan" / "report" / "static"
+FILES = {
+    "igv": ("dist/igv.min.js", "LICENSE"),
+    "vega": ("build/vega.min.js", "LICENSE"),
+    "vega-lite": ("build/vega-lite.min.js", "LICENSE"),
+    "vega-embed": ("build/vega-embed.min.js", "LICENSE"),
+    "datatables.net": ("js/dataTables.min.js", "License.txt"),
+    "datatables.net-dt": ("css/dataTables.dataTables.min.css", "License.txt"),
+}
+"""Package to its minified file and its licence."""
+
+
+def main() -> None:
+    """Copy the files and write what they are to ``libraries.json``."""
+    TARGET.mkdir(exist_ok=True)
+    libraries = []
+    for package, (file, licence) in FILES.items():
+        folder = HERE / "node_modules" / package
+        about = json.loads((folder / "package.json").read_bytes())
+        name = Path(file).name
+        shutil.copyfile(folder / file, TARGET / name)
+        (TARGET / f"{name}.LICENSE").write_text((folder / licence).read_text().strip() + "\n")
+        sha256 = hashlib.sha256((TARGET / name).read_bytes()).hexdigest()
+        what = {"package": package, "version": about["version"], "licence": about["license"]}
+        libraries.append({"file": name, **what, "sha256": sha256})
+    (TARGET / "libraries.json").write_text(json.dumps(libraries, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

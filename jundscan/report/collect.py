@@ -1,0 +1,229 @@
+"""What a scan's report needs of its windows and hits, gathered as they pass: counts, never the windows themselves."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jundscan.encoding import WINDOW_LENGTH
+from jundscan.hits import Hits, is_positive
+from jundscan.plan import Scan
+from jundscan.report.pieces import Piece, RecentBases
+from jundscan.scan import Scored
+from jundscan.windows import Region
+
+BEST_HITS = 1_000
+"""Hits in the report's table; all are in the scan's own output."""
+CHROMOSOMES = 24
+"""Chromosomes whose hits are drawn along them: those with most bases to scan."""
+FLANK = 250
+"""Bases shown on either side of a hit's summit."""
+PROBABILITY_BINS = 100
+_BINS = 250  # along a chromosome, at most
+_NARROWEST = 500  # bases in a bin; nor is one narrower than the stride, or windows would miss some
+_HELD_HITS = 20_000  # before the worst are let go
+_HELD_WINDOWS = 100_000  # before they are counted: small scaffolds come with few each
+_SAMPLED_WINDOWS = 20_000  # for the distribution of accessibility
+
+
+class BestHits(NamedTuple):
+    """The best hits of a scan, best first; row i of every array is hit i.
+
+    Attributes
+    ----------
+    chrom : numpy.ndarray, shape=(n,), dtype=object
+    start, end, summit : numpy.ndarray, shape=(n,), dtype=int64
+        0-based half-open.
+    best : numpy.ndarray, shape=(n,), dtype=float32
+        Highest probability.
+    """
+
+    chrom: NDArray[np.object_]
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+    best: NDArray[np.float32]
+    summit: NDArray[np.int64]
+
+
+class Along(NamedTuple):
+    """Hits and scored windows in bins along the scanned part of a chromosome.
+
+    Attributes
+    ----------
+    start : int
+        Where the first bin starts.
+    width : int
+        Bases in a bin.
+    hits, windows : numpy.ndarray, shape=(bins,), dtype=int64
+        By summit and by window centre.
+    """
+
+    start: int
+    width: int
+    hits: NDArray[np.int64]
+    windows: NDArray[np.int64]
+
+
+class Collector:
+    """Takes a scan's windows and hits as they pass.
+
+    Parameters
+    ----------
+    scan : Scan
+        Not begun yet; from now on its genome notes what is read.
+
+    Attributes
+    ----------
+    windows, bases, hits : dict of str to int
+        Scored windows, bases in them and hits by chromosome.
+    along : dict of str to Along
+        Of the chromosomes drawn.
+    """
+
+    def __init__(self, scan: Scan) -> None:
+        self._scan = scan
+        self.windows: dict[str, int] = dict.fromkeys(dict.fromkeys(span.chrom for span in scan.spans), 0)
+        self.bases = dict.fromkeys(self.windows, 0)
+        self.hits = dict.fromkeys(self.windows, 0)
+        self.along = _along(scan)
+        self._probabilities = np.zeros(PROBABILITY_BINS, np.int64)
+        self._called = 0
+        self._uncounted: list[NDArray[np.float32]] = []
+        self._bases_before = 0
+        self._every = max(1, scan.windows // _SAMPLED_WINDOWS)
+        self._passed = self._counted = 0
+        self._sampled: dict[str, list[NDArray[np.int64]]] = {}
+        self._best = [BestHits(*(np.empty(0, kind) for kind in (object, np.int64, np.int64, np.float32, np.int64)))]
+        self._held = 0
+        self._recent = scan.genome = RecentBases(scan.genome, scan.threads)
+        self._around: dict[tuple[str, int], NDArray[np.uint8]] = {}
+
+    def add(self, scored: Scored) -> None:
+        """Take the next scored windows."""
+        chrom, starts = scored.chrom, scored.starts
+        self.bases[chrom] += self._scan.bases_scanned - self._bases_before
+        self._bases_before = self._scan.bases_scanned
+        if not len(starts):
+            return
+        self.windows[chrom] += len(starts)
+        if chrom in self.along:
+            _count_ascending(self.along[chrom], self.along[chrom].windows, starts, WINDOW_LENGTH // 2)
+        sampled = starts[-self._passed % self._every :: self._every]
+        if len(sampled):
+            self._sampled.setdefault(chrom, []).append(sampled)
+        self._passed += len(starts)
+        self._uncounted.append(scored.probabilities)
+        if self._passed - self._counted > _HELD_WINDOWS:
+            self._count_windows()
+
+    def _count_windows(self) -> None:
+        probabilities = np.concatenate([*self._uncounted, np.empty(0, np.float32)])
+        self._uncounted = []
+        self._counted += len(probabilities)
+        counts = np.bincount(
+            (probabilities * np.float32(PROBABILITY_BINS)).astype(np.uint8), minlength=PROBABILITY_BINS + 1
+        )
+        counts[-2] += counts[-1]  # probability 1 belongs to the last bin
+        self._probabilities += counts[:-1]
+        self._called += int(np.count_nonzero(is_positive(probabilities, self._scan.threshold.value)))
+
+    @property
+    def probabilities(self) -> NDArray[np.int64]:
+        """Scored windows in bins of 0.01, (100,)."""
+        self._count_windows()
+        return self._probabilities
+
+    @property
+    def called(self) -> int:
+        """Windows at or above the threshold."""
+        self._count_windows()
+        return self._called
+
+    def add_hits(self, chrom: str, hits: Hits) -> None:
+        """Take the next hits."""
+        count = len(hits.start)
+        if not count:
+            return
+        self.hits[chrom] += count
+        if chrom in self.along:
+            _count_ascending(self.along[chrom], self.along[chrom].hits, hits.summit)
+        self._best.append(BestHits(np.full(count, chrom, object), *hits))
+        self._held += count
+        for summit in hits.summit.tolist():
+            codes = self._recent.recent(self._region(chrom, summit))
+            if codes is not None:
+                self._around[chrom, summit] = codes
+        if self._held > _HELD_HITS:
+            best = self.best_hits()
+            kept = {key: self._around.get(key) for key in zip(best.chrom.tolist(), best.summit.tolist(), strict=True)}
+            self._around = {key: codes for key, codes in kept.items() if codes is not None}
+            self._best, self._held = [best], len(best.start)
+
+    def _region(self, chrom: str, summit: int) -> Region:
+        """Give what is shown around a summit, with room for the windows whose centres are."""
+        reach = FLANK + WINDOW_LENGTH
+        return Region(chrom, max(summit - reach, 0), min(summit + reach, self._scan.genome.chromsizes[chrom]))
+
+    def around(self, hits: BestHits) -> list[Piece]:
+        """Give the bases around hits, where they were noted."""
+        keys = zip(hits.chrom.tolist(), hits.summit.tolist(), strict=True)
+        return [Piece(self._region(*key), self._around.get(key)) for key in keys]
+
+    def best_hits(self) -> BestHits:
+        """Give the best hits so far, at most 1,000, best first; of equal ones the earlier in the genome."""
+        held = BestHits(*(np.concatenate(columns) for columns in zip(*self._best, strict=True)))
+        order = np.argsort(-held.best, kind="stable")[:BEST_HITS]
+        return BestHits._make(column[order] for column in held)
+
+    def accessibility(self) -> NDArray[np.float32]:
+        """Give the accessibility, as the model sees it, of evenly spaced scored windows.
+
+        Returns
+        -------
+        numpy.ndarray, shape=(n,), dtype=float32
+            Percentiles, 0 to 1; without the windows of chromosomes that the track does not name. Some 20,000.
+        """
+        scan = self._scan
+        if scan.track is None:
+            return np.empty(0, np.float32)
+        means = [
+            scan.track.window_means(scan.track_names[chrom], np.concatenate(parts))
+            for chrom, parts in self._sampled.items()
+            if chrom in scan.track_names
+        ]
+        return scan.scale.apply(np.concatenate([np.empty(0, np.float32), *means]))
+
+
+def _along(scan: Scan) -> dict[str, Along]:
+    """Lay bins of one round width over the scanned part of the chromosomes with most bases to scan."""
+    extents: dict[str, tuple[int, int]] = {}
+    scanned: dict[str, int] = {}
+    for span in scan.spans:
+        start, end = extents.get(span.chrom, (span.start, span.end))
+        extents[span.chrom] = min(start, span.start), max(end, span.end)
+        scanned[span.chrom] = scanned.get(span.chrom, 0) + span.end - span.start
+    drawn = set(sorted(scanned, key=lambda chrom: -scanned[chrom])[:CHROMOSOMES])
+    widest = max((end - start for chrom, (start, end) in extents.items() if chrom in drawn), default=1)
+    width = next(
+        width
+        for power in range(12)
+        for width in (10**power, 2 * 10**power, 5 * 10**power)
+        if width * _BINS >= widest and width >= max(_NARROWEST, scan.stride)
+    )
+    along = {}
+    for chrom, (start, end) in extents.items():
+        if chrom in drawn:
+            first = start // width
+            bins = -(-end // width) - first
+            along[chrom] = Along(first * width, width, np.zeros(bins, np.int64), np.zeros(bins, np.int64))
+    return along
+
+
+def _count_ascending(along: Along, counts: NDArray[np.int64], positions: NDArray[np.int64], shift: int = 0) -> None:
+    """Add ascending positions, moved by ``shift``, to the bins: as many look-ups as there are bins in reach."""
+    first = (int(positions[0]) + shift - along.start) // along.width
+    last = (int(positions[-1]) + shift - along.start) // along.width
+    edges = along.start + along.width * np.arange(first, last + 2) - shift
+    counts[first : last + 1] += np.diff(np.searchsorted(positions, edges))

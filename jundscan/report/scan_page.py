@@ -1,0 +1,262 @@
+"""The report of a scan: what was run, whether its hits can be believed, and the best of them."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jundscan.accessibility import distribution
+from jundscan.peaks import Peaks, touching
+from jundscan.plan import Scan
+from jundscan.report import charts
+from jundscan.report.collect import FLANK, PROBABILITY_BINS, BestHits, Collector
+from jundscan.report.meanings import INTERVAL, metric_rows
+from jundscan.report.neighbourhoods import neighbourhoods
+from jundscan.report.render import write_page
+
+DIFFERENT = 0.1
+"""Distributions of accessibility whose cumulative shares are further apart than this are called different."""
+_ROWS = 100  # chromosomes in the table; the others are one row
+_MUCH_SKIPPED = 0.5
+_AS_PROMISED = 3  # times as many windows called as expected are still called alike
+
+
+class Check(NamedTuple):
+    """Something that speaks for or against the hits."""
+
+    fine: bool
+    text: str
+
+
+def write_scan_report(
+    path: str | Path,
+    scan: Scan,
+    collected: Collector,
+    record: Mapping[str, Any],
+    known: Mapping[str, Peaks] | None = None,
+    force: bool = False,
+) -> None:
+    """Write the report of a finished scan.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+    scan : Scan
+    collected : Collector
+        Has seen all windows and hits.
+    record : mapping
+        The keys of ``scan --json``.
+    known : mapping of str to Peaks, optional
+        Known peaks by the genome's chromosome names; None without ``--truth``.
+    force : bool
+        Replace a file that exists.
+
+    Raises
+    ------
+    JundscanError
+        When Jinja2 is not installed, or the file cannot be written.
+    """
+    hits = collected.best_hits()
+    around = neighbourhoods(scan, hits, collected.around(hits), known or {})
+    shares = distribution(collected.accessibility())
+    along, scores, openness = _along(collected), _scores(collected, scan.threshold.value), _accessibility(scan, shares)
+    page = {
+        "record": record,
+        "summary": {key: value for key, value in record.items() if key != "accessibility_scale"},
+        "threshold": scan.threshold,
+        "prevalence": scan.model.metadata.prevalence,
+        "metadata": scan.model.metadata,
+        "called": collected.called,
+        "checks": _checks(scan, collected, record, shares),
+        "chromosomes": _chromosomes(scan, collected),
+        "hits": _hit_rows(hits, around, known),
+        "shown_hits": len(hits.start),
+        "has_truth": known is not None,
+        "metrics": None if record["accuracy"] is None else metric_rows([record["accuracy"]]),
+        "interval_meaning": INTERVAL,
+        "flank": FLANK,
+        "along": along,
+        "scores": scores,
+        "accessibility": openness,
+    }
+    columns = (hits.chrom.tolist(), hits.start.tolist(), hits.end.tolist(), around)
+    data = {
+        "charts": {chart["id"]: chart["spec"] for chart in (along, scores, openness) if chart is not None},
+        "hits": [
+            {"chrom": chrom, "hit": [start, end], **near} for chrom, start, end, near in zip(*columns, strict=True)
+        ],
+        "sizes": {chrom: scan.genome.chromsizes[chrom] for chrom in dict.fromkeys(columns[0])},
+        "has_truth": known is not None,
+    }
+    write_page(path, "scan.html", page, data, force=force, genome_view=True)
+
+
+def accessibility_differs(shares: list[float], trained: Mapping[str, list[float]]) -> tuple[float, str]:
+    """Tell how far a distribution is from the nearest one of training, and which that is.
+
+    The measure is the largest difference of the cumulative shares, as in the test of Kolmogorov and Smirnov.
+
+    Examples
+    --------
+    >>> accessibility_differs([0.9, 0.1], {"one": [0.5, 0.5], "two": [0.8, 0.2]})
+    (0.1, 'two')
+    """
+    apart = {
+        name: round(float(np.abs(np.cumsum(shares) - np.cumsum(other)).max()), 6) for name, other in trained.items()
+    }
+    nearest = min(apart, key=lambda name: apart[name])
+    return apart[nearest], nearest
+
+
+def _checks(scan: Scan, collected: Collector, record: Mapping[str, Any], shares: list[float]) -> list[Check]:
+    checks = []
+    if scan.track is None:
+        checks.append(
+            Check(False, "No accessibility was given: sequence alone tells much less, see the model's metrics.")
+        )
+    else:
+        missing = [chrom for chrom in collected.windows if chrom not in scan.track_names]
+        if missing:
+            named = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
+            checks.append(Check(False, f"The track names {len(missing)} scanned chromosomes not at all ({named})."))
+        trained = scan.model.metadata.training_accessibility
+        if trained and shares:
+            apart, nearest = accessibility_differs(shares, trained)
+            fine = apart <= DIFFERENT
+            verb = "resembles" if fine else "differs from"
+            advice = (
+                "" if fine else " Its thresholds may promise too much; another kind of track may suit the model better."
+            )
+            checks.append(
+                Check(fine, f"Accessibility {verb} what the model was trained on (at most {apart:.0%} of windows apart "
+                      f"from {nearest}, {DIFFERENT:.0%} allowed).{advice}")
+            )  # fmt: skip
+    skipped, windows = record["windows_skipped"], scan.windows
+    if windows:
+        share = skipped / windows
+        checks.append(
+            Check(share <= _MUCH_SKIPPED, f"{share:.1%} of windows hold unknown letters and were not scored.")
+        )
+    checks += _promise_check(scan, collected)
+    if not record["hits"]:
+        checks.append(Check(False, "There is no hit: no scored window reaches the threshold."))
+    return checks
+
+
+def _promise_check(scan: Scan, collected: Collector) -> list[Check]:
+    """Compare the number of windows called with what the calibration leads one to expect."""
+    expected, scored = scan.threshold.expected, sum(collected.windows.values())
+    if expected is None:
+        return [Check(False, "The threshold lies below the model's calibration table: nothing is promised.")]
+    prevalence = scan.model.metadata.prevalence
+    share = prevalence * expected.recall + (1 - prevalence) * expected.fpr
+    if not scored or not share:
+        return []
+    ratio = collected.called / scored / share
+    fine = 1 / _AS_PROMISED <= ratio <= _AS_PROMISED
+    text = (
+        f"{collected.called:,} of {scored:,} scored windows are called; calibration leads one to expect about "
+        f"{share * scored:,.0f} ({ratio:.2g} times as many were)."
+    )
+    advice = " What the threshold promises may not hold for this genome or track."
+    return [Check(fine, text if fine else text + advice)]
+
+
+def _chromosomes(scan: Scan, collected: Collector) -> dict[str, Any]:
+    """Hits and scored bases by chromosome: those with most bases, the others in one row."""
+    rows: list[dict[str, Any]] = [
+        {"chrom": chrom, "length": scan.genome.chromsizes[chrom], "windows": windows,
+         "bases": collected.bases[chrom], "hits": collected.hits[chrom]}
+        for chrom, windows in collected.windows.items()
+    ]  # fmt: skip
+    if len(rows) > _ROWS:
+        kept = {row["chrom"] for row in sorted(rows, key=lambda row: -row["bases"])[:_ROWS]}
+        others = [row for row in rows if row["chrom"] not in kept]
+        rows = [row for row in rows if row["chrom"] in kept]
+        sums = {key: sum(row[key] for row in others) for key in ("length", "windows", "bases", "hits")}
+        rows.append({"chrom": f"{len(others):,} others", **sums})
+    for row in rows:
+        row["per_mb"] = row["hits"] / row["bases"] * 1e6 if row["bases"] else None
+    return {"rows": rows, "total": {key: sum(row[key] for row in rows) for key in ("windows", "bases", "hits")}}
+
+
+def _hit_rows(hits: BestHits, around: list[dict[str, Any]], known: Mapping[str, Peaks] | None) -> list[dict[str, Any]]:
+    rows = []
+    columns = (column.tolist() for column in hits)
+    for near, (chrom, start, end, best, summit) in zip(around, zip(*columns, strict=True), strict=True):
+        peaks = (known or {}).get(chrom)
+        on_peak = peaks is not None and touching(peaks.start, peaks.end, np.array([[start, end]])).any()
+        openness = None
+        if near["accessibility"] is not None:
+            # the window whose value stands on the summit
+            openness = near["accessibility"][bisect_right(near["to"], summit - near["start"])]
+        rows.append(
+            {
+                "chrom": chrom,
+                "start": start,
+                "length": end - start,
+                "end": end,
+                "summit": summit,
+                "probability": best,
+                "accessibility": openness,
+                "on_peak": bool(on_peak),
+            }
+        )
+    return rows
+
+
+def _along(collected: Collector) -> dict[str, Any]:
+    """Draw hits along the chromosomes: bars for one, strips for several."""
+    rows = [
+        {"chrom": chrom, "start": start / 1e6, "end": (start + along.width) / 1e6, "hits": hits, "windows": windows}
+        for chrom, along in collected.along.items()
+        for start, hits, windows in zip(
+            range(along.start, along.start + along.width * len(along.hits), along.width),
+            along.hits.tolist(), along.windows.tolist(), strict=True,
+        )
+    ]  # fmt: skip
+    width = next(iter(collected.along.values())).width
+    names = list(collected.along)
+    if len(names) == 1:
+        spec = charts.bars_along(f"Bars: hits along {names[0]} in bins of {width:,} bases.", rows)
+    else:
+        what = f"Strips: hits along {len(names)} chromosomes in bins of {width:,} bases."
+        spec = charts.strips_along(what, rows, names)
+    left_out = len(collected.windows) - len(names)
+    return {"id": "along", "spec": spec, "names": names, "width": width, "left_out": left_out}
+
+
+def _scores(collected: Collector, threshold: float) -> dict[str, Any]:
+    rows = [
+        {"name": "scored windows", "start": at / PROBABILITY_BINS, "end": (at + 1) / PROBABILITY_BINS, "value": count}
+        for at, count in enumerate(collected.probabilities.tolist())
+    ]
+    spec = charts.histogram(
+        f"Histogram of the probabilities of all scored windows, with the threshold {threshold:.4g}.",
+        rows, ["scored windows"], "probability", "windows (logarithmic)", log=True, mark_at=threshold,
+    )  # fmt: skip
+    return {"id": "scores", "spec": spec}
+
+
+def _accessibility(scan: Scan, shares: list[float]) -> dict[str, Any] | None:
+    """Draw the distribution of accessibility, with those of training where the model knows them."""
+    if not shares:
+        return None
+    trained = scan.model.metadata.training_accessibility or {}
+    sets = {"this scan": shares, **{f"training: {name}": other for name, other in trained.items()}}
+    bins = len(shares) - 1
+    rows = [
+        {"name": name, "start": at / bins, "end": (at + 1) / bins, "value": share}
+        for name, of_set in sets.items()
+        for at, share in enumerate(of_set[1:])
+    ]
+    spec = charts.histogram(
+        "Histogram of accessibility percentiles above 0 in scored windows, against the model's training data.",
+        rows, list(sets), "accessibility (percentile in its track; 0 is apart)", "share of windows", log=False,
+    )  # fmt: skip
+    zeros = [{"name": name, "share": of_set[0]} for name, of_set in sets.items()]
+    return {"id": "accessibility", "spec": spec, "zeros": zeros, "has_training": bool(trained)}

@@ -1,0 +1,90 @@
+"use strict";
+// Joins the libraries to the page: charts (Vega-Lite), tables (DataTables), the genome view (igv.js), the threshold.
+const data = JSON.parse(document.getElementById("data").textContent);
+
+for (const [id, spec] of Object.entries(data.charts)) {
+  // "ast": expressions are interpreted, because the page's policy forbids to compile them
+  vegaEmbed("#" + id, spec, { actions: false, renderer: "svg", ast: true });
+}
+
+const tables = {};
+for (const table of document.querySelectorAll("table.sortable")) {
+  const paging = table.tBodies[0].rows.length > 25;
+  tables[table.id] = new DataTable(table, {
+    order: [], paging, info: paging, searching: table.hasAttribute("data-search"), pageLength: 25,
+    autoWidth: false, language: { search: table.dataset.search || "", lengthMenu: "_MENU_ rows a page" },
+  });
+}
+
+// ---- genome view
+let browser = null;
+
+async function show(hit) {
+  const view = document.getElementById("view");
+  const length = data.sizes[hit.chrom];
+  // igv.js reads these as words of a FASTA header, so an unusual name gets another one there
+  const chr = /^[\w.-]+$/.test(hit.chrom) ? hit.chrom : "contig";
+  const end = hit.start + hit.sequence.length;
+  const fasta = `>${chr}:${hit.start + 1}-${end} @len=${length}\n${hit.sequence}\n`;
+  const along = (values) =>
+    values.map((value, i) => ({ chr, start: hit.start + hit.from[i], end: hit.start + hit.to[i], value }));
+  const interval = ([start, end]) => ({ chr, start, end });
+  const text = `${hit.chrom}:${hit.hit[0]}-${hit.hit[1]}`;
+  const tracks = [
+    { name: "hit", type: "annotation", displayMode: "COLLAPSED", height: 30, color: "#D55E00", features: [interval(hit.hit)] },
+    { name: "probability", type: "wig", height: 90, min: 0, max: 1, color: "#0072B2", features: along(hit.probability) },
+  ];
+  if (hit.accessibility) {
+    const most = Math.max(...hit.accessibility) || 1;
+    tracks.push({ name: "accessibility", type: "wig", height: 70, min: 0, max: most, color: "#009E73", features: along(hit.accessibility) });
+  }
+  if (data.has_truth) {
+    tracks.push({ name: "known peaks", type: "annotation", displayMode: "COLLAPSED", height: 30, color: "#6A3D9A", features: hit.peaks.map(interval) });
+  }
+  view.hidden = false;
+  document.getElementById("view-title").textContent = text;
+  if (browser) igv.removeBrowser(browser);
+  browser = await igv.createBrowser(document.getElementById("igv"), {
+    reference: { id: "report", name: "", fastaURL: "data:text/plain;base64," + btoa(fasta), indexed: false, wholeGenomeView: false },
+    locus: `${chr}:${hit.start + 1}-${end}`, tracks, loadDefaultGenomes: false, queryParametersSupported: false,
+    showNavigation: innerWidth > 600, showIdeogram: false, showSVGButton: false, showTrackLabelButton: false, showCursorTrackingGuideButton: false,
+  });
+  // what igv.js leaves without a name for screen readers
+  for (const range of document.getElementById("igv").shadowRoot.querySelectorAll("input[type=range]")) range.ariaLabel = "zoom";
+  view.dataset.shown = text;
+  view.scrollIntoView();
+  document.getElementById("view-title").focus();
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-hit]");
+  if (button) show(data.hits[button.dataset.hit]);
+});
+
+// ---- threshold of an evaluation: counts for every place of the slider come with the page
+const slider = document.getElementById("threshold");
+if (slider) {
+  const share = (part, whole) => (whole ? (part / whole).toFixed(3) : "undefined");
+  const move = () => {
+    const at = Number(slider.value);
+    for (const [number, one] of data.confusion.entries()) {
+      const [tp, fp] = [one.tp[at], one.fp[at]];
+      const cells = {
+        tp: tp.toLocaleString("en"), fp: fp.toLocaleString("en"),
+        fn: (one.bound - tp).toLocaleString("en"), tn: (one.unbound - fp).toLocaleString("en"),
+        precision: tp + fp ? share(tp, tp + fp) : "0.000", recall: share(tp, one.bound), fpr: share(fp, one.unbound),
+        accuracy: one.accuracy ? one.accuracy[at].toFixed(3) : "undefined",
+        threshold: String(Number((data.positions[at] ?? one.own).toPrecision(6))),
+      };
+      for (const [name, text] of Object.entries(cells)) {
+        document.querySelector(`#confusion-${number} [data-cell="${name}"]`).textContent = text;
+      }
+    }
+    const text = data.positions[at] === null ? "as evaluated" : data.positions[at].toFixed(3);
+    document.getElementById("threshold-text").textContent = text;
+    slider.setAttribute("aria-valuetext", text);
+  };
+  slider.addEventListener("input", move);
+  document.getElementById("threshold-own").addEventListener("click", () => { slider.value = 0; move(); });
+  move();
+}

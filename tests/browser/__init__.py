@@ -1,0 +1,1 @@
+"""Reports opened in a headless Chromium; skipped, saying so, where there is none."""

@@ -1,0 +1,56 @@
+"""Accessibility of both reports by axe-core (`make axe`): prints every finding and fails on a serious one."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tests.browser.chromium import ABSENT, find_chromium, open_chromium, open_page
+from tests.browser.reports import write_reports
+
+AXE = Path(__file__).parents[2] / "browser" / "node_modules" / "axe-core" / "axe.min.js"
+SERIOUS = ("serious", "critical")
+_RUN = "const done = arguments[0]; axe.run(document, {resultTypes: ['violations']}).then(done)"
+
+
+def findings(chrome: Any) -> list[dict[str, Any]]:
+    """Run axe-core in the page that is open."""
+    chrome.execute_cdp_cmd("Page.setBypassCSP", {"enabled": True})  # axe-core is no script of the page
+    chrome.execute_script(AXE.read_text("utf-8"))
+    return list(chrome.execute_async_script(_RUN)["violations"])
+
+
+def main(pages: list[Path]) -> int:
+    """Examine pages, light and dark, wide and narrow; return the number of serious findings."""
+    serious = 0
+    for page in pages:
+        for width, dark in ((1200, False), (1200, True), (390, False)):
+            with open_chromium(width, dark=dark) as chrome:
+                chrome.set_script_timeout(120)
+                open_page(chrome, page)
+                for button in chrome.find_elements("css selector", "button[data-hit]")[:1]:
+                    button.click()
+                    from selenium.webdriver.support.ui import WebDriverWait
+
+                    shown = "return document.getElementById('view').dataset.shown"
+                    WebDriverWait(chrome, 30).until(lambda browser: browser.execute_script(shown))  # noqa: B023
+                found = findings(chrome)
+            how = f"{page.name}, {width} pixels, {'dark' if dark else 'light'}"
+            print(f"{how}: {len(found)} findings")
+            for one in found:
+                serious += one["impact"] in SERIOUS
+                print(f"  {one['impact']}: {one['id']}: {one['help']} ({len(one['nodes'])} places)")
+                for node in one["nodes"][:5]:
+                    print(f"    {node['target']} {node['html'][:160]}")
+    print(f"{serious} serious findings")
+    return serious
+
+
+if __name__ == "__main__":
+    if find_chromium() is None:
+        sys.exit(ABSENT)
+    given = [Path(path) for path in sys.argv[1:]]
+    with tempfile.TemporaryDirectory() as folder:
+        sys.exit(main(given or write_reports(Path(folder))) > 0)

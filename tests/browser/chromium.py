@@ -1,0 +1,66 @@
+"""A headless Chromium that notes what a page asks for and complains of."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ABSENT = "no Chromium with its driver here (Debian: apt-get install chromium chromium-driver) or no Selenium"
+
+
+def find_chromium() -> tuple[str, str] | None:
+    """Find the browser and its driver."""
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    driver = shutil.which("chromedriver")
+    return (browser, driver) if browser and driver else None
+
+
+@contextmanager
+def open_chromium(width: int = 1200, height: int = 900, dark: bool = False) -> Iterator[Any]:
+    """Start a browser, light or dark, of a size in CSS pixels."""
+    from selenium.webdriver import Chrome, ChromeOptions
+    from selenium.webdriver.chrome.service import Service
+
+    found = find_chromium()
+    assert found is not None, ABSENT
+    browser, driver = found
+    options = ChromeOptions()
+    options.binary_location = browser
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    chrome = Chrome(options, Service(driver))
+    try:
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        yield chrome
+    finally:
+        chrome.quit()
+
+
+def open_page(chrome: Any, path: Path) -> None:
+    """Open a report and wait for its pictures."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    chrome.get(path.resolve().as_uri())
+    drawn = "return [...document.querySelectorAll('.chart')].every((one) => one.querySelector('svg'))"
+    WebDriverWait(chrome, 30).until(lambda browser: browser.execute_script(drawn))
+
+
+def complaints(chrome: Any) -> list[str]:
+    """Give the console's warnings and errors since the last call."""
+    return [entry["message"] for entry in chrome.get_log("browser") if entry["level"] in ("WARNING", "SEVERE")]
+
+
+def requests(chrome: Any) -> list[str]:
+    """Give what was asked for since the last call, but for the page itself and what lies inside it."""
+    events = (json.loads(entry["message"])["message"] for entry in chrome.get_log("performance"))
+    asked = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    urls = [one["request"]["url"] for one in asked if one.get("type") != "Document"]
+    return [url for url in urls if not url.startswith(("data:", "blob:"))]

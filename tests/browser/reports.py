@@ -1,0 +1,63 @@
+"""Reports of the bundled example or of the real data, to be opened in a browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from jundscan.cli import main
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+class Written(NamedTuple):
+    """A page and the JSON record of the same run."""
+
+    page: Path
+    record: Path
+
+
+def _run(*arguments: object) -> None:
+    try:
+        main([str(argument) for argument in arguments])
+    except SystemExit as end:
+        if end.code:
+            raise AssertionError(f"{arguments}: exit code {end.code}") from end
+
+
+def write_scan(folder: Path, data: Path | None = None) -> Written:
+    """Scan the bundled example, or 6 Mb of the real data, compared with known peaks."""
+    written = Written(folder / "scan.html", folder / "scan.json")
+    if data is None:
+        where = [
+            EXAMPLES / "genome.fa",
+            "--accessibility",
+            EXAMPLES / "dnase.bedgraph",
+            "--truth",
+            EXAMPLES / "peaks.bed",
+        ]
+        where += ["--accessibility-scale", EXAMPLES / "scale.json", "--threshold", 0.9]
+    else:
+        track = data / "tracks" / "HepG2.DNase.hg19.chr22.narrowPeak.gz"
+        where = [data / "genome" / "hg19.22_1-22000000.fa.gz", "--accessibility", track]
+        where += ["--truth", next((data / "peaks").glob("HepG2*")), "--region", "22:16000000-22000000"]
+    outputs = ["--report", written.page, "--json", written.record, "-o", folder / "hits.bed"]
+    _run("scan", *where, *outputs, "--force", "--quiet")
+    return written
+
+
+def write_evaluation(folder: Path, data: Path | None = None) -> Written:
+    """Evaluate the bundled example's shards, or two models on two cell types of the real data."""
+    written = Written(folder / "evaluation.html", folder / "evaluation.json")
+    what: list[object] = [EXAMPLES / "shards"]
+    if data is not None:
+        exported = EXAMPLES.parent / "exported"
+        what = [data / "HepG2" / "valid_dataset", data / "K562" / "valid_dataset"]
+        what += ["--model", exported / "jund-1", "--model", exported / "jund-1-mlp"]
+    _run("evaluate", *what, "--report", written.page, "--json", written.record, "--force", "--quiet")
+    return written
+
+
+def write_reports(folder: Path) -> list[Path]:
+    """Write both reports of the bundled example."""
+    return [write_scan(folder).page, write_evaluation(folder).page]
