@@ -443,7 +443,8 @@ def test_python_interface(fasta: Path, openness: Path, plain: Path, chromosomes:
     from_file = list(jundscan.variants(fasta, plain, openness, **options))
     one = chromosomes["chr1"].upper()
     given = [("1", at, one[at], ["A" if one[at] != "A" else "C"]) for at in range(150, 8_000, 13)]
-    assert from_file == list(jundscan.variants(fasta, given, openness, **options))
+    # as text, where NaN equals itself
+    assert str(from_file) == str(list(jundscan.variants(fasta, given, openness, **options)))
     assert from_file[0].status == "scored"
     assert 0 < from_file[0].reference < 1
     assert from_file[0].difference != 0
