@@ -175,6 +175,7 @@ def write_scan(scan: Scan, outputs: Outputs, tell: Callable[[int], None] = lambd
             _write_narrow_peaks(stream, held, significance)
         if accuracy is not None and add_accuracy is not None:
             accuracy.write_track(add_accuracy)
+        stream.flush()  # a full disk shows before any file has its name
         report = None if accuracy is None else accuracy.report()
     seconds = time.perf_counter() - began
     scan.timings["finishing"] = seconds - scan.timings["scanning"]
