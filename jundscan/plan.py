@@ -46,6 +46,7 @@ class Scan:
     track_names: Mapping[str, str]
     scale: AccessibilityScale
     threads: int
+    bed_value: BedValue
     windows: int
     inputs: Mapping[str, Path]
     stamps: Mapping[Path, Stamp]
@@ -203,6 +204,7 @@ def prepare(
             track_names=names,
             scale=scale,
             threads=threads or os.cpu_count() or 1,
+            bed_value=bed_value,
             windows=sum(windows_in(span.start, span.end, sizes[span.chrom], stride).total for span in spans),
             inputs=inputs,
             stamps=stamps,
