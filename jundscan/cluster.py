@@ -7,12 +7,15 @@ Stretches are cut between windows, so the result is that of one machine. Dask gi
 
 from __future__ import annotations
 
+import asyncio
+import json
 import logging
-from collections.abc import Callable, Iterable, Iterator
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import numpy as np
@@ -27,9 +30,11 @@ from jundscan.windows import Region, chunks
 
 TASK_WINDOWS = 1 << 20
 """Windows in one task: a second or so of work, and some 20 MB to send back."""
+FEWEST_WINDOWS = 1 << 12
+TASKS_PER_THREAD = 4
 TASK_BASES = 1 << 25
 """The most bases in one task, however few windows they hold."""
-CONNECT_SECONDS = 10
+CONNECT_SECONDS = 5
 _SAME_VERSIONS = ("jundscan", "onnxruntime")
 
 log = logging.getLogger("jundscan")
@@ -56,19 +61,36 @@ def on_cluster(scheduler: str, every_window: bool = True) -> Iterator[Callable[[
         from distributed import Client
     except ImportError as err:
         raise ClusterError("--backend dask needs Dask; run: pip install 'jundscan[cluster]'") from err
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]:
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong becomes one line of ours
     connect: Any = Client
-    where = {"scheduler_file": scheduler} if Path(scheduler).is_file() else {"address": scheduler}
-    try:
-        client = connect(**where, timeout=CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError, TypeError) as err:
-        raise ClusterError(f"{scheduler}: no Dask scheduler answers there ({err or type(err).__name__})") from err
-    with client:
+    with connect(_address(scheduler), timeout=CONNECT_SECONDS, set_as_default=False) as client:
         workers = client.ncores()
         if not workers:
             raise ClusterError(f"{scheduler}: the scheduler has no workers; start some: dask worker {scheduler}")
         _check_versions(client.run(versions, on_error="return"))
         log.info("%d Dask workers, %d tasks at a time", len(workers), sum(workers.values()))
         yield partial(score_on_cluster, client=client, every_window=every_window)
+
+
+def _address(scheduler: str) -> str:
+    """Find where a scheduler is, and that something answers there: a client that cannot connect does not end well."""
+    from distributed.comm.core import connect
+    from distributed.security import Security
+
+    async def reach(address: str) -> None:
+        security, open_comm = cast(Any, Security), cast(Any, connect)
+        comm = await open_comm(address, timeout=CONNECT_SECONDS, **security().get_connection_args("client"))
+        await comm.close()
+
+    try:
+        file = Path(scheduler)
+        address: str = json.loads(file.read_text())["address"] if file.is_file() else scheduler
+        asyncio.run(reach(address))
+    except (OSError, ValueError, TypeError, LookupError) as err:
+        reason = " ".join(str(err).split()) or type(err).__name__
+        raise ClusterError(f"{scheduler}: no Dask scheduler answers there ({reason})") from err
+    return address
 
 
 def _check_versions(found: dict[str, Any]) -> None:
@@ -110,14 +132,16 @@ def score_on_cluster(
     from joblib import Parallel, delayed
 
     job = _job(scan, every_window)
-    tasks = divided(scan, min(task_windows * scan.stride, TASK_BASES))
+    busy = scan.windows // (TASKS_PER_THREAD * max(sum(client.ncores().values()), 1))  # a share for every thread
+    tasks = divided(scan, min(max(min(task_windows, busy), FEWEST_WINDOWS) * scan.stride, TASK_BASES))
     try:
         parallel = Parallel(n_jobs=-1, backend=_backend(client), batch_size=1, return_as="generator")
-        for part in parallel(delayed(score_stretches)(job, task) for task in tasks):
-            if isinstance(part, str):
-                raise ClusterError(f"on a Dask worker: {part}")
-            _count(scan, part)
-            yield from part.scored
+        with _ended(parallel(delayed(score_stretches)(job, task) for task in tasks)) as parts:
+            for part in parts:
+                if isinstance(part, str):
+                    raise ClusterError(f"on a Dask worker: {part}")
+                _count(scan, part)
+                yield from part.scored
     except JundscanError:
         raise
     except Exception as err:  # what Dask, its network layer and joblib raise shares no base
@@ -126,6 +150,17 @@ def score_on_cluster(
         with suppress(Exception):  # the cluster may be what failed
             client.run(forget, on_error="ignore")
     scan.finish()
+
+
+@contextmanager
+def _ended(parts: Generator[Any, None, None]) -> Iterator[Iterator[Any]]:
+    """Close a generator of joblib's, which otherwise warns of the tasks that are not wanted any more."""
+    try:
+        yield parts
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            parts.close()
 
 
 def _count(scan: Scan, part: Part) -> None:
