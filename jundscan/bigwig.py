@@ -82,7 +82,7 @@ def open_bigwig(temporary: Path, shown: str | Path, chromsizes: Mapping[str, int
         with temporary.open("rb") as file, pybigtools.open(file) as written:  # given a path, it prints what is wrong
             written.chroms()
     except Exception as err:
-        cause = failures[0] if failures else err
+        cause = " ".join(str(failures[0] if failures else err).split())
         raise OutputError(f"{shown}: the bigWig cannot be written; is the disk full? ({cause})") from err
 
 

@@ -74,7 +74,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[Alone]:
     forget()
 
 
-@pytest.mark.parametrize("stride", [3, 10, 150])
+@pytest.mark.parametrize("stride", [10, 37, 150])
 @pytest.mark.parametrize("every_window", [True, False])
 def test_parts_make_the_same_scan(
     genome: Path, track: Path, model: Model, here: Alone, stride: int, every_window: bool
@@ -85,11 +85,11 @@ def test_parts_make_the_same_scan(
             for piece in scored
             for row in zip(*(column.tolist() for column in piece[1:4]), strict=True)
         ]
-        return rows if every_window else [row for row in rows if np.float32(row[3]) >= np.float32(0.5)]
+        return rows if every_window else [row for row in rows if np.float32(row[3]) >= np.float32(0.3)]
 
     def ready():
         return prepare(
-            genome, track, model=model, stride=stride, scale=IDENTITY, wish="threshold", value=0.5, threads=1
+            genome, track, model=model, stride=stride, scale=IDENTITY, wish="threshold", value=0.3, threads=1
         )
 
     with ready() as alone, ready() as cluster:
@@ -99,7 +99,7 @@ def test_parts_make_the_same_scan(
             cluster.last_scored = ("", 0)
             found = list(score_on_cluster(cluster, here, every_window, task_windows=task_windows))
             assert collected(found) == expected
-            assert len(expected) > 10
+            assert expected
             assert sum(piece.tried for piece in found) == alone.windows
             assert cluster.windows_scored == alone.windows_scored
             assert cluster.bases_scanned == alone.bases_scanned

@@ -164,9 +164,11 @@ def test_a_full_disk(tmp_path: Path, genome: Path, hits: str, track: str, kiloby
     line = f"ulimit -f {kilobytes}; exec {sys.executable} -m jundscan scan {genome} --stride 2 -q {form} {outputs}"
     ran = subprocess.run(["bash", "-c", line], capture_output=True, text=True, cwd=ROOT, check=False)
     assert ran.returncode == 1, ran.stderr
-    assert ran.stderr.count("\n") == 1
-    assert f"{named}: " in ran.stderr
-    assert "cannot be written" in ran.stderr
+    *others, said = ran.stderr.splitlines()
+    assert not others or named.endswith(".bw")  # pybigtools' threads say for themselves how they end
+    assert said.startswith("jundscan: ")
+    assert f"{named}: " in said
+    assert "cannot be written" in said
     assert {path.name: path.read_text() for path in out.iterdir()} == dict.fromkeys((hits, track, "run.json"), "older")
 
 
