@@ -139,6 +139,17 @@ def test_another_model_is_refused(genome: Path, model: Model) -> None:
     forget()
 
 
+def test_a_genome_that_each_task_must_unpack_is_said(
+    tmp_path: Path, sequences: dict[str, str], model: Model, here: Alone, caplog: pytest.LogCaptureFixture
+) -> None:
+    packed = write_fasta(tmp_path / "g.fa.gz", sequences, "gzip")
+    with prepare(packed, model=model, stride=50) as ready, prepare(packed, model=model, stride=50) as alone:
+        found = list(score_on_cluster(ready, here, task_windows=30))
+        expected = np.concatenate([scored.probabilities for scored in score(alone)])
+        assert np.array_equal(np.concatenate([scored.probabilities for scored in found]), expected)
+    assert "each task unpacks it anew" in caplog.text
+
+
 def test_what_can_be_read_only_once_is_refused(genome: Path, model: Model, here: Alone, monkeypatch) -> None:
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(genome.read_bytes()), isatty=lambda: False))
     with prepare("-", model=model) as ready, pytest.raises(ClusterError, match="-: can be read only once"):
