@@ -66,7 +66,8 @@ class Outputs:
     @property
     def only_hits(self) -> bool:
         """Whether nothing is asked for that windows below the threshold are needed for."""
-        return self.format == "bed" and self.track is None and self.truth is None
+        every_window = (self.track, self.truth, self.report)
+        return self.format == "bed" and every_window == (None, None, None)
 
     def check(self) -> None:
         """Find out before any work whether everything can be written.
