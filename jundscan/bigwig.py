@@ -35,6 +35,7 @@ def open_bigwig(temporary: Path, shown: str | Path, chromsizes: Mapping[str, int
 
     pieces: queue.Queue[_Piece | None] = queue.Queue(_QUEUED_PIECES)
     failures: list[BaseException] = []
+    done = threading.Event()  # a thread's own join and is_alive can be wrong once a signal has interrupted them
 
     def spans() -> Iterator[tuple[str, int, int, float]]:
         while (piece := pieces.get()) is not None:
@@ -46,11 +47,13 @@ def open_bigwig(temporary: Path, shown: str | Path, chromsizes: Mapping[str, int
             pybigtools.open(str(temporary), "w").write(dict(chromsizes), spans())
         except BaseException as err:  # its panics are no Exceptions
             failures.append(err)
+        finally:
+            done.set()
 
     writer = threading.Thread(target=write, name="bigWig", daemon=True)
 
     def put(piece: _Piece | None) -> None:
-        while writer.is_alive():
+        while not done.is_set():
             try:
                 return pieces.put(piece, timeout=0.1)
             except queue.Full:
@@ -63,7 +66,7 @@ def open_bigwig(temporary: Path, shown: str | Path, chromsizes: Mapping[str, int
         if writer.ident is None:
             writer.start()
         put((chrom, starts, ends, values))
-        if not writer.is_alive():
+        if done.is_set():
             raise OutputError(f"{shown}: the bigWig cannot be written; is the disk full?")
 
     try:
@@ -71,13 +74,22 @@ def open_bigwig(temporary: Path, shown: str | Path, chromsizes: Mapping[str, int
     finally:
         if writer.ident is not None:
             put(None)
-            writer.join()
+            _wait(done)
     if writer.ident is None:
         log.warning("%s: not written, for no window was scored and a bigWig cannot be empty", shown)
         return
     try:
-        with pybigtools.open(str(temporary)) as written:
+        with temporary.open("rb") as file, pybigtools.open(file) as written:  # given a path, it prints what is wrong
             written.chroms()
     except Exception as err:
-        cause = failures[0] if failures else err
+        cause = " ".join(str(failures[0] if failures else err).split())
         raise OutputError(f"{shown}: the bigWig cannot be written; is the disk full? ({cause})") from err
+
+
+def _wait(done: threading.Event) -> None:
+    """Wait to the end even when interrupted: Python aborts when it ends while a thread is inside pybigtools."""
+    try:
+        done.wait()
+    except BaseException:
+        done.wait()
+        raise

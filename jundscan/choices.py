@@ -12,5 +12,7 @@ Format = Literal["bed", "narrowPeak", "tsv"]
 """What a scan writes: hits, or one line for each window."""
 BedValue = Literal["score", "presence"]
 """What an interval of a BED track counts as: its score, where there is one, or 1."""
+Backend = Literal["local", "dask"]
+"""Where a scan runs: on this machine, or on the workers of a Dask cluster."""
 DEFAULT_STRIDE = 10
 """Bases between window starts; the model has a branch of its own for it."""

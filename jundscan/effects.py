@@ -112,7 +112,7 @@ def score_variants(
             yield done, future.result()
     finally:
         workers.shutdown(cancel_futures=True)
-    scan.say_beyond_percentiles()
+    scan.finish()
 
 
 def _score_task(scan: Scan, task: Task, origins: dict[str, int]) -> Effects:

@@ -56,5 +56,9 @@ class DeviceError(JundscanError):
     """The device asked for cannot be had, or no ONNX Runtime is installed."""
 
 
+class ClusterError(JundscanError):
+    """A Dask cluster cannot be reached, or cannot do the work."""
+
+
 class OutputError(JundscanError):
     """An output exists already or cannot be written."""

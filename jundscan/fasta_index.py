@@ -7,9 +7,9 @@ cannot be written to costs time and nothing else.
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.errors import FastaError
-from jundscan.files import BLOCK_START, read_errors, unpacking
+from jundscan.files import BLOCK_START, read_errors, temporary_beside, unpacking
 
 log = logging.getLogger("jundscan")
 
@@ -70,22 +70,24 @@ def plain_index(path: Path, keep: bool = True) -> Index:
     beside = _index_path(path, ".fai")
     if _is_current(beside, path):
         return _read_fai(path, beside)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="jundscan.") as folder:
         made = Path(folder, "index.fai")
         _make_fai(path, made)
         index = _read_fai(path, made)
         if not keep:
             return index
         # copied under another name first: no other run may find half an index
-        partial = Path(f"{beside}.{os.getpid()}")
+        partial = temporary_beside(beside)
         try:
             shutil.copyfile(made, partial)
             partial.replace(beside)
         except OSError as err:
             log.info("the index %s cannot be kept (%s); each run makes it anew", beside, err.strerror)
-            partial.unlink(missing_ok=True)
         else:
             log.info("wrote the index %s", beside)
+        finally:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
     return index
 
 

@@ -1,8 +1,9 @@
-"""Opening input files: packed or not by content, and what goes wrong said in our own errors."""
+"""Opening input files: packed or not by content, unchanged while read, and what goes wrong said in our own errors."""
 
 from __future__ import annotations
 
 import gzip
+import os
 import shutil
 import sys
 import tempfile
@@ -10,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from jundscan.errors import FastaError, TrackError
 
@@ -21,6 +22,36 @@ BLOCK_START = b"\x1f\x8b\x08\x04"
 """How each block of a bgzipped file starts: a gzip member with an extra field (SAM specification, section 4.1)."""
 _BLOCK_FIELD = slice(12, 16), b"BC\x02\x00"  # the field, which holds the member's size
 _COPY_BYTES = 1 << 20
+TEMPORARY = ".jundscan-"
+"""How the name of a file begins that is still being written; after SIGKILL it stays and may be deleted."""
+
+
+class Stamp(NamedTuple):
+    """What tells a file from the one that was there before.
+
+    Attributes
+    ----------
+    size : int
+        Bytes.
+    modified : int
+        Nanoseconds since 1970.
+    """
+
+    size: int
+    modified: int
+
+
+def stamp(path: Path) -> Stamp | None:
+    """Tell a file's size and when it was last written; None for what is missing or can be read only once."""
+    if not path.is_file():
+        return None
+    status = path.stat()
+    return Stamp(status.st_size, status.st_mtime_ns)
+
+
+def temporary_beside(path: Path) -> Path:
+    """Choose a name beside ``path``, with its ending, that no other run chooses, on this machine or another."""
+    return path.with_name(f"{TEMPORARY}{os.urandom(4).hex()}.{path.name}")
 
 
 @contextmanager

@@ -82,6 +82,11 @@ class Genome:
         """Whether a region costs its own bases only, and not those before it."""
         return self._index is not None
 
+    @property
+    def is_streamed(self) -> bool:
+        """Whether a region costs all that lies before it: a packed file without indexes."""
+        return self._index is None
+
     @cached_property
     def chromsizes(self) -> ChromSizes:
         """Length of every chromosome, bases, in file order; a file without index is read through for them.

@@ -137,7 +137,7 @@ def explain_regions(scan: Scan, regions: Iterable[Region]) -> Iterator[Explanati
         done = workers.map(lambda item: (*item, _mutate(scan, item[1])), stretches)
         for number, parts in groupby(done, key=lambda item: item[0]):
             yield _joined(scan, regions[number], [(stretch, mutated) for _, stretch, mutated in parts])
-    scan.say_beyond_percentiles()
+    scan.finish()
 
 
 def _cut(scan: Scan, reference: Reference, region: Region) -> Iterator[_Stretch]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +63,12 @@ class Outputs:
     command: str | None = None
     report: Path | None = None
 
+    @property
+    def only_hits(self) -> bool:
+        """Whether nothing is asked for that windows below the threshold are needed for."""
+        every_window = (self.track, self.truth, self.report)
+        return self.format == "bed" and every_window == (None, None, None)
+
     def check(self) -> None:
         """Find out before any work whether everything can be written.
 
@@ -101,7 +107,12 @@ def _printable(text: str) -> str:
     return text.replace("\n", "\\n").replace("\r", "\\r").encode(errors="backslashreplace").decode()
 
 
-def write_scan(scan: Scan, outputs: Outputs, tell: Callable[[int], None] = lambda windows: None) -> dict[str, Any]:
+def write_scan(
+    scan: Scan,
+    outputs: Outputs,
+    tell: Callable[[int], None] = lambda windows: None,
+    scoring: Callable[[Scan], Iterable[Scored]] = score,
+) -> dict[str, Any]:
     """Run a scan and write everything asked for.
 
     Parameters
@@ -111,6 +122,8 @@ def write_scan(scan: Scan, outputs: Outputs, tell: Callable[[int], None] = lambd
     outputs : Outputs
     tell : callable
         Told the number of windows after each portion.
+    scoring : callable
+        What scores the windows: :func:`jundscan.scan.score`, or its like on other machines.
 
     Returns
     -------
@@ -143,7 +156,7 @@ def write_scan(scan: Scan, outputs: Outputs, tell: Callable[[int], None] = lambd
             stream.write(header(scan, outputs.command) + (WINDOWS_HEADER if outputs.format == "tsv" else ""))
 
         def passing() -> Iterator[Scored]:
-            for scored in score(scan):
+            for scored in scoring(scan):
                 if add_spans is not None:
                     length = scan.genome.chromsizes[scored.chrom]
                     starts, ends = track_spans(scored.starts, length, scan.stride, scan.reach[scored.chrom])
@@ -175,6 +188,7 @@ def write_scan(scan: Scan, outputs: Outputs, tell: Callable[[int], None] = lambd
             _write_narrow_peaks(stream, held, significance)
         if accuracy is not None and add_accuracy is not None:
             accuracy.write_track(add_accuracy)
+        stream.flush()  # a full disk shows before any file has its name
         report = None if accuracy is None else accuracy.report()
     seconds = time.perf_counter() - began
     scan.timings["finishing"] = seconds - scan.timings["scanning"]

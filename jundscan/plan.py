@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from jundscan.accessibility import IDENTITY, AccessibilityScale, genome_scale
 from jundscan.choices import DEFAULT_STRIDE, BedValue, Wish
+from jundscan.errors import InputError
+from jundscan.files import Stamp, stamp
 from jundscan.genome import Genome, open_genome
 from jundscan.model import Model, load_model
 from jundscan.names import read_aliases
@@ -31,7 +33,8 @@ log = logging.getLogger("jundscan")
 class Scan:
     """A scan ready to run, everything opened and checked; closes its files as a context manager.
 
-    ``inputs`` are the files it was made from, by what they are, ``timings`` the seconds that each stage took.
+    ``inputs`` are the files it was made from, by what they are, ``stamps`` how they were before anything was read, and
+    ``timings`` the seconds that each stage took.
     """
 
     genome: Genome
@@ -43,8 +46,10 @@ class Scan:
     track_names: Mapping[str, str]
     scale: AccessibilityScale
     threads: int
+    bed_value: BedValue
     windows: int
     inputs: Mapping[str, Path]
+    stamps: Mapping[Path, Stamp]
     timings: dict[str, float]
     files: ExitStack
     windows_scored: int = field(default=0, init=False)
@@ -91,8 +96,17 @@ class Scan:
         every[is_named] = mapped
         return every
 
-    def say_beyond_percentiles(self) -> None:
-        """Warn, at the end of a run, of values above 1 in a track that was said to hold percentiles."""
+    def finish(self) -> None:
+        """Say what can be said only at the end of a run.
+
+        Raises
+        ------
+        InputError
+            When a file was written to, replaced or removed meanwhile: part of what was read may be of either.
+        """
+        for path, before in self.stamps.items():
+            if stamp(path) != before:
+                raise InputError(f"{path}: was changed or removed while it was being read; scan again")
         if self.beyond_percentiles and self.track is not None:
             log.warning("%s: accessibility above 1 is no percentile, and counts as 1", self.track.path)
 
@@ -153,6 +167,15 @@ def prepare(
         When anything handed in cannot be used.
     """
     began = time.perf_counter()
+    files = {
+        "genome": genome,
+        "accessibility": accessibility,
+        "regions": regions_file,
+        "exclude": exclude,
+        "alias": alias,
+    }
+    inputs = {kind: Path(path) for kind, path in files.items() if isinstance(path, str | Path)}
+    stamps = {path: before for path in inputs.values() if (before := stamp(path)) is not None}
     with ExitStack() as stack:
         ready = model if isinstance(model, Model) else load_model(model)
         fasta = genome if isinstance(genome, Genome) else open_genome(genome)
@@ -170,13 +193,6 @@ def prepare(
         elif scale is None:
             scale = genome_scale(fasta, track, names)
         timings = {"opening": opened - began, "accessibility_scale": time.perf_counter() - opened}
-        files = {
-            "genome": genome,
-            "accessibility": accessibility,
-            "regions": regions_file,
-            "exclude": exclude,
-            "alias": alias,
-        }
         sizes = fasta.chromsizes
         return Scan(
             genome=fasta,
@@ -188,8 +204,10 @@ def prepare(
             track_names=names,
             scale=scale,
             threads=threads or os.cpu_count() or 1,
+            bed_value=bed_value,
             windows=sum(windows_in(span.start, span.end, sizes[span.chrom], stride).total for span in spans),
-            inputs={kind: Path(path) for kind, path in files.items() if isinstance(path, str | Path)},
+            inputs=inputs,
+            stamps=stamps,
             timings=timings,
             files=stack.pop_all(),
         )

@@ -93,7 +93,7 @@ def score(scan: Scan, task_bases: int = TASK_BASES, call_bases: int = CALL_BASES
             yield from _counted(scan, waiting.popleft().result())
     finally:
         workers.shutdown(cancel_futures=True)
-    scan.say_beyond_percentiles()
+    scan.finish()
 
 
 def _counted(scan: Scan, task: Iterable[Scored]) -> Iterator[Scored]:

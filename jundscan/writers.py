@@ -10,7 +10,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, TextIO, cast
@@ -18,6 +18,7 @@ from typing import IO, Any, TextIO, cast
 from jundscan.bgzip import INDEX_ENDINGS, BgzipFile, Preset, build_index, index_ending, is_packed, quiet_pysam
 from jundscan.bigwig import AddSpans, open_bigwig
 from jundscan.errors import OutputError
+from jundscan.files import temporary_beside
 from jundscan.rows import write_spans
 
 _BUFFER = 1 << 20
@@ -75,21 +76,23 @@ def replacing(path: str | Path, force: bool) -> Iterator[Path]:
     """Give a name to write to, beside ``path``, that is renamed to it when the block ends.
 
     When the block raises, nothing is left. When it writes nothing, an older file is removed all the same:
-    it would be taken for the result. A device or a pipe is given as it is.
+    it would be taken for the result. A device or a pipe is given as it is. Several runs that write to one place do
+    not meet before the end: the last one's file stays, or, without ``force``, the first one's.
 
     Raises
     ------
     OutputError
-        See :func:`check_output`; also when renaming fails.
+        See :func:`check_output`; also when renaming fails, or a file has appeared there that ``force`` does not cover.
     """
     check_output(path, force)
     target = Path(os.path.realpath(path))  # the file behind a link, not the link, is replaced
     if _is_special(target):
         yield target
         return
-    temporary = target.with_name(f".{os.getpid()}.{target.name}")
+    temporary = temporary_beside(target)
     try:
         yield temporary
+        check_output(path, force)
         try:
             if temporary.exists():
                 temporary.replace(target)
@@ -171,12 +174,13 @@ def _open_indexed(
 ) -> Iterator[TextIO]:
     """Write a bgzipped file and its index, in an order in which a wrong index never stands beside a file.
 
-    Both are finished under other names; then any older index goes, the file gets its name, and last the index.
+    Both are finished under other names; then any older index goes, the file gets its name, and last the index. Another
+    run that has come as far with the same output waits meanwhile.
     """
     check_output(path, force, indexed=True)
     target = Path(os.path.realpath(path))
     index = target.with_name(target.name + index_ending(longest))
-    with replacing(index, force) as temporary_index, replacing(path, force) as temporary:
+    with ExitStack() as waiting, replacing(index, force) as temporary_index, replacing(path, force) as temporary:
         for opened, shown in ((temporary, path), (temporary_index, index)):
             _File(opened, shown).close()  # says now and in our words why it cannot be opened, if so
         packed = cast(IO[bytes], io.BufferedWriter(BgzipFile(temporary, path), _BUFFER))
@@ -186,8 +190,31 @@ def _open_indexed(
             build_index(temporary, temporary_index, preset, index)
         else:
             temporary_index.unlink()
+        waiting.enter_context(_alone_in(target.parent))
+        check_output(path, force, indexed=True)
         for older in _indexes(target):
             older.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Wait until no other run is inside this block for the same folder, where the system can tell.
+
+    The lock is the system's: it ends with the process, and leaves nothing behind.
+    """
+    try:
+        import fcntl
+
+        lock = os.open(folder, os.O_RDONLY)
+    except (ImportError, OSError):  # Windows
+        yield
+        return
+    try:
+        with suppress(OSError):  # some network file systems lock no folders
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def _indexes(target: Path) -> list[Path]:
@@ -242,6 +269,13 @@ class _File(io.FileIO):
             return super().write(data)
         except BrokenPipeError:
             raise
+        except OSError as err:
+            raise cannot_write(self._shown, err) from err
+
+    def close(self) -> None:
+        """Close; what a network file system says only now becomes an OutputError too."""
+        try:
+            super().close()
         except OSError as err:
             raise cannot_write(self._shown, err) from err
 

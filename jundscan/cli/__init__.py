@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -42,11 +46,58 @@ def _options(
     """Tell where JUND binds, from DNA sequence and chromatin accessibility."""
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 bad input or environment, 2 usage, 130 Ctrl-C."""
+@contextmanager
+def _ending_signals(came: list[int]) -> Iterator[None]:
+    """Let SIGTERM (a scheduler's) and SIGHUP (a closed terminal's) unwind as Ctrl-C does: nothing half-written stays.
+
+    Parameters
+    ----------
+    came : list of int
+        Gets the numbers of the signals that come.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    terminating = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+    def end(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        for other in terminating:
+            signal.signal(other, signal.SIG_IGN)  # they may come twice, and must not break off the cleaning
+        sys.exit(128 + number)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, *terminating)}
+    taken = {
+        number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)
+    }  # nohup stays in force
+    for number in taken:
+        signal.signal(number, end)
     try:
-        given = sys.argv[1:] if arguments is None else list(arguments)
-        app(args=given, prog_name="jundscan", obj=given)  # commands see in it what was typed
-    except JundscanError as err:
-        typer.echo(f"jundscan: {err}", err=True)
-        sys.exit(err.exit_code)
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, before[number])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit.
+
+    0 done, 1 bad input or environment, 2 usage; ended by a signal, what a shell reports then: 128 and its number, which
+    is 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP.
+    """
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    came: list[int] = []
+    try:
+        with _ending_signals(came):
+            app(args=given, prog_name="jundscan", obj=given)  # commands see in it what was typed
+    except BaseException as err:
+        # whatever it has become: a signal that comes during an import can turn into an ImportError
+        code: object = getattr(err, "code", True)
+        if came and code:
+            sys.exit(128 + came[0])
+        if isinstance(err, JundscanError):
+            typer.echo(f"jundscan: {err}", err=True)
+            sys.exit(err.exit_code)
+        raise

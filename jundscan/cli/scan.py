@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from jundscan.choices import DEFAULT_STRIDE, Format
+from jundscan.choices import DEFAULT_STRIDE, Backend, Format
 from jundscan.cli.common import (
     AccessibilityOption,
     AliasOption,
@@ -114,6 +115,21 @@ def scan(
     alias: AliasOption = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
+    backend: Annotated[
+        Backend,
+        typer.Option(
+            help="dask: on the workers of a Dask cluster, which must see the same files under the same paths. There "
+            "--threads are those of one task. [default: local]",
+            show_default=False,
+        ),
+    ] = "local",
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            help="With --backend dask: the scheduler's address (tcp://HOST:8786), or the file it writes.",
+            show_default=False,
+        ),
+    ] = None,
     model: ModelOption = None,
     json_target: JsonOption = None,
     report: ReportOption = None,
@@ -128,11 +144,13 @@ def scan(
     from jundscan.model import load_model
     from jundscan.outputs import Outputs, write_scan
     from jundscan.plan import prepare
+    from jundscan.scan import score
     from jundscan.writers import check_output
 
     wish, value = threshold_wish(threshold, fpr, precision, recall)
     check_accessibility(accessibility, no_accessibility, accessibility_scale)
     _check_usage(truth, truth_exclude, accuracy_track)
+    _check_backend(backend, scheduler)
     inputs = (genome, accessibility, accessibility_scale, regions, exclude, truth, truth_exclude, alias, model)
     check_files(
         {
@@ -162,26 +180,31 @@ def scan(
         check_output(json_target, force)
     say_accessibility(accessibility, no_accessibility)
     scale = given_scale(accessibility_scale)
+    if scheduler is not None:
+        from jundscan.cluster import on_cluster
 
-    with prepare(
-        genome,
-        accessibility,
-        model=load_model(model, device),
-        stride=stride,
-        wish=wish,
-        value=value,
-        regions=region or (),
-        regions_file=regions,
-        exclude=exclude,
-        scale=scale,
-        allow_length_mismatch=allow_length_mismatch,
-        alias=alias,
-        bed_value=bed_value,
-        threads=threads,
-    ) as ready:
+    with (
+        nullcontext(score) if scheduler is None else on_cluster(scheduler, not outputs.only_hits) as scoring,
+        prepare(
+            genome,
+            accessibility,
+            model=load_model(model, device),
+            stride=stride,
+            wish=wish,
+            value=value,
+            regions=region or (),
+            regions_file=regions,
+            exclude=exclude,
+            scale=scale,
+            allow_length_mismatch=allow_length_mismatch,
+            alias=alias,
+            bed_value=bed_value,
+            threads=threads if scheduler is None else threads or 1,
+        ) as ready,
+    ):
         say_threshold(ready.threshold)
         with progress("scanning", ready.windows, quiet) as tell:
-            record = write_scan(ready, outputs, tell)
+            record = write_scan(ready, outputs, tell, scoring)
     if report is not None:
         log.info("wrote %s", report)
     if json_target is not None:
@@ -231,3 +254,9 @@ def _check_usage(truth: Path | None, truth_exclude: Path | None, accuracy_track:
     for option, path in (("--accuracy-track", accuracy_track), ("--truth-exclude", truth_exclude)):
         if path is not None and truth is None:
             raise typer.BadParameter("needs --truth", param_hint=option)
+
+
+def _check_backend(backend: Backend, scheduler: str | None) -> None:
+    if (backend == "dask") != (scheduler is not None):
+        needs, option = ("--scheduler", "--backend") if backend == "dask" else ("--backend dask", "--scheduler")
+        raise typer.BadParameter(f"needs {needs}", param_hint=option)

@@ -1,20 +1,22 @@
 """Golden files: what the shipped model makes of the bundled example, stage by stage.
 
 ``features.tsv`` holds what goes into the model (codes and mapped accessibility of some windows), ``scores.tsv`` what
-comes out (``scan --format tsv``), ``hits.bed`` what is called. ``make golden`` writes them anew; review the difference
+comes out (``scan --format tsv``), ``hits.bed`` what is called; ``models.json`` pins every model by its hash, with its
+probabilities for the windows of ``features.tsv``. ``make golden`` writes them anew; review the difference
 before committing it. Features must never change by a new model; scores and hits do.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from jundscan.accessibility import read_scale
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.genome import open_genome
-from jundscan.model import load_model
+from jundscan.model import default_model_path, load_model
 from jundscan.outputs import Outputs, write_scan
 from jundscan.plan import prepare
 from jundscan.tracks import open_track
@@ -49,3 +51,18 @@ def scan_to(path: Path, output_format: str, stride: int) -> str:
         write_scan(ready, Outputs(str(path), output_format, force=True))  # type: ignore[arg-type]
     lines = path.read_text().splitlines(keepends=True)
     return "".join(line for line in lines if not line.startswith("#"))
+
+
+def model_facts(path: Path) -> dict[str, Any]:
+    """Name, version and hash of a model, and what it says of the windows of ``features.tsv``."""
+    model = load_model(path, device="cpu")
+    rows = [line.split("\t") for line in (FOLDER / "features.tsv").read_text().splitlines()]
+    codes = np.array([[int(digit) for digit in row[2]] for row in rows], np.uint8)
+    probabilities = model.predict(codes, np.array([row[3] for row in rows], np.float32))
+    return {**model.identity(), "probabilities": [float(str(value)) for value in probabilities]}
+
+
+def models() -> dict[str, dict[str, Any]]:
+    """:func:`model_facts` of every model in the checkout, by folder."""
+    folder = default_model_path().parents[1]
+    return {path.parent.name: model_facts(path) for path in sorted(folder.glob("*/model.onnx"))}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 
 from jundscan.choices import DEFAULT_STRIDE
-from tests.golden import FOLDER, SCORES_STRIDE, features, scan_to
+from tests.golden import FOLDER, SCORES_STRIDE, features, models, scan_to
 from tests.readme import README, examples, rewrite, run_all
 
 if __name__ == "__main__":
@@ -19,6 +20,10 @@ if __name__ == "__main__":
     for name, text in made.items():
         (FOLDER / name).write_text(text)
         print(f"{FOLDER / name}: {text.count(chr(10))} lines")
+    pinned = models()  # reads features.tsv
+    lines = (f" {json.dumps(name)}: {json.dumps(facts)}" for name, facts in pinned.items())
+    (FOLDER / "models.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    print(f"{FOLDER / 'models.json'}: {len(pinned)} models")
     text = README.read_text()
     with tempfile.TemporaryDirectory() as work:
         printed = run_all(examples(text), Path(work))
