@@ -41,7 +41,7 @@ def _attempt(reader: Reader, examples: int, chosen: int, last: Path, failures: P
         check(reader, files, undamaged=True)
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))
-    log = last.with_suffix(".log").open("w")
+    log = Path(f"{last}.log").open("a")
 
     @seed(chosen)
     @settings(
@@ -64,10 +64,10 @@ def _attempt(reader: Reader, examples: int, chosen: int, last: Path, failures: P
             told = traceback.format_exc()
             frames = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(err.__traceback__)]
             cause = hashlib.sha256(f"{type(err).__name__} {frames}".encode()).hexdigest()[:8]
-            place = failures / f"{reader.name.replace(' ', '_')}-{type(err).__name__}-{cause}"
-            if not place.with_suffix(".txt").exists():
-                place.with_suffix(".txt").write_text(told)
-                place.with_suffix(".pickle").write_bytes(last.read_bytes())
+            place = f"{failures}/{reader.name.replace(' ', '_')}-{type(err).__name__}-{cause}"
+            if not Path(f"{place}.txt").exists():
+                Path(f"{place}.txt").write_text(told)
+                Path(f"{place}.pickle").write_bytes(last.read_bytes())
         faulthandler.cancel_dump_traceback_later()
 
     attempt()
@@ -80,10 +80,10 @@ def _run(reader: Reader, examples: int, first_seed: int, folder: Path) -> dict[s
     began = time.monotonic()
     totals: Counter[str] = Counter()
     peak, number = 0, 0
-    stem = folder / reader.name.replace(" ", "_").replace("/", "_")
+    stem = f"{folder}/{reader.name.replace(' ', '_')}"
     context = multiprocessing.get_context("fork")
     while totals["examples"] < examples:
-        results, last = stem.with_suffix(".json"), stem.with_suffix(".last")
+        results, last = Path(f"{stem}.json"), Path(f"{stem}.last")
         results.unlink(missing_ok=True)
         batch = min(BATCH, examples - totals["examples"])
         process = context.Process(target=_attempt, args=(reader, batch, first_seed + number, last, folder, results))
@@ -98,7 +98,7 @@ def _run(reader: Reader, examples: int, first_seed: int, folder: Path) -> dict[s
         else:  # crashed or hung: what it was doing is in its last example
             totals["crashed"] += 1
             tried = 1
-            last.rename(stem.with_suffix(f".crash{number}.pickle"))
+            last.rename(f"{stem}.crash{number}.pickle")
         totals["examples"] += max(tried, 1)
         if number > 20 and totals["crashed"] > number // 2:
             break

@@ -12,7 +12,15 @@ from jundscan.errors import JundscanError
 from tests.damage.oracles import UNSPECIFIED, Invalid
 from tests.damage.readers import Files, Reader
 
-_FORBIDDEN = {"os.system", "os.exec", "os.fork", "os.posix_spawn", "subprocess.Popen", "socket.connect", "pickle.find_class"}
+_FORBIDDEN = {
+    "os.system",
+    "os.exec",
+    "os.fork",
+    "os.posix_spawn",
+    "subprocess.Popen",
+    "socket.connect",
+    "pickle.find_class",
+}
 _caught: list[str] = []
 _watching = False
 

@@ -40,12 +40,22 @@ def _named(target: tuple[str, str], old: bool) -> bytes:
 _opcodes = [code.code.encode("latin-1") for code in pickletools.opcodes]
 _piece = st.one_of(
     st.builds(_named, st.sampled_from(_TARGETS), st.booleans()),
-    st.sampled_from([_text(PAYLOAD), _text("i1"), _text("shape"), _text("order"), b"(", b"t", b"R", b"b", b"\x81", b"o"]),
-    st.sampled_from([b"}", b"]", b")", b"N", b"\x88", b"K\x07", b"\x85", b"\x86", b"\x87", b"0", b"1", b"2", b"s", b"u", b"a", b"e"]),
+    st.sampled_from(
+        [_text(PAYLOAD), _text("i1"), _text("shape"), _text("order"), b"(", b"t", b"R", b"b", b"\x81", b"o"]
+    ),
+    st.sampled_from(
+        [b"}", b"]", b")", b"N", b"\x88", b"K\x07", b"\x85", b"\x86", b"\x87", b"0", b"1", b"2", b"s", b"u", b"a", b"e"]
+    ),
     st.sampled_from([b"ios\nsystem\n", b"\x82\x01", b"\x84\xff\xff\xff\x7f", b"Pproof\n", b"Q", b"\x97", b"\x98"]),
-    st.sampled_from([b"r\xff\xff\xff\xff", b"q\x00", b"h\x00", b"p999999999999\n", b"g0\n", b"\x94", b"j\xff\xff\xff\x7f"]),
-    st.sampled_from([b"B\xff\xff\xff\x7f", b"\x8e" + b"\xff" * 8, b"\x8d" + b"\xff" * 8, b"\x96" + b"\xff" * 7 + b"\x7f"]),
-    st.sampled_from([b"\x95" + b"\xff" * 8, b"\x95" + b"\x10" + bytes(7), b"\x8b\xff\xff\xff\x7f", b"I" + b"9" * 6000 + b"\n"]),
+    st.sampled_from(
+        [b"r\xff\xff\xff\xff", b"q\x00", b"h\x00", b"p999999999999\n", b"g0\n", b"\x94", b"j\xff\xff\xff\x7f"]
+    ),
+    st.sampled_from(
+        [b"B\xff\xff\xff\x7f", b"\x8e" + b"\xff" * 8, b"\x8d" + b"\xff" * 8, b"\x96" + b"\xff" * 7 + b"\x7f"]
+    ),
+    st.sampled_from(
+        [b"\x95" + b"\xff" * 8, b"\x95" + b"\x10" + bytes(7), b"\x8b\xff\xff\xff\x7f", b"I" + b"9" * 6000 + b"\n"]
+    ),
     st.sampled_from(_opcodes),
 )
 _programs = st.builds(

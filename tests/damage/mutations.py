@@ -16,10 +16,32 @@ NASTY_FIELDS = [
     *(b"", b" ", b"-1", b"-0", b"0", b"1", b"+7", b"007", b"1_0", b"1e2", b"1.5", b".", b"0x10", b"1,000", b"5 "),
     *(b"nan", b"NaN", b"inf", b"-inf", b"1e400", b"1e39", b"3e38", b"-1e-300", b"5e-324", b"Infinity"),
     *(b"2147483648", b"4611686018427387904", b"9223372036854775808", b"1" * 30, b"9" * 5000),
-    *("²".encode(), "１２".encode(), "é".encode(), b"\xe9", b"\xff\xfe", b"\x00", b"\x1b[31m", b"a\rb", "a\u2028b".encode()),
+    *(
+        "²".encode(),
+        "１２".encode(),
+        "é".encode(),
+        b"\xe9",
+        b"\xff\xfe",
+        b"\x00",
+        b"\x1b[31m",
+        b"a\rb",
+        "a\u2028b".encode(),
+    ),
     *(b"chr1", b"1", b"chrA", b"A", b"chrM", b"#", b">", b"track", b"*", b"=cmd()", b"%s%n", b"{0}", b"'; rm -rf /"),
 ]
-_SNIPPETS = [*NASTY_FIELDS, b"\n", b"\r\n", b"\r", b"\t", b"\t\t", b"\n\n", b">x\n", b"\xef\xbb\xbf", b"\x1f\x8b", b"N" * 200]
+_SNIPPETS = [
+    *NASTY_FIELDS,
+    b"\n",
+    b"\r\n",
+    b"\r",
+    b"\t",
+    b"\t\t",
+    b"\n\n",
+    b">x\n",
+    b"\xef\xbb\xbf",
+    b"\x1f\x8b",
+    b"N" * 200,
+]
 _OTHER_FILES = [
     b"",
     b"\n",
@@ -150,9 +172,7 @@ _WHOLE: list[Callable[[bytes], bytes]] = [
     gzip.compress,
 ]
 
-_operation = st.tuples(
-    st.integers(0, 1 << 20), st.integers(0, 1 << 9), st.sampled_from(_SNIPPETS)
-)
+_operation = st.tuples(st.integers(0, 1 << 20), st.integers(0, 1 << 9), st.sampled_from(_SNIPPETS))
 
 
 def _apply(data: bytes, operations: list[Any]) -> bytes:
@@ -172,8 +192,14 @@ def damaged_text(data: bytes) -> st.SearchStrategy[bytes]:
     operations = _TEXT_OPERATIONS * 2 + _BYTE_OPERATIONS
     few = st.lists(st.tuples(st.sampled_from(operations), _operation), min_size=0, max_size=3)
     some = few.map(lambda done: _apply(data, done))
-    return st.one_of(some, some, some, some, st.builds(lambda text, change: change(text), some, st.sampled_from(_WHOLE)),
-                     st.sampled_from(_OTHER_FILES))
+    return st.one_of(
+        some,
+        some,
+        some,
+        some,
+        st.builds(lambda text, change: change(text), some, st.sampled_from(_WHOLE)),
+        st.sampled_from(_OTHER_FILES),
+    )
 
 
 NASTY_VALUES: list[Any] = [

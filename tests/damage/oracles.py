@@ -77,6 +77,7 @@ def _is_float(text: bytes) -> bool:
 def intervals(data: bytes, extension: str, kind: str) -> list[tuple[str, int, int, float]]:
     """Rows of a BED, bedGraph, narrowPeak or broadPeak in the order of the file."""
     rows = []
+    data = data.removeprefix(b"\xef\xbb\xbf")
     column: int | None = None
     looked = False
     for line in data.split(b"\n"):
@@ -125,7 +126,7 @@ def window_means(rows: list[tuple[str, int, int, float]], starts: Any) -> dict[s
 def aliases(data: bytes, sizes: dict[str, int]) -> list[set[str]]:
     """Sets of names that stand together on a line."""
     try:
-        lines = data.decode().split("\n")
+        lines = data.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as err:
         raise Invalid from err
     cells = [line.split("\t") if "\t" in line else line.split() for line in lines if not line.startswith("#")]

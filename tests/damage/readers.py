@@ -111,7 +111,9 @@ def _fasta(packing: str) -> Reader:
     pack = _packers()[packing]
     cases = [_in_or_outside(data, packing, damaged_text).map(lambda data: {"genome.fa": data}) for data in made]
     undamaged = tuple({"genome.fa": pack(data)} for data in made)
-    return Reader(names[packing], undamaged, st.one_of(cases), lambda folder: _read_genome(folder / "genome.fa"), _right_genome)
+    return Reader(
+        names[packing], undamaged, st.one_of(cases), lambda folder: _read_genome(folder / "genome.fa"), _right_genome
+    )
 
 
 class _Stdin(NamedTuple):
@@ -181,7 +183,11 @@ def _fasta_indexes(packing: str) -> Reader:
     made = _indexed(packing)
     name = {"plain": "fasta index .fai", "bgzip": "fasta indexes .fai and .gzi"}[packing]
     return Reader(
-        name, tuple(made), st.one_of(*map(_damaged_index, made)), lambda folder: _read_genome(folder / "genome.fa"), _right_genome
+        name,
+        tuple(made),
+        st.one_of(*map(_damaged_index, made)),
+        lambda folder: _read_genome(folder / "genome.fa"),
+        _right_genome,
     )
 
 
@@ -241,7 +247,9 @@ def _track(extension: str) -> Reader:
         (data,) = files.values()
         return _same_means(found, oracles.intervals(oracles.unpacked(data), extension.lower(), "track"))
 
-    return Reader(f"track {extension}", undamaged, st.one_of(cases), lambda folder: _read_track(next(folder.iterdir())), right)
+    return Reader(
+        f"track {extension}", undamaged, st.one_of(cases), lambda folder: _read_track(next(folder.iterdir())), right
+    )
 
 
 _SIZES = {"chr1": 900, "2": 850, "é|x.1": 820, "short": 50}
@@ -335,7 +343,9 @@ def _bigwigs() -> list[bytes]:
         rows = []
         for chrom in ("chr1", "chr2"):
             edges = np.unique(rng.integers(0, 800, 30)).tolist()
-            rows += [(chrom, a, b, float(np.float32(rng.random()))) for a, b in zip(edges[::2], edges[1::2], strict=False)]
+            rows += [
+                (chrom, a, b, float(np.float32(rng.random()))) for a, b in zip(edges[::2], edges[1::2], strict=False)
+            ]
         with tempfile.TemporaryDirectory() as folder:
             path = inputs.write_bigwig(Path(folder, "t.bw"), {"chr1": 900, "chr2": 850}, rows)
             made.append(path.read_bytes())
@@ -356,7 +366,9 @@ def _bigwig() -> Reader:
     made = _bigwigs()
     cases = [damaged_bytes(data).map(lambda data: {"track.bw": data}) for data in made]
     undamaged = tuple({"track.bw": data} for data in made)
-    return Reader("track bigWig", undamaged, st.one_of(cases), lambda folder: _read_track(folder / "track.bw"), _right_bigwig)
+    return Reader(
+        "track bigWig", undamaged, st.one_of(cases), lambda folder: _read_track(folder / "track.bw"), _right_bigwig
+    )
 
 
 # ---- aliases and scales
@@ -367,9 +379,13 @@ _ALIASES = b"# ucsc\tensembl\trefseq\nchr1\tone\tNC_1\n2\ttwo\tNC_2\n\xc3\xa9|x.
 def _right_aliases(files: Files, found: Mapping[str, str]) -> bool:
     lines = oracles.aliases(oracles.unpacked(next(iter(files.values()))), _SIZES)
     spelled = {chrom: {chrom, "chr" + chrom, chrom.removeprefix("chr")} for chrom in _SIZES}
-    return all(
-        chrom in _SIZES and any(alias in line and line & spelled[chrom] for line in lines) for alias, chrom in found.items()
-    ) and len(found) > 0
+    return (
+        all(
+            chrom in _SIZES and any(alias in line and line & spelled[chrom] for line in lines)
+            for alias, chrom in found.items()
+        )
+        and len(found) > 0
+    )
 
 
 def _alias() -> Reader:
@@ -380,7 +396,9 @@ def _alias() -> Reader:
         for packing in ("plain", "plain", "gzip")
     ]
     undamaged = ({"alias.txt": _ALIASES}, {"alias.txt": table})
-    return Reader("alias", undamaged, st.one_of(cases), lambda folder: read_aliases(folder / "alias.txt", _SIZES), _right_aliases)
+    return Reader(
+        "alias", undamaged, st.one_of(cases), lambda folder: read_aliases(folder / "alias.txt", _SIZES), _right_aliases
+    )
 
 
 _MEANS = np.array([0, 0.05, 0.1, 0.25, 0.77, 1, 3, 1e30], np.float32)
@@ -398,7 +416,13 @@ def _scale() -> Reader:
     records = (SCALE, {"hits": 3, "accessibility_scale": SCALE, "seconds": 1.5})
     cases = [damaged_json(record).map(lambda data: {"scale.json": data}) for record in records]
     undamaged = tuple({"scale.json": json.dumps(record).encode()} for record in records)
-    return Reader("scale", undamaged, st.one_of(cases), lambda folder: read_scale(folder / "scale.json").apply(_MEANS), _right_scale)
+    return Reader(
+        "scale",
+        undamaged,
+        st.one_of(cases),
+        lambda folder: read_scale(folder / "scale.json").apply(_MEANS),
+        _right_scale,
+    )
 
 
 # ---- shards
