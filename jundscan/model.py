@@ -228,7 +228,11 @@ def load_model(path: str | Path | None = None, device: Device = "auto") -> Model
         raise DeviceError("ONNX Runtime is damaged; what to do says: jundscan doctor")
     session = _open_session(onnxruntime, content, file, device)
     metadata = _read_metadata(session, file)
-    return Model(file, metadata, hashlib.sha256(content).hexdigest(), session.get_providers()[0], session)
+    model = Model(file, metadata, hashlib.sha256(content).hexdigest(), session.get_providers()[0], session)
+    from jundscan.selftest import check_scores  # which needs this module
+
+    check_scores(model)
+    return model
 
 
 def _open_session(runtime: Any, content: bytes, file: Path, device: Device) -> onnxruntime.InferenceSession:

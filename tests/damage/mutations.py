@@ -151,7 +151,8 @@ def _add_line(data: bytes, place: int, _: int, snippet: bytes) -> bytes:
 
 
 def _huge_line(data: bytes, place: int, size: int, snippet: bytes) -> bytes:
-    return _add_line(data, place, 0, (snippet or b"A") * (1 << 8 + size % 9))
+    snippet = snippet or b"A"
+    return _add_line(data, place, 0, snippet * ((1 << 8 + size % 14) // len(snippet) + 1))
 
 
 _TEXT_OPERATIONS = [_change_field] * 4 + [_drop_field, _repeat_line, _drop_line, _swap_fields, _add_line, _huge_line]

@@ -49,8 +49,8 @@ def fasta(data: bytes) -> dict[str, str]:
             if name in sequences:
                 raise Invalid
             current = sequences[name] = []
-        elif line.strip():
-            if current is None or b">" in line or re.search(rb"\s", line):
+        elif line and not (current is None and not line.strip()):
+            if current is None or re.search(rb"[> \t]", line):
                 raise Invalid
             current.append(re.sub("[^ACGT]", "N", line.decode("latin-1").upper(), flags=re.ASCII))
     if not sequences:
