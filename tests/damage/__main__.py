@@ -11,6 +11,7 @@ import faulthandler
 import hashlib
 import json
 import multiprocessing
+import os
 import pickle
 import resource
 import sys
@@ -41,7 +42,7 @@ def _attempt(reader: Reader, examples: int, chosen: int, last: Path, failures: P
         check(reader, files, undamaged=True)
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))
-    log = Path(f"{last}.log").open("a")
+    log = os.open(f"{last}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     @seed(chosen)
     @settings(

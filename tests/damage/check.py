@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -56,14 +57,9 @@ def check(reader: Reader, files: Files, undamaged: bool = False) -> str:
         try:
             found = reader.read(folder)
         except JundscanError as err:
-            message = str(err)
-            assert err.exit_code == 1
-            assert len(message.splitlines()) == 1, f"more than one line: {message!r}"
-            assert message.isprintable(), f"control characters: {message!r}"
-            assert len(message) < 2000, f"{len(message)} characters: {message[:200]!r}"
-            known = (*files, name, "standard input", "genome")
-            assert any(file in message for file in known) or message.startswith("-: "), f"names no file: {message}"
-            assert not undamaged, message
+            _check_message(str(err), err.exit_code, (*files, name, "genome"))
+            if undamaged:
+                raise WrongAnswer(f"refused what is whole: {err}") from err
             return "refused"
         finally:
             _watching = False
@@ -79,3 +75,11 @@ def check(reader: Reader, files: Files, undamaged: bool = False) -> str:
     if not right:
         raise WrongAnswer(f"{found!r:.500}")
     return "right"
+
+
+def _check_message(message: str, exit_code: int, names: Iterable[str]) -> None:
+    assert exit_code == 1
+    assert len(message.splitlines()) == 1, f"more than one line: {message!r}"
+    assert message.isprintable(), f"control characters: {message!r}"
+    assert len(message) < 2000, f"{len(message)} characters: {message[:200]!r}"
+    assert any(name in message for name in names) or message.startswith("-: "), f"names no file: {message}"

@@ -26,7 +26,7 @@ _WISHES: tuple[Wish, ...] = ("threshold", "fpr", "precision", "recall")
 
 
 @cache
-def _bytes() -> bytes:
+def default_model() -> bytes:
     return default_model_path().read_bytes()
 
 
@@ -50,8 +50,8 @@ def _use(folder: Path) -> tuple[Model, Any]:
         for wish in _WISHES:
             try:
                 chosen = choose_threshold(model.metadata, has_accessibility, wish, 0.4)
-            except InputError as err:
-                assert len(str(err).splitlines()) == 1
+            except InputError:
+                continue
             else:
                 assert 0 <= chosen.value <= 1
                 chosen.expectation()
@@ -75,15 +75,15 @@ def _right(files: Files, found: tuple[Model, Any]) -> Any:
 
 def model_files() -> Reader:
     """The default model with damaged bytes."""
-    cases = damaged_bytes(_bytes()).map(lambda data: {"model.onnx": data})
-    return Reader("model bytes", ({"model.onnx": _bytes()},), cases, _use, _right)
+    cases = damaged_bytes(default_model()).map(lambda data: {"model.onnx": data})
+    return Reader("model bytes", ({"model.onnx": default_model()},), cases, _use, _right)
 
 
 @cache
-def _metadata() -> Any:
+def metadata() -> Any:
     import onnx
 
-    graph = onnx.load_from_string(_bytes())
+    graph = onnx.load_from_string(default_model())
     return json.loads(next(entry.value for entry in graph.metadata_props if entry.key == METADATA_KEY))
 
 
@@ -91,7 +91,7 @@ def with_metadata(text: str) -> bytes:
     """Give the default model another text under our key."""
     import onnx
 
-    graph = onnx.load_from_string(_bytes())
+    graph = onnx.load_from_string(default_model())
     del graph.metadata_props[:]
     onnx.helper.set_model_props(graph, {METADATA_KEY: text})
     data: bytes = graph.SerializeToString()
@@ -101,7 +101,7 @@ def with_metadata(text: str) -> bytes:
 def model_metadata() -> Reader:
     """The default model with our key and false metadata."""
     whole = st.sampled_from(["", "null", "[]", "3", "{", "[" * 100_000, '{"format_version": 1}', '"format_version"'])
-    values = damaged_values(_metadata()).map(json.dumps)
+    values = damaged_values(metadata()).map(json.dumps)
     texts = st.one_of(*[values] * 20, whole)
     cases = texts.map(lambda text: {"model.onnx": with_metadata(text)})
-    return Reader("model metadata", ({"model.onnx": with_metadata(json.dumps(_metadata()))},), cases, _use, _right)
+    return Reader("model metadata", ({"model.onnx": with_metadata(json.dumps(metadata()))},), cases, _use, _right)

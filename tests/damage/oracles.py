@@ -1,4 +1,4 @@
-"""What files hold, read in the plainest way, by the formats' definitions: none of this shares code with ``jundscan``."""
+"""What files hold, read in the plainest way, by the formats' definitions; no code of ``jundscan`` is used."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import json
 import re
 import struct
 import zlib
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -148,7 +149,7 @@ def scale(data: bytes) -> Any:
         raise Invalid from None
     except (ValueError, KeyError, TypeError, AttributeError) as err:
         raise Invalid from err
-    ascending = all(a[0] < b[0] and a[1] <= b[1] for a, b in zip(pairs, pairs[1:], strict=False))
+    ascending = all(a[0] < b[0] and a[1] <= b[1] for a, b in pairwise(pairs))
     if not ascending or any(not (0 <= value < float("inf") and 0 <= part <= 1) for value, part in pairs):
         raise Invalid
 
@@ -167,11 +168,11 @@ def scale(data: bytes) -> Any:
 def bigwig(data: bytes) -> tuple[dict[str, int], list[tuple[str, int, int, float]]]:
     """Lengths, and every interval, of a little-endian bigWig (Kent et al. 2010, supplement); strict about structure."""
     try:
-        magic, version, _, chrom_at, _, index_at = struct.unpack_from("<IHHQQQ", data)
+        magic, _, _, chrom_at, _, index_at = struct.unpack_from("<IHHQQQ", data)
         (buffer,) = struct.unpack_from("<I", data, 52)
         if magic != 0x888FFC26:
             raise Invalid
-        tree, _, key_size, value_size, count, _ = struct.unpack_from("<IIIIQQ", data, chrom_at)
+        tree, _, key_size, value_size, _, _ = struct.unpack_from("<IIIIQQ", data, chrom_at)
         if tree != 0x78CA8C91 or value_size != 8:
             raise Invalid
         names: dict[int, tuple[str, int]] = {}

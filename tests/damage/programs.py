@@ -19,7 +19,7 @@ from jundscan.errors import InputError
 from tests import inputs
 from tests.damage.mutations import damaged_bytes, damaged_json, damaged_text
 from tests.damage.oracles import UNSPECIFIED
-from tests.damage.readers import SCALE, Files, Reader, _shards
+from tests.damage.readers import SCALE, Files, Reader, shards
 
 
 def _run(arguments: list[str], outputs: list[Path]) -> tuple[int, str]:
@@ -116,6 +116,6 @@ def _evaluate(folder: Path) -> tuple[int, str]:
 
 def evaluate_program() -> Reader:
     """``jundscan evaluate`` on a folder of shards."""
-    files = _shards(0)
+    files = shards(0)
     cases = [damaged_bytes(data).map(lambda data, name=name: {**files, name: data}) for name, data in files.items()]
     return Reader("jundscan evaluate", (files,), st.one_of(cases), _evaluate, _right)

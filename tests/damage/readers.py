@@ -9,7 +9,6 @@ import struct
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import redirect_stdout
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -144,7 +143,7 @@ def _fasta_stdin() -> Reader:
 
 
 @cache
-def _indexed(packing: str) -> list[Files]:
+def indexed(packing: str) -> list[Files]:
     """FASTA files with their indexes."""
     made = []
     for data in _fasta_seeds():
@@ -170,7 +169,7 @@ def _indexed(packing: str) -> list[Files]:
 
 
 def _damaged_index(files: Files) -> Strategy:
-    others = _indexed("plain")
+    others = indexed("plain")
     fai = st.one_of(damaged_text(files["genome.fa.fai"]), st.sampled_from([other["genome.fa.fai"] for other in others]))
     with_fai = fai.map(lambda fai: {**files, "genome.fa.fai": fai})
     if "genome.fa.gzi" not in files:
@@ -180,7 +179,7 @@ def _damaged_index(files: Files) -> Strategy:
 
 
 def _fasta_indexes(packing: str) -> Reader:
-    made = _indexed(packing)
+    made = indexed(packing)
     name = {"plain": "fasta index .fai", "bgzip": "fasta indexes .fai and .gzi"}[packing]
     return Reader(
         name,
@@ -337,7 +336,7 @@ def _truth() -> Reader:
 
 
 @cache
-def _bigwigs() -> list[bytes]:
+def bigwigs() -> list[bytes]:
     made = []
     for rng in seeds(2):
         rows = []
@@ -363,7 +362,7 @@ def _right_bigwig(files: Files, found: Mapping[str, Any]) -> Any:
 
 
 def _bigwig() -> Reader:
-    made = _bigwigs()
+    made = bigwigs()
     cases = [damaged_bytes(data).map(lambda data: {"track.bw": data}) for data in made]
     undamaged = tuple({"track.bw": data} for data in made)
     return Reader(
@@ -427,11 +426,11 @@ def _scale() -> Reader:
 
 # ---- shards
 
-_KINDS = ("X", "y", "w", "a", "ids")
+KINDS = ("X", "y", "w", "a", "ids")
 
 
 @cache
-def _shards(compress: int) -> Files:
+def shards(compress: int) -> Files:
     rng = np.random.default_rng(5)
     n = 6
     codes = rng.integers(0, 5, (n, 101)).astype(np.uint8)
@@ -444,7 +443,7 @@ def _shards(compress: int) -> Files:
         return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def _read_shards(folder: Path) -> Shards:
+def read_folder(folder: Path) -> Shards:
     shards = read_shards(folder)
     n = len(shards.codes)
     assert n
@@ -465,7 +464,7 @@ def _read_shards(folder: Path) -> Shards:
 
 def _right_shards(files: Files, found: Shards) -> Any:
     """Compare where nothing but the bytes of an uncompressed column has changed."""
-    sound = _shards(0)
+    sound = shards(0)
     if any(len(files.get(name, b"")) != len(data) for name, data in sound.items()):
         return UNSPECIFIED
     columns = (("w", found.weights, "<f8"), ("a", found.accessibility, "<f4"), ("y", found.labels, "<i8"))
@@ -482,12 +481,12 @@ def _right_shards(files: Files, found: Shards) -> Any:
 
 
 def _damaged_shard(compress: int, kind: str) -> Strategy:
-    files = _shards(compress)
+    files = shards(compress)
     name = f"shard-0-{kind}.joblib"
-    others = [files[f"shard-0-{other}.joblib"] for other in _KINDS]
+    others = [files[f"shard-0-{other}.joblib"] for other in KINDS]
     damaged = st.one_of(*[damaged_bytes(files[name])] * 6, st.sampled_from(others))
     if compress:  # what is packed, with a sound checksum around it
-        inner = damaged_bytes(_shards(0)[name])
+        inner = damaged_bytes(shards(0)[name])
         pack = (lambda data: gzip.compress(data, 1)) if isinstance(compress, tuple) else inputs.zlib.compress
         damaged = st.one_of(damaged, inner.map(pack))
     return damaged.map(lambda data: {**files, name: data})
@@ -495,8 +494,8 @@ def _damaged_shard(compress: int, kind: str) -> Strategy:
 
 def _shard_folder() -> Reader:
     ways: list[Any] = [0, 3, ("gzip", 3)]
-    cases = [_damaged_shard(compress, kind) for compress in (0, *ways) for kind in _KINDS]
-    return Reader("shards", tuple(map(_shards, ways)), st.one_of(cases), _read_shards, _right_shards)
+    cases = [_damaged_shard(compress, kind) for compress in (0, *ways) for kind in KINDS]
+    return Reader("shards", tuple(map(shards, ways)), st.one_of(cases), read_folder, _right_shards)
 
 
 def readers() -> list[Reader]:
