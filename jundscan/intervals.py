@@ -36,7 +36,7 @@ _VALUE_COLUMNS = {
 _PACKED = (".gz", ".bgz")
 _NAMES_SHOWN = 3
 _GREATEST = float(np.finfo(np.float32).max)
-_FARTHEST = 1 << 62  # what an int64 can hold with room to add
+_FARTHEST = 1 << 40  # no chromosome is longer; sums of many such still fit, and float64 holds them exactly
 
 
 class Intervals(NamedTuple):
@@ -111,7 +111,7 @@ def read_intervals(
         except (ValueError, IndexError) as err:
             raise TrackError(path, _complaint(fields, value_column), number) from err
         if not 0 <= start < end <= _FARTHEST:
-            raise TrackError(path, f"start {start} and end {end}: must be 0 <= start < end", number)
+            raise TrackError(path, f"start {start} and end {end}: must be 0 <= start < end <= {_FARTHEST}", number)
         if not least <= value <= _GREATEST:
             raise TrackError(path, f"the value {value} is negative or not finite as float32", number)
         found = columns.get(fields[0])

@@ -102,6 +102,11 @@ def cases() -> dict[str, tuple[str, Files, str]]:
             {"track.bedgraph.gz": _long_line(_LONGEST)},
             "refused",
         ),
+        "truth: a peak whose middle no float64 holds": (
+            "truth",
+            {"truth.narrowPeak": b"chr1\t7\t4611686018427387904\n"},
+            "refused",
+        ),
         "regions: a byte-order mark": ("regions", {"regions.bed": b"\xef\xbb\xbfchr1\t100\t400\n"}, "right"),
         "alias: two gigabytes in one line": ("alias", {"alias.txt": _long_line(_LONGEST)}, "refused"),
         "scale: infinitely many windows": (
