@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TRAINED := $(VENV)/.train-ready
 BENCHED := $(VENV)/.bench-ready
+TRUSTED := $(VENV)/.trust-ready
 
-.PHONY: demo test lint format train bench golden examples static igv axe docs/report.png clean
+.PHONY: demo test lint format coverage damage mutation audit train bench golden examples static igv axe docs/report.png clean
 
 demo: $(READY)  ## scan the bundled example
 	$(BIN)/jundscan scan examples/genome.fa --accessibility examples/dnase.bedgraph \
@@ -23,6 +24,19 @@ lint: $(TRAINED)
 format: $(TRAINED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+coverage: $(TRAINED)  ## the suite once more, counting branches; fails below the gate in pyproject.toml
+	$(BIN)/python -m pytest --cov --cov-report=term --quiet
+
+damage: $(TRAINED)  ## many damaged inputs of every reader; EXAMPLES=50000
+	$(BIN)/python -m tests.damage --examples $(or $(EXAMPLES),50000)
+
+mutation: $(TRUSTED)  ## change the pure modules in every small way: which changes do the tests notice? (docs/mutation.md)
+	$(BIN)/mutmut run --max-children 1
+	$(BIN)/mutmut results
+
+audit: $(TRUSTED)  ## known weaknesses of what is installed; asks an index, so it needs a network
+	$(BIN)/pip-audit --skip-editable
 
 train: $(TRAINED)  ## DATA="DIR [DIR ...]", the first one selects
 	$(BIN)/python -m train run $(foreach folder,$(DATA),--data $(folder)) --out exported
@@ -63,9 +77,13 @@ $(TRAINED): $(READY)
 	$(BIN)/python -m pip install --quiet --editable ".[cpu,plots,hts,report,train]" --group dev --constraint constraints.txt
 	touch $@
 
+$(TRUSTED): $(TRAINED)
+	$(BIN)/python -m pip install --quiet --group trust --constraint constraints.txt
+	touch $@
+
 $(BENCHED): $(TRAINED)
 	$(BIN)/python -m pip install --quiet --group bench --constraint constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) browser/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) browser/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis mutants

@@ -27,6 +27,8 @@ _MOST_KNOTS = 2048
 _FEWEST_WINDOWS = 1000
 _FEWEST_VALUES = 50
 _DISTRIBUTION_BINS = 20
+# a scale of 2,048 knots takes 0.1 MB; the record of a run may hold more than its scale
+_MOST_BYTES = 1 << 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +89,7 @@ class AccessibilityScale:
         try:
             values, percentiles = (np.array(record[key], np.float64) for key in ("values", "percentiles"))
             windows = int(record["windows"])
-        except (KeyError, TypeError) as err:
+        except (KeyError, TypeError, OverflowError) as err:
             raise ValueError("not an accessibility scale: needs windows, values and percentiles") from err
         if values.ndim != 1 or values.shape != percentiles.shape:
             raise ValueError("values and percentiles must be two lists of the same length")
@@ -112,11 +114,15 @@ def read_scale(path: str | Path) -> AccessibilityScale:
         When the file cannot be read or holds no scale.
     """
     try:
-        record = json.loads(Path(path).read_bytes())
+        with Path(path).open("rb") as file:
+            text = file.read(_MOST_BYTES + 1)
+        if len(text) > _MOST_BYTES:
+            raise ValueError(f"more than {_MOST_BYTES:,} bytes")
+        record = json.loads(text)
         return AccessibilityScale.from_dict(record.get(_KEY, record) or {})
     except OSError as err:
         raise InputError(f"{path}: {err.strerror}") from err
-    except (ValueError, AttributeError) as err:  # no JSON, no scale, no object
+    except (ValueError, AttributeError, RecursionError) as err:  # no JSON, no scale, no object, too deep
         raise InputError(f"{path}: no accessibility scale can be read from it ({err})") from err
 
 

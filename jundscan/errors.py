@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+_LONGEST = 1000
+
 
 class JundscanError(Exception):
-    """Base of every expected failure; the message is one line, shown without a traceback."""
+    """Base of every expected failure; the message is one line, shown without a traceback.
+
+    Messages quote what files and libraries say: whatever would break the line or move a terminal's cursor is escaped,
+    and what is long is cut in the middle.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class InputError(JundscanError):
@@ -62,3 +71,17 @@ class ClusterError(JundscanError):
 
 class OutputError(JundscanError):
     """An output exists already or cannot be written."""
+
+
+def printable(text: str) -> str:
+    r"""Escape line ends and control characters, and leave out the middle of more than 1,000 characters.
+
+    Examples
+    --------
+    >>> print(printable("chr1\n\x1b[31m"))
+    chr1\n\x1b[31m
+    """
+    if not text.isprintable():
+        text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+    half = _LONGEST // 2
+    return text if len(text) <= _LONGEST else f"{text[:half]} … {text[-half:]}"

@@ -9,7 +9,9 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
+from collections.abc import Container
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -21,6 +23,8 @@ from jundscan.files import BLOCK_START, read_errors, temporary_beside, unpacking
 
 log = logging.getLogger("jundscan")
 
+_FARTHEST = 1 << 62
+_SIZE_BYTES = 4
 _SKIPPED_BYTES = 1 << 18
 """Up to so many unpacked bytes are read and dropped rather than looked up: a few blocks, or a header line."""
 
@@ -52,15 +56,15 @@ class Placed(NamedTuple):
 Index = dict[str, Placed]
 
 
-def plain_index(path: Path, keep: bool = True) -> Index:
+def plain_index(path: Path, shown: Path | None = None) -> Index:
     """Read the ``.fai`` of a plain FASTA; where it is missing or stale let pyfaidx make it, and keep it if possible.
 
     Parameters
     ----------
     path : pathlib.Path
         The FASTA.
-    keep : bool
-        Whether to write the index beside it.
+    shown : pathlib.Path, optional
+        How the user named it, where it is a copy; then the index is not kept.
 
     Raises
     ------
@@ -72,22 +76,22 @@ def plain_index(path: Path, keep: bool = True) -> Index:
         return _read_fai(path, beside)
     with tempfile.TemporaryDirectory(prefix="jundscan.") as folder:
         made = Path(folder, "index.fai")
-        _make_fai(path, made)
+        _make_fai(path, shown or path, made)
         index = _read_fai(path, made)
-        if not keep:
+        if shown is not None:
             return index
         # copied under another name first: no other run may find half an index
-        partial = temporary_beside(beside)
+        unfinished = temporary_beside(beside)
         try:
-            shutil.copyfile(made, partial)
-            partial.replace(beside)
+            shutil.copyfile(made, unfinished)
+            unfinished.replace(beside)
         except OSError as err:
             log.info("the index %s cannot be kept (%s); each run makes it anew", beside, err.strerror)
         else:
             log.info("wrote the index %s", beside)
         finally:
             with suppress(OSError):
-                partial.unlink(missing_ok=True)
+                unfinished.unlink(missing_ok=True)
     return index
 
 
@@ -116,11 +120,13 @@ def bgzip_index(path: Path) -> tuple[Index, NDArray[np.int64]] | None:
 
 def _read_gzi(path: Path, gzi: Path) -> NDArray[np.int64]:
     with read_errors(gzi, FastaError):
-        numbers = np.fromfile(gzi, "<u8").astype(np.int64)
-    problem = FastaError(path, f"is not the file that {gzi.name} describes; delete that index")
-    if not len(numbers) or len(numbers) != 2 * numbers[0] + 1:
+        numbers = np.fromfile(gzi, "<u8")
+    problem = index_mismatch(path, ".gzi")
+    if len(numbers) != 2 * int(next(iter(numbers), 0)) + 1 or numbers.max() >= _FARTHEST or gzi.stat().st_size % 8:
         raise problem
-    blocks = np.append([0, 0], numbers[1:]).reshape(-1, 2)  # the first block, at 0, is not written down
+    blocks = np.append([0, 0], numbers[1:].astype(np.int64)).reshape(
+        -1, 2
+    )  # the first block, at 0, is not written down
     if (np.diff(blocks, axis=0) < 0).any() or blocks[-1, 0] >= path.stat().st_size:
         raise problem
     # its time of writing tells nothing: bgzip writes it before the file is closed
@@ -140,19 +146,34 @@ class BgzipReader:
         The packed file.
     blocks : numpy.ndarray, shape=(n, 2), dtype=int64
         From :func:`bgzip_index`.
+    path : pathlib.Path
+        The file, for messages.
     """
 
-    def __init__(self, file: BinaryIO, blocks: NDArray[np.int64]) -> None:
+    def __init__(self, file: BinaryIO, blocks: NDArray[np.int64], path: Path) -> None:
         self._file = file
         self._blocks = blocks
+        self._path = path
         self._unpacked = unpacking(file)
         self._at = 0
 
     def seek(self, place: int) -> None:
-        """Go to a byte of the unpacked file."""
+        """Go to a byte of the unpacked file.
+
+        Raises
+        ------
+        FastaError
+            When the blocks do not lie where their index says.
+        """
         if not 0 <= place - self._at <= _SKIPPED_BYTES:
             block = int(np.searchsorted(self._blocks[:, 1], place, side="right")) - 1
             packed, self._at = self._blocks[block].tolist()
+            if block + 1 < len(self._blocks):  # a block ends with its unpacked size, and then comes the next one
+                following, unpacked = self._blocks[block + 1].tolist()
+                self._file.seek(following - _SIZE_BYTES)
+                size = self._file.read(_SIZE_BYTES)
+                if int.from_bytes(size, "little") != unpacked - self._at or self._file.read(4) != BLOCK_START:
+                    raise index_mismatch(self._path, ".gzi")
             self._file.seek(packed)
             self._unpacked = unpacking(self._file)
         self.read(place - self._at)
@@ -164,9 +185,53 @@ class BgzipReader:
         return data
 
 
-def index_mismatch(path: Path) -> FastaError:
+def check_index(file: BinaryIO | BgzipReader, index: Index, chroms: Container[str], path: Path) -> None:
+    """Look whether sequences lie where their index says: a '>' and the name before each, the next one behind it.
+
+    Parameters
+    ----------
+    file : BinaryIO or BgzipReader
+        The unpacked FASTA.
+    index : Index
+        Its index; an older file's perhaps, since times of writing can be changed.
+    chroms : container of str
+        Those that will be read.
+    path : pathlib.Path
+        The FASTA, for the message.
+
+    Raises
+    ------
+    FastaError
+        When the index is another file's.
+    """
+    end, before_wanted = 0, False
+    for name, placed in sorted(index.items(), key=lambda item: item[1].offset):
+        wanted = name in chroms
+        if wanted or before_wanted:
+            header = _between(file, end, placed.offset).lstrip()
+            whole = header.endswith(b"\n") or not placed.length  # the file may end behind a name
+            if not whole or header[:1] != b">" or header[1:].split(maxsplit=1)[:1] != [name.encode()]:
+                raise index_mismatch(path)
+        if wanted and placed.length > placed.line_bases:
+            line_end = placed.offset + placed.line_bases
+            if _between(file, line_end, placed.offset + placed.line_bytes) not in (b"\n", b"\r\n"):
+                raise index_mismatch(path)
+        end, before_wanted = placed.byte(placed.length), wanted
+    if before_wanted and _between(file, end, end + _SKIPPED_BYTES).strip():
+        raise index_mismatch(path)
+
+
+def _between(file: BinaryIO | BgzipReader, start: int, end: int) -> bytes:
+    """Read what is between two places, if that can be no more than a header."""
+    if not 0 <= end - start <= _SKIPPED_BYTES:
+        return b""
+    file.seek(start)
+    return file.read(end - start)
+
+
+def index_mismatch(path: Path, ending: str = ".fai") -> FastaError:
     """Make the error of an index that describes another file."""
-    return FastaError(path, f"is not the file that {path.name}.fai describes; delete that index")
+    return FastaError(path, f"is not the file that {path.name}{ending} describes; delete that index")
 
 
 def _index_path(path: Path, ending: str) -> Path:
@@ -181,24 +246,29 @@ def _read_fai(path: Path, fai: Path) -> Index:
     index: Index = {}
     try:
         with read_errors(fai, FastaError), fai.open(encoding="utf-8", newline="\n") as lines:
-            for line in lines:
+            for line in iter(partial(lines.readline, _SKIPPED_BYTES), ""):
                 name, length, offset, line_bases, line_bytes = line.rstrip("\r\n").split("\t")
                 if name in index:
                     raise FastaError(path, f"two sequences are named {name}; names must be unique")
                 # an empty sequence has no lines; 1 keeps the arithmetic defined
-                index[name] = Placed(int(length), int(offset), int(line_bases) or 1, int(line_bytes) or 1)
+                numbers = int(length), int(offset), int(line_bases) or 1, int(line_bytes) or 1
+                if not (min(numbers) >= 0 and max(numbers) < _FARTHEST):
+                    raise ValueError(f"impossible numbers {numbers}")
+                index[name] = Placed(*numbers)
+        if not index:
+            raise ValueError("empty")
     except ValueError as err:
         raise FastaError(path, f"its index {fai.name} is damaged; delete it") from err
     return index
 
 
-def _make_fai(path: Path, fai: Path) -> None:
+def _make_fai(path: Path, shown: Path, fai: Path) -> None:
     import pyfaidx
 
     try:
-        with read_errors(path, FastaError), pyfaidx.Faidx(str(path), indexname=str(fai)):
+        with read_errors(shown, FastaError), pyfaidx.Faidx(str(path), indexname=str(fai)):
             pass
     except UnicodeDecodeError as err:
-        raise FastaError(path, "a sequence name is not UTF-8 text; rename it") from err
-    except (pyfaidx.FastaIndexingError, ValueError) as err:
-        raise FastaError(path, f"cannot be indexed: {' '.join(str(err).split())}") from err
+        raise FastaError(shown, "a sequence name is not UTF-8 text; rename it") from err
+    except (pyfaidx.FastaIndexingError, ValueError, RuntimeError) as err:
+        raise FastaError(shown, f"cannot be indexed: {' '.join(str(err).split())}") from err

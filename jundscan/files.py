@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import os
 import shutil
@@ -10,6 +11,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
@@ -22,6 +24,7 @@ BLOCK_START = b"\x1f\x8b\x08\x04"
 """How each block of a bgzipped file starts: a gzip member with an extra field (SAM specification, section 4.1)."""
 _BLOCK_FIELD = slice(12, 16), b"BC\x02\x00"  # the field, which holds the member's size
 _COPY_BYTES = 1 << 20
+_LONGEST_LINE = 1 << 20
 TEMPORARY = ".jundscan-"
 """How the name of a file begins that is still being written; after SIGKILL it stays and may be deleted."""
 
@@ -66,6 +69,22 @@ def open_unpacked(path: Path) -> Iterator[BinaryIO]:
                 yield unpacked
         else:
             yield file
+
+
+def text_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Number, from 1, the lines of a table of text, packed or not, with their ends; a byte-order mark is left out.
+
+    Raises
+    ------
+    TrackError
+        When the file cannot be read, or a line is longer than any of a table: so nothing that unpacks to a line
+        without end fills the memory.
+    """
+    with read_errors(path, TrackError), open_unpacked(path) as file:
+        for number, line in enumerate(iter(partial(file.readline, _LONGEST_LINE), b""), 1):
+            if len(line) == _LONGEST_LINE:
+                raise TrackError(path, f"more than {_LONGEST_LINE:,} bytes in one line: not a table of text", number)
+            yield number, line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
 
 
 def unpacking(file: BinaryIO) -> BinaryIO:

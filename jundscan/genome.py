@@ -22,12 +22,13 @@ from numpy.typing import NDArray
 
 from jundscan.encoding import ALPHABET, UNKNOWN, encode
 from jundscan.errors import FastaError
-from jundscan.fasta_index import BgzipReader, Index, bgzip_index, index_mismatch, plain_index
+from jundscan.fasta_index import BgzipReader, Index, bgzip_index, check_index, index_mismatch, plain_index
 from jundscan.files import STDIN, open_unpacked, packing, read_errors, spooled
 from jundscan.names import ChromSizes, read_aliases
 from jundscan.windows import Region, merge_intervals
 
 _READ_BYTES = 1 << 20
+_LONGEST_HEADER = 1 << 20
 _AHEAD_BYTES, _NEAR_BYTES = 1 << 18, 1 << 12
 _LINE_ENDS = b"\r\n"
 _NO_RUNS = np.empty((0, 2), dtype=np.int64)
@@ -159,7 +160,8 @@ class Genome:
     def _indexed(self, index: Index, regions: Sequence[Region], block_bases: int) -> Iterator[Block]:
         held, held_start = b"", 0
         with read_errors(self.path, FastaError), self._file.open("rb") as opened:
-            file = opened if self._gzip_blocks is None else BgzipReader(opened, self._gzip_blocks)
+            file = opened if self._gzip_blocks is None else BgzipReader(opened, self._gzip_blocks, self.path)
+            check_index(file, index, {region.chrom for region in regions}, self.path)
             for region, following in zip_longest(regions, regions[1:]):
                 placed = index[region.chrom]
                 for start in range(region.start, region.end, block_bases):
@@ -170,7 +172,8 @@ class Genome:
                         near = following and 0 <= index[following.chrom].byte(following.start) - end_byte <= _NEAR_BYTES
                         file.seek(first_byte)
                         held, held_start = file.read(max(end_byte - first_byte, _AHEAD_BYTES * bool(near))), first_byte
-                    codes = encode(held[first_byte - held_start : end_byte - held_start], drop=_LINE_ENDS)
+                    letters = held[first_byte - held_start : end_byte - held_start]
+                    codes = encode(_letters(letters, region.chrom, self.path), drop=_LINE_ENDS)
                     if len(codes) != end - start:
                         raise index_mismatch(self.path)
                     yield Block(region.chrom, start, codes)
@@ -267,7 +270,7 @@ def _open_file(path: Path, file: Path, alias: str | Path | None) -> Genome:
     if packed is None and path.suffix.lower() in (".gz", ".bgz"):
         raise FastaError(path, "is named as if it were compressed, but is not; rename it")
     if packed is None:
-        return Genome(path, file, plain_index(file, keep=file is path), alias=alias)
+        return Genome(path, file, plain_index(file, None if file is path else path), alias=alias)
     index, blocks = (bgzip_index(file) if packed == "bgzip" else None) or (None, None)
     return Genome(path, file, index, blocks, alias)
 
@@ -283,10 +286,13 @@ def _records(file: Path, path: Path) -> Iterator[tuple[str, bytes]]:
                 if (data[header - 1 : header] if header else previous) not in (b"\n", b"\r"):
                     raise FastaError(path, f"a '>' inside the sequence of {name}")
                 if header > start and name:
-                    yield name, data[start:header]
+                    yield name, _letters(data[start:header], name, path)
                 start = data.find(b"\n", header) + 1
                 if not start:  # the line goes on behind what was read
-                    data += unpacked.readline()
+                    rest = unpacked.readline(_LONGEST_HEADER)
+                    if len(rest) == _LONGEST_HEADER:
+                        raise FastaError(path, f"a '>' line of more than {_LONGEST_HEADER:,} bytes; shorten it")
+                    data += rest
                     start = len(data)
                 name = _name(data[header + 1 : start], path)
                 if name in names:
@@ -294,12 +300,21 @@ def _records(file: Path, path: Path) -> Iterator[tuple[str, bytes]]:
                 names.add(name)
                 yield name, b""
             if start < len(data):
-                yield name, data[start:]
+                yield name, _letters(data[start:], name, path)
             previous = data[-1:]
+
+
+def _letters(data: bytes, name: str, path: Path) -> bytes:
+    """Return pieces of a sequence as they are; blanks would be counted as bases, and move all that follow."""
+    if b" " in data or b"\t" in data:
+        raise FastaError(path, f"a blank inside the sequence of {name}; remove it")
+    return data
 
 
 def _name(header: bytes, path: Path) -> str:
     """Return the first word of a header line, without its '>'."""
+    if b"\r" in header.rstrip(b"\r\n"):
+        raise FastaError(path, "lines end with a carriage return alone; convert it, say with: mac2unix")
     words = header.split(maxsplit=1)
     if not words:
         raise FastaError(path, "a sequence without a name")

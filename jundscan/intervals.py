@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from jundscan.choices import BedValue
 from jundscan.errors import TrackError
-from jundscan.files import open_unpacked, read_errors
+from jundscan.files import text_lines
 from jundscan.names import matching_name
 from jundscan.windows import merge_intervals
 
@@ -36,7 +36,7 @@ _VALUE_COLUMNS = {
 _PACKED = (".gz", ".bgz")
 _NAMES_SHOWN = 3
 _GREATEST = float(np.finfo(np.float32).max)
-_FARTHEST = 1 << 62  # what an int64 can hold with room to add
+_FARTHEST = 1 << 40  # no chromosome is longer; sums of many such still fit, and float64 holds them exactly
 
 
 class Intervals(NamedTuple):
@@ -93,33 +93,34 @@ def read_intervals(
     value_column: int | None = None
     absent, least = (-1.0, -1.0) if kind == "peaks" else (1.0, 0.0)
     looked = False
-    with read_errors(path, TrackError), open_unpacked(path) as file:
-        for number, line in enumerate(file, 1):
-            if line.startswith(_SKIPPED) or line.isspace():
-                continue
-            fields = line.split(b"\t") if b"\t" in line else line.split()
-            if not looked:
-                if kind == "track":
-                    value_column = _value_column(path, fields, bed_value)
-                elif kind == "peaks" and len(fields) == _SUMMIT_COLUMN:
-                    value_column = _SUMMIT_COLUMN
-                looked = True
-            try:
-                start, end = int(fields[1]), int(fields[2])
-                value = absent if value_column is None else float(fields[value_column - 1])
-            except (ValueError, IndexError) as err:
-                raise TrackError(path, _complaint(fields, value_column), number) from err
-            if not 0 <= start < end <= _FARTHEST:
-                raise TrackError(path, f"start {start} and end {end}: must be 0 <= start < end", number)
-            if not least <= value <= _GREATEST:
-                raise TrackError(path, f"the value {value} is negative or not finite as float32", number)
-            found = columns.get(fields[0])
-            if found is None:
-                found = columns[fields[0]] = array("q"), array("q"), array("d")
-            starts, ends, values = found
-            starts.append(start)
-            ends.append(end)
-            values.append(value)
+    for number, line in text_lines(path):
+        if line.startswith(_SKIPPED) or not line.strip():
+            continue
+        fields = line.split(b"\t") if b"\t" in line else line.split()
+        if not looked:
+            if kind == "track":
+                value_column = _value_column(path, fields, bed_value)
+            elif kind == "peaks" and len(fields) == _SUMMIT_COLUMN:
+                value_column = _SUMMIT_COLUMN
+            looked = True
+        try:
+            start, end = int(fields[1]), int(fields[2])
+            value = absent if value_column is None else float(fields[value_column - 1])
+            if b"_" in line:  # 1_000 is a number to Python and to nobody else
+                _refuse_underscores(fields, value_column)
+        except (ValueError, IndexError) as err:
+            raise TrackError(path, _complaint(fields, value_column), number) from err
+        if not 0 <= start < end <= _FARTHEST:
+            raise TrackError(path, f"start {start} and end {end}: must be 0 <= start < end <= {_FARTHEST}", number)
+        if not least <= value <= _GREATEST:
+            raise TrackError(path, f"the value {value} is negative or not finite as float32", number)
+        found = columns.get(fields[0])
+        if found is None:
+            found = columns[fields[0]] = array("q"), array("q"), array("d")
+        starts, ends, values = found
+        starts.append(start)
+        ends.append(end)
+        values.append(value)
     if not columns:
         raise TrackError(path, "holds no interval")
     return {_text(path, chrom): _sorted(*arrays) for chrom, arrays in columns.items()}
@@ -239,6 +240,12 @@ def _is_number(text: bytes) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _refuse_underscores(fields: list[bytes], value_column: int | None) -> None:
+    """Raise a ValueError when there is an underscore in a number."""
+    if b"_" in fields[1] + fields[2] + (b"" if value_column is None else fields[value_column - 1]):
+        raise ValueError("an underscore in a number")
 
 
 def _complaint(fields: list[bytes], value_column: int | None) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
 from typing import Any, Self
 
 from jundscan.encoding import ALPHABET, WINDOW_LENGTH
@@ -12,6 +13,8 @@ from jundscan.errors import ModelError
 
 METADATA_KEY = "jundscan"
 FORMAT_VERSION = 1
+_MODES = ("with_accessibility", "without_accessibility")
+_LONGEST_TEXT = 500
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ class Metadata:
                     f"{where}: model format {found!r}, this jundscan reads {FORMAT_VERSION}; "
                     "install the jundscan version that the model was made with"
                 )
-            for mode in ("with_accessibility", "without_accessibility"):
+            for mode in _MODES:
                 rows = tuple(CalibrationRow(**row) for row in raw[mode].pop("rows"))
                 raw[mode] = ThresholdTable(rows=rows, **raw[mode])
             raw["cell_types"] = tuple(raw["cell_types"])
@@ -128,7 +131,8 @@ class Metadata:
                 raw["self_test"] = SelfTest(**{mode: tuple(scores) for mode, scores in raw["self_test"].items()})
             known = {field.name for field in fields(cls)}
             metadata = cls(**{key: value for key, value in raw.items() if key in known})
-        except (ValueError, KeyError, TypeError, AttributeError) as err:
+            _check(metadata)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
             raise ModelError(f"{where}: its jundscan metadata cannot be read ({err}); export the model anew") from err
         agreed = (
             metadata.window_length,
@@ -141,3 +145,41 @@ class Metadata:
                 f"{where}: made for another encoding or accessibility mapping {agreed}; export the model anew"
             )
         return metadata
+
+
+def _check(metadata: Metadata) -> None:
+    """Raise a ValueError when a field cannot be what it should be: the graph and the reports trust them."""
+    json.dumps(asdict(metadata), allow_nan=False)
+    texts = ("name", "version", "family", "calibration_source", "assembly", "training_data_sha256")
+    for name, text in ((name, getattr(metadata, name)) for name in texts):
+        _is_text(name, text)
+    for text in metadata.cell_types:
+        _is_text("cell_types", text)
+    if type(metadata.max_windows_per_call) is not int or metadata.max_windows_per_call < 1:
+        raise ValueError(f"max_windows_per_call is {metadata.max_windows_per_call!r}")
+    if type(metadata.seed) is not int:
+        raise ValueError(f"seed is {metadata.seed!r}")
+    _are_fractions("decision_threshold and prevalence", [metadata.decision_threshold, metadata.prevalence])
+    for mode, table in ((mode, metadata.table(mode == "with_accessibility")) for mode in _MODES):
+        _is_text("default_rule", table.default_rule)
+        _are_fractions(f"{mode} default_threshold", [table.default_threshold])
+        for row in table.rows:
+            numbers = [row.threshold, row.recall, row.fpr]
+            _are_fractions(f"{mode} rows", numbers if row.precision is None else [*numbers, row.precision])
+        if any(one.threshold >= other.threshold for one, other in pairwise(table.rows)):
+            raise ValueError(f"{mode} rows do not ascend by threshold")
+    for scores in metadata.validation.values():
+        _are_fractions("validation", list(scores.values()))
+    if metadata.self_test is not None:
+        _are_fractions("self_test", [*metadata.self_test.with_accessibility, *metadata.self_test.without_accessibility])
+
+
+def _is_text(name: str, value: object) -> None:
+    if not isinstance(value, str) or not value.isprintable() or len(value) > _LONGEST_TEXT:
+        raise ValueError(f"{name} is no text of one line")
+
+
+def _are_fractions(name: str, values: Sequence[object]) -> None:
+    wrong = [value for value in values if type(value) not in (int, float) or not 0 <= value <= 1]  # type: ignore[operator]
+    if wrong:
+        raise ValueError(f"{name}: {wrong[0]!r} is no number from 0 to 1")

@@ -41,6 +41,7 @@ LANES = 16
 another formula, whose last bit can differ, and no result may depend on how windows are divided among calls."""
 BATCH_WINDOWS = 128
 """Single windows per call: few enough that a call's arrays stay in the processor's cache."""
+_MOST_BYTES = 1 << 28
 MISSING_RUNTIME = (
     "ONNX Runtime is not installed; run: pip install 'jundscan[cpu]' "
     "(or 'jundscan[gpu]' on a machine with an NVIDIA GPU)"
@@ -211,11 +212,14 @@ def load_model(path: str | Path | None = None, device: Device = "auto") -> Model
     if file.is_dir():
         file = file / "model.onnx"
     try:
-        content = file.read_bytes()
+        with file.open("rb") as opened:
+            content = opened.read(_MOST_BYTES + 1)
     except OSError as err:
         raise ModelError(
             f"{file}: cannot be read ({err.strerror}); --model takes an .onnx file made by jundscan"
         ) from err
+    if len(content) > _MOST_BYTES:
+        raise ModelError(f"{file}: more than {_MOST_BYTES:,} bytes; --model takes an .onnx file made by jundscan")
     try:
         import onnxruntime
     except ImportError as err:
@@ -224,7 +228,11 @@ def load_model(path: str | Path | None = None, device: Device = "auto") -> Model
         raise DeviceError("ONNX Runtime is damaged; what to do says: jundscan doctor")
     session = _open_session(onnxruntime, content, file, device)
     metadata = _read_metadata(session, file)
-    return Model(file, metadata, hashlib.sha256(content).hexdigest(), session.get_providers()[0], session)
+    model = Model(file, metadata, hashlib.sha256(content).hexdigest(), session.get_providers()[0], session)
+    from jundscan.selftest import check_scores  # which needs this module
+
+    check_scores(model)
+    return model
 
 
 def _open_session(runtime: Any, content: bytes, file: Path, device: Device) -> onnxruntime.InferenceSession:
@@ -244,7 +252,8 @@ def _open_session(runtime: Any, content: bytes, file: Path, device: Device) -> o
         with redirect_stdout(sys.stderr):  # it prints what it cannot find, and stdout may be carrying hits
             runtime.preload_dlls(directory="")
     try:
-        session = runtime.InferenceSession(content, options, providers=providers)
+        with redirect_stdout(sys.stderr):  # what it says of a provider that fails
+            session = runtime.InferenceSession(content, options, providers=providers, enable_fallback=cuda in providers)
     except Exception as err:  # ONNX Runtime's errors share no base but Exception
         reason = str(err).splitlines()[0]
         raise ModelError(f"{file}: not a model that ONNX Runtime can open ({reason})") from err

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from jundscan.errors import TrackError
-from jundscan.files import open_unpacked, read_errors
+from jundscan.files import text_lines
 
 log = logging.getLogger("jundscan")
 
@@ -105,20 +105,19 @@ def read_aliases(path: str | Path, sizes: Mapping[str, int]) -> dict[str, str]:
     aliases: dict[str, str] = {}
     ambiguous: set[str] = set()
     first = None
-    with read_errors(path, TrackError), open_unpacked(path) as file:
-        for number, line in enumerate(file, 1):
-            names = _names_in(path, line, number)
-            if not names:
-                continue
-            first = first or names[0]
-            # a name that the genome has as it is tells more than one in another convention
-            found: list[str | None] = [name for name in names if name in sizes]
-            meant = found or [matching_name(name, sizes) for name in names]
-            chroms = sorted({chrom for chrom in meant if chrom is not None})
-            if len(chroms) > 1:
-                raise TrackError(path, f"{chroms[0]} and {chroms[1]} are two chromosomes of the genome", number)
-            for chrom in chroms:
-                ambiguous.update(n for n in names if n != chrom and aliases.setdefault(n, chrom) != chrom)
+    for number, line in text_lines(path):
+        names = _names_in(path, line, number)
+        if not names:
+            continue
+        first = first or names[0]
+        # a name that the genome has as it is tells more than one in another convention
+        found: list[str | None] = [name for name in names if name in sizes]
+        meant = found or [matching_name(name, sizes) for name in names]
+        chroms = sorted({chrom for chrom in meant if chrom is not None})
+        if len(chroms) > 1:
+            raise TrackError(path, f"{chroms[0]} and {chroms[1]} are two chromosomes of the genome", number)
+        for chrom in chroms:
+            ambiguous.update(n for n in names if n != chrom and aliases.setdefault(n, chrom) != chrom)
     if not aliases:
         raise TrackError(
             path,

@@ -12,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.encoding import ALPHABET, WINDOW_LENGTH, encode
+from jundscan.errors import ModelError
 from jundscan.metadata import SelfTest
 from jundscan.model import Model
 
+FAR = 0.02
+"""No processor rounds so differently: a model that is so far from its reference scores is damaged."""
 TOLERANCE = 1e-4
 """Largest difference of probabilities that counts as the same: processors and providers round differently."""
 
@@ -61,6 +64,31 @@ def run_self_test(model: Model, stride: int = _STRIDE) -> SelfTest:
     absent = np.full_like(present, np.nan)
     scores = (model.slide(codes, values, stride)[::each].astype(np.float64) for values in (present, absent))
     return SelfTest(*(tuple(values.tolist()) for values in scores))
+
+
+def check_scores(model: Model) -> None:
+    """Score the reference windows of a model just opened: a damaged file may well open, and score anything.
+
+    Raises
+    ------
+    ModelError
+        When the model cannot score, gives what is no probability, or by far not the ones that are stored in it.
+    """
+    expected = model.metadata.self_test
+    try:
+        found = run_self_test(model)
+        difference = 0.0 if expected is None else largest_difference(model, expected)
+    except Exception as err:  # ONNX Runtime's errors share no base but Exception
+        reason = str(err).splitlines()[0]
+        raise ModelError(f"{model.path}: opens, but cannot score; fetch it again ({reason})") from err
+    scores = np.array([found.with_accessibility, found.without_accessibility])
+    if not ((scores >= 0) & (scores <= 1)).all():
+        raise ModelError(f"{model.path}: damaged, gives what is no probability; fetch it again")
+    if not difference <= FAR:
+        raise ModelError(
+            f"{model.path}: damaged, gives other probabilities than are stored in it "
+            f"(they differ by {difference:.2g}); fetch it again"
+        )
 
 
 def largest_difference(model: Model, expected: SelfTest) -> float:

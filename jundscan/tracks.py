@@ -17,6 +17,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from jundscan.bigwig_index import check_bigwig
 from jundscan.choices import BedValue
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import TrackError
@@ -168,13 +169,16 @@ class _BigWigTrack(Track):
     def __init__(self, path: Path) -> None:
         import pybigtools
 
+        check_bigwig(path)
         self.path = path
         self._file = path.open("rb")  # given a path, pybigtools goes by its extension
         try:
             self._bigwig = pybigtools.open(self._file)
             self.sizes = dict(self._bigwig.chroms())
-        except (pybigtools.BBIReadError, OSError, ValueError) as err:
+        except BaseException as err:
             self._file.close()
+            if not _is_damage(err):
+                raise
             raise TrackError(path, f"cannot be read as a bigWig ({err})") from err
         self.names = tuple(self.sizes)
         self._lock = Lock()
@@ -194,17 +198,25 @@ class _BigWigTrack(Track):
 
     def _values(self, chrom: str, start: int, end: int) -> NDArray[np.float64]:
         """Return the value of each base of [start, end), 0 where there is none."""
-        import pybigtools
-
         try:
             with self._lock:
                 values: NDArray[np.float64] = self._bigwig.values(chrom, start, end, fillna=0.0, oob=0.0)
-        except (pybigtools.BBIReadError, OSError) as err:
+        except BaseException as err:
+            if not _is_damage(err):
+                raise
             raise TrackError(self.path, f"damaged: {chrom}:{start}-{end} cannot be read ({err})") from err
         if not (values.min() >= 0 and values.max() < np.inf):
             base = int(np.flatnonzero(~((values >= 0) & (values < np.inf)))[0])
             raise TrackError(self.path, f"{chrom}:{start + base} has the value {values[base]}, negative or not finite")
         return values
+
+
+def _is_damage(err: BaseException) -> bool:
+    """Tell what pybigtools raises of a damaged file; it panics at some damage, and a panic in Rust is no Exception."""
+    import pybigtools
+
+    expected = (pybigtools.BBIReadError, OSError, ValueError, KeyError, UnicodeDecodeError)
+    return isinstance(err, expected) or type(err).__name__ == "PanicException"
 
 
 def open_track(path: str | Path, bed_value: BedValue = "score") -> Track:

@@ -11,11 +11,11 @@ import io
 import math
 import os
 import zlib
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
 
 import numpy as np
-from joblib.compressor import BinaryZlibFile
 from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler
 from numpy.typing import NDArray
 
@@ -24,9 +24,39 @@ from jundscan.errors import ShardError
 _DEFLATE_RATIO = 1100
 """Deflate shrinks at most 1,032-fold: a file that promises more than this times its size is lying."""
 
+_PACKED_BYTES = 1 << 16
+_MOST_DESCRIPTION = 1 << 16
+"""Bytes of a pickle beside its array; real ones take some 200."""
+
 
 class _Ndarray:
     """Stands for ``numpy.ndarray`` inside a pickle: only named there, never to be called."""
+
+
+class _ZlibFile(io.RawIOBase):
+    """Unpack a zlib stream to its end, and no further: joblib's own reader never ends where bytes follow the stream."""
+
+    def __init__(self, packed: IO[bytes]) -> None:
+        self._packed = packed
+        self._stream = zlib.decompressobj()
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer, at least with a byte before the end."""
+        while not self._stream.eof:
+            data = self._stream.unconsumed_tail or self._packed.read(_PACKED_BYTES)
+            if not data:
+                raise EOFError("the packed data end too early")
+            unpacked = self._stream.decompress(data, len(buffer))
+            if unpacked:
+                buffer[: len(unpacked)] = unpacked
+                return len(unpacked)
+        if self._stream.unused_data or self._packed.read(1):
+            raise ValueError("more follows the packed data")
+        return 0
 
 
 class _ArrayUnpickler(NumpyUnpickler):  # type: ignore[misc]  # joblib has no types
@@ -42,6 +72,17 @@ class _ArrayUnpickler(NumpyUnpickler):  # type: ignore[misc]  # joblib has no ty
     def __init__(self, stream: IO[bytes], max_bytes: int) -> None:
         super().__init__("", stream, ensure_native_byte_order=True)
         self._max_bytes = max_bytes
+        self._description_bytes = 0
+        self._file_read = self._read_description  # what the unpickler reads; arrays come from the stream itself
+        self._file_readline = partial(stream.readline, _MOST_DESCRIPTION)
+
+    def _read_description(self, size: int) -> bytes:
+        """Read for the pickle around the array, which is short: one of gigabytes would fill the memory."""
+        self._description_bytes += size
+        if self._description_bytes > _MOST_DESCRIPTION:
+            raise ValueError(f"more than {_MOST_DESCRIPTION:,} bytes beside the array")
+        data: bytes = self.file_handle.read(size)
+        return data
 
     def find_class(self, module: str, name: str) -> Any:
         """Admit three names; whatever else a pickle could call stops here."""
@@ -114,8 +155,7 @@ def _decompressed(raw: IO[bytes]) -> tuple[IO[bytes], int]:
     if magic == b"\x1f\x8b":
         return cast(IO[bytes], gzip.GzipFile(fileobj=raw)), size * _DEFLATE_RATIO
     if magic[:1] == b"\x78":
-        unzipped = io.BufferedReader(BinaryZlibFile(raw), 1 << 20)  # joblib's own reads byte by byte
-        return cast(IO[bytes], unzipped), size * _DEFLATE_RATIO
+        return io.BufferedReader(_ZlibFile(raw), 1 << 20), size * _DEFLATE_RATIO
     if magic[:1] == b"\x80":  # PROTO, the first opcode of every pickle since protocol 2
         return raw, size
     # other compressors, and the format before joblib 0.10, whose loader cannot be restricted

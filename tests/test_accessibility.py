@@ -12,6 +12,7 @@ from jundscan.accessibility import (
     AccessibilityScale,
     fit_scale,
     genome_scale,
+    given_scale,
     read_scale,
     source_windows,
 )
@@ -170,3 +171,65 @@ def test_the_scale_of_a_track_is_over_the_chromosomes_that_it_names(tmp_path):
     assert scale.windows == 3900
     assert scale.apply(means).max() == pytest.approx(1 - 0.5 / 3900)
     assert scale.percentiles[0] > 0.45
+
+
+@pytest.mark.parametrize("given", [None, "identity", IDENTITY])
+def test_a_scale_is_given_as_it_is(given):
+    assert given_scale(given) is (None if given is None else IDENTITY)
+
+
+def test_a_scale_is_given_by_its_file(tmp_path):
+    path = tmp_path / "scale.json"
+    path.write_text(json.dumps({"windows": 7, "values": [1.0], "percentiles": [0.5]}))
+    assert given_scale(path).windows == 7
+    assert given_scale(str(path)).values.tolist() == [1.0]
+
+
+def test_the_ends_of_what_a_scale_may_hold():
+    record = {"windows": 3, "values": [0, 1, 2, 3], "percentiles": [0, 0.5, 0.5, 1]}
+    scale = AccessibilityScale.from_dict(record)
+    assert scale.to_dict() == {**record, "values": [0.0, 1.0, 2.0, 3.0], "percentiles": [0.0, 0.5, 0.5, 1.0]}
+
+
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        ({"values": [[1.0]]}, "values and percentiles must be two lists of the same length"),
+        ({"values": [1.0, 2.0]}, "values and percentiles must be two lists of the same length"),
+        ({"values": [-1.0]}, "values must be finite, none negative, and percentiles from 0 to 1"),
+        ({"values": [2.0, 2.0], "percentiles": [0.1, 0.2]}, "values and percentiles must ascend"),
+        ({"percentiles": None}, "values and percentiles must be two lists of the same length"),
+        ({"windows": None}, "not an accessibility scale: needs windows, values and percentiles"),
+    ],
+)
+def test_what_is_wrong_with_a_scale_is_said(changed, problem):
+    record = {"windows": 3, "values": [1.0], "percentiles": [0.5]}
+    with pytest.raises(ValueError, match=f"^{problem}$"):
+        AccessibilityScale.from_dict({**record, **changed})
+
+
+def test_a_thousand_windows_and_fifty_values_are_enough():
+    means = np.concatenate((np.zeros(950), np.arange(1, 51)))
+    assert fit_scale(means, "here").windows == 1000
+    for few in (means[1:], np.append(np.zeros(951), np.arange(1, 50))):
+        with pytest.raises(InputError, match=r"here: .* too few"):
+            fit_scale(few, "here")
+
+
+def test_as_many_knots_as_values_up_to_two_thousand():
+    means = np.arange(1, 2050, dtype=np.float64)
+    assert len(fit_scale(means[:2048], "here").values) == 2048
+    thinned = fit_scale(np.arange(1, 100_001, dtype=np.float64), "here")
+    assert 1500 < len(thinned.values) <= 2048
+    assert (thinned.values[0], thinned.values[-1]) == (1, 100_000)
+
+
+def test_a_scale_too_large_to_be_one_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("jundscan.accessibility._MOST_BYTES", 60)
+    text = json.dumps({"windows": 3, "values": [1.0], "percentiles": [0.5]})
+    path = tmp_path / "scale.json"
+    path.write_text(text.ljust(60))
+    assert read_scale(path).windows == 3
+    path.write_text(text.ljust(61))
+    with pytest.raises(InputError, match=r"scale\.json: no accessibility scale .* \(more than 60 bytes\)"):
+        read_scale(path)

@@ -6,10 +6,13 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
+from importlib.metadata import distribution, requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests.inputs import write_shard
 
@@ -89,3 +92,59 @@ def test_the_installed_wheel_scans_and_evaluates(installed: Path, tmp_path: Path
     scanned = json.loads((tmp_path / "scan.json").read_text())
     assert scanned["windows_scored"] > 100
     assert "igv" in (tmp_path / "r.html").read_text()
+
+
+def test_the_wheel_works_in_a_bare_environment(wheel: Path, tmp_path: Path, genome: Path) -> None:
+    """No package but the wheel and its own dependencies: none that only tests or training need."""
+    bare = tmp_path / "bare"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(bare)], check=True)
+    (site,) = bare.glob("lib/python3*/site-packages")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(site)]
+    subprocess.run([*pip, str(wheel)], check=True, capture_output=True)
+    for name in needed("jundscan[cpu]"):
+        for file in distribution(name).files or ():
+            top, source = file.parts[0], Path(str(distribution(name).locate_file(file.parts[0])))
+            if top != ".." and source.exists() and not (site / top).exists():
+                (site / top).symlink_to(source)
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+
+    def run_python(*arguments: object) -> str:
+        command = [str(bare / "bin" / "python"), *map(str, arguments)]
+        ran = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+    absent = "import importlib.util as u; print([n for n in ('torch', 'pytest', 'onnx', 'pysam') if u.find_spec(n)])"
+    assert run_python("-c", absent) == "[]\n"
+    run_python("-m", "jundscan", "scan", genome, "-o", tmp_path / "h.bed")
+    assert (tmp_path / "h.bed").read_text().startswith("# jundscan")
+
+
+def needed(requirement: str) -> set[str]:
+    """Distributions that a requirement brings, all the way down."""
+    found: set[str] = set()
+    waiting = [Requirement(requirement)]
+    while waiting:
+        wanted = waiting.pop()
+        found.add(wanted.name)
+        for inner in map(Requirement, requires(wanted.name) or ()):
+            extras = wanted.extras or {""}
+            applies = inner.marker is None or any(inner.marker.evaluate({"extra": extra}) for extra in extras)
+            if applies and inner.name not in found:
+                waiting.append(inner)
+    return found - {"jundscan"}
+
+
+def test_the_source_distribution_builds_the_wheel(tmp_path: Path, wheel: Path) -> None:
+    hatchling = [sys.executable, "-m", "hatchling", "build", "-d", str(tmp_path / "dist"), "-t"]
+    subprocess.run([*hatchling, "sdist"], cwd=ROOT, check=True, capture_output=True)
+    (archive,) = (tmp_path / "dist").glob("*.tar.gz")
+    with tarfile.open(archive) as file:
+        names = {name.partition("/")[2] for name in file.getnames()}
+        file.extractall(tmp_path, filter="data")
+    assert {"pyproject.toml", "LICENSE", "SECURITY.md", "jundscan/scan.py", "train/__main__.py"} <= names
+    assert {"tests/damage/readers.py", "exported/jund-1/model.onnx"} <= names
+    (unpacked,) = (path for path in tmp_path.iterdir() if path.name.startswith("jundscan-"))
+    subprocess.run([*hatchling, "wheel"], cwd=unpacked, check=True, capture_output=True)
+    (again,) = (tmp_path / "dist").glob("*.whl")
+    assert sorted(zipfile.ZipFile(again).namelist()) == sorted(zipfile.ZipFile(wheel).namelist())

@@ -1,6 +1,7 @@
 """Shards: what is written is read back, broken ones are refused by name, hostile ones run nothing."""
 
 import gzip
+import importlib
 import os
 import pickle
 import zlib
@@ -14,6 +15,7 @@ from joblib.numpy_pickle import NumpyArrayWrapper
 from jundscan.encoding import codes_from_one_hot, one_hot
 from jundscan.errors import JundscanError, OutputError, ShardError
 from jundscan.shards import read_shards, write_shards
+from tests.damage.hostile import RECURSIVE
 
 RNG = np.random.default_rng(0)
 
@@ -296,3 +298,33 @@ def test_real_shards() -> None:
     assert shards.labels.sum() == 146
     assert shards.ids is not None
     assert shards.ids[0] == "chr22:27247552-27247653"
+
+
+@pytest.mark.parametrize("name", RECURSIVE)
+def test_pickles_that_recurse_or_promise_are_refused(tmp_path: Path, name: str) -> None:
+    make_shard(tmp_path)
+    for content in (RECURSIVE[name], zlib.compress(RECURSIVE[name])):
+        (tmp_path / "shard-0-y.joblib").write_bytes(content)
+        with pytest.raises(ShardError, match=r"shard-0-y\.joblib: (refused|cannot be read)") as caught:
+            read_shards(tmp_path)
+        assert len(str(caught.value)) < 1200
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("target", ["os.system", "builtins.exec", "builtins.eval", "subprocess.Popen", "numpy.load"])
+def test_no_call_of_any_protocol_runs(tmp_path: Path, protocol: int, target: str) -> None:
+    module, _, name = target.rpartition(".")
+    proof = tmp_path / "proof"
+
+    class Calls:
+        def __reduce__(self) -> object:
+            called = getattr(importlib.import_module(module), name)
+            return called, (f"touch {proof}" if module == "os" else f"open({str(proof)!r}, 'w')",)
+
+    make_shard(tmp_path)
+    program = pickle.dumps(Calls(), protocol=protocol)
+    for content in (program, zlib.compress(program), gzip.compress(program)):
+        (tmp_path / "shard-0-X.joblib").write_bytes(content)
+        with pytest.raises(ShardError, match="refused"):
+            read_shards(tmp_path)
+    assert not proof.exists()

@@ -198,3 +198,46 @@ def test_many_chromosomes_are_not_all_named():
 )
 def test_matching_name(name, names, found):
     assert matching_name(name, names) == found
+
+
+@pytest.mark.parametrize(("names", "shown"), [(5, "c0, c1, c2, c3, c4"), (6, "c0, c1, c2, c3, c4, …")])
+def test_an_unknown_chromosome_is_told_which_there_are(names, shown):
+    with pytest.raises(RegionError) as caught:
+        parse_region("x:0-9", {f"c{number}": 100 for number in range(names)})
+    assert str(caught.value) == f"region x:0-9: no such chromosome in the genome, which has {shown}"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("chr1:5-10-20", "write chrom:start-end with whole numbers, 0-based half-open, say chr22:0-1000"),
+        ("chr1:20-20", "the start must be less than the end"),
+        ("chr1:0-1001", "reaches beyond the end of chr1, which has 1000 bases"),
+    ],
+)
+def test_what_is_wrong_with_a_region_is_said(text, problem):
+    with pytest.raises(RegionError) as caught:
+        parse_region(text, CHROMSIZES)
+    assert str(caught.value) == f"region {text}: {problem}"
+
+
+def test_a_span_of_exactly_the_last_window_holds_it():
+    windows = windows_in(149, 250, 250, 100)
+    assert (windows.count, windows.last, windows.starts().tolist()) == (0, 149, [149])
+
+
+def test_track_spans_are_cut_at_the_stretches_that_hold_their_windows():
+    starts = np.array([300, 900, 1200])
+    inside = np.array([[0, 250], [280, 480], [900, 1010], [1200, 1500]])
+    # 300 bases around the centre would be 200-500, 800-1100, 1100-1400
+    span_starts, span_ends = track_spans(starts, 2000, 300, inside)
+    assert list(zip(span_starts.tolist(), span_ends.tolist(), strict=True)) == [(280, 480), (900, 1010), (1200, 1400)]
+
+
+def test_track_spans_end_where_the_chromosome_does():
+    span_starts, span_ends = track_spans(np.array([0, 400]), 501, 400)
+    assert (span_starts.tolist(), span_ends.tolist()) == ([0, 250], [250, 501])
+
+
+def test_nothing_merged_is_nothing():
+    assert merge_intervals(np.empty((0, 2), np.int64)).shape == (0, 2)

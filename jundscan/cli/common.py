@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jundscan.choices import BedValue, Device, Wish
+from jundscan.errors import printable
 
 if TYPE_CHECKING:
     from jundscan.thresholds import Threshold
@@ -110,7 +111,7 @@ class _Lines(logging.Formatter):
     """Information plain, everything worse named."""
 
     def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
+        text = printable(super().format(record))
         return text if record.levelno <= logging.INFO else f"{record.levelname.lower()}: {text}"
 
 

@@ -236,7 +236,7 @@ def _draw(rows: Sequence[Evaluated], folder: Path, title: str, force: bool) -> l
 def _show(rows: Sequence[Evaluated]) -> None:
     from rich.console import Console
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     if len(rows) == 1:
         report = rows[0].report
         console.print(

@@ -29,7 +29,7 @@ def info(
     from rich.console import Console
     from rich.table import Column, Table
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     metadata = loaded.metadata
     about = Table("", Column(overflow="fold"), show_header=False, box=None)
     for label, value in (

@@ -1,0 +1,85 @@
+"""The property: what is handed in is read rightly, or refused in one line that names the file."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from jundscan.errors import JundscanError
+from tests.damage.oracles import UNSPECIFIED, Invalid
+from tests.damage.readers import Files, Reader
+
+_FORBIDDEN = {
+    "os.system",
+    "os.exec",
+    "os.fork",
+    "os.posix_spawn",
+    "subprocess.Popen",
+    "socket.connect",
+    "pickle.find_class",
+}
+_caught: list[str] = []
+_watching = False
+
+
+def _watch(event: str, arguments: tuple[Any, ...]) -> None:
+    if _watching and event in _FORBIDDEN:
+        _caught.append(f"{event} {arguments}")
+
+
+sys.addaudithook(_watch)
+
+
+class WrongAnswer(AssertionError):
+    """A damaged file was read, and not as what it holds."""
+
+
+def check(reader: Reader, files: Files, undamaged: bool = False) -> str:
+    """Try one folder of files.
+
+    Returns
+    -------
+    str
+        ``"refused"``, ``"right"``, or ``"read"`` where there was nothing to compare with.
+    """
+    global _watching
+    with tempfile.TemporaryDirectory(prefix="damage-") as name:
+        folder = Path(name)
+        for number, (file, data) in enumerate(sorted(files.items())):
+            (folder / file).write_bytes(data)
+            os.utime(folder / file, (1e9 + number, 1e9 + number))  # an index is younger than what it describes
+        _caught.clear()
+        _watching = True
+        try:
+            found = reader.read(folder)
+        except JundscanError as err:
+            _check_message(str(err), err.exit_code, (*files, name, "genome"))
+            if undamaged:
+                raise WrongAnswer(f"refused what is whole: {err}") from err
+            return "refused"
+        finally:
+            _watching = False
+            assert not _caught, f"ran something: {_caught}"
+            assert not (folder / "proof").exists(), "ran something"
+            assert not Path("proof").exists(), "ran something"
+    try:
+        right = reader.right(files, found)
+    except Invalid as err:
+        raise WrongAnswer(f"read what cannot be read: {found!r:.300}") from err
+    if right is UNSPECIFIED:
+        return "read"
+    if not right:
+        raise WrongAnswer(f"{found!r:.500}")
+    return "right"
+
+
+def _check_message(message: str, exit_code: int, names: Iterable[str]) -> None:
+    assert exit_code == 1
+    assert len(message.splitlines()) == 1, f"more than one line: {message!r}"
+    assert message.isprintable(), f"control characters: {message!r}"
+    assert len(message) < 2000, f"{len(message)} characters: {message[:200]!r}"
+    assert any(name in message for name in names) or message.startswith("-: "), f"names no file: {message}"

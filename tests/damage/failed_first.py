@@ -1,0 +1,139 @@
+"""Damaged inputs that once went wrong, each with its reader and what is to come of it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import struct
+from typing import Any
+
+from tests.damage.hostile import two_gigabytes
+from tests.damage.models import default_model, metadata, with_metadata
+from tests.damage.readers import Files, bigwigs, indexed, shards
+
+_LONGEST = 1 << 31
+_PLAIN, _BGZIP = indexed("plain")[0], indexed("bgzip")[0]
+
+
+def _changed(data: bytes, at: int, new: bytes) -> bytes:
+    return data[:at] + new + data[at + len(new) :]
+
+
+def _leaf(data: bytes) -> int:
+    """Where a bigWig's index has its first block."""
+    return int(struct.unpack_from("<Q", data, 24)[0]) + 48 + 4
+
+
+def _bigwig(at: int, new: bytes) -> Files:
+    return {"track.bw": _changed(bigwigs()[0], at, new)}
+
+
+def _long_line(size: int) -> bytes:
+    """Two gigabytes without a line end, in as many packed members as there are megabytes."""
+    return gzip.compress(b"chr1\t") + gzip.compress(b"A" * (1 << 20)) * (size >> 20)
+
+
+def _metadata(**changed: Any) -> Files:
+    return {"model.onnx": with_metadata(json.dumps({**metadata(), **changed}))}
+
+
+def _flipped_weight() -> Files:
+    """A model whose weights were changed, not its graph."""
+    data = default_model()
+    at = data.index(b"J\x80") if b"J\x80" in data else len(data) // 2
+    return {"model.onnx": data[: at + 40] + bytes(byte ^ 0x40 for byte in data[at + 40 : at + 140]) + data[at + 140 :]}
+
+
+def cases() -> dict[str, tuple[str, Files, str]]:
+    """By name: the reader, the files, and ``refused`` or ``right``."""
+    plain, fai, gzi = _PLAIN["genome.fa"], _PLAIN["genome.fa.fai"], _BGZIP["genome.fa.gzi"]
+    chrom, length, offset, *widths = fai.split(b"\n")[0].split(b"\t")
+    moved = b"\t".join([chrom, length, b"%d" % (int(offset) + 1), *widths]) + fai[fai.index(b"\n") :]
+    wider = fai.replace(b"\t60\t61\n", b"\t61\t62\n")
+    bed = b"chr1\t0\t300\t0.5\nchr1\t200\t400\t0.25\n"
+    x = shards(3)["shard-0-X.joblib"]
+    tree = int(struct.unpack_from("<Q", bigwigs()[0], 8)[0])
+    root = _leaf(bigwigs()[0]) - 4
+    block = int(struct.unpack_from("<Q", bigwigs()[0], _leaf(bigwigs()[0]) + 16)[0])
+    inner = _changed(bigwigs()[0], root, struct.pack("<BBH4IQ", 0, 0, 1, 0, 0, 1, 900, root))
+    return {
+        "fasta: carriage returns alone end lines": (
+            "fasta gzip",
+            {"genome.fa": gzip.compress(b">chr1\rACGT\r>chr2\rACGT\r")},
+            "refused",
+        ),
+        "fasta: a blank between bases": (
+            "fasta gzip",
+            {"genome.fa": gzip.compress(b">chr1\nAC GT\nACGT\n")},
+            "refused",
+        ),
+        "fasta: a blank at a line's end": ("fasta", {"genome.fa": b">chr1\nACGT \nACGT \n"}, "refused"),
+        "fasta: pyfaidx gives up on lines": ("fasta", {"genome.fa": b">1\nACGT\nACGTAC\nACGT\n\n>2\nAC\n"}, "refused"),
+        "fasta: ragged lines through a pipe": ("fasta stdin", {"genome.fa": b">1\nACGT\nAC\nACGT\n"}, "refused"),
+        "fasta: a name with an escape": ("fasta", {"genome.fa": b">a\x1b[31m\nAC\n>a\x1b[31m\nAC\n"}, "refused"),
+        "index: empty": ("fasta index .fai", {**_PLAIN, "genome.fa.fai": b""}, "refused"),
+        "index: moved by a base": ("fasta index .fai", {**_PLAIN, "genome.fa.fai": moved}, "refused"),
+        "index: another width of lines": ("fasta index .fai", {**_PLAIN, "genome.fa.fai": wider}, "refused"),
+        "index: of a file that went on": (
+            "fasta index .fai",
+            {"genome.fa": plain + b">more\nACGT\n", "genome.fa.fai": fai},
+            "refused",
+        ),
+        "gzi: a count beyond 63 bits": (
+            "fasta indexes .fai and .gzi",
+            {**_BGZIP, "genome.fa.gzi": b"\xff" * 8 + gzi[8:]},
+            "refused",
+        ),
+        "gzi: part of a number": ("fasta indexes .fai and .gzi", {**_BGZIP, "genome.fa.gzi": gzi[:-3]}, "refused"),
+        "gzi: a block at another place": (
+            "fasta indexes .fai and .gzi",
+            {**_BGZIP, "genome.fa.gzi": _changed(gzi, 16, struct.pack("<Q", 99))},
+            "refused",
+        ),
+        "bedgraph: a byte-order mark": ("track bedgraph", {"track.bedgraph": b"\xef\xbb\xbf" + bed}, "right"),
+        "bedgraph: 1_0 is no number": ("track bedgraph", {"track.bedgraph": b"chr1\t1_0\t20\t0.5\n"}, "refused"),
+        "bedgraph: five thousand digits": (
+            "track bedgraph",
+            {"track.bedgraph": b"chr1\t1\t20\t" + b"9" * 5000 + b"\n"},
+            "refused",
+        ),
+        "bedgraph: two gigabytes in one line": (
+            "track bedgraph",
+            {"track.bedgraph.gz": _long_line(_LONGEST)},
+            "refused",
+        ),
+        "truth: a peak whose middle no float64 holds": (
+            "truth",
+            {"truth.narrowPeak": b"chr1\t7\t4611686018427387904\n"},
+            "refused",
+        ),
+        "regions: a byte-order mark": ("regions", {"regions.bed": b"\xef\xbb\xbfchr1\t100\t400\n"}, "right"),
+        "alias: two gigabytes in one line": ("alias", {"alias.txt": _long_line(_LONGEST)}, "refused"),
+        "scale: infinitely many windows": (
+            "scale",
+            {"scale.json": b'{"windows": 1e999, "values": [1], "percentiles": [1]}'},
+            "refused",
+        ),
+        "scale: lists in lists": ("scale", {"scale.json": b"[" * 100_000}, "refused"),
+        "bigWig: a packed block with a wrong byte": ("track bigWig", _bigwig(block + 12, b"\xff\xff"), "refused"),
+        "bigWig: chromosomes of another width": ("track bigWig", _bigwig(tree + 12, b"\0"), "refused"),
+        "bigWig: a block of 2**48 bytes": ("track bigWig", _bigwig(root + 28, struct.pack("<Q", 1 << 48)), "refused"),
+        "bigWig: an index inside itself": ("track bigWig", {"track.bw": inner}, "refused"),
+        "bigWig: no chromosome": ("track bigWig", _bigwig(tree + 16, bytes(8)), "refused"),
+        "shards: a byte behind the packed data": (
+            "shards",
+            {**shards(3), "shard-0-X.joblib": x + b"\0"},
+            "refused",
+        ),
+        "shards: two gigabytes in one value": (
+            "shards",
+            {**shards(3), "shard-0-y.joblib": two_gigabytes()},
+            "refused",
+        ),
+        "model: lists in lists": ("model metadata", {"model.onnx": with_metadata("[" * 100_000)}, "refused"),
+        "model: no window at a time": ("model metadata", _metadata(max_windows_per_call=0), "refused"),
+        "model: a threshold that is text": ("model metadata", _metadata(decision_threshold="0.5"), "refused"),
+        "model: a share that is no number": ("model metadata", _metadata(prevalence=float("nan")), "refused"),
+        "model: a name of two lines": ("model metadata", _metadata(name="jund\nchr1\t0\t101"), "refused"),
+        "model: other weights": ("model bytes", _flipped_weight(), "refused"),
+    }

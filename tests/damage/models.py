@@ -1,0 +1,107 @@
+"""Model files: damaged bytes, false metadata, graphs that are not ours."""
+
+from __future__ import annotations
+
+import io
+import json
+from contextlib import redirect_stdout
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from jundscan.choices import Wish
+from jundscan.errors import InputError
+from jundscan.metadata import METADATA_KEY
+from jundscan.model import Model, default_model_path, load_model
+from jundscan.selftest import reference_windows
+from jundscan.thresholds import choose_threshold
+from tests.damage.mutations import damaged_bytes, damaged_values
+from tests.damage.oracles import UNSPECIFIED
+from tests.damage.readers import Files, Reader
+
+_WISHES: tuple[Wish, ...] = ("threshold", "fpr", "precision", "recall")
+
+
+@cache
+def default_model() -> bytes:
+    return default_model_path().read_bytes()
+
+
+@cache
+def _reference() -> Any:
+    model = load_model(None, "cpu")
+    return _scores(model)
+
+
+def _scores(model: Model) -> Any:
+    codes, accessibility = reference_windows()
+    windows = np.lib.stride_tricks.sliding_window_view(codes, 101)[::10].copy()
+    return np.stack([model.slide(codes, accessibility, 10), model.predict(windows, accessibility)])
+
+
+def _use(folder: Path) -> tuple[Model, Any]:
+    """Load and do all that commands do with a model."""
+    model = load_model(folder / "model.onnx", "cpu")
+    for has_accessibility in (True, False):
+        choose_threshold(model.metadata, has_accessibility, None, None).expectation()
+        for wish in _WISHES:
+            try:
+                chosen = choose_threshold(model.metadata, has_accessibility, wish, 0.4)
+            except InputError:
+                continue
+            else:
+                assert 0 <= chosen.value <= 1
+                chosen.expectation()
+    from jundscan.cli.info import info
+
+    with redirect_stdout(io.StringIO()):
+        info(folder / "model.onnx", None)
+        info(folder / "model.onnx", "-")
+    assert len(model.metadata.name.splitlines()) == 1
+    scores = _scores(model)
+    assert ((scores >= 0) & (scores <= 1)).all()
+    return model, scores
+
+
+def _right(files: Files, found: tuple[Model, Any]) -> Any:
+    model, scores = found
+    if model.metadata.self_test is None:
+        return UNSPECIFIED
+    return bool(np.abs(scores - _reference()).max() < 0.02)
+
+
+def model_files() -> Reader:
+    """The default model with damaged bytes."""
+    cases = damaged_bytes(default_model()).map(lambda data: {"model.onnx": data})
+    return Reader("model bytes", ({"model.onnx": default_model()},), cases, _use, _right)
+
+
+@cache
+def metadata() -> Any:
+    import onnx
+
+    graph = onnx.load_from_string(default_model())
+    return json.loads(next(entry.value for entry in graph.metadata_props if entry.key == METADATA_KEY))
+
+
+def with_metadata(text: str) -> bytes:
+    """Give the default model another text under our key."""
+    import onnx
+
+    graph = onnx.load_from_string(default_model())
+    del graph.metadata_props[:]
+    onnx.helper.set_model_props(graph, {METADATA_KEY: text})
+    data: bytes = graph.SerializeToString()
+    return data
+
+
+def model_metadata() -> Reader:
+    """The default model with our key and false metadata."""
+    whole = st.sampled_from(["", "null", "[]", "3", "{", "[" * 100_000, '{"format_version": 1}', '"format_version"'])
+    values = damaged_values(metadata()).map(json.dumps)
+    texts = st.one_of(*[values] * 20, whole)
+    cases = texts.map(lambda text: {"model.onnx": with_metadata(text)})
+    return Reader("model metadata", ({"model.onnx": with_metadata(json.dumps(metadata()))},), cases, _use, _right)

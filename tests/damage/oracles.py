@@ -1,0 +1,226 @@
+"""What files hold, read in the plainest way, by the formats' definitions; no code of ``jundscan`` is used."""
+
+from __future__ import annotations
+
+import bisect
+import gzip
+import json
+import re
+import struct
+import zlib
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+UNSPECIFIED = "unspecified"
+"""Nothing to compare with."""
+
+
+class Invalid(Exception):
+    """The file cannot be read as what it should be: anything but a refusal is wrong."""
+
+
+WINDOW = 101
+_INTEGER = re.compile(rb"\s*[+-]?[0-9]+\s*")
+_NUMBER = re.compile(rb"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
+_EXTENSIONS = {"narrowpeak": 7, "broadpeak": 7, "bedgraph": 4, "bdg": 4}
+
+
+def unpacked(data: bytes) -> bytes:
+    """Unpack gzip, where it is that."""
+    if not data.startswith(b"\x1f\x8b"):
+        return data
+    try:
+        return gzip.decompress(data)
+    except (EOFError, OSError, zlib.error) as err:
+        raise Invalid from err
+
+
+def fasta(data: bytes) -> dict[str, str]:
+    """Upper-case sequences by name, with N for what is not A, C, G or T."""
+    sequences: dict[str, list[str]] = {}
+    current: list[str] | None = None
+    for line in data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"):
+        if line.startswith(b">"):
+            try:
+                name = line[1:].split()[0].decode()
+            except (IndexError, UnicodeDecodeError) as err:
+                raise Invalid from err
+            if name in sequences:
+                raise Invalid
+            current = sequences[name] = []
+        elif line and not (current is None and not line.strip()):
+            if current is None or re.search(rb"[> \t]", line):
+                raise Invalid
+            current.append(re.sub("[^ACGT]", "N", line.decode("latin-1").upper(), flags=re.ASCII))
+    if not sequences:
+        raise Invalid
+    return {name: "".join(lines) for name, lines in sequences.items()}
+
+
+def _integer(text: bytes) -> int:
+    if not _INTEGER.fullmatch(text) or len(text) > 4000:
+        raise Invalid
+    return int(text)
+
+
+def _number(text: bytes) -> float:
+    if not _NUMBER.fullmatch(text):
+        raise Invalid
+    return float(text)
+
+
+def _is_float(text: bytes) -> bool:
+    return _NUMBER.fullmatch(text) is not None or text.strip().lower().lstrip(b"+-") in (b"nan", b"inf", b"infinity")
+
+
+def intervals(data: bytes, extension: str, kind: str) -> list[tuple[str, int, int, float]]:
+    """Rows of a BED, bedGraph, narrowPeak or broadPeak in the order of the file."""
+    rows = []
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    column: int | None = None
+    looked = False
+    for line in data.split(b"\n"):
+        if not line.strip() or re.match(rb"#|track[ \t]|browser[ \t]", line):
+            continue
+        fields = line.split(b"\t") if b"\t" in line else line.split()
+        if not looked and kind == "track":
+            column = _EXTENSIONS.get(extension)
+            if column is None and len(fields) == 10:
+                column = 7
+            if column is None and len(fields) == 4 and extension != "bed" and _is_float(fields[3]):
+                column = 4
+            if column is None and len(fields) >= 5:
+                column = 5
+        if not looked and kind == "peaks" and len(fields) == 10:
+            column = 10
+        looked = True
+        if len(fields) < (column or 3):
+            raise Invalid
+        start, end = _integer(fields[1]), _integer(fields[2])
+        value = (-1.0 if kind == "peaks" else 1.0) if column is None else _number(fields[column - 1])
+        if not 0 <= start < end <= 1 << 40 or not (-1 if kind == "peaks" else 0) <= value <= np.finfo(np.float32).max:
+            raise Invalid
+        try:
+            rows.append((fields[0].decode(), start, end, value))
+        except UnicodeDecodeError as err:
+            raise Invalid from err
+    if not rows:
+        raise Invalid
+    return rows
+
+
+def window_means(rows: list[tuple[str, int, int, float]], starts: Any) -> dict[str, Any]:
+    """Mean over windows, base by base; overlapping intervals count with their maximum."""
+    last = int(starts[-1]) + WINDOW
+    by_chrom: dict[str, Any] = {}
+    for chrom, start, end, value in rows:
+        bases = by_chrom.setdefault(chrom, np.zeros(last))
+        np.maximum(bases[start:end], float(np.float32(value)), out=bases[start:end])
+    return {
+        chrom: np.array([bases[start : start + WINDOW].sum() / WINDOW for start in starts])
+        for chrom, bases in by_chrom.items()
+    }
+
+
+def aliases(data: bytes, sizes: dict[str, int]) -> list[set[str]]:
+    """Sets of names that stand together on a line."""
+    try:
+        lines = data.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as err:
+        raise Invalid from err
+    cells = [line.split("\t") if "\t" in line else line.split() for line in lines if not line.startswith("#")]
+    return [{cell.strip() for cell in row if cell.strip()} for row in cells]
+
+
+def scale(data: bytes) -> Any:
+    """Give the function from a mean to a percentile."""
+    try:
+        record = json.loads(data)
+        record = record.get("accessibility_scale", record) or {}
+        values, percentiles = record["values"], record["percentiles"]
+        if not isinstance(record["windows"], int | float):
+            return UNSPECIFIED
+        pairs = list(zip(values, percentiles, strict=True))
+        if any(type(number) not in (int, float) for pair in pairs for number in pair):
+            return UNSPECIFIED
+    except RecursionError:
+        raise Invalid from None
+    except (ValueError, KeyError, TypeError, AttributeError) as err:
+        raise Invalid from err
+    ascending = all(a[0] < b[0] and a[1] <= b[1] for a, b in pairwise(pairs))
+    if not ascending or any(not (0 <= value < float("inf") and 0 <= part <= 1) for value, part in pairs):
+        raise Invalid
+
+    def mapped(mean: float) -> float:
+        if not pairs or mean == 0:
+            return mean
+        at = bisect.bisect_left(values, mean)
+        if at in (0, len(pairs)):
+            return float(percentiles[min(at, len(pairs) - 1)])
+        (x0, y0), (x1, y1) = pairs[at - 1 : at + 1]
+        return float(y0 + (y1 - y0) * ((mean - x0) / (x1 - x0)))
+
+    return mapped
+
+
+def bigwig(data: bytes) -> tuple[dict[str, int], list[tuple[str, int, int, float]]]:
+    """Lengths, and every interval, of a little-endian bigWig (Kent et al. 2010, supplement); strict about structure."""
+    try:
+        magic, _, _, chrom_at, _, index_at = struct.unpack_from("<IHHQQQ", data)
+        (buffer,) = struct.unpack_from("<I", data, 52)
+        if magic != 0x888FFC26:
+            raise Invalid
+        tree, _, key_size, value_size, _, _ = struct.unpack_from("<IIIIQQ", data, chrom_at)
+        if tree != 0x78CA8C91 or value_size != 8:
+            raise Invalid
+        names: dict[int, tuple[str, int]] = {}
+        nodes = [chrom_at + 32]
+        while nodes:
+            at = nodes.pop()
+            leaf, _, items = struct.unpack_from("<BBH", data, at)
+            for item in range(items):
+                place = at + 4 + item * (key_size + 8)
+                key, first, second = struct.unpack_from(f"<{key_size}sII", data, place)
+                if leaf:
+                    names[first] = key.rstrip(b"\0").decode(), second
+                else:
+                    nodes.append(first | second << 32)
+            if len(names) > 1000 or len(nodes) > 1000:
+                raise Invalid
+        if struct.unpack_from("<I", data, index_at)[0] != 0x2468ACE0:
+            raise Invalid
+        rows = []
+        nodes = [index_at + 48]
+        seen = 0
+        while nodes:
+            at = nodes.pop()
+            seen += 1
+            leaf, _, items = struct.unpack_from("<BBH", data, at)
+            if seen > 1000:
+                raise Invalid
+            for item in range(items):
+                if not leaf:
+                    nodes.append(struct.unpack_from("<IIIIQ", data, at + 4 + item * 24)[4])
+                    continue
+                *_, block_at, size = struct.unpack_from("<IIIIQQ", data, at + 4 + item * 32)
+                block = data[block_at : block_at + size]
+                if len(block) != size:
+                    raise Invalid
+                rows += _block(zlib.decompress(block) if buffer else block, names)
+    except (struct.error, zlib.error, UnicodeDecodeError, KeyError) as err:
+        raise Invalid from err
+    return dict(names.values()), rows
+
+
+def _block(block: bytes, names: dict[int, tuple[str, int]]) -> list[tuple[str, int, int, float]]:
+    chrom, start, _, step, span, kind, _, count = struct.unpack_from("<IIIIIBBH", block)
+    name = names[chrom][0]
+    if kind == 1:
+        return [(name, *struct.unpack_from("<IIf", block, 24 + 12 * row)) for row in range(count)]
+    if kind == 2:
+        pairs = [struct.unpack_from("<If", block, 24 + 8 * row) for row in range(count)]
+        return [(name, first, first + span, value) for first, value in pairs]
+    values = struct.unpack_from(f"<{count}f", block, 24)
+    return [(name, start + row * step, start + row * step + span, value) for row, value in enumerate(values)]
