@@ -217,8 +217,11 @@ def check_index(file: BinaryIO | BgzipReader, index: Index, chroms: Container[st
             if _between(file, line_end, placed.offset + placed.line_bytes) not in (b"\n", b"\r\n"):
                 raise index_mismatch(path)
         end, before_wanted = placed.byte(placed.length), wanted
-    if before_wanted and _between(file, end, end + _SKIPPED_BYTES).strip():
-        raise index_mismatch(path)
+    if before_wanted and placed.length:
+        last = placed.byte(placed.length - 1)
+        rest = _between(file, last, last + _SKIPPED_BYTES)
+        if not rest or rest[1:].strip():
+            raise index_mismatch(path)
 
 
 def _between(file: BinaryIO | BgzipReader, start: int, end: int) -> bytes:

@@ -36,7 +36,7 @@ _VALUE_COLUMNS = {
 _PACKED = (".gz", ".bgz")
 _NAMES_SHOWN = 3
 _GREATEST = float(np.finfo(np.float32).max)
-_FARTHEST = 1 << 40  # no chromosome is longer; sums of many such still fit, and float64 holds them exactly
+_FARTHEST = 1 << 34  # no chromosome is longer; sums of many such still fit, and float64 holds them exactly
 
 
 class Intervals(NamedTuple):

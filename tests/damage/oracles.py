@@ -100,7 +100,7 @@ def intervals(data: bytes, extension: str, kind: str) -> list[tuple[str, int, in
             raise Invalid
         start, end = _integer(fields[1]), _integer(fields[2])
         value = (-1.0 if kind == "peaks" else 1.0) if column is None else _number(fields[column - 1])
-        if not 0 <= start < end <= 1 << 40 or not (-1 if kind == "peaks" else 0) <= value <= np.finfo(np.float32).max:
+        if not 0 <= start < end <= 1 << 34 or not (-1 if kind == "peaks" else 0) <= value <= np.finfo(np.float32).max:
             raise Invalid
         try:
             rows.append((fields[0].decode(), start, end, value))

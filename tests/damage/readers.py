@@ -378,12 +378,9 @@ _ALIASES = b"# ucsc\tensembl\trefseq\nchr1\tone\tNC_1\n2\ttwo\tNC_2\n\xc3\xa9|x.
 def _right_aliases(files: Files, found: Mapping[str, str]) -> bool:
     lines = oracles.aliases(oracles.unpacked(next(iter(files.values()))), _SIZES)
     spelled = {chrom: {chrom, "chr" + chrom, chrom.removeprefix("chr")} for chrom in _SIZES}
-    return (
-        all(
-            chrom in _SIZES and any(alias in line and line & spelled[chrom] for line in lines)
-            for alias, chrom in found.items()
-        )
-        and len(found) > 0
+    return all(
+        chrom in _SIZES and any(alias in line and line & spelled[chrom] for line in lines)
+        for alias, chrom in found.items()
     )
 
 
