@@ -232,6 +232,25 @@ def _between(file: BinaryIO | BgzipReader, start: int, end: int) -> bytes:
     return file.read(end - start)
 
 
+def name_in(header: bytes, path: Path) -> str:
+    """Return a sequence's name: the first word of its header line, which comes without its '>'.
+
+    Raises
+    ------
+    FastaError
+        When there is none, or it is not UTF-8 text.
+    """
+    if b"\r" in header.rstrip(b"\r\n"):
+        raise FastaError(path, "lines end with a carriage return alone; convert it, say with: mac2unix")
+    words = header.split(maxsplit=1)
+    if not words:
+        raise FastaError(path, "a sequence without a name")
+    try:
+        return words[0].decode()
+    except UnicodeDecodeError as err:
+        raise FastaError(path, "a sequence name is not UTF-8 text; rename it") from err
+
+
 def index_mismatch(path: Path, ending: str = ".fai") -> FastaError:
     """Make the error of an index that describes another file."""
     return FastaError(path, f"is not the file that {path.name}{ending} describes; delete that index")

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from jundscan.encoding import ALPHABET, UNKNOWN, encode
 from jundscan.errors import FastaError
-from jundscan.fasta_index import BgzipReader, Index, bgzip_index, check_index, index_mismatch, plain_index
+from jundscan.fasta_index import BgzipReader, Index, bgzip_index, check_index, index_mismatch, name_in, plain_index
 from jundscan.files import STDIN, open_unpacked, packing, read_errors, spooled
 from jundscan.names import ChromSizes, read_aliases
 from jundscan.windows import Region, merge_intervals
@@ -294,7 +294,7 @@ def _records(file: Path, path: Path) -> Iterator[tuple[str, bytes]]:
                         raise FastaError(path, f"a '>' line of more than {_LONGEST_HEADER:,} bytes; shorten it")
                     data += rest
                     start = len(data)
-                name = _name(data[header + 1 : start], path)
+                name = name_in(data[header + 1 : start], path)
                 if name in names:
                     raise FastaError(path, f"two sequences are named {name}; names must be unique")
                 names.add(name)
@@ -309,19 +309,6 @@ def _letters(data: bytes, name: str, path: Path) -> bytes:
     if b" " in data or b"\t" in data:
         raise FastaError(path, f"a blank inside the sequence of {name}; remove it")
     return data
-
-
-def _name(header: bytes, path: Path) -> str:
-    """Return the first word of a header line, without its '>'."""
-    if b"\r" in header.rstrip(b"\r\n"):
-        raise FastaError(path, "lines end with a carriage return alone; convert it, say with: mac2unix")
-    words = header.split(maxsplit=1)
-    if not words:
-        raise FastaError(path, "a sequence without a name")
-    try:
-        return words[0].decode()
-    except UnicodeDecodeError as err:
-        raise FastaError(path, "a sequence name is not UTF-8 text; rename it") from err
 
 
 def _bases(letters: bytes) -> int:
