@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.choices import Device
+from jundscan.choices import DEFAULT_STRIDE, Device
 from jundscan.encoding import UNKNOWN, WINDOW_LENGTH
 from jundscan.errors import DeviceError, ModelError
 from jundscan.metadata import METADATA_KEY, Metadata
@@ -143,7 +143,7 @@ class Model:
 
         def score(first: int) -> NDArray[np.float32]:
             rows = slice(first, first + batch)
-            return self._run(codes[rows], accessibility[rows, None], 1)[:, 0]
+            return self._run(codes[rows], accessibility[rows, None], DEFAULT_STRIDE)[:, 0]
 
         with ThreadPoolExecutor(threads) as pool:
             parts = list(pool.map(score, range(0, len(codes), batch)))

@@ -141,10 +141,10 @@ def test_nothing_is_left_when_the_work_fails(tmp_path: Path, name: str, error: t
         if name.endswith((".bed", ".tsv.gz")):
             with open_output(tmp_path / name, force=True) as stream:
                 stream.write("new")
-                raise error
+                raise error("no more")
         with open_track_output(tmp_path / name, {"chr1": 10**6}, force=True) as add:
             add("chr1", *spans(10))
-            raise error
+            raise error("no more")
 
     with pytest.raises(error):
         work()

@@ -66,9 +66,10 @@ class Fitted:
         return _selection(self.curve[self.epoch - 1])
 
     def network(self) -> MLP | CNN | LSTM:
-        """Build the network with the best weights, in evaluation mode."""
+        """Build the network with the best weights, filters rounded, in evaluation mode."""
         network = build_network(self.candidate.network)
         network.load_state_dict(self.state)
+        network.first.round_weights()
         return network.eval()
 
 

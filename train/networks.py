@@ -32,6 +32,9 @@ KNOTS = (0.95, 0.998)
 """A filter's best score enters the head as it is, and once above each knot; knots start at these quantiles of it."""
 KNOT_SLOPES = (1.0, 3.0)
 """What lies above the rarer knot starts steeper."""
+FILTER_QUANTUM = 2.0**-16
+"""A fitted network's filter weights are multiples of this: sums of them that stay below 128 are then exact in float32,
+whatever their order, and every form of a graph finds the same scores to the last bit."""
 UNIT_QUANTILE = 0.99
 """Quantile of its scores above which a unit of the MLP starts to answer."""
 
@@ -141,6 +144,11 @@ class BothStrands(nn.Module):
     def scale_to(self, spread: Tensor) -> None:
         """Divide each filter by the spread of its scores, so that they all count in the same unit."""
         self.weight /= spread.clamp(min=1e-6)[:, None, None]
+
+    @torch.no_grad()
+    def round_weights(self) -> None:
+        """Round to multiples of :data:`FILTER_QUANTUM`."""
+        self.weight.copy_(torch.round(self.weight / FILTER_QUANTUM) * FILTER_QUANTUM)
 
     def forward(self, bases: Tensor, pool: int) -> Tensor:  # (B, 4, L) -> (B, filters, positions // pool)
         strands = nn.functional.conv1d(bases, torch.cat([self.weight, self.other_strand()]))
