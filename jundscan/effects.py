@@ -8,9 +8,8 @@ phased neighbours are not put on one haplotype.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import NamedTuple
 
 import numpy as np
@@ -21,11 +20,11 @@ from jundscan.encoding import UNKNOWN
 from jundscan.haplotypes import BLOCK_BASES, BLOCK_WINDOWS, Places, blocks, known_windows, partners, ranges, splice
 from jundscan.hits import is_positive
 from jundscan.plan import Scan
+from jundscan.tasks import in_order
 from jundscan.thresholds import false_positive_rates
 from jundscan.variant_tasks import TASK_ALLELES, Gather, Payload, Task, portions
 from jundscan.windows import merge_intervals
 
-TASKS_PER_THREAD = 4
 CALL_BLOCKS = 32
 """Blocks in one call of the model: few enough that its arrays stay in the processor's cache."""
 CLIP = 1e-6
@@ -99,19 +98,11 @@ def score_variants(
         A row for each alternative allele of each of these variants.
     """
     gather = Gather(scan)
-    waiting: deque[tuple[list[Payload], Future[Effects]]] = deque()
-    workers = ThreadPoolExecutor(scan.threads, thread_name_prefix="jundscan")
-    try:
-        for payloads, portion in portions(variants, task_alleles):
-            waiting.append((payloads, workers.submit(_score_task, scan, gather.task(portion), gather.origins)))
-            if len(waiting) > TASKS_PER_THREAD * scan.threads:
-                done, future = waiting.popleft()
-                yield done, future.result()
-        while waiting:
-            done, future = waiting.popleft()
-            yield done, future.result()
-    finally:
-        workers.shutdown(cancel_futures=True)
+    tasks = ((payloads, gather.task(portion)) for payloads, portion in portions(variants, task_alleles))
+    with closing(
+        in_order(lambda item: (item[0], _score_task(scan, item[1], gather.origins)), tasks, scan.threads)
+    ) as done:
+        yield from done
     scan.finish()
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from jundscan import tasks
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.model import LANES
 
@@ -115,7 +116,7 @@ def ranges(first: Places, last: Places) -> Ranges:
     counts = last - first + 1
     begin = np.cumsum(counts) - counts
     row = np.repeat(np.arange(len(counts)), counts)
-    return Ranges(row, np.arange(len(row)) + np.repeat(first - begin, counts), begin)
+    return Ranges(row, tasks.ranges(first, counts, 1), begin)
 
 
 class Blocks(NamedTuple):

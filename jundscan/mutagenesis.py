@@ -8,7 +8,7 @@ accessibility is that of the reference throughout.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import groupby
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ from jundscan.haplotypes import known_windows
 from jundscan.model import LANES
 from jundscan.plan import Scan
 from jundscan.reference import Reference
+from jundscan.tasks import in_order
 from jundscan.windows import Region
 
 MOST_BASES = 1_000_000
@@ -133,8 +134,7 @@ def explain_regions(scan: Scan, regions: Iterable[Region]) -> Iterator[Explanati
     stretches = (
         (number, stretch) for number, region in enumerate(regions) for stretch in _cut(scan, reference, region)
     )
-    with ThreadPoolExecutor(scan.threads, thread_name_prefix="jundscan") as workers:
-        done = workers.map(lambda item: (*item, _mutate(scan, item[1])), stretches)
+    with closing(in_order(lambda item: (*item, _mutate(scan, item[1])), stretches, scan.threads)) as done:
         for number, parts in groupby(done, key=lambda item: item[0]):
             yield _joined(scan, regions[number], [(stretch, mutated) for _, stretch, mutated in parts])
     scan.finish()

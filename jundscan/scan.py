@@ -9,9 +9,9 @@ done with them (hits, tracks, accuracy) is ``outputs.py``. No more than a few ta
 from __future__ import annotations
 
 import sys
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -22,15 +22,13 @@ from jundscan.encoding import WINDOW_LENGTH
 from jundscan.hits import HitCaller, Hits
 from jundscan.model import LANES, Model
 from jundscan.plan import Scan
-from jundscan.tasks import Piece, calls, join, known_runs, ranges, together
+from jundscan.tasks import Piece, calls, in_order, join, known_runs, ranges, together
 from jundscan.windows import chunks
 
 TASK_BASES = 1 << 18
 """Bases that one worker takes at a time: enough to make the handing over cheap."""
 CALL_BASES = 8292
 """Bases in one call of the model: few enough that its arrays stay in the processor's cache."""
-TASKS_PER_THREAD = 4
-"""Tasks read ahead for each worker."""
 
 
 class Scored(NamedTuple):
@@ -82,17 +80,10 @@ def score(scan: Scan, task_bases: int = TASK_BASES, call_bases: int = CALL_BASES
     ------
     Scored
     """
-    waiting: deque[Future[list[Scored]]] = deque()
-    workers = ThreadPoolExecutor(scan.threads, thread_name_prefix="jundscan")
-    try:
-        for task in together(_pieces(scan, task_bases), task_bases):
-            waiting.append(workers.submit(_score_task, scan, task, call_bases))
-            if len(waiting) > TASKS_PER_THREAD * scan.threads:
-                yield from _counted(scan, waiting.popleft().result())
-        while waiting:
-            yield from _counted(scan, waiting.popleft().result())
-    finally:
-        workers.shutdown(cancel_futures=True)
+    tasks = together(_pieces(scan, task_bases), task_bases)
+    with closing(in_order(partial(_score_task, scan, call_bases), tasks, scan.threads)) as done:
+        for task in done:
+            yield from _counted(scan, task)
     scan.finish()
 
 
@@ -125,7 +116,7 @@ def _pieces(scan: Scan, most_bases: int) -> Iterator[Piece]:
             end += len(next(blocks).codes)
 
 
-def _score_task(scan: Scan, pieces: list[Piece], call_bases: int) -> list[Scored]:
+def _score_task(scan: Scan, call_bases: int, pieces: list[Piece]) -> list[Scored]:
     stride = scan.stride
     codes, firsts = join(pieces, stride)
     runs, counts = known_runs(codes, stride)

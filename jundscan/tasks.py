@@ -1,4 +1,4 @@
-"""What one worker gets at a time: pieces of sequence joined to one stretch, its runs of known windows, its calls.
+"""Work in order on several threads, and what one worker gets: pieces of sequence joined to one stretch, runs, calls.
 
 Small scaffolds cost as little as a chromosome because many of them share a task and even a call of the model. They lie
 one after another on one grid of windows, with unknown letters between them; no window over such a letter counts.
@@ -6,8 +6,10 @@ one after another on one grid of windows, with unknown letters between them; no 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,11 @@ from numpy.typing import NDArray
 from jundscan.encoding import UNKNOWN, WINDOW_LENGTH
 from jundscan.windows import Chunk
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+TASKS_PER_THREAD = 4
+"""Tasks made ready ahead for each worker."""
 BRIDGED_BASES = 512
 """Windows that do not count are scored along rather than making two calls where they start on no more bases than
 these: what a call costs besides its windows."""
@@ -56,6 +63,40 @@ class Call(NamedTuple):
     end: int
     row: int
     end_row: int
+
+
+def in_order(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Generator[Result, None, None]:
+    """Do work on worker threads and give its results in the order of the items; close it to stop early.
+
+    Parameters
+    ----------
+    work : callable
+        Called on workers.
+    items : iterable
+        Gone through by the calling thread, a few items ahead of the results.
+    threads : int
+        Workers.
+
+    Yields
+    ------
+    Result
+
+    Examples
+    --------
+    >>> list(in_order(abs, [-3, 2, -1], threads=2))
+    [3, 2, 1]
+    """
+    waiting: deque[Future[Result]] = deque()
+    workers = ThreadPoolExecutor(threads, thread_name_prefix="jundscan")
+    try:
+        for item in items:
+            waiting.append(workers.submit(work, item))
+            if len(waiting) > TASKS_PER_THREAD * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        workers.shutdown(cancel_futures=True)
 
 
 def together(pieces: Iterable[Piece], most_bases: int) -> Iterator[list[Piece]]:

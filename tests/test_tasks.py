@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -14,12 +16,35 @@ from jundscan.encoding import UNKNOWN
 from jundscan.model import Model
 from jundscan.plan import prepare
 from jundscan.scan import score
-from jundscan.tasks import Piece, calls, join, known_runs, together
+from jundscan.tasks import TASKS_PER_THREAD, Piece, calls, in_order, join, known_runs, together
 from jundscan.tracks import open_track
 from jundscan.windows import Chunk
 from tests.inputs import genome_letters, track_rows, write_fasta, write_rows
 
 SCALE = AccessibilityScale(np.array([0.01, 0.3, 0.9]), np.array([0.5, 0.8, 0.99]), 1000)
+
+
+def test_results_come_in_order_and_items_are_taken_little_ahead() -> None:
+    taken = []
+    begun = Event()
+
+    def items() -> Iterator[int]:
+        for number in range(100):
+            taken.append(number)
+            yield number
+
+    def work(number: int) -> int:
+        if number:
+            begun.set()
+        else:
+            begun.wait(10)  # the first ends behind the second
+        return -number
+
+    results = in_order(work, items(), threads=2)
+    assert [next(results) for _ in range(3)] == [0, -1, -2]
+    assert len(taken) == 2 * TASKS_PER_THREAD + 3
+    results.close()
+    assert len(taken) == 2 * TASKS_PER_THREAD + 3
 
 
 @given(

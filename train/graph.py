@@ -1,7 +1,7 @@
 """The networks as sliding ONNX graphs: one graph for single windows and whole chromosomes.
 
 A graph computes everything that depends on a base once, whatever the number of windows that share the base:
-one-hot letters, filters on both strands, running maxima and running counts. Only the head runs per window.
+one-hot letters, filters on both strands, running maxima and sums. Only the head runs per window.
 
 Four choices make it fast on ONNX Runtime's CPU provider (measured in ``benchmarks/``); none changes the function:
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.genome import Block, Genome
-from jundscan.scan import TASK_BASES, TASKS_PER_THREAD
+from jundscan.scan import TASK_BASES
+from jundscan.tasks import TASKS_PER_THREAD
 from jundscan.windows import Region
 
 _HELD_BASES = 4 << 20
