@@ -12,7 +12,8 @@ from jundscan.effects import score_variants
 from jundscan.memory import Sequences, Values
 from jundscan.mutagenesis import Explanation, explain_regions
 from jundscan.plan import Scan
-from jundscan.windows import Region, parse_region
+from jundscan.regions import parse_region
+from jundscan.windows import Region
 
 
 class Effect(NamedTuple):

@@ -18,15 +18,13 @@ from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
 
-import numpy as np
-
 from jundscan.errors import ClusterError, JundscanError
 from jundscan.model import default_model_path
 from jundscan.plan import Scan
 from jundscan.record import versions
 from jundscan.scan import Scored
 from jundscan.stretches import Job, Part, forget, score_stretches
-from jundscan.windows import Region, chunks
+from jundscan.windows import Region, chunks, span_table
 
 TASK_WINDOWS = 1 << 20
 """Windows in one task: a second or so of work, and some 20 MB to send back."""
@@ -198,7 +196,8 @@ def _job(scan: Scan, every_window: bool) -> Job:
         stride=scan.stride,
         threads=scan.threads,
         bed_value=scan.bed_value,
-        least=-np.inf if every_window else scan.threshold.value,
+        threshold=scan.threshold,
+        every_window=every_window,
     )
 
 
@@ -218,18 +217,18 @@ def divided(scan: Scan, most_bases: int) -> Iterator[list[Region]]:
     """
     half = max(most_bases // 2, 101)
     task: list[Region] = []
-    bases = 0
-    for span in scan.spans:
-        size = scan.genome.chromsizes[span.chrom]
-        for number, chunk in enumerate(chunks(span.start, span.end, size, scan.stride, half)):
-            if bases >= half:
-                yield task
-                task, bases = [], 0
-            if number and task:  # its windows follow those of the stretch before
-                task[-1] = task[-1]._replace(end=chunk.end)
-            else:
-                task.append(Region(span.chrom, chunk.start, chunk.end))
-            bases += chunk.end - chunk.start
+    before = bases = 0
+    cut = chunks(span_table(scan.spans, scan.genome.chromsizes), scan.stride, half)
+    for number, start, end in zip(cut.spans.tolist(), cut.starts.tolist(), cut.ends.tolist(), strict=True):
+        if bases >= half:
+            yield task
+            task, bases = [], 0
+        if number == before and task:  # its windows follow those of the stretch before
+            task[-1] = task[-1]._replace(end=end)
+        else:
+            task.append(Region(scan.spans[number].chrom, start, end))
+        before = number
+        bases += end - start
     if task:
         yield task
 

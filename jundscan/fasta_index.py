@@ -25,6 +25,7 @@ log = logging.getLogger("jundscan")
 
 _FARTHEST = 1 << 62
 _SIZE_BYTES = 4
+_AHEAD_BYTES, _NEAR_BYTES = 1 << 18, 1 << 12
 _SKIPPED_BYTES = 1 << 18
 """Up to so many unpacked bytes are read and dropped rather than looked up: a few blocks, or a header line."""
 
@@ -185,6 +186,30 @@ class BgzipReader:
         return data
 
 
+class ReadAhead:
+    """A file read forwards, a little here and a little there: what is near to the last place comes with it.
+
+    A system call for each of a hundred thousand scaffolds would cost more than their bases.
+
+    Parameters
+    ----------
+    file : BinaryIO or BgzipReader
+    """
+
+    def __init__(self, file: BinaryIO | BgzipReader) -> None:
+        self._file = file
+        self._held, self._start, self._end = b"", 0, 0
+
+    def read(self, start: int, end: int) -> bytes:
+        """Return the bytes from ``start`` to before ``end``, less only at the end of the file."""
+        if not self._start <= start <= end <= self._end:
+            near = 0 <= start - self._end <= _NEAR_BYTES
+            self._file.seek(start)
+            self._held = self._file.read(max(end - start, _AHEAD_BYTES if near else 0))
+            self._start, self._end = start, start + len(self._held)
+        return self._held[start - self._start : end - self._start]
+
+
 def check_index(file: BinaryIO | BgzipReader, index: Index, chroms: Container[str], path: Path) -> None:
     """Look whether sequences lie where their index says: a '>' and the name before each, the next one behind it.
 
@@ -204,32 +229,30 @@ def check_index(file: BinaryIO | BgzipReader, index: Index, chroms: Container[st
     FastaError
         When the index is another file's.
     """
+    held = ReadAhead(file)
     end, before_wanted = 0, False
     for name, placed in sorted(index.items(), key=lambda item: item[1].offset):
         wanted = name in chroms
         if wanted or before_wanted:
-            header = _between(file, end, placed.offset).lstrip()
+            header = _between(held, end, placed.offset).lstrip()
             whole = header.endswith(b"\n") or not placed.length  # the file may end behind a name
-            if not whole or header[:1] != b">" or header[1:].split(maxsplit=1)[:1] != [name.encode()]:
+            if not whole or header[1:].split(None, 1)[:1] != [name.encode()] or not header.startswith(b">"):
                 raise index_mismatch(path)
         if wanted and placed.length > placed.line_bases:
             line_end = placed.offset + placed.line_bases
-            if _between(file, line_end, placed.offset + placed.line_bytes) not in (b"\n", b"\r\n"):
+            if _between(held, line_end, placed.offset + placed.line_bytes) not in (b"\n", b"\r\n"):
                 raise index_mismatch(path)
         end, before_wanted = placed.byte(placed.length), wanted
     if before_wanted and placed.length:
         last = placed.byte(placed.length - 1)
-        rest = _between(file, last, last + _SKIPPED_BYTES)
+        rest = _between(held, last, last + _SKIPPED_BYTES)
         if not rest or rest[1:].strip():
             raise index_mismatch(path)
 
 
-def _between(file: BinaryIO | BgzipReader, start: int, end: int) -> bytes:
+def _between(file: ReadAhead, start: int, end: int) -> bytes:
     """Read what is between two places, if that can be no more than a header."""
-    if not 0 <= end - start <= _SKIPPED_BYTES:
-        return b""
-    file.seek(start)
-    return file.read(end - start)
+    return file.read(start, end) if 0 <= end - start <= _SKIPPED_BYTES else b""
 
 
 def name_in(header: bytes, path: Path) -> str:

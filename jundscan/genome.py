@@ -12,27 +12,29 @@ import sys
 import weakref
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
-from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.encoding import ALPHABET, UNKNOWN, encode
+from jundscan.encoding import encode
 from jundscan.errors import FastaError
-from jundscan.fasta_index import BgzipReader, Index, bgzip_index, check_index, index_mismatch, name_in, plain_index
+from jundscan.fasta_index import (
+    BgzipReader,
+    Index,
+    ReadAhead,
+    bgzip_index,
+    check_index,
+    index_mismatch,
+    plain_index,
+)
+from jundscan.fasta_records import LINE_ENDS, NO_RUNS, READ_BYTES, checked_letters, count_bases, records, unknown_runs
 from jundscan.files import STDIN, open_unpacked, packing, read_errors, spooled
 from jundscan.names import ChromSizes, read_aliases
-from jundscan.windows import Region, merge_intervals
-
-_READ_BYTES = 1 << 20
-_LONGEST_HEADER = 1 << 20
-_AHEAD_BYTES, _NEAR_BYTES = 1 << 18, 1 << 12
-_LINE_ENDS = b"\r\n"
-_NO_RUNS = np.empty((0, 2), dtype=np.int64)
-_NOT_UNKNOWN = ALPHABET.encode() + ALPHABET.lower().encode() + _LINE_ENDS
+from jundscan.windows import Region, merge_intervals, together
 
 
 class Block(NamedTuple):
@@ -61,6 +63,8 @@ class Genome:
     path : pathlib.Path
         The file as it was named; ``-`` is standard input.
     """
+
+    _index: Index | None = None
 
     def __init__(
         self,
@@ -123,7 +127,7 @@ class Genome:
         """
         return self._survey[1][chrom]
 
-    def blocks(self, regions: Sequence[Region], block_bases: int = _READ_BYTES) -> Iterator[Block]:
+    def blocks(self, regions: Sequence[Region], block_bases: int = READ_BYTES) -> Iterator[Block]:
         """Read regions piece by piece.
 
         Parameters
@@ -145,53 +149,96 @@ class Genome:
         FastaError
             When the file cannot be read, or is not the one that its index describes.
         """
-        rank = {chrom: number for number, chrom in enumerate(self.chromsizes)}
-        previous = (-1, 0)
-        for region in regions:
-            if (rank[region.chrom], region.start) < previous:
-                raise ValueError(f"region {region} overlaps or precedes the one before it")
-            if not 0 <= region.start <= region.end <= self.chromsizes[region.chrom]:
-                raise ValueError(f"region {region} is not inside its chromosome")
-            previous = (rank[region.chrom], region.end)
+        self._check_regions(regions)
         if self._index is None:
             return self._streamed(regions, block_bases)
         return self._indexed(self._index, regions, block_bases)
 
-    def _indexed(self, index: Index, regions: Sequence[Region], block_bases: int) -> Iterator[Block]:
-        held, held_start = b"", 0
+    def bases(self, regions: Sequence[Region]) -> Iterator[NDArray[np.uint8]]:
+        """Read regions one after another, without telling where one ends: many small ones at a time.
+
+        Parameters
+        ----------
+        regions : sequence of Region
+            As for :meth:`blocks`, which raises the same.
+
+        Yields
+        ------
+        numpy.ndarray, shape=(bases,), dtype=uint8
+            Codes, cut anywhere.
+        """
+        if self._index is None:
+            return (block.codes for block in self.blocks(regions))
+        self._check_regions(regions)
+        return self._indexed_bases(self._index, regions)
+
+    def _check_regions(self, regions: Sequence[Region]) -> None:
+        sizes = self.chromsizes
+        chrom, end, rank = "", 0, 0
+        ranks = dict(zip(sizes, range(1, len(sizes) + 1), strict=True))
+        for region in regions:
+            if region.chrom != chrom:
+                end, rank, before = 0, ranks[region.chrom], rank
+                chrom = region.chrom
+                if rank < before:
+                    raise ValueError(f"region {region} precedes the one before it")
+            if region.start < end:
+                raise ValueError(f"region {region} overlaps or precedes the one before it")
+            if not 0 <= region.start <= region.end <= sizes[chrom]:
+                raise ValueError(f"region {region} is not inside its chromosome")
+            end = region.end
+
+    @contextmanager
+    def _opened(self, index: Index, regions: Sequence[Region]) -> Iterator[ReadAhead]:
+        """Open the file, and look whether these regions lie where the index says."""
         with read_errors(self.path, FastaError), self._file.open("rb") as opened:
             file = opened if self._gzip_blocks is None else BgzipReader(opened, self._gzip_blocks, self.path)
             check_index(file, index, {region.chrom for region in regions}, self.path)
-            for region, following in zip_longest(regions, regions[1:]):
-                placed = index[region.chrom]
-                for start in range(region.start, region.end, block_bases):
-                    end = min(start + block_bases, region.end)
-                    first_byte, end_byte = placed.byte(start), placed.byte(end)
-                    if not held_start <= first_byte <= end_byte <= held_start + len(held):
-                        # small scaffolds in a row are read together
-                        near = following and 0 <= index[following.chrom].byte(following.start) - end_byte <= _NEAR_BYTES
-                        file.seek(first_byte)
-                        held, held_start = file.read(max(end_byte - first_byte, _AHEAD_BYTES * bool(near))), first_byte
-                    letters = held[first_byte - held_start : end_byte - held_start]
-                    codes = encode(_letters(letters, region.chrom, self.path), drop=_LINE_ENDS)
-                    if len(codes) != end - start:
-                        raise index_mismatch(self.path)
-                    yield Block(region.chrom, start, codes)
+            yield ReadAhead(file)
+
+    def _indexed(self, index: Index, regions: Sequence[Region], block_bases: int) -> Iterator[Block]:
+        with self._opened(index, regions) as file:
+            for chrom, first, last in regions:
+                for start in range(first, last, block_bases):
+                    end = min(start + block_bases, last)
+                    yield Block(chrom, start, self._read(file, index, [(chrom, start, end)]))
+
+    def _indexed_bases(self, index: Index, regions: Sequence[Region]) -> Iterator[NDArray[np.uint8]]:
+        pieces = [
+            (chrom, start, min(start + READ_BYTES, last))
+            for chrom, first, last in regions
+            for start in range(first, last, READ_BYTES)
+        ]
+        sizes = np.array([end - start for _, start, end in pieces], np.int64)
+        with self._opened(index, regions) as file:
+            for begin, stop in together(sizes, READ_BYTES):
+                yield self._read(file, index, pieces[begin:stop])
+
+    def _read(self, file: ReadAhead, index: Index, pieces: Sequence[tuple[str, int, int]]) -> NDArray[np.uint8]:
+        """Read pieces of chromosomes, (chromosome, start, end), one after another."""
+        parts = []
+        for chrom, start, end in pieces:
+            placed = index[chrom]
+            letters = checked_letters(file.read(placed.byte(start), placed.byte(end)), chrom, self.path)
+            parts.append(letters.translate(None, LINE_ENDS))
+            if len(parts[-1]) != end - start:
+                raise index_mismatch(self.path)
+        return encode(b"".join(parts))
 
     def _streamed(self, regions: Sequence[Region], block_bases: int) -> Iterator[Block]:
         waiting: dict[str, deque[Region]] = defaultdict(deque)
         for region in regions:
             waiting[region.chrom].append(region)
         current, end = "", 0
-        for chrom, letters in _records(self._file, self.path):
+        for chrom, letters in records(self._file, self.path):
             if not waiting:
                 return
             start = end if chrom == current else 0
-            current, end = chrom, start + _bases(letters)
+            current, end = chrom, start + count_bases(letters)
             queue = waiting.get(chrom)
             if not queue or queue[0].start >= end:
                 continue
-            codes = encode(letters, drop=_LINE_ENDS)
+            codes = encode(letters, drop=LINE_ENDS)
             while queue and queue[0].start < end:
                 left, right = max(queue[0].start, start), min(queue[0].end, end)
                 for first in range(left, right, block_bases):
@@ -208,16 +255,16 @@ class Genome:
         """Lengths and unknown runs of all chromosomes, in one pass."""
         lengths: dict[str, int] = {}
         runs: dict[str, list[NDArray[np.int64]]] = {}
-        for chrom, letters in _records(self._file, self.path):
+        for chrom, letters in records(self._file, self.path):
             start = lengths.setdefault(chrom, 0)
-            lengths[chrom] += _bases(letters)
+            lengths[chrom] += count_bases(letters)
             parts = runs.setdefault(chrom, [])
-            if len(unknown := _unknown_runs(letters)):
+            if len(unknown := unknown_runs(letters)):
                 parts.append(unknown + start)
         if self._index is not None and lengths != dict(self.chromsizes):
             raise index_mismatch(self.path)
         return lengths, {
-            chrom: merge_intervals(np.concatenate(parts)) if parts else _NO_RUNS for chrom, parts in runs.items()
+            chrom: merge_intervals(np.concatenate(parts)) if parts else NO_RUNS for chrom, parts in runs.items()
         }
 
 
@@ -262,7 +309,7 @@ def open_genome(path: str | Path, alias: str | Path | None = None) -> Genome:
 def _open_file(path: Path, file: Path, alias: str | Path | None) -> Genome:
     with read_errors(path, FastaError), open_unpacked(file) as letters:
         packed = packing(file)
-        start = letters.read(_READ_BYTES).lstrip()
+        start = letters.read(READ_BYTES).lstrip()
     if not start:
         raise FastaError(path, "is empty")
     if not start.startswith(b">"):
@@ -273,56 +320,3 @@ def _open_file(path: Path, file: Path, alias: str | Path | None) -> Genome:
         return Genome(path, file, plain_index(file, None if file is path else path), alias=alias)
     index, blocks = (bgzip_index(file) if packed == "bgzip" else None) or (None, None)
     return Genome(path, file, index, blocks, alias)
-
-
-def _records(file: Path, path: Path) -> Iterator[tuple[str, bytes]]:
-    """Stream a FASTA: each record's name with pieces of its letters (line ends included), at least one."""
-    name, previous = "", b"\n"
-    names: set[str] = set()
-    with read_errors(path, FastaError), open_unpacked(file) as unpacked:
-        while data := unpacked.read(_READ_BYTES):
-            start = 0
-            while (header := data.find(b">", start)) >= 0:
-                if (data[header - 1 : header] if header else previous) not in (b"\n", b"\r"):
-                    raise FastaError(path, f"a '>' inside the sequence of {name}")
-                if header > start and name:
-                    yield name, _letters(data[start:header], name, path)
-                start = data.find(b"\n", header) + 1
-                if not start:  # the line goes on behind what was read
-                    rest = unpacked.readline(_LONGEST_HEADER)
-                    if len(rest) == _LONGEST_HEADER:
-                        raise FastaError(path, f"a '>' line of more than {_LONGEST_HEADER:,} bytes; shorten it")
-                    data += rest
-                    start = len(data)
-                name = name_in(data[header + 1 : start], path)
-                if name in names:
-                    raise FastaError(path, f"two sequences are named {name}; names must be unique")
-                names.add(name)
-                yield name, b""
-            if start < len(data):
-                yield name, _letters(data[start:], name, path)
-            previous = data[-1:]
-
-
-def _letters(data: bytes, name: str, path: Path) -> bytes:
-    """Return pieces of a sequence as they are; blanks would be counted as bases, and move all that follow."""
-    if b" " in data or b"\t" in data:
-        raise FastaError(path, f"a blank inside the sequence of {name}; remove it")
-    return data
-
-
-def _bases(letters: bytes) -> int:
-    """Count the letters that are not line ends."""
-    return len(letters) - letters.count(b"\n") - letters.count(b"\r")
-
-
-def _unknown_runs(letters: bytes) -> NDArray[np.int64]:
-    """Find the runs of unknown bases, (n, 2), among letters with line ends."""
-    unknown = len(letters.translate(None, delete=_NOT_UNKNOWN))
-    # nearly every piece of a genome is wholly known or wholly unknown, which two quick counts tell
-    if unknown == 0:
-        return _NO_RUNS
-    if unknown == _bases(letters):
-        return np.array([[0, unknown]], dtype=np.int64)
-    is_unknown = encode(letters, drop=_LINE_ENDS) == UNKNOWN
-    return np.flatnonzero(np.diff(is_unknown, prepend=False, append=False)).reshape(-1, 2)

@@ -118,8 +118,16 @@ class HitCaller:
         groups = _group(indices[keep], starts[keep], probabilities[keep])
         if self._open is not None:
             groups = _append(self._open, groups)
+        if len(groups.start) == 1:
+            self._open = groups
+            return _NO_HITS
         self._open = _Groups._make(column[-1:] for column in groups)
         return _without_runs(_Groups._make(column[:-1] for column in groups), self._stride)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a hit that the next window may still join, and that :meth:`finish` gives."""
+        return self._open is not None
 
     def finish(self) -> Hits:
         """Give the last hit, if there is one, and be ready for the next chromosome."""

@@ -24,7 +24,7 @@ from jundscan.names import read_aliases
 from jundscan.regions import scan_spans
 from jundscan.thresholds import Threshold, choose_threshold
 from jundscan.tracks import Track, match_chromosomes, open_track
-from jundscan.windows import Region, windows_in
+from jundscan.windows import Region, count_windows, span_table
 
 log = logging.getLogger("jundscan")
 
@@ -193,7 +193,6 @@ def prepare(
         elif scale is None:
             scale = genome_scale(fasta, track, names)
         timings = {"opening": opened - began, "accessibility_scale": time.perf_counter() - opened}
-        sizes = fasta.chromsizes
         return Scan(
             genome=fasta,
             model=ready,
@@ -205,7 +204,7 @@ def prepare(
             scale=scale,
             threads=threads or os.cpu_count() or 1,
             bed_value=bed_value,
-            windows=sum(windows_in(span.start, span.end, sizes[span.chrom], stride).total for span in spans),
+            windows=int(count_windows(span_table(spans, fasta.chromsizes), stride).sum()),
             inputs=inputs,
             stamps=stamps,
             timings=timings,

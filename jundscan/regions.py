@@ -4,22 +4,66 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import InputError, RegionError
 from jundscan.intervals import read_intervals, read_regions, say_other_names
-from jundscan.windows import (
-    Region,
-    merge_intervals,
-    parse_region,
-    subtract_intervals,
-    windows_in,
-)
+from jundscan.names import matching_name
+from jundscan.windows import Region, count_windows, merge_intervals, span_table, subtract_intervals
+
+_NAMES_SHOWN = 5
 
 log = logging.getLogger("jundscan")
+
+
+def parse_region(text: str, chromsizes: Mapping[str, int]) -> Region:
+    """Read ``chrom`` or ``chrom:start-end`` (0-based half-open; commas in the numbers are ignored).
+
+    Parameters
+    ----------
+    text : str
+        The region; ``22`` finds ``chr22`` and the other way round.
+    chromsizes : mapping of str to int
+        Length of every chromosome, bases.
+
+    Returns
+    -------
+    Region
+        Under the name that ``chromsizes`` uses.
+
+    Raises
+    ------
+    RegionError
+        When it is malformed or empty, names an unknown chromosome or reaches beyond its chromosome.
+
+    Examples
+    --------
+    >>> parse_region("22:1,000-2,000", {"chr22": 5000})
+    Region(chrom='chr22', start=1000, end=2000)
+    """
+    # names may hold colons (HLA-A*01:01:01), so the whole text is tried as a name first
+    whole = matching_name(text, chromsizes)
+    if whole is not None:
+        return Region(whole, 0, chromsizes[whole])
+    name, colon, bounds = text.rpartition(":")
+    chrom = matching_name(name if colon else text, chromsizes)
+    if chrom is None:
+        known = ", ".join(islice(chromsizes, _NAMES_SHOWN)) + (", …" if len(chromsizes) > _NAMES_SHOWN else "")
+        raise RegionError(text, f"no such chromosome in the genome, which has {known}")
+    left, _, right = bounds.replace(",", "").partition("-")
+    if not (left.isdecimal() and right.isdecimal() and bounds.isascii()):
+        raise RegionError(text, "write chrom:start-end with whole numbers, 0-based half-open, say chr22:0-1000")
+    region = Region(chrom, int(left), int(right))
+    if region.start >= region.end:
+        raise RegionError(text, "the start must be less than the end")
+    if region.end > chromsizes[chrom]:
+        raise RegionError(text, f"reaches beyond the end of {chrom}, which has {chromsizes[chrom]} bases")
+    return region
 
 
 def scan_spans(
@@ -62,16 +106,29 @@ def scan_spans(
             log.info("region %s: the genome names it %s", text, region)
     if regions_file is not None:
         named += _read_regions(regions_file, chromsizes)
-    for text, region in named:
-        if not windows_in(region.start, region.end, chromsizes[region.chrom], stride).total:
-            raise RegionError(
-                text,
-                f"holds no window of {WINDOW_LENGTH} bases at stride {stride}; widen it or lower --stride",
-            )
+    windows = count_windows(span_table([region for _, region in named], chromsizes), stride)
+    for empty in np.flatnonzero(windows == 0)[:1].tolist():
+        raise RegionError(
+            named[empty][0], f"holds no window of {WINDOW_LENGTH} bases at stride {stride}; widen it or lower --stride"
+        )
     wanted = [region for _, region in named] or [Region(chrom, 0, size) for chrom, size in chromsizes.items()]
     excluded = {} if exclude is None else read_regions(exclude, chromsizes)
     if exclude is not None and not excluded:
         log.warning("%s excludes nothing: it names no chromosome of the genome", exclude)
+    if named or excluded:
+        wanted = _cut(wanted, excluded, chromsizes)
+    spans = [span for span in wanted if span.end - span.start >= WINDOW_LENGTH]
+    if not count_windows(span_table(spans, chromsizes), stride).any():
+        raise InputError(
+            f"no window of {WINDOW_LENGTH} bases to scan: every sequence is shorter, or all of it is excluded"
+        )
+    return spans
+
+
+def _cut(
+    wanted: Iterable[Region], excluded: Mapping[str, NDArray[np.int64]], chromsizes: Mapping[str, int]
+) -> list[Region]:
+    """Join regions, leave out what is excluded, and put them in genome order."""
     by_chrom: dict[str, list[Region]] = {}
     for region in wanted:
         by_chrom.setdefault(region.chrom, []).append(region)
@@ -82,11 +139,7 @@ def scan_spans(
             stretches = merge_intervals(np.array([region[1:] for region in left], dtype=np.int64))
             stretches = subtract_intervals(stretches, excluded.get(chrom, np.empty((0, 2), np.int64)))
             left = [Region(chrom, start, end) for start, end in stretches.tolist()]
-        spans += [span for span in left if span.end - span.start >= WINDOW_LENGTH]
-    if not any(windows_in(span.start, span.end, chromsizes[span.chrom], stride).total for span in spans):
-        raise InputError(
-            f"no window of {WINDOW_LENGTH} bases to scan: every sequence is shorter, or all of it is excluded"
-        )
+        spans += left
     return spans
 
 

@@ -1,7 +1,7 @@
 """READ FIRST: the scan, top to bottom. Genome and track in; windows with their probabilities, or hits, out.
 
 ``plan.prepare`` opens and checks everything, before any work. ``score`` walks the genome in file order: the calling
-thread reads it in tasks of a quarter million bases, worker threads turn a task's stretches of known letters into window
+thread reads it in tasks of up to a million bases, worker threads turn a task's stretches of known letters into window
 means and probabilities (numpy and ONNX Runtime release the interpreter lock), and results come back in order. What is
 done with them (hits, tracks, accuracy) is ``outputs.py``. No more than a few tasks are ever in memory.
 """
@@ -19,14 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.encoding import WINDOW_LENGTH
-from jundscan.hits import HitCaller, Hits
+from jundscan.hits import HitCaller, Hits, is_positive
 from jundscan.model import LANES, Model
 from jundscan.plan import Scan
-from jundscan.tasks import Piece, calls, in_order, join, known_runs, ranges, together
-from jundscan.windows import chunks
+from jundscan.tasks import Task, calls, in_order, join, known_runs, ranges, tasks
 
-TASK_BASES = 1 << 18
-"""Bases that one worker takes at a time: enough to make the handing over cheap."""
+TASK_BASES, TASK_WINDOWS = 1 << 20, 1 << 18
+"""The most that one worker takes at a time: enough to make the handing over cheap."""
 CALL_BASES = 8292
 """Bases in one call of the model: few enough that its arrays stay in the processor's cache."""
 
@@ -46,6 +45,8 @@ class Scored(NamedTuple):
         Number of bases in at least one of these windows.
     tried : int
         Number of windows, with those left out.
+    positive : int
+        How many of these windows are at or above the threshold.
     """
 
     chrom: str
@@ -54,6 +55,7 @@ class Scored(NamedTuple):
     probabilities: NDArray[np.float32]
     covered: int
     tried: int
+    positive: int
 
 
 class Hit(NamedTuple):
@@ -66,22 +68,25 @@ class Hit(NamedTuple):
     summit: int
 
 
-def score(scan: Scan, task_bases: int = TASK_BASES, call_bases: int = CALL_BASES) -> Iterator[Scored]:
+def score(scan: Scan, task_bases: int | None = None, call_bases: int = CALL_BASES) -> Iterator[Scored]:
     """Score every window in reach, in genome order; the result depends on neither size nor number of threads.
 
     Parameters
     ----------
     scan : Scan
         From :func:`prepare`; its counters are brought up to date on the way.
-    task_bases, call_bases : int
+    task_bases, call_bases : int, optional
         Bases handed to a worker and to the model at a time.
 
     Yields
     ------
     Scored
     """
-    tasks = together(_pieces(scan, task_bases), task_bases)
-    with closing(in_order(partial(_score_task, scan, call_bases), tasks, scan.threads)) as done:
+    if task_bases is None:
+        task_bases = max(min(TASK_BASES, TASK_WINDOWS * scan.stride), WINDOW_LENGTH)
+    sizes, bases = scan.genome.chromsizes, scan.genome.bases(scan.spans)
+    work = tasks(scan.spans, sizes, bases, scan.stride, task_bases)
+    with closing(in_order(partial(_score_task, scan, call_bases), work, scan.threads)) as done:
         for task in done:
             yield from _counted(scan, task)
     scan.finish()
@@ -98,45 +103,27 @@ def _counted(scan: Scan, task: Iterable[Scored]) -> Iterator[Scored]:
         yield scored
 
 
-def _pieces(scan: Scan, most_bases: int) -> Iterator[Piece]:
-    """Read the spans and cut them into pieces; each one's bases are a view."""
-    sizes = scan.genome.chromsizes
-    blocks = scan.genome.blocks(scan.spans)
-    nothing = np.empty(0, np.uint8)
-    for span in scan.spans:
-        held, start, end = nothing, span.start, span.start
-        for chunk in chunks(span.start, span.end, sizes[span.chrom], scan.stride, most_bases):
-            while end < chunk.end:
-                block = next(blocks).codes
-                keep = min(max(chunk.start - start, 0), len(held))
-                held = np.concatenate([held[keep:], block]) if keep < len(held) else block
-                start, end = start + keep, end + len(block)
-            yield Piece(span.chrom, chunk, held[chunk.start - start : chunk.end - start])
-        while end < span.end:  # bases behind the last window on the grid
-            end += len(next(blocks).codes)
-
-
-def _score_task(scan: Scan, call_bases: int, pieces: list[Piece]) -> list[Scored]:
-    stride = scan.stride
-    codes, firsts = join(pieces, stride)
+def _score_task(scan: Scan, call_bases: int, task: Task) -> list[Scored]:
+    stride, chunks = scan.stride, task.chunks
+    codes, firsts = join(task, stride)
     runs, counts = known_runs(codes, stride)
-    of_run = np.searchsorted(firsts, runs, side="right") - 1  # in one piece, for unknown letters lie between two
+    of_run = np.searchsorted(firsts, runs, side="right") - 1  # in one portion, for unknown letters lie between two
     within = runs - firsts[of_run]
-    run_starts = np.array([piece.chunk.start for piece in pieces])[of_run] + stride * within
+    run_starts = chunks.starts[of_run] + stride * within
     starts = ranges(run_starts, counts, stride)
-    indices = ranges(np.array([piece.chunk.index for piece in pieces])[of_run] + within, counts, 1)
-    # a chromosome's pieces follow one another: the first piece, run and window of each chromosome
-    heads = [at for at, piece in enumerate(pieces) if not at or piece.chrom != pieces[at - 1].chrom]
-    run_edges = np.searchsorted(of_run, [*heads, len(pieces)])
+    indices = ranges(chunks.firsts[of_run] + within, counts, 1)
+    # a chromosome's portions follow one another: the first run and window of each chromosome
+    run_edges = np.searchsorted(of_run, [*task.heads, len(task.begins)])
     edges = np.append(0, np.cumsum(counts))[run_edges].tolist()
 
-    parts = [(pieces[at].chrom, starts[row:end]) for at, row, end in zip(heads, edges[:-1], edges[1:], strict=True)]
+    parts = [(chrom, starts[row:end]) for chrom, row, end in zip(task.chroms, edges[:-1], edges[1:], strict=True)]
     accessibility = scan.accessibility_of(parts)
     probabilities = _probabilities(scan, codes, runs, counts, accessibility, call_bases)
 
     covered = np.append(0, np.cumsum(_covered(run_starts, counts, stride, run_edges[:-1])))[run_edges]
-    tried = np.add.reduceat([piece.chunk.count for piece in pieces], heads)
-    totals = zip(np.diff(covered).tolist(), tried.tolist(), strict=True)
+    tried = np.add.reduceat(chunks.counts, task.heads)
+    positive = np.diff(np.append(0, np.cumsum(is_positive(probabilities, scan.threshold.value)))[edges])
+    totals = zip(np.diff(covered).tolist(), tried.tolist(), positive.tolist(), strict=True)
     return [
         Scored(chrom, indices[row:end], of_chrom, probabilities[row:end], *counted)
         for (chrom, of_chrom), row, end, counted in zip(parts, edges[:-1], edges[1:], totals, strict=True)
@@ -190,13 +177,13 @@ def call_hits(scan: Scan, scored: Iterable[Scored]) -> Iterator[tuple[str, Hits]
     caller = HitCaller(scan.threshold.value, scan.stride)
     chrom = None
     for piece in scored:
-        if chrom is not None and chrom != piece.chrom and len((hits := caller.finish()).start):
-            yield chrom, hits
+        if chrom is not None and chrom != piece.chrom and caller.is_open:
+            yield chrom, caller.finish()
         chrom = piece.chrom
-        if len((hits := caller.add(piece.indices, piece.starts, piece.probabilities)).start):
+        if piece.positive and len((hits := caller.add(piece.indices, piece.starts, piece.probabilities)).start):
             yield chrom, hits
-    if chrom is not None and len((hits := caller.finish()).start):
-        yield chrom, hits
+    if chrom is not None and caller.is_open:
+        yield chrom, caller.finish()
 
 
 class _CallableModule(ModuleType):

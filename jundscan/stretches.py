@@ -23,6 +23,7 @@ from jundscan.hits import is_positive
 from jundscan.model import load_model
 from jundscan.plan import Scan, prepare
 from jundscan.scan import Scored, score
+from jundscan.thresholds import Threshold
 from jundscan.windows import Region
 
 MOST_OPEN = 2
@@ -48,8 +49,9 @@ class Job(NamedTuple):
         What the model runs on there: another device would round in another way.
     scale, stride, threads, bed_value
         As for :func:`jundscan.plan.prepare`.
-    least : float
-        Windows below it are counted and not sent back.
+    threshold : Threshold
+    every_window : bool
+        Otherwise windows below the threshold are counted and not sent back.
     """
 
     name: str
@@ -65,7 +67,8 @@ class Job(NamedTuple):
     stride: int
     threads: int
     bed_value: BedValue
-    least: float
+    threshold: Threshold
+    every_window: bool
 
 
 class Part(NamedTuple):
@@ -102,8 +105,9 @@ def score_stretches(job: Job, stretches: Sequence[Region]) -> Part | str:
     except JundscanError as err:
         return str(err)
     first = next(((scored.chrom, int(scored.starts[0])) for scored in by_chrom if len(scored.starts)), ("", 0))
-    kept = [_at_least(scored, job.least) for scored in by_chrom]
-    return Part(kept, mine.windows_scored, mine.bases_scanned, first, mine.last_scored, mine.beyond_percentiles)
+    if not job.every_window:
+        by_chrom = [_positive(scored, job.threshold.value) for scored in by_chrom]
+    return Part(by_chrom, mine.windows_scored, mine.bases_scanned, first, mine.last_scored, mine.beyond_percentiles)
 
 
 def forget() -> None:
@@ -119,12 +123,13 @@ def _joined(chrom: str, parts: Sequence[Scored]) -> Scored:
         np.concatenate([part.probabilities for part in parts]),
         sum(part.covered for part in parts),
         sum(part.tried for part in parts),
+        sum(part.positive for part in parts),
     )
 
 
-def _at_least(scored: Scored, least: float) -> Scored:
+def _positive(scored: Scored, threshold: float) -> Scored:
     """Leave out windows that no hit is made of; the counters stay."""
-    kept = is_positive(scored.probabilities, least)
+    kept = is_positive(scored.probabilities, threshold)
     return scored._replace(
         indices=scored.indices[kept], starts=scored.starts[kept], probabilities=scored.probabilities[kept]
     )
@@ -165,4 +170,4 @@ def _open(job: Job) -> Scan:
     )
     if dict(ready.genome.chromsizes) != job.chromsizes:
         raise ClusterError(f"{job.genome} has other chromosomes; all machines must see the same files")
-    return ready
+    return replace(ready, threshold=job.threshold)

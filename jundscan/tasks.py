@@ -7,7 +7,7 @@ one after another on one grid of windows, with unknown letters between them; no 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
@@ -15,31 +15,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.encoding import UNKNOWN, WINDOW_LENGTH
-from jundscan.windows import Chunk
+from jundscan.windows import Chunks, Region, chunks, span_table, together
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 TASKS_PER_THREAD = 4
 """Tasks made ready ahead for each worker."""
+_NO_CODES = np.empty(0, np.uint8)
 BRIDGED_BASES = 512
 """Windows that do not count are scored along rather than making two calls where they start on no more bases than
 these: what a call costs besides its windows."""
 
 
-class Piece(NamedTuple):
-    """Windows of one chromosome and their bases.
+class Task(NamedTuple):
+    """Portions of windows that a worker scores together, and their bases.
 
     Attributes
     ----------
-    chrom : str
-    chunk : Chunk
-    codes : numpy.ndarray, shape=(chunk.end - chunk.start,), dtype=uint8
+    chunks : Chunks
+    codes : numpy.ndarray, shape=(bases,), dtype=uint8
+    begins : numpy.ndarray, shape=(chunks,), dtype=int64
+        Where in ``codes`` each portion begins, the first one at 0.
+    heads : list of int
+        The first portion of each chromosome.
+    chroms : list of str
+        These chromosomes.
     """
 
-    chrom: str
-    chunk: Chunk
+    chunks: Chunks
     codes: NDArray[np.uint8]
+    begins: NDArray[np.int64]
+    heads: list[int]
+    chroms: list[str]
 
 
 class Joined(NamedTuple):
@@ -99,38 +107,79 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], threads: int
         workers.shutdown(cancel_futures=True)
 
 
-def together(pieces: Iterable[Piece], most_bases: int) -> Iterator[list[Piece]]:
-    """Put pieces together to tasks of at most so many bases, or of a single piece."""
-    task: list[Piece] = []
-    bases = 0
-    for piece in pieces:
-        if task and bases + len(piece.codes) > most_bases:
-            yield task
-            task, bases = [], 0
-        task.append(piece)
-        bases += len(piece.codes)
-    if task:
-        yield task
+def tasks(
+    spans: Sequence[Region],
+    chromsizes: Mapping[str, int],
+    bases: Iterator[NDArray[np.uint8]],
+    stride: int,
+    most_bases: int,
+) -> Iterator[Task]:
+    """Cut spans into tasks of at most so many bases, small spans together.
+
+    Parameters
+    ----------
+    spans : sequence of Region
+    chromsizes : mapping of str to int
+        Lengths of the chromosomes, bases.
+    bases : iterator of numpy.ndarray
+        Codes of the spans one after another, cut anywhere, as :meth:`jundscan.genome.Genome.bases` gives them; read to
+        their end, but no farther than a task needs.
+    stride : int
+        Bases from one window to the next.
+    most_bases : int
+        At least 101.
+
+    Yields
+    ------
+    Task
+    """
+    table = span_table(spans, chromsizes)
+    cut = chunks(table, stride, most_bases)
+    lengths = table[:, 1] - table[:, 0]
+    # where each span, and then each portion, lies when the spans are put one after another
+    span_begins = np.cumsum(lengths) - lengths
+    begins = span_begins[cut.spans] + cut.starts - table[cut.spans, 0]
+    ends = begins + cut.ends - cut.starts
+    chrom_numbers = np.cumsum([at > 0 and span.chrom != spans[at - 1].chrom for at, span in enumerate(spans)])
+    is_head = np.append(True, np.diff(chrom_numbers[cut.spans]) > 0)
+    held, held_begin = _NO_CODES, 0
+    for first, stop in together(cut.ends - cut.starts, most_bases):
+        begin, end = int(begins[first]), int(ends[stop - 1])
+        held_end = held_begin + len(held)
+        parts = [held[begin - held_begin :]]
+        held_begin = min(begin, held_end)
+        while held_end < end:
+            parts.append(next(bases))
+            held_end += len(parts[-1])
+        held = np.concatenate(parts)
+        is_head[first] = True
+        heads = np.flatnonzero(is_head[first:stop]).tolist()
+        chroms = [spans[number].chrom for number in cut.spans[first:stop][heads].tolist()]
+        codes = held[begin - held_begin : end - held_begin]
+        yield Task(cut.rows(first, stop), codes, begins[first:stop] - begin, heads, chroms)
+    for _ in bases:  # behind the last window too: a damaged file is told
+        pass
 
 
-def join(pieces: Sequence[Piece], stride: int) -> Joined:
-    """Lay pieces one after another on one grid, at least one unknown letter between two of them.
+def join(task: Task, stride: int) -> Joined:
+    """Lay the portions of a task one after another on one grid, at least one unknown letter between two of them.
 
     Examples
     --------
-    >>> piece = Piece("a", Chunk(0, 111, 0, 2), np.zeros(111, np.uint8))
-    >>> joined = join([piece, piece], 10)
+    >>> both = tasks([Region("a", 0, 111), Region("b", 0, 111)], {"a": 300, "b": 300}, iter([np.zeros(222)]), 10, 300)
+    >>> joined = join(next(both), 10)
     >>> joined.firsts.tolist(), len(joined.codes), joined.codes[111:120].tolist()
     ([0, 12], 231, [4, 4, 4, 4, 4, 4, 4, 4, 4])
     """
-    if len(pieces) == 1:
-        return Joined(pieces[0].codes, np.zeros(1, np.int64))
-    lengths = np.array([len(piece.codes) for piece in pieces])
+    if len(task.begins) == 1:
+        return Joined(task.codes, np.zeros(1, np.int64))
+    lengths = task.chunks.ends - task.chunks.starts
     slots = lengths // stride + 1
     firsts = np.cumsum(slots) - slots
     codes = np.full(firsts[-1] * stride + lengths[-1], UNKNOWN, np.uint8)
-    for start, piece in zip((firsts * stride).tolist(), pieces, strict=True):
-        codes[start : start + len(piece.codes)] = piece.codes
+    rows = zip((firsts * stride).tolist(), task.begins.tolist(), lengths.tolist(), strict=True)
+    for start, begin, length in rows:
+        codes[start : start + length] = task.codes[begin : begin + length]
     return Joined(codes, firsts)
 
 

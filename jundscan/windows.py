@@ -7,20 +7,16 @@ among these windows and a chunk cuts them into portions; neither ever moves one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.encoding import WINDOW_LENGTH
-from jundscan.errors import RegionError
-from jundscan.names import matching_name
 
 _CENTRE = WINDOW_LENGTH // 2
-_NAMES_SHOWN = 5
 
 
 class Region(NamedTuple):
@@ -72,69 +68,30 @@ class Windows:
         return grid if self.last is None else np.append(grid, self.last)
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Consecutive windows to be scored together, and the bases that they cover.
+class Chunks(NamedTuple):
+    """Portions of consecutive windows, and the bases that they cover; row i of every column is portion i.
 
     Attributes
     ----------
-    start, end : int
+    spans : numpy.ndarray, shape=(n,), dtype=int64
+        Number of the span that the windows lie in.
+    starts, ends : numpy.ndarray, shape=(n,), dtype=int64
         The bases [start, end); the first window starts at ``start``, the last one ends at ``end``.
-    index : int
+    firsts : numpy.ndarray, shape=(n,), dtype=int64
         Index of the first window on its chromosome.
-    count : int
+    counts : numpy.ndarray, shape=(n,), dtype=int64
         Number of windows, at least 1; they start at ``start``, ``start + stride``, …
     """
 
-    start: int
-    end: int
-    index: int
-    count: int
+    spans: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    firsts: NDArray[np.int64]
+    counts: NDArray[np.int64]
 
-
-def parse_region(text: str, chromsizes: Mapping[str, int]) -> Region:
-    """Read ``chrom`` or ``chrom:start-end`` (0-based half-open; commas in the numbers are ignored).
-
-    Parameters
-    ----------
-    text : str
-        The region; ``22`` finds ``chr22`` and the other way round.
-    chromsizes : mapping of str to int
-        Length of every chromosome, bases.
-
-    Returns
-    -------
-    Region
-        Under the name that ``chromsizes`` uses.
-
-    Raises
-    ------
-    RegionError
-        When it is malformed or empty, names an unknown chromosome or reaches beyond its chromosome.
-
-    Examples
-    --------
-    >>> parse_region("22:1,000-2,000", {"chr22": 5000})
-    Region(chrom='chr22', start=1000, end=2000)
-    """
-    # names may hold colons (HLA-A*01:01:01), so the whole text is tried as a name first
-    whole = matching_name(text, chromsizes)
-    if whole is not None:
-        return Region(whole, 0, chromsizes[whole])
-    name, colon, bounds = text.rpartition(":")
-    chrom = matching_name(name if colon else text, chromsizes)
-    if chrom is None:
-        known = ", ".join(islice(chromsizes, _NAMES_SHOWN)) + (", …" if len(chromsizes) > _NAMES_SHOWN else "")
-        raise RegionError(text, f"no such chromosome in the genome, which has {known}")
-    left, _, right = bounds.replace(",", "").partition("-")
-    if not (left.isdecimal() and right.isdecimal() and bounds.isascii()):
-        raise RegionError(text, "write chrom:start-end with whole numbers, 0-based half-open, say chr22:0-1000")
-    region = Region(chrom, int(left), int(right))
-    if region.start >= region.end:
-        raise RegionError(text, "the start must be less than the end")
-    if region.end > chromsizes[chrom]:
-        raise RegionError(text, f"reaches beyond the end of {chrom}, which has {chromsizes[chrom]} bases")
-    return region
+    def rows(self, begin: int, end: int) -> Chunks:
+        """Return the portions numbered from ``begin`` to before ``end``."""
+        return Chunks._make(column[begin:end] for column in self)
 
 
 def merge_intervals(intervals: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -216,53 +173,106 @@ def windows_in(span_start: int, span_end: int, length: int, stride: int) -> Wind
     >>> windows_in(50, 240, 250, 100).starts().tolist()
     [100]
     """
-    if stride < 1:
-        raise ValueError(f"the stride must be at least 1, found {stride}")
-    if not 0 <= span_start <= span_end <= length:
-        raise ValueError(f"the span {span_start}-{span_end} is not inside a chromosome of {length} bases")
-    first = -(-span_start // stride)
-    count = max(0, (span_end - WINDOW_LENGTH) // stride - first + 1)
-    last = length - WINDOW_LENGTH
-    off_grid = span_end == length and last >= span_start and last % stride != 0
-    return Windows(first, count, last if off_grid else None, stride)
+    spans = np.array([[span_start, span_end, length]], np.int64)
+    ((first,), (count,), (off_grid,)) = (column.tolist() for column in _windows_in(spans, stride))
+    return Windows(first, count, length - WINDOW_LENGTH if off_grid else None, stride)
 
 
-def chunks(span_start: int, span_end: int, length: int, stride: int, chunk_bases: int) -> Iterator[Chunk]:
-    """Cut the windows of a span into portions of at most ``chunk_bases`` bases, each window in exactly one.
+def span_table(spans: Sequence[Region], chromsizes: Mapping[str, int]) -> NDArray[np.int64]:
+    """Put spans in rows of start, end and length of the chromosome, (n, 3), as :func:`chunks` takes them."""
+    rows = [(start, end, chromsizes[chrom]) for chrom, start, end in spans]
+    return np.array(rows, np.int64).reshape(-1, 3)
 
-    Neighbours share the bases that their windows share; the off-grid last window is a chunk of its own.
 
-    Parameters
-    ----------
-    span_start, span_end, length, stride : int
-        As for :func:`windows_in`.
-    chunk_bases : int
-        The most bases in a chunk, at least 101.
-
-    Yields
-    ------
-    Chunk
-        In ascending order.
+def count_windows(spans: NDArray[np.int64], stride: int) -> NDArray[np.int64]:
+    """Count the windows wholly inside each span, on the grid and off it.
 
     Examples
     --------
-    >>> for chunk in chunks(0, 450, 450, 100, 301):
-    ...     print(chunk)
-    Chunk(start=0, end=301, index=0, count=3)
-    Chunk(start=300, end=401, index=3, count=1)
-    Chunk(start=349, end=450, index=4, count=1)
+    >>> count_windows(np.array([[0, 250, 250], [50, 240, 250], [0, 99, 250]]), 100).tolist()
+    [3, 1, 0]
+    """
+    _, counts, off_grid = _windows_in(spans, stride)
+    return counts + off_grid
+
+
+def _windows_in(
+    spans: NDArray[np.int64], stride: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Find, for each span, the first window on the grid, their number, and whether the one off the grid is in it."""
+    if stride < 1:
+        raise ValueError(f"the stride must be at least 1, found {stride}")
+    starts, ends, lengths = spans.T
+    outside = ~((starts >= 0) & (starts <= ends) & (ends <= lengths))
+    if outside.any():
+        start, end, length = spans[outside][0].tolist()
+        raise ValueError(f"the span {start}-{end} is not inside a chromosome of {length} bases")
+    firsts = -(-starts // stride)
+    counts = np.maximum((ends - WINDOW_LENGTH) // stride - firsts + 1, 0)
+    lasts = lengths - WINDOW_LENGTH
+    return firsts, counts, (ends == lengths) & (lasts >= starts) & (lasts % stride != 0)
+
+
+def chunks(spans: NDArray[np.int64], stride: int, chunk_bases: int) -> Chunks:
+    """Cut the windows of spans into portions of at most ``chunk_bases`` bases, each window in exactly one.
+
+    Neighbours share the bases that their windows share; the off-grid last window is a portion of its own.
+
+    Parameters
+    ----------
+    spans : numpy.ndarray, shape=(n, 3), dtype=int64
+        Start, end and length of the chromosome of each span, as for :func:`windows_in`.
+    stride : int
+        Bases from one window to the next, at least 1.
+    chunk_bases : int
+        The most bases in a portion, at least 101.
+
+    Returns
+    -------
+    Chunks
+        Ascending within each span, spans in their order.
+
+    Examples
+    --------
+    >>> cut = chunks(np.array([[0, 450, 450]]), 100, 301)
+    >>> cut.starts.tolist(), cut.ends.tolist(), cut.firsts.tolist(), cut.counts.tolist()
+    ([0, 300, 349], [301, 401, 450], [0, 3, 4], [3, 1, 1])
     """
     if chunk_bases < WINDOW_LENGTH:
         raise ValueError(f"a chunk must hold a window of {WINDOW_LENGTH} bases, found {chunk_bases}")
-    windows = windows_in(span_start, span_end, length, stride)
     portion = (chunk_bases - WINDOW_LENGTH) // stride + 1
-    stop = windows.first + windows.count
-    for index in range(windows.first, stop, portion):
-        count = min(portion, stop - index)
-        start = index * stride
-        yield Chunk(start, start + (count - 1) * stride + WINDOW_LENGTH, index, count)
-    if windows.last is not None:
-        yield Chunk(windows.last, length, windows.last // stride + 1, 1)
+    firsts, counts, off_grid = _windows_in(spans, stride)
+    on_grid = -(-counts // portion)
+    rows = on_grid + off_grid
+    of_span = np.repeat(np.arange(len(spans)), rows)
+    number = np.arange(len(of_span)) - np.repeat(np.cumsum(rows) - rows, rows)
+    is_last = number == on_grid[of_span]
+    lasts = spans[of_span, 2] - WINDOW_LENGTH
+    first = np.where(is_last, lasts // stride + 1, firsts[of_span] + number * portion)
+    count = np.where(is_last, 1, np.minimum(portion, counts[of_span] - number * portion))
+    starts = np.where(is_last, lasts, first * stride)
+    return Chunks(of_span, starts, starts + (count - 1) * stride + WINDOW_LENGTH, first, count)
+
+
+def together(sizes: NDArray[np.int64], most: int) -> Iterator[tuple[int, int]]:
+    """Put neighbours together to groups of at most so much, or of a single one.
+
+    Yields
+    ------
+    first, stop : int
+        A group is ``first`` to before ``stop``.
+
+    Examples
+    --------
+    >>> list(together(np.array([3, 1, 1, 1, 5]), 3))
+    [(0, 1), (1, 4), (4, 5)]
+    """
+    ends = np.cumsum(sizes)
+    first = before = 0
+    while first < len(sizes):
+        stop = max(int(np.searchsorted(ends, before + most, side="right")), first + 1)
+        yield first, stop
+        first, before = stop, int(ends[stop - 1])
 
 
 def track_spans(

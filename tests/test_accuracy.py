@@ -92,7 +92,8 @@ def test_bins_without_a_window_are_absent_and_no_window_is_no_error(tmp_path: Pa
     assert (report["n"], report["weighted_accuracy"], report["auroc"]) == (0, None, None)
     json.dumps(report, allow_nan=False)
     starts = np.array([0, 9_950, 40_000])
-    accuracy.add(Scored("a", np.arange(3), starts, np.array([0.9, 0.9, 0.1], np.float32), covered=303, tried=3))
+    probabilities = np.array([0.9, 0.9, 0.1], np.float32)
+    accuracy.add(Scored("a", np.arange(3), starts, probabilities, covered=303, tried=3, positive=2))
     accuracy.write_track(lambda *span: spans.append(span))
     ((chrom, begin, end, values),) = spans
     assert (chrom, begin.tolist(), end.tolist()) == ("a", [0, 10_000, 40_000], [10_000, 20_000, 50_000])

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import jundscan.fasta_records
 import jundscan.genome
 from jundscan.encoding import decode, encode
 from jundscan.errors import FastaError
@@ -55,7 +56,8 @@ def runs_of_unknown(sequence: str) -> list[list[int]]:
 @pytest.fixture
 def small_reads(monkeypatch):
     """Make headers, lines and records straddle what is read at once."""
-    monkeypatch.setattr(jundscan.genome, "_READ_BYTES", 11)
+    for module in (jundscan.genome, jundscan.fasta_records):
+        monkeypatch.setattr(module, "READ_BYTES", 11)
 
 
 @settings(max_examples=60, deadline=None)
@@ -76,11 +78,13 @@ def test_blocks_are_the_naive_parse(records, width, newline, last_newline, packi
         pairs = zip(edges[::2], edges[1::2], strict=False) if len(edges) > 1 else [(0, len(sequence))]
         regions += [Region(chrom, start, end) for start, end in pairs]
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jundscan.genome, "_READ_BYTES", read_bytes)
+        for module in (jundscan.genome, jundscan.fasta_records):
+            patch.setattr(module, "READ_BYTES", read_bytes)
         path = Path(folder, "genome.fa")
         path.write_bytes(PACKERS[packing](fasta(records, width, newline, last_newline)))
         genome = open_genome(path)
         blocks = list(genome.blocks(regions, block_bases))
+        bases = b"".join(decode(codes) for codes in genome.bases(regions))
         runs = {chrom: genome.unknown_runs(chrom).tolist() for chrom in records}
     assert list(genome.chromsizes.items()) == [(chrom, len(seq)) for chrom, seq in records.items()]
     assert runs == {chrom: runs_of_unknown(sequence) for chrom, sequence in records.items()}
@@ -93,6 +97,7 @@ def test_blocks_are_the_naive_parse(records, width, newline, last_newline, packi
         ends = [b.start + len(b.codes) for b in inside]
         assert [b.start for b in inside] == [region.start, *ends][: len(inside)]
     assert sum(len(b.codes) for b in blocks) == sum(r.end - r.start for r in regions)
+    assert bases == b"".join(decode(block.codes) for block in blocks)
 
 
 @pytest.mark.parametrize("packing", PACKERS)

@@ -206,7 +206,7 @@ def test_a_bgzipped_genome_is_read_by_its_indexes(indexed: Path, genome: Path, m
     def refuse(*_: object) -> None:
         raise AssertionError("streamed, although there are indexes")
 
-    monkeypatch.setattr("jundscan.genome._records", refuse)
+    monkeypatch.setattr("jundscan.genome.records", refuse)
     monkeypatch.setattr("jundscan.fasta_index._SKIPPED_BYTES", 50)
     packed = open_genome(indexed)
     assert packed.chromsizes == SIZES

@@ -16,9 +16,10 @@ from jundscan.encoding import UNKNOWN
 from jundscan.model import Model
 from jundscan.plan import prepare
 from jundscan.scan import score
-from jundscan.tasks import TASKS_PER_THREAD, Piece, calls, in_order, join, known_runs, together
+from jundscan.tasks import TASKS_PER_THREAD, calls, in_order, join, known_runs, tasks
 from jundscan.tracks import open_track
-from jundscan.windows import Chunk
+from jundscan.windows import Region, span_table
+from jundscan.windows import chunks as chunks_of
 from tests.inputs import genome_letters, track_rows, write_fasta, write_rows
 
 SCALE = AccessibilityScale(np.array([0.01, 0.3, 0.9]), np.array([0.5, 0.8, 0.99]), 1000)
@@ -57,18 +58,23 @@ def test_results_come_in_order_and_items_are_taken_little_ahead() -> None:
 def test_every_window_of_known_letters_is_in_one_call(
     counts: list[int], stride: int, unknown: list[int], most: int
 ) -> None:
-    pieces = []
-    for count in counts:
+    rng = np.random.default_rng(3)
+    spans, sizes = [], {}
+    for number, count in enumerate(counts):
         length = (count - 1) * stride + 101
-        codes = np.zeros(length, np.uint8)
-        codes[[at for at in unknown if at < length]] = UNKNOWN
-        pieces.append(Piece("a", Chunk(0, length, 0, count), codes))
-    codes, firsts = join(pieces, stride)
-    expected = []
-    for first, piece in zip(firsts.tolist(), pieces, strict=True):
-        base = first * stride
-        assert np.array_equal(codes[base : base + len(piece.codes)], piece.codes)
-        windows = np.lib.stride_tricks.sliding_window_view(piece.codes, 101)[::stride]
+        spans.append(Region(f"s{number}", 0, length))
+        sizes[f"s{number}"] = length + 1000
+    bases = rng.integers(0, 4, sum(span.end for span in spans)).astype(np.uint8)
+    bases[[at for at in unknown if at < len(bases)]] = UNKNOWN
+    cuts = np.sort(rng.integers(0, len(bases), 3))
+    (task,) = tasks(spans, sizes, iter(np.split(bases, cuts)), stride, len(bases))
+    codes, firsts = join(task, stride)
+    expected, end = [], 0
+    for first, span in zip(firsts.tolist(), spans, strict=True):
+        own = bases[end : end + span.end]
+        end += span.end
+        assert np.array_equal(codes[first * stride : first * stride + span.end], own)
+        windows = np.lib.stride_tricks.sliding_window_view(own, 101)[::stride]
         expected += (first + np.flatnonzero((windows != UNKNOWN).all(axis=1))).tolist()
     runs, lengths = known_runs(codes, stride)
     found = [first + at for first, length in zip(runs.tolist(), lengths.tolist(), strict=True) for at in range(length)]
@@ -83,9 +89,42 @@ def test_every_window_of_known_letters_is_in_one_call(
     assert row == len(found)
 
 
-def test_tasks_hold_what_they_may() -> None:
-    pieces = [Piece("a", Chunk(0, size, 0, 1), np.zeros(size, np.uint8)) for size in (300, 101, 101, 101, 500)]
-    assert [len(task) for task in together(pieces, 300)] == [1, 2, 1, 1]
+@given(
+    places=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 900), st.integers(0, 700)), min_size=1, max_size=6).map(
+        sorted
+    ),
+    stride=st.integers(1, 150),
+    most=st.integers(101, 900),
+    seed=st.integers(0, 99),
+)
+@settings(deadline=None)
+def test_tasks_hold_each_portion_with_its_own_bases(
+    places: list[tuple[int, int, int]], stride: int, most: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    genome = {f"s{number}": rng.integers(0, 5, 1000).astype(np.uint8) for number in range(3)}
+    sizes = dict.fromkeys(genome, 1000)
+    spans: list[Region] = []
+    for number, start, length in places:
+        chrom = f"s{number}"
+        if not spans or spans[-1].chrom != chrom or spans[-1].end < start:
+            spans.append(Region(chrom, start, min(start + length, 1000)))
+    bases = np.concatenate([genome[chrom][start:end] for chrom, start, end in spans])
+    blocks = iter(np.split(bases, np.sort(rng.integers(0, len(bases) + 1, 4))))
+    found = []
+    for task in tasks(spans, sizes, blocks, stride, most):
+        chunks = task.chunks
+        assert task.begins[0] == 0
+        assert len(task.begins) == 1 or (chunks.ends - chunks.starts).sum() <= most
+        chroms = np.repeat(task.chroms, np.diff([*task.heads, len(task.begins)])).tolist()
+        assert all(task.chroms[at] != task.chroms[at - 1] for at in range(1, len(task.chroms)))
+        assert chroms == [spans[number].chrom for number in chunks.spans.tolist()]
+        for chrom, begin, start, end in zip(chroms, task.begins.tolist(), chunks.starts, chunks.ends, strict=True):
+            assert np.array_equal(task.codes[begin : begin + end - start], genome[chrom][start:end])
+        found += list(zip(*(column.tolist() for column in chunks), strict=True))
+    whole = chunks_of(span_table(spans, sizes), stride, most)
+    assert found == list(zip(*(column.tolist() for column in whole), strict=True))
+    assert next(blocks, None) is None
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,7 @@
 """Regions, windows, chunks and intervals against the naive definitions."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,13 +9,15 @@ from hypothesis import strategies as st
 
 from jundscan.errors import RegionError
 from jundscan.names import matching_name
+from jundscan.regions import parse_region
 from jundscan.windows import (
     Region,
     chunks,
+    count_windows,
     intersect_intervals,
     merge_intervals,
-    parse_region,
     subtract_intervals,
+    together,
     track_spans,
     windows_in,
 )
@@ -60,23 +64,37 @@ def test_windows_in_is_the_definition(span, stride):
     assert windows.total == len(expected)
 
 
-@given(spans(), strides, st.integers(101, 500))
-def test_chunks_hold_every_window_exactly_once(span, stride, chunk_bases):
-    indexed = {start: index for index, start in enumerate(all_starts(span[2], stride))}
+@given(st.lists(spans(), min_size=1, max_size=4), strides, st.integers(101, 500))
+def test_chunks_hold_every_window_exactly_once(table, stride, chunk_bases):
     seen = []
-    for chunk in chunks(*span, stride, chunk_bases):
-        starts = [chunk.start + i * stride for i in range(chunk.count)]
-        assert chunk.end == starts[-1] + 101
-        assert chunk.end - chunk.start <= chunk_bases
-        assert [indexed[s] for s in starts] == list(range(chunk.index, chunk.index + chunk.count))
-        seen += starts
-    assert seen == windows_in(*span, stride).starts().tolist()
+    for number, start, end, first, count in zip(
+        *(column.tolist() for column in chunks(np.array(table), stride, chunk_bases)), strict=True
+    ):
+        starts = [start + i * stride for i in range(count)]
+        assert end == starts[-1] + 101
+        assert end - start <= chunk_bases
+        indexed = {start: index for index, start in enumerate(all_starts(table[number][2], stride))}
+        assert [indexed[s] for s in starts] == list(range(first, first + count))
+        seen += [(number, start) for start in starts]
+    expected = [windows_in(*span, stride).starts().tolist() for span in table]
+    assert seen == [(number, start) for number, starts in enumerate(expected) for start in starts]
+    assert count_windows(np.array(table), stride).tolist() == [len(starts) for starts in expected]
+
+
+@given(st.lists(st.integers(1, 50), max_size=20), st.integers(1, 60))
+def test_neighbours_are_put_together_while_they_fit(sizes, most):
+    groups = list(together(np.array(sizes, dtype=np.int64), most))
+    assert [row for first, stop in groups for row in range(first, stop)] == list(range(len(sizes)))
+    for first, stop in groups:
+        assert stop == first + 1 or sum(sizes[first:stop]) <= most
+    for (first, _), (_, stop) in pairwise(groups):
+        assert sum(sizes[first:stop]) > most  # no two groups could be one
 
 
 def test_a_small_span_of_a_long_chromosome_costs_little():
     length = 10**12
     assert windows_in(0, length, length, 1).total == length - 100
-    assert next(chunks(length - 1000, length, length, 7, 200)).start >= length - 1000
+    assert chunks(np.array([[length - 1000, length, length]]), 7, 200).starts.min() >= length - 1000
 
 
 @pytest.mark.parametrize(
@@ -85,7 +103,7 @@ def test_a_small_span_of_a_long_chromosome_costs_little():
         lambda: windows_in(0, 200, 200, 0),
         lambda: windows_in(0, 201, 200, 1),
         lambda: windows_in(5, 4, 200, 1),
-        lambda: next(chunks(0, 200, 200, 1, 100)),
+        lambda: chunks(np.array([[0, 200, 200]]), 1, 100),
     ],
 )
 def test_impossible_arguments_are_refused(call):

@@ -83,7 +83,7 @@ def explain(
     from jundscan.logos import check_pictures
     from jundscan.model import load_model
     from jundscan.plan import prepare
-    from jundscan.windows import parse_region
+    from jundscan.regions import parse_region
     from jundscan.writers import check_output
 
     wish, value = threshold_wish(threshold, fpr, precision, recall)
