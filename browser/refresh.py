@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -28,7 +27,10 @@ def main() -> None:
         folder = HERE / "node_modules" / package
         about = json.loads((folder / "package.json").read_bytes())
         name = Path(file).name
-        shutil.copyfile(folder / file, TARGET / name)
+        # without the line that would make a browser's console ask for a source map
+        lines = (folder / file).read_text("utf-8").split("\n")
+        text = "\n".join(line for line in lines if not line.startswith("//# sourceMappingURL"))
+        (TARGET / name).write_text(text, "utf-8")
         (TARGET / f"{name}.LICENSE").write_text((folder / licence).read_text().strip() + "\n")
         sha256 = hashlib.sha256((TARGET / name).read_bytes()).hexdigest()
         what = {"package": package, "version": about["version"], "licence": about["license"]}

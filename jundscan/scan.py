@@ -26,6 +26,8 @@ from jundscan.tasks import Task, calls, in_order, join, known_runs, ranges, task
 
 TASK_BASES, TASK_WINDOWS = 1 << 20, 1 << 18
 """The most that one worker takes at a time: enough to make the handing over cheap."""
+FEWEST_BASES, TASKS_EACH = 1 << 16, 16
+"""Small genomes are cut finer, that all workers end together: so many tasks each, if not smaller than that."""
 CALL_BASES = 8292
 """Bases in one call of the model: few enough that its arrays stay in the processor's cache."""
 
@@ -83,7 +85,8 @@ def score(scan: Scan, task_bases: int | None = None, call_bases: int = CALL_BASE
     Scored
     """
     if task_bases is None:
-        task_bases = max(min(TASK_BASES, TASK_WINDOWS * scan.stride), WINDOW_LENGTH)
+        share = sum(span.end - span.start for span in scan.spans) // (TASKS_EACH * scan.threads)
+        task_bases = max(min(max(share, FEWEST_BASES), TASK_BASES, TASK_WINDOWS * scan.stride), WINDOW_LENGTH)
     sizes, bases = scan.genome.chromsizes, scan.genome.bases(scan.spans)
     work = tasks(scan.spans, sizes, bases, scan.stride, task_bases)
     with closing(in_order(partial(_score_task, scan, call_bases), work, scan.threads)) as done:

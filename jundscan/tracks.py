@@ -25,7 +25,7 @@ from jundscan.files import read_errors
 from jundscan.genome import Genome
 from jundscan.intervals import Intervals, flatten_max, read_intervals
 from jundscan.names import matching_name, some_names
-from jundscan.window_sums import block_means, knots, window_sums
+from jundscan.window_sums import running_sums, window_sums
 
 log = logging.getLogger("jundscan")
 
@@ -124,43 +124,28 @@ class _TextTrack(Track):
         offsets = np.repeat([offset for offset, _ in self._places.values()], lengths)
         # rounded as a bigWig's values are: the same data give the same means in either format
         line = Intervals(starts + offsets, ends + offsets, values.astype(np.float32).astype(np.float64))
-        self._edges, self._masses = knots(flatten_max(line))
+        self._sums = running_sums(flatten_max(line), _BLOCK_BASES)
 
     def count_beyond(self, chrom: str, length: int) -> int:
         extent = self._places[chrom][1]
         return int(np.count_nonzero(self._ends[chrom] > length)) if extent > length else 0
 
     def window_means(self, chrom: str, starts: NDArray[np.int64]) -> NDArray[np.float32]:
-        return self._means(self._on_line(chrom, starts))
+        return self._sums.means(self._on_line(chrom, starts))
 
     def means_of_all(self, parts: Sequence[tuple[str, NDArray[np.int64]]]) -> NDArray[np.float32]:
         if len(parts) == 1:
             return self.window_means(*parts[0])
         places = np.concatenate([self._on_line(chrom, starts) for chrom, starts in parts])
         if (places[1:] >= places[:-1]).all():
-            return self._means(places)
+            return self._sums.means(places)
         # the track has the chromosomes in another order
         distinct, back = np.unique(places, return_inverse=True)
-        return self._means(distinct)[back]
+        return self._sums.means(distinct)[back]
 
     def _on_line(self, chrom: str, starts: NDArray[np.int64]) -> NDArray[np.int64]:
         offset, extent = self._places[chrom]
         return np.minimum(starts, extent) + offset
-
-    def _means(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Average over windows anywhere on the line, ascending."""
-        means = np.zeros(len(places), dtype=np.float32)
-        if not len(places):
-            return means
-        origins = np.arange(places[0] // _BLOCK_BASES, places[-1] // _BLOCK_BASES + 2) * _BLOCK_BASES
-        rows = np.searchsorted(places, origins).tolist()
-        firsts = np.maximum(np.searchsorted(self._edges, origins[:-1], side="right") - 1, 0).tolist()
-        stops = (np.searchsorted(self._edges, origins[1:] + WINDOW_LENGTH, side="left") + 1).tolist()
-        for row, end, first, stop in zip(rows[:-1], rows[1:], firsts, stops, strict=True):
-            mass = self._masses[first : stop - 1]
-            if row < end and mass.any():
-                means[row:end] = block_means(places[row:end], self._edges[first : first + len(mass) + 1], mass)
-        return means
 
 
 class _BigWigTrack(Track):

@@ -2,42 +2,107 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.intervals import Intervals
 
-
-def knots(flat: Intervals) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Turn disjoint intervals into edges (n + 1,) and what lies between two of them, value times length (n,)."""
-    edges = np.column_stack((flat.starts, flat.ends)).ravel().astype(np.float64)
-    masses = np.zeros(len(edges) - 1)
-    masses[::2] = flat.values * (flat.ends - flat.starts)
-    apart = np.diff(edges) > 0  # intervals that abut share an edge
-    return edges[np.append(True, apart)], masses[apart]
+_CACHED = 1 << 15
+"""Windows looked up at a time: few enough that the arrays stay in the processor's cache."""
+_APART = WINDOW_LENGTH + 1
+"""Places between the bases of one block and those of the next: the bases that are there twice, and one more."""
 
 
-def block_means(
-    starts: NDArray[np.int64], edges: NDArray[np.float64], masses: NDArray[np.float64]
-) -> NDArray[np.float32]:
-    """Average over the windows of one block: the running sum at each one's end minus that at its start."""
-    rows = slice(None) if len(starts) < len(masses) else _rows_touching(starts, edges, masses)
-    chosen = starts[rows]
-    running = np.concatenate(([0.0], np.cumsum(masses)))
-    sums = np.interp(chosen + WINDOW_LENGTH, edges, running) - np.interp(chosen, edges, running)
-    means = np.zeros(len(starts), np.float32)
-    means[rows] = np.maximum(sums, 0.0) / WINDOW_LENGTH
-    return means
+class RunningSums(NamedTuple):
+    """Running sums along disjoint intervals, anew from 0 in every block of a line.
+
+    Block number k holds the windows that start on [k * block, (k + 1) * block). Its bases, with a window more behind
+    them, lie from ``k * (block + 102)`` on, so that those which two blocks share are there for both. Where blocks are
+    left out, no interval lies.
+
+    Attributes
+    ----------
+    places : numpy.ndarray, shape=(n,), uint32 or int64
+        Where the slope of the sums changes, increasing: first and last place of blocks, and edges of intervals.
+    sums : numpy.ndarray, shape=(n,), dtype=float64
+        Value times length of what lies before, in the block.
+    block : int
+        Bases.
+    """
+
+    places: NDArray[Any]
+    sums: NDArray[np.float64]
+    block: int
+
+    def means(self, starts: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Average over windows from ``starts`` on, ascending: the sum at each one's end minus that at its start."""
+        portions = [self._means(starts[row : row + _CACHED]) for row in range(0, len(starts), _CACHED)]
+        return np.concatenate([np.empty(0, np.float32), *portions])
+
+    def _means(self, starts: NDArray[np.int64]) -> NDArray[np.float32]:
+        means = np.zeros(len(starts), np.float32)
+        first, last = (int(start) + int(start) // self.block * _APART for start in (starts[0], starts[-1]))
+        knots = slice(
+            max(int(np.searchsorted(self.places, first, side="right")) - 1, 0),
+            int(np.searchsorted(self.places, last + WINDOW_LENGTH)) + 1,
+        )
+        places, sums = self.places[knots].astype(np.float64), self.sums[knots]
+        rows: slice | NDArray[np.int64] = slice(None)
+        if len(starts) >= len(places):
+            rises = np.flatnonzero(np.diff(sums) > 0)
+            edges = places - places // (self.block + _APART) * _APART
+            rows = _rows_touching(starts, edges[rises], edges[rises + 1])
+        at = starts[rows]
+        at = at + at // self.block * _APART
+        chosen = np.interp(at + WINDOW_LENGTH, places, sums) - np.interp(at, places, sums)
+        means[rows] = np.maximum(chosen, 0.0) / WINDOW_LENGTH  # below 0 where blocks are left out
+        return means
+
+
+def running_sums(flat: Intervals, block: int) -> RunningSums:
+    """Add up intervals, sorted and disjoint, block by block; blocks without an edge cost nothing."""
+    # where the value changes, and the value before each change and behind the last one
+    edges = np.column_stack((flat.starts, flat.ends)).ravel()
+    values = np.zeros(len(edges) + 1)
+    values[1::2] = flat.values
+    number, rest = edges // block, edges % block
+    with_edge = np.unique(np.concatenate(([-1], number[rest > 0], number[rest < WINDOW_LENGTH] - 1)))
+    # between two of them the value is level: inside an interval one straight line serves for all blocks
+    first, last = with_edge[:-1] + 1, with_edge[1:] - 1
+    inside = (first <= last) & (values[np.searchsorted(edges, first * block, side="right")] > 0)
+    first, last = np.append(with_edge[1:], first[inside]), np.append(with_edge[1:], last[inside])
+    order = np.argsort(first)
+    first, last = first[order], last[order]
+
+    begins, ends = first * block, last * block + block + WINDOW_LENGTH
+    first_edge = np.searchsorted(edges, begins, side="right")
+    counts = np.searchsorted(edges, ends) - first_edge + 2  # with both ends
+    stops = np.cumsum(counts)
+    heads = stops - counts
+    edge = np.arange(stops[-1]) - np.repeat(heads - first_edge + 1, counts)
+    places = edges[np.clip(edge, 0, len(edges) - 1)]
+    places[heads], places[stops - 1] = begins, ends
+    places += np.repeat(first * _APART, counts)
+    places[stops - 1] += (last - first) * _APART
+    sums = np.zeros(len(places))
+    sums[1:] = values[edge[1:]] * np.diff(places)
+    sums[heads] = 0.0
+    for head, stop in zip(heads.tolist(), stops.tolist(), strict=True):
+        np.cumsum(sums[head:stop], out=sums[head:stop])
+    keep = np.append(True, np.diff(places) > 0)  # intervals that abut share an edge
+    kind = np.uint32 if places[-1] <= np.iinfo(np.uint32).max else np.int64
+    return RunningSums(places[keep].astype(kind), sums[keep], block)
 
 
 def _rows_touching(
-    starts: NDArray[np.int64], edges: NDArray[np.float64], masses: NDArray[np.float64]
+    starts: NDArray[np.int64], lefts: NDArray[np.float64], rights: NDArray[np.float64]
 ) -> NDArray[np.int64]:
-    """Find the windows that hold a base whose value is not 0; of all others the sum would be 0."""
-    some = np.flatnonzero(masses)
-    firsts = np.searchsorted(starts, edges[some] - WINDOW_LENGTH, side="right")
-    ends = np.searchsorted(starts, edges[some + 1])
+    """Find the windows that hold a base of intervals, which are sorted by their left edges and may overlap."""
+    firsts = np.searchsorted(starts, lefts - WINDOW_LENGTH, side="right")
+    ends = np.maximum.accumulate(np.searchsorted(starts, rights))
     firsts[1:] = np.maximum(firsts[1:], ends[:-1])  # windows that hold the base before as well count once
     touch = firsts < ends
     steps = np.zeros(len(starts) + 1, np.int8)

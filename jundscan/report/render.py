@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from importlib.util import cache_from_source
 from pathlib import Path
@@ -73,8 +73,9 @@ def write_page(
     """
     check_report(path, force)
     libraries = [one for one in _libraries() if genome_view or one["package"] != "igv"]
-    scripts = [_script(one["file"]) for one in libraries if one["file"].endswith(".js")]
-    scripts.append((_TEMPLATES / "report.js").read_text("utf-8"))
+    own = (_TEMPLATES / "report.js").read_bytes()
+    scripts = {one["file"]: bytes.fromhex(one["sha256"]) for one in libraries if one["file"].endswith(".js")}
+    hashes = [*scripts.values(), hashlib.sha256(own).digest()]
     styles = [(_STATIC / one["file"]).read_text("utf-8") for one in libraries if one["file"].endswith(".css")]
     styles.append((_TEMPLATES / "report.css").read_text("utf-8"))
     text = (
@@ -85,9 +86,9 @@ def write_page(
             version=__version__,
             data=_json(data),
             record_json=_json(page["summary"]),
-            scripts=scripts,
+            scripts=[*((_STATIC / name).read_text("utf-8") for name in scripts), own.decode()],
             styles=styles,
-            policy=_policy(scripts),
+            policy=_policy(hashes),
             libraries=[one | {"text": (_STATIC / f"{one['file']}.LICENSE").read_text("utf-8")} for one in libraries],
         )
     )
@@ -100,25 +101,17 @@ def _libraries() -> list[dict[str, str]]:
     return libraries
 
 
-def _script(name: str) -> str:
-    """Read a library, without the line that would make a browser's console ask for its source map."""
-    return "\n".join(
-        line for line in (_STATIC / name).read_text("utf-8").split("\n") if not line.startswith("//# sourceMappingURL")
-    )
-
-
 def _json(data: Mapping[str, Any]) -> str:
     """Write JSON that can stand between tags: no end tag, no comment."""
     text = json.dumps(data, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _policy(scripts: list[str]) -> str:
-    hashes = " ".join(
-        f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in scripts
-    )
+def _policy(hashes: Iterable[bytes]) -> str:
+    """Admit the scripts with these SHA-256 and nothing else; a library that was changed does not run."""
+    named = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in hashes)
     return (
-        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; "
+        f"default-src 'none'; script-src {named}; style-src 'unsafe-inline'; img-src data: blob:; "
         "connect-src data: blob:; font-src data:; base-uri 'none'; form-action 'none'"
     )
 
