@@ -6,8 +6,11 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from jundscan.alleles import HITS, STATUSES, Variant
 from jundscan.bgzip import Preset, is_packed
@@ -39,6 +42,8 @@ COLUMNS = (
 """Columns of the TSV, one line for each ALT; start, end, window_start and window_end are 0-based half-open."""
 _ENDINGS = (".vcf", ".vcf.gz", ".tsv", ".tsv.gz")
 _MISSING = "."
+_INFO = 7  # its column
+_WHOLE = ";".join(f"{key}=%s" for key in FIELDS)
 _GENOTYPES = 1 << 21
 """Genotypes of the records that one worker has at a time: cohorts come in smaller portions."""
 
@@ -165,46 +170,60 @@ class _Tally:
         self.hits.update(effects.hit.tolist())
 
 
-def _columns(effects: Effects) -> Iterator[tuple[Any, ...]]:
-    """Give the values of each allele, in the order of :data:`FIELDS`; None where there is none."""
-    columns = [column.tolist() for column in effects]
-    for status, old, new, change, window, window_change, hit, old_fpr, new_fpr in zip(*columns, strict=True):
-        if hit < 0:
-            yield (*[None] * 5, _MISSING, None, None, STATUSES[status])
-        else:
-            known_old, known_new = (rate if rate == rate else None for rate in (old_fpr, new_fpr))  # NaN is not itself
-            yield (
-                *(old, new, change, window + 1, window_change),
-                *(HITS[hit], known_old, known_new, STATUSES[status]),
-            )
+def _columns(effects: Effects) -> Iterator[tuple[str, ...]]:
+    """Write the values of each allele, in the order of :data:`FIELDS`, as a VCF has them."""
+    floats = (effects.reference, effects.alternative, effects.difference, effects.window_difference)
+    numbers = [
+        # a float of a VCF is a float32; what is no value is NaN, and not itself
+        [f"{value:.6g}" if value == value else _MISSING for value in column.astype(np.float32).tolist()]
+        for column in (*floats, effects.reference_fpr, effects.alternative_fpr)
+    ]
+    windows = [_MISSING if window < 0 else str(window + 1) for window in effects.window.tolist()]
+    hits = [_MISSING if hit < 0 else HITS[hit] for hit in effects.hit.tolist()]
+    statuses = [STATUSES[status] for status in effects.status.tolist()]
+    old, new, change, window_change, old_fpr, new_fpr = numbers
+    return zip(old, new, change, windows, window_change, hits, old_fpr, new_fpr, statuses, strict=True)
 
 
 def _annotated(records: Iterable[Any], effects: Effects, fresh: bool) -> Iterator[str]:
-    """Write records as VCF lines with their fields set."""
+    """Write records as VCF lines, as pysam does, with our fields behind their others.
+
+    They are added to the line, for pysam would set them one by one, which took longer than all else with a record.
+    """
     alleles = _columns(effects)
     for record in records:
-        info, count = record.info, len(record.alts or ())
-        rows = zip(*(next(alleles) for _ in range(count)), strict=True) if count else [()] * len(FIELDS)
-        empty = ((None,) * count, (_MISSING,) * count)
-        for key, row in zip(FIELDS, rows, strict=True):
-            if row not in empty:
-                info[key] = row
-            elif not fresh and key in info:
-                del info[key]  # of an earlier run
-        yield str(record)
+        if not fresh:
+            for key in FIELDS:
+                if key in record.info:
+                    del record.info[key]  # of an earlier run
+        rows = list(islice(alleles, len(record.alts or ())))
+        values = rows[0] if len(rows) == 1 else tuple(map(",".join, zip(*rows, strict=True)))
+        fields = str(record).rstrip("\n").split("\t", _INFO + 1)
+        ours = _WHOLE % values if _MISSING not in values and len(rows) == 1 else _present(values)
+        if ours:
+            fields[_INFO] = ours if fields[_INFO] == _MISSING else f"{fields[_INFO]};{ours}"
+        yield "\t".join(fields) + "\n"
+
+
+def _present(values: Iterable[str]) -> str:
+    """Put fields together that have a value for at least one allele."""
+    pairs = zip(FIELDS, values, strict=False)
+    return ";".join([f"{key}={value}" for key, value in pairs if value.strip(f"{_MISSING},")])
 
 
 def _rows(records: Iterable[Any], effects: Effects) -> Iterator[str]:
     """Write one TSV line for each alternative allele."""
-    alleles = _columns(effects)
-    probabilities = zip(format_probabilities(effects.reference), format_probabilities(effects.alternative), strict=True)
+    columns = [column.tolist() for column in effects]
+    columns[1:3] = [format_probabilities(effects.reference), format_probabilities(effects.alternative)]
+    alleles = zip(*columns, strict=True)
     for record in records:
         for alternative in record.alts or ():
-            _, _, change, window, window_change, hit, old_fpr, new_fpr, status = next(alleles)
-            old, new = next(probabilities)
+            status, old, new, change, window, window_change, hit, *rates = next(alleles)
             site = [record.chrom, record.start, record.start + len(record.ref), record.id, record.ref, alternative]
             effect: list[Any] = [None] * 9
-            if window is not None:
-                span = [window - 1, window - 1 + WINDOW_LENGTH]
-                effect = [old, new, f"{change:.6g}", *span, f"{window_change:.6g}", hit, old_fpr, new_fpr]
-            yield "\t".join(_MISSING if cell is None else str(cell) for cell in [*site, status, *effect]) + "\n"
+            if hit >= 0:
+                known = [rate if rate == rate else None for rate in rates]  # NaN is not itself
+                span = [window, window + WINDOW_LENGTH]
+                effect = [old, new, f"{change:.6g}", *span, f"{window_change:.6g}", HITS[hit], *known]
+            cells = [*site, STATUSES[status], *effect]
+            yield "\t".join([_MISSING if cell is None else str(cell) for cell in cells]) + "\n"
