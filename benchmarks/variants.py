@@ -3,7 +3,8 @@
 Run ``python -m benchmarks.variants``; it writes ``benchmarks/variants.json``. The genome is chr22, as far as it is in
 the folder that JUNDSCAN_DATA names, or random bases. Variants are timed as the command line, from the start of its
 process to its end, VCF in and VCF out. The usual way cuts the same windows, hands them to the same
-model with threads inside the session, and is timed on the first of the variants; what both give is compared.
+model with threads inside the session, window by window or those of one or several variants in a call, and is timed on
+the first of the variants; what both give is compared.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import argparse
 import json
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -38,14 +40,19 @@ SEED = 2026
 CHROM = "chr22"
 TRACK = Path("tracks", "HepG2.DNase.hg19.chr22.narrowPeak.gz")
 RANDOM_BASES = 25_400_000
-SIZES = {"variants": 100_000, "windowed_variants": 2_000, "bases": 1_000, "repeats": 5}
-QUICK_SIZES = {"variants": 2_000, "windowed_variants": 60, "bases": 60, "repeats": 1}
+SIZES = {"variants": 100_000, "windowed_variants": 2_000, "single_variants": 50, "bases": 1_000, "repeats": 5}
+QUICK_SIZES = {"variants": 2_000, "windowed_variants": 60, "single_variants": 2, "bases": 60, "repeats": 1}
 CALLS = (1, 20)
 """Variants, or bases, in one call of the usual way: 202 or 303 windows each."""
+EXPLAINED = 5
+"""Times that the region is explained for one timing: once takes but a thirtieth of a second."""
+PAUSE = 0.2
+"""Seconds before each timing, in which threads of the other way's session stop waiting for work in a loop."""
 LEAST, MOST_BYTES, TOLERANCE = 20, 400e6, 1e-6
 REACH = WINDOW_LENGTH - 1
 
 Scored = NDArray[np.float32]
+Scorer = Callable[[NDArray[np.uint8]], Scored]
 
 
 class Runtime:
@@ -64,8 +71,12 @@ class Runtime:
         inputs = {"sequence": windows, "accessibility": accessibility, "stride": np.array(1, np.int64)}
         return self._session.run(["probability"], inputs)[0][:, 0]
 
+    def one_by_one(self, windows: NDArray[np.uint8]) -> Scored:
+        """Score windows (n, 101), each in a call of its own."""
+        return np.concatenate([self(windows[at : at + 1]) for at in range(len(windows))])
 
-def best_probabilities(run: Runtime, codes: NDArray[np.uint8], sites: NDArray[Any], together: int) -> Scored:
+
+def best_probabilities(run: Scorer, codes: NDArray[np.uint8], sites: NDArray[Any], together: int) -> Scored:
     """Score the 101 windows over each (position, letter) on both haplotypes; the best of each, (n, 2)."""
     found = np.empty((len(sites), 2), np.float32)
     for first in range(0, len(sites), together):
@@ -80,7 +91,7 @@ def best_probabilities(run: Runtime, codes: NDArray[np.uint8], sites: NDArray[An
     return found
 
 
-def mean_differences(run: Runtime, codes: NDArray[np.uint8], start: int, bases: int, together: int) -> NDArray[Any]:
+def mean_differences(run: Scorer, codes: NDArray[np.uint8], start: int, bases: int, together: int) -> NDArray[Any]:
     """Mutate each base to each other letter; average the logit differences of the 101 windows over it, (bases, 3)."""
     before = logits(run(sliding_window_view(codes[start - REACH : start + bases + REACH], WINDOW_LENGTH).copy()))
     found = np.empty((bases, 3))
@@ -160,9 +171,13 @@ def measure(sizes: dict[str, int], threads: int) -> dict[str, Any]:
         def usual(together: int) -> float:
             return len(few) / seconds_of(lambda: best_probabilities(run, codes, few, together))
 
-        cases: dict[str, Callable[[], float]] = {"ours": ours}
-        cases |= {f"windows, {count} a call": partial(usual, count) for count in CALLS}
-        speeds = in_turn(cases, sizes["repeats"])
+        def one_by_one() -> float:
+            first = few[: sizes["single_variants"]]
+            return len(first) / seconds_of(lambda: best_probabilities(run.one_by_one, codes, first, 1))
+
+        cases: dict[str, Callable[[], float]] = {"ours": ours, "windows, one a call": one_by_one}
+        cases |= {f"windows of {count} variants a call": partial(usual, count) for count in CALLS}
+        speeds = in_turn({name: partial(_rested, case) for name, case in cases.items()}, sizes["repeats"])
         results = {
             "alleles_per_second": speeds,
             "times_as_fast": {name: ratio(speeds["ours"], speed) for name, speed in speeds.items() if name != "ours"},
@@ -198,14 +213,18 @@ def _explain(
     with prepare(fasta, model=model, threads=threads) as scan:
 
         def ours() -> float:
-            return bases / seconds_of(lambda: list(explain_regions(scan, [region])))
+            return (
+                EXPLAINED
+                * bases
+                / seconds_of(lambda: [list(explain_regions(scan, [region])) for _ in range(EXPLAINED)])
+            )
 
         def usual(together: int) -> float:
             return bases / seconds_of(lambda: mean_differences(run, codes, region.start, bases, together))
 
         cases: dict[str, Callable[[], float]] = {"ours": ours}
-        cases |= {f"windows, {count} a call": partial(usual, count) for count in CALLS}
-        speeds = in_turn(cases, sizes["repeats"])
+        cases |= {f"windows of {count} bases a call": partial(usual, count) for count in CALLS}
+        speeds = in_turn({name: partial(_rested, case) for name, case in cases.items()}, sizes["repeats"])
         [found] = explain_regions(scan, [region])
     expected = mean_differences(run, codes, region.start, bases, CALLS[-1])
     letters = (codes[region.start : region.end, None] + np.arange(1, 4)) % len(ALPHABET)
@@ -216,6 +235,11 @@ def _explain(
         "times_as_fast": {name: ratio(speeds["ours"], speed) for name, speed in speeds.items() if name != "ours"},
         "largest_difference": float(np.abs(differences).max()),
     }
+
+
+def _rested(case: Callable[[], float]) -> float:
+    time.sleep(PAUSE)
+    return case()
 
 
 def verdicts(found: dict[str, Any]) -> Iterator[str]:

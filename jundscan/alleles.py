@@ -80,6 +80,8 @@ def unscorable(reference: str, alternative: str) -> Status | None:
     >>> unscorable("G", "<DEL>"), unscorable("G", "G]17:198982]"), unscorable("G", "*"), unscorable("G", "GA")
     ('symbolic', 'breakend', 'spanning_deletion', None)
     """
+    if alternative.isalpha():  # nearly always
+        return "unchanged" if reference == alternative else None
     if alternative.startswith("<"):
         return "symbolic"
     if "[" in alternative or "]" in alternative or "." in alternative:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from jundscan.alleles import STATUSES, Status, Variant
 from jundscan.encoding import UNKNOWN
-from jundscan.haplotypes import BLOCK_BASES, BLOCK_WINDOWS, Places, blocks, known_windows, partners, ranges, splice
+from jundscan.haplotypes import BLOCK_WINDOWS, Places, bases_of, blocks, known_windows, partners, ranges, splice
 from jundscan.hits import is_positive
 from jundscan.plan import Scan
 from jundscan.tasks import in_order
@@ -72,8 +72,11 @@ def logits(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
     >>> logits(np.array([0.5, 0.0], np.float32)).round(3).tolist()
     [0.0, -13.816]
     """
-    clipped = np.clip(probabilities.astype(np.float64), CLIP, 1 - CLIP)
-    return np.asarray(np.log(clipped / (1 - clipped)))
+    clipped = probabilities.astype(np.float64)
+    np.clip(clipped, CLIP, 1 - CLIP, out=clipped)
+    odds = 1 - clipped
+    np.divide(clipped, odds, out=odds)
+    return np.log(odds, out=odds)
 
 
 def score_variants(
@@ -132,7 +135,7 @@ def _score_task(scan: Scan, task: Task, origins: dict[str, int]) -> Effects:
     runs = merge_intervals(np.column_stack((first, last + 1)))
     on_reference = blocks(runs[:, 0], runs[:, 1] - 1)
     slot = on_reference.slot[np.searchsorted(runs[:, 0], first, side="right") - 1]
-    codes = task.codes[(on_reference.start + shift_at(on_reference.start))[:, None] + np.arange(BLOCK_BASES)]
+    codes = bases_of(task.codes, on_reference.start + shift_at(on_reference.start))
     accessibility = _accessibility(scan, task.chroms, origins, runs, on_reference.slot, len(codes))
     scored = _run(scan, codes, accessibility)
 

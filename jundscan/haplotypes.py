@@ -11,16 +11,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from jundscan import tasks
 from jundscan.encoding import WINDOW_LENGTH
-from jundscan.model import LANES
 
 Places = NDArray[np.int64]
 
-BLOCK_WINDOWS = -(-WINDOW_LENGTH // LANES) * LANES
-"""Windows scored together: the 101 of a substitution, filled up to what fills the processor's vectors."""
+BLOCK_WINDOWS = WINDOW_LENGTH
+"""Windows scored together: the 101 of a substitution."""
 BLOCK_BASES = BLOCK_WINDOWS + WINDOW_LENGTH - 1
 REACH = WINDOW_LENGTH - 1
 """Bases on either side of a variant that share a window with it."""
@@ -175,18 +175,37 @@ def splice(
     -------
     numpy.ndarray, shape=(blocks, BLOCK_BASES), dtype=uint8
     """
-    row = cut.row
-    offset = (cut.start - sites.start[row])[:, None] + np.arange(BLOCK_BASES)  # from the variant's start
+    codes = np.empty((len(cut.row), BLOCK_BASES), np.uint8)
+    in_place = (sites.alternative == sites.reference)[cut.row]
+    # most variants move nothing: copies of the reference, and the few bases of the allele written over them
+    at = np.flatnonzero(in_place)
+    row, before = cut.row[at], (cut.start - sites.start[cut.row])[at]
+    codes[at] = bases_of(reference, cut.start[at] + shift[row])
+    first, last = np.maximum(before, 0), np.minimum(before + BLOCK_BASES, sites.alternative[row]) - 1
+    held = np.flatnonzero(first <= last)
+    block, base, _ = ranges(first[held], last[held])
+    block = held[block]
+    codes[at[block], base - before[block]] = alleles[allele_begin[row[block]] + base]
+
+    at = np.flatnonzero(~in_place)
+    row = cut.row[at]
+    offset = (cut.start[at] - sites.start[row])[:, None] + np.arange(BLOCK_BASES)  # from the variant's start
     length = sites.alternative[row][:, None]
-    behind = (sites.reference - sites.alternative)[row][:, None]
     inside = (offset >= 0) & (offset < length)
     position = offset + (sites.start + shift)[row][:, None]
-    position += np.where(offset >= length, behind, 0)
+    position += np.where(offset >= length, (sites.reference[row] - sites.alternative[row])[:, None], 0)
     position[inside] = 0
-    codes = reference[position]
-    at_block, at_base = np.nonzero(inside)
-    codes[inside] = alleles[allele_begin[row[at_block]] + offset[at_block, at_base]]
+    moved = reference[position]
+    block, base = np.nonzero(inside)
+    moved[inside] = alleles[allele_begin[row[block]] + offset[block, base]]
+    codes[at] = moved
     return codes
+
+
+def bases_of(codes: NDArray[np.uint8], starts: Places) -> NDArray[np.uint8]:
+    """Copy the bases of blocks that start at these places, (n, BLOCK_BASES)."""
+    copied: NDArray[np.uint8] = sliding_window_view(codes, BLOCK_BASES)[starts]
+    return copied
 
 
 def known_windows(codes: NDArray[np.uint8], unknown: int) -> NDArray[np.bool_] | None:

@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from jundscan.effects import logits
@@ -29,7 +30,7 @@ MOST_BASES = 1_000_000
 """Bases explained in one run."""
 CHUNK_BASES = 10 * WINDOW_LENGTH
 """Bases explained together, all their mutated copies at a time."""
-CALL_WINDOWS = 4096
+CALL_WINDOWS = 8192
 """Windows in one call of the model: few enough that its arrays stay in the processor's cache."""
 PERCENTILES = np.linspace(0, 1, 101, dtype=np.float32)
 """Accessibility values that the response is computed at."""
@@ -160,32 +161,58 @@ def _mutate(scan: Scan, stretch: _Stretch) -> _Mutated:
     differences = np.full((n, len(ALPHABET)), np.nan)
     if not count:
         return _Mutated(differences, np.empty(0, np.float32))
-    codes, known = stretch.codes, known_windows(stretch.codes[None], UNKNOWN)
+    codes, every_known = stretch.codes, known_windows(stretch.codes[None], UNKNOWN)
+    known = np.ones(count, np.bool_) if every_known is None else every_known[0]
     before = _score(scan, codes[None], stretch.accessibility)[0]
-    if known is not None:
-        before[~known[0]] = np.nan
     place = np.arange(len(codes))
     copies = np.tile(codes, (_OTHERS, WINDOW_LENGTH, 1))
     here = (place % WINDOW_LENGTH == np.arange(WINDOW_LENGTH)[:, None]) & (codes != UNKNOWN)
     for step in range(_OTHERS):  # one, two and three letters on
         copies[step][here] = (np.broadcast_to(codes, here.shape)[here] + step + 1) % len(ALPHABET)
     after = _score(scan, copies.reshape(-1, len(codes)), stretch.accessibility).reshape(*copies.shape[:2], count)
-    change = logits(after) - logits(before)
 
-    # window w covers place p when w is one of p - 100 to p; the copy that mutates p is number p % 101
     bases = np.arange(n) + stretch.start - stretch.first
-    windows = bases[:, None] - np.arange(WINDOW_LENGTH)
-    inside = (windows >= 0) & (windows < count)
-    of_base = change[:, (bases % WINDOW_LENGTH)[:, None], np.where(inside, windows, 0)]
-    inside = inside & ~np.isnan(of_base[0])
-    counts = inside.sum(axis=1)
-    means = np.where(inside, of_base, 0).sum(axis=2) / np.where(counts, counts, np.nan)
+    sums = _sums_of_bases(logits(after) - logits(before), known)[:, bases]
+    known_before = np.append(0, np.cumsum(known))
+    counts = known_before[np.minimum(bases + 1, count)] - known_before[np.maximum(bases - WINDOW_LENGTH + 1, 0)]
     letters = codes[bases]
-    is_known = np.flatnonzero((letters != UNKNOWN) & (counts > 0))
+    mutated = np.flatnonzero((letters != UNKNOWN) & (counts > 0))
     for step in range(_OTHERS):
-        differences[is_known, (letters[is_known] + step + 1) % len(ALPHABET)] = means[step, is_known]
-    differences[is_known, letters[is_known]] = 0
+        differences[mutated, (letters[mutated] + step + 1) % len(ALPHABET)] = sums[step, mutated] / counts[mutated]
+    differences[mutated, letters[mutated]] = 0
+    before[~known] = np.nan
     return _Mutated(differences, before)
+
+
+def _sums_of_bases(change: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Sum what changes in the known windows over each base.
+
+    Window w covers place p when w is one of p - 100 to p, and the copy that mutates p is number p % 101. So the windows
+    of a copy fall into groups of 101, one after another, each of a base of its own.
+
+    Parameters
+    ----------
+    change : numpy.ndarray, shape=(3, 101, windows), dtype=float64
+        By letters on, copy and window.
+    known : numpy.ndarray, shape=(windows,), dtype=bool
+
+    Returns
+    -------
+    numpy.ndarray, shape=(3, n), dtype=float64
+        By letters on and place, counted from the first window; n is at least windows + 100.
+    """
+    reach, count = WINDOW_LENGTH - 1, len(known)
+    groups = -(-(count + reach) // WINDOW_LENGTH)
+    whole = np.zeros((_OTHERS, WINDOW_LENGTH, (groups + 2) * WINDOW_LENGTH))
+    whole[:, :, reach : reach + count] = change
+    if not known.all():
+        whole[:, :, reach : reach + count][:, :, ~known] = 0
+    by_step, by_copy, by_window = whole.strides
+    # of each copy from as many windows on as its number
+    shape = _OTHERS, groups, WINDOW_LENGTH, WINDOW_LENGTH
+    strides = by_step, WINDOW_LENGTH * by_window, by_copy + by_window, by_window
+    sums: NDArray[np.float64] = as_strided(whole, shape, strides, writeable=False).sum(axis=3)
+    return sums.reshape(_OTHERS, -1)
 
 
 def _score(scan: Scan, codes: NDArray[np.uint8], accessibility: NDArray[np.float32]) -> NDArray[np.float32]:

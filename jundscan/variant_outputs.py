@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from jundscan.alleles import HITS, STATUSES, Variant
 from jundscan.bgzip import Preset, is_packed
@@ -173,16 +174,18 @@ class _Tally:
 def _columns(effects: Effects) -> Iterator[tuple[str, ...]]:
     """Write the values of each allele, in the order of :data:`FIELDS`, as a VCF has them."""
     floats = (effects.reference, effects.alternative, effects.difference, effects.window_difference)
-    numbers = [
-        # a float of a VCF is a float32; what is no value is NaN, and not itself
-        [f"{value:.6g}" if value == value else _MISSING for value in column.astype(np.float32).tolist()]
-        for column in (*floats, effects.reference_fpr, effects.alternative_fpr)
-    ]
+    numbers = [_numbers(column) for column in (*floats, effects.reference_fpr, effects.alternative_fpr)]
     windows = [_MISSING if window < 0 else str(window + 1) for window in effects.window.tolist()]
     hits = [_MISSING if hit < 0 else HITS[hit] for hit in effects.hit.tolist()]
     statuses = [STATUSES[status] for status in effects.status.tolist()]
     old, new, change, window_change, old_fpr, new_fpr = numbers
     return zip(old, new, change, windows, window_change, hits, old_fpr, new_fpr, statuses, strict=True)
+
+
+def _numbers(column: NDArray[Any]) -> list[str]:
+    """Write float32, which floats of a VCF are, to 6 digits; all in one go, which is twice as fast as one by one."""
+    values = column.astype(np.float32).tolist()
+    return ("%.6g " * len(values) % tuple(values)).replace("nan", _MISSING).split()
 
 
 def _annotated(records: Iterable[Any], effects: Effects, fresh: bool) -> Iterator[str]:

@@ -17,7 +17,7 @@ from jundscan.plan import Scan
 from jundscan.reference import Reference
 from jundscan.windows import Region, merge_intervals
 
-TASK_ALLELES = 1024
+TASK_ALLELES = 2048
 """Alleles that one worker takes at a time."""
 _NEAR = 500
 """Bases between two stretches of the genome that are read along rather than skipped."""
@@ -77,10 +77,11 @@ class Gather:
         """Collect what scoring a portion needs."""
         status: list[int] = []
         rows: list[int] = []
-        columns: list[int] = []
+        places: list[tuple[int, int, int]] = []  # where REF and the change start, and on which chromosome
         references: list[str] = []
-        alleles: list[str] = []
-        chroms: dict[str, None] = {}
+        olds: list[str] = []
+        news: list[str] = []
+        chroms: dict[str, int] = {}
         for name, start, reference, alternatives in portion:
             if name not in self._names:
                 self._names[name] = matching_name(name, self._sizes)
@@ -96,26 +97,27 @@ class Gather:
                     elif not 0 <= start <= self._sizes[chrom] - len(reference):
                         problem = "ref_mismatch"  # beyond the end
                     else:
-                        begin, size = self.origins[chrom], self._sizes[chrom]
                         at, old, new = trim(start, reference, alternative)
-                        site = begin + at, len(old), len(new), begin, begin + size
-                        columns.extend((*site, begin + start, len(reference)))
+                        places.append((start, at, chroms.setdefault(chrom, len(chroms))))
                         references.append(reference)
-                        alleles.append(new)
+                        olds.append(old)
+                        news.append(new)
                         rows.append(len(status))
-                        chroms[chrom] = None
                 status.append(0 if problem is None else STATUSES.index(problem))
-        *site_columns, starts, lengths = np.array(columns, np.int64).reshape(-1, 7).T.copy()
-        sites = Sites._make(site_columns)
-        ends = np.maximum(starts + lengths, sites.start + sites.reference + BLOCK_BASES)
-        stretches = merge_intervals(np.column_stack((np.minimum(starts, sites.start - REACH), ends + _NEAR)))
+        written, at_change, of_chrom = np.array(places, np.int64).reshape(-1, 3).T.copy()
+        begins = np.array([self.origins[chrom] for chrom in chroms], np.int64)[of_chrom]
+        ends = begins + np.array([self._sizes[chrom] for chrom in chroms], np.int64)[of_chrom]
+        starts, lengths = begins + written, _lengths(references)
+        sites = Sites(begins + at_change, _lengths(olds), _lengths(news), begins, ends)
+        needed = np.maximum(starts + lengths, sites.start + sites.reference + BLOCK_BASES)
+        stretches = merge_intervals(np.column_stack((np.minimum(starts, sites.start - REACH), needed + _NEAR)))
         in_order = sorted(chroms, key=self.origins.__getitem__)
         return Task(
             np.array(status, np.int8),
             np.array(rows, np.intp),
             sites,
             (starts, lengths, encode("".join(references).encode())),
-            encode("".join(alleles).encode()),
+            encode("".join(news).encode()),
             in_order,
             stretches,
             self._reference.read(self._regions(in_order, stretches)),
@@ -128,6 +130,10 @@ class Gather:
             Region(chroms[of], start - self.origins[chroms[of]], end - self.origins[chroms[of]])
             for of, (start, end) in zip(number.tolist(), stretches.tolist(), strict=True)
         ]
+
+
+def _lengths(alleles: list[str]) -> Places:
+    return np.fromiter(map(len, alleles), np.int64, len(alleles))
 
 
 def _letters(allele: str) -> str:
