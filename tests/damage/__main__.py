@@ -26,7 +26,8 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from tests.damage.check import check
-from tests.damage.readers import Reader, readers
+from tests.damage.reader import Reader
+from tests.damage.readers import readers
 
 MEMORY = 1 << 30
 SECONDS = 30

@@ -7,9 +7,12 @@ import json
 import struct
 from typing import Any
 
+from tests.damage.genomes import indexed
 from tests.damage.hostile import two_gigabytes
+from tests.damage.intervals import bigwigs
 from tests.damage.models import default_model, metadata, with_metadata
-from tests.damage.readers import Files, bigwigs, indexed, shards
+from tests.damage.reader import Files
+from tests.damage.shard_folders import shards
 
 _LONGEST = 1 << 31
 _PLAIN, _BGZIP = indexed("plain")[0], indexed("bgzip")[0]

@@ -20,7 +20,7 @@ from jundscan.selftest import reference_windows
 from jundscan.thresholds import choose_threshold
 from tests.damage.mutations import damaged_bytes, damaged_values
 from tests.damage.oracles import UNSPECIFIED
-from tests.damage.readers import Files, Reader
+from tests.damage.reader import Files, Reader
 
 _WISHES: tuple[Wish, ...] = ("threshold", "fpr", "precision", "recall")
 

@@ -19,7 +19,9 @@ from jundscan.errors import InputError
 from tests import inputs
 from tests.damage.mutations import damaged_bytes, damaged_json, damaged_text
 from tests.damage.oracles import UNSPECIFIED
-from tests.damage.readers import SCALE, Files, Reader, shards
+from tests.damage.reader import Files, Reader
+from tests.damage.shard_folders import shards
+from tests.damage.tables import SCALE
 
 
 def _run(arguments: list[str], outputs: list[Path]) -> tuple[int, str]:
