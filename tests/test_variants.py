@@ -405,7 +405,15 @@ def test_annotating_again_replaces_the_fields(run: Run, tmp_path: Path, fasta: P
         (lambda path: path.write_bytes(b""), "cannot be read as VCF"),
         (lambda path: path.unlink(), "No such file"),
         (lambda path: path.write_text(path.read_text().replace("\n1\t", "\nchrZ\t")), "no chromosome in common"),
-        (lambda path: path.write_bytes(PACKERS["gzip"](path.read_bytes())), "not by bgzip"),
+        (lambda path: path.write_bytes(PACKERS["gzip"](path.read_bytes())[:-20]), "cut short"),
+        (
+            lambda path: path.write_bytes(path.read_bytes().replace(b"\t.\t.\t.\n", b"\t.\t.\t\xe9\n", 1)),
+            "line 3: is not UTF-8",
+        ),
+        (
+            lambda path: path.write_bytes(path.read_bytes().replace(b"\t.\t.\t.\n", b"\t.\t.\t\0\n", 1)),
+            "line 3: a zero",
+        ),
         (lambda path: path.write_bytes(PACKERS["bgzip"](path.read_bytes())[:-28]), "EOF"),
         (lambda path: path.write_bytes(PACKERS["bgzip"](path.read_bytes())[:900]), "EOF"),
     ],
@@ -422,6 +430,24 @@ def test_unusable_variants_leave_nothing(
     assert says in ran.err.splitlines()[-1], ran.err
     assert str(plain) in ran.err.splitlines()[-1]
     assert not list(folder.iterdir())
+
+
+def test_packing_line_ends_and_a_byte_order_mark_change_nothing(
+    run: Run, tmp_path: Path, fasta: Path, plain: Path
+) -> None:
+    def table() -> list[str]:
+        assert run("variants", fasta, plain, "-o", tmp_path / "out.tsv", "--force").code == 0
+        return [line for line in (tmp_path / "out.tsv").read_text().splitlines() if not line.startswith("#")]
+
+    data, expected = plain.read_bytes(), table()
+    for changed in (
+        *(pack(data) for pack in PACKERS.values()),
+        data.replace(b"\n", b"\r\n"),
+        b"\xef\xbb\xbf" + data,
+        PACKERS["gzip"](b"\xef\xbb\xbf" + data),
+    ):
+        plain.write_bytes(changed)
+        assert table() == expected
 
 
 def test_another_assembly_and_a_cut_line_are_said(run: Run, tmp_path: Path, fasta: Path, plain: Path) -> None:

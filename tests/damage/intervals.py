@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from jundscan.explanations import strongest_hits
+from jundscan.plan import Scan, prepare
 from jundscan.regions import scan_spans
 from jundscan.tracks import open_track
 from jundscan.truth import read_truth
@@ -161,6 +163,48 @@ def _truth() -> Reader:
     return Reader("truth", undamaged, st.one_of(cases), _read_peaks, _right_peaks)
 
 
+_HIT_BASES, _TOP = 151, 5
+
+
+@cache
+def _prepared() -> Scan:
+    rng = np.random.default_rng(1)
+    with tempfile.TemporaryDirectory() as folder:
+        sequences = {chrom: inputs.letters(rng, size) for chrom, size in SIZES.items()}
+        return prepare(inputs.write_fasta(Path(folder, "genome.fa"), sequences))
+
+
+def _read_hits(folder: Path) -> list[tuple[str, int, int]]:
+    return [tuple(region) for region in strongest_hits(next(folder.iterdir()), _prepared(), _TOP)]
+
+
+def _right_hits(files: Files, found: Any) -> bool:
+    ((name, data),) = files.items()
+    ranks = list(SIZES)
+    expected = []
+    for chrom, start, end, value in oracles.intervals(oracles.unpacked(data), name.split(".")[1].lower(), "track"):
+        match = next((one for one in (chrom, "chr" + chrom, chrom.removeprefix("chr")) if one in SIZES), None)
+        if match is None:
+            continue
+        if end > SIZES[match]:
+            raise Invalid
+        first = max(0, (start + end - _HIT_BASES) // 2)
+        region = (match, first, min(first + _HIT_BASES, SIZES[match]))
+        expected.append((-value, ranks.index(match), start, region))
+    return found == [region for *_, region in sorted(expected)[:_TOP]]
+
+
+def _hits() -> Reader:
+    made = {"hits.bed": _rows(seeds(1)[0], 6), "hits.narrowPeak": _rows(seeds(2)[1], 10)}
+    cases = [
+        in_or_outside(data, packing, damaged_text).map(lambda data, name=name: {name: data})
+        for name, data in made.items()
+        for packing in ("plain", "plain", "gzip")
+    ]
+    undamaged = tuple({name: data} for name, data in made.items())
+    return Reader("hits to explain", undamaged, st.one_of(cases), _read_hits, _right_hits)
+
+
 @cache
 def bigwigs() -> list[bytes]:
     made = []
@@ -198,4 +242,4 @@ def _bigwig() -> Reader:
 
 def readers() -> list[Reader]:
     """Every kind of file of intervals."""
-    return [*map(_track, _FORMATS), _bigwig(), _spans("regions"), _spans("exclude"), _truth()]
+    return [*map(_track, _FORMATS), _bigwig(), _spans("regions"), _spans("exclude"), _truth(), _hits()]

@@ -165,6 +165,31 @@ def scale(data: bytes) -> Any:
     return mapped
 
 
+def vcf(data: bytes) -> list[tuple[str, int, str, tuple[str, ...]]]:
+    """Chromosome, 0-based start, reference and alternatives of each record of a VCF."""
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    if not data.startswith(b"##fileformat=VCF") or b"\0" in data:
+        raise Invalid
+    try:
+        lines = [line.removesuffix("\r") for line in data.decode().split("\n")]
+    except UnicodeDecodeError as err:
+        raise Invalid from err
+    first = next((number for number, line in enumerate(lines) if line.startswith("#CHROM\t")), None)
+    if first is None or not all(line.startswith("##") for line in lines[:first]):
+        raise Invalid
+    records = []
+    for number, line in enumerate(lines[first + 1 :], first + 2):
+        if not line and number == len(lines):
+            break
+        fields = line.split("\t")
+        if len(fields) < 8 or not re.fullmatch(r"\+?[0-9]*", fields[1], re.ASCII):
+            raise Invalid
+        chrom, position, _, reference, alternatives = fields[:5]
+        alleles = () if alternatives == "." else tuple(allele or "." for allele in alternatives.split(","))
+        records.append((chrom, int(position or 0) - 1, reference or ".", alleles))
+    return records
+
+
 def bigwig(data: bytes) -> tuple[dict[str, int], list[tuple[str, int, int, float]]]:
     """Lengths, and every interval, of a little-endian bigWig (Kent et al. 2010, supplement); strict about structure."""
     try:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tests.damage import genomes, intervals, tables
+from tests.damage import genomes, intervals, tables, variants
 from tests.damage.hostile import hostile_shards
-from tests.damage.models import model_files, model_metadata
+from tests.damage.models import model_files, model_metadata, model_record
 from tests.damage.programs import evaluate_program, scan_program
 from tests.damage.reader import Reader
 from tests.damage.shard_folders import shard_folders
@@ -16,10 +16,12 @@ def readers() -> list[Reader]:
         *genomes.readers(),
         *intervals.readers(),
         *tables.readers(),
+        *variants.readers(),
         shard_folders(),
         hostile_shards(),
         model_files(),
         model_metadata(),
+        model_record(),
         scan_program(),
         evaluate_program(),
     ]

@@ -1,20 +1,22 @@
-"""Tables of other names, and scales of accessibility."""
+"""Small files that tell how others are to be read: names, scales, where a scheduler is."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
 from jundscan.accessibility import read_scale
+from jundscan.cluster import written_address
 from jundscan.names import read_aliases
 from tests.damage import oracles
 from tests.damage.intervals import SIZES
 from tests.damage.mutations import damaged_json, damaged_text
-from tests.damage.oracles import UNSPECIFIED
+from tests.damage.oracles import UNSPECIFIED, Invalid
 from tests.damage.reader import Files, Reader, in_or_outside
 
 _ALIASES = b"# ucsc\tensembl\trefseq\nchr1\tone\tNC_1\n2\ttwo\tNC_2\n\xc3\xa9|x.1\tthree\t\nabsent\tfour\tNC_4\n"
@@ -66,6 +68,24 @@ def _scale() -> Reader:
     )
 
 
+def _read_address(folder: Path) -> str:
+    return written_address(str(folder / "scheduler.json"))
+
+
+def _right_address(files: Files, found: str) -> bool:
+    try:
+        return bool(json.loads(files["scheduler.json"])["address"] == found)
+    except (ValueError, TypeError, LookupError, RecursionError) as err:
+        raise Invalid from err
+
+
+def _scheduler() -> Reader:
+    record = {"type": "Scheduler", "id": "Scheduler-1", "address": "tcp://127.0.0.1:8786", "workers": {}}
+    cases = damaged_json(record).map(lambda data: {"scheduler.json": data})
+    undamaged = ({"scheduler.json": json.dumps(record).encode()},)
+    return Reader("scheduler file", undamaged, cases, _read_address, _right_address)
+
+
 def readers() -> list[Reader]:
     """Small files that tell how others are to be read."""
-    return [_alias(), _scale()]
+    return [_alias(), _scale(), _scheduler()]
