@@ -95,7 +95,7 @@ def open_vcf(path: str | Path) -> Iterator[Vcf]:
         feed = Feed(Path(path))
         try:
             file = pysam.VariantFile(feed.outlet)
-        except (OSError, ValueError, NotImplementedError) as err:
+        except (OSError, ValueError, TypeError) as err:  # the last when pysam wants to name a file that has no name
             raise feed.error or InputError(f"{path}: cannot be read as VCF or BCF; is its header whole?") from err
         with file:
             if file.format == "VCF" and _ends_early(Path(path)):
@@ -134,7 +134,9 @@ def read_variants(vcf: Vcf) -> Iterator[tuple[Any, Variant]]:
             raise vcf.feed.error or InputError(f"{vcf.path}: damaged or cut short at record {number} ({err})") from err
         if found is None:
             break
-        _, _, reference, alternatives = found
+        chrom, _, reference, alternatives = found
+        if not chrom or tuple(alternatives) == (_MISSING,):  # None stands for a missing ALT, this for nothing at all
+            raise InputError(f"{vcf.path}: record {number}: nothing is written for its chromosome or its ALT")
         windows = sum(map(len, alternatives)) + len(alternatives) * (len(reference) + WINDOW_LENGTH)
         if windows > MOST_WINDOWS:
             raise InputError(

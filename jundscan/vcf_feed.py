@@ -60,16 +60,20 @@ class Feed:
         self._path = path
         self.taken = self.passed = 0
         self.error: BaseException | None = None
+        self._wanted = True
         self.outlet, inlet = os.pipe()
         # a daemon, since it may wait for another program that says nothing more
         self._thread = Thread(target=self._fill, args=(inlet,), name="jundscan-vcf", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Let go of the pipe: the thread ends at its next write."""
-        os.close(self.outlet)
+        """Let go of the pipe; the thread ends."""
+        self._wanted = False
         if self._path.is_file():
+            while os.read(self.outlet, _CHUNK):  # whoever else may have kept the pipe open does not read it any more
+                pass
             self._thread.join()
+        os.close(self.outlet)
 
     def _fill(self, inlet: int) -> None:
         with suppress(BrokenPipeError), os.fdopen(inlet, "wb") as pipe:
@@ -78,6 +82,8 @@ class Feed:
                     for chunk in _looked_at(self._path, chunks):
                         pipe.write(chunk)
                         self.passed += len(chunk)
+                        if not self._wanted:
+                            break
             except BrokenPipeError:
                 raise
             except BaseException as err:  # nothing may look like the end of the file but its end

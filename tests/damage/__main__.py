@@ -10,6 +10,7 @@ import argparse
 import faulthandler
 import hashlib
 import json
+import logging
 import multiprocessing
 import os
 import pickle
@@ -39,6 +40,7 @@ def _attempt(reader: Reader, examples: int, chosen: int, last: Path, failures: P
     counts: Counter[str] = Counter()
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     warnings.simplefilter("error")
+    logging.getLogger("jundscan").addHandler(logging.NullHandler())  # what is said is not looked at here
     for files in reader.undamaged:  # what is loaded on first use is no part of an input's memory
         check(reader, files, undamaged=True)
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

@@ -13,6 +13,7 @@ from tests.damage.intervals import bigwigs
 from tests.damage.models import default_model, metadata, with_metadata
 from tests.damage.reader import Files
 from tests.damage.shard_folders import shards
+from tests.damage.variants import bcfs, genome, vcfs
 
 _LONGEST = 1 << 31
 _PLAIN, _BGZIP = indexed("plain")[0], indexed("bgzip")[0]
@@ -45,6 +46,43 @@ def _flipped_weight() -> Files:
     data = default_model()
     at = data.index(b"J\x80") if b"J\x80" in data else len(data) // 2
     return {"model.onnx": data[: at + 40] + bytes(byte ^ 0x40 for byte in data[at + 40 : at + 140]) + data[at + 140 :]}
+
+
+def _vcf_cases() -> dict[str, tuple[str, Files, str]]:
+    whole = vcfs()[3]
+    head = whole[: whole.index(b"\n", whole.index(b"#CHROM")) + 1]
+
+    def text(record: bytes) -> Files:
+        return {"variants.vcf": head + record + b"\n"}
+
+    def program(record: bytes) -> Files:
+        return {"genome.fa": genome(), **text(record)}
+
+    bomb = gzip.compress(head + b"1\t5\t.\tA\t") + gzip.compress(b"C" * (1 << 20)) * (_LONGEST >> 20)
+    binary = bcfs()[3]
+    at = 9 + int(struct.unpack_from("<I", binary, 5)[0])
+    greatest = b"\xff\xff\xff\xff"
+    return {
+        "vcf: two gigabytes in one line": ("vcf", {"variants.vcf": bomb}, "refused"),
+        "vcf: a million letters": ("vcf", text(b"1\t5\t.\tA\t%s\t.\t.\t.\tGT\t0\t1" % (b"C" * (1 << 20))), "refused"),
+        "vcf: sixty thousand alleles": (
+            "vcf",
+            text(b"1\t5\t.\tA%s\t.\t.\t.\tGT\t0\t1" % (b"\tC" + b",C" * 60_000)),
+            "refused",
+        ),
+        "vcf: a name in latin-1": ("vcf", text(b"\xe9\t5\t.\tA\tC\t.\t.\t.\tGT\t0\t1"), "refused"),
+        "vcf: an ID in latin-1": ("jundscan variants", program(b"1\t5\t\xe9\tA\tC\t.\t.\t.\tGT\t0\t1"), "refused"),
+        "vcf: nothing but tabs": ("jundscan variants", program(b"\t" * 10), "refused"),
+        "vcf: another first byte": ("vcf", {"variants.vcf": b"\3" + whole[1:]}, "refused"),
+        "vcf: packed by gzip": ("vcf", {"variants.vcf": gzip.compress(whole)}, "right"),
+        "vcf: a byte-order mark": ("vcf", {"variants.vcf": b"\xef\xbb\xbf" + whole}, "right"),
+        "bcf: a header of four gigabytes": ("bcf", {"variants.vcf": _changed(binary, 5, greatest)}, "refused"),
+        "bcf: a record of eight gigabytes": ("bcf", {"variants.vcf": _changed(binary, at, greatest * 2)}, "refused"),
+    }
+
+
+def _beside_model(sha256: Any) -> Files:
+    return {"model.onnx": default_model(), "metrics.json": json.dumps({"model": {"sha256": sha256}}).encode()}
 
 
 def cases() -> dict[str, tuple[str, Files, str]]:
@@ -139,5 +177,10 @@ def cases() -> dict[str, tuple[str, Files, str]]:
         "model: a threshold that is text": ("model metadata", _metadata(decision_threshold="0.5"), "refused"),
         "model: a share that is no number": ("model metadata", _metadata(prevalence=float("nan")), "refused"),
         "model: a name of two lines": ("model metadata", _metadata(name="jund\nchr1\t0\t101"), "refused"),
+        "doctor: a hash that is a number": ("jundscan doctor", _beside_model(5), "refused"),
+        "doctor: a hash that moves the cursor": ("jundscan doctor", _beside_model("\x1b[31m"), "refused"),
+        "scheduler: an address that is a number": ("scheduler file", {"scheduler.json": b'{"address": 5}'}, "refused"),
+        "scheduler: lists in lists": ("scheduler file", {"scheduler.json": b"[" * 100_000}, "refused"),
         "model: other weights": ("model bytes", _flipped_weight(), "refused"),
+        **_vcf_cases(),
     }

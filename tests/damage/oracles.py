@@ -175,7 +175,7 @@ def vcf(data: bytes) -> list[tuple[str, int, str, tuple[str, ...]]]:
     except UnicodeDecodeError as err:
         raise Invalid from err
     first = next((number for number, line in enumerate(lines) if line.startswith("#CHROM\t")), None)
-    if first is None or not all(line.startswith("##") for line in lines[:first]):
+    if first is None or not all(line.startswith("#") for line in lines[:first] if line):
         raise Invalid
     records = []
     for number, line in enumerate(lines[first + 1 :], first + 2):
@@ -185,6 +185,8 @@ def vcf(data: bytes) -> list[tuple[str, int, str, tuple[str, ...]]]:
         if len(fields) < 8 or not re.fullmatch(r"\+?[0-9]*", fields[1], re.ASCII):
             raise Invalid
         chrom, position, _, reference, alternatives = fields[:5]
+        if not chrom or not alternatives:
+            raise Invalid
         alleles = () if alternatives == "." else tuple(allele or "." for allele in alternatives.split(","))
         records.append((chrom, int(position or 0) - 1, reference or ".", alleles))
     return records

@@ -91,7 +91,7 @@ def vcfs() -> list[bytes]:
 
 
 @cache
-def _bcfs() -> list[bytes]:
+def bcfs() -> list[bytes]:
     """The same as BCF, not packed."""
     import pysam.bcftools
 
@@ -129,7 +129,9 @@ def _damaged(data: bytes) -> st.SearchStrategy[bytes]:
         return b"\n".join(lines)
 
     own = st.tuples(st.integers(0, 40), st.integers(0, 12), st.sampled_from(_NASTY)).map(put)
-    return st.one_of(damaged_text(data), own)
+    body = data.index(b"\n", data.index(b"#CHROM")) + 1
+    behind_header = damaged_text(data[body:]).map(lambda records: data[:body] + records)
+    return st.one_of(damaged_text(data), behind_header, behind_header, own)
 
 
 def _read(folder: Path) -> list[tuple[str, int, str, tuple[str, ...]]]:
@@ -155,7 +157,7 @@ def _vcf() -> Reader:
 
 def _right_binary(files: Files, found: Any) -> Any:
     data = oracles.unpacked(files["variants.vcf"])
-    for binary, text in zip(_bcfs(), vcfs(), strict=True):
+    for binary, text in zip(bcfs(), vcfs(), strict=True):
         if data == binary:
             return found == oracles.vcf(text)
     for _, start, reference, alternatives in found:  # no checksum tells damage: what is read must be sane
@@ -168,10 +170,10 @@ def _right_binary(files: Files, found: Any) -> Any:
 def _bcf() -> Reader:
     cases = [
         in_or_outside(data, packing, damaged_bytes).map(lambda data: {"variants.vcf": data})
-        for data in _bcfs()
+        for data in bcfs()
         for packing in packers()
     ]
-    undamaged = tuple({"variants.vcf": pack(data)} for data in _bcfs() for pack in packers().values())
+    undamaged = tuple({"variants.vcf": pack(data)} for data in bcfs() for pack in packers().values())
     return Reader("bcf", undamaged, st.one_of(cases), _read, _right_binary)
 
 
@@ -230,12 +232,13 @@ def _known() -> dict[tuple[str, ...], tuple[str, ...]]:
 def _effects(files: Files) -> Iterable[tuple[str, ...]]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "genome.fa").write_bytes(_genome())
+        (folder / "genome.fa").write_bytes(genome())
         (folder / "variants.vcf").write_bytes(files["variants.vcf"])
         return _run(folder)
 
 
-def _genome() -> bytes:
+def genome() -> bytes:
+    """The genome that the variants are of."""
     return "".join(f">{chrom}\n{sequence}\n" for chrom, sequence in _sequences().items()).encode()
 
 
@@ -290,13 +293,13 @@ def _right_effects(files: Files, found: list[tuple[str, ...]]) -> bool:
 
 
 def _program() -> Reader:
-    genome = _genome()
+    fasta = genome()
     cases = [
-        in_or_outside(data, packing, _damaged).map(lambda data: {"genome.fa": genome, "variants.vcf": data})
+        in_or_outside(data, packing, _damaged).map(lambda data: {"genome.fa": fasta, "variants.vcf": data})
         for data in vcfs()
         for packing in ("plain", "plain", "bgzip")
     ]
-    undamaged = tuple({"genome.fa": genome, "variants.vcf": data} for data in vcfs())
+    undamaged = tuple({"genome.fa": fasta, "variants.vcf": data} for data in vcfs())
     return Reader("jundscan variants", undamaged, st.one_of(cases), _run, _right_effects)
 
 
