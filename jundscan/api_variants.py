@@ -93,6 +93,7 @@ def _effects(
         if isinstance(variants, str | Path):
             from jundscan.vcf import open_vcf, read_variants
 
+            ready.watch(variants)
             vcf = ready.files.enter_context(open_vcf(variants))
             given: Iterable[Variant] = (variant for _, variant in read_variants(vcf))
         else:

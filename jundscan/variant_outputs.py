@@ -97,6 +97,7 @@ def write_variants(
     """
     began = time.perf_counter()
     check_variant_output(output, force)
+    scan.watch(variants)
     tally, done, about = _Tally(), 0, about_run(scan, command)
     is_table = output.lower().endswith((".tsv", ".tsv.gz"))
     longest = max(scan.genome.chromsizes.values())

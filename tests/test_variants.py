@@ -18,8 +18,10 @@ from jundscan.accessibility import IDENTITY
 from jundscan.alleles import HITS, STATUSES, Variant, trim
 from jundscan.effects import Effects, logits, score_variants
 from jundscan.encoding import WINDOW_LENGTH, decode, encode, reverse_complement
+from jundscan.errors import InputError
 from jundscan.model import Model
 from jundscan.plan import Scan, prepare
+from jundscan.variant_outputs import write_variants
 from tests.conftest import Run
 from tests.inputs import PACKERS, genome_letters, letters, track_rows, write_fasta, write_rows
 
@@ -462,6 +464,14 @@ def test_another_assembly_and_a_cut_line_are_said(run: Run, tmp_path: Path, fast
     assert "its last line has no end" in ran.err
     assert "most REF alleles are not what" in ran.err
     assert f"{len(rows)} ref_mismatch" in ran.err
+
+
+def test_variants_that_change_meanwhile_are_an_error(tmp_path: Path, fasta: Path, plain: Path, model: Model) -> None:
+    data, out = plain.read_bytes(), tmp_path / "out.vcf"
+    with prepare(fasta, model=model, threads=1) as scan, pytest.raises(InputError, match="was changed") as caught:
+        write_variants(scan, plain, str(out), tell=lambda done: plain.write_bytes(data * 2) and None)
+    assert str(plain) in str(caught.value)
+    assert not out.exists()
 
 
 def test_python_interface(fasta: Path, openness: Path, plain: Path, chromosomes: dict[str, str], model: Model) -> None:
