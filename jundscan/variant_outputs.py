@@ -73,7 +73,7 @@ def write_variants(
     scan : Scan
         From :func:`jundscan.plan.prepare`.
     variants : str or pathlib.Path
-        VCF, plain or bgzipped, or BCF; need not be sorted.
+        VCF, gzipped or not, or BCF; need not be sorted.
     output : str
         ``.vcf`` or ``.tsv``; with ``.gz`` bgzipped, and indexed when the records are sorted. ``-`` is VCF on stdout.
     force : bool

@@ -135,8 +135,10 @@ def read_variants(vcf: Vcf) -> Iterator[tuple[Any, Variant]]:
         if found is None:
             break
         chrom, _, reference, alternatives = found
-        if not chrom or tuple(alternatives) == (_MISSING,):  # None stands for a missing ALT, this for nothing at all
-            raise InputError(f"{vcf.path}: record {number}: nothing is written for its chromosome or its ALT")
+        if not chrom or chrom.startswith("#"):  # written again it would be a comment
+            raise InputError(f"{vcf.path}: record {number}: its chromosome cannot be {chrom!r}")
+        if tuple(alternatives) == (_MISSING,):  # None stands for a missing ALT, this for nothing at all
+            raise InputError(f"{vcf.path}: record {number}: nothing is written for its ALT")
         windows = sum(map(len, alternatives)) + len(alternatives) * (len(reference) + WINDOW_LENGTH)
         if windows > MOST_WINDOWS:
             raise InputError(

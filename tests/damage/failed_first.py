@@ -9,13 +9,14 @@ from typing import Any
 
 from tests.damage.genomes import indexed
 from tests.damage.hostile import two_gigabytes
-from tests.damage.intervals import bigwigs
+from tests.damage.intervals import SIZES, bigwigs
 from tests.damage.models import default_model, metadata, with_metadata
 from tests.damage.reader import Files
 from tests.damage.shard_folders import shards
 from tests.damage.variants import bcfs, genome, vcfs
 
 _LONGEST = 1 << 31
+_EVERYTHING = "".join(f"{chrom}\t0\t{size}\n" for chrom, size in SIZES.items()).encode()
 _PLAIN, _BGZIP = indexed("plain")[0], indexed("bgzip")[0]
 
 
@@ -73,6 +74,11 @@ def _vcf_cases() -> dict[str, tuple[str, Files, str]]:
         "vcf: a name in latin-1": ("vcf", text(b"\xe9\t5\t.\tA\tC\t.\t.\t.\tGT\t0\t1"), "refused"),
         "vcf: an ID in latin-1": ("jundscan variants", program(b"1\t5\t\xe9\tA\tC\t.\t.\t.\tGT\t0\t1"), "refused"),
         "vcf: nothing but tabs": ("jundscan variants", program(b"\t" * 10), "refused"),
+        "vcf: a chromosome like a comment": (
+            "jundscan variants",
+            program(b"#CHROM\t5\t.\tA\tC\t.\t.\t.\tGT\t0\t1"),
+            "refused",
+        ),
         "vcf: another first byte": ("vcf", {"variants.vcf": b"\3" + whole[1:]}, "refused"),
         "vcf: packed by gzip": ("vcf", {"variants.vcf": gzip.compress(whole)}, "right"),
         "vcf: a byte-order mark": ("vcf", {"variants.vcf": b"\xef\xbb\xbf" + whole}, "right"),
@@ -150,6 +156,8 @@ def cases() -> dict[str, tuple[str, Files, str]]:
             "refused",
         ),
         "regions: a byte-order mark": ("regions", {"regions.bed": b"\xef\xbb\xbfchr1\t100\t400\n"}, "right"),
+        "exclude: everything": ("exclude", {"exclude.bed": _EVERYTHING}, "refused"),
+        "alias: a comment in latin-1": ("alias", {"alias.txt": b"# \xe9\nchr1\tone\n"}, "right"),
         "alias: two gigabytes in one line": ("alias", {"alias.txt": _long_line(_LONGEST)}, "refused"),
         "scale: infinitely many windows": (
             "scale",

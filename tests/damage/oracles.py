@@ -126,11 +126,12 @@ def window_means(rows: list[tuple[str, int, int, float]], starts: Any) -> dict[s
 
 def aliases(data: bytes, sizes: dict[str, int]) -> list[set[str]]:
     """Sets of names that stand together on a line."""
+    written = [line for line in data.removeprefix(b"\xef\xbb\xbf").split(b"\n") if not line.startswith(b"#")]
     try:
-        lines = data.decode("utf-8-sig").split("\n")
+        lines = [line.decode() for line in written]
     except UnicodeDecodeError as err:
         raise Invalid from err
-    cells = [line.split("\t") if "\t" in line else line.split() for line in lines if not line.startswith("#")]
+    cells = [line.split("\t") if "\t" in line else line.split() for line in lines]
     return [{cell.strip() for cell in row if cell.strip()} for row in cells]
 
 
@@ -185,7 +186,7 @@ def vcf(data: bytes) -> list[tuple[str, int, str, tuple[str, ...]]]:
         if len(fields) < 8 or not re.fullmatch(r"\+?[0-9]*", fields[1], re.ASCII):
             raise Invalid
         chrom, position, _, reference, alternatives = fields[:5]
-        if not chrom or not alternatives:
+        if not chrom or chrom.startswith("#") or not alternatives:
             raise Invalid
         alleles = () if alternatives == "." else tuple(allele or "." for allele in alternatives.split(","))
         records.append((chrom, int(position or 0) - 1, reference or ".", alleles))
