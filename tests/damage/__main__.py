@@ -80,7 +80,7 @@ def _attempt(reader: Reader, examples: int, chosen: int, last: Path, failures: P
 
 
 def _wait(process: Any, begun: Any) -> None:
-    """Wait for the end; abort, which writes down where it is, when an example takes too long.
+    """Wait for the end; when an example takes too long, abort it, which writes down where it is.
 
     Seconds are those in which this process ran, so that being stopped for a while is not taken for a hang.
     """
