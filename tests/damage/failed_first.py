@@ -189,6 +189,16 @@ def cases() -> dict[str, tuple[str, Files, str]]:
         "doctor: a hash that moves the cursor": ("jundscan doctor", _beside_model("\x1b[31m"), "refused"),
         "scheduler: an address that is a number": ("scheduler file", {"scheduler.json": b'{"address": 5}'}, "refused"),
         "scheduler: lists in lists": ("scheduler file", {"scheduler.json": b"[" * 100_000}, "refused"),
+        "model: a dimension that is no text": (
+            "model bytes",
+            {"model.onnx": default_model().replace(b"batch", b"b\xf7tch")},
+            "refused",
+        ),
+        "model: metadata that is no text": (
+            "model bytes",
+            {"model.onnx": default_model().replace(b"format_version", b"format\xb7version")},
+            "refused",
+        ),
         "model: other weights": ("model bytes", _flipped_weight(), "refused"),
         **_vcf_cases(),
     }
