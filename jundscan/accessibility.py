@@ -7,7 +7,6 @@ a batch decides it. The tracks themselves are read in :mod:`jundscan.tracks`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import InputError
+from jundscan.files import read_json
 from jundscan.genome import Genome
 from jundscan.tracks import Track
 from jundscan.windows import subtract_intervals
@@ -28,7 +28,6 @@ _FEWEST_WINDOWS = 1000
 _FEWEST_VALUES = 50
 _DISTRIBUTION_BINS = 20
 # a scale of 2,048 knots takes 0.1 MB; the record of a run may hold more than its scale
-_MOST_BYTES = 1 << 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,15 +113,11 @@ def read_scale(path: str | Path) -> AccessibilityScale:
         When the file cannot be read or holds no scale.
     """
     try:
-        with Path(path).open("rb") as file:
-            text = file.read(_MOST_BYTES + 1)
-        if len(text) > _MOST_BYTES:
-            raise ValueError(f"more than {_MOST_BYTES:,} bytes")
-        record = json.loads(text)
+        record = read_json(Path(path))
         return AccessibilityScale.from_dict(record.get(_KEY, record) or {})
     except OSError as err:
         raise InputError(f"{path}: {err.strerror}") from err
-    except (ValueError, AttributeError, RecursionError) as err:  # no JSON, no scale, no object, too deep
+    except (ValueError, AttributeError) as err:  # no JSON, no scale, no object
         raise InputError(f"{path}: no accessibility scale can be read from it ({err})") from err
 
 

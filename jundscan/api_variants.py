@@ -93,8 +93,9 @@ def _effects(
         if isinstance(variants, str | Path):
             from jundscan.vcf import open_vcf, read_variants
 
-            file = ready.files.enter_context(open_vcf(variants))
-            given: Iterable[Variant] = (variant for _, variant in read_variants(file, variants))
+            ready.watch(variants)
+            vcf = ready.files.enter_context(open_vcf(variants))
+            given: Iterable[Variant] = (variant for _, variant in read_variants(vcf))
         else:
             given = (Variant._make(variant) for variant in variants)
         for portion, effects in score_variants(ready, ((variant, variant) for variant in given)):

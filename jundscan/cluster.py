@@ -8,7 +8,6 @@ Stretches are cut between windows, so the result is that of one machine. Dask gi
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -19,6 +18,7 @@ from typing import Any, cast
 from uuid import uuid4
 
 from jundscan.errors import ClusterError, JundscanError
+from jundscan.files import read_json
 from jundscan.model import default_model_path
 from jundscan.plan import Scan
 from jundscan.record import versions
@@ -81,13 +81,32 @@ def _address(scheduler: str) -> str:
         comm = await open_comm(address, timeout=CONNECT_SECONDS, **security().get_connection_args("client"))
         await comm.close()
 
+    address = written_address(scheduler)
     try:
-        file = Path(scheduler)
-        address: str = json.loads(file.read_text())["address"] if file.is_file() else scheduler
         asyncio.run(reach(address))
     except (OSError, ValueError, TypeError, LookupError) as err:
         reason = " ".join(str(err).split()) or type(err).__name__
         raise ClusterError(f"{scheduler}: no Dask scheduler answers there ({reason})") from err
+    return address
+
+
+def written_address(scheduler: str) -> str:
+    """Return an address as it is, or the one in a file that ``dask scheduler --scheduler-file`` has written.
+
+    Raises
+    ------
+    ClusterError
+        When there is none in the file.
+    """
+    file = Path(scheduler)
+    if not file.is_file():
+        return scheduler
+    try:
+        address = read_json(file)["address"]
+    except (OSError, ValueError, TypeError, LookupError) as err:
+        raise ClusterError(f"{file}: holds no address of a Dask scheduler ({err!r})") from err
+    if not isinstance(address, str):
+        raise ClusterError(f"{file}: holds no address of a Dask scheduler (its address is no text)")
     return address
 
 

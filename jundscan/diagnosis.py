@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import json
 import math
 import os
 import platform
@@ -16,6 +15,7 @@ from typing import Any
 
 from jundscan.choices import Device
 from jundscan.errors import JundscanError
+from jundscan.files import read_json
 from jundscan.model import MISSING_RUNTIME, Model, default_model_path, load_model
 from jundscan.selftest import TOLERANCE, largest_difference
 
@@ -35,6 +35,7 @@ NO_CUDA = (
     "pip install 'onnxruntime-gpu[cuda,cudnn]' brings the libraries; without a GPU, install 'jundscan[cpu]' instead"
 )
 
+_SHA256 = re.compile("[0-9a-f]{64}")
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)(?:.*;.*extra\s*==\s*['\"]([^'\"]+)['\"])?")
 
 
@@ -174,7 +175,10 @@ def _model_file(diagnosis: Diagnosis, model: str | Path | None) -> Path | None:
     if not metrics.exists():
         return file
     try:
-        found["expected_sha256"] = json.loads(metrics.read_text())["model"]["sha256"]
+        expected = read_json(metrics)["model"]["sha256"]
+        if not (isinstance(expected, str) and _SHA256.fullmatch(expected)):
+            raise ValueError("its sha256 is none")
+        found["expected_sha256"] = expected
     except (OSError, ValueError, KeyError, TypeError) as err:
         diagnosis.problems.append(f"{metrics}: damaged ({' '.join(str(err).split())}); {_remedy(model)}")
         return file

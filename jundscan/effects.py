@@ -8,7 +8,7 @@ phased neighbours are not put on one haplotype.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import NamedTuple
 
@@ -80,7 +80,10 @@ def logits(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def score_variants(
-    scan: Scan, variants: Iterable[tuple[Payload, Variant]], task_alleles: int = TASK_ALLELES
+    scan: Scan,
+    variants: Iterable[tuple[Payload, Variant]],
+    task_alleles: int = TASK_ALLELES,
+    read: Callable[[], int] = lambda: 0,
 ) -> Iterator[tuple[list[Payload], Effects]]:
     """Score variants in portions, in the order given; the result depends neither on threads nor on portions.
 
@@ -92,6 +95,8 @@ def score_variants(
         Each with whatever is to come back with its effects.
     task_alleles : int
         Alleles that one worker takes at a time.
+    read : callable
+        Tells how many bytes of them have been read, where they are long: they are in memory until they come back.
 
     Yields
     ------
@@ -101,7 +106,7 @@ def score_variants(
         A row for each alternative allele of each of these variants.
     """
     gather = Gather(scan)
-    tasks = ((payloads, gather.task(portion)) for payloads, portion in portions(variants, task_alleles))
+    tasks = ((payloads, gather.task(portion)) for payloads, portion in portions(variants, task_alleles, read))
     with closing(
         in_order(lambda item: (item[0], _score_task(scan, item[1], gather.origins)), tasks, scan.threads)
     ) as done:

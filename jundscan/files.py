@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import json
 import os
 import shutil
 import sys
@@ -12,6 +13,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
@@ -25,6 +27,7 @@ BLOCK_START = b"\x1f\x8b\x08\x04"
 _BLOCK_FIELD = slice(12, 16), b"BC\x02\x00"  # the field, which holds the member's size
 _COPY_BYTES = 1 << 20
 _LONGEST_LINE = 1 << 20
+_LONGEST_JSON = 1 << 24
 TEMPORARY = ".jundscan-"
 """How the name of a file begins that is still being written; after SIGKILL it stays and may be deleted."""
 
@@ -63,12 +66,18 @@ def open_unpacked(path: Path) -> Iterator[BinaryIO]:
 
     A pipe is fine: it is opened once and read forwards.
     """
-    with path.open("rb") as file:
-        if file.peek(len(_GZIP_MAGIC))[: len(_GZIP_MAGIC)] == _GZIP_MAGIC:
-            with unpacking(file) as unpacked:
-                yield unpacked
-        else:
-            yield file
+    with path.open("rb") as file, unpacked(file) as content:
+        yield content
+
+
+@contextmanager
+def unpacked(file: BufferedReader) -> Iterator[BinaryIO]:
+    """Read an open file from where it stands, through gzip when that is what it holds; the file stays open."""
+    if file.peek(len(_GZIP_MAGIC))[: len(_GZIP_MAGIC)] == _GZIP_MAGIC:
+        with unpacking(file) as content:
+            yield content
+    else:
+        yield file
 
 
 def text_lines(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -85,6 +94,26 @@ def text_lines(path: Path) -> Iterator[tuple[int, bytes]]:
             if len(line) == _LONGEST_LINE:
                 raise TrackError(path, f"more than {_LONGEST_LINE:,} bytes in one line: not a table of text", number)
             yield number, line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+
+
+def read_json(path: Path) -> Any:
+    """Read a small file of JSON.
+
+    Raises
+    ------
+    OSError
+        When it cannot be read.
+    ValueError
+        When it is no JSON, nested too deep, or longer than any that is meant for us.
+    """
+    with path.open("rb") as file:
+        text = file.read(_LONGEST_JSON + 1)
+    if len(text) > _LONGEST_JSON:
+        raise ValueError(f"more than {_LONGEST_JSON:,} bytes")
+    try:
+        return json.loads(text)
+    except RecursionError as err:
+        raise ValueError("lists or objects nested too deep") from err
 
 
 def unpacking(file: BinaryIO) -> BinaryIO:

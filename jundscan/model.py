@@ -269,13 +269,17 @@ def _open_session(runtime: Any, content: bytes, file: Path, device: Device) -> o
 
 
 def _read_metadata(session: onnxruntime.InferenceSession, file: Path) -> Metadata:
-    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    try:
+        text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        ends = [*session.get_inputs(), *session.get_outputs()]
+        found = {value.name: (value.type, len(value.shape)) for value in ends}
+    except UnicodeDecodeError as err:
+        raise ModelError(f"{file}: names or metadata in it are not UTF-8 text; fetch or export the model anew") from err
     if text is None:
         raise ModelError(
             f"{file}: an ONNX model, but without jundscan's metadata; export one with: python -m train export"
         )
     metadata = Metadata.from_json(text, str(file))
-    found = {value.name: (value.type, len(value.shape)) for value in [*session.get_inputs(), *session.get_outputs()]}
     if found != INTERFACE:
         raise ModelError(
             f"{file}: its inputs and outputs are {found}, jundscan needs {INTERFACE}; export the model anew"

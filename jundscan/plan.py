@@ -110,6 +110,11 @@ class Scan:
         if self.beyond_percentiles and self.track is not None:
             log.warning("%s: accessibility above 1 is no percentile, and counts as 1", self.track.path)
 
+    def watch(self, path: str | Path) -> None:
+        """Compare one more input at the end with what it is now."""
+        if (before := stamp(Path(path))) is not None:
+            self.stamps = {**self.stamps, Path(path): before}
+
     def __enter__(self) -> Scan:
         return self
 

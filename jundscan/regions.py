@@ -119,8 +119,9 @@ def scan_spans(
         wanted = _cut(wanted, excluded, chromsizes)
     spans = [span for span in wanted if span.end - span.start >= WINDOW_LENGTH]
     if not count_windows(span_table(spans, chromsizes), stride).any():
+        what = f"no window of {WINDOW_LENGTH} bases to scan"
         raise InputError(
-            f"no window of {WINDOW_LENGTH} bases to scan: every sequence is shorter, or all of it is excluded"
+            f"{exclude}: leaves {what}" if excluded else f"{what}: all sequences of the genome are shorter"
         )
     return spans
 

@@ -18,7 +18,7 @@ from jundscan.bgzip import Preset, is_packed
 from jundscan.effects import Effects, score_variants
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import OutputError
-from jundscan.outputs import header
+from jundscan.outputs import header as about_run
 from jundscan.plan import Scan
 from jundscan.record import run_facts
 from jundscan.rows import format_probabilities
@@ -27,7 +27,6 @@ from jundscan.vcf import (
     FIELDS,
     declare,
     open_vcf,
-    position,
     pysam_module,
     read_variants,
 )
@@ -80,7 +79,7 @@ def write_variants(
     scan : Scan
         From :func:`jundscan.plan.prepare`.
     variants : str or pathlib.Path
-        VCF, plain or bgzipped, or BCF; need not be sorted.
+        VCF, gzipped or not, or BCF; need not be sorted.
     output : str
         ``.vcf`` or ``.tsv``; with ``.gz`` bgzipped, and indexed when the records are sorted. ``-`` is VCF on stdout.
     force : bool
@@ -104,20 +103,22 @@ def write_variants(
     """
     began = time.perf_counter()
     check_variant_output(output, force)
-    tally, done, about = _Tally(), 0, header(scan, command)
+    scan.watch(variants)
+    tally, done, about = _Tally(), 0, about_run(scan, command)
     is_table = output.lower().endswith((".tsv", ".tsv.gz"))
     longest = max(scan.genome.chromsizes.values())
-    with open_vcf(variants) as file:
-        fresh = declare(file, scan, variants, about)
-        portion = min(TASK_ALLELES, _GENOTYPES // (1 + len(file.header.samples)) + 1)
-        portions = score_variants(scan, _counted(read_variants(file, variants), tally), portion)
+    with open_vcf(variants) as vcf:
+        header, feed = vcf.file.header, vcf.feed
+        fresh = declare(vcf, scan, about)
+        portion = min(TASK_ALLELES, _GENOTYPES // (1 + len(header.samples)) + 1)
+        portions = score_variants(scan, _counted(read_variants(vcf), tally), portion, lambda: feed.passed)
         preset: Preset = "bed" if is_table else "vcf"
         with open_output(output, force, preset, longest, lambda: tally.is_sorted) as stream:
-            stream.write(about + "#" + "\t".join(COLUMNS) + "\n" if is_table else str(file.header))
+            stream.write(about + "#" + "\t".join(COLUMNS) + "\n" if is_table else str(header))
             for records, effects in portions:
                 stream.writelines(_rows(records, effects) if is_table else _annotated(records, effects, fresh))
                 tally.add(effects)
-                before, done = done, position(file)
+                before, done = done, feed.taken
                 tell(done - before)
     if is_packed(output) and not tally.is_sorted:
         log.warning("%s: not sorted, so not indexed; bcftools sort does both", output)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -19,6 +19,7 @@ from jundscan.windows import Region, merge_intervals
 
 TASK_ALLELES = 2048
 """Alleles that one worker takes at a time."""
+_PORTION_BYTES = 1 << 23
 _NEAR = 500
 """Bases between two stretches of the genome that are read along rather than skipped."""
 _APART = 2_000
@@ -41,21 +42,24 @@ class Task(NamedTuple):
 
 
 def portions(
-    variants: Iterable[tuple[Payload, Variant]], alleles_each: int
+    variants: Iterable[tuple[Payload, Variant]], alleles_each: int, read: Callable[[], int] = lambda: 0
 ) -> Iterator[tuple[list[Payload], list[Variant]]]:
-    """Cut variants into portions of about so many alleles, long ones counting as several, and no more variants."""
+    """Cut variants into portions of about so many alleles, long ones counting as several, and no more variants.
+
+    So many bytes of them, as ``read`` tells, end a portion too: long records must not fill the memory.
+    """
     payloads: list[Payload] = []
     portion: list[Variant] = []
-    alleles = 0
+    alleles = begun = 0
     for payload, variant in variants:
         payloads.append(payload)
         portion.append(variant)
         count = len(variant.alternatives)
         # a long allele touches as many windows as several short ones
         alleles += count + (count * len(variant.reference) + sum(map(len, variant.alternatives))) // WINDOW_LENGTH
-        if alleles >= alleles_each or len(portion) >= alleles_each:
+        if alleles >= alleles_each or len(portion) >= alleles_each or read() - begun >= _PORTION_BYTES:
             yield payloads, portion
-            payloads, portion, alleles = [], [], 0
+            payloads, portion, alleles, begun = [], [], 0, read()
     if portion:
         yield payloads, portion
 

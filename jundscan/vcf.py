@@ -7,14 +7,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jundscan.alleles import STATUSES, Variant
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import InputError, JundscanError
+from jundscan.files import packing
 from jundscan.intervals import say_other_names
 from jundscan.names import matching_name, some_names
 from jundscan.plan import Scan
+from jundscan.vcf_feed import Feed
 
 log = logging.getLogger("jundscan")
 
@@ -36,6 +38,8 @@ FIELDS = {
     "JUND_STATUS": ("String", f"What became of the allele: {', '.join(STATUSES)}"),
 }
 """INFO fields, one value for each ALT: type and description."""
+MOST_WINDOWS = 1 << 20
+"""Most windows that the alleles of one record may touch: all of them are in memory at once."""
 _MISSING = "."
 
 
@@ -54,13 +58,30 @@ def pysam_module() -> Any:
     return pysam
 
 
+class Vcf(NamedTuple):
+    """An open VCF or BCF.
+
+    Attributes
+    ----------
+    path : str or pathlib.Path
+        Its name for messages.
+    file : pysam.VariantFile
+    feed : Feed
+        What brings it to pysam.
+    """
+
+    path: str | Path
+    file: Any
+    feed: Feed
+
+
 @contextmanager
-def open_vcf(path: str | Path) -> Iterator[Any]:
+def open_vcf(path: str | Path) -> Iterator[Vcf]:
     """Open VCF or BCF; htslib's own messages are kept off the terminal, its failures are raised as ours.
 
     Yields
     ------
-    pysam.VariantFile
+    Vcf
 
     Raises
     ------
@@ -69,31 +90,32 @@ def open_vcf(path: str | Path) -> Iterator[Any]:
     """
     pysam = pysam_module()
     verbosity = pysam.set_verbosity(0)
+    feed = None
     try:
+        feed = Feed(Path(path))
         try:
-            file = pysam.VariantFile(str(path))
-        except (OSError, ValueError) as err:
-            reason = os.strerror(err.errno) if isinstance(err, OSError) and err.errno else str(err)
-            raise InputError(f"{path}: cannot be read as VCF or BCF ({reason})") from err
-        except NotImplementedError as err:
-            raise InputError(f"{path}: gzipped, but not by bgzip: gunzip it, then bgzip it or leave it plain") from err
+            file = pysam.VariantFile(feed.outlet)
+        except (OSError, ValueError, TypeError) as err:  # the last when pysam wants to name a file that has no name
+            raise feed.error or InputError(f"{path}: cannot be read as VCF or BCF; is its header whole?") from err
         with file:
-            if file.format == "VCF" and file.compression == "NONE" and _ends_early(Path(str(path))):
+            if file.format == "VCF" and _ends_early(Path(path)):
                 log.warning("%s: its last line has no end; was the file cut short?", path)
-            yield file
+            yield Vcf(path, file, feed)
     finally:
+        if feed is not None:
+            feed.close()
         pysam.set_verbosity(verbosity)
 
 
 def _ends_early(path: Path) -> bool:
-    if not path.is_file():
+    if not path.is_file() or packing(path) is not None:
         return False
     with path.open("rb") as file:
         file.seek(-1, os.SEEK_END)
         return file.read(1) != b"\n"
 
 
-def read_variants(file: Any, path: str | Path) -> Iterator[tuple[Any, Variant]]:
+def read_variants(vcf: Vcf) -> Iterator[tuple[Any, Variant]]:
     """Yield the records of an open VCF, each with the variant that it holds.
 
     Raises
@@ -101,22 +123,36 @@ def read_variants(file: Any, path: str | Path) -> Iterator[tuple[Any, Variant]]:
     InputError
         When one cannot be read; the message counts them.
     """
-    records = iter(file)
+    records = iter(vcf.file)
     number = 0
     while True:
+        number += 1
         try:
             record = next(records, None)
+            found = record and Variant(record.chrom, record.start, record.ref or _MISSING, record.alts or ())
         except (OSError, ValueError) as err:
-            raise InputError(f"{path}: damaged or cut short at record {number + 1} ({err})") from err
-        if record is None:
-            return
-        number += 1
-        yield record, Variant(record.chrom, record.start, record.ref or _MISSING, record.alts or ())
+            raise vcf.feed.error or InputError(f"{vcf.path}: damaged or cut short at record {number} ({err})") from err
+        if found is None:
+            break
+        chrom, _, reference, alternatives = found
+        if not chrom or chrom.startswith("#"):  # written again it would be a comment
+            raise InputError(f"{vcf.path}: record {number}: its chromosome cannot be {chrom!r}")
+        if tuple(alternatives) == (_MISSING,):  # None stands for a missing ALT, this for nothing at all
+            raise InputError(f"{vcf.path}: record {number}: nothing is written for its ALT")
+        windows = sum(map(len, alternatives)) + len(alternatives) * (len(reference) + WINDOW_LENGTH)
+        if windows > MOST_WINDOWS:
+            raise InputError(
+                f"{vcf.path}: record {number}: its alleles touch some {windows:,} windows, more than {MOST_WINDOWS:,}; "
+                "leave it out"
+            )
+        yield record, found
+    if vcf.feed.error is not None:
+        raise vcf.feed.error
 
 
-def declare(file: Any, scan: Scan, path: str | Path, about: str) -> bool:
+def declare(vcf: Vcf, scan: Scan, about: str) -> bool:
     """Put fields, contigs and where they come from into the header; tell whether no field was there before."""
-    header = file.header
+    path, header = vcf.path, vcf.file.header
     sizes = scan.genome.chromsizes
     for name in _names_used(path) if not len(header.contigs) and Path(path).is_file() else ():
         same = matching_name(name, sizes)
@@ -150,16 +186,7 @@ def declare(file: Any, scan: Scan, path: str | Path, about: str) -> bool:
 
 def _names_used(path: str | Path) -> list[str]:
     """Read the file through for the chromosomes that its header does not declare."""
-    with open_vcf(path) as file:
-        for _ in read_variants(file, path):
+    with open_vcf(path) as vcf:
+        for _ in read_variants(vcf):
             pass
-        return list(file.header.contigs)
-
-
-def position(file: Any) -> int:
-    """Return the bytes of the input read so far; 0 where that cannot be told."""
-    try:
-        place: int = file.tell()
-    except (OSError, ValueError, NotImplementedError):
-        return 0
-    return place >> 16 if file.compression == "BGZF" else place
+        return list(vcf.file.header.contigs)

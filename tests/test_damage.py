@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 
 from tests.damage.check import check
 from tests.damage.failed_first import cases
-from tests.damage.readers import Reader, readers
+from tests.damage.reader import Reader
+from tests.damage.readers import readers
 
 ROOT = Path(__file__).parents[1]
 READERS = {reader.name: reader for reader in readers()}

@@ -69,7 +69,7 @@ def test_a_bad_region_is_named(tmp_path: Path, region: str, problem: str) -> Non
 
 def test_nothing_left(tmp_path: Path) -> None:
     exclude = write_rows(tmp_path / "x.bed", [("chr1", 0, 1_000), ("chr2", 50, 400)])
-    with pytest.raises(InputError, match="no window of 101 bases to scan"):
+    with pytest.raises(InputError, match=r"x\.bed: leaves no window of 101 bases to scan"):
         scan_spans(SIZES, 10, exclude=exclude)
     with pytest.raises(InputError, match="no window of 101 bases to scan"):
         scan_spans({"a": 100}, 10)

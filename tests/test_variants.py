@@ -18,8 +18,10 @@ from jundscan.accessibility import IDENTITY
 from jundscan.alleles import HITS, STATUSES, Variant, trim
 from jundscan.effects import Effects, logits, score_variants
 from jundscan.encoding import WINDOW_LENGTH, decode, encode, reverse_complement
+from jundscan.errors import InputError
 from jundscan.model import Model
 from jundscan.plan import Scan, prepare
+from jundscan.variant_outputs import write_variants
 from tests.conftest import Run
 from tests.inputs import PACKERS, genome_letters, letters, track_rows, write_fasta, write_rows
 
@@ -405,7 +407,15 @@ def test_annotating_again_replaces_the_fields(run: Run, tmp_path: Path, fasta: P
         (lambda path: path.write_bytes(b""), "cannot be read as VCF"),
         (lambda path: path.unlink(), "No such file"),
         (lambda path: path.write_text(path.read_text().replace("\n1\t", "\nchrZ\t")), "no chromosome in common"),
-        (lambda path: path.write_bytes(PACKERS["gzip"](path.read_bytes())), "not by bgzip"),
+        (lambda path: path.write_bytes(PACKERS["gzip"](path.read_bytes())[:-20]), "cut short"),
+        (
+            lambda path: path.write_bytes(path.read_bytes().replace(b"\t.\t.\t.\n", b"\t.\t.\t\xe9\n", 1)),
+            "line 3: is not UTF-8",
+        ),
+        (
+            lambda path: path.write_bytes(path.read_bytes().replace(b"\t.\t.\t.\n", b"\t.\t.\t\0\n", 1)),
+            "line 3: a zero",
+        ),
         (lambda path: path.write_bytes(PACKERS["bgzip"](path.read_bytes())[:-28]), "EOF"),
         (lambda path: path.write_bytes(PACKERS["bgzip"](path.read_bytes())[:900]), "EOF"),
     ],
@@ -424,6 +434,24 @@ def test_unusable_variants_leave_nothing(
     assert not list(folder.iterdir())
 
 
+def test_packing_line_ends_and_a_byte_order_mark_change_nothing(
+    run: Run, tmp_path: Path, fasta: Path, plain: Path
+) -> None:
+    def table() -> list[str]:
+        assert run("variants", fasta, plain, "-o", tmp_path / "out.tsv", "--force").code == 0
+        return [line for line in (tmp_path / "out.tsv").read_text().splitlines() if not line.startswith("#")]
+
+    data, expected = plain.read_bytes(), table()
+    for changed in (
+        *(pack(data) for pack in PACKERS.values()),
+        data.replace(b"\n", b"\r\n"),
+        b"\xef\xbb\xbf" + data,
+        PACKERS["gzip"](b"\xef\xbb\xbf" + data),
+    ):
+        plain.write_bytes(changed)
+        assert table() == expected
+
+
 def test_another_assembly_and_a_cut_line_are_said(run: Run, tmp_path: Path, fasta: Path, plain: Path) -> None:
     rows = [line.split("\t") for line in plain.read_text().splitlines() if not line.startswith("#")]
     letter = {"A": "C", "C": "G", "G": "T", "T": "A"}
@@ -436,6 +464,14 @@ def test_another_assembly_and_a_cut_line_are_said(run: Run, tmp_path: Path, fast
     assert "its last line has no end" in ran.err
     assert "most REF alleles are not what" in ran.err
     assert f"{len(rows)} ref_mismatch" in ran.err
+
+
+def test_variants_that_change_meanwhile_are_an_error(tmp_path: Path, fasta: Path, plain: Path, model: Model) -> None:
+    data, out = plain.read_bytes(), tmp_path / "out.vcf"
+    with prepare(fasta, model=model, threads=1) as scan, pytest.raises(InputError, match="was changed") as caught:
+        write_variants(scan, plain, str(out), tell=lambda done: plain.write_bytes(data * 2) and None)
+    assert str(plain) in str(caught.value)
+    assert not out.exists()
 
 
 def test_python_interface(fasta: Path, openness: Path, plain: Path, chromosomes: dict[str, str], model: Model) -> None:

@@ -43,7 +43,7 @@ log = logging.getLogger("jundscan")
 def variants(
     context: typer.Context,
     genome: GenomeArgument,
-    vcf: Annotated[Path, typer.Argument(help="VCF, plain or bgzipped, or BCF.", show_default=False)],
+    vcf: Annotated[Path, typer.Argument(help="VCF, gzipped or not, or BCF.", show_default=False)],
     accessibility: AccessibilityOption = None,
     bed_value: BedValueOption = "score",
     no_accessibility: NoAccessibilityOption = False,

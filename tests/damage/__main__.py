@@ -10,10 +10,12 @@ import argparse
 import faulthandler
 import hashlib
 import json
+import logging
 import multiprocessing
 import os
 import pickle
 import resource
+import signal
 import sys
 import time
 import traceback
@@ -26,23 +28,25 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from tests.damage.check import check
-from tests.damage.readers import Reader, readers
+from tests.damage.reader import Reader
+from tests.damage.readers import readers
 
 MEMORY = 1 << 30
 SECONDS = 30
 BATCH = 500
 
 
-def _attempt(reader: Reader, examples: int, chosen: int, last: Path, failures: Path, results: Path) -> None:
+def _attempt(reader: Reader, examples: int, chosen: int, last: Path, failures: Path, results: Path, begun: Any) -> None:
     """Run in a process of its own: try so many examples, and write down how many there were and what came of them."""
     counts: Counter[str] = Counter()
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     warnings.simplefilter("error")
+    logging.getLogger("jundscan").addHandler(logging.NullHandler())  # what is said is not looked at here
     for files in reader.undamaged:  # what is loaded on first use is no part of an input's memory
         check(reader, files, undamaged=True)
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))
-    log = os.open(f"{last}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    faulthandler.enable(os.open(f"{last}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND))
 
     @seed(chosen)
     @settings(
@@ -55,7 +59,7 @@ def _attempt(reader: Reader, examples: int, chosen: int, last: Path, failures: P
     @given(files=reader.cases)
     def attempt(files: Mapping[str, bytes]) -> None:
         last.write_bytes(pickle.dumps(dict(files)))
-        faulthandler.dump_traceback_later(SECONDS, exit=True, file=log)
+        begun.value += 1
         try:
             counts[check(reader, files)] += 1
         except BaseException as err:  # a panic in Rust is no Exception; the next examples are wanted too
@@ -69,11 +73,25 @@ def _attempt(reader: Reader, examples: int, chosen: int, last: Path, failures: P
             if not Path(f"{place}.txt").exists():
                 Path(f"{place}.txt").write_text(told)
                 Path(f"{place}.pickle").write_bytes(last.read_bytes())
-        faulthandler.cancel_dump_traceback_later()
 
     attempt()
     counts["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
     results.write_text(json.dumps(counts))
+
+
+def _wait(process: Any, begun: Any) -> None:
+    """Wait for the end; when an example takes too long, abort it, which writes down where it is.
+
+    Seconds are those in which this process ran, so that being stopped for a while is not taken for a hang.
+    """
+    before, seconds = -1, 0
+    while process.exitcode is None:
+        process.join(1)
+        now = begun.value
+        before, seconds = now, seconds + 1 if now == before else 0
+        if seconds > SECONDS:
+            os.kill(process.pid, signal.SIGABRT)
+            process.join()
 
 
 def _run(reader: Reader, examples: int, first_seed: int, folder: Path) -> dict[str, Any]:
@@ -87,9 +105,11 @@ def _run(reader: Reader, examples: int, first_seed: int, folder: Path) -> dict[s
         results, last = Path(f"{stem}.json"), Path(f"{stem}.last")
         results.unlink(missing_ok=True)
         batch = min(BATCH, examples - totals["examples"])
-        process = context.Process(target=_attempt, args=(reader, batch, first_seed + number, last, folder, results))
+        begun = context.Value("q", 0)
+        chosen = first_seed + number
+        process = context.Process(target=_attempt, args=(reader, batch, chosen, last, folder, results, begun))
         process.start()
-        process.join()
+        _wait(process, begun)
         number += 1
         if results.exists():
             counts = Counter(json.loads(results.read_text()))

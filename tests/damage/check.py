@@ -11,7 +11,7 @@ from typing import Any
 
 from jundscan.errors import JundscanError
 from tests.damage.oracles import UNSPECIFIED, Invalid
-from tests.damage.readers import Files, Reader
+from tests.damage.reader import Files, Reader
 
 _FORBIDDEN = {
     "os.system",

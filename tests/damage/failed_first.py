@@ -7,11 +7,16 @@ import json
 import struct
 from typing import Any
 
+from tests.damage.genomes import indexed
 from tests.damage.hostile import two_gigabytes
+from tests.damage.intervals import SIZES, bigwigs
 from tests.damage.models import default_model, metadata, with_metadata
-from tests.damage.readers import Files, bigwigs, indexed, shards
+from tests.damage.reader import Files
+from tests.damage.shard_folders import shards
+from tests.damage.variants import bcfs, genome, vcfs
 
 _LONGEST = 1 << 31
+_EVERYTHING = "".join(f"{chrom}\t0\t{size}\n" for chrom, size in SIZES.items()).encode()
 _PLAIN, _BGZIP = indexed("plain")[0], indexed("bgzip")[0]
 
 
@@ -42,6 +47,48 @@ def _flipped_weight() -> Files:
     data = default_model()
     at = data.index(b"J\x80") if b"J\x80" in data else len(data) // 2
     return {"model.onnx": data[: at + 40] + bytes(byte ^ 0x40 for byte in data[at + 40 : at + 140]) + data[at + 140 :]}
+
+
+def _vcf_cases() -> dict[str, tuple[str, Files, str]]:
+    whole = vcfs()[3]
+    head = whole[: whole.index(b"\n", whole.index(b"#CHROM")) + 1]
+
+    def text(record: bytes) -> Files:
+        return {"variants.vcf": head + record + b"\n"}
+
+    def program(record: bytes) -> Files:
+        return {"genome.fa": genome(), **text(record)}
+
+    bomb = gzip.compress(head + b"1\t5\t.\tA\t") + gzip.compress(b"C" * (1 << 20)) * (_LONGEST >> 20)
+    binary = bcfs()[3]
+    at = 9 + int(struct.unpack_from("<I", binary, 5)[0])
+    greatest = b"\xff\xff\xff\xff"
+    return {
+        "vcf: two gigabytes in one line": ("vcf", {"variants.vcf": bomb}, "refused"),
+        "vcf: a million letters": ("vcf", text(b"1\t5\t.\tA\t%s\t.\t.\t.\tGT\t0\t1" % (b"C" * (1 << 20))), "refused"),
+        "vcf: sixty thousand alleles": (
+            "vcf",
+            text(b"1\t5\t.\tA%s\t.\t.\t.\tGT\t0\t1" % (b"\tC" + b",C" * 60_000)),
+            "refused",
+        ),
+        "vcf: a name in latin-1": ("vcf", text(b"\xe9\t5\t.\tA\tC\t.\t.\t.\tGT\t0\t1"), "refused"),
+        "vcf: an ID in latin-1": ("jundscan variants", program(b"1\t5\t\xe9\tA\tC\t.\t.\t.\tGT\t0\t1"), "refused"),
+        "vcf: nothing but tabs": ("jundscan variants", program(b"\t" * 10), "refused"),
+        "vcf: a chromosome like a comment": (
+            "jundscan variants",
+            program(b"#CHROM\t5\t.\tA\tC\t.\t.\t.\tGT\t0\t1"),
+            "refused",
+        ),
+        "vcf: another first byte": ("vcf", {"variants.vcf": b"\3" + whole[1:]}, "refused"),
+        "vcf: packed by gzip": ("vcf", {"variants.vcf": gzip.compress(whole)}, "right"),
+        "vcf: a byte-order mark": ("vcf", {"variants.vcf": b"\xef\xbb\xbf" + whole}, "right"),
+        "bcf: a header of four gigabytes": ("bcf", {"variants.vcf": _changed(binary, 5, greatest)}, "refused"),
+        "bcf: a record of eight gigabytes": ("bcf", {"variants.vcf": _changed(binary, at, greatest * 2)}, "refused"),
+    }
+
+
+def _beside_model(sha256: Any) -> Files:
+    return {"model.onnx": default_model(), "metrics.json": json.dumps({"model": {"sha256": sha256}}).encode()}
 
 
 def cases() -> dict[str, tuple[str, Files, str]]:
@@ -109,6 +156,8 @@ def cases() -> dict[str, tuple[str, Files, str]]:
             "refused",
         ),
         "regions: a byte-order mark": ("regions", {"regions.bed": b"\xef\xbb\xbfchr1\t100\t400\n"}, "right"),
+        "exclude: everything": ("exclude", {"exclude.bed": _EVERYTHING}, "refused"),
+        "alias: a comment in latin-1": ("alias", {"alias.txt": b"# \xe9\nchr1\tone\n"}, "right"),
         "alias: two gigabytes in one line": ("alias", {"alias.txt": _long_line(_LONGEST)}, "refused"),
         "scale: infinitely many windows": (
             "scale",
@@ -136,5 +185,20 @@ def cases() -> dict[str, tuple[str, Files, str]]:
         "model: a threshold that is text": ("model metadata", _metadata(decision_threshold="0.5"), "refused"),
         "model: a share that is no number": ("model metadata", _metadata(prevalence=float("nan")), "refused"),
         "model: a name of two lines": ("model metadata", _metadata(name="jund\nchr1\t0\t101"), "refused"),
+        "doctor: a hash that is a number": ("jundscan doctor", _beside_model(5), "refused"),
+        "doctor: a hash that moves the cursor": ("jundscan doctor", _beside_model("\x1b[31m"), "refused"),
+        "scheduler: an address that is a number": ("scheduler file", {"scheduler.json": b'{"address": 5}'}, "refused"),
+        "scheduler: lists in lists": ("scheduler file", {"scheduler.json": b"[" * 100_000}, "refused"),
+        "model: a dimension that is no text": (
+            "model bytes",
+            {"model.onnx": default_model().replace(b"batch", b"b\xf7tch")},
+            "refused",
+        ),
+        "model: metadata that is no text": (
+            "model bytes",
+            {"model.onnx": default_model().replace(b"format_version", b"format\xb7version")},
+            "refused",
+        ),
         "model: other weights": ("model bytes", _flipped_weight(), "refused"),
+        **_vcf_cases(),
     }

@@ -10,7 +10,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.damage.oracles import UNSPECIFIED
-from tests.damage.readers import KINDS, Files, Reader, read_folder, shards
+from tests.damage.reader import Files, Reader
+from tests.damage.shard_folders import KINDS, read_folder, shards
 
 _TARGETS = [
     *(("os", "system"), ("posix", "system"), ("subprocess", "Popen"), ("builtins", "exec"), ("builtins", "eval")),

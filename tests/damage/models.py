@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
+from typer import Exit
 
 from jundscan.choices import Wish
+from jundscan.cli.doctor import doctor
 from jundscan.errors import InputError
 from jundscan.metadata import METADATA_KEY
 from jundscan.model import Model, default_model_path, load_model
 from jundscan.selftest import reference_windows
 from jundscan.thresholds import choose_threshold
-from tests.damage.mutations import damaged_bytes, damaged_values
+from tests.damage.mutations import damaged_bytes, damaged_json, damaged_values
 from tests.damage.oracles import UNSPECIFIED
-from tests.damage.readers import Files, Reader
+from tests.damage.reader import Files, Reader
 
 _WISHES: tuple[Wish, ...] = ("threshold", "fpr", "precision", "recall")
 
@@ -77,6 +80,31 @@ def model_files() -> Reader:
     """The default model with damaged bytes."""
     cases = damaged_bytes(default_model()).map(lambda data: {"model.onnx": data})
     return Reader("model bytes", ({"model.onnx": default_model()},), cases, _use, _right)
+
+
+def _doctor(folder: Path) -> dict[str, Any]:
+    printed, written = io.StringIO(), folder / "doctor.json"
+    with redirect_stdout(printed), suppress(Exit):
+        doctor(folder, str(written))
+    assert "\x1b" not in printed.getvalue()
+    diagnosis = json.loads(written.read_text())
+    if diagnosis["problems"]:
+        raise InputError("; ".join(diagnosis["problems"]))
+    found: dict[str, Any] = diagnosis["model"]
+    return found
+
+
+def _right_record(files: Files, found: dict[str, Any]) -> bool:
+    expected = hashlib.sha256(files["model.onnx"]).hexdigest()
+    return bool(found["sha256"] == expected == json.loads(files["metrics.json"])["model"]["sha256"])
+
+
+def model_record() -> Reader:
+    """What ``jundscan doctor`` reads beside a model."""
+    record = {"model": {"name": "jund", "sha256": hashlib.sha256(default_model()).hexdigest()}, "auroc": 0.5}
+    sound = {"model.onnx": default_model(), "metrics.json": json.dumps(record).encode()}
+    cases = damaged_json(record).map(lambda data: {**sound, "metrics.json": data})
+    return Reader("jundscan doctor", (sound,), cases, _doctor, _right_record)
 
 
 @cache

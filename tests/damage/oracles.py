@@ -126,11 +126,12 @@ def window_means(rows: list[tuple[str, int, int, float]], starts: Any) -> dict[s
 
 def aliases(data: bytes, sizes: dict[str, int]) -> list[set[str]]:
     """Sets of names that stand together on a line."""
+    written = [line for line in data.removeprefix(b"\xef\xbb\xbf").split(b"\n") if not line.startswith(b"#")]
     try:
-        lines = data.decode("utf-8-sig").split("\n")
+        lines = [line.decode() for line in written]
     except UnicodeDecodeError as err:
         raise Invalid from err
-    cells = [line.split("\t") if "\t" in line else line.split() for line in lines if not line.startswith("#")]
+    cells = [line.split("\t") if "\t" in line else line.split() for line in lines]
     return [{cell.strip() for cell in row if cell.strip()} for row in cells]
 
 
@@ -163,6 +164,33 @@ def scale(data: bytes) -> Any:
         return float(y0 + (y1 - y0) * ((mean - x0) / (x1 - x0)))
 
     return mapped
+
+
+def vcf(data: bytes) -> list[tuple[str, int, str, tuple[str, ...]]]:
+    """Chromosome, 0-based start, reference and alternatives of each record of a VCF."""
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    if not data.startswith(b"##fileformat=VCF") or b"\0" in data:
+        raise Invalid
+    try:
+        lines = [line.removesuffix("\r") for line in data.decode().split("\n")]
+    except UnicodeDecodeError as err:
+        raise Invalid from err
+    first = next((number for number, line in enumerate(lines) if line.startswith("#CHROM\t")), None)
+    if first is None or not all(line.startswith("#") for line in lines[:first] if line):
+        raise Invalid
+    records = []
+    for number, line in enumerate(lines[first + 1 :], first + 2):
+        if not line and number == len(lines):
+            break
+        fields = line.split("\t")
+        if len(fields) < 8 or not re.fullmatch(r"\+?[0-9]*", fields[1], re.ASCII):
+            raise Invalid
+        chrom, position, _, reference, alternatives = fields[:5]
+        if not chrom or chrom.startswith("#") or not alternatives:
+            raise Invalid
+        alleles = () if alternatives == "." else tuple(allele or "." for allele in alternatives.split(","))
+        records.append((chrom, int(position or 0) - 1, reference or ".", alleles))
+    return records
 
 
 def bigwig(data: bytes) -> tuple[dict[str, int], list[tuple[str, int, int, float]]]:

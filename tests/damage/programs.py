@@ -19,10 +19,12 @@ from jundscan.errors import InputError
 from tests import inputs
 from tests.damage.mutations import damaged_bytes, damaged_json, damaged_text
 from tests.damage.oracles import UNSPECIFIED
-from tests.damage.readers import SCALE, Files, Reader, shards
+from tests.damage.reader import Files, Reader
+from tests.damage.shard_folders import shards
+from tests.damage.tables import SCALE
 
 
-def _run(arguments: list[str], outputs: list[Path]) -> tuple[int, str]:
+def run_command(arguments: list[str], outputs: list[Path]) -> tuple[int, str]:
     """Run a command; a refusal comes back as the error that was printed."""
     log = logging.getLogger("jundscan")
     before = log.handlers, log.level, log.propagate
@@ -87,7 +89,9 @@ def _scan(folder: Path) -> tuple[int, str]:
     os.chdir(folder)
     try:
         arguments = [text for pair in options.items() for text in pair]
-        return _run(["scan", "genome.fa", *arguments], [Path(options[key]) for key in ("-o", "--track", "--json")])
+        return run_command(
+            ["scan", "genome.fa", *arguments], [Path(options[key]) for key in ("-o", "--track", "--json")]
+        )
     finally:
         os.chdir(before)
 
@@ -111,7 +115,7 @@ def scan_program() -> Reader:
 def _evaluate(folder: Path) -> tuple[int, str]:
     outputs = [folder / "report.json", folder / "predictions.tsv"]
     arguments = ["evaluate", str(folder), "--json", str(outputs[0]), "--predictions", str(outputs[1]), "--threads", "1"]
-    return _run([*arguments, "--device", "cpu", "--accessibility-scale", "identity"], outputs)
+    return run_command([*arguments, "--device", "cpu", "--accessibility-scale", "identity"], outputs)
 
 
 def evaluate_program() -> Reader:

@@ -1,0 +1,156 @@
+"""VCF and BCF on their way to htslib, which takes a record of any size into memory, and text as it comes.
+
+A thread unpacks the file into a pipe that htslib reads, and looks at what passes: how long the header and each record
+is, and whether text is text.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import struct
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, suppress
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from threading import Thread
+
+from jundscan.errors import InputError, TrackError
+from jundscan.files import STDIN, packing, read_errors, unpacked
+
+LONGEST_RECORD = 1 << 24
+"""Most bytes of a record: sixteen for each of a million people."""
+LONGEST_HEADER = 1 << 26
+_CHUNK = 1 << 18
+_BCF = b"BCF"
+_LAST_HEADER_LINE = b"\n#CHROM"
+_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+"""The empty block that ends every bgzipped file (SAM specification, section 4.1.2)."""
+
+
+class Feed:
+    """A pipe through which a file runs, unpacked; close it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        VCF or BCF, packed or not; ``-`` is standard input.
+
+    Attributes
+    ----------
+    outlet : int
+        File descriptor to read from.
+    taken : int
+        Bytes of the file that have been read; 0 where that cannot be told.
+    passed : int
+        Bytes that have gone through, unpacked.
+    error : BaseException or None
+        What ended it before the file's end; set before the pipe ends.
+
+    Raises
+    ------
+    InputError
+        When the last block of a bgzipped file is missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if path.is_file() and packing(path) == "bgzip" and not _is_ended(path):
+            raise InputError(f"{path}: cut short: bgzip's EOF block is missing at its end; fetch it again")
+        self._path = path
+        self.taken = self.passed = 0
+        self.error: BaseException | None = None
+        self._wanted = True
+        self.outlet, inlet = os.pipe()
+        # a daemon, since it may wait for another program that says nothing more
+        self._thread = Thread(target=self._fill, args=(inlet,), name="jundscan-vcf", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Let go of the pipe; the thread ends."""
+        self._wanted = False
+        if self._path.is_file():
+            while os.read(self.outlet, _CHUNK):  # whoever else may have kept the pipe open does not read it any more
+                pass
+            self._thread.join()
+        os.close(self.outlet)
+
+    def _fill(self, inlet: int) -> None:
+        with suppress(BrokenPipeError), os.fdopen(inlet, "wb") as pipe:
+            try:
+                with closing(self._chunks()) as chunks:
+                    for chunk in _looked_at(self._path, chunks):
+                        pipe.write(chunk)
+                        self.passed += len(chunk)
+                        if not self._wanted:
+                            break
+            except BrokenPipeError:
+                raise
+            except BaseException as err:  # nothing may look like the end of the file but its end
+                self.error = err
+
+    def _chunks(self) -> Generator[bytes, None, None]:
+        source = Path("/dev/stdin") if self._path == STDIN else self._path
+        with read_errors(self._path, TrackError), source.open("rb") as file, unpacked(file) as content:
+            for chunk in iter(partial(content.read, _CHUNK), b""):
+                self.taken = file.tell() if file.seekable() else 0
+                yield chunk
+
+
+def _is_ended(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - len(_END)))
+        return file.read() == _END
+
+
+def _looked_at(path: Path, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    first = next(chunks, b"")
+    everything = chain((first.removeprefix(codecs.BOM_UTF8),), chunks)
+    return _records(path, everything) if first.startswith(_BCF) else _lines(path, everything)
+
+
+def _lines(path: Path, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Pass text on, while it is UTF-8 without zero bytes and neither its header nor a line is too long."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    number, unended, passed = 1, 0, 0
+    seen: bytes | None = b"\n"  # while in the header: what may be the beginning of its last line
+    for chunk in chunks:
+        try:
+            decoder.decode(chunk)
+        except UnicodeDecodeError as err:
+            bad = number + err.object.count(b"\n", 0, err.start)
+            raise TrackError(path, "is not UTF-8 text, as VCF must be", bad) from err
+        if (zero := chunk.find(b"\0")) >= 0:
+            raise TrackError(path, "a zero byte in text: damaged", number + chunk.count(b"\n", 0, zero))
+        first = chunk.find(b"\n")
+        if unended + (len(chunk) if first < 0 else first) > LONGEST_RECORD:
+            raise TrackError(path, f"more than {LONGEST_RECORD:,} bytes in one line", number)
+        unended = unended + len(chunk) if first < 0 else len(chunk) - chunk.rfind(b"\n") - 1
+        passed += len(chunk)
+        if seen is not None:
+            seen = None if _LAST_HEADER_LINE in seen + chunk else (seen + chunk)[-len(_LAST_HEADER_LINE) :]
+            if seen is not None and passed > LONGEST_HEADER:
+                raise TrackError(path, f"no line #CHROM within {LONGEST_HEADER:,} bytes: not a VCF")
+        number += chunk.count(b"\n")
+        yield chunk
+
+
+def _records(path: Path, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Pass BCF on, while neither its header nor a record is too long (VCF specification 4.3, section 6)."""
+    sizes, of_header, ahead, number = b"", True, 0, 0
+    for chunk in chunks:
+        at = min(ahead, len(chunk))
+        ahead -= at
+        while at < len(chunk):
+            needed = 9 if of_header else 8  # "BCF", version and length of the text; lengths of a record's two parts
+            piece = chunk[at : at + needed - len(sizes)]
+            sizes, at = sizes + piece, at + len(piece)
+            if len(sizes) < needed:
+                break
+            size = struct.unpack("<I", sizes[5:])[0] if of_header else sum(struct.unpack("<II", sizes))
+            if size > (LONGEST_HEADER if of_header else LONGEST_RECORD):
+                raise InputError(f"{path}: {size:,} bytes in {f'record {number}' if number else 'its header'}: damaged")
+            sizes, of_header, number = b"", False, number + 1
+            step = min(size, len(chunk) - at)
+            at, ahead = at + step, size - step
+        yield chunk

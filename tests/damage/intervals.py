@@ -1,0 +1,245 @@
+"""Tracks of text and bigWig, regions, exclusions, known peaks, hits to explain."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from jundscan.explanations import strongest_hits
+from jundscan.plan import Scan, prepare
+from jundscan.regions import scan_spans
+from jundscan.tracks import open_track
+from jundscan.truth import read_truth
+from jundscan.windows import Region
+from tests import inputs
+from tests.damage import oracles
+from tests.damage.mutations import damaged_bytes, damaged_text, seeds
+from tests.damage.oracles import UNSPECIFIED, Invalid
+from tests.damage.reader import Files, Reader, in_or_outside, packers
+
+_STARTS = np.arange(0, 900, 7)
+
+
+def _rows(rng: np.random.Generator, columns: int) -> bytes:
+    lines = []
+    for chrom in ("chr1", "2", "é|x.1"):
+        for start in rng.integers(0, 700, 6).tolist():
+            end = start + int(rng.integers(1, 120))
+            value = f"{rng.random():.4g}"
+            row = {
+                3: [],
+                4: [value],
+                5: ["peak", value],
+                6: ["peak", str(int(rng.integers(1000))), "."],
+                9: ["peak", "500", ".", value, "3.1", "2"],
+                10: ["peak", "500", ".", value, "3.1", "2", str((end - start) // 3)],
+            }[columns]
+            lines.append("\t".join([chrom, str(start), str(end), *row]))
+    return ("# made for a test\ntrack name=x\n" + "\n".join(lines) + "\n").encode()
+
+
+_FORMATS = {"bedgraph": 4, "bed": 6, "narrowPeak": 10, "broadPeak": 9, "txt": 4}
+
+
+def _read_track(path: Path) -> dict[str, Any]:
+    with open_track(path) as track:
+        means = {name: track.window_means(name, _STARTS) for name in track.names}
+        all_at_once = track.means_of_all([(name, _STARTS) for name in track.names])
+    assert np.array_equal(all_at_once, np.concatenate(list(means.values())))
+    return means
+
+
+def _same_means(found: Mapping[str, Any], rows: list[tuple[str, int, int, float]]) -> bool:
+    expected = oracles.window_means(rows, _STARTS)
+    largest = max((row[3] for row in rows), default=0.0)
+    return list(found) == list(expected) and all(
+        np.allclose(found[name], expected[name], rtol=1e-5, atol=1e-12 * largest) for name in found
+    )
+
+
+def _track(extension: str) -> Reader:
+    names = {packing: f"track.{extension}" + ("" if packing == "plain" else ".gz") for packing in packers()}
+    made = [_rows(rng, _FORMATS[extension]) for rng in seeds(2)]
+    cases = [
+        in_or_outside(data, packing, damaged_text).map(lambda data, name=names[packing]: {name: data})
+        for data in made
+        for packing in ("plain", "plain", "gzip", "bgzip")
+    ]
+    undamaged = tuple({names[packing]: pack(data)} for data in made for packing, pack in packers().items())
+
+    def right(files: Files, found: Mapping[str, Any]) -> bool:
+        (data,) = files.values()
+        return _same_means(found, oracles.intervals(oracles.unpacked(data), extension.lower(), "track"))
+
+    return Reader(
+        f"track {extension}", undamaged, st.one_of(cases), lambda folder: _read_track(next(folder.iterdir())), right
+    )
+
+
+SIZES = {"chr1": 900, "2": 850, "é|x.1": 820, "short": 50}
+
+
+def _mask(rows: list[tuple[str, int, int, float]]) -> dict[str, Any]:
+    masks = {chrom: np.zeros(size, bool) for chrom, size in SIZES.items()}
+    for name, start, end, _ in rows:
+        chrom = next((one for one in (name, "chr" + name, name.removeprefix("chr")) if one in SIZES), None)
+        if chrom is not None:
+            masks[chrom][start:end] = True
+    return masks
+
+
+def _covered(spans: list[Region]) -> dict[str, Any]:
+    return _mask([(span.chrom, span.start, span.end, 1.0) for span in spans])
+
+
+def _read_spans(folder: Path) -> dict[str, Any]:
+    path = next(folder.iterdir())
+    options: dict[str, Any] = {"exclude" if path.name.startswith("exclude") else "regions_file": path}
+    return _covered(list(scan_spans(SIZES, 10, **options)))
+
+
+def _right_spans(files: Files, found: Mapping[str, Any]) -> bool:
+    ((name, data),) = files.items()
+    rows = oracles.intervals(oracles.unpacked(data), "bed", "regions")
+    masks = _mask(rows)
+    if name.startswith("exclude"):
+        masks = {chrom: ~mask for chrom, mask in masks.items()}
+    elif any(chrom.removeprefix("chr") not in {"1", "2", "é|x.1", "short"} or end > 900 for chrom, _, end, _ in rows):
+        raise Invalid  # a region of no chromosome, or beyond its end
+    for mask in masks.values():  # too short for a window
+        edges = np.flatnonzero(np.diff(mask, prepend=False, append=False)).reshape(-1, 2)
+        for start, end in edges:
+            mask[start:end] = end - start >= oracles.WINDOW
+    return all(np.array_equal(found[chrom], masks[chrom]) for chrom in SIZES)
+
+
+def _spans(kind: str) -> Reader:
+    data = b"chr1\t100\t400\n1\t350\t600\n2\t0\t850\tname\nchr2\t5\t500\n\xc3\xa9|x.1\t1\t300\n"
+    cases = [
+        in_or_outside(data, packing, damaged_text).map(lambda data: {f"{kind}.bed": data})
+        for packing in ("plain", "plain", "gzip")
+    ]
+    return Reader(kind, ({f"{kind}.bed": data},), st.one_of(cases), _read_spans, _right_spans)
+
+
+def _read_peaks(folder: Path) -> list[tuple[str, int, int, int]]:
+    truth = read_truth(next(folder.iterdir()), SIZES)
+    for chrom, size in SIZES.items():
+        labels = truth.labels(chrom, np.arange(max(size - 100, 0)))
+        assert set(labels.tolist()) <= {0, 1}
+    return sorted(
+        (chrom, *row)
+        for chrom, peaks in truth.known.items()
+        for row in zip(*(column.tolist() for column in peaks), strict=True)
+    )
+
+
+def _right_peaks(files: Files, found: Any) -> bool:
+    (data,) = files.values()
+    expected = []
+    for name, start, end, offset in oracles.intervals(oracles.unpacked(data), "narrowpeak", "peaks"):
+        chrom = next((one for one in (name, "chr" + name, name.removeprefix("chr")) if one in SIZES), None)
+        inside = 0 <= offset < end - start
+        summit = int(start + offset) if inside else start + (end - start) // 2
+        if chrom is not None:
+            expected.append((chrom, start, end, summit))
+    return sorted(expected) == found
+
+
+def _truth() -> Reader:
+    made = [_rows(rng, columns) for rng, columns in zip(seeds(3), (10, 6, 3), strict=True)]
+    cases = [
+        in_or_outside(data, packing, damaged_text).map(lambda data: {"truth.narrowPeak": data})
+        for data in made
+        for packing in ("plain", "plain", "gzip")
+    ]
+    undamaged = tuple({"truth.narrowPeak": data} for data in made)
+    return Reader("truth", undamaged, st.one_of(cases), _read_peaks, _right_peaks)
+
+
+_HIT_BASES, _TOP = 151, 5
+
+
+@cache
+def _prepared() -> Scan:
+    rng = np.random.default_rng(1)
+    with tempfile.TemporaryDirectory() as folder:
+        sequences = {chrom: inputs.letters(rng, size) for chrom, size in SIZES.items()}
+        return prepare(inputs.write_fasta(Path(folder, "genome.fa"), sequences))
+
+
+def _read_hits(folder: Path) -> list[tuple[str, int, int]]:
+    return [tuple(region) for region in strongest_hits(next(folder.iterdir()), _prepared(), _TOP)]
+
+
+def _right_hits(files: Files, found: Any) -> bool:
+    ((name, data),) = files.items()
+    ranks = list(SIZES)
+    expected = []
+    for chrom, start, end, value in oracles.intervals(oracles.unpacked(data), name.split(".")[1].lower(), "track"):
+        match = next((one for one in (chrom, "chr" + chrom, chrom.removeprefix("chr")) if one in SIZES), None)
+        if match is None:
+            continue
+        if end > SIZES[match]:
+            raise Invalid
+        first = max(0, (start + end - _HIT_BASES) // 2)
+        region = (match, first, min(first + _HIT_BASES, SIZES[match]))
+        expected.append((-value, ranks.index(match), start, region))
+    return found == [region for *_, region in sorted(expected)[:_TOP]]
+
+
+def _hits() -> Reader:
+    made = {"hits.bed": _rows(seeds(1)[0], 6), "hits.narrowPeak": _rows(seeds(2)[1], 10)}
+    cases = [
+        in_or_outside(data, packing, damaged_text).map(lambda data, name=name: {name: data})
+        for name, data in made.items()
+        for packing in ("plain", "plain", "gzip")
+    ]
+    undamaged = tuple({name: data} for name, data in made.items())
+    return Reader("hits to explain", undamaged, st.one_of(cases), _read_hits, _right_hits)
+
+
+@cache
+def bigwigs() -> list[bytes]:
+    made = []
+    for rng in seeds(2):
+        rows = []
+        for chrom in ("chr1", "chr2"):
+            edges = np.unique(rng.integers(0, 800, 30)).tolist()
+            rows += [
+                (chrom, a, b, float(np.float32(rng.random()))) for a, b in zip(edges[::2], edges[1::2], strict=False)
+            ]
+        with tempfile.TemporaryDirectory() as folder:
+            path = inputs.write_bigwig(Path(folder, "t.bw"), {"chr1": 900, "chr2": 850}, rows)
+            made.append(path.read_bytes())
+    return made
+
+
+def _right_bigwig(files: Files, found: Mapping[str, Any]) -> Any:
+    try:
+        sizes, rows = oracles.bigwig(files["track.bw"])
+    except Invalid:  # what nothing asks for need not be sound
+        return UNSPECIFIED
+    if set(sizes) != set(found) or any(start >= end or not 0 <= value < np.inf for _, start, end, value in rows):
+        return UNSPECIFIED
+    return _same_means({name: found[name] for name in sizes}, [(name, 0, 1, 0.0) for name in sizes] + rows)
+
+
+def _bigwig() -> Reader:
+    made = bigwigs()
+    cases = [damaged_bytes(data).map(lambda data: {"track.bw": data}) for data in made]
+    undamaged = tuple({"track.bw": data} for data in made)
+    return Reader(
+        "track bigWig", undamaged, st.one_of(cases), lambda folder: _read_track(folder / "track.bw"), _right_bigwig
+    )
+
+
+def readers() -> list[Reader]:
+    """Every kind of file of intervals."""
+    return [*map(_track, _FORMATS), _bigwig(), _spans("regions"), _spans("exclude"), _truth(), _hits()]

@@ -1,0 +1,91 @@
+"""Small files that tell how others are to be read: names, scales, where a scheduler is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from jundscan.accessibility import read_scale
+from jundscan.cluster import written_address
+from jundscan.names import read_aliases
+from tests.damage import oracles
+from tests.damage.intervals import SIZES
+from tests.damage.mutations import damaged_json, damaged_text
+from tests.damage.oracles import UNSPECIFIED, Invalid
+from tests.damage.reader import Files, Reader, in_or_outside
+
+_ALIASES = b"# ucsc\tensembl\trefseq\nchr1\tone\tNC_1\n2\ttwo\tNC_2\n\xc3\xa9|x.1\tthree\t\nabsent\tfour\tNC_4\n"
+
+
+def _right_aliases(files: Files, found: Mapping[str, str]) -> bool:
+    lines = oracles.aliases(oracles.unpacked(next(iter(files.values()))), SIZES)
+    spelled = {chrom: {chrom, "chr" + chrom, chrom.removeprefix("chr")} for chrom in SIZES}
+    return all(
+        chrom in SIZES and any(alias in line and line & spelled[chrom] for line in lines)
+        for alias, chrom in found.items()
+    )
+
+
+def _alias() -> Reader:
+    table = b"one\tchr1\tensembl\ntwo\t2\tensembl,genbank\n"
+    cases = [
+        in_or_outside(data, packing, damaged_text).map(lambda data: {"alias.txt": data})
+        for data in (_ALIASES, table)
+        for packing in ("plain", "plain", "gzip")
+    ]
+    undamaged = ({"alias.txt": _ALIASES}, {"alias.txt": table})
+    return Reader(
+        "alias", undamaged, st.one_of(cases), lambda folder: read_aliases(folder / "alias.txt", SIZES), _right_aliases
+    )
+
+
+_MEANS = np.array([0, 0.05, 0.1, 0.25, 0.77, 1, 3, 1e30], np.float32)
+SCALE = {"windows": 5000, "values": [0.1, 0.25, 0.5, 2.0], "percentiles": [0.4, 0.5, 0.9, 0.99]}
+
+
+def _right_scale(files: Files, found: Any) -> Any:
+    mapped = oracles.scale(files["scale.json"])
+    if mapped is UNSPECIFIED:
+        return mapped
+    return np.allclose(found, [mapped(mean) for mean in _MEANS.astype(float).tolist()], rtol=1e-5)
+
+
+def _scale() -> Reader:
+    records = (SCALE, {"hits": 3, "accessibility_scale": SCALE, "seconds": 1.5})
+    cases = [damaged_json(record).map(lambda data: {"scale.json": data}) for record in records]
+    undamaged = tuple({"scale.json": json.dumps(record).encode()} for record in records)
+    return Reader(
+        "scale",
+        undamaged,
+        st.one_of(cases),
+        lambda folder: read_scale(folder / "scale.json").apply(_MEANS),
+        _right_scale,
+    )
+
+
+def _read_address(folder: Path) -> str:
+    return written_address(str(folder / "scheduler.json"))
+
+
+def _right_address(files: Files, found: str) -> bool:
+    try:
+        return bool(json.loads(files["scheduler.json"])["address"] == found)
+    except (ValueError, TypeError, LookupError, RecursionError) as err:
+        raise Invalid from err
+
+
+def _scheduler() -> Reader:
+    record = {"type": "Scheduler", "id": "Scheduler-1", "address": "tcp://127.0.0.1:8786", "workers": {}}
+    cases = damaged_json(record).map(lambda data: {"scheduler.json": data})
+    undamaged = ({"scheduler.json": json.dumps(record).encode()},)
+    return Reader("scheduler file", undamaged, cases, _read_address, _right_address)
+
+
+def readers() -> list[Reader]:
+    """Small files that tell how others are to be read."""
+    return [_alias(), _scale(), _scheduler()]
