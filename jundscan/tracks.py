@@ -25,7 +25,7 @@ from jundscan.files import read_errors
 from jundscan.genome import Genome
 from jundscan.intervals import Intervals, flatten_max, read_intervals
 from jundscan.names import matching_name, some_names
-from jundscan.window_sums import running_sums, window_sums
+from jundscan.window_sums import narrowed, running_sums, window_sums
 
 log = logging.getLogger("jundscan")
 
@@ -110,17 +110,19 @@ class _TextTrack(Track):
         self.sizes = None
         as_read = read_intervals(path, "track", bed_value)
         self.names = tuple(as_read)
-        self._ends = {chrom: intervals.ends for chrom, intervals in as_read.items()}
         self._places: dict[str, tuple[int, int]] = {}  # of each chromosome: where it lies, where its last interval ends
-        lengths = [len(ends) for ends in self._ends.values()]
+        lengths = [len(intervals.ends) for intervals in as_read.values()]
+        stops = np.cumsum(lengths)
+        self._rows = dict(zip(as_read, zip((stops - lengths).tolist(), stops.tolist(), strict=True), strict=True))
         starts, ends, values = (np.concatenate(columns) for columns in zip(*as_read.values(), strict=True))
-        extents = np.maximum.reduceat(ends, np.append(0, np.cumsum(lengths)[:-1]).astype(int)).tolist()
+        extents = np.maximum.reduceat(ends, stops - lengths).tolist()
         free = 0
         for chrom, extent in zip(as_read, extents, strict=True):
             needed = extent + WINDOW_LENGTH  # behind the last interval a window finds nothing
             offset = free if free % _BLOCK_BASES + needed <= _BLOCK_BASES else -(-free // _BLOCK_BASES) * _BLOCK_BASES
             self._places[chrom] = offset, extent
             free = offset + needed
+        self._ends = narrowed(ends)
         offsets = np.repeat([offset for offset, _ in self._places.values()], lengths)
         # rounded as a bigWig's values are: the same data give the same means in either format
         line = Intervals(starts + offsets, ends + offsets, values.astype(np.float32).astype(np.float64))
@@ -128,7 +130,9 @@ class _TextTrack(Track):
 
     def count_beyond(self, chrom: str, length: int) -> int:
         extent = self._places[chrom][1]
-        return int(np.count_nonzero(self._ends[chrom] > length)) if extent > length else 0
+        if extent <= length:
+            return 0
+        return int(np.count_nonzero(self._ends[slice(*self._rows[chrom])] > length))
 
     def window_means(self, chrom: str, starts: NDArray[np.int64]) -> NDArray[np.float32]:
         return self._sums.means(self._on_line(chrom, starts))

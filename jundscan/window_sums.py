@@ -93,8 +93,12 @@ def running_sums(flat: Intervals, block: int) -> RunningSums:
     for head, stop in zip(heads.tolist(), stops.tolist(), strict=True):
         np.cumsum(sums[head:stop], out=sums[head:stop])
     keep = np.append(True, np.diff(places) > 0)  # intervals that abut share an edge
-    kind = np.uint32 if places[-1] <= np.iinfo(np.uint32).max else np.int64
-    return RunningSums(places[keep].astype(kind), sums[keep], block)
+    return RunningSums(narrowed(places[keep]), sums[keep], block)
+
+
+def narrowed(places: NDArray[np.int64]) -> NDArray[Any]:
+    """Keep places, 0 or more and at least one, in half the memory where they fit."""
+    return places.astype(np.uint32) if places.max() <= np.iinfo(np.uint32).max else places
 
 
 def _rows_touching(
