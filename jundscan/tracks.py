@@ -110,23 +110,27 @@ class _TextTrack(Track):
         self.sizes = None
         as_read = read_intervals(path, "track", bed_value)
         self.names = tuple(as_read)
-        self._places: dict[str, tuple[int, int]] = {}  # of each chromosome: where it lies, where its last interval ends
-        lengths = [len(intervals.ends) for intervals in as_read.values()]
+        lengths = np.array([len(intervals.ends) for intervals in as_read.values()])
         stops = np.cumsum(lengths)
-        self._rows = dict(zip(as_read, zip((stops - lengths).tolist(), stops.tolist(), strict=True), strict=True))
+        self._rows = dict(zip(self.names, zip((stops - lengths).tolist(), stops.tolist(), strict=True), strict=True))
         starts, ends, values = (np.concatenate(columns) for columns in zip(*as_read.values(), strict=True))
-        extents = np.maximum.reduceat(ends, stops - lengths).tolist()
+        del as_read  # hundreds of megabytes with millions of intervals
+        self._ends = narrowed(ends)
+        extents = np.maximum.reduceat(ends, stops - lengths)
+        self._places: dict[str, tuple[int, int]] = {}  # of each chromosome: where it lies, where its last interval ends
         free = 0
-        for chrom, extent in zip(as_read, extents, strict=True):
+        for chrom, extent in zip(self.names, extents.tolist(), strict=True):
             needed = extent + WINDOW_LENGTH  # behind the last interval a window finds nothing
             offset = free if free % _BLOCK_BASES + needed <= _BLOCK_BASES else -(-free // _BLOCK_BASES) * _BLOCK_BASES
             self._places[chrom] = offset, extent
             free = offset + needed
-        self._ends = narrowed(ends)
         offsets = np.repeat([offset for offset, _ in self._places.values()], lengths)
+        starts += offsets
+        ends += offsets
         # rounded as a bigWig's values are: the same data give the same means in either format
-        line = Intervals(starts + offsets, ends + offsets, values.astype(np.float32).astype(np.float64))
-        self._sums = running_sums(flatten_max(line), _BLOCK_BASES)
+        line = flatten_max(Intervals(starts, ends, values.astype(np.float32)))
+        del starts, ends, values, offsets
+        self._sums = running_sums(line, _BLOCK_BASES)
 
     def count_beyond(self, chrom: str, length: int) -> int:
         extent = self._places[chrom][1]

@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.intervals import Intervals
+from jundscan.windows import together
 
 _CACHED = 1 << 15
 """Windows looked up at a time: few enough that the arrays stay in the processor's cache."""
+_BUILT = 1 << 18
+"""Knots made at a time, so that a track of millions of intervals needs little more memory than it keeps."""
 _APART = WINDOW_LENGTH + 1
 """Places between the bases of one block and those of the next: the bases that are there twice, and one more."""
 
@@ -68,8 +71,7 @@ def running_sums(flat: Intervals, block: int) -> RunningSums:
     edges = np.column_stack((flat.starts, flat.ends)).ravel()
     values = np.zeros(len(edges) + 1)
     values[1::2] = flat.values
-    number, rest = edges // block, edges % block
-    with_edge = np.unique(np.concatenate(([-1], number[rest > 0], number[rest < WINDOW_LENGTH] - 1)))
+    with_edge = _blocks_with_edges(edges, block)
     # between two of them the value is level: inside an interval one straight line serves for all blocks
     first, last = with_edge[:-1] + 1, with_edge[1:] - 1
     inside = (first <= last) & (values[np.searchsorted(edges, first * block, side="right")] > 0)
@@ -80,20 +82,33 @@ def running_sums(flat: Intervals, block: int) -> RunningSums:
     begins, ends = first * block, last * block + block + WINDOW_LENGTH
     first_edge = np.searchsorted(edges, begins, side="right")
     counts = np.searchsorted(edges, ends) - first_edge + 2  # with both ends
-    stops = np.cumsum(counts)
-    heads = stops - counts
-    edge = np.arange(stops[-1]) - np.repeat(heads - first_edge + 1, counts)
-    places = edges[np.clip(edge, 0, len(edges) - 1)]
-    places[heads], places[stops - 1] = begins, ends
-    places += np.repeat(first * _APART, counts)
-    places[stops - 1] += (last - first) * _APART
-    sums = np.zeros(len(places))
-    sums[1:] = values[edge[1:]] * np.diff(places)
-    sums[heads] = 0.0
-    for head, stop in zip(heads.tolist(), stops.tolist(), strict=True):
-        np.cumsum(sums[head:stop], out=sums[head:stop])
-    keep = np.append(True, np.diff(places) > 0)  # intervals that abut share an edge
-    return RunningSums(narrowed(places[keep]), sums[keep], block)
+    places, sums = [], []
+    for row, stop in together(counts, _BUILT):
+        some = slice(row, stop)
+        stops = np.cumsum(counts[some])
+        heads = stops - counts[some]
+        edge = np.arange(stops[-1]) - np.repeat(heads - first_edge[some] + 1, counts[some])
+        at = edges[np.clip(edge, 0, len(edges) - 1)]
+        at[heads], at[stops - 1] = begins[some], ends[some]
+        at += np.repeat(first[some] * _APART, counts[some])
+        at[stops - 1] += (last - first)[some] * _APART
+        masses = np.zeros(len(at))
+        masses[1:] = values[edge[1:]] * np.diff(at)
+        masses[heads] = 0.0
+        for head, end in zip(heads.tolist(), stops.tolist(), strict=True):
+            np.cumsum(masses[head:end], out=masses[head:end])
+        keep = np.append(True, np.diff(at) > 0)  # intervals that abut share an edge
+        places.append(narrowed(at[keep]))
+        sums.append(masses[keep])
+    return RunningSums(np.concatenate(places), np.concatenate(sums), block)
+
+
+def _blocks_with_edges(edges: NDArray[np.int64], block: int) -> NDArray[np.int64]:
+    """Number, behind a -1, the blocks between whose ends an edge lies."""
+    number, rest = np.divmod(edges, block)
+    found = [number[rest > 0], number[rest < WINDOW_LENGTH] - 1]
+    # edges ascend, and so do both; this leaves little to sort
+    return np.unique(np.concatenate(([-1], *(some[np.append(True, np.diff(some) > 0)[: len(some)]] for some in found))))
 
 
 def narrowed(places: NDArray[np.int64]) -> NDArray[Any]:
