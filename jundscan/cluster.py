@@ -59,7 +59,10 @@ def on_cluster(scheduler: str, every_window: bool = True) -> Iterator[Callable[[
         from distributed import Client
     except ImportError as err:
         raise ClusterError("--backend dask needs Dask; run: pip install 'jundscan[cluster]'") from err
-    for name in [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]:
+    loggers = [
+        name for name in logging.root.manager.loggerDict if name.startswith(("distributed", "tornado", "asyncio"))
+    ]
+    for name in loggers:
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong becomes one line of ours
     connect: Any = Client
     with connect(_address(scheduler), timeout=CONNECT_SECONDS, set_as_default=False) as client:

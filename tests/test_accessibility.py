@@ -225,7 +225,7 @@ def test_as_many_knots_as_values_up_to_two_thousand():
 
 
 def test_a_scale_too_large_to_be_one_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("jundscan.accessibility._MOST_BYTES", 60)
+    monkeypatch.setattr("jundscan.files._LONGEST_JSON", 60)
     text = json.dumps({"windows": 3, "values": [1.0], "percentiles": [0.5]})
     path = tmp_path / "scale.json"
     path.write_text(text.ljust(60))
