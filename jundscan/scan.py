@@ -114,7 +114,7 @@ def _score_task(scan: Scan, call_bases: int, task: Task) -> list[Scored]:
     within = runs - firsts[of_run]
     run_starts = chunks.starts[of_run] + stride * within
     starts = ranges(run_starts, counts, stride)
-    indices = ranges(chunks.firsts[of_run] + within, counts, 1)
+    indices = starts if stride == 1 else ranges(chunks.firsts[of_run] + within, counts, 1)
     # a chromosome's portions follow one another: the first run and window of each chromosome
     run_edges = np.searchsorted(of_run, [*task.heads, len(task.begins)])
     edges = np.append(0, np.cumsum(counts))[run_edges].tolist()
@@ -125,7 +125,7 @@ def _score_task(scan: Scan, call_bases: int, task: Task) -> list[Scored]:
 
     covered = np.append(0, np.cumsum(_covered(run_starts, counts, stride, run_edges[:-1])))[run_edges]
     tried = np.add.reduceat(chunks.counts, task.heads)
-    positive = np.diff(np.append(0, np.cumsum(is_positive(probabilities, scan.threshold.value)))[edges])
+    positive = np.diff(np.searchsorted(np.flatnonzero(is_positive(probabilities, scan.threshold.value)), edges))
     totals = zip(np.diff(covered).tolist(), tried.tolist(), positive.tolist(), strict=True)
     return [
         Scored(chrom, indices[row:end], of_chrom, probabilities[row:end], *counted)
@@ -142,14 +142,16 @@ def _probabilities(
     call_bases: int,
 ) -> NDArray[np.float32]:
     """Score the windows of runs, as few calls of the model as there can be."""
-    numbers = ranges(runs, counts, 1)
-    probabilities = np.empty(len(numbers), np.float32)
+    probabilities = np.empty(len(accessibility), np.float32)
+    numbers = None
     for call in calls(runs, counts, windows_per_call(scan.model, scan.stride, call_bases), scan.stride):
         bases = codes[call.first * scan.stride : (call.end - 1) * scan.stride + WINDOW_LENGTH]
         rows = slice(call.row, call.end_row)
         if call.end - call.first == call.end_row - call.row:
             probabilities[rows] = scan.model.slide(bases, accessibility[rows], scan.stride)
         else:  # some windows hold unknown letters
+            if numbers is None:
+                numbers = ranges(runs, counts, 1)
             wanted = numbers[rows] - call.first
             every = np.full(call.end - call.first, np.nan, np.float32)
             every[wanted] = accessibility[rows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,10 +49,8 @@ class RunningSums(NamedTuple):
     def _means(self, starts: NDArray[np.int64]) -> NDArray[np.float32]:
         means = np.zeros(len(starts), np.float32)
         first, last = (int(start) + int(start) // self.block * _APART for start in (starts[0], starts[-1]))
-        knots = slice(
-            max(int(np.searchsorted(self.places, first, side="right")) - 1, 0),
-            int(np.searchsorted(self.places, last + WINDOW_LENGTH)) + 1,
-        )
+        # not searchsorted, which would first turn all places into another type
+        knots = slice(max(bisect_right(self.places, first) - 1, 0), bisect_left(self.places, last + WINDOW_LENGTH) + 1)
         places, sums = self.places[knots].astype(np.float64), self.sums[knots]
         rows: slice | NDArray[np.int64] = slice(None)
         if len(starts) >= len(places):
