@@ -169,6 +169,11 @@ def cases() -> dict[str, tuple[str, Files, str]]:
         "bigWig: chromosomes of another width": ("track bigWig", _bigwig(tree + 12, b"\0"), "refused"),
         "bigWig: a block of 2**48 bytes": ("track bigWig", _bigwig(root + 28, struct.pack("<Q", 1 << 48)), "refused"),
         "bigWig: an index inside itself": ("track bigWig", {"track.bw": inner}, "refused"),
+        "bigWig: a chromosome that ends before its intervals": (
+            "track bigWig",
+            _bigwig(bigwigs()[0].index(struct.pack("<I", 900), tree + 32), struct.pack("<I", 644)),
+            "right",
+        ),
         "bigWig: no chromosome": ("track bigWig", _bigwig(tree + 16, bytes(8)), "refused"),
         "shards: a byte behind the packed data": (
             "shards",

@@ -228,7 +228,8 @@ def _right_bigwig(files: Files, found: Mapping[str, Any]) -> Any:
         return UNSPECIFIED
     if set(sizes) != set(found) or any(start >= end or not 0 <= value < np.inf for _, start, end, value in rows):
         return UNSPECIFIED
-    return _same_means({name: found[name] for name in sizes}, [(name, 0, 1, 0.0) for name in sizes] + rows)
+    inside = [(name, start, min(end, sizes[name]), value) for name, start, end, value in rows if start < sizes[name]]
+    return _same_means({name: found[name] for name in sizes}, [(name, 0, 1, 0.0) for name in sizes] + inside)
 
 
 def _bigwig() -> Reader:
