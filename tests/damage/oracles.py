@@ -126,12 +126,13 @@ def window_means(rows: list[tuple[str, int, int, float]], starts: Any) -> dict[s
 
 def aliases(data: bytes, sizes: dict[str, int]) -> list[set[str]]:
     """Sets of names that stand together on a line."""
-    written = [line for line in data.removeprefix(b"\xef\xbb\xbf").split(b"\n") if not line.startswith(b"#")]
+    lines = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    written = [line for line in lines if line.strip() and not line.startswith(b"#")]
     try:
-        lines = [line.decode() for line in written]
+        names = [line.decode() for line in written]
     except UnicodeDecodeError as err:
         raise Invalid from err
-    cells = [line.split("\t") if "\t" in line else line.split() for line in lines]
+    cells = [line.split("\t") if "\t" in line else line.split() for line in names]
     return [{cell.strip() for cell in row if cell.strip()} for row in cells]
 
 
