@@ -152,7 +152,7 @@ def score_on_cluster(
     from joblib import Parallel, delayed
 
     job = _job(scan, every_window)
-    if scan.genome.is_streamed:
+    if not scan.genome.seekable:
         log.warning("%s: packed without indexes, so each task unpacks it anew; bgzip and index it", scan.genome.path)
     busy = scan.windows // (TASKS_PER_THREAD * max(sum(client.ncores().values()), 1))  # a share for every thread
     tasks = divided(scan, min(max(min(task_windows, busy), FEWEST_WINDOWS) * scan.stride, TASK_BASES))

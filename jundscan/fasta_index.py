@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
-from collections.abc import Container
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -210,17 +210,19 @@ class ReadAhead:
         return self._held[start - self._start : end - self._start]
 
 
-def check_index(file: BinaryIO | BgzipReader, index: Index, chroms: Container[str], path: Path) -> None:
+def check_index(
+    file: BinaryIO | BgzipReader, order: Sequence[tuple[str, Placed]], wanted: NDArray[np.intp], path: Path
+) -> None:
     """Look whether sequences lie where their index says: a '>' and the name before each, the next one behind it.
 
     Parameters
     ----------
     file : BinaryIO or BgzipReader
         The unpacked FASTA.
-    index : Index
-        Its index; an older file's perhaps, since times of writing can be changed.
-    chroms : container of str
-        Those that will be read.
+    order : sequence of (str, Placed)
+        Its index, as the sequences lie in the file; an older file's perhaps, since times of writing can be changed.
+    wanted : numpy.ndarray, shape=(n,), dtype=intp
+        Numbers in ``order`` of those that will be read; only they, and those behind them, are looked at.
     path : pathlib.Path
         The FASTA, for the message.
 
@@ -230,20 +232,22 @@ def check_index(file: BinaryIO | BgzipReader, index: Index, chroms: Container[st
         When the index is another file's.
     """
     held = ReadAhead(file)
-    end, before_wanted = 0, False
-    for name, placed in sorted(index.items(), key=lambda item: item[1].offset):
-        wanted = name in chroms
-        if wanted or before_wanted:
-            header = _between(held, end, placed.offset).lstrip()
-            whole = header.endswith(b"\n") or not placed.length  # the file may end behind a name
-            if not whole or header[1:].split(None, 1)[:1] != [name.encode()] or not header.startswith(b">"):
-                raise index_mismatch(path)
-        if wanted and placed.length > placed.line_bases:
+    is_wanted = np.zeros(len(order) + 1, np.bool_)
+    is_wanted[wanted] = True
+    for number in np.flatnonzero(is_wanted[:-1] | np.roll(is_wanted, 1)[:-1]).tolist():
+        name, placed = order[number]
+        before = order[number - 1][1] if number else None
+        end = before.byte(before.length) if before else 0
+        header = _between(held, end, placed.offset).lstrip()
+        whole = header.endswith(b"\n") or not placed.length  # the file may end behind a name
+        if not whole or header[1:].split(None, 1)[:1] != [name.encode()] or not header.startswith(b">"):
+            raise index_mismatch(path)
+        if is_wanted[number] and placed.length > placed.line_bases:
             line_end = placed.offset + placed.line_bases
             if _between(held, line_end, placed.offset + placed.line_bytes) not in (b"\n", b"\r\n"):
                 raise index_mismatch(path)
-        end, before_wanted = placed.byte(placed.length), wanted
-    if before_wanted and placed.length:
+    placed = order[-1][1]
+    if is_wanted[len(order) - 1] and placed.length:
         last = placed.byte(placed.length - 1)
         rest = _between(held, last, last + _SKIPPED_BYTES)
         if not rest or rest[1:].strip():

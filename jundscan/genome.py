@@ -25,6 +25,7 @@ from jundscan.errors import FastaError
 from jundscan.fasta_index import (
     BgzipReader,
     Index,
+    Placed,
     ReadAhead,
     bgzip_index,
     check_index,
@@ -84,13 +85,8 @@ class Genome:
 
     @property
     def seekable(self) -> bool:
-        """Whether a region costs its own bases only, and not those before it."""
+        """Whether a region costs its own bases only; a packed file without indexes is read from its start."""
         return self._index is not None
-
-    @property
-    def is_streamed(self) -> bool:
-        """Whether a region costs all that lies before it: a packed file without indexes."""
-        return self._index is None
 
     @cached_property
     def chromsizes(self) -> ChromSizes:
@@ -175,10 +171,9 @@ class Genome:
     def _check_regions(self, regions: Sequence[Region]) -> None:
         sizes = self.chromsizes
         chrom, end, rank = "", 0, 0
-        ranks = dict(zip(sizes, range(1, len(sizes) + 1), strict=True))
         for region in regions:
             if region.chrom != chrom:
-                end, rank, before = 0, ranks[region.chrom], rank
+                end, rank, before = 0, self._ranks[region.chrom], rank
                 chrom = region.chrom
                 if rank < before:
                     raise ValueError(f"region {region} precedes the one before it")
@@ -188,12 +183,25 @@ class Genome:
                 raise ValueError(f"region {region} is not inside its chromosome")
             end = region.end
 
+    @cached_property
+    def _ranks(self) -> dict[str, int]:
+        """Number of each chromosome, from 1."""
+        return {chrom: number for number, chrom in enumerate(self.chromsizes, 1)}
+
+    @cached_property
+    def _in_file(self) -> tuple[list[tuple[str, Placed]], dict[str, int]]:
+        """The index as the sequences lie in the file, and the number of each in it."""
+        order = sorted((self._index or {}).items(), key=lambda item: item[1].offset)
+        return order, {name: number for number, (name, _) in enumerate(order)}
+
     @contextmanager
     def _opened(self, index: Index, regions: Sequence[Region]) -> Iterator[ReadAhead]:
         """Open the file, and look whether these regions lie where the index says."""
         with read_errors(self.path, FastaError), self._file.open("rb") as opened:
             file = opened if self._gzip_blocks is None else BgzipReader(opened, self._gzip_blocks, self.path)
-            check_index(file, index, {region.chrom for region in regions}, self.path)
+            order, numbers = self._in_file
+            wanted = np.array([numbers[chrom] for chrom in dict.fromkeys(region.chrom for region in regions)], np.intp)
+            check_index(file, order, wanted, self.path)
             yield ReadAhead(file)
 
     def _indexed(self, index: Index, regions: Sequence[Region], block_bases: int) -> Iterator[Block]:

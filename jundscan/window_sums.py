@@ -46,9 +46,12 @@ class RunningSums(NamedTuple):
         portions = [self._means(starts[row : row + _CACHED]) for row in range(0, len(starts), _CACHED)]
         return np.concatenate([np.empty(0, np.float32), *portions])
 
+    def _place(self, starts: NDArray[np.int64]) -> NDArray[np.int64]:
+        return starts + starts // self.block * _APART
+
     def _means(self, starts: NDArray[np.int64]) -> NDArray[np.float32]:
         means = np.zeros(len(starts), np.float32)
-        first, last = (int(start) + int(start) // self.block * _APART for start in (starts[0], starts[-1]))
+        first, last = self._place(starts[[0, -1]]).tolist()
         # not searchsorted, which would first turn all places into another type
         knots = slice(max(bisect_right(self.places, first) - 1, 0), bisect_left(self.places, last + WINDOW_LENGTH) + 1)
         places, sums = self.places[knots].astype(np.float64), self.sums[knots]
@@ -57,8 +60,7 @@ class RunningSums(NamedTuple):
             rises = np.flatnonzero(np.diff(sums) > 0)
             edges = places - places // (self.block + _APART) * _APART
             rows = _rows_touching(starts, edges[rises], edges[rises + 1])
-        at = starts[rows]
-        at = at + at // self.block * _APART
+        at = self._place(starts[rows])
         chosen = np.interp(at + WINDOW_LENGTH, places, sums) - np.interp(at, places, sums)
         means[rows] = np.maximum(chosen, 0.0) / WINDOW_LENGTH  # below 0 where blocks are left out
         return means
