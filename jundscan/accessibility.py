@@ -63,10 +63,13 @@ class AccessibilityScale:
         """
         if not len(self.values):
             return means
-        mapped = np.zeros(len(means), dtype=np.float32)
-        at = np.flatnonzero(means != 0)  # most windows of a peak track are 0, and NaN is not
-        mapped[at] = np.interp(means[at], self.values, self.percentiles)
-        return mapped
+        # neighbours often have the same mean: 0 between peaks, the height of one inside it
+        heads = np.append(0, np.flatnonzero(means[1:] != means[:-1]) + 1)
+        some = means[heads] if 2 * len(heads) < len(means) else means
+        mapped = np.zeros(len(some), dtype=np.float32)
+        at = np.flatnonzero(some != 0)  # and NaN is not
+        mapped[at] = np.interp(some[at], self.values, self.percentiles)
+        return mapped if some is means else np.repeat(mapped, np.diff(heads, append=len(means)))
 
     def to_dict(self) -> dict[str, Any]:
         """Return what :meth:`from_dict` reads, ready for JSON."""

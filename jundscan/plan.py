@@ -87,7 +87,7 @@ class Scan:
         if self.track is None or not named:
             return np.full(sum(len(starts) for _, starts in parts), np.nan, np.float32)
         mapped = self.scale.apply(self.track.means_of_all(named))
-        if mapped.max(initial=0) > 1:  # only values that were said to be percentiles already
+        if self.scale is IDENTITY and mapped.max(initial=0) > 1:
             self.beyond_percentiles = True
         if len(named) == len(parts):
             return mapped

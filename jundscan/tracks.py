@@ -153,7 +153,8 @@ class _TextTrack(Track):
 
     def _on_line(self, chrom: str, starts: NDArray[np.int64]) -> NDArray[np.int64]:
         offset, extent = self._places[chrom]
-        return np.minimum(starts, extent) + offset
+        within = starts if not len(starts) or starts[-1] <= extent else np.minimum(starts, extent)
+        return within + offset if offset else within
 
 
 class _BigWigTrack(Track):

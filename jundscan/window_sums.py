@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.intervals import Intervals
+from jundscan.tasks import ranges
 from jundscan.windows import together
 
 _CACHED = 1 << 15
 """Windows looked up at a time: few enough that the arrays stay in the processor's cache."""
+_KNOTS_EACH = 4
+"""Knots for every window that are looked at together, rather than finding those of each stretch of windows."""
 _BUILT = 1 << 18
 """Knots made at a time, so that a track of millions of intervals needs little more memory than it keeps."""
 _APART = WINDOW_LENGTH + 1
@@ -46,24 +49,34 @@ class RunningSums(NamedTuple):
         portions = [self._means(starts[row : row + _CACHED]) for row in range(0, len(starts), _CACHED)]
         return np.concatenate([np.empty(0, np.float32), *portions])
 
-    def _place(self, starts: NDArray[np.int64]) -> NDArray[np.int64]:
-        return starts + starts // self.block * _APART
-
     def _means(self, starts: NDArray[np.int64]) -> NDArray[np.float32]:
-        means = np.zeros(len(starts), np.float32)
-        first, last = self._place(starts[[0, -1]]).tolist()
+        at = starts + starts // self.block * _APART
+        near = self._near(at)
+        places, sums = self.places[near].astype(np.float64), self.sums[near]
+        # the sum over a window is a broken line as well, which turns where either end of the window meets a knot
+        turns = np.concatenate((places - WINDOW_LENGTH, places))
+        at_ends, at_starts = np.interp(turns + WINDOW_LENGTH, places, sums), np.interp(turns, places, sums)
+        order = np.argsort(turns, kind="stable")
+        order = order[np.append(True, np.diff(turns[order]) > 0)]
+        totals = np.maximum(at_ends - at_starts, 0.0)  # below 0 where blocks are left out
+        means: NDArray[np.float64] = np.interp(at, turns[order], totals[order]) / WINDOW_LENGTH
+        return means.astype(np.float32)
+
+    def _near(self, at: NDArray[np.int64]) -> slice | NDArray[np.int64]:
+        """Find the knots inside windows from places ``at`` on, and the nearest on either side of each."""
         # not searchsorted, which would first turn all places into another type
-        knots = slice(max(bisect_right(self.places, first) - 1, 0), bisect_left(self.places, last + WINDOW_LENGTH) + 1)
-        places, sums = self.places[knots].astype(np.float64), self.sums[knots]
-        rows: slice | NDArray[np.int64] = slice(None)
-        if len(starts) >= len(places):
-            rises = np.flatnonzero(np.diff(sums) > 0)
-            edges = places - places // (self.block + _APART) * _APART
-            rows = _rows_touching(starts, edges[rises], edges[rises + 1])
-        at = self._place(starts[rows])
-        chosen = np.interp(at + WINDOW_LENGTH, places, sums) - np.interp(at, places, sums)
-        means[rows] = np.maximum(chosen, 0.0) / WINDOW_LENGTH  # below 0 where blocks are left out
-        return means
+        begin = bisect_right(self.places, int(at[0])) - 1
+        end = bisect_left(self.places, int(at[-1]) + WINDOW_LENGTH) + 1
+        if end - begin <= _KNOTS_EACH * len(at):
+            return slice(max(begin, 0), end)
+        # few windows on a long way: what lies between them is left out
+        last = np.append(np.flatnonzero(np.diff(at) > WINDOW_LENGTH), len(at) - 1)
+        first = np.append(0, last[:-1] + 1)
+        edges = np.minimum((at[first], at[last] + WINDOW_LENGTH), self.places[-1]).astype(self.places.dtype)
+        begins = np.maximum(np.searchsorted(self.places, edges[0], side="right") - 1, 0)
+        ends = np.minimum(np.searchsorted(self.places, edges[1]) + 1, len(self.places))
+        begins[1:] = np.maximum(begins[1:], ends[:-1])
+        return ranges(begins, ends - begins, 1)
 
 
 def running_sums(flat: Intervals, block: int) -> RunningSums:
@@ -115,20 +128,6 @@ def _blocks_with_edges(edges: NDArray[np.int64], block: int) -> NDArray[np.int64
 def narrowed(places: NDArray[np.int64]) -> NDArray[Any]:
     """Keep places, 0 or more and at least one, in half the memory where they fit."""
     return places.astype(np.uint32) if places.max() <= np.iinfo(np.uint32).max else places
-
-
-def _rows_touching(
-    starts: NDArray[np.int64], lefts: NDArray[np.float64], rights: NDArray[np.float64]
-) -> NDArray[np.int64]:
-    """Find the windows that hold a base of intervals, which are sorted by their left edges and may overlap."""
-    firsts = np.searchsorted(starts, lefts - WINDOW_LENGTH, side="right")
-    ends = np.maximum.accumulate(np.searchsorted(starts, rights))
-    firsts[1:] = np.maximum(firsts[1:], ends[:-1])  # windows that hold the base before as well count once
-    touch = firsts < ends
-    steps = np.zeros(len(starts) + 1, np.int8)
-    steps[firsts[touch]] += 1
-    steps[ends[touch]] -= 1
-    return np.flatnonzero(np.cumsum(steps, dtype=np.int8).view(np.bool_))
 
 
 def window_sums(values: NDArray[np.float64], starts: NDArray[np.int64]) -> NDArray[np.float64]:
