@@ -12,7 +12,6 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
@@ -26,6 +25,7 @@ BLOCK_START = b"\x1f\x8b\x08\x04"
 """How each block of a bgzipped file starts: a gzip member with an extra field (SAM specification, section 4.1)."""
 _BLOCK_FIELD = slice(12, 16), b"BC\x02\x00"  # the field, which holds the member's size
 _COPY_BYTES = 1 << 20
+_BLOCK_BYTES = 1 << 18
 _LONGEST_LINE = 1 << 20
 _LONGEST_JSON = 1 << 24
 TEMPORARY = ".jundscan-"
@@ -81,7 +81,20 @@ def unpacked(file: BufferedReader) -> Iterator[BinaryIO]:
 
 
 def text_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Number, from 1, the lines of a table of text, packed or not, with their ends; a byte-order mark is left out.
+    """Number, from 1, the lines of a table of text, as :func:`text_blocks` gives them."""
+    for number, lines in text_blocks(path):
+        yield from enumerate(lines, number)
+
+
+def text_blocks(path: Path) -> Iterator[tuple[int, list[bytes]]]:
+    """Read a table of text, packed or not, many lines at a time; a byte-order mark is left out.
+
+    Yields
+    ------
+    int
+        Number of the first line, from 1.
+    list of bytes
+        Lines, without their newlines.
 
     Raises
     ------
@@ -90,10 +103,16 @@ def text_lines(path: Path) -> Iterator[tuple[int, bytes]]:
         without end fills the memory.
     """
     with read_errors(path, TrackError), open_unpacked(path) as file:
-        for number, line in enumerate(iter(partial(file.readline, _LONGEST_LINE), b""), 1):
-            if len(line) == _LONGEST_LINE:
+        number, rest = 1, file.read(len(codecs.BOM_UTF8)).removeprefix(codecs.BOM_UTF8)
+        while read := file.read(_BLOCK_BYTES):
+            *lines, rest = (rest + read).split(b"\n")
+            if lines:
+                yield number, lines
+            number += len(lines)
+            if len(rest) >= _LONGEST_LINE:
                 raise TrackError(path, f"more than {_LONGEST_LINE:,} bytes in one line: not a table of text", number)
-            yield number, line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+        if rest:
+            yield number, [rest]
 
 
 def read_json(path: Path) -> Any:

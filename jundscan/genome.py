@@ -228,10 +228,10 @@ class Genome:
         for chrom, start, end in pieces:
             placed = index[chrom]
             letters = checked_letters(file.read(placed.byte(start), placed.byte(end)), chrom, self.path)
-            parts.append(letters.translate(None, LINE_ENDS))
+            parts.append(encode(letters, drop=LINE_ENDS))
             if len(parts[-1]) != end - start:
                 raise index_mismatch(self.path)
-        return encode(b"".join(parts))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _streamed(self, regions: Sequence[Region], block_bases: int) -> Iterator[Block]:
         waiting: dict[str, deque[Region]] = defaultdict(deque)

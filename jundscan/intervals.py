@@ -9,34 +9,25 @@ from __future__ import annotations
 import heapq
 import logging
 from array import array
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.choices import BedValue
 from jundscan.errors import TrackError
-from jundscan.files import text_lines
+from jundscan.files import text_blocks
+from jundscan.interval_lines import Columns, Kind, Wanted, add_lines, fields_of, wanted_of
 from jundscan.names import matching_name
 from jundscan.windows import merge_intervals
 
 log = logging.getLogger("jundscan")
 
-_SKIPPED = (b"#", b"track ", b"track\t", b"browser ", b"browser\t")
-_BEDGRAPH_COLUMN, _SCORE_COLUMN, _SIGNAL_COLUMN, _SUMMIT_COLUMN = 4, 5, 7, 10
-_VALUE_COLUMNS = {
-    ".narrowpeak": _SIGNAL_COLUMN,
-    ".broadpeak": _SIGNAL_COLUMN,
-    ".bedgraph": _BEDGRAPH_COLUMN,
-    ".bdg": _BEDGRAPH_COLUMN,
-}
-_PACKED = (".gz", ".bgz")
 _NAMES_SHOWN = 3
-_GREATEST = float(np.finfo(np.float32).max)
-_FARTHEST = 1 << 34  # no chromosome is longer; sums of many such still fit, and float64 holds them exactly
 
 
 class Intervals(NamedTuple):
@@ -55,9 +46,7 @@ class Intervals(NamedTuple):
     values: NDArray[np.float64]
 
 
-def read_intervals(
-    path: str | Path, kind: Literal["track", "regions", "peaks"], bed_value: BedValue = "score"
-) -> dict[str, Intervals]:
+def read_intervals(path: str | Path, kind: Kind, bed_value: BedValue = "score") -> dict[str, Intervals]:
     """Read a file of intervals, which may be unsorted and overlap.
 
     The value of an interval is column 7 of narrowPeak and broadPeak (signalValue), column 4 of bedGraph and
@@ -88,39 +77,14 @@ def read_intervals(
         or not finite.
     """
     path = Path(path)
-    # compact arrays: a bedGraph can have a hundred million lines
-    columns: dict[bytes, tuple[array[int], array[int], array[float]]] = {}
-    value_column: int | None = None
-    absent, least = (-1.0, -1.0) if kind == "peaks" else (1.0, 0.0)
-    looked = False
-    for number, line in text_lines(path):
-        if line.startswith(_SKIPPED) or not line.strip():
-            continue
-        fields = line.split(b"\t") if b"\t" in line else line.split()
-        if not looked:
-            if kind == "track":
-                value_column = _value_column(path, fields, bed_value)
-            elif kind == "peaks" and len(fields) == _SUMMIT_COLUMN:
-                value_column = _SUMMIT_COLUMN
-            looked = True
-        try:
-            start, end = int(fields[1]), int(fields[2])
-            value = absent if value_column is None else float(fields[value_column - 1])
-            if b"_" in line:  # 1_000 is a number to Python and to nobody else
-                _refuse_underscores(fields, value_column)
-        except (ValueError, IndexError) as err:
-            raise TrackError(path, _complaint(fields, value_column), number) from err
-        if not 0 <= start < end <= _FARTHEST:
-            raise TrackError(path, f"start {start} and end {end}: must be 0 <= start < end <= {_FARTHEST}", number)
-        if not least <= value <= _GREATEST:
-            raise TrackError(path, f"the value {value} is negative or not finite as float32", number)
-        found = columns.get(fields[0])
-        if found is None:
-            found = columns[fields[0]] = array("q"), array("q"), array("d")
-        starts, ends, values = found
-        starts.append(start)
-        ends.append(end)
-        values.append(value)
+    columns: Columns = defaultdict(lambda: (array("q"), array("q"), array("d")))
+    wanted: Wanted | None = None
+    for number, lines in text_blocks(path):
+        fields = None if wanted else next(filter(None, map(fields_of, lines)), None)
+        if fields:
+            wanted = wanted_of(path, fields, kind, bed_value)
+        if wanted:
+            add_lines(columns, path, number, lines, wanted)
     if not columns:
         raise TrackError(path, "holds no interval")
     return {_text(path, chrom): _sorted(*arrays) for chrom, arrays in columns.items()}
@@ -210,53 +174,6 @@ def _sweep(starts: NDArray[np.int64], ends: NDArray[np.int64], values: NDArray[n
             pieces.append((left, right, -opened[0][0]))
     piece_starts, piece_ends, piece_values = zip(*pieces, strict=True)
     return Intervals(np.array(piece_starts), np.array(piece_ends), np.array(piece_values))
-
-
-def _value_column(path: Path, fields: list[bytes], bed_value: BedValue) -> int | None:
-    """Tell from the name and the first line which column, from 1, holds the value; None: there is none."""
-    column = _column_of_format(path, fields)
-    if bed_value == "score":
-        return column
-    if column == _BEDGRAPH_COLUMN:
-        raise TrackError(path, "is a bedGraph; --bed-value presence is for BED and peaks")
-    return None
-
-
-def _column_of_format(path: Path, fields: list[bytes]) -> int | None:
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    extension = next((suffix for suffix in reversed(suffixes) if suffix not in _PACKED), "")
-    if extension in _VALUE_COLUMNS:
-        return _VALUE_COLUMNS[extension]
-    if len(fields) == 10:
-        return _SIGNAL_COLUMN
-    if len(fields) == 4 and extension != ".bed" and _is_number(fields[3]):
-        return _BEDGRAPH_COLUMN
-    return _SCORE_COLUMN if len(fields) >= 5 else None
-
-
-def _is_number(text: bytes) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _refuse_underscores(fields: list[bytes], value_column: int | None) -> None:
-    """Raise a ValueError when there is an underscore in a number."""
-    if b"_" in fields[1] + fields[2] + (b"" if value_column is None else fields[value_column - 1]):
-        raise ValueError("an underscore in a number")
-
-
-def _complaint(fields: list[bytes], value_column: int | None) -> str:
-    needed = 3 if value_column is None else value_column
-    if len(fields) < needed:
-        return f"has {len(fields)} columns, needs {needed}"
-    shown = [fields[column].decode(errors="replace").strip() for column in (1, 2, needed - 1)]
-    if value_column is None:
-        return f"start {shown[0]!r} and end {shown[1]!r} must be whole numbers"
-    hint = "; --bed-value presence looks at no score" if value_column == _SCORE_COLUMN else ""
-    return f"start {shown[0]!r}, end {shown[1]!r} and value {shown[2]!r} (column {needed}) must be numbers{hint}"
 
 
 def _text(path: Path, chrom: bytes) -> str:

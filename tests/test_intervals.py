@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jundscan import interval_lines
 from jundscan.errors import TrackError
 from jundscan.intervals import Intervals, flatten_max, read_intervals
 
@@ -82,6 +83,52 @@ def test_a_wrong_line_is_named(tmp_path, line, problem):
         read_intervals(path, "track")
     assert caught.value.line == 3
     assert str(caught.value).startswith(f"{path}, line 3: ")
+
+
+_NUMBERS = ["0", "3", "17", "1000000000", "9" * 20, "-1", "1.5", "1e3", "nan", "1_0", " 7 ", "0x1", "+4", "7\r"]
+_FIELD = st.sampled_from([*_NUMBERS, "", "x", "\0", "\xb2"])
+_NAMES = ["chr1", "chr2", "#chr1", "track", "browser", "x" * 64, "x" * 63, "a\0", "a\0b", "\xff", " chr1", ""]
+_NAME = st.sampled_from(_NAMES)
+_SOUND = st.tuples(_NAME, st.integers(0, 50).map(str), st.integers(51, 99).map(str), st.floats(0, 1e30).map(repr))
+_LINE = st.one_of(
+    _SOUND.map("\t".join),
+    st.tuples(_NAME, _FIELD, _FIELD, _FIELD).map("\t".join),
+    st.sampled_from(["", "\r", "chr1 3 5 2", "chr1\t3\t5", "chr1\t3\t5\t1\textra", "track x"]),
+    st.just("chr1\t3\t5\t1\rchr1\t7\t9\t1"),
+)
+
+
+@given(st.lists(_LINE, max_size=6), st.sampled_from(["track", "regions"]))
+def test_lines_at_once_are_what_they_are_one_by_one(tmp_path_factory, lines, kind):
+    path = write(tmp_path_factory.mktemp("lines"), "a.bedgraph", "\n".join(lines).encode("latin1"))
+
+    def read():
+        try:
+            found = read_intervals(path, kind)
+        except TrackError as err:
+            return str(err)
+        return {chrom: [column.tolist() for column in intervals] for chrom, intervals in found.items()}
+
+    at_once = read()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(interval_lines, "_add_quickly", lambda *_: False)
+        assert read() == at_once
+
+
+def test_sound_lines_are_read_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(interval_lines, "_add_line", None)
+    text = b"".join(b"chr%d\t%d\t%d\t0.5\n" % (n // 20_000, n, n + 1) for n in range(60_000))
+    read = read_intervals(write(tmp_path, "a.bedgraph", text), "track")
+    assert [len(intervals.starts) for intervals in read.values()] == [20_000] * 3
+    assert read["chr2"].starts.tolist() == list(range(40_000, 60_000))
+
+
+def test_a_wrong_line_far_inside_is_named(tmp_path):
+    lines = [b"chr1\t%d\t%d\t1" % (n, n + 1) for n in range(50_000)]
+    lines[40_000] = b"chr1\t7\t7\t1"
+    with pytest.raises(TrackError, match="start 7 and end 7") as raised:
+        read_intervals(write(tmp_path, "a.bedgraph", b"\n".join(lines)), "track")
+    assert "40001" in str(raised.value)
 
 
 @pytest.mark.parametrize("value", [b".", b"-7", b"nan"])
