@@ -221,15 +221,13 @@ def source_windows(genome: Genome, chroms: Iterable[str], limit: int = 200_000) 
         Window starts by chromosome, ascending; for chromosomes without a choosable window too.
     """
     names = list(chroms)
-    known: list[list[int]] = []
-    of_chrom: list[int] = []
-    for number, chrom in enumerate(names):
-        stretches = [[0, genome.chromsizes[chrom]]]
-        if len(unknown := genome.unknown_runs(chrom)):
-            stretches = subtract_intervals(np.array(stretches), unknown).tolist()
-        known += stretches
-        of_chrom += [number] * len(stretches)
-    runs = np.array(known, dtype=np.int64).reshape(-1, 2)
+    # all chromosomes one after another
+    begins = np.append(0, np.cumsum([genome.chromsizes[chrom] for chrom in names], dtype=np.int64))
+    unknown = [
+        runs + begin for begin, chrom in zip(begins, names, strict=False) if len(runs := genome.unknown_runs(chrom))
+    ]
+    whole = np.column_stack((begins[:-1], begins[1:]))
+    runs = subtract_intervals(whole, np.concatenate(unknown)) if unknown else whole
     # the starts of all windows in known bases, counted through from 0 over all chromosomes
     ends = np.cumsum(np.maximum(np.diff(runs).ravel() - WINDOW_LENGTH + 1, 0))
     total = int(ends[-1]) if len(ends) else 0
@@ -237,8 +235,9 @@ def source_windows(genome: Genome, chroms: Iterable[str], limit: int = 200_000) 
     chosen = np.arange(count, dtype=np.int64) * total // max(count, 1)
     run = np.searchsorted(ends, chosen, side="right")
     starts = runs[run, 1] - WINDOW_LENGTH + 1 - (ends[run] - chosen)
-    edges = np.searchsorted(np.array(of_chrom)[run], np.arange(len(names) + 1)).tolist()
-    return {chrom: starts[edges[at] : edges[at + 1]] for at, chrom in enumerate(names)}
+    edges = np.searchsorted(starts, begins)
+    table = zip(names, begins.tolist(), edges[:-1].tolist(), edges[1:].tolist(), strict=False)
+    return {chrom: starts[first:stop] - begin for chrom, begin, first, stop in table}
 
 
 def genome_scale(genome: Genome, track: Track, names: Mapping[str, str]) -> AccessibilityScale:

@@ -13,7 +13,7 @@ from jundscan.errors import FastaError
 from jundscan.fasta_index import name_in
 from jundscan.files import open_unpacked, read_errors
 
-READ_BYTES = 1 << 20
+READ_BYTES = 1 << 18
 LINE_ENDS = b"\r\n"
 NO_RUNS = np.empty((0, 2), dtype=np.int64)
 _LONGEST_HEADER = 1 << 20

@@ -20,7 +20,7 @@ from jundscan.windows import Chunks, Region, chunks, span_table, together
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-TASKS_PER_THREAD = 4
+TASKS_PER_THREAD = 2
 """Tasks made ready ahead for each worker."""
 _NO_CODES = np.empty(0, np.uint8)
 BRIDGED_BASES = 512
@@ -198,11 +198,15 @@ def known_runs(codes: NDArray[np.uint8], stride: int) -> tuple[NDArray[np.int64]
     >>> [column.tolist() for column in known_runs(codes, 10)]
     [[0, 16], [5, 14]]
     """
-    unknown = np.flatnonzero(codes == UNKNOWN)
-    edges = np.concatenate([[-1], unknown, [len(codes)]])
-    gaps = np.flatnonzero(np.diff(edges) > WINDOW_LENGTH)
-    firsts = -(-(edges[gaps] + 1) // stride)
-    counts = (edges[gaps + 1] - WINDOW_LENGTH) // stride - firsts + 1
+    if codes.max(initial=0) < UNKNOWN:
+        edges = np.array([0, len(codes)])
+    else:
+        known = np.zeros(len(codes) + 2, np.bool_)
+        np.not_equal(codes, UNKNOWN, out=known[1:-1])
+        edges = np.flatnonzero(known[1:] != known[:-1])
+    starts, ends = edges[::2], edges[1::2]
+    firsts = -(-starts // stride)
+    counts = (ends - WINDOW_LENGTH) // stride - firsts + 1
     some = counts > 0
     return firsts[some], counts[some]
 
