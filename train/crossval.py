@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from jundscan.errors import ShardError
 from train.config import Candidate
-from train.dataset import TRAIN, VALID, Windows, load_windows
+from train.dataset import TRAIN, VALID, Windows, load_windows, places
 from train.export import HeldOut
 from train.fit import Fitted, fit, predict
 
@@ -36,13 +36,6 @@ def load_all(folder: Path) -> Windows:
     if windows.ids is None:
         raise ShardError(folder, "no ids (shard-K-ids.joblib): blocked folds need the windows' places")
     return windows
-
-
-def places(windows: Windows) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
-    """Split ids into chromosomes and starts."""
-    assert windows.ids is not None
-    chroms, spans = np.char.rpartition(windows.ids, ":")[:, [0, 2]].T
-    return chroms, np.char.partition(spans, "-")[:, 0].astype(np.int64)
 
 
 def blocked_folds(

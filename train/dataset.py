@@ -76,6 +76,13 @@ def load_windows(*folders: Path) -> Windows:
     )
 
 
+def places(windows: Windows) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
+    """Split ids into chromosomes and starts."""
+    assert windows.ids is not None
+    chroms, spans = np.char.rpartition(windows.ids, ":")[:, [0, 2]].T
+    return chroms, np.char.partition(spans, "-")[:, 0].astype(np.int64)
+
+
 def _read_labelled(folder: Path) -> Windows:
     """Read one folder, accessibility as it is there."""
     shards = read_shards(folder)

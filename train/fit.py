@@ -22,6 +22,7 @@ from jundscan.metrics import evaluate
 from train.config import Candidate, FitConfig
 from train.dataset import Windows
 from train.networks import CNN, LSTM, MLP, build_network, reverse_complement
+from train.shift import neighbours, shifted
 
 DECISION = 0.5
 JUDGED = ("weighted_accuracy", "auroc", "average_precision")
@@ -90,17 +91,23 @@ class _Sampler:
         self.accessibility = torch.from_numpy(windows.accessibility).to(device)
         self.rows = [torch.from_numpy(np.flatnonzero(windows.labels == label)) for label in (1, 0)]
         self.weights = torch.from_numpy((windows.weights / windows.weights.sum()).astype(np.float32))
+        self.near = torch.from_numpy(neighbours(windows))
 
-    def draw(self, count: int, bound: float, generator: torch.Generator) -> _Batch:
-        """Draw ``count`` windows with replacement, a share ``bound`` of them bound; weights sum to 1 on average."""
+    def draw(self, count: int, config: FitConfig, generator: torch.Generator) -> _Batch:
+        """Draw ``count`` windows with replacement, a share of them bound; weights sum to 1 on average."""
         parts, weights = [], []
-        for rows, size in zip(self.rows, (round(bound * count), count - round(bound * count)), strict=True):
+        bound = round(config.bound * count)
+        for rows, size in zip(self.rows, (bound, count - bound), strict=True):
             drawn = rows[torch.randint(len(rows), (size,), generator=generator)]
             parts.append(drawn)
             weights.append(self.weights[drawn] * (len(rows) / size))
-        chosen = torch.cat(parts).to(self.codes.device)
+        rows = torch.cat(parts)
+        chosen = rows.to(self.codes.device)
         weight = torch.cat(weights).to(self.codes.device)
-        return _Batch(self.codes[chosen], self.targets[chosen], self.accessibility[chosen], weight)
+        codes, accessibility = self.codes[chosen], self.accessibility[chosen]
+        if config.shifted:
+            codes, accessibility = shifted(self.codes, self.accessibility, self.near, rows, config.shifted, generator)
+        return _Batch(codes, self.targets[chosen], accessibility, weight)
 
 
 class _Batch(NamedTuple):
@@ -151,7 +158,7 @@ def _train_epoch(
     total = 0.0
     network.train()
     for step in range((epoch - 1) * config.steps, epoch * config.steps):
-        drawn = [sampler.draw(config.batch // len(samplers), config.bound, generator) for sampler in samplers]
+        drawn = [sampler.draw(config.batch // len(samplers), config, generator) for sampler in samplers]
         codes, targets, accessibility, weights = (torch.cat(column) for column in zip(*drawn, strict=True))
         turned = torch.rand(len(codes), generator=generator).to(codes.device) < 0.5
         codes = torch.where(turned[:, None], reverse_complement(codes), codes)

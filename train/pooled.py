@@ -15,7 +15,8 @@ from jundscan.writers import replacing
 from train import baselines, crossval
 from train.baselines import BASELINES, Table
 from train.config import Candidate
-from train.crossval import BLOCK_BASES, FOLDS, blocked_folds, load_all, places
+from train.crossval import BLOCK_BASES, FOLDS, blocked_folds, load_all
+from train.dataset import places
 
 MODES = ("with_accessibility", "without_accessibility")
 Predictions = dict[str, NDArray[np.float32]]
