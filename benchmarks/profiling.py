@@ -40,7 +40,7 @@ STAGES: tuple[tuple[str, Any, str], ...] = (
     ("opening the genome", SCAN, "open_genome"),
     ("opening the track", SCAN, "open_track"),
     ("accessibility scale", SCAN, "genome_scale"),
-    ("reading and encoding", Genome, "blocks"),
+    ("reading and encoding", Genome, "bases"),
     ("window means", jundscan.tracks._TextTrack, "means_of_all"),
     ("window means", AccessibilityScale, "apply"),
     ("inference", Model, "slide"),
