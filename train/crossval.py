@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from jundscan.errors import ShardError
 from train.config import Candidate
-from train.dataset import TRAIN, VALID, Windows, load_windows, places
+from train.dataset import TRAIN, VALID, Windows, in_genome_order, load_windows, places
 from train.export import HeldOut
 from train.fit import Fitted, fit, predict
 
@@ -62,11 +62,8 @@ def blocked_folds(
     numpy.ndarray, shape=(N,), dtype=int64
         0 to ``folds`` - 1.
     """
-    order = np.lexsort((starts, chroms))
-    gap = np.diff(starts[order], prepend=-1) != 101
-    gap[1:] |= chroms[order][1:] != chroms[order][:-1]
-    joins = bound[order] & ~gap & np.roll(bound[order], 1)
-    joins[:1] = False
+    order, follows = in_genome_order(chroms, starts)
+    joins = bound[order] & follows & np.roll(bound[order], 1)
     # a window that continues a peak takes the place of the peak's first window
     leaders = np.maximum.accumulate(np.where(joins, 0, np.arange(len(order))))
     leader = np.empty(len(order), np.int64)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.accessibility import fit_scale
+from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import ShardError
 from jundscan.metrics import balanced_weights
 from jundscan.shards import read_shards
@@ -81,6 +82,22 @@ def places(windows: Windows) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
     assert windows.ids is not None
     chroms, spans = np.char.rpartition(windows.ids, ":")[:, [0, 2]].T
     return chroms, np.char.partition(spans, "-")[:, 0].astype(np.int64)
+
+
+def in_genome_order(chroms: NDArray[np.str_], starts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Sort windows by place.
+
+    Returns
+    -------
+    order : numpy.ndarray, shape=(N,), dtype=int64
+        Rows, in genome order.
+    follows : numpy.ndarray, shape=(N,), dtype=bool
+        Whether the window ``order[i]`` begins where the one before it in this order ends.
+    """
+    order = np.lexsort((starts, chroms))
+    follows = np.zeros(len(order), np.bool_)
+    follows[1:] = (np.diff(starts[order]) == WINDOW_LENGTH) & (chroms[order][1:] == chroms[order][:-1])
+    return order, follows
 
 
 def _read_labelled(folder: Path) -> Windows:

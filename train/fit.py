@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from jundscan.metrics import evaluate
 from train.config import Candidate, FitConfig
 from train.dataset import Windows
 from train.networks import CNN, LSTM, MLP, build_network, reverse_complement
-from train.shift import neighbours, shifted
+from train.sampler import Sampler
 
 DECISION = 0.5
 JUDGED = ("weighted_accuracy", "auroc", "average_precision")
@@ -78,45 +78,6 @@ def _selection(entry: dict[str, Any]) -> float:
     return float(entry["valid"][JUDGED[0]])
 
 
-class _Sampler:
-    """One data set on the device, and how batches are drawn from it.
-
-    Bound windows are drawn more often than they occur. Each window's weight is divided by how often it is drawn, so
-    that a batch's weighted loss is, on average, that of the whole set with the weights ``w``.
-    """
-
-    def __init__(self, windows: Windows, device: torch.device) -> None:
-        self.codes = torch.from_numpy(windows.codes).to(device)
-        self.targets = torch.from_numpy(windows.labels.astype(np.float32)).to(device)
-        self.accessibility = torch.from_numpy(windows.accessibility).to(device)
-        self.rows = [torch.from_numpy(np.flatnonzero(windows.labels == label)) for label in (1, 0)]
-        self.weights = torch.from_numpy((windows.weights / windows.weights.sum()).astype(np.float32))
-        self.near = torch.from_numpy(neighbours(windows))
-
-    def draw(self, count: int, config: FitConfig, generator: torch.Generator) -> _Batch:
-        """Draw ``count`` windows with replacement, a share of them bound; weights sum to 1 on average."""
-        parts, weights = [], []
-        bound = round(config.bound * count)
-        for rows, size in zip(self.rows, (bound, count - bound), strict=True):
-            drawn = rows[torch.randint(len(rows), (size,), generator=generator)]
-            parts.append(drawn)
-            weights.append(self.weights[drawn] * (len(rows) / size))
-        rows = torch.cat(parts)
-        chosen = rows.to(self.codes.device)
-        weight = torch.cat(weights).to(self.codes.device)
-        codes, accessibility = self.codes[chosen], self.accessibility[chosen]
-        if config.shifted:
-            codes, accessibility = shifted(self.codes, self.accessibility, self.near, rows, config.shifted, generator)
-        return _Batch(codes, self.targets[chosen], accessibility, weight)
-
-
-class _Batch(NamedTuple):
-    codes: Tensor
-    targets: Tensor
-    accessibility: Tensor
-    weights: Tensor
-
-
 def learning_rate(step: int, steps: int) -> float:
     """Share of the peak rate: rise linearly over the first steps, then fall to 0 along a cosine.
 
@@ -147,7 +108,7 @@ def _train_epoch(
     network: nn.Module,
     average: nn.Module,
     optimizer: torch.optim.Optimizer,
-    samplers: Sequence[_Sampler],
+    samplers: Sequence[Sampler],
     config: FitConfig,
     epoch: int,
     listener: Listener,
@@ -251,7 +212,7 @@ def fit(
     config, listener = candidate.fit, listener or Listener()
     torch.manual_seed(config.seed)
     network = build_network(candidate.network).to(device)
-    samplers = [_Sampler(windows, torch.device(device)) for windows in train]
+    samplers = [Sampler(windows, torch.device(device)) for windows in train]
     network.place(samplers[0].codes[:PLACING_WINDOWS])
     average = copy.deepcopy(network)
     optimizer = _optimizer(network, config)

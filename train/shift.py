@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from jundscan.encoding import WINDOW_LENGTH
-from train.dataset import Windows, places
+from train.dataset import Windows, in_genome_order, places
 
 FARTHEST = WINDOW_LENGTH // 2
 """Bases that a window is moved at most: further on it would be its neighbour."""
@@ -26,11 +26,9 @@ def neighbours(windows: Windows) -> NDArray[np.int64]:
     found = np.stack([own, own])
     if windows.ids is None:
         return found
-    chroms, starts = places(windows)
-    order = np.lexsort((starts, chroms))
-    here, behind = order[:-1], order[1:]
-    abut = (starts[behind] - starts[here] == WINDOW_LENGTH) & (chroms[behind] == chroms[here])
-    alike = abut & (windows.labels[behind] == windows.labels[here])
+    order, follows = in_genome_order(*places(windows))
+    here, behind = order[:-1][follows[1:]], order[follows]
+    alike = windows.labels[behind] == windows.labels[here]
     found[0, behind[alike]] = here[alike]
     found[1, here[alike]] = behind[alike]
     return found

@@ -1,0 +1,61 @@
+"""Batches of training windows: bound ones more often than they occur, moved along the genome where that is wished."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from train.config import FitConfig
+from train.dataset import Windows
+from train.shift import neighbours, shifted
+
+
+class Batch(NamedTuple):
+    """Windows of one step: codes (B, 101), and targets, accessibility and weights (B,)."""
+
+    codes: Tensor
+    targets: Tensor
+    accessibility: Tensor
+    weights: Tensor
+
+
+class Sampler:
+    """One data set on the device, and how batches are drawn from it.
+
+    Bound windows are drawn more often than they occur. Each window's weight is divided by how often it is drawn, so
+    that a batch's weighted loss is, on average, that of the whole set with the weights ``w``.
+    """
+
+    def __init__(self, windows: Windows, device: torch.device) -> None:
+        self.codes = torch.from_numpy(windows.codes).to(device)
+        self.targets = torch.from_numpy(windows.labels.astype(np.float32)).to(device)
+        self.accessibility = torch.from_numpy(windows.accessibility).to(device)
+        self.rows = [torch.from_numpy(np.flatnonzero(windows.labels == label)) for label in (1, 0)]
+        self.weights = torch.from_numpy((windows.weights / windows.weights.sum()).astype(np.float32))
+        self._windows = windows
+
+    @cached_property
+    def near(self) -> Tensor:
+        """The windows beside each; found only where windows are moved."""
+        return torch.from_numpy(neighbours(self._windows))
+
+    def draw(self, count: int, config: FitConfig, generator: torch.Generator) -> Batch:
+        """Draw ``count`` windows with replacement, a share of them bound; weights sum to 1 on average."""
+        parts, weights = [], []
+        bound = round(config.bound * count)
+        for rows, size in zip(self.rows, (bound, count - bound), strict=True):
+            drawn = rows[torch.randint(len(rows), (size,), generator=generator)]
+            parts.append(drawn)
+            weights.append(self.weights[drawn] * (len(rows) / size))
+        taken = torch.cat(parts)
+        chosen = taken.to(self.codes.device)
+        weight = torch.cat(weights).to(self.codes.device)
+        if config.shifted:
+            codes, accessibility = shifted(self.codes, self.accessibility, self.near, taken, config.shifted, generator)
+        else:
+            codes, accessibility = self.codes[chosen], self.accessibility[chosen]
+        return Batch(codes, self.targets[chosen], accessibility, weight)
