@@ -13,12 +13,12 @@ from benchmarks.genome import BenchmarkGenome
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.model import Model
 from jundscan.plan import prepare
-from jundscan.scan import CALL_BASES, TASK_BASES, score
+from jundscan.scan import TASK_BASES, score
 
 REGION_BASES = 1_000_000
 SINGLE_WINDOWS = 20_000
-SIZES = ((TASK_BASES, CALL_BASES), (TASK_BASES, 1_001), (20_011, 9_999), (3_000, 3_000))
-"""Task and call, bases."""
+SIZES = ((TASK_BASES, 8_192), (TASK_BASES, 112), (20_011, 1_024), (3_000, 304))
+"""Bases of a task, windows of a call."""
 
 
 def measure(genome: BenchmarkGenome, model: Model, stride: int, threads: int) -> dict[str, Any]:
@@ -44,8 +44,8 @@ def measure(genome: BenchmarkGenome, model: Model, stride: int, threads: int) ->
 
 
 def _probabilities(
-    genome: BenchmarkGenome, model: Model, stride: int, threads: int, bases: int, task_bases: int, call_bases: int
+    genome: BenchmarkGenome, model: Model, stride: int, threads: int, bases: int, task_bases: int, call_windows: int
 ) -> NDArray[np.float32]:
     options = {"model": model, "stride": stride, "threads": threads, "regions": [f"chr1:0-{bases}"]}
     with prepare(genome.fasta, None, **options) as scan:  # type: ignore[arg-type]
-        return np.concatenate([piece.probabilities for piece in score(scan, task_bases, call_bases)])
+        return np.concatenate([piece.probabilities for piece in score(scan, task_bases, call_windows)])

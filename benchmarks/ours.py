@@ -16,10 +16,10 @@ from benchmarks.genome import BenchmarkGenome
 from benchmarks.timing import jundscan_command, run_command
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.model import Model
-from jundscan.scan import windows_per_call
+from jundscan.scan import TASK_BASES
 
-TASK_CALLS = 16
-"""Calls of the model that a thread of the kernel makes in one go."""
+SHARES = 16
+"""The kernel's work is handed out in so many shares a thread at least, none longer than a task of the scan."""
 
 
 class EndToEnd:
@@ -68,10 +68,11 @@ def kernel_rate(
     stride, threads : int
     """
     count = (len(codes) - WINDOW_LENGTH) // stride + 1
-    portion = windows_per_call(model, stride)
+    portion = model.windows_per_call(stride)
+    share = max(1, min(TASK_BASES, len(codes) // (SHARES * threads)) // (stride * portion))
 
     def score(first_call: int) -> None:
-        for first in range(first_call * portion, min(count, (first_call + TASK_CALLS) * portion), portion):
+        for first in range(first_call * portion, min(count, (first_call + share) * portion), portion):
             stop = min(first + portion, count)
             bases = slice(first * stride, (stop - 1) * stride + WINDOW_LENGTH)
             model.slide(codes[bases], accessibility[first:stop], stride)
@@ -80,7 +81,7 @@ def kernel_rate(
         calls = -(-count // portion)
         began = perf_counter()
         with ThreadPoolExecutor(threads) as pool:
-            for _ in pool.map(score, range(0, calls, TASK_CALLS)):
+            for _ in pool.map(score, range(0, calls, share)):
                 pass
         return len(codes) / (perf_counter() - began) / 1e6
 

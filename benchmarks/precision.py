@@ -27,8 +27,7 @@ from benchmarks.timing import in_turn, ratio, seconds_of
 from jundscan.accessibility import fit_scale
 from jundscan.choices import DEFAULT_STRIDE
 from jundscan.encoding import WINDOW_LENGTH
-from jundscan.model import default_model_path, load_model
-from jundscan.scan import windows_per_call
+from jundscan.model import CALL_BASES, LANES, default_model_path
 from jundscan.shards import read_shards
 
 TARGET = Path(__file__).with_name("precision.json")
@@ -106,8 +105,7 @@ def main() -> None:
         fit_scale(values, str(path)).apply(values)
         for values, path in ((train.accessibility, train.path), (valid.accessibility, valid.path))
     ]
-    model = load_model(device="cpu")
-    count = windows_per_call(model, DEFAULT_STRIDE)
+    count = CALL_BASES // DEFAULT_STRIDE // LANES * LANES
     bases = (count - 1) * DEFAULT_STRIDE + WINDOW_LENGTH
     rng = np.random.default_rng(1)
     feed = {

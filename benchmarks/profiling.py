@@ -32,7 +32,6 @@ from jundscan.hits import HitCaller
 from jundscan.model import Model
 from jundscan.outputs import Outputs, write_scan
 from jundscan.plan import prepare
-from jundscan.scan import windows_per_call
 
 SCAN = sys.modules[prepare.__module__]  # the package's attribute of this name is the function
 STAGES: tuple[tuple[str, Any, str], ...] = (
@@ -135,7 +134,7 @@ def operators(genome: BenchmarkGenome, model: Model, stride: int, folder: Path) 
     options.enable_profiling = True
     options.profile_file_prefix = str(folder / "operators")
     session = onnxruntime.InferenceSession(str(model.path), options, providers=["CPUExecutionProvider"])
-    windows = windows_per_call(model, stride)
+    windows = model.windows_per_call(stride)
     bases = (windows - 1) * stride + WINDOW_LENGTH
     accessibility = percentiles(windows)
     inputs = {"accessibility": accessibility[None], "stride": np.array(stride, np.int64)}
@@ -151,7 +150,7 @@ def operators(genome: BenchmarkGenome, model: Model, stride: int, folder: Path) 
     by_node: defaultdict[str, float] = defaultdict(float)
     for event in events:
         kind = event.get("args", {}).get("op_name")
-        if event.get("cat") != "Node" or kind in (None, "If") or not event["name"].endswith("_kernel_time"):
+        if event.get("cat") != "Node" or kind in (None, "If", "Loop") or not event["name"].endswith("_kernel_time"):
             continue
         by_kind[kind] += event["dur"]
         by_node[f"{event['name'].removesuffix('_kernel_time')} ({kind})"] += event["dur"]

@@ -17,9 +17,8 @@ READ_BYTES = 1 << 18
 LINE_ENDS = b"\r\n"
 NO_RUNS = np.empty((0, 2), dtype=np.int64)
 _LONGEST_HEADER = 1 << 20
-_NOT_UNKNOWN = ALPHABET.encode() + ALPHABET.lower().encode() + LINE_ENDS
-_IS_UNKNOWN = bytes(letter not in _NOT_UNKNOWN for letter in range(256))
-"""Table for :meth:`bytes.translate`: 1 for what is neither a known letter nor a line end."""
+_UPPER_CASE = 0xDF
+"""Mask of the bit that tells lower from upper case in ASCII."""
 
 
 def records(file: Path, path: Path) -> Iterator[tuple[str, bytes]]:
@@ -64,14 +63,14 @@ def count_bases(letters: bytes) -> int:
     return len(letters) - int(newlines) - (letters.count(b"\r") if b"\r" in letters else 0)
 
 
-def unknown_runs(letters: bytes) -> NDArray[np.int64]:
-    """Find the runs of unknown bases, (n, 2), among letters with line ends."""
-    marks = letters.translate(_IS_UNKNOWN)
-    # nearly every piece of a genome is wholly known or wholly unknown, which is told quickly
-    if b"\1" not in marks:
+def unknown_runs(letters: bytes, bases: int) -> NDArray[np.int64]:
+    """Find the runs of unknown bases, (n, 2), among letters with line ends, so many bases of them."""
+    # nearly every piece of a genome is wholly known or wholly unknown, which counting tells twice as fast as a table
+    upper = np.frombuffer(letters, np.uint8) & _UPPER_CASE
+    known = sum(np.count_nonzero(upper == letter) for letter in ALPHABET.encode())
+    if known == bases:
         return NO_RUNS
-    unknown = np.count_nonzero(np.frombuffer(marks, np.uint8))
-    if unknown == count_bases(letters):
-        return np.array([[0, unknown]], dtype=np.int64)
+    if not known:
+        return np.array([[0, bases]], dtype=np.int64)
     is_unknown = encode(letters, drop=LINE_ENDS) == UNKNOWN
     return np.flatnonzero(np.diff(is_unknown, prepend=False, append=False)).reshape(-1, 2)

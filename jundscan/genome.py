@@ -265,9 +265,9 @@ class Genome:
         runs: dict[str, list[NDArray[np.int64]]] = {}
         for chrom, letters in records(self._file, self.path):
             start = lengths.setdefault(chrom, 0)
-            lengths[chrom] += count_bases(letters)
+            lengths[chrom] += (bases := count_bases(letters))
             parts = runs.setdefault(chrom, [])
-            if len(unknown := unknown_runs(letters)):
+            if len(unknown := unknown_runs(letters, bases)):
                 parts.append(unknown + start)
         if self._index is not None and lengths != dict(self.chromsizes):
             raise index_mismatch(self.path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from itertools import pairwise
 from typing import Any, Self
 
@@ -15,6 +15,8 @@ METADATA_KEY = "jundscan"
 FORMAT_VERSION = 1
 _MODES = ("with_accessibility", "without_accessibility")
 _LONGEST_TEXT = 500
+LARGEST_TILE = 1 << 16
+"""Windows; a model that names more is damaged."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,9 @@ class Metadata:
         ``"nan"``: the graph takes NaN where a window has no accessibility.
     max_windows_per_call : int
         Bound on the windows of one call of the graph, which bounds its memory.
+    tiles : mapping of str to int
+        Windows of a tile by stride (text, as JSON has it), where the graph itself goes through a long row in tiles, so
+        that no call is too long. Empty in models of earlier versions.
     decision_threshold : float
         The balanced decision of ``evaluate``.
     prevalence : float
@@ -92,6 +97,7 @@ class Metadata:
     library_versions: Mapping[str, str]
     self_test: SelfTest | None = None
     training_accessibility: Mapping[str, list[float]] | None = None
+    tiles: Mapping[str, int] = field(default_factory=dict)
 
     def table(self, has_accessibility: bool) -> ThresholdTable:
         """Return the calibration table of a mode."""
@@ -129,7 +135,7 @@ class Metadata:
             raw["cell_types"] = tuple(raw["cell_types"])
             if raw.get("self_test") is not None:
                 raw["self_test"] = SelfTest(**{mode: tuple(scores) for mode, scores in raw["self_test"].items()})
-            known = {field.name for field in fields(cls)}
+            known = {one.name for one in fields(cls)}
             metadata = cls(**{key: value for key, value in raw.items() if key in known})
             _check(metadata)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
@@ -157,6 +163,9 @@ def _check(metadata: Metadata) -> None:
         _is_text("cell_types", text)
     if type(metadata.max_windows_per_call) is not int or metadata.max_windows_per_call < 1:
         raise ValueError(f"max_windows_per_call is {metadata.max_windows_per_call!r}")
+    for stride, windows in metadata.tiles.items():
+        if int(stride) < 1 or type(windows) is not int or not 1 <= windows <= LARGEST_TILE:
+            raise ValueError(f"tiles is {metadata.tiles!r}")
     if type(metadata.seed) is not int:
         raise ValueError(f"seed is {metadata.seed!r}")
     _are_fractions("decision_threshold and prevalence", [metadata.decision_threshold, metadata.prevalence])

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from jundscan.choices import DEFAULT_STRIDE, Device
 from jundscan.encoding import UNKNOWN, WINDOW_LENGTH
 from jundscan.errors import DeviceError, ModelError
-from jundscan.metadata import METADATA_KEY, Metadata
+from jundscan.metadata import LARGEST_TILE, METADATA_KEY, Metadata
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -39,8 +39,12 @@ INTERFACE = {
 LANES = 16
 """Calls slide over a multiple of this many windows: what is left over from the processor's vectors is computed by
 another formula, whose last bit can differ, and no result may depend on how windows are divided among calls."""
-BATCH_WINDOWS = 128
-"""Single windows per call: few enough that a call's arrays stay in the processor's cache."""
+CALL_BASES = 8292
+"""Bases in one call of :meth:`Model.slide`: few enough that its arrays stay in the processor's cache."""
+CALL_WINDOWS = LARGEST_TILE
+"""Windows in one call where the graph sees to that itself, in tiles: so many that calls cost next to nothing."""
+BATCH_WINDOWS = 512
+"""Single windows per call: few enough that what becomes of them stays in the processor's cache."""
 _MOST_BYTES = 1 << 28
 MISSING_RUNTIME = (
     "ONNX Runtime is not installed; run: pip install 'jundscan[cpu]' "
@@ -75,6 +79,16 @@ class Model:
     def identity(self) -> dict[str, str]:
         """Name, version and hash, as reports give them."""
         return {"name": self.metadata.name, "version": self.metadata.version, "sha256": self.sha256}
+
+    def windows_per_call(self, stride: int) -> int:
+        """Give how many windows of a row a call of :meth:`slide` should score at most, a multiple of :data:`LANES`."""
+        tile = self.metadata.tiles.get(str(stride))
+        if tile is not None:
+            windows = CALL_WINDOWS // tile * tile
+        else:
+            windows = (CALL_BASES - WINDOW_LENGTH) // min(stride, WINDOW_LENGTH) + 1
+            windows = min(windows, self.metadata.max_windows_per_call)
+        return max(windows // LANES * LANES, LANES)
 
     def slide(self, codes: NDArray[np.uint8], accessibility: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
         """Score every window of one stretch of sequence.

@@ -20,7 +20,6 @@ from jundscan.effects import logits
 from jundscan.encoding import ALPHABET, UNKNOWN, WINDOW_LENGTH
 from jundscan.errors import InputError
 from jundscan.haplotypes import known_windows
-from jundscan.model import LANES
 from jundscan.plan import Scan
 from jundscan.reference import Reference
 from jundscan.tasks import in_order
@@ -30,8 +29,6 @@ MOST_BASES = 1_000_000
 """Bases explained in one run."""
 CHUNK_BASES = 10 * WINDOW_LENGTH
 """Bases explained together, all their mutated copies at a time."""
-CALL_WINDOWS = 8192
-"""Windows in one call of the model: few enough that its arrays stay in the processor's cache."""
 PERCENTILES = np.linspace(0, 1, 101, dtype=np.float32)
 """Accessibility values that the response is computed at."""
 _OTHERS = len(ALPHABET) - 1
@@ -216,12 +213,19 @@ def _sums_of_bases(change: NDArray[np.float64], known: NDArray[np.bool_]) -> NDA
 
 
 def _score(scan: Scan, codes: NDArray[np.uint8], accessibility: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Score every window of copies of a stretch, (copies, windows)."""
-    count = len(accessibility)
-    spare = -count % LANES
-    codes = np.pad(codes, ((0, 0), (0, spare)), constant_values=UNKNOWN)
-    held = np.broadcast_to(np.pad(accessibility, (0, spare), constant_values=np.nan), (len(codes), count + spare))
-    return scan.model.slide_many(codes, held, max(1, CALL_WINDOWS // (count + spare)))[:, :count]
+    """Score every window of copies of a stretch, (copies, windows).
+
+    Copies lie end to end in one long row, which the model is fastest on; windows across two of them are left out.
+    """
+    count, across = len(accessibility), WINDOW_LENGTH - 1
+    held = np.pad(accessibility, (0, across), constant_values=np.nan)
+    together = max(1, scan.model.windows_per_call(1) // len(held))
+    probabilities = np.empty((len(codes), count), np.float32)
+    for first in range(0, len(codes), together):
+        copies = codes[first : first + together]
+        row = scan.model.slide(copies.ravel(), np.tile(held, len(copies))[:-across], 1)
+        probabilities[first : first + together] = np.pad(row, (0, across)).reshape(copies.shape)[:, :count]
+    return probabilities
 
 
 def _joined(scan: Scan, region: Region, parts: list[tuple[_Stretch, _Mutated]]) -> Explanation:

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.hits import HitCaller, Hits, is_positive
-from jundscan.model import LANES, Model
 from jundscan.plan import Scan
 from jundscan.tasks import Task, calls, in_order, join, known_runs, ranges, tasks
 
@@ -28,8 +27,6 @@ TASK_BASES, TASK_WINDOWS = 1 << 20, 1 << 18
 """The most that one worker takes at a time: enough to make the handing over cheap."""
 FEWEST_BASES, TASKS_EACH = 1 << 16, 16
 """Small genomes are cut finer, that all workers end together: so many tasks each, if not smaller than that."""
-CALL_BASES = 8292
-"""Bases in one call of the model: few enough that its arrays stay in the processor's cache."""
 
 
 class Scored(NamedTuple):
@@ -70,15 +67,15 @@ class Hit(NamedTuple):
     summit: int
 
 
-def score(scan: Scan, task_bases: int | None = None, call_bases: int = CALL_BASES) -> Iterator[Scored]:
+def score(scan: Scan, task_bases: int | None = None, call_windows: int | None = None) -> Iterator[Scored]:
     """Score every window in reach, in genome order; the result depends on neither size nor number of threads.
 
     Parameters
     ----------
     scan : Scan
         From :func:`prepare`; its counters are brought up to date on the way.
-    task_bases, call_bases : int, optional
-        Bases handed to a worker and to the model at a time.
+    task_bases, call_windows : int, optional
+        The most bases that a worker gets at a time, and windows that the model gets.
 
     Yields
     ------
@@ -87,9 +84,10 @@ def score(scan: Scan, task_bases: int | None = None, call_bases: int = CALL_BASE
     if task_bases is None:
         share = sum(span.end - span.start for span in scan.spans) // (TASKS_EACH * scan.threads)
         task_bases = max(min(max(share, FEWEST_BASES), TASK_BASES, TASK_WINDOWS * scan.stride), WINDOW_LENGTH)
+    call_windows = call_windows or scan.model.windows_per_call(scan.stride)
     sizes, bases = scan.genome.chromsizes, scan.genome.bases(scan.spans)
     work = tasks(scan.spans, sizes, bases, scan.stride, task_bases)
-    with closing(in_order(partial(_score_task, scan, call_bases), work, scan.threads)) as done:
+    with closing(in_order(partial(_score_task, scan, call_windows), work, scan.threads)) as done:
         for task in done:
             yield from _counted(scan, task)
     scan.finish()
@@ -106,7 +104,7 @@ def _counted(scan: Scan, task: Iterable[Scored]) -> Iterator[Scored]:
         yield scored
 
 
-def _score_task(scan: Scan, call_bases: int, task: Task) -> list[Scored]:
+def _score_task(scan: Scan, call_windows: int, task: Task) -> list[Scored]:
     stride, chunks = scan.stride, task.chunks
     codes, firsts = join(task, stride)
     runs, counts = known_runs(codes, stride)
@@ -121,7 +119,7 @@ def _score_task(scan: Scan, call_bases: int, task: Task) -> list[Scored]:
 
     parts = [(chrom, starts[row:end]) for chrom, row, end in zip(task.chroms, edges[:-1], edges[1:], strict=True)]
     accessibility = scan.accessibility_of(parts)
-    probabilities = _probabilities(scan, codes, runs, counts, accessibility, call_bases)
+    probabilities = _probabilities(scan, codes, runs, counts, accessibility, call_windows)
 
     covered = np.append(0, np.cumsum(_covered(run_starts, counts, stride, run_edges[:-1])))[run_edges]
     tried = np.add.reduceat(chunks.counts, task.heads)
@@ -139,12 +137,12 @@ def _probabilities(
     runs: NDArray[np.int64],
     counts: NDArray[np.int64],
     accessibility: NDArray[np.float32],
-    call_bases: int,
+    call_windows: int,
 ) -> NDArray[np.float32]:
     """Score the windows of runs, as few calls of the model as there can be."""
     probabilities = np.empty(len(accessibility), np.float32)
     numbers = None
-    for call in calls(runs, counts, windows_per_call(scan.model, scan.stride, call_bases), scan.stride):
+    for call in calls(runs, counts, call_windows, scan.stride):
         bases = codes[call.first * scan.stride : (call.end - 1) * scan.stride + WINDOW_LENGTH]
         rows = slice(call.row, call.end_row)
         if call.end - call.first == call.end_row - call.row:
@@ -169,12 +167,6 @@ def _covered(
     again[heads[heads < len(again)]] = 0
     first_here: NDArray[np.int64] = own - again
     return first_here
-
-
-def windows_per_call(model: Model, stride: int, call_bases: int = CALL_BASES) -> int:
-    """Give the most windows that one call of the model scores, a multiple of what fills its vectors."""
-    windows = (call_bases - WINDOW_LENGTH) // min(stride, WINDOW_LENGTH) + 1
-    return max(min(windows, model.metadata.max_windows_per_call) // LANES * LANES, LANES)
 
 
 def call_hits(scan: Scan, scored: Iterable[Scored]) -> Iterator[tuple[str, Hits]]:

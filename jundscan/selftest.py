@@ -11,7 +11,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.encoding import ALPHABET, WINDOW_LENGTH, encode
+from jundscan.encoding import ALPHABET, UNKNOWN, WINDOW_LENGTH, encode
 from jundscan.errors import ModelError
 from jundscan.metadata import SelfTest
 from jundscan.model import Model
@@ -66,6 +66,18 @@ def run_self_test(model: Model, stride: int = _STRIDE) -> SelfTest:
     return SelfTest(*(tuple(values.tolist()) for values in scores))
 
 
+def _in_tiles(model: Model, stride: int, tile: int) -> NDArray[np.float32]:
+    """Score the reference windows at the start of a row long enough for the branch that goes through it in tiles."""
+    codes, accessibility = reference_windows()
+    each = _STRIDE // stride
+    windows = max(tile, len(accessibility) * each)
+    row = np.full((windows - 1) * stride + WINDOW_LENGTH, UNKNOWN, np.uint8)
+    values = np.full(windows, np.nan, np.float32)
+    row[: len(codes)] = codes
+    values[: len(accessibility) * each : each] = accessibility
+    return model.slide(row, values, stride)[: len(accessibility) * each : each]
+
+
 def check_scores(model: Model) -> None:
     """Score the reference windows of a model just opened: a damaged file may well open, and score anything.
 
@@ -92,7 +104,7 @@ def check_scores(model: Model) -> None:
 
 
 def largest_difference(model: Model, expected: SelfTest) -> float:
-    """Compare this installation with the reference scores: sliding at several strides, and window by window.
+    """Compare this installation with the reference scores: sliding at several strides, window by window, in tiles.
 
     Returns
     -------
@@ -108,6 +120,9 @@ def largest_difference(model: Model, expected: SelfTest) -> float:
             (np.array(found.with_accessibility), expected.with_accessibility),
             (np.array(found.without_accessibility), expected.without_accessibility),
         ]
+    for text, tile in model.metadata.tiles.items():
+        if _STRIDE % (stride := int(text)) == 0:
+            pairs.append((_in_tiles(model, stride, tile), expected.with_accessibility))
     if any(len(one) != len(other) for one, other in pairs):
         return float("inf")
     return float(np.max([np.abs(np.subtract(one, other)).max() for one, other in pairs]))

@@ -83,7 +83,7 @@ def test_regions_in_any_order_and_cut_anyhow(
     once = list(jundscan.explain(genome, texts, track, threads=1, **options))
     assert [str(one.region) for one in once] == ["chr2:1000-1300", "chr1:200-700", "chr1:100-350"]
     monkeypatch.setattr("jundscan.mutagenesis.CHUNK_BASES", 37)
-    monkeypatch.setattr("jundscan.mutagenesis.CALL_WINDOWS", 700)
+    monkeypatch.setattr("jundscan.model.CALL_WINDOWS", 700)
     for one, other in zip(once, jundscan.explain(genome, texts, track, threads=3, **options), strict=True):
         for name in ("codes", "differences", "contributions", "probabilities", "accessibility"):
             np.testing.assert_array_equal(getattr(one, name), getattr(other, name))

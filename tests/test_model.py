@@ -69,6 +69,10 @@ def test_a_later_field_is_no_trouble(tmp_path: Path, model: Model) -> None:
         (lambda m: m.update(window_length=201), "another encoding"),
         (lambda m: m.update(alphabet="TGCA"), "another encoding"),
         (lambda m: m.update(accessibility_mapping="log"), "another encoding or accessibility mapping"),
+        (lambda m: m.update(tiles=[1, 10]), "cannot be read"),
+        (lambda m: m.update(tiles={"0": 16}), "tiles is {'0': 16}"),
+        (lambda m: m.update(tiles={"one": 16}), "cannot be read .*'one'"),
+        (lambda m: m.update(tiles={"1": 1 << 40}), "tiles is {'1': 1099511627776}"),
     ],
 )
 def test_metadata_that_cannot_be_used(tmp_path: Path, edit: Edit, problem: str) -> None:
@@ -77,6 +81,20 @@ def test_metadata_that_cannot_be_used(tmp_path: Path, edit: Edit, problem: str) 
         load_model(path, "cpu")
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_long_calls_only_where_the_graph_goes_in_tiles(tmp_path: Path, model: Model) -> None:
+    assert model.metadata.tiles.keys() == {"1", "10"}
+    for stride, tile in ((1, model.metadata.tiles["1"]), (10, model.metadata.tiles["10"])):
+        assert 8 * tile <= model.windows_per_call(stride) <= 1 << 16
+        assert model.windows_per_call(stride) % tile == 0
+    assert model.windows_per_call(5) == 1_632
+    assert model.windows_per_call(101) == model.windows_per_call(5_000) == 80
+    earlier = load_model(edited(tmp_path / "m.onnx", lambda metadata: metadata.pop("tiles")), "cpu")
+    assert not earlier.metadata.tiles
+    assert earlier.windows_per_call(1) == 8_192
+    few = load_model(edited(tmp_path / "few.onnx", lambda m: m.update(tiles={}, max_windows_per_call=20)), "cpu")
+    assert few.windows_per_call(1) == 16
 
 
 def test_another_interface_is_refused(tmp_path: Path, model: Model) -> None:

@@ -69,11 +69,11 @@ def test_outputs_are_the_same_whatever_the_threads_pieces_and_order(
 
     expected = scanned(tmp_path / "alone", model, 1)
     assert all(expected.values())
-    sizes = [(700, 101), (333, 4_000), (1_234, 1_000), (5_000, 200), (1 << 18, 8_292)]
-    for number, (task_bases, call_bases) in enumerate(sizes):
+    sizes = [(700, 16), (333, 4_000), (1_234, 96), (5_000, 32), (1 << 18, 8_192)]
+    for number, (task_bases, call_windows) in enumerate(sizes):
         threads = (1, 2, 3, 8)[number % 4]
-        found = scanned(tmp_path / str(number), unsteady, threads, task_bases=task_bases, call_bases=call_bases)
-        assert found == expected, (task_bases, call_bases, threads)
+        found = scanned(tmp_path / str(number), unsteady, threads, task_bases=task_bases, call_windows=call_windows)
+        assert found == expected, (task_bases, call_windows, threads)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])

@@ -173,9 +173,9 @@ def test_no_size_and_no_number_of_threads_changes_a_bit(genome: Path, track: Pat
             return np.concatenate([scored.probabilities for scored in score(ready, **sizes)])
 
     expected = scores(1)
-    for task_bases, call_bases, threads in [(101, 101, 2), (700, 4_196, 3), (1 << 16, 333, 1), (1_234, 1_000, 2)]:
-        found = scores(threads, task_bases=task_bases, call_bases=call_bases)
-        assert np.array_equal(found, expected), (task_bases, call_bases, threads)
+    for task_bases, call_windows, threads in [(101, 16, 2), (700, 4_096, 3), (1 << 16, 32, 1), (1_234, 96, 2)]:
+        found = scores(threads, task_bases=task_bases, call_windows=call_windows)
+        assert np.array_equal(found, expected), (task_bases, call_windows, threads)
 
 
 def test_a_packed_genome_gives_the_same(tmp_path: Path, sequences: dict[str, str], model: Model) -> None:

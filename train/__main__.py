@@ -29,7 +29,7 @@ from train.make_shards import Split, make_shards
 from train.report import write_report
 from train.select import best_of, best_of_families, finished_or_best_so_far, fit_candidates, write_record
 
-MODEL_VERSION = "1.2.0"
+MODEL_VERSION = "1.2.1"
 THREADS = 1
 """Of torch, whatever the machine has: the last bits of a result depend on it, and small batches gain little by more."""
 

@@ -26,7 +26,7 @@ from jundscan.model import Model, load_model
 from jundscan.selftest import run_self_test
 from jundscan.shards import read_shards
 from train.fit import DECISION, Fitted, predict
-from train.graph import build_graph
+from train.graph import build_graph, tiles
 
 TOLERANCE = 1e-5
 PARITY_BATCHES = {"mlp": (1, 2, 7, 4096), "cnn": (1, 2, 7, 4096), "lstm": (1, 2, 7, 512)}
@@ -200,6 +200,7 @@ def export(fitted: Fitted, folder: Path, provenance: Provenance, held_out: HeldO
         seed=fitted.candidate.fit.seed,
         validation={},
         training_accessibility=provenance.training_accessibility,
+        tiles={str(stride): windows for stride, windows in tiles(network).items()},
         library_versions={name: importlib.metadata.version(name) for name in LIBRARIES},
     )
     graph = build_graph(network)

@@ -3,7 +3,7 @@
 A graph computes everything that depends on a base once, whatever the number of windows that share the base:
 one-hot letters, filters on both strands, running maxima and sums. Only the head runs per window.
 
-Four choices make it fast on ONNX Runtime's CPU provider (measured in ``benchmarks/``); none changes the function:
+Five choices make it fast on ONNX Runtime's CPU provider (measured in ``benchmarks/``); none changes the function:
 
 - Convolutions and pools are 4-D with channels in multiples of 16, which puts them into its blocked layout.
 - The four letters are rows of one image instead of channels: a convolution over channels goes through its output once
@@ -12,6 +12,8 @@ Four choices make it fast on ONNX Runtime's CPU provider (measured in ``benchmar
   no operator outside the blocked layout comes between convolution and pool. Where pooling comes first, both strands are
   channels of one convolution, and the better one is chosen among what is left.
 - The maximum over P positions is a chain of dilated pools, of about 9 + 9 + 2 comparisons instead of P.
+- The head's first layer is a sum of one convolution for each of its inputs, so that nothing is joined before it; long
+  rows go through in tiles, where the sums cost nothing (``graph_tiles.py``).
 
 Windows at any stride are gathered after pooling. At stride 1 nothing needs gathering, and at the default stride blocks
 can be pooled first: these two have branches of their own.
@@ -20,26 +22,31 @@ Every operator has a CUDA kernel (``tests/train/test_graph.py`` lists them).
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from jundscan.encoding import ALPHABET, WINDOW_LENGTH
 from train.graph_side import BLOCK, accessibility_steps, dinucleotide_counts, side_weights
-from train.graph_writer import GraphWriter, Stride, array, at_windows, window_indices
+from train.graph_tiles import plain, tiled
+from train.graph_writer import PROBABILITIES, GraphWriter, Stride, array, at_windows, window_indices
 from train.networks import CNN, LSTM, MLP, BothStrands, Head, Knots
 
 OPSET = 18
 IR_VERSION = 9
+TILES: dict[Stride, int] = {"each": 4096, "block": 1024}
+"""Windows of a long row that are scored together: what is fastest (measured)."""
 
 Network = MLP | CNN | LSTM
 
 
 def _bases(w: GraphWriter) -> str:
     """Codes as an image of one-hot rows, one a letter (B, 1, 4, L)."""
-    codes = w.add("Unsqueeze", ["sequence", w.integers(1, 2)], "codes")
+    codes = w.add("Unsqueeze", [w.sequence, w.integers(1, 2)], "codes")
     numbers = w.add("Cast", [codes], "codes_float", to=TensorProto.FLOAT)
     letters = w.constant("letters", np.arange(len(ALPHABET), dtype=np.float32).reshape(1, 1, -1, 1))
     return w.add("Cast", [w.add("Equal", [numbers, letters], "is_letter")], "bases", to=TensorProto.FLOAT)
@@ -102,10 +109,13 @@ def _head(
     if centre is not None:
         bias -= weight[:, : len(centre)] @ centre
     from_side, shift = side_weights(head)
-    side = [accessibility_steps(w), dinucleotide_counts(w, bases, stride)]
-    joined = w.add("Concat", [*body, *side], "joined", axis=1)
-    weights = np.concatenate([weight, from_side], axis=1)
-    hidden = w.add("Relu", [_dense(w, joined, weights, bias + shift, "dense_1")], "hidden_1")
+    weights = [*np.split(weight, len(body), axis=1), *np.split(from_side, 2, axis=1)]
+    parts = [*body, accessibility_steps(w), dinucleotide_counts(w, bases, stride)]
+    hidden = _dense(w, parts[0], weights[0], bias + shift, "dense_1_0")
+    for number in range(1, len(parts)):
+        more = _dense(w, parts[number], weights[number], None, f"dense_1_{number}")
+        hidden = w.add("Add", [more, hidden], f"dense_1_sum_{number}")
+    hidden = w.add("Relu", [hidden], "hidden_1")
     for number, layer in enumerate(head.between, start=2):
         assert isinstance(layer, torch.nn.Linear)
         hidden = w.add(
@@ -147,7 +157,7 @@ def _last_state(w: GraphWriter, steps: str, network: LSTM) -> str:
     w.nodes_by_output[last] = helper.make_node("LSTM", inputs, ["", last], name=last, hidden_size=config.state)
     shape = w.add(
         "Concat",
-        [w.add("Shape", ["accessibility"], "shape"), w.integers(config.state, 1)],
+        [w.add("Shape", [w.accessibility], "shape"), w.integers(config.state, 1)],
         "state_shape",
         axis=0,
     )
@@ -195,24 +205,27 @@ def _span(network: CNN) -> int:
     return WINDOW_LENGTH - network.config.filter_width + 1
 
 
-def _branch(name: str, network: Network, stride: Stride) -> onnx.GraphProto:
-    w = GraphWriter(f"{name}_")
-    output = _write_network(w, network, stride)
-    shape = helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", "windows"])
-    return helper.make_graph(list(w.nodes_by_output.values()), name, [], [shape], list(w.constants.values()))
+def tiles(network: Network) -> dict[int, int]:
+    """Give the windows of a tile by stride, for the strides that have branches of their own."""
+    if isinstance(network, LSTM):  # gathers its steps at every stride alike
+        return {}
+    in_blocks = isinstance(network, CNN) and _span(network) % BLOCK == 0
+    return {1: TILES["each"]} | ({BLOCK: TILES["block"]} if in_blocks else {})
 
 
-def _choice(
-    value: int, chosen: onnx.GraphProto, otherwise: onnx.GraphProto
-) -> tuple[list[onnx.NodeProto], str, onnx.TensorProto]:
-    """Run one branch when the stride is ``value``, else the other: nodes, their output, and the constant they need."""
-    constant = numpy_helper.from_array(np.array(value, np.int64), f"stride_{value}")
-    output = f"probability_{value}"
-    nodes = [
-        helper.make_node("Equal", ["stride", constant.name], [f"is_{value}"], name=f"is_{value}"),
-        helper.make_node("If", [f"is_{value}"], [output], name=output, then_branch=chosen, else_branch=otherwise),
-    ]
-    return nodes, output, constant
+def _by_length(stride: int, tile: int, network: Network) -> onnx.GraphProto:
+    """Write one stride's branch: long rows in tiles, others as they are."""
+    name: Stride = "each" if stride == 1 else "block"
+    write = partial(_write_network, network=network, stride=name)
+    w = GraphWriter(f"{name}_long_")
+    windows = w.add("Squeeze", [w.add("Shape", ["accessibility"], "shape", start=1, end=2), w.integers(0)], "windows")
+    least = w.constant("tile", np.array(tile - 1, np.int64))
+    output = w.choose(
+        w.add("Greater", [windows, least], "is_long"),
+        tiled(f"{name}_tiles_", write, stride, tile),
+        plain(f"{name}_", write),
+    )
+    return w.graph([(output, *PROBABILITIES)])
 
 
 def build_graph(network: Network) -> onnx.ModelProto:
@@ -229,29 +242,23 @@ def build_graph(network: Network) -> onnx.ModelProto:
         ``sequence`` uint8 (batch, length), ``accessibility`` float32 (batch, windows), ``stride`` int64 () ->
         ``probability`` float32 (batch, windows); checked by ``onnx.checker``.
     """
-    if isinstance(network, LSTM):  # gathers its steps at every stride alike
-        w = GraphWriter("any_")
-        output = _write_network(w, network, "any")
-        nodes, constants = list(w.nodes_by_output.values()), list(w.constants.values())
-    else:
-        otherwise = _branch("any", network, "any")
-        if isinstance(network, CNN) and _span(network) % BLOCK == 0:
-            nodes, output, constant = _choice(BLOCK, _branch("block", network, "block"), otherwise)
-            shape = helper.make_tensor_value_info(output, TensorProto.FLOAT, ["batch", "windows"])
-            otherwise = helper.make_graph(nodes, "longer_strides", [], [shape], [constant])
-        nodes, output, constant = _choice(1, _branch("each", network, "each"), otherwise)
-        constants = [constant]
-    nodes.append(helper.make_node("Identity", [output], ["probability"], name="probability"))
+    otherwise = plain("any_", partial(_write_network, network=network, stride="any"))
+    for stride, tile in reversed(tiles(network).items()):
+        w = GraphWriter(f"stride_{stride}_")
+        is_this = w.add("Equal", ["stride", w.constant("value", np.array(stride, np.int64))], "asked")
+        output = w.choose(is_this, _by_length(stride, tile, network), otherwise)
+        otherwise = w.graph([(output, *PROBABILITIES)])
+    otherwise.node.append(helper.make_node("Identity", [otherwise.output[0].name], ["probability"], name="probability"))
     graph = helper.make_graph(
-        nodes,
+        otherwise.node,
         f"jundscan_{network.config.family}",
         [
             helper.make_tensor_value_info("sequence", TensorProto.UINT8, ["batch", "length"]),
             helper.make_tensor_value_info("accessibility", TensorProto.FLOAT, ["batch", "windows"]),
             helper.make_tensor_value_info("stride", TensorProto.INT64, []),
         ],
-        [helper.make_tensor_value_info("probability", TensorProto.FLOAT, ["batch", "windows"])],
-        constants,
+        [helper.make_tensor_value_info("probability", *PROBABILITIES)],
+        otherwise.initializer,
     )
     model = helper.make_model(
         graph,

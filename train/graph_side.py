@@ -47,7 +47,7 @@ def dinucleotide_counts(w: GraphWriter, bases: str, stride: Stride) -> str:
 
 def accessibility_steps(w: GraphWriter) -> str:
     """Give how far accessibility is above -1 (which stands for none) and above each knot: (B, 16, 1, windows)."""
-    given = w.add("Unsqueeze", ["accessibility", w.integers(1, 2)], "given")
+    given = w.add("Unsqueeze", [w.accessibility, w.integers(1, 2)], "given")
     within = w.add("Clip", [given, w.scalar(0.0), w.scalar(1.0)], "percentile")
     known = w.add("Where", [w.add("IsNaN", [given], "missing"), w.scalar(-1.0), within], "known")
     scale = np.zeros(SIDE_CHANNELS, np.float32)

@@ -1,24 +1,32 @@
-"""Pieces of a graph that know nothing of networks: nodes and constants by name, and values at windows."""
+"""Pieces of a graph that know nothing of networks: nodes and constants by name, choices, and values at windows."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 Stride = Literal["each", "block", "any"]
 """Which branch of a graph: every base, blocks of the default stride, or any stride."""
+Value = tuple[str, int, Sequence[str | int]]
+"""Name, element type and shape of what goes into a graph or comes out."""
+PROBABILITIES = (TensorProto.FLOAT, ("batch", "windows"))
 
 
 class GraphWriter:
-    """Collects nodes and constants; every name begins with ``prefix``, so that branches never collide."""
+    """Collects nodes and constants; every name begins with ``prefix``, so that branches never collide.
+
+    ``sequence`` and ``accessibility`` name what a network reads: the inputs of the model, or a part of them.
+    """
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
+        self.sequence, self.accessibility = "sequence", "accessibility"
         self.nodes_by_output: dict[str, onnx.NodeProto] = {}
         self.constants: dict[str, onnx.TensorProto] = {}
 
@@ -44,6 +52,16 @@ class GraphWriter:
             raise ValueError(f"two different nodes are called {output}")
         return output
 
+    def choose(self, condition: str, chosen: onnx.GraphProto, otherwise: onnx.GraphProto) -> str:
+        """Add a choice between two graphs and return its output's name."""
+        return self.add("If", [condition], "chosen", then_branch=chosen, else_branch=otherwise)
+
+    def graph(self, outputs: Sequence[Value], inputs: Sequence[Value] = ()) -> onnx.GraphProto:
+        """Make a graph of everything collected."""
+        ends = [[helper.make_tensor_value_info(*value) for value in values] for values in (inputs, outputs)]
+        nodes, constants = list(self.nodes_by_output.values()), list(self.constants.values())
+        return helper.make_graph(nodes, self.prefix.rstrip("_"), *ends, constants)
+
 
 def array(tensor: torch.Tensor) -> NDArray[np.float32]:
     """Copy a tensor's numbers."""
@@ -52,7 +70,7 @@ def array(tensor: torch.Tensor) -> NDArray[np.float32]:
 
 def window_indices(w: GraphWriter) -> str:
     """First base of every window, int64 (windows,): arange(windows) * stride."""
-    windows = w.add("Shape", ["accessibility"], "windows_1d", start=1, end=2)
+    windows = w.add("Shape", [w.accessibility], "windows_1d", start=1, end=2)
     windows = w.add("Squeeze", [windows, w.integers(0)], "windows")
     zero, one = w.constant("zero", np.array(0, np.int64)), w.constant("one", np.array(1, np.int64))
     return w.add("Mul", [w.add("Range", [zero, windows, one], "window_numbers"), "stride"], "window_starts")

@@ -39,6 +39,7 @@ CUDA_KERNELS: dict[str, set[int]] = {
     "IsNaN": FLOATS | {TensorProto.BFLOAT16},
     "LSTM": FLOATS,
     "Log": FLOATS,
+    "Loop": {TensorProto.INT64},
     "Max": NUMBERS | {TensorProto.BFLOAT16},
     "MaxPool": FLOATS | {TensorProto.INT8, TensorProto.UINT8},  # dilated too, by a kernel of its own beside cuDNN's
     "Min": NUMBERS | {TensorProto.BFLOAT16},

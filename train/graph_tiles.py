@@ -1,0 +1,95 @@
+"""Long rows in tiles of a fixed size: the same network, faster, because ONNX Runtime knows every shape beforehand.
+
+What a tile holds stays in the processor's cache, and sums are folded into the convolutions before them, which ONNX
+Runtime does only where it can prove that both shapes are the same. Every probability is the same to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from jundscan.encoding import WINDOW_LENGTH
+from train.graph_writer import PROBABILITIES, GraphWriter
+
+Write = Callable[[GraphWriter], str]
+"""Writes a network that reads ``writer.sequence`` and ``writer.accessibility``; returns its probabilities' name."""
+
+
+def plain(prefix: str, write: Write) -> onnx.GraphProto:
+    """Write a network for rows of any length, as a branch."""
+    w = GraphWriter(prefix)
+    return w.graph([(write(w), *PROBABILITIES)])
+
+
+def tiled(prefix: str, write: Write, stride: int, tile: int) -> onnx.GraphProto:
+    """Write a network for rows of at least ``tile`` windows, as a branch: a loop over the tiles of every row.
+
+    The last tile of a row ends where the row does, so it overlaps the one before it; what both hold is left out once.
+
+    Parameters
+    ----------
+    prefix : str
+        Of all names.
+    write : callable
+        Writes the network.
+    stride : int
+        Bases between the starts of neighbouring windows.
+    tile : int
+        Windows.
+    """
+    w = GraphWriter(prefix)
+    batch, windows = (
+        w.add("Shape", ["accessibility"], name, start=axis, end=axis + 1)
+        for axis, name in enumerate(("rows", "windows"))
+    )
+    one = w.integers(1)
+    whole = w.add("Div", [w.add("Sub", [windows, one], "windows_less_1"), w.integers(tile)], "whole_tiles")
+    tiles = w.add("Add", [whole, one], "tiles")  # of a row
+    last = w.add("Sub", [windows, w.integers(tile)], "last_start")
+    trips = w.add("Squeeze", [w.add("Mul", [batch, tiles], "all_tiles"), w.integers(0)], "trips")
+    scored = prefix + "scored"  # (rows * tiles, 1, tile)
+    body = _tile(prefix + "tile_", write, stride, tile, tiles, last)
+    w.nodes_by_output[scored] = helper.make_node("Loop", [trips, ""], [scored], name=scored, body=body)
+    shape = w.add("Concat", [batch, w.integers(-1)], "row_shape", axis=0)
+    rows = w.add("Reshape", [scored, shape], "overlapping")  # (rows, tiles * tile)
+    before = w.add("Mul", [whole, w.integers(tile)], "windows_before")
+    begun = w.add("Slice", [rows, w.integers(0), before, one], "all_but_last")
+    rest = w.add("Sub", [before, windows], "minus_rest")
+    ended = w.add("Slice", [rows, rest, w.integers(np.iinfo(np.int64).max), one], "rest_of_last")
+    joined = w.add("Concat", [begun, ended], "joined_tiles", axis=1)
+    return w.graph([(joined, *PROBABILITIES)])
+
+
+def _tile(prefix: str, write: Write, stride: int, tile: int, tiles: str, last: str) -> onnx.GraphProto:
+    """Write the body of the loop: cut one tile of one row, and score it."""
+    w = GraphWriter(prefix)
+    number = w.add("Unsqueeze", [prefix + "number", w.integers(0)], "number_1d")
+    row = w.add("Div", [number, tiles], "row")
+    column = w.add("Sub", [number, w.add("Mul", [row, tiles], "tiles_before")], "column")
+    first = w.add("Min", [w.add("Mul", [column, w.integers(tile)], "unshifted"), last], "first")
+    bases = (tile - 1) * stride + WINDOW_LENGTH
+    start = w.add("Mul", [first, w.integers(stride)], "start")
+    w.sequence = _cut(w, "sequence", row, start, bases)
+    w.accessibility = _cut(w, "accessibility", row, first, tile)
+    score = write(w)
+    go_on = w.add("Identity", [prefix + "condition"], "go_on")
+    return w.graph(
+        [(go_on, TensorProto.BOOL, []), (score, TensorProto.FLOAT, [1, tile])],
+        [(prefix + "number", TensorProto.INT64, []), (prefix + "condition", TensorProto.BOOL, [])],
+    )
+
+
+def _cut(w: GraphWriter, values: str, row: str, first: str, length: int) -> str:
+    """Cut (1, length) out of (rows, columns); the reshaping copies nothing but makes the shape known."""
+    one_after = [
+        w.add("Add", [at, w.integers(size)], f"{name}_{values}")
+        for at, size, name in ((row, 1, "row_after"), (first, length, "end_of"))
+    ]
+    ends = w.add("Concat", one_after, f"ends_{values}", axis=0)
+    starts = w.add("Concat", [row, first], f"starts_{values}", axis=0)
+    cut = w.add("Slice", [values, starts, ends, w.integers(0, 1)], f"cut_{values}")
+    return w.add("Reshape", [cut, w.integers(1, length)], f"tile_{values}")
