@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.hits import Hits
+from jundscan.interval_sets import intersect_intervals, merge_intervals
 from jundscan.model import Model
 from jundscan.plan import Scan, prepare
 from jundscan.scan import Scored, call_hits, score
 from jundscan.shards import read_shards
 from jundscan.thresholds import choose_threshold
-from jundscan.windows import intersect_intervals, merge_intervals
 
 STRIDES = (1, 2, 5, 10, 20, 25, 50)
 CELL, CHROM = "HepG2", "chr22"

@@ -19,8 +19,8 @@ from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import InputError
 from jundscan.files import read_json
 from jundscan.genome import Genome
+from jundscan.interval_sets import subtract_intervals
 from jundscan.tracks import Track
-from jundscan.windows import subtract_intervals
 
 _KEY = "accessibility_scale"
 _MOST_KNOTS = 2048

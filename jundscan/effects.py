@@ -19,11 +19,11 @@ from jundscan.alleles import STATUSES, Status, Variant
 from jundscan.encoding import UNKNOWN
 from jundscan.haplotypes import BLOCK_WINDOWS, Places, bases_of, blocks, known_windows, partners, ranges, splice
 from jundscan.hits import is_positive
+from jundscan.interval_sets import merge_intervals
 from jundscan.plan import Scan
 from jundscan.tasks import in_order
 from jundscan.thresholds import false_positive_rates
 from jundscan.variant_tasks import TASK_ALLELES, Gather, Payload, Task, portions
-from jundscan.windows import merge_intervals
 
 CALL_BLOCKS = 32
 """Blocks in one call of the model: few enough that its arrays stay in the processor's cache."""

@@ -22,20 +22,13 @@ from numpy.typing import NDArray
 
 from jundscan.encoding import encode
 from jundscan.errors import FastaError
-from jundscan.fasta_index import (
-    BgzipReader,
-    Index,
-    Placed,
-    ReadAhead,
-    bgzip_index,
-    check_index,
-    index_mismatch,
-    plain_index,
-)
+from jundscan.fasta_bytes import BgzipReader, ReadAhead, index_mismatch
+from jundscan.fasta_index import Index, Placed, bgzip_index, check_index, plain_index
 from jundscan.fasta_records import LINE_ENDS, NO_RUNS, READ_BYTES, checked_letters, count_bases, records, unknown_runs
 from jundscan.files import STDIN, open_unpacked, packing, read_errors, spooled
+from jundscan.interval_sets import merge_intervals
 from jundscan.names import ChromSizes, read_aliases
-from jundscan.windows import Region, merge_intervals, together
+from jundscan.windows import Region, together
 
 
 class Block(NamedTuple):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from jundscan import tasks
+from jundscan import windows
 from jundscan.encoding import WINDOW_LENGTH
 
 Places = NDArray[np.int64]
@@ -116,7 +116,7 @@ def ranges(first: Places, last: Places) -> Ranges:
     counts = last - first + 1
     begin = np.cumsum(counts) - counts
     row = np.repeat(np.arange(len(counts)), counts)
-    return Ranges(row, tasks.ranges(first, counts, 1), begin)
+    return Ranges(row, windows.ranges(first, counts, 1), begin)
 
 
 class Blocks(NamedTuple):

@@ -22,8 +22,8 @@ from jundscan.choices import BedValue
 from jundscan.errors import TrackError
 from jundscan.files import text_blocks
 from jundscan.interval_lines import Columns, Kind, Wanted, add_lines, fields_of, wanted_of
+from jundscan.interval_sets import merge_intervals
 from jundscan.names import matching_name
-from jundscan.windows import merge_intervals
 
 log = logging.getLogger("jundscan")
 

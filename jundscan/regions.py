@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import InputError, RegionError
+from jundscan.interval_sets import merge_intervals, subtract_intervals
 from jundscan.intervals import read_intervals, read_regions, say_other_names
 from jundscan.names import matching_name
-from jundscan.windows import Region, count_windows, merge_intervals, span_table, subtract_intervals
+from jundscan.windows import Region, count_windows, span_table
 
 _NAMES_SHOWN = 5
 

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.hits import HitCaller, Hits, is_positive
 from jundscan.plan import Scan
-from jundscan.tasks import Task, calls, in_order, join, known_runs, ranges, tasks
+from jundscan.tasks import Task, calls, in_order, join, known_runs, tasks
+from jundscan.windows import ranges
 
 TASK_BASES, TASK_WINDOWS = 1 << 20, 1 << 18
 """The most that one worker takes at a time: enough to make the handing over cheap."""

@@ -238,18 +238,3 @@ Call(first=532, end=540, row=51, end_row=59)]
                 start = stop
     if stop > start:
         yield Call(start, stop, start_row, row)
-
-
-def ranges(firsts: NDArray[np.int64], counts: NDArray[np.int64], step: int) -> NDArray[np.int64]:
-    """Chain arithmetic progressions, each with its first number and how many there are.
-
-    Examples
-    --------
-    >>> ranges(np.array([0, 50]), np.array([3, 2]), 10).tolist()
-    [0, 10, 20, 50, 60]
-    """
-    if len(firsts) == 1:
-        return np.arange(firsts[0], firsts[0] + counts[0] * step, step)
-    before = np.cumsum(counts) - counts
-    every: NDArray[np.int64] = np.repeat(firsts - step * before, counts) + step * np.arange(counts.sum())
-    return every

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import TrackError
+from jundscan.interval_sets import merge_intervals
 from jundscan.intervals import read_intervals
 from jundscan.peaks import Peaks, read_peaks
-from jundscan.windows import merge_intervals
 
 BOUND_BASES = WINDOW_LENGTH // 2 + 1
 """A window counts as bound when at least so many of its bases lie in a peak: 51."""

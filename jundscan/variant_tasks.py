@@ -12,10 +12,11 @@ from jundscan.alleles import STATUSES, Variant, trim, unscorable
 from jundscan.encoding import WINDOW_LENGTH, encode
 from jundscan.errors import InputError
 from jundscan.haplotypes import BLOCK_BASES, REACH, Places, Sites
+from jundscan.interval_sets import merge_intervals
 from jundscan.names import matching_name
 from jundscan.plan import Scan
 from jundscan.reference import Reference
-from jundscan.windows import Region, merge_intervals
+from jundscan.windows import Region
 
 TASK_ALLELES = 2048
 """Alleles that one worker takes at a time."""

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.intervals import Intervals
-from jundscan.tasks import ranges
-from jundscan.windows import together
+from jundscan.windows import ranges, together
 
 _CACHED = 1 << 15
 """Windows looked up at a time: few enough that the arrays stay in the processor's cache."""

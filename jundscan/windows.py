@@ -1,4 +1,4 @@
-"""Regions, windows, chunks and intervals: pure arithmetic, 0-based half-open everywhere.
+"""Regions, windows and chunks: pure arithmetic, 0-based half-open everywhere.
 
 The windows of a chromosome start at 0, stride, 2·stride, … and, where that is not on this grid, also at
 length - 101, so that the last bases are seen. They have indices 0, 1, 2, … in this order. A region chooses
@@ -92,61 +92,6 @@ class Chunks(NamedTuple):
     def rows(self, begin: int, end: int) -> Chunks:
         """Return the portions numbered from ``begin`` to before ``end``."""
         return Chunks._make(column[begin:end] for column in self)
-
-
-def merge_intervals(intervals: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Join overlapping and abutting intervals.
-
-    Parameters
-    ----------
-    intervals : numpy.ndarray, shape=(n, 2), dtype=int64
-        Starts and ends, in any order, none empty.
-
-    Returns
-    -------
-    numpy.ndarray, shape=(m, 2), dtype=int64
-        Sorted and disjoint, with at least one base between two of them.
-
-    Examples
-    --------
-    >>> merge_intervals(np.array([[8, 9], [0, 3], [3, 5], [1, 2]])).tolist()
-    [[0, 5], [8, 9]]
-    """
-    if not len(intervals):
-        return np.empty((0, 2), dtype=np.int64)
-    starts, ends = intervals[np.argsort(intervals[:, 0], kind="stable")].T
-    reach = np.maximum.accumulate(ends)
-    gap = starts[1:] > reach[:-1]
-    return np.column_stack((starts[np.append(True, gap)], reach[np.append(gap, True)]))
-
-
-def intersect_intervals(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the bases in both ``a`` and ``b``, each (n, 2), sorted and disjoint, as is the result.
-
-    Examples
-    --------
-    >>> intersect_intervals(np.array([[0, 10], [20, 30]]), np.array([[5, 25]])).tolist()
-    [[5, 10], [20, 25]]
-    """
-    first = np.searchsorted(b[:, 1], a[:, 0], side="right")
-    partners = np.maximum(np.searchsorted(b[:, 0], a[:, 1], side="left") - first, 0)
-    of_a = np.repeat(np.arange(len(a)), partners)
-    # the j-th partner of an interval of a is number first + j in b
-    of_b = np.arange(len(of_a)) + np.repeat(first - (np.cumsum(partners) - partners), partners)
-    return np.column_stack((np.maximum(a[of_a, 0], b[of_b, 0]), np.minimum(a[of_a, 1], b[of_b, 1])))
-
-
-def subtract_intervals(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the bases of ``a`` that are not in ``b``, each (n, 2), sorted and disjoint, as is the result.
-
-    Examples
-    --------
-    >>> subtract_intervals(np.array([[0, 10], [20, 30]]), np.array([[5, 25]])).tolist()
-    [[0, 5], [25, 30]]
-    """
-    everything = np.iinfo(np.int64)
-    gaps = np.column_stack((np.append(everything.min, b[:, 1]), np.append(b[:, 0], everything.max)))
-    return intersect_intervals(a, gaps[gaps[:, 0] < gaps[:, 1]])
 
 
 def windows_in(span_start: int, span_end: int, length: int, stride: int) -> Windows:
@@ -273,6 +218,21 @@ def together(sizes: NDArray[np.int64], most: int) -> Iterator[tuple[int, int]]:
         stop = max(int(np.searchsorted(ends, before + most, side="right")), first + 1)
         yield first, stop
         first, before = stop, int(ends[stop - 1])
+
+
+def ranges(firsts: NDArray[np.int64], counts: NDArray[np.int64], step: int) -> NDArray[np.int64]:
+    """Chain arithmetic progressions, each with its first number and how many there are.
+
+    Examples
+    --------
+    >>> ranges(np.array([0, 50]), np.array([3, 2]), 10).tolist()
+    [0, 10, 20, 50, 60]
+    """
+    if len(firsts) == 1:
+        return np.arange(firsts[0], firsts[0] + counts[0] * step, step)
+    before = np.cumsum(counts) - counts
+    every: NDArray[np.int64] = np.repeat(firsts - step * before, counts) + step * np.arange(counts.sum())
+    return every
 
 
 def track_spans(

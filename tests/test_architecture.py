@@ -16,6 +16,7 @@ from tests.inputs import write_rows
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "jundscan"
+TRAIN = PACKAGE.parent / "train"
 MOST_LINES = 330
 
 
@@ -74,7 +75,7 @@ def test_scan_leaves_scikit_learn_out(tmp_path: Path, genome: Path) -> None:
     assert not loaded & {"sklearn", "scipy", "torch", "onnx", "train", "matplotlib", "jinja2", "pysam"}
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted([*PACKAGE.rglob("*.py"), *TRAIN.glob("*.py")]), ids=lambda path: path.stem)
 def test_modules_stay_readable(path: Path) -> None:
     text = path.read_text()
     assert text.count("\n") <= MOST_LINES

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from jundscan.choices import DEFAULT_STRIDE
+from jundscan.interval_sets import intersect_intervals
 from jundscan.intervals import read_regions
-from jundscan.windows import intersect_intervals
 from tests import golden
 
 

@@ -207,7 +207,7 @@ def test_a_bgzipped_genome_is_read_by_its_indexes(indexed: Path, genome: Path, m
         raise AssertionError("streamed, although there are indexes")
 
     monkeypatch.setattr("jundscan.genome.records", refuse)
-    monkeypatch.setattr("jundscan.fasta_index._SKIPPED_BYTES", 50)
+    monkeypatch.setattr("jundscan.fasta_bytes.SKIPPED_BYTES", 50)
     packed = open_genome(indexed)
     assert packed.chromsizes == SIZES
     assert read(packed, *regions) == expected

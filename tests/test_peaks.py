@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from jundscan.errors import TrackError
 from jundscan.hits import Hits
+from jundscan.interval_sets import merge_intervals
 from jundscan.peaks import PeakComparison, Peaks, read_peaks
-from jundscan.windows import merge_intervals
 from tests.conftest import SIZES, Run
 from tests.inputs import write_rows
 

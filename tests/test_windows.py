@@ -8,19 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jundscan.errors import RegionError
+from jundscan.interval_sets import intersect_intervals, merge_intervals, subtract_intervals
 from jundscan.names import matching_name
 from jundscan.regions import parse_region
-from jundscan.windows import (
-    Region,
-    chunks,
-    count_windows,
-    intersect_intervals,
-    merge_intervals,
-    subtract_intervals,
-    together,
-    track_spans,
-    windows_in,
-)
+from jundscan.windows import Region, chunks, count_windows, together, track_spans, windows_in
 
 CHROMSIZES = {"chr1": 1000, "chr22": 5000, "HLA-A*01:01": 300, "chrM": 400}
 lengths = st.integers(0, 700)

@@ -25,9 +25,10 @@ from train.crossval import held_out_predictions
 from train.dataset import VALID, DataSet, data_sha256, load_data_set
 from train.export import HeldOut, ParityError, Provenance, export
 from train.fit import Fitted
-from train.make_shards import Split, make_shards
+from train.make_shards import make_shards
 from train.report import write_report
 from train.select import best_of, best_of_families, finished_or_best_so_far, fit_candidates, write_record
+from train.split import Split
 
 MODEL_VERSION = "1.2.1"
 THREADS = 1

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.encoding import decode
+from jundscan.interval_sets import intersect_intervals, merge_intervals
 from jundscan.peaks import Peaks, touching
 from jundscan.plan import Scan
 from jundscan.report.collect import FLANK, BestHits
 from jundscan.report.pieces import Piece, Pieces
 from jundscan.scan import score
-from jundscan.windows import Region, intersect_intervals, merge_intervals, track_spans
+from jundscan.windows import Region, track_spans
 
 _FINEST = 10  # bases between two values shown; where windows are closer, the highest of them
 

@@ -17,7 +17,8 @@ from jundscan.truth import Truth, read_truth
 from jundscan.windows import Region
 from tests.train.conftest import SmallGenome
 from train import make_shards as module
-from train.make_shards import PARTS, Made, Split, make_blocks, make_shards, read_windows
+from train.make_shards import Made, make_shards, read_windows
+from train.split import PARTS, Split, make_blocks
 
 
 def make(small: SmallGenome, out: Path, split: Split, with_track: bool = True, **options: object) -> Made:
