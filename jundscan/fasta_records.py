@@ -17,8 +17,7 @@ READ_BYTES = 1 << 18
 LINE_ENDS = b"\r\n"
 NO_RUNS = np.empty((0, 2), dtype=np.int64)
 _LONGEST_HEADER = 1 << 20
-_UPPER_CASE = 0xDF
-"""Mask of the bit that tells lower from upper case in ASCII."""
+_NOT_UNKNOWN = ALPHABET.encode() + ALPHABET.lower().encode() + LINE_ENDS
 
 
 def records(file: Path, path: Path) -> Iterator[tuple[str, bytes]]:
@@ -65,12 +64,11 @@ def count_bases(letters: bytes) -> int:
 
 def unknown_runs(letters: bytes, bases: int) -> NDArray[np.int64]:
     """Find the runs of unknown bases, (n, 2), among letters with line ends, so many bases of them."""
-    # nearly every piece of a genome is wholly known or wholly unknown, which counting tells twice as fast as a table
-    upper = np.frombuffer(letters, np.uint8) & _UPPER_CASE
-    known = sum(np.count_nonzero(upper == letter) for letter in ALPHABET.encode())
-    if known == bases:
+    # nearly every piece of a genome is wholly known or wholly unknown, which is told quickly
+    unknown = len(letters.translate(None, delete=_NOT_UNKNOWN))
+    if not unknown:
         return NO_RUNS
-    if not known:
+    if unknown == bases:
         return np.array([[0, bases]], dtype=np.int64)
     is_unknown = encode(letters, drop=LINE_ENDS) == UNKNOWN
     return np.flatnonzero(np.diff(is_unknown, prepend=False, append=False)).reshape(-1, 2)
