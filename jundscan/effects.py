@@ -25,7 +25,7 @@ from jundscan.tasks import in_order
 from jundscan.thresholds import false_positive_rates
 from jundscan.variant_tasks import TASK_ALLELES, Gather, Payload, Task, portions
 
-CALL_BLOCKS = 32
+CALL_BLOCKS = 40
 """Blocks in one call of the model: few enough that its arrays stay in the processor's cache."""
 CLIP = 1e-6
 """Probabilities are clipped to [CLIP, 1 - CLIP] before logits are taken."""
