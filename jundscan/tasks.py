@@ -23,9 +23,9 @@ Result = TypeVar("Result")
 TASKS_PER_THREAD = 2
 """Tasks made ready ahead for each worker."""
 _NO_CODES = np.empty(0, np.uint8)
-BRIDGED_BASES = 512
+BRIDGED_BASES = 2048
 """Windows that do not count are scored along rather than making two calls where they start on no more bases than
-these: what a call costs besides its windows."""
+these: what a call costs besides its windows, and what rows too short for tiles cost."""
 
 
 class Task(NamedTuple):
