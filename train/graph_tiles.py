@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto
 
 from jundscan.encoding import WINDOW_LENGTH
 from train.graph_writer import PROBABILITIES, GraphWriter
@@ -49,11 +49,11 @@ def tiled(prefix: str, write: Write, stride: int, tile: int) -> onnx.GraphProto:
     one = w.integers(1)
     whole = w.add("Div", [w.add("Sub", [windows, one], "windows_less_1"), w.integers(tile)], "whole_tiles")
     tiles = w.add("Add", [whole, one], "tiles")  # of a row
-    last = w.add("Sub", [windows, w.integers(tile)], "last_start")
     trips = w.add("Squeeze", [w.add("Mul", [batch, tiles], "all_tiles"), w.integers(0)], "trips")
-    scored = prefix + "scored"  # (rows * tiles, 1, tile)
-    body = _tile(prefix + "tile_", write, stride, tile, tiles, last)
-    w.nodes_by_output[scored] = helper.make_node("Loop", [trips, ""], [scored], name=scored, body=body)
+    last = w.add("Sub", [windows, w.integers(tile)], "last_start")
+    starts = _starts(w, trips, tiles, last, tile)
+    body = _tile(prefix + "tile_", write, starts, w.add("Mul", [starts, w.integers(1, stride)], "bases"), stride, tile)
+    scored = w.add("Loop", [trips, ""], "scored", body=body)  # (rows * tiles, 1, tile)
     shape = w.add("Concat", [batch, w.integers(-1)], "row_shape", axis=0)
     rows = w.add("Reshape", [scored, shape], "overlapping")  # (rows, tiles * tile)
     before = w.add("Mul", [whole, w.integers(tile)], "windows_before")
@@ -64,17 +64,24 @@ def tiled(prefix: str, write: Write, stride: int, tile: int) -> onnx.GraphProto:
     return w.graph([(joined, *PROBABILITIES)])
 
 
-def _tile(prefix: str, write: Write, stride: int, tile: int, tiles: str, last: str) -> onnx.GraphProto:
-    """Write the body of the loop: cut one tile of one row, and score it."""
-    w = GraphWriter(prefix)
-    number = w.add("Unsqueeze", [prefix + "number", w.integers(0)], "number_1d")
-    row = w.add("Div", [number, tiles], "row")
-    column = w.add("Sub", [number, w.add("Mul", [row, tiles], "tiles_before")], "column")
+def _starts(w: GraphWriter, trips: str, tiles: str, last: str, tile: int) -> str:
+    """Row and first window of every tile, (rows * tiles, 2), all at once: every operator in the loop costs time."""
+    zero, one = w.constant("zero", np.array(0, np.int64)), w.constant("one", np.array(1, np.int64))
+    numbers = w.add("Range", [zero, trips, one], "numbers")
+    row = w.add("Div", [numbers, tiles], "row")
+    column = w.add("Sub", [numbers, w.add("Mul", [row, tiles], "tiles_before")], "column")
     first = w.add("Min", [w.add("Mul", [column, w.integers(tile)], "unshifted"), last], "first")
-    bases = (tile - 1) * stride + WINDOW_LENGTH
-    start = w.add("Mul", [first, w.integers(stride)], "start")
-    w.sequence = _cut(w, "sequence", row, start, bases)
-    w.accessibility = _cut(w, "accessibility", row, first, tile)
+    columns = [
+        w.add("Unsqueeze", [value, w.integers(1)], f"{value.removeprefix(w.prefix)}_2d") for value in (row, first)
+    ]
+    return w.add("Concat", columns, "starts", axis=1)
+
+
+def _tile(prefix: str, write: Write, windows: str, bases: str, stride: int, tile: int) -> onnx.GraphProto:
+    """Write the body of the loop: cut one tile, whose first window and base are given, and score it."""
+    w = GraphWriter(prefix)
+    w.sequence = _cut(w, "sequence", bases, (tile - 1) * stride + WINDOW_LENGTH)
+    w.accessibility = _cut(w, "accessibility", windows, tile)
     score = write(w)
     go_on = w.add("Identity", [prefix + "condition"], "go_on")
     return w.graph(
@@ -83,13 +90,9 @@ def _tile(prefix: str, write: Write, stride: int, tile: int, tiles: str, last: s
     )
 
 
-def _cut(w: GraphWriter, values: str, row: str, first: str, length: int) -> str:
-    """Cut (1, length) out of (rows, columns); the reshaping copies nothing but makes the shape known."""
-    one_after = [
-        w.add("Add", [at, w.integers(size)], f"{name}_{values}")
-        for at, size, name in ((row, 1, "row_after"), (first, length, "end_of"))
-    ]
-    ends = w.add("Concat", one_after, f"ends_{values}", axis=0)
-    starts = w.add("Concat", [row, first], f"starts_{values}", axis=0)
-    cut = w.add("Slice", [values, starts, ends, w.integers(0, 1)], f"cut_{values}")
+def _cut(w: GraphWriter, values: str, starts: str, length: int) -> str:
+    """Cut (1, length) out of (rows, columns); the reshaping copies next to nothing but makes the shape known."""
+    start = w.add("Gather", [starts, w.prefix + "number"], f"start_{values}", axis=0)
+    end = w.add("Add", [start, w.integers(1, length)], f"end_{values}")
+    cut = w.add("Slice", [values, start, end], f"cut_{values}")
     return w.add("Reshape", [cut, w.integers(1, length)], f"tile_{values}")
