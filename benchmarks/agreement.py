@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from benchmarks.genome import BenchmarkGenome
 from jundscan.encoding import WINDOW_LENGTH
-from jundscan.model import Model
+from jundscan.model import CALL_WINDOWS, Model
 from jundscan.plan import prepare
 from jundscan.scan import TASK_BASES, score
 
 REGION_BASES = 1_000_000
 SINGLE_WINDOWS = 20_000
-SIZES = ((TASK_BASES, 8_192), (TASK_BASES, 112), (20_011, 1_024), (3_000, 304))
+SIZES = ((TASK_BASES, CALL_WINDOWS), (TASK_BASES, 8_192), (TASK_BASES, 112), (20_011, 1_024), (3_000, 304))
 """Bases of a task, windows of a call."""
 
 

@@ -13,7 +13,7 @@ import onnx
 from onnx import TensorProto
 
 from jundscan.encoding import WINDOW_LENGTH
-from train.graph_writer import PROBABILITIES, GraphWriter
+from train.graph_writer import PROBABILITIES, GraphWriter, numbers_up_to
 
 Write = Callable[[GraphWriter], str]
 """Writes a network that reads ``writer.sequence`` and ``writer.accessibility``; returns its probabilities' name."""
@@ -66,8 +66,7 @@ def tiled(prefix: str, write: Write, stride: int, tile: int) -> onnx.GraphProto:
 
 def _starts(w: GraphWriter, trips: str, tiles: str, last: str, tile: int) -> str:
     """Row and first window of every tile, (rows * tiles, 2), all at once: every operator in the loop costs time."""
-    zero, one = w.constant("zero", np.array(0, np.int64)), w.constant("one", np.array(1, np.int64))
-    numbers = w.add("Range", [zero, trips, one], "numbers")
+    numbers = numbers_up_to(w, trips, "numbers")
     row = w.add("Div", [numbers, tiles], "row")
     column = w.add("Sub", [numbers, w.add("Mul", [row, tiles], "tiles_before")], "column")
     first = w.add("Min", [w.add("Mul", [column, w.integers(tile)], "unshifted"), last], "first")

@@ -72,8 +72,13 @@ def window_indices(w: GraphWriter) -> str:
     """First base of every window, int64 (windows,): arange(windows) * stride."""
     windows = w.add("Shape", [w.accessibility], "windows_1d", start=1, end=2)
     windows = w.add("Squeeze", [windows, w.integers(0)], "windows")
+    return w.add("Mul", [numbers_up_to(w, windows, "window_numbers"), "stride"], "window_starts")
+
+
+def numbers_up_to(w: GraphWriter, count: str, name: str) -> str:
+    """Count from 0 to before ``count``, an int64 scalar: int64 (count,)."""
     zero, one = w.constant("zero", np.array(0, np.int64)), w.constant("one", np.array(1, np.int64))
-    return w.add("Mul", [w.add("Range", [zero, windows, one], "window_numbers"), "stride"], "window_starts")
+    return w.add("Range", [zero, count, one], name)
 
 
 def at_windows(w: GraphWriter, values: str, name: str) -> str:
