@@ -16,8 +16,9 @@ from typing import Any
 from jundscan.choices import Device
 from jundscan.errors import JundscanError
 from jundscan.files import read_json
-from jundscan.model import MISSING_RUNTIME, Model, default_model_path, load_model
+from jundscan.model import Model, default_model_path, load_model
 from jundscan.selftest import TOLERANCE, largest_difference
+from jundscan.session import MISSING_RUNTIME
 
 RUNTIME_MODULE = "onnxruntime"
 RUNTIME_WHEELS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml")

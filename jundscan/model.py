@@ -1,28 +1,22 @@
-"""The ``.onnx`` file: find it, check it against its metadata, run it through ONNX Runtime.
-
-Devices are what a user asks for (``auto``, ``cpu``, ``cuda``), providers are what ONNX Runtime calls them. ONNX
-Runtime only warns when a provider cannot be had, so what a session really got is read back from the session.
-"""
+"""The ``.onnx`` file: find it, check it against its metadata, run it through ONNX Runtime."""
 
 from __future__ import annotations
 
 import hashlib
-import logging
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.choices import DEFAULT_STRIDE, Device
 from jundscan.encoding import UNKNOWN, WINDOW_LENGTH
-from jundscan.errors import DeviceError, ModelError
+from jundscan.errors import ModelError
 from jundscan.metadata import LARGEST_TILE, METADATA_KEY, Metadata
+from jundscan.session import open_session
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -46,12 +40,6 @@ CALL_WINDOWS = LARGEST_TILE
 BATCH_WINDOWS = 512
 """Single windows per call: few enough that what becomes of them stays in the processor's cache."""
 _MOST_BYTES = 1 << 28
-MISSING_RUNTIME = (
-    "ONNX Runtime is not installed; run: pip install 'jundscan[cpu]' "
-    "(or 'jundscan[gpu]' on a machine with an NVIDIA GPU)"
-)
-
-log = logging.getLogger("jundscan")
 
 
 @dataclass(frozen=True)
@@ -234,52 +222,13 @@ def load_model(path: str | Path | None = None, device: Device = "auto") -> Model
         ) from err
     if len(content) > _MOST_BYTES:
         raise ModelError(f"{file}: more than {_MOST_BYTES:,} bytes; --model takes an .onnx file made by jundscan")
-    try:
-        import onnxruntime
-    except ImportError as err:
-        raise DeviceError(MISSING_RUNTIME) from err
-    if not hasattr(onnxruntime, "InferenceSession"):  # an empty folder that another wheel's removal left
-        raise DeviceError("ONNX Runtime is damaged; what to do says: jundscan doctor")
-    session = _open_session(onnxruntime, content, file, device)
+    session = open_session(content, file, device)
     metadata = _read_metadata(session, file)
     model = Model(file, metadata, hashlib.sha256(content).hexdigest(), session.get_providers()[0], session)
     from jundscan.selftest import check_scores  # which needs this module
 
     check_scores(model)
     return model
-
-
-def _open_session(runtime: Any, content: bytes, file: Path, device: Device) -> onnxruntime.InferenceSession:
-    available = runtime.get_available_providers()
-    cuda = "CUDAExecutionProvider"
-    if device == "cuda" and cuda not in available:
-        raise DeviceError(
-            f"--device cuda: this ONNX Runtime has {', '.join(available)} only; "
-            "run: pip uninstall -y onnxruntime && pip install 'jundscan[gpu]'"
-        )
-    providers = ["CPUExecutionProvider"] if device == "cpu" or cuda not in available else [cuda, "CPUExecutionProvider"]
-    options = runtime.SessionOptions()
-    # threads call run() side by side, which beats threads inside one call
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3 if device == "auto" else 2  # auto says itself which provider it got
-    if cuda in providers:
-        with redirect_stdout(sys.stderr):  # it prints what it cannot find, and stdout may be carrying hits
-            runtime.preload_dlls(directory="")
-    try:
-        with redirect_stdout(sys.stderr):  # what it says of a provider that fails
-            session = runtime.InferenceSession(content, options, providers=providers, enable_fallback=cuda in providers)
-    except Exception as err:  # ONNX Runtime's errors share no base but Exception
-        reason = str(err).splitlines()[0]
-        raise ModelError(f"{file}: not a model that ONNX Runtime can open ({reason})") from err
-    got = session.get_providers()[0]
-    if device == "cuda" and got != cuda:
-        raise DeviceError(
-            f"--device cuda: ONNX Runtime fell back to {got}; its CUDA and cuDNN libraries or the driver are missing, "
-            "see: jundscan doctor"
-        )
-    if device == "auto":
-        log.info("running on %s", got)
-    return session
 
 
 def _read_metadata(session: onnxruntime.InferenceSession, file: Path) -> Metadata:
