@@ -26,7 +26,7 @@ from train.dataset import VALID, DataSet, data_sha256, load_data_set
 from train.export import HeldOut, ParityError, Provenance, export
 from train.fit import Fitted
 from train.make_shards import make_shards
-from train.report import write_report
+from train.report import TRAINING, write_cards, write_readme
 from train.select import best_of, best_of_families, finished_or_best_so_far, fit_candidates, write_record
 from train.split import Split
 
@@ -71,7 +71,7 @@ def run(
     device: DeviceOption = "cpu",
     assembly: AssemblyOption = "hg19",
 ) -> None:
-    """Fit all three families, select on validation, export the best of each and the best of all.
+    """Fit all three families, select on validation, export the best of each and the best of all, write their cards.
 
     Thresholds of the best are calibrated on blocks of the genome held out in turn.
 
@@ -126,7 +126,7 @@ def export_best(
     seed: SeedOption = 0,
     assembly: AssemblyOption = "hg19",
 ) -> None:
-    """Export from --runs what is best so far, also of a run that was interrupted."""
+    """Export from --runs what is best so far, also of a run that was interrupted, with its cards."""
     fits = _fits_in(runs, seed)
     cache = _cache(best_of(fits), runs)
     held_out = held_out_predictions(best_of(fits), data, cache, typer.echo) if cache.is_file() else None
@@ -227,13 +227,24 @@ def cross_validate(
 def report(
     data: DataOption,
     out: OutOption = Path("exported"),
-    readme: Annotated[Path, typer.Option(help="Gets the table of figures.")] = Path("README.md"),
+    readme: Annotated[
+        Path | None,
+        typer.Option(help="Gets the table of figures, between its markers. [default: none]", show_default=False),
+    ] = None,
 ) -> None:
-    """Write the model cards, their pictures and the README's table from the files that hold the figures.
+    """Write the model cards and their pictures anew, after ``crossval``, from the files that hold the figures.
 
-    Example: python -m train report --data HepG2
+    Example: python -m train report --data HepG2 --readme README.md
     """
-    for path in write_report(out, data[0] / VALID, readme):
+    if readme is not None:
+        write_readme(out, readme)
+        typer.echo(readme)
+    _write_cards(data, out)
+
+
+def _write_cards(data: list[Path], out: Path) -> None:
+    start_log()
+    for path in write_cards(out, data[0] / VALID):
         typer.echo(path)
 
 
@@ -259,13 +270,11 @@ def _cache(fitted: Fitted, runs: Path) -> Path:
 def _export_all(fits: list[Fitted], sets: list[DataSet], out: Path, assembly: str, held_out: HeldOut | None) -> None:
     provenance = Provenance(
         version=MODEL_VERSION,
-        cell_types=tuple(one.path.resolve().name for one in sets),
+        cell_types=tuple(one.name for one in sets),
         assembly=assembly,
         training_data_sha256=data_sha256(sets),
         validation_folder=sets[0].path / VALID,
-        training_accessibility={
-            one.path.resolve().name: shares for one in sets if (shares := distribution(one.train.accessibility))
-        },
+        training_accessibility={one.name: shares for one in sets if (shares := distribution(one.train.accessibility))},
     )
     named = {f"{DEFAULT_MODEL}-{family}": fitted for family, fitted in best_of_families(fits).items()}
     named[DEFAULT_MODEL] = best_of(fits)
@@ -276,7 +285,8 @@ def _export_all(fits: list[Fitted], sets: list[DataSet], out: Path, assembly: st
             f"{metrics['weighted_accuracy']:.4f}, AUROC {metrics['auroc']:.4f}, "
             f"average precision {metrics['average_precision']:.4f}"
         )
-    write_record(fits, out / "training.json")
+    write_record(fits, sets, out / TRAINING)
+    _write_cards([one.path for one in sets], out)
 
 
 def main() -> None:

@@ -1,173 +1,141 @@
-"""The parts of a model card that ``crossval.json`` holds the figures of."""
+"""A model card, from what the files of an export hold."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from train.baselines import BASELINES
-
-METRICS = {"weighted_accuracy": "weighted accuracy", "auroc": "AUROC", "average_precision": "average precision"}
-FAMILIES = {"cnn": "CNN", "mlp": "MLP", "lstm": "LSTM"}
-MODES = {"with_accessibility": "with accessibility", "without_accessibility": "sequence alone"}
+from jundscan.metadata import Metadata, ThresholdTable
+from train.card_comparison import FAMILIES, METRICS, comparison_parts, metrics_row, table_head
+from train.filters import Nearest
 
 
-def value(report: Mapping[str, Any], metric: str) -> str:
-    """Show a metric with its 95 % interval."""
-    low, high = report["confidence_intervals"][metric]
-    return f"{report[metric]:.3f} ({low:.3f}–{high:.3f})"
+def _threshold_rows(table: ThresholdTable) -> list[str]:
+    rows = table.rows[:: max(1, len(table.rows) // 15)]
+    return [
+        "| threshold | recall | false-positive rate | precision |",
+        "|---|---|---|---|",
+        *(
+            f"| {row.threshold:.4f} | {row.recall:.3f} | {row.fpr:.5f} | "
+            f"{'–' if row.precision is None else f'{row.precision:.3f}'} |"
+            for row in rows
+        ),
+    ]
 
 
-def table_head(*first: str) -> list[str]:
-    """Head of a table with a column for every metric behind the first ones."""
-    columns = [*first, *METRICS.values()]
-    return ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+def _filter_lines(nearest: Sequence[Nearest]) -> list[str]:
+    if not nearest:
+        return []
+    rows = (f"| {number} | {one.name} | {one.correlation:.3f} |" for number, one in enumerate(nearest, 1))
+    return [
+        "",
+        "## What the first layer learned",
+        "Filters started from JASPAR motifs and were fitted further. Nearest to each, by correlation of the weights "
+        "over all shifts and both strands:",
+        "",
+        "| filter | nearest motif | correlation |",
+        "|---|---|---|",
+        *rows,
+    ]
 
 
-def metrics_row(label: str, report: Mapping[str, Any]) -> str:
-    """Show every metric with its interval, behind ``label``."""
-    return f"| {label} | " + " | ".join(value(report, metric) for metric in METRICS) + " |"
-
-
-def comparison_parts(record: Mapping[str, Any]) -> list[str]:
-    """Write the parts of the card that the record of ``python -m train crossval`` fills, one line an item.
+def card(
+    metadata: Metadata,
+    metrics: dict[str, Any],
+    training: dict[str, Any],
+    pictures: Sequence[str] = (),
+    nearest: Sequence[Nearest] = (),
+    comparison: dict[str, Any] | None = None,
+) -> str:
+    """Write a model card.
 
     Parameters
     ----------
-    record : mapping
-        ``crossval.json``; a part that is not in it is left out.
+    metadata : Metadata
+        Of the model file.
+    metrics : dict
+        Its ``metrics.json``.
+    training : dict
+        ``training.json``: the data, and every candidate with its validation metrics.
+    pictures : sequence of str
+        File names beside the card.
+    nearest : sequence of Nearest
+        Of the first layer's filters.
+    comparison : dict, optional
+        ``crossval.json``; without it the card says nothing of baselines and blocked folds.
     """
-    lines = _blocked(record)
-    parts = {
-        "paired": _paired,
-        "repeated": _repeated,
-        "cross_cell": _cross_cell,
-        "rescaled": _rescaled,
-        "calibration": _calibration,
-    }
-    for name, write in parts.items():
-        if name in record:
-            lines += ["", *write(record)]
-    return lines
-
-
-def _label(record: Mapping[str, Any], name: str) -> str:
-    model = record["models"][name]
-    if model["kind"] == "baseline":
-        return str(model["label"])
-    mark = ", selected" if model["key"] == record["selected"] else ""
-    return f"**{FAMILIES[name]}** (`{model['key']}`, epoch {model['epoch']}{mark})"
-
-
-def _blocked(record: Mapping[str, Any]) -> list[str]:
-    windows = ", ".join(f"{one['name']} {one['windows']:,} windows, {one['bound']:,} bound" for one in record["data"])
-    lines = [
-        "## Blocked cross-validation",
-        f"Training and validation windows ({windows}) in {record['blocks']} blocks of {record['block_bases']:,} bases, "
-        f"no peak divided, dealt out to {record['folds']} folds. Every model is fitted with each fold held out, on all "
-        "cell types together, and judged on the pooled predictions of the held-out windows. Intervals: 95 % bootstrap "
-        f"over blocks. Networks stop at the epoch that the validation windows chose.",
+    architecture = ", ".join(f"{key} {value}" for key, value in metadata.architecture.items() if key != "family")
+    parts = [
+        f"{one['name']} ({one['train']['windows']:,} windows, {one['train']['bound']:,} bound)"
+        for one in training["data"]
     ]
-    for one in record["data"]:
-        for mode, shown in MODES.items():
-            lines += ["", f"{one['name']}, {shown}:", "", *table_head("model")]
-            for name, model in record["models"].items():
-                report = model["cells"][one["name"]][mode]
-                if report is not None:
-                    lines.append(metrics_row(_label(record, name), report))
-    return lines
-
-
-def _paired(record: Mapping[str, Any]) -> list[str]:
+    chromosomes = sorted({chrom for one in training["data"] for chrom in one["chromosomes"]})
+    place = ", ".join([metadata.assembly, *chromosomes])
+    article = "A" if metadata.family == "cnn" else "An"
+    share = training["data"][0]["beside_training"]
+    beside = "" if share is None else f", and {share:.0%} of them lie beside a window that was trained on"
     lines = [
-        "### Against gradient boosting",
-        f"The selected recipe minus {BASELINES[record['paired']['minus']][0]}, on the same draws of blocks, with 95 % "
-        "intervals:",
+        f"# {metadata.name} {metadata.version}",
         "",
-        *table_head("cell type", "mode"),
-    ]
-    for cell, modes in record["paired"]["cells"].items():
-        for mode, metrics in modes.items():
-            shown = (
-                f"{one['difference']:+.3f} ({one['interval'][0]:+.3f} to {one['interval'][1]:+.3f})"
-                for one in (metrics[metric] for metric in METRICS)
-            )
-            lines.append(f"| {cell} | {MODES[mode]} | {' | '.join(shown)} |")
-    return lines
-
-
-def _repeated(record: Mapping[str, Any]) -> list[str]:
-    lines = [
-        "### Other seeds",
-        f"The selected recipe with seeds {', '.join(map(str, record['repeated']['seeds']))}: "
-        "mean ± standard deviation.",
+        f"{article} {FAMILIES[metadata.family]} that tells whether JUND binds a window of {metadata.window_length} bp, "
+        "from sequence and chromatin accessibility. Written by `python -m train`.",
         "",
-        *table_head("cell type", "mode"),
-    ]
-    for cell, modes in record["repeated"]["cells"].items():
-        for mode, metrics in modes.items():
-            shown = (f"{metrics[metric]['mean']:.3f} ± {metrics[metric]['sd'] or 0.0:.3f}" for metric in METRICS)
-            lines.append(f"| {cell} | {MODES[mode]} | {' | '.join(shown)} |")
-    return lines
-
-
-def _cross_cell(record: Mapping[str, Any]) -> list[str]:
-    lines = [
-        "### Another cell type",
-        "Fitted on training parts, judged on validation parts (the given split), each cell type by its own track, "
-        f"with accessibility; 95 % bootstrap intervals over windows. Networks stop at epoch {record['epoch']}, which "
-        "the joint fit chose.",
+        "## What it is",
+        f"- Network: {FAMILIES[metadata.family]} ({architecture}).",
+        f"- Trained on: {', '.join(parts)}; {place}; SHA-256 of the training arrays `{metadata.training_data_sha256}`.",
+        f"- Seed {metadata.seed}, epoch {metrics['training']['epoch']} of "
+        f"{metrics['training']['candidate']['fit']['epochs']}, selected by validation weighted accuracy.",
+        f"- Accessibility: {metadata.accessibility_mapping} of the window in its own track, or none.",
+        "- Versions: " + ", ".join(f"{name} {version}" for name, version in metadata.library_versions.items()) + ".",
+        f"- Torch and ONNX Runtime differ by at most {metrics['torch_onnx_max_difference']:.1e}.",
         "",
-        *table_head("fitted on", "judged on", "model"),
-    ]
-    for row in record["cross_cell"]:
-        model = "selected network" if row["model"] == "selected" else BASELINES[row["model"]][0]
-        first = f"{' and '.join(row['fitted_on'])} | {row['judged_on']} | {model}"
-        lines.append(metrics_row(first, row["with_accessibility"]))
-    return lines
-
-
-def _rescaled(record: Mapping[str, Any]) -> list[str]:
-    lines = [
-        "### Accessibility in another unit",
-        "Difference of the validation metrics when every accessibility value is changed first; the largest is "
-        f"{record['rescaled']['largest']:.4f}. Ranks: ties averaged, the lowest is 0.",
+        "## Validation",
+        f"{metrics['n']:,} windows, {metrics['positives']:,} bound; 95 % bootstrap intervals. Not a test: epoch "
+        f"and sizes were chosen on these windows{beside}.",
         "",
-        *table_head("cell type", "accessibility"),
-    ]
-    for cell, rows in record["rescaled"]["cells"].items():
-        for name, metrics in rows.items():
-            shown = " | ".join(f"{metrics[metric]:+.4f}" for metric in METRICS)
-            lines.append(f"| {cell} | {name} | {shown} |")
-    return lines
-
-
-def _calibration(record: Mapping[str, Any]) -> list[str]:
-    lines = [
-        "### Do thresholds keep their promise?",
-        f"{record['calibration']['data']}: thresholds for a false-positive rate, from the held-out predictions of all "
-        "folds but one, tried on that one; all folds together. In brackets the binomial 95 % interval about what was "
-        "promised, and beside it in how many of the folds the observed value lies within that fold's interval. All "
-        "folds together agree nearly by construction, since each is in the others' tables; the single folds are the "
-        "test. Windows of a peak or of an open region are called together, so that real counts spread wider than "
-        "binomial ones: from region to region, expect more variation than these intervals say.",
+        *table_head("mode"),
+        metrics_row("with accessibility", metrics),
+        metrics_row("sequence alone", metrics["without_accessibility"]),
         "",
-        "| mode | rate asked for | recall promised | observed | folds within | false-positive rate promised | observed "
-        "| folds within |",
-        "|---" * 8 + "|",
+        "## Thresholds",
+        f"From {metadata.calibration_source}; precision at a prevalence of {metadata.prevalence:.2%}. "
+        f"`evaluate` decides at {metadata.decision_threshold:g} (both classes weighed alike), `scan` by default at "
+        f"{metadata.with_accessibility.default_threshold:.4f} ({metadata.with_accessibility.default_rule}) with "
+        f"accessibility, {metadata.without_accessibility.default_threshold:.4f} without.",
+        "",
+        "With accessibility:",
+        "",
+        *_threshold_rows(metadata.with_accessibility),
+        "",
+        "Sequence alone:",
+        "",
+        *_threshold_rows(metadata.without_accessibility),
+        "",
+        "## All candidates",
+        "| candidate | epoch | weighted accuracy | AUROC | average precision |",
+        "|---|---|---|---|---|",
     ]
-    for mode, found in record["calibration"]["modes"].items():
-        for row in found["pooled"]:
-            cells = [MODES[mode], f"{row['rate']:g}"]
-            folds = [one for one in found["folds"] if one["rate"] == row["rate"]]
-            for name, digits in (("recall", 3), ("fpr", 5)):
-                one = row[name]
-                low, high = one["interval"]
-                within = sum(fold[name]["within"] for fold in folds)
-                cells += [
-                    f"{one['promised']:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})",
-                    f"{one['observed']:.{digits}f}" + ("" if one["within"] else " (outside)"),
-                    f"{within} of {len(folds)}",
-                ]
-            lines.append("| " + " | ".join(cells) + " |")
-    return lines
+    for key, candidate in training["candidates"].items():
+        valid = candidate["validation"]["valid"]
+        mark = " (selected)" if key == training["selected"] else ""
+        lines.append(
+            f"| {key}{mark} | {candidate['best_epoch']} | "
+            + " | ".join(f"{valid[metric]:.3f}" for metric in METRICS)
+            + " |"
+        )
+    if comparison is not None:
+        lines += ["", *comparison_parts(comparison)]
+    lines += [
+        *_filter_lines(nearest),
+        "",
+        "## Limits",
+        f"- Trained on {' and '.join(metadata.cell_types)} in {place} only; other cell types through their own "
+        "accessibility track.",
+        "- Bound windows are rare: read the precision column before a lenient threshold is used.",
+        "- A window at a peak's edge may count as bound without holding the bound element.",
+        "- The motifs that the filters start from were chosen on chromosome 22 of hg19, in HepG2 and K562: figures on "
+        "windows from there, held out or not, are a little too good for it.",
+        *[f"\n![{Path(name).stem.replace('_', ' ')}]({name})" for name in pictures],
+    ]
+    return "\n".join(lines) + "\n"

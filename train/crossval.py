@@ -1,6 +1,6 @@
 """Blocked cross-validation: contiguous blocks of the genome held out in turn, predictions pooled out of fold.
 
-The public parts are divided window by window, so that neighbours of nearly every window, and windows of the same peak,
+The public parts are divided window by window, so that neighbours of most windows, and windows of the same peak,
 stand on both sides; accessibility, which is constant inside a peak, can then give the peak away. Blocks of a megabase,
 with no peak divided, are immune. Designs are decided and thresholds calibrated on these.
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,11 @@ class DataSet:
     train: Windows
     valid: Windows
 
+    @property
+    def name(self) -> str:
+        """The folder's, taken as the cell type's."""
+        return self.path.resolve().name
+
 
 def load_windows(*folders: Path) -> Windows:
     """Read folders of shards as one set, and map its accessibility onto percentiles of the whole set.
@@ -98,6 +104,37 @@ def in_genome_order(chroms: NDArray[np.str_], starts: NDArray[np.int64]) -> tupl
     follows = np.zeros(len(order), np.bool_)
     follows[1:] = (np.diff(starts[order]) == WINDOW_LENGTH) & (chroms[order][1:] == chroms[order][:-1])
     return order, follows
+
+
+def share_beside(windows: Windows, others: Windows) -> float | None:
+    """Share of ``windows`` that have one of ``others`` next to them on the genome; None where ids do not say.
+
+    Of a part that models are chosen by, this tells how much of it was as good as trained on.
+    """
+    if windows.ids is None or others.ids is None:
+        return None
+    chroms, starts = (np.concatenate(both) for both in zip(places(windows), places(others), strict=True))
+    order, follows = in_genome_order(chroms, starts)
+    ours = (order < len(windows.labels)).astype(np.int8)
+    unlike = follows[1:] & (ours[1:] != ours[:-1])
+    beside = np.zeros(len(order), np.bool_)
+    beside[1:] |= unlike
+    beside[:-1] |= unlike
+    return float(beside[ours == 1].mean())
+
+
+def describe(data_set: DataSet) -> dict[str, Any]:
+    """Say what a data set holds, for the record of a training."""
+    train, valid = data_set.train, data_set.valid
+    return {
+        "name": data_set.name,
+        **{
+            part: {"windows": len(windows.labels), "bound": int(windows.labels.sum())}
+            for part, windows in (("train", train), ("valid", valid))
+        },
+        "chromosomes": [] if train.ids is None else np.unique(places(train)[0]).tolist(),
+        "beside_training": share_beside(valid, train),
+    }
 
 
 def _read_labelled(folder: Path) -> Windows:

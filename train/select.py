@@ -19,7 +19,7 @@ from rich.progress import (
 )
 
 from train.config import Candidate
-from train.dataset import DataSet
+from train.dataset import DataSet, describe
 from train.fit import Fitted, Listener, fit, load_fitted
 
 CHECKPOINT = "checkpoint.pt"
@@ -101,9 +101,10 @@ def best_of_families(fits: Sequence[Fitted]) -> dict[str, Fitted]:
     }
 
 
-def training_record(fits: Sequence[Fitted]) -> dict[str, Any]:
-    """Collect every candidate's settings, curve and validation metrics, and what was chosen, for JSON."""
+def training_record(fits: Sequence[Fitted], sets: Sequence[DataSet]) -> dict[str, Any]:
+    """Collect the data, every candidate's settings, curve and validation metrics, and what was chosen, for JSON."""
     return {
+        "data": [describe(one) for one in sets],
         "selected_by": "validation weighted accuracy",
         "selected": best_of(fits).candidate.key(),
         "best_of_family": {family: fitted.candidate.key() for family, fitted in best_of_families(fits).items()},
@@ -121,7 +122,7 @@ def training_record(fits: Sequence[Fitted]) -> dict[str, Any]:
     }
 
 
-def write_record(fits: Sequence[Fitted], path: Path) -> None:
+def write_record(fits: Sequence[Fitted], sets: Sequence[DataSet], path: Path) -> None:
     """Write :func:`training_record` as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(training_record(fits), indent=1) + "\n")
+    path.write_text(json.dumps(training_record(fits, sets), indent=1) + "\n")

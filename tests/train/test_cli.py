@@ -16,7 +16,9 @@ import train.config
 import train.export
 from jundscan.shards import read_shards
 from tests.train.conftest import FAMILIES, SmallGenome, quick_fit, tiny
+from tests.train.test_report import PICTURES
 from train.config import Candidate
+from train.report import README_BEGIN, README_END, readme_block
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -62,7 +64,13 @@ def test_run_fits_selects_and_exports(run: Run, data_folder: Path, tmp_path: Pat
     assert sorted(path.name for path in out.iterdir()) == sorted([*names, "training.json"])
     models = {name: jundscan.load_model(out / name, "cpu") for name in names}
     for name in names:
-        assert {"model.onnx", "metrics.json"} <= {path.name for path in (out / name).iterdir()}
+        pictures = PICTURES if name == "jund-1" else ()
+        files = {path.name for path in (out / name).iterdir()}
+        assert files == {"model.onnx", "metrics.json", "README.md", *pictures}
+        card = (out / name / "README.md").read_text()
+        assert "TinyCells (" in card
+        assert "made-up" in card
+        assert card.count("![") == len(pictures)
         assert models[name].metadata.name == name
         assert models[name].metadata.assembly == "made-up"
         assert models[name].metadata.cell_types == ("TinyCells",)
@@ -87,7 +95,19 @@ def test_run_fits_selects_and_exports(run: Run, data_folder: Path, tmp_path: Pat
     code, _, _ = run("export", "--data", data_folder, "--out", again, "--runs", runs, "--assembly", "made-up")
     assert code == 0
     for name in names:
-        assert (again / name / "model.onnx").read_bytes() == (out / name / "model.onnx").read_bytes()
+        for file in ("model.onnx", "README.md"):
+            assert (again / name / file).read_bytes() == (out / name / file).read_bytes()
+
+    readme = tmp_path / "README.md"
+    readme.write_text(f"# Mine\n{README_BEGIN}\n{README_END}\n")
+    code, said, _ = run("report", "--data", data_folder, "--out", out, "--readme", readme)
+    assert code == 0
+    assert said.splitlines()[0] == str(readme)
+    assert readme.read_text() == f"# Mine\n{readme_block(out)}\n"
+    readme.write_text("# Mine\n")
+    code, _, err = run("report", "--data", data_folder, "--out", out, "--readme", readme)
+    assert (code, err.count("\n")) == (1, 1)
+    assert readme.read_text() == "# Mine\n"
 
 
 def test_fit_of_one_family_can_be_selected(run: Run, data_folder: Path, tmp_path: Path) -> None:

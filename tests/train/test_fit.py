@@ -12,7 +12,7 @@ import torch
 
 from tests.train.conftest import FAMILIES, make_windows, quick_fit, tiny, write_part
 from train.config import Candidate
-from train.dataset import DataSet, Windows, load_windows
+from train.dataset import DataSet, Windows, load_windows, share_beside
 from train.fit import Fitted, Listener, fit, load_fitted, predict
 
 SHORT = quick_fit(epochs=3, seed=5)
@@ -154,3 +154,14 @@ def test_only_available_windows_are_ranked(tmp_path: Path) -> None:
     some = load_windows(tmp_path / "some").accessibility
     assert np.isnan(some[missing]).all()
     np.testing.assert_array_equal(some[~missing], load_windows(tmp_path / "kept").accessibility)
+
+
+def test_share_of_windows_beside_trained_ones() -> None:
+    windows = make_windows(6, seed=41)
+    starts = np.array(["chr1:0-101", "chr1:101-202", "chr1:303-404", "chr2:404-505", "chr1:505-606", "chr1:404-505"])
+    trained, judged = ([0, 2, 4], [1, 3, 5])
+    placed = replace(windows, ids=starts)
+    # the first lies behind chr1:0, the second on a chromosome of its own, the third between two of them
+    assert share_beside(placed.take(np.array(judged)), placed.take(np.array(trained))) == pytest.approx(2 / 3)
+    assert share_beside(placed.take(np.array(judged)), placed.take(np.array([3]))) == 0
+    assert share_beside(windows, placed) is None

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from jundscan.errors import InputError
 from jundscan.model import DEFAULT_MODEL
-from train.card import METRICS, MODES, comparison_parts
+from train.card_comparison import METRICS, MODES, comparison_parts
 from train.filters import draw_filters, nearest_motif, nearest_motifs, read_filters
 from train.motifs import fetch_motifs, motif_filters
 from train.report import (
@@ -112,16 +113,27 @@ def test_tables_are_whole() -> None:
             assert above.count("|") == below.count("|")
 
 
-def test_without_a_comparison_the_card_does_without(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "change", [{}, {"selected": "cnn-1"}, {"epoch": 4}, {"data": [{"name": "OtherCells"}]}], ids=repr
+)
+def test_only_a_comparison_of_this_network_and_data_is_in_its_card(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, change: dict[str, Any]
+) -> None:
     assert read_comparison(tmp_path) is None
-    (tmp_path / "crossval.json").write_text(json.dumps(comparison()))
-    assert read_comparison(tmp_path) == comparison()
+    training = {"selected": "cnn-0", "candidates": {"cnn-0": {"best_epoch": 3}, "cnn-1": {"best_epoch": 3}}}
+    (tmp_path / "training.json").write_text(json.dumps({**training, "data": [{"name": "TinyCells"}]}))
+    record = {**comparison(), **change}
+    (tmp_path / "crossval.json").write_text(json.dumps(record))
+    assert read_comparison(tmp_path) == (None if change else record)
+    assert [str(tmp_path / "crossval.json") in line for line in caplog.messages] == [True] * bool(change)
 
 
 @pytest.mark.parametrize("name", model_names(EXPORTED))
 def test_the_cards_in_the_repository_say_what_the_files_say(name: str) -> None:
     pictures = [picture for picture in PICTURES if (EXPORTED / name / picture).is_file()]
-    assert (EXPORTED / name / "README.md").read_text() == model_card(EXPORTED, name, pictures)
+    comparison = read_comparison(EXPORTED) if name == DEFAULT_MODEL else None
+    assert (EXPORTED / name / "README.md").read_text() == model_card(EXPORTED, name, pictures, comparison)
+    assert (comparison is not None) == (name == DEFAULT_MODEL)
 
 
 def test_the_readme_says_what_the_files_say() -> None:
@@ -135,7 +147,7 @@ def test_only_the_block_is_replaced() -> None:
     new = f"{README_BEGIN}\nnew\n{README_END}"
     assert replace_block(text, README_BEGIN, README_END, new) == f"before\n{new}\nafter\n"
     for cut in (README_BEGIN, README_END):
-        with pytest.raises(ValueError, match="no block"):
+        with pytest.raises(InputError, match="no block"):
             replace_block(text.replace(cut, ""), README_BEGIN, README_END, new)
 
 
