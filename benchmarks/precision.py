@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
+from onnxruntime.tools.onnx_model_utils import make_input_shape_fixed
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from benchmarks import machine
@@ -27,13 +29,13 @@ from benchmarks.timing import in_turn, ratio, seconds_of
 from jundscan.accessibility import fit_scale
 from jundscan.choices import DEFAULT_STRIDE
 from jundscan.encoding import WINDOW_LENGTH
-from jundscan.model import CALL_BASES, LANES, default_model_path
+from jundscan.model import default_model_path, load_model
 from jundscan.shards import read_shards
 
 TARGET = Path(__file__).with_name("precision.json")
 CALLS = 400
 REPEATS = 7
-DEPTHWISE = ["block_side", *(f"block_line_{number}" for number in range(3))]
+DEPTHWISE = [f"block_line_{number}" for number in range(2)]
 """Left in float32: channel by channel, they have a scale for each and little to gain."""
 CALIBRATION_SEQUENCES = 40
 WINDOWS_TOGETHER = 80
@@ -74,6 +76,16 @@ class Sequences(CalibrationDataReader):
         return next(self._feeds, None)
 
 
+def _fixed(path: Path, feed: Mapping[str, NDArray[np.generic]]) -> Path:
+    """Write the graph once more for inputs of these shapes only, as the tiles of the exported graph have it."""
+    model = onnx.load(path)
+    for name, array in feed.items():
+        make_input_shape_fixed(model.graph, name, array.shape)
+    fixed = path.with_name(f"fixed_{path.name}")
+    onnx.save(model, fixed)
+    return fixed
+
+
 def _session(path: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -105,7 +117,7 @@ def main() -> None:
         fit_scale(values, str(path)).apply(values)
         for values, path in ((train.accessibility, train.path), (valid.accessibility, valid.path))
     ]
-    count = CALL_BASES // DEFAULT_STRIDE // LANES * LANES
+    count = load_model(device="cpu").metadata.tiles[str(DEFAULT_STRIDE)]
     bases = (count - 1) * DEFAULT_STRIDE + WINDOW_LENGTH
     rng = np.random.default_rng(1)
     feed = {
@@ -127,7 +139,7 @@ def main() -> None:
             op_types_to_quantize=["Conv", "MaxPool", "Add", "Relu"],
             nodes_to_exclude=DEPTHWISE,
         )
-        sessions = {"float32": _session(plain), "int8": _session(small)}
+        paths = {"float32": plain, "int8": small}
         results: dict[str, Any] = {"machine": machine.describe(), "stride": DEFAULT_STRIDE, "window_calls": CALLS}
 
         def rate(session: onnxruntime.InferenceSession) -> float:
@@ -135,9 +147,10 @@ def main() -> None:
             seconds = seconds_of(lambda: [session.run([output], feed) for _ in range(CALLS)])
             return CALLS * count * DEFAULT_STRIDE / seconds / 1e6
 
-        speeds = in_turn({kind: partial(rate, session) for kind, session in sessions.items()}, REPEATS)
-        for kind, session in sessions.items():
-            probabilities = _predict(session, valid.codes, mapped[1])
+        timed = {kind: _session(_fixed(path, feed)) for kind, path in paths.items()}
+        speeds = in_turn({kind: partial(rate, session) for kind, session in timed.items()}, REPEATS)
+        for kind, path in paths.items():
+            probabilities = _predict(_session(path), valid.codes, mapped[1])
             results[kind] = {
                 "mbp_per_second": speeds[kind],
                 "auroc": float(roc_auc_score(valid.labels, probabilities)),
