@@ -10,6 +10,9 @@ from jundscan.metadata import Metadata, ThresholdTable
 from train.card_comparison import FAMILIES, METRICS, comparison_parts, metrics_row, table_head
 from train.filters import Nearest
 
+MOST_NAMED = 25
+"""Chromosomes."""
+
 
 def _threshold_rows(table: ThresholdTable) -> list[str]:
     rows = table.rows[:: max(1, len(table.rows) // 15)]
@@ -71,7 +74,9 @@ def card(
         for one in training["data"]
     ]
     chromosomes = sorted({chrom for one in training["data"] for chrom in one["chromosomes"]})
-    place = ", ".join([metadata.assembly, *chromosomes])
+    place = ", ".join([metadata.assembly, *chromosomes[:MOST_NAMED]])
+    if len(chromosomes) > MOST_NAMED:
+        place += f" and {len(chromosomes) - MOST_NAMED:,} more"
     article = "A" if metadata.family == "cnn" else "An"
     share = training["data"][0]["beside_training"]
     beside = "" if share is None else f", and {share:.0%} of them lie beside a window that was trained on"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from jundscan.errors import InputError
+from jundscan.errors import InputError, ShardError
 from jundscan.evaluation import evaluate_shards
 from jundscan.model import DEFAULT_MODEL, load_model
 from jundscan.plots import Predictions, write_plots
@@ -149,8 +149,8 @@ def write_cards(exported: Path, validation: Path) -> Iterator[Path]:
 def _draw(folder: Path, validation: Path) -> list[Path]:
     model = load_model(folder, "cpu")
     result = evaluate_shards(read_shards(validation), model)
-    assert result.shards.labels is not None
-    assert result.weights is not None
+    if result.shards.labels is None or result.weights is None:
+        raise ShardError(validation, "no labels (shard-K-y.joblib), nothing to draw")
     decision = model.metadata.decision_threshold
     drawn = Predictions(folder.name, result.shards.labels, result.probabilities, result.weights, decision)
     pictures = write_plots(folder, [drawn], "validation windows", formats=("png",), force=True)
