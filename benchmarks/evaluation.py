@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from benchmarks.timing import in_turn, ratio, seconds_of
-from benchmarks.windowed import loader_predictions, notebook_cnn, same_network
+from benchmarks.windowed import loader_predictions, plain_cnn, same_network
 from jundscan.encoding import UNKNOWN, WINDOW_LENGTH, one_hot
 from jundscan.evaluation import evaluate_shards, mapped_accessibility
 from jundscan.metrics import evaluate
@@ -24,7 +24,7 @@ QUICK_WINDOWS = 3_000
 
 
 def measure(folder: Path, model: Model, shards: Path | None, threads: int, repeats: int, quick: bool) -> dict[str, Any]:
-    """Time evaluation in seconds, and the loop with the same network and with the course notebook's CNN.
+    """Time evaluation in seconds, and the loop with the same network and with a plain CNN.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def measure(folder: Path, model: Model, shards: Path | None, threads: int, repea
         "ours": ours,
         "ours_without_intervals": ours_without_intervals,
         "loop_same_network": lambda: _loop(shards, same_network(model), as_codes=True),
-        "loop_notebook": lambda: _loop(shards, notebook_cnn(), as_codes=False),
+        "loop_plain": lambda: _loop(shards, plain_cnn(), as_codes=False),
     }
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -65,14 +65,14 @@ def measure(folder: Path, model: Model, shards: Path | None, threads: int, repea
         torch.set_num_threads(before)
     loops = {
         f"{loop}/{own}": ratio(timed[loop], timed[own])
-        for loop in ("loop_same_network", "loop_notebook")
+        for loop in ("loop_same_network", "loop_plain")
         for own in ("ours", "ours_without_intervals")
     }
     return {"windows": len(read_shards(shards).codes), "source": source, "threads": threads, **timed, "ratios": loops}
 
 
 def _loop(shards: Path, network: nn.Module, as_codes: bool) -> float:
-    """Weighted accuracy as the notebook finds it: read, one Dataset item per window, batches of 100."""
+    """Weighted accuracy by the usual loop: read, one Dataset item per window, batches of 100."""
     x, y, w, a = (np.asarray(joblib.load(shards / f"shard-0-{kind}.joblib")) for kind in "Xywa")
     windows = np.where(x.any(axis=2), x.argmax(axis=2), UNKNOWN).astype(np.uint8) if as_codes else x.astype(np.float32)
     predicted = loader_predictions(network, windows, a.ravel().astype(np.float32)).numpy() > 0.5

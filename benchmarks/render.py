@@ -229,7 +229,7 @@ def _evaluation(found: dict[str, Any]) -> str:
         "ours": "`jundscan evaluate` as a library call, reading included",
         "ours_without_intervals": "the same without bootstrap intervals",
         "loop_same_network": "torch DataLoader loop, the same architecture",
-        "loop_notebook": "torch DataLoader loop, the course notebook's CNN",
+        "loop_plain": "torch DataLoader loop, a plain CNN",
     }
     title = f"## Evaluation\n\n{found['windows']:,} windows ({found['source']}), {found['threads']} threads.\n\n"
     return title + table(["way", "seconds"], [[words, _range(found[name])] for name, words in names.items()])
@@ -238,8 +238,8 @@ def _evaluation(found: dict[str, Any]) -> str:
 def _training(found: dict[str, Any]) -> str:
     names = {
         "ours": f"`train.fit`, batches of {found['batch']:,}",
-        "loop_same_network": "the course notebook's loop, the same architecture",
-        "loop_notebook": "the course notebook's loop and CNN",
+        "loop_same_network": "torch DataLoader loop, the same architecture",
+        "loop_plain": "torch DataLoader loop, a plain CNN",
     }
     return "## Training\n\n" + table(
         ["way", "windows/s"], [[words, _range(found[name], ",.0f")] for name, words in names.items()]

@@ -128,9 +128,7 @@ def _speeds(
         "windows/torch, same network": windowed.torch_loop(
             windowed.same_network(model), genome.codes, False, few, threads
         ),
-        "windows/torch, course notebook's CNN": windowed.torch_loop(
-            windowed.notebook_cnn(), genome.codes, True, few, threads
-        ),
+        "windows/torch, plain CNN": windowed.torch_loop(windowed.plain_cnn(), genome.codes, True, few, threads),
     }
     results["window_counts"] = {name: windows if "ONNX" in name else few for name in loops}
     speeds = in_turn({**cases, **loops}, repeats)

@@ -77,7 +77,7 @@ def _startup(results: dict[str, Any]) -> list[Target]:
 def _evaluation(results: dict[str, Any]) -> list[Target]:
     found = results.get("evaluation")
     rows = []
-    for loop, words in (("loop_same_network", "the same network"), ("loop_notebook", "the course notebook's CNN")):
+    for loop, words in (("loop_same_network", "the same network"), ("loop_plain", "a plain CNN")):
         for own, how in (("ours", "with intervals"), ("ours_without_intervals", "without intervals")):
             value = found["ratios"][f"{loop}/{own}"]["median"] if found else None
             met = None if value is None else value >= 10

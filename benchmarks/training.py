@@ -1,4 +1,4 @@
-"""Windows per second of ``train.fit``, against the course notebook's loop."""
+"""Windows per second of ``train.fit``, against the usual DataLoader loop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from benchmarks.timing import in_turn, ratio
-from benchmarks.windowed import LOADER_BATCH, Items, notebook_cnn, same_network
+from benchmarks.windowed import LOADER_BATCH, Items, plain_cnn, same_network
 from jundscan.encoding import WINDOW_LENGTH, one_hot
 from jundscan.model import Model
 from train.config import Candidate, FitConfig, NetworkConfig
@@ -25,14 +25,14 @@ STEPS, QUICK_STEPS = 50, 8
 
 
 def measure(model: Model, threads: int, repeats: int, quick: bool) -> dict[str, Any]:
-    """Measure windows per second of ours, of the loop with the same network, and of the loop with its own CNN."""
+    """Measure windows per second of ours, of the loop with the same network, and of the loop with a plain CNN."""
     many, few = (QUICK_WINDOWS, QUICK_LOOP_WINDOWS) if quick else (WINDOWS, LOOP_WINDOWS)
     windows = _random_windows(many)
     some = _random_windows(few)
     cases = {
         "ours": lambda: _fit_rate(model, windows, STEPS if not quick else QUICK_STEPS),
         "loop_same_network": lambda: _loop_rate(same_network(model), some, as_codes=True),
-        "loop_notebook": lambda: _loop_rate(notebook_cnn(), some, as_codes=False),
+        "loop_plain": lambda: _loop_rate(plain_cnn(), some, as_codes=False),
     }
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -40,7 +40,7 @@ def measure(model: Model, threads: int, repeats: int, quick: bool) -> dict[str, 
         rates = in_turn(cases, repeats)
     finally:
         torch.set_num_threads(before)
-    loops: tuple[str, ...] = ("loop_same_network", "loop_notebook")
+    loops: tuple[str, ...] = ("loop_same_network", "loop_plain")
     return {
         "windows": many,
         "windows_of_the_loop": few,
@@ -69,7 +69,7 @@ def _fit_rate(model: Model, windows: Windows, steps: int) -> float:
 
 
 def _loop_rate(network: nn.Module, windows: Windows, as_codes: bool) -> float:
-    """Train one epoch in the notebook's loop: per-item Dataset, batches of 100, loss weighted window by window."""
+    """Train one epoch in the usual loop: per-item Dataset, batches of 100, loss weighted window by window."""
     network.train()
     sequence = windows.codes if as_codes else one_hot(windows.codes).astype(np.float32)
     targets, weights = windows.labels.astype(np.float32), windows.weights.astype(np.float32)

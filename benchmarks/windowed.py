@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks.timing import seconds_of
 from jundscan.encoding import WINDOW_LENGTH, one_hot
 from jundscan.model import Model
+from train.baselines import PlainCNN
 from train.config import NetworkConfig
 from train.networks import build_network
 
@@ -26,7 +27,7 @@ LOADER_BATCH = 100
 
 
 class Items(Dataset[tuple[Tensor, ...]]):
-    """Windows one by one, as the course notebook's Dataset gives them: every column a tensor, row by row."""
+    """Windows one by one: every column a tensor, row by row."""
 
     def __init__(self, *columns: NDArray[Any]) -> None:
         self.columns = [torch.from_numpy(np.ascontiguousarray(column)) for column in columns]
@@ -38,23 +39,17 @@ class Items(Dataset[tuple[Tensor, ...]]):
         return tuple(column[row] for column in self.columns)
 
 
-class NotebookCNN(nn.Module):
-    """The course notebook's CNN: 8 filters of width 8 on one strand, max-pooling 16/4, dense with accessibility."""
+class _RowByRow(nn.Module):
+    """The plain CNN for windows (B, 101, 4) and accessibility (B,), as a Dataset of rows gives them."""
 
-    def __init__(self, hidden: int = 32) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.convolution = nn.Conv1d(4, 8, 8)
-        self.dropout = nn.Dropout(0.1)
-        self.pool = nn.MaxPool1d(16, 4)
-        self.dense = nn.Linear(161, hidden)
-        self.norm = nn.BatchNorm1d(hidden)
-        self.last = nn.Linear(hidden, 1)
+        self.network = PlainCNN()
 
     def forward(self, windows: Tensor, accessibility: Tensor) -> Tensor:
-        """Map (B, 101, 4) and (B,) to logits (B,)."""
-        maps = self.pool(self.dropout(torch.relu(self.convolution(windows.transpose(1, 2)))))
-        joined = torch.cat([maps.flatten(1), accessibility[:, None]], dim=1)
-        return self.last(self.norm(torch.relu(self.dense(joined)))).squeeze(1)
+        """Map to logits (B,)."""
+        logits: Tensor = self.network(windows.transpose(1, 2), accessibility[:, None])
+        return logits
 
 
 def same_network(model: Model) -> nn.Module:
@@ -63,14 +58,15 @@ def same_network(model: Model) -> nn.Module:
     return build_network(NetworkConfig(**model.metadata.architecture)).eval()
 
 
-def notebook_cnn() -> nn.Module:
+def plain_cnn() -> nn.Module:
+    """Build the plain CNN that the networks are also compared with, untrained."""
     torch.manual_seed(0)
-    return NotebookCNN().eval()
+    return _RowByRow().eval()
 
 
 @torch.no_grad()
 def loader_predictions(network: nn.Module, windows: NDArray[Any], accessibility: NDArray[np.float32]) -> Tensor:
-    """Score windows in the course notebook's loop: per-item Dataset, DataLoader, batches of 100."""
+    """Score windows in the usual loop: per-item Dataset, DataLoader, batches of 100."""
     loader = DataLoader(Items(windows, accessibility), batch_size=LOADER_BATCH)
     return torch.cat([torch.sigmoid(network(*batch)) for batch in loader])
 

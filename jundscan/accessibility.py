@@ -20,13 +20,16 @@ from jundscan.errors import InputError
 from jundscan.files import read_json
 from jundscan.genome import Genome
 from jundscan.interval_sets import subtract_intervals
+from jundscan.metadata import DISTRIBUTION_BINS
 from jundscan.tracks import Track
 
 _KEY = "accessibility_scale"
 _MOST_KNOTS = 2048
 _FEWEST_WINDOWS = 1000
 _FEWEST_VALUES = 50
-_DISTRIBUTION_BINS = 20
+OTHER_SCALE = (
+    "give --accessibility-scale FILE (the record of a run on the whole track) or --accessibility-scale identity"
+)
 # a scale of 2,048 knots takes 0.1 MB; the record of a run may hold more than its scale
 
 
@@ -131,7 +134,7 @@ def given_scale(given: AccessibilityScale | str | Path | None) -> AccessibilityS
     return IDENTITY if given == "identity" else read_scale(given)
 
 
-def fit_scale(means: NDArray[np.floating[Any]], where: str) -> AccessibilityScale:
+def fit_scale(means: NDArray[np.floating[Any]], where: str, remedy: str = OTHER_SCALE) -> AccessibilityScale:
     """Find the percentile of every distinct window mean above 0.
 
     A percentile is (the windows below + half of those equal) / all windows. Of more than 2,048 distinct
@@ -143,6 +146,8 @@ def fit_scale(means: NDArray[np.floating[Any]], where: str) -> AccessibilityScal
         Means over windows of the whole track or data set; NaN, not available, is no part of the ranking.
     where : str
         What they come from, for the message.
+    remedy : str
+        What to do when they are too few, for the message.
 
     Returns
     -------
@@ -160,8 +165,7 @@ def fit_scale(means: NDArray[np.floating[Any]], where: str) -> AccessibilityScal
     if len(means) < _FEWEST_WINDOWS or distinct < _FEWEST_VALUES:
         raise InputError(
             f"{where}: {len(means)} windows with {distinct} distinct values above 0 are too few to find the "
-            f"accessibility scale (needs {_FEWEST_WINDOWS} and {_FEWEST_VALUES}): give --accessibility-scale "
-            f"FILE (the record of a run on the whole track) or --accessibility-scale identity"
+            f"accessibility scale (needs {_FEWEST_WINDOWS} and {_FEWEST_VALUES}): {remedy}"
         )
     percentiles = (np.cumsum(counts) - counts / 2) / len(means)
     above = values > 0
@@ -198,7 +202,7 @@ def distribution(mapped: NDArray[np.floating[Any]]) -> list[float]:
     known = mapped[~np.isnan(mapped)]
     if not len(known):
         return []
-    above = np.histogram(known[known > 0], _DISTRIBUTION_BINS, (0, 1))[0]
+    above = np.histogram(known[known > 0], DISTRIBUTION_BINS, (0, 1))[0]
     shares: list[float] = (np.append(np.count_nonzero(known <= 0), above) / len(known)).tolist()
     return shares
 

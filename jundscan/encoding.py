@@ -18,7 +18,8 @@ for _code, _letter in enumerate(ALPHABET):
     _TO_CODE[ord(_letter)] = _TO_CODE[ord(_letter.lower())] = _code
 LETTER_TO_CODE = bytes(_TO_CODE)
 """Table for :meth:`bytes.translate`: letter to code."""
-_COMPLEMENT = np.array([3, 2, 1, 0, UNKNOWN], dtype=np.uint8)
+COMPLEMENT = np.array([3, 2, 1, 0, UNKNOWN], dtype=np.uint8)
+"""Code to the code of the letter on the other strand."""
 _CODE_TO_LETTER = np.frombuffer(_LETTERS.encode(), dtype=np.uint8)
 
 
@@ -64,7 +65,7 @@ def reverse_complement(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     >>> decode(reverse_complement(encode(b"AACGN")))
     b'NCGTT'
     """
-    return _COMPLEMENT[codes[..., ::-1]]
+    return COMPLEMENT[codes[..., ::-1]]
 
 
 def one_hot(codes: NDArray[np.uint8]) -> NDArray[np.int8]:

@@ -13,8 +13,11 @@ from jundscan.errors import ModelError
 
 METADATA_KEY = "jundscan"
 FORMAT_VERSION = 1
-_MODES = ("with_accessibility", "without_accessibility")
+MODES = ("with_accessibility", "without_accessibility")
+"""Of a model: each has its calibration table, its reference scores and its figures."""
 _LONGEST_TEXT = 500
+DISTRIBUTION_BINS = 20
+"""Equal parts of what is above 0, in :func:`jundscan.accessibility.distribution`; what is at 0 comes before them."""
 LARGEST_TILE = 1 << 16
 """Windows; a model that names more is damaged."""
 
@@ -57,7 +60,7 @@ class Metadata:
     missing_accessibility : str
         ``"nan"``: the graph takes NaN where a window has no accessibility.
     max_windows_per_call : int
-        Bound on the windows of one call of the graph, which bounds its memory.
+        Bound on the windows of one call of the graph, which bounds its memory, where the graph has no tiles.
     tiles : mapping of str to int
         Windows of a tile by stride (text, as JSON has it), where the graph itself goes through a long row in tiles, so
         that no call is too long. Empty in models of earlier versions.
@@ -129,7 +132,7 @@ class Metadata:
                     f"{where}: model format {found!r}, this jundscan reads {FORMAT_VERSION}; "
                     "install the jundscan version that the model was made with"
                 )
-            for mode in _MODES:
+            for mode in MODES:
                 rows = tuple(CalibrationRow(**row) for row in raw[mode].pop("rows"))
                 raw[mode] = ThresholdTable(rows=rows, **raw[mode])
             raw["cell_types"] = tuple(raw["cell_types"])
@@ -169,7 +172,7 @@ def _check(metadata: Metadata) -> None:
     if type(metadata.seed) is not int:
         raise ValueError(f"seed is {metadata.seed!r}")
     _are_fractions("decision_threshold and prevalence", [metadata.decision_threshold, metadata.prevalence])
-    for mode, table in ((mode, metadata.table(mode == "with_accessibility")) for mode in _MODES):
+    for mode, table in ((mode, metadata.table(mode == "with_accessibility")) for mode in MODES):
         _is_text("default_rule", table.default_rule)
         _are_fractions(f"{mode} default_threshold", [table.default_threshold])
         for row in table.rows:
@@ -179,6 +182,11 @@ def _check(metadata: Metadata) -> None:
             raise ValueError(f"{mode} rows do not ascend by threshold")
     for scores in metadata.validation.values():
         _are_fractions("validation", list(scores.values()))
+    for name, shares in (metadata.training_accessibility or {}).items():
+        _is_text("training_accessibility", name)
+        if not isinstance(shares, list) or len(shares) != DISTRIBUTION_BINS + 1:
+            raise ValueError(f"training_accessibility of {name} is no list of {DISTRIBUTION_BINS + 1} numbers")
+        _are_fractions("training_accessibility", shares)
     if metadata.self_test is not None:
         _are_fractions("self_test", [*metadata.self_test.with_accessibility, *metadata.self_test.without_accessibility])
 

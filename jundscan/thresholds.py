@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,18 +104,26 @@ def choose_threshold(metadata: Metadata, has_accessibility: bool, wish: Wish | N
             f"--{wish} {value:g}: model {metadata.name} has no calibration table {mode} accessibility; "
             "give --threshold instead"
         )
+    row = granting(rows, wish, value)
+    if row is not None:
+        return Threshold(row.threshold, f"{wish} {value:g}", row)
     if wish == "recall":
-        fitting = [row for row in rows if row.recall >= value]
         limit = f"the highest recall of its table {mode} accessibility is {max(row.recall for row in rows):.3g}"
     elif wish == "fpr":
-        fitting = [row for row in rows if row.fpr <= value]
         limit = f"the lowest rate that its table {mode} accessibility can tell is {min(row.fpr for row in rows):.3g}"
     else:
-        fitting = [row for row in rows if row.precision is not None and row.precision >= value]
         best = max(row.precision or 0.0 for row in rows)
         limit = f"the highest precision of its table {mode} accessibility is {best:.3g}"
-    if not fitting:
-        raise InputError(f"--{wish} {value:g}: model {metadata.name} cannot promise that; {limit}")
-    by_threshold = sorted(fitting, key=lambda row: row.threshold)
-    row = by_threshold[-1] if wish == "recall" else by_threshold[0]
-    return Threshold(row.threshold, f"{wish} {value:g}", row)
+    raise InputError(f"--{wish} {value:g}: model {metadata.name} cannot promise that; {limit}")
+
+
+def granting(rows: Sequence[CalibrationRow], wish: Wish, value: float) -> CalibrationRow | None:
+    """Find the row that a rule means; None when there is none. The rules are those of :func:`choose_threshold`."""
+    by_threshold = sorted(rows, key=lambda row: row.threshold)
+    if wish == "recall":
+        return next((row for row in reversed(by_threshold) if row.recall >= value), None)
+    if wish == "fpr":
+        return next((row for row in by_threshold if row.fpr <= value), None)
+    if wish == "precision":
+        return next((row for row in by_threshold if row.precision is not None and row.precision >= value), None)
+    return next((row for row in by_threshold if row.threshold >= value), None)

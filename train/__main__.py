@@ -6,28 +6,28 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import torch
 import typer
 
-from jundscan.accessibility import distribution
 from jundscan.cli.common import start_log
 from jundscan.encoding import WINDOW_LENGTH
-from jundscan.errors import InputError, JundscanError, ShardError
+from jundscan.errors import DeviceError, InputError, JundscanError, ShardError
 from jundscan.genome import open_genome
-from jundscan.model import DEFAULT_MODEL
 from jundscan.tracks import match_chromosomes, open_track
 from jundscan.truth import read_truth
-from train.comparison import PARTS, compare, write_json
+from train.comparison import PARTS, compare
 from train.config import Candidate, Family, candidates
-from train.crossval import held_out_predictions
-from train.dataset import VALID, DataSet, data_sha256, load_data_set
-from train.export import HeldOut, ParityError, Provenance, export
+from train.crossval import held_out_cache, held_out_predictions
+from train.dataset import VALID, DataSet, load_data_set
+from train.export import ParityError
 from train.fit import Fitted
 from train.make_shards import make_shards
-from train.report import TRAINING, write_cards, write_readme
-from train.select import best_of, best_of_families, finished_or_best_so_far, fit_candidates, write_record
+from train.publish import Origin, export_all
+from train.records import write_record
+from train.report import write_cards, write_readme
+from train.select import best_of, best_of_families, claim, finished_or_best_so_far, fit_candidates
 from train.split import Split
 
 MODEL_VERSION = "1.2.1"
@@ -53,13 +53,20 @@ RunsOption = Annotated[Path, typer.Option(help="Checkpoints; a fit that is in he
 SeedOption = Annotated[int, typer.Option(help="Same seed, same machine: same result.")]
 DeviceOption = Annotated[str, typer.Option(help="Torch device: cpu, cuda, mps.")]
 OutOption = Annotated[Path, typer.Option("--out", help="Where the model folders go.")]
+FactorOption = Annotated[str, typer.Option(help="What binds the bound windows, for the model's card.")]
 AssemblyOption = Annotated[str, typer.Option(help="Genome assembly of the windows, for the model's metadata.")]
+VersionOption = Annotated[str, typer.Option(help="Version of the model, for its metadata.")]
 
 
-def _load(data: list[Path]) -> list[DataSet]:
-    if not data:
-        raise InputError("--data: name at least one data set, a folder with train_dataset and valid_dataset")
-    return [load_data_set(folder) for folder in data]
+def _load(data: list[Path], runs: Path, device: str = "cpu") -> list[DataSet]:
+    """Find out before any work whether the device can be had and the folder of checkpoints is of these data."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as err:  # the latter from a build without CUDA
+        raise DeviceError(f"--device {device}: {str(err).partition(chr(10))[0]}") from err
+    sets = [load_data_set(folder) for folder in data]
+    claim(runs, sets)
+    return sets
 
 
 @app.command()
@@ -69,23 +76,28 @@ def run(
     runs: RunsOption = Path("runs"),
     seed: SeedOption = 0,
     device: DeviceOption = "cpu",
+    factor: FactorOption = "JUND",
     assembly: AssemblyOption = "hg19",
+    model_version: VersionOption = MODEL_VERSION,
 ) -> None:
     """Fit all three families, select on validation, export the best of each and the best of all, write their cards.
 
     Thresholds of the best are calibrated on blocks of the genome held out in turn.
 
     Example: python -m train run --data HepG2 --data K562 --out exported
+
+    Example: python -m train run --data MyFactor --factor MyFactor --assembly hg38 --model-version 1.0.0 --out models
     """
-    sets = _load(data)
+    sets = _load(data, runs, device)
     with _interruptible():
         fits = fit_candidates(candidates(seed), sets, runs, device)
         try:
-            held_out = held_out_predictions(best_of(fits), data, _cache(best_of(fits), runs), typer.echo)
+            held_out = held_out_predictions(best_of(fits), data, runs, typer.echo)
         except ShardError as err:
             typer.echo(f"thresholds are calibrated on the validation windows: {err}", err=True)
             held_out = None
-    _export_all(fits, sets, out, assembly, held_out)
+    export_all(fits, sets, out, Origin(factor, assembly, model_version), held_out, typer.echo)
+    _write_cards(data, out)
 
 
 @app.command("fit")
@@ -101,7 +113,7 @@ def fit_family(
     Example: python -m train fit cnn --data HepG2
     """
     with _interruptible():
-        fit_candidates(_of_family(family, seed), _load(data), runs, device)
+        fit_candidates(_of_family(family, seed), _load(data, runs, device), runs, device)
 
 
 @app.command("select")
@@ -124,13 +136,17 @@ def export_best(
     out: OutOption = Path("exported"),
     runs: RunsOption = Path("runs"),
     seed: SeedOption = 0,
+    factor: FactorOption = "JUND",
     assembly: AssemblyOption = "hg19",
+    model_version: VersionOption = MODEL_VERSION,
 ) -> None:
     """Export from --runs what is best so far, also of a run that was interrupted, with its cards."""
     fits = _fits_in(runs, seed)
-    cache = _cache(best_of(fits), runs)
-    held_out = held_out_predictions(best_of(fits), data, cache, typer.echo) if cache.is_file() else None
-    _export_all(fits, _load(data), out, assembly, held_out)
+    best, sets = best_of(fits), _load(data, runs)
+    is_calibrated = held_out_cache(runs, best.candidate, best.epoch).is_file()
+    held_out = held_out_predictions(best, data, runs, typer.echo) if is_calibrated else None
+    export_all(fits, sets, out, Origin(factor, assembly, model_version), held_out, typer.echo)
+    _write_cards(data, out)
 
 
 @app.command("shards")
@@ -146,7 +162,7 @@ def write_data_set(
     block_bases: Annotated[int, typer.Option(help="Blocks of so many bases are divided at random.")] = 1_000_000,
     valid: Annotated[float, typer.Option(help="Share of the blocks for valid_dataset.")] = 0.1,
     test: Annotated[float, typer.Option(help="Share of the blocks for test_dataset.")] = 0.1,
-    seed: Annotated[int, typer.Option(help="Of the division at random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the division at random.")] = 0,
     valid_chrom: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Divide by chromosome: this one is for validation.")
     ] = None,
@@ -215,11 +231,10 @@ def cross_validate(
 
     Example: python -m train crossval --data HepG2 --data K562
     """
-    if not data:
-        raise InputError("--data: name at least one data set, a folder with train_dataset and valid_dataset")
+    sets = _load(data, runs)
     seeds = (1, 2) if repeat is None else repeat
-    for record in compare(data, _fits_in(runs, seed), runs, seeds, lambda line: typer.echo(line, err=True)):
-        write_json(record, out)
+    for record in compare(sets, _fits_in(runs, seed), runs, seeds, lambda line: typer.echo(line, err=True)):
+        write_record(record, out)
         typer.echo(f"{out}: {len(record['models'])} models, {', '.join(part for part in record if part in PARTS)}")
 
 
@@ -251,7 +266,7 @@ def _write_cards(data: list[Path], out: Path) -> None:
 def _of_family(family: str, seed: int) -> list[Candidate]:
     chosen = [candidate for candidate in candidates(seed) if candidate.network.family == family]
     if not chosen:
-        raise InputError(f"{family}: no such family; there are {', '.join(Family.__args__)}")  # type: ignore[attr-defined]
+        raise InputError(f"{family}: no such family; there are {', '.join(get_args(Family))}")
     return chosen
 
 
@@ -262,33 +277,6 @@ def _fits_in(runs: Path, seed: int) -> list[Fitted]:
     return fits
 
 
-def _cache(fitted: Fitted, runs: Path) -> Path:
-    """Where held-out predictions of a recipe are kept."""
-    return runs / fitted.candidate.key() / f"held_out_epoch_{fitted.epoch}.npz"
-
-
-def _export_all(fits: list[Fitted], sets: list[DataSet], out: Path, assembly: str, held_out: HeldOut | None) -> None:
-    provenance = Provenance(
-        version=MODEL_VERSION,
-        cell_types=tuple(one.name for one in sets),
-        assembly=assembly,
-        training_data_sha256=data_sha256(sets),
-        validation_folder=sets[0].path / VALID,
-        training_accessibility={one.name: shares for one in sets if (shares := distribution(one.train.accessibility))},
-    )
-    named = {f"{DEFAULT_MODEL}-{family}": fitted for family, fitted in best_of_families(fits).items()}
-    named[DEFAULT_MODEL] = best_of(fits)
-    for name, fitted in named.items():
-        metrics = export(fitted, out / name, provenance, held_out if fitted is best_of(fits) else None)
-        typer.echo(
-            f"{out / name}: {fitted.candidate.network.family}, validation weighted accuracy "
-            f"{metrics['weighted_accuracy']:.4f}, AUROC {metrics['auroc']:.4f}, "
-            f"average precision {metrics['average_precision']:.4f}"
-        )
-    write_record(fits, sets, out / TRAINING)
-    _write_cards([one.path for one in sets], out)
-
-
 def main() -> None:
     """Run the command line; expected errors are one line."""
     torch.set_num_threads(THREADS)
@@ -296,6 +284,8 @@ def main() -> None:
         app()
     except (JundscanError, ParityError) as err:
         sys.exit(f"train: {err}")
+    except OSError as err:
+        sys.exit(f"train: {err.filename}: {err.strerror}")
 
 
 if __name__ == "__main__":

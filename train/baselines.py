@@ -1,4 +1,4 @@
-"""What the networks have to beat: accessibility, motif scores, and the networks of the exercise that came before.
+"""What the networks have to beat: accessibility, motif scores, and plain networks fitted as a textbook would.
 
 Every baseline is fitted on a list of tables, one a cell type, all together, and scores tables that it has not seen.
 """
@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from jundscan.encoding import UNKNOWN, WINDOW_LENGTH
+from jundscan.encoding import WINDOW_LENGTH
 from train.dataset import Windows
 from train.motifs import fetch_motifs, log_odds
 from train.networks import one_hot
@@ -31,7 +31,7 @@ MOTIFS = (
 """JASPAR matrices of AP-1, CREB, C/EBP and factors active in HepG2 and K562, the latest version of each."""
 SCORE_BATCH = 4096
 TREES, LEAVES, TREE_RATE = 200, 8, 0.1
-NOTEBOOK_BATCH = 100
+PLAIN_BATCH = 100
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ class Tabular:
         return [estimator.predict_proba(columns(table))[:, 1].astype(np.float32) for table in test]
 
 
-class NotebookMLP(nn.Module):
+class PlainMLP(nn.Module):
     """404 inputs -> 256 (ReLU); accessibility joins -> 1."""
 
     def __init__(self) -> None:
@@ -171,13 +171,13 @@ class NotebookMLP(nn.Module):
         return self.last(torch.cat([hidden, accessibility], 1)).squeeze(1)
 
 
-class NotebookCNN(nn.Module):
-    """8 filters of width 8, dropout, maxima of 16 positions every 4; accessibility joins -> 64 -> 1."""
+class PlainCNN(nn.Module):
+    """8 filters of width 8, dropout, maxima of 16 positions every 4; accessibility joins -> 32 -> 1."""
 
     def __init__(self) -> None:
         super().__init__()
         self.body = nn.Sequential(nn.Conv1d(4, 8, 8), nn.ReLU(), nn.Dropout(0.1), nn.MaxPool1d(16, 4), nn.Flatten())
-        self.head = nn.Sequential(nn.Linear(161, 64), nn.ReLU(), nn.BatchNorm1d(64), nn.Linear(64, 1))
+        self.head = nn.Sequential(nn.Linear(161, 32), nn.ReLU(), nn.BatchNorm1d(32), nn.Linear(32, 1))
 
     def forward(self, bases: Tensor, accessibility: Tensor) -> Tensor:
         """Turn (B, 4, 101) and (B, 1) into logits (B,)."""
@@ -185,24 +185,25 @@ class NotebookCNN(nn.Module):
         return logits
 
 
-class NotebookLSTM(nn.Module):
-    """LSTM over 101 bases, its last state 32 -> 32 -> 16, dropout; accessibility joins -> 1."""
+class PlainLSTM(nn.Module):
+    """LSTM over 101 bases; accessibility joins its last state of 32 -> 32 -> 16 -> 1, dropout."""
 
     def __init__(self) -> None:
         super().__init__()
         self.recurrent = nn.LSTM(4, 32, batch_first=True)
-        layers = [nn.Linear(32, 32), nn.ReLU(), nn.Dropout(0.2), nn.Linear(32, 16), nn.ReLU(), nn.Dropout(0.2)]
-        self.dense, self.last = nn.Sequential(*layers), nn.Linear(17, 1)
+        layers = [nn.Linear(33, 32), nn.ReLU(), nn.Dropout(0.2), nn.Linear(32, 16), nn.ReLU(), nn.Dropout(0.2)]
+        self.head = nn.Sequential(*layers, nn.Linear(16, 1))
 
     def forward(self, bases: Tensor, accessibility: Tensor) -> Tensor:
         """Turn (B, 4, 101) and (B, 1) into logits (B,)."""
         _, (state, _) = self.recurrent(bases.transpose(1, 2))
-        return self.last(torch.cat([self.dense(state[0]), accessibility], 1)).squeeze(1)
+        logits: Tensor = self.head(torch.cat([state[0], accessibility], 1)).squeeze(1)
+        return logits
 
 
 @dataclass(frozen=True)
-class Notebook:
-    """One of the notebook's networks as it stood: random weights, batches of 100, every window once an epoch.
+class Plain:
+    """A network from random weights, batches of 100, every window once an epoch, the last epoch kept.
 
     Attributes
     ----------
@@ -213,15 +214,15 @@ class Notebook:
     seed : int
     """
 
-    network: type[NotebookMLP] | type[NotebookCNN] | type[NotebookLSTM]
-    epochs: int = 20
+    network: type[PlainMLP] | type[PlainCNN] | type[PlainLSTM]
+    epochs: int
     adam: bool = False
     seed: int = 0
 
     def __call__(
         self, train: Sequence[Table], test: Sequence[Table], has_accessibility: bool
     ) -> list[NDArray[np.float32]] | None:
-        """Fit on all of ``train``; the notebook's networks know no window without accessibility."""
+        """Fit on all of ``train``; such a network knows no window without accessibility."""
         if not has_accessibility:
             return None
         torch.manual_seed(self.seed)
@@ -234,7 +235,7 @@ class Notebook:
         labels = torch.cat([torch.from_numpy(table.windows.labels).float() for table in train])
         weights = torch.from_numpy(_weights(train)).float()
         for _ in range(self.epochs):
-            for rows in torch.randperm(len(labels)).split(NOTEBOOK_BATCH):
+            for rows in torch.randperm(len(labels)).split(PLAIN_BATCH):
                 if len(rows) < 2:
                     continue  # nothing to normalise a batch by
                 logits = network(one_hot(codes[rows]), accessibility[rows])
@@ -251,7 +252,7 @@ class Notebook:
 
 def _inputs(table: Table) -> tuple[Tensor, Tensor]:
     accessibility = torch.from_numpy(np.nan_to_num(table.windows.accessibility))[:, None]
-    return torch.from_numpy(np.minimum(table.windows.codes, UNKNOWN)), accessibility
+    return torch.from_numpy(table.windows.codes), accessibility
 
 
 def _batches(table: Table) -> list[tuple[Tensor, Tensor]]:
@@ -266,8 +267,9 @@ BASELINES: dict[str, tuple[str, Baseline]] = {
     "ap1_motif": ("AP-1 motif (FOS::JUN, MA0099)", Tabular((AP1,))),
     "logistic_motifs": (f"logistic regression, {len(MOTIFS)} motifs", Tabular(MOTIFS, True)),
     BOOSTED: (f"gradient boosting, {len(MOTIFS)} motifs", Tabular(MOTIFS, True, True)),
-    "notebook_mlp": ("the exercise's MLP", Notebook(NotebookMLP, adam=True)),
-    "notebook_cnn": ("the exercise's CNN", Notebook(NotebookCNN)),
+    "plain_mlp": ("plain MLP: 256 units", Plain(PlainMLP, 20, adam=True)),
+    "plain_cnn": ("plain CNN: 8 filters, one strand", Plain(PlainCNN, 20)),
+    "plain_lstm": ("plain LSTM: 32 units", Plain(PlainLSTM, 15)),
 }
 """By name: what the report calls it, and how it is fitted. Each also joins accessibility to what it is named after."""
 

@@ -60,7 +60,7 @@ def card(
     metrics : dict
         Its ``metrics.json``.
     training : dict
-        ``training.json``: the data, and every candidate with its validation metrics.
+        ``training.json``: the factor, the data, and every candidate with its validation metrics.
     pictures : sequence of str
         File names beside the card.
     nearest : sequence of Nearest
@@ -83,8 +83,8 @@ def card(
     lines = [
         f"# {metadata.name} {metadata.version}",
         "",
-        f"{article} {FAMILIES[metadata.family]} that tells whether JUND binds a window of {metadata.window_length} bp, "
-        "from sequence and chromatin accessibility. Written by `python -m train`.",
+        f"{article} {FAMILIES[metadata.family]} that tells whether {training['factor']} binds a window of "
+        f"{metadata.window_length} bp, from sequence and chromatin accessibility. Written by `python -m train`.",
         "",
         "## What it is",
         f"- Network: {FAMILIES[metadata.family]} ({architecture}).",

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from jundscan.metadata import MODES
 from train.baselines import BASELINES
+from train.fit import JUDGED
 
-METRICS = {"weighted_accuracy": "weighted accuracy", "auroc": "AUROC", "average_precision": "average precision"}
+METRICS = dict(zip(JUDGED, ("weighted accuracy", "AUROC", "average precision"), strict=True))
 FAMILIES = {"cnn": "CNN", "mlp": "MLP", "lstm": "LSTM"}
-MODES = {"with_accessibility": "with accessibility", "without_accessibility": "sequence alone"}
+SHOWN = dict(zip(MODES, ("with accessibility", "sequence alone"), strict=True))
 
 
 def value(report: Mapping[str, Any], metric: str) -> str:
@@ -69,7 +71,7 @@ def _blocked(record: Mapping[str, Any]) -> list[str]:
         f"over blocks. Networks stop at the epoch that the validation windows chose.",
     ]
     for one in record["data"]:
-        for mode, shown in MODES.items():
+        for mode, shown in SHOWN.items():
             lines += ["", f"{one['name']}, {shown}:", "", *table_head("model")]
             for name, model in record["models"].items():
                 report = model["cells"][one["name"]][mode]
@@ -92,7 +94,7 @@ def _paired(record: Mapping[str, Any]) -> list[str]:
                 f"{one['difference']:+.3f} ({one['interval'][0]:+.3f} to {one['interval'][1]:+.3f})"
                 for one in (metrics[metric] for metric in METRICS)
             )
-            lines.append(f"| {cell} | {MODES[mode]} | {' | '.join(shown)} |")
+            lines.append(f"| {cell} | {SHOWN[mode]} | {' | '.join(shown)} |")
     return lines
 
 
@@ -107,7 +109,7 @@ def _repeated(record: Mapping[str, Any]) -> list[str]:
     for cell, modes in record["repeated"]["cells"].items():
         for mode, metrics in modes.items():
             shown = (f"{metrics[metric]['mean']:.3f} ± {metrics[metric]['sd'] or 0.0:.3f}" for metric in METRICS)
-            lines.append(f"| {cell} | {MODES[mode]} | {' | '.join(shown)} |")
+            lines.append(f"| {cell} | {SHOWN[mode]} | {' | '.join(shown)} |")
     return lines
 
 
@@ -158,7 +160,7 @@ def _calibration(record: Mapping[str, Any]) -> list[str]:
     ]
     for mode, found in record["calibration"]["modes"].items():
         for row in found["pooled"]:
-            cells = [MODES[mode], f"{row['rate']:g}"]
+            cells = [SHOWN[mode], f"{row['rate']:g}"]
             folds = [one for one in found["folds"] if one["rate"] == row["rate"]]
             for name, digits in (("recall", 3), ("fpr", 5)):
                 one = row[name]

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.evaluation import evaluate_shards
-from jundscan.metadata import CalibrationRow
+from jundscan.hits import is_positive
 from jundscan.model import DEFAULT_MODEL, Model, load_model
 from jundscan.shards import read_shards
+from jundscan.thresholds import granting
 from train.dataset import VALID
 from train.export import Provenance, calibrate, export
 from train.fit import JUDGED, Fitted
@@ -76,11 +77,6 @@ def rescaling_check(model: Model, folders: Sequence[Path]) -> dict[str, Any]:
     return {"cells": cells, "largest": largest}
 
 
-def _promise(rows: Sequence[CalibrationRow], rate: float) -> CalibrationRow | None:
-    """Choose the row that ``--fpr`` would: the lowest threshold with at most that rate."""
-    return min((row for row in rows if row.fpr <= rate), key=lambda row: row.threshold, default=None)
-
-
 def _observed(called: int, windows: int, promised: float) -> dict[str, Any]:
     """Compare a count with what was promised, by the binomial interval about the promise."""
     from scipy.stats import binom
@@ -115,13 +111,13 @@ def calibration_check(
     for rate in CHECKED_RATES:
         sums = {"recall": [0, 0, 0.0], "fpr": [0, 0, 0.0]}
         for number, rows in enumerate(tables):
-            row = _promise(rows, rate)
+            row = granting(rows, "fpr", rate)
             if row is None:
                 continue
             entry: dict[str, Any] = {"rate": rate, "fold": number, "threshold": row.threshold}
             for name, label, promised in (("recall", 1, row.recall), ("fpr", 0, row.fpr)):
                 chosen = probabilities[(fold == number) & (labels == label)]
-                called = int((chosen >= row.threshold).sum())
+                called = int(is_positive(chosen, row.threshold).sum())
                 entry[name] = _observed(called, len(chosen), promised)
                 for position, value in enumerate((called, len(chosen), promised * len(chosen))):
                     sums[name][position] += value

@@ -6,7 +6,6 @@ the genome, since windows of a neighbourhood are no independent witnesses.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,21 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.hits import is_positive
+from jundscan.metadata import MODES
 from jundscan.metrics import evaluate
-from jundscan.writers import replacing
 from train.baselines import BASELINES, BOOSTED, Table
 from train.checks import calibration_check, export_draft, rescaling_check
-from train.crossval import BLOCK_BASES, FOLDS
-from train.dataset import DataSet, load_data_set
+from train.crossval import BLOCK_BASES, FOLDS, kept
+from train.dataset import DataSet
 from train.fit import DECISION, JUDGED, Fitted, fit, predict
-from train.pooled import MODES, Pool, Predictions, Tell, baseline_predictions, kept, load_pool, network_predictions
+from train.pooled import Pool, Predictions, Tell, baseline_predictions, load_pool, network_predictions
 from train.select import CHECKPOINT, best_of, best_of_families
 
 RESAMPLES = 1000
 PERCENTILES = (2.5, 97.5)
 PARTS = ("paired", "calibration", "rescaled", "cross_cell", "repeated")
 """Of the record, beside its models."""
-SLOW = ("notebook_mlp", "notebook_cnn")
+SLOW = ("plain_mlp", "plain_cnn", "plain_lstm")
 """Baselines that take longer than all the rest, and come last."""
 
 
@@ -209,14 +208,14 @@ def _with_intervals(table: Table, probabilities: NDArray[np.float32]) -> dict[st
 
 
 def compare(
-    folders: Sequence[Path], fits: Sequence[Fitted], runs: Path, seeds: Sequence[int], tell: Tell
+    sets: Sequence[DataSet], fits: Sequence[Fitted], runs: Path, seeds: Sequence[int], tell: Tell
 ) -> Iterator[dict[str, Any]]:
     """Compare all models; the record grows, and is given after each of its parts, the quick ones first.
 
     Parameters
     ----------
-    folders : sequence of pathlib.Path
-        Data sets of the same windows; the networks were fitted on all of them.
+    sets : sequence of DataSet
+        Of the same windows; the networks were fitted on all of them.
     fits : sequence of Fitted
         What ``runs`` holds.
     runs : pathlib.Path
@@ -226,8 +225,8 @@ def compare(
     tell : callable
         Told what is going on.
     """
+    folders = [one.path for one in sets]
     pool = load_pool(folders, runs, tell)
-    sets = [load_data_set(folder) for folder in folders]
     best = best_of(fits)
     families = best_of_families(fits)
     record: dict[str, Any] = {
@@ -288,10 +287,3 @@ def _network(fitted: Fitted, pool: Pool, results: dict[str, list[Predictions]], 
     key = fitted.candidate.key()
     results[key] = network_predictions(fitted.candidate, fitted.epoch, pool, tell)
     return {"kind": "network", "key": key, "epoch": fitted.epoch, "cells": judge(pool, results[key])}
-
-
-def write_json(record: Mapping[str, Any], path: Path) -> None:
-    """Write beside and rename; the folder is made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path, force=True) as temporary:
-        temporary.write_text(json.dumps(record, indent=1) + "\n")

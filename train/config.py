@@ -7,6 +7,9 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+DEFAULT_FPR = 0.002
+"""Scan's default rule: two false windows in a thousand, half as many as there are bound ones."""
+
 Family = Literal["mlp", "cnn", "lstm"]
 
 

@@ -7,13 +7,15 @@ with no peak divided, are immune. Designs are decided and thresholds calibrated 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.errors import ShardError
+from jundscan.metadata import MODES
+from jundscan.writers import replacing
 from train.config import Candidate
 from train.dataset import TRAIN, VALID, Windows, in_genome_order, load_windows, places
 from train.export import HeldOut
@@ -36,6 +38,30 @@ def load_all(folder: Path) -> Windows:
     if windows.ids is None:
         raise ShardError(folder, "no ids (shard-K-ids.joblib): blocked folds need the windows' places")
     return windows
+
+
+def load_folds(folders: Sequence[Path]) -> tuple[list[Windows], NDArray[np.int64]]:
+    """Read data sets of the same windows, and divide them into blocked folds.
+
+    Returns
+    -------
+    sets : list of Windows
+        See :func:`load_all`.
+    fold : numpy.ndarray, shape=(N,), dtype=int64
+        See :func:`blocked_folds`.
+
+    Raises
+    ------
+    ShardError
+        When the windows cannot be divided: no ids, other windows in each set, too few blocks.
+    """
+    sets = [load_all(folder) for folder in folders]
+    if any(not np.array_equal(one.ids, sets[0].ids) for one in sets):
+        raise ShardError(folders[0], "the data sets do not hold the same windows: no common folds")
+    fold = blocked_folds(*places(sets[0]), np.any([one.labels > 0 for one in sets], axis=0))
+    if len(np.unique(fold)) < FOLDS or any(not one.labels[fold == n].any() for one in sets for n in range(FOLDS)):
+        raise ShardError(folders[0], f"too few blocks of {BLOCK_BASES:,} bases with bound windows for {FOLDS} folds")
+    return sets, fold
 
 
 def blocked_folds(
@@ -100,23 +126,28 @@ def out_of_fold(
     Returns
     -------
     list of dict
-        For each set probabilities (N,) under ``with_accessibility`` and ``without_accessibility``.
+        For each set probabilities (N,) by mode (:data:`jundscan.metadata.MODES`).
     """
     empty = np.full(len(fold), np.nan, np.float32)
-    pooled = [{"with_accessibility": empty.copy(), "without_accessibility": empty.copy()} for _ in sets]
+    pooled = [{mode: empty.copy() for mode in MODES} for _ in sets]
     for number in range(fold.max() + 1):
         held_out = np.flatnonzero(fold == number)
         fitted = fit(candidate, [one.take(fold != number) for one in sets], None, until=until)
         network = fitted.network()
         for one, result in zip(sets, pooled, strict=True):
             codes, accessibility = one.codes[held_out], one.accessibility[held_out]
-            result["with_accessibility"][held_out] = predict(network, codes, accessibility)
-            result["without_accessibility"][held_out] = predict(network, codes, np.full_like(accessibility, np.nan))
+            for mode, seen in zip(MODES, (accessibility, np.full_like(accessibility, np.nan)), strict=True):
+                result[mode][held_out] = predict(network, codes, seen)
         tell(f"{candidate.key()} fold {number + 1}/{fold.max() + 1} held out")
     return pooled
 
 
-def held_out_predictions(fitted: Fitted, folders: Sequence[Path], cache: Path, tell: Callable[[str], None]) -> HeldOut:
+def held_out_cache(runs: Path, candidate: Candidate, epoch: int) -> Path:
+    """Where out-of-fold predictions of a recipe are kept: a candidate, stopped at an epoch."""
+    return runs / candidate.key() / f"held_out_epoch_{epoch}.npz"
+
+
+def held_out_predictions(fitted: Fitted, folders: Sequence[Path], runs: Path, tell: Callable[[str], None]) -> HeldOut:
     """Predict the first data set out of fold with the recipe of ``fitted``: its candidate, stopped at its epoch.
 
     Parameters
@@ -124,29 +155,32 @@ def held_out_predictions(fitted: Fitted, folders: Sequence[Path], cache: Path, t
     fitted : Fitted
     folders : sequence of pathlib.Path
         Data sets of the same windows.
-    cache : pathlib.Path
-        ``.npz`` file that keeps the result; read where it exists.
+    runs : pathlib.Path
+        Keeps the result in :func:`held_out_cache`, and has it already if it was found before.
     tell : callable
         Told of every fold.
 
     Raises
     ------
     ShardError
-        When the windows cannot be divided into blocked folds: no ids, other windows in each set, too few blocks.
+        When the windows cannot be divided into blocked folds.
     """
-    sets = [load_all(folder) for folder in folders]
-    if cache.is_file():
-        with np.load(cache) as kept:
-            return HeldOut(SOURCE, sets[0].labels, dict(kept))
-    chroms, starts = places(sets[0])
-    if any(not np.array_equal(one.ids, sets[0].ids) for one in sets):
-        raise ShardError(folders[0], "the data sets do not hold the same windows: no common folds")
-    bound = np.any([one.labels > 0 for one in sets], axis=0)
-    fold = blocked_folds(chroms, starts, bound)
-    if len(np.unique(fold)) < FOLDS or any(not one.labels[fold == n].any() for one in sets for n in range(FOLDS)):
-        raise ShardError(folders[0], f"too few blocks of {BLOCK_BASES:,} bases with bound windows for {FOLDS} folds")
-    predictions = out_of_fold(fitted.candidate, sets, fold, fitted.epoch, tell)[0]
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    with cache.open("wb") as file:
-        np.savez_compressed(file, **predictions)  # type: ignore[arg-type]
-    return HeldOut(SOURCE, sets[0].labels, predictions)
+    sets, fold = load_folds(folders)
+    cache = held_out_cache(runs, fitted.candidate, fitted.epoch)
+    found = kept(cache, MODES, lambda: out_of_fold(fitted.candidate, sets, fold, fitted.epoch, tell)[0])
+    return HeldOut(SOURCE, sets[0].labels, found)
+
+
+def kept(
+    path: Path, names: Sequence[str], compute: Callable[[], Mapping[str, NDArray[np.float32]]]
+) -> dict[str, NDArray[np.float32]]:
+    """Read arrays from a file, or compute and keep them where it does not hold them all."""
+    if path.is_file():
+        with np.load(path) as file:
+            if set(names) <= set(file.files):
+                return {name: file[name] for name in names}
+    found = dict(compute())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path, force=True) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, **found)  # type: ignore[arg-type]
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,13 @@ from numpy.typing import NDArray
 
 from jundscan.accessibility import fit_scale
 from jundscan.encoding import WINDOW_LENGTH
-from jundscan.errors import ShardError
+from jundscan.errors import InputError, ShardError
 from jundscan.metrics import balanced_weights
 from jundscan.shards import read_shards
+from train.config import DEFAULT_FPR
 
+FEWEST_UNBOUND = math.ceil(1 / DEFAULT_FPR)
+"""Validation windows that can tell the false-positive rate of scan's default rule."""
 TRAIN, VALID = "train_dataset", "valid_dataset"
 
 
@@ -56,6 +60,11 @@ class DataSet:
     valid: Windows
 
     @property
+    def parts(self) -> tuple[Windows, Windows]:
+        """Training and validation windows."""
+        return self.train, self.valid
+
+    @property
     def name(self) -> str:
         """The folder's, taken as the cell type's."""
         return self.path.resolve().name
@@ -72,7 +81,8 @@ def load_windows(*folders: Path) -> Windows:
     parts = [_read_labelled(folder) for folder in folders]
     accessibility = np.concatenate([part.accessibility for part in parts])
     if not np.isnan(accessibility).all():
-        accessibility = fit_scale(accessibility, str(folders[0])).apply(accessibility)
+        scale = fit_scale(accessibility, str(folders[0]), "make a larger data set")
+        accessibility = scale.apply(accessibility)
     ids = [part.ids for part in parts if part.ids is not None]
     return Windows(
         np.concatenate([part.codes for part in parts]),
@@ -84,10 +94,20 @@ def load_windows(*folders: Path) -> Windows:
 
 
 def places(windows: Windows) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
-    """Split ids into chromosomes and starts."""
+    """Split ids into chromosomes and starts.
+
+    Raises
+    ------
+    InputError
+        When an id is not ``chrom:start-end``.
+    """
     assert windows.ids is not None
     chroms, spans = np.char.rpartition(windows.ids, ":")[:, [0, 2]].T
-    return chroms, np.char.partition(spans, "-")[:, 0].astype(np.int64)
+    starts = np.char.partition(spans, "-")[:, 0]
+    if not (known := np.char.isdecimal(starts)).all():
+        wrong = windows.ids[int(known.argmin())]
+        raise InputError(f"shard-K-ids.joblib: {str(wrong)!r} is no place of a window, chrom:start-end")
+    return chroms, starts.astype(np.int64)
 
 
 def in_genome_order(chroms: NDArray[np.str_], starts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -149,14 +169,30 @@ def _read_labelled(folder: Path) -> Windows:
 
 
 def load_data_set(folder: Path) -> DataSet:
-    """Read ``train_dataset`` and ``valid_dataset`` of a data set."""
-    return DataSet(folder, load_windows(folder / TRAIN), load_windows(folder / VALID))
+    """Read ``train_dataset`` and ``valid_dataset`` of a data set.
+
+    Raises
+    ------
+    ShardError
+        When the shards cannot be used, or are too few to fit on, select by and calibrate with.
+    """
+    data_set = DataSet(folder, load_windows(folder / TRAIN), load_windows(folder / VALID))
+    for part, windows, fewest in ((TRAIN, data_set.train, 1), (VALID, data_set.valid, FEWEST_UNBOUND)):
+        bound = int(windows.labels.sum())
+        unbound = len(windows.labels) - bound
+        if bound < 1 or unbound < fewest:
+            raise ShardError(
+                folder / part, f"{bound} bound windows and {unbound} others; needs 1 and {fewest} at least"
+            )
+        if windows.ids is not None:
+            places(windows)
+    return data_set
 
 
-def data_sha256(sets: list[DataSet]) -> str:
-    """Hash what was trained on: codes, labels, weights and mapped accessibility, set by set."""
+def windows_sha256(*parts: Windows) -> str:
+    """Hash codes, labels, weights and mapped accessibility, part by part."""
     digest = hashlib.sha256()
-    for one in sets:
-        for array in (one.train.codes, one.train.labels, one.train.weights, one.train.accessibility):
+    for one in parts:
+        for array in (one.codes, one.labels, one.weights, one.accessibility):
             digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

@@ -21,21 +21,22 @@ from torch import nn
 
 from jundscan.encoding import ALPHABET, UNKNOWN, WINDOW_LENGTH
 from jundscan.evaluation import evaluate_shards
-from jundscan.metadata import FORMAT_VERSION, METADATA_KEY, CalibrationRow, Metadata, ThresholdTable
+from jundscan.metadata import FORMAT_VERSION, METADATA_KEY, MODES, CalibrationRow, Metadata, ThresholdTable
 from jundscan.model import Model, load_model
 from jundscan.selftest import run_self_test
 from jundscan.shards import read_shards
-from train.fit import DECISION, Fitted, predict
+from jundscan.thresholds import granting
+from train.config import DEFAULT_FPR
+from train.fit import DECISION, JUDGED, Fitted, predict
 from train.graph import build_graph, tiles
+from train.records import METRICS
 
 TOLERANCE = 1e-5
 PARITY_BATCHES = {"mlp": (1, 2, 7, 4096), "cnn": (1, 2, 7, 4096), "lstm": (1, 2, 7, 512)}
 PARITY_LENGTHS = {"mlp": 20_000, "cnn": 20_000, "lstm": 3_000}
 PARITY_STRIDES = (1, 3, 10, 101)
 MAX_WINDOWS = {"mlp": 8192, "cnn": 8192, "lstm": 2048}
-"""Windows of one call; an LSTM holds all steps of all its windows at once."""
-DEFAULT_FPR = 0.002
-"""Scan's default rule: two false windows in a thousand, half as many as there are bound ones."""
+"""Windows of one call, where a graph has no tiles; an LSTM holds all steps of all its windows at once."""
 CALIBRATION_RATES = np.unique(np.concatenate([np.geomspace(1e-4, 0.5, 60), [0.001, 0.002, 0.005, 0.01, 0.05, 0.1]]))
 LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy", "scikit-learn")
 
@@ -54,7 +55,7 @@ class HeldOut:
         What the windows are, for the model's metadata.
     labels : numpy.ndarray, shape=(N,), dtype=int8
     probabilities : dict
-        ``with_accessibility`` and ``without_accessibility``, each (N,), float32.
+        By mode (:data:`jundscan.metadata.MODES`), each (N,), float32.
     """
 
     source: str
@@ -74,7 +75,7 @@ class Provenance:
     training_accessibility: Mapping[str, list[float]] | None = None
 
 
-def check_parity(network: nn.Module, family: str, model: Model, seed: int = 0) -> float:
+def check_parity(network: nn.Module, family: str, model: Model) -> float:
     """Compare torch with ONNX Runtime on random windows and on one long sequence, accessibility present and missing.
 
     Returns
@@ -87,7 +88,7 @@ def check_parity(network: nn.Module, family: str, model: Model, seed: int = 0) -
     ParityError
         When it is above 1e-5.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     worst = 0.0
     for batch in PARITY_BATCHES[family]:
         codes = rng.integers(0, UNKNOWN + 1, (batch, WINDOW_LENGTH), dtype=np.uint8)
@@ -145,7 +146,8 @@ def calibrate(
 
 def _table(labels: NDArray[np.int8], probabilities: NDArray[np.float32], prevalence: float) -> ThresholdTable:
     rows = calibrate(labels, probabilities, prevalence)
-    default = min((row for row in rows if row.fpr <= DEFAULT_FPR), key=lambda row: row.threshold)
+    default = granting(rows, "fpr", DEFAULT_FPR)
+    assert default is not None, "load_data_set sees to it that there are windows enough"
     return ThresholdTable(default.threshold, f"fpr {DEFAULT_FPR:g}", rows)
 
 
@@ -210,7 +212,7 @@ def export(fitted: Fitted, folder: Path, provenance: Provenance, held_out: HeldO
         draft = _write(graph, metadata, file)
         difference = check_parity(network, family, draft)
         reports, tables = {}, {}
-        for mode, withhold in (("with_accessibility", False), ("without_accessibility", True)):
+        for mode, withhold in zip(MODES, (False, True), strict=True):
             evaluation = evaluate_shards(shards, draft, withhold_accessibility=withhold)
             assert evaluation.report is not None
             reports[mode] = evaluation.report
@@ -218,10 +220,7 @@ def export(fitted: Fitted, folder: Path, provenance: Provenance, held_out: HeldO
                 tables[mode] = _table(shards.labels, evaluation.probabilities, prevalence)
             else:
                 tables[mode] = _table(held_out.labels, held_out.probabilities[mode], prevalence)
-        validation = {
-            mode: {key: report[key] for key in ("weighted_accuracy", "auroc", "average_precision")}
-            for mode, report in reports.items()
-        }
+        validation = {mode: {key: report[key] for key in JUDGED} for mode, report in reports.items()}
         final = _write(graph, replace(metadata, validation=validation, self_test=run_self_test(draft), **tables), file)
         for report in reports.values():
             report["model"] = final.identity()
@@ -236,9 +235,9 @@ def export(fitted: Fitted, folder: Path, provenance: Provenance, held_out: HeldO
                 "curve": fitted.curve,
             },
         }
-        (Path(work) / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
+        (Path(work) / METRICS).write_text(json.dumps(metrics, indent=1) + "\n")
         folder.mkdir(exist_ok=True)
-        for name in ("model.onnx", "metrics.json"):
+        for name in ("model.onnx", METRICS):
             shutil.move(Path(work) / name, folder / name)
     return metrics
 

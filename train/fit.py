@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from jundscan.errors import InputError
 from jundscan.metrics import evaluate
 from train.config import Candidate, FitConfig
 from train.dataset import Windows
@@ -27,6 +28,8 @@ from train.sampler import Sampler
 DECISION = 0.5
 JUDGED = ("weighted_accuracy", "auroc", "average_precision")
 """Metrics of the learning curve; the first one selects."""
+KEPT = ("network", "average", "optimizer", "curve", "best", "best_epoch")
+"""What a checkpoint holds."""
 WARM_UP = 0.15
 PREDICT_BATCH = 1024
 PLACING_WINDOWS = 16_384
@@ -172,7 +175,7 @@ def judge(network: nn.Module, windows: Windows) -> dict[str, dict[str, float]]:
 
 def load_fitted(candidate: Candidate, checkpoint: Path) -> Fitted:
     """Read the best epoch so far from a checkpoint, of a finished fit or of one that was interrupted."""
-    saved = torch.load(checkpoint, weights_only=True)
+    saved = _read(checkpoint)
     return Fitted(candidate, saved["best"], saved["best_epoch"], saved["curve"])
 
 
@@ -220,7 +223,7 @@ def fit(
     best: dict[str, Tensor] = {}
     best_epoch = 0
     if checkpoint is not None and checkpoint.is_file():
-        saved = torch.load(checkpoint, weights_only=True)
+        saved = _read(checkpoint)
         network.load_state_dict(saved["network"])
         average.load_state_dict(saved["average"])
         optimizer.load_state_dict(saved["optimizer"])
@@ -233,20 +236,23 @@ def fit(
             best_epoch = epoch
             best = {name: value.detach().cpu().clone() for name, value in average.state_dict().items()}
         if checkpoint is not None:
-            _save(
-                checkpoint,
-                {
-                    "network": network.state_dict(),
-                    "average": average.state_dict(),
-                    "optimizer": optimizer.state_dict(),
-                    "curve": curve,
-                    "best": best,
-                    "best_epoch": best_epoch,
-                },
-            )
+            states = (one.state_dict() for one in (network, average, optimizer))
+            _save(checkpoint, dict(zip(KEPT, (*states, curve, best, best_epoch), strict=True)))
         shown = "  ".join(f"{metric} {value:.3f}" for metric, value in curve[-1].get("valid", {}).items())
         listener.epoch(f"{candidate.key()} epoch {epoch}/{config.epochs}  loss {loss:.4f}  validation {shown}")
     return Fitted(candidate, best, best_epoch, curve)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Read what :func:`_save` wrote."""
+    try:
+        saved: dict[str, Any] = torch.load(path, weights_only=True)
+        if not saved.keys() >= set(KEPT):
+            raise ValueError("parts are missing")
+    except Exception as err:  # torch's and pickle's errors share no base but Exception
+        reason = str(err).partition("\n")[0]
+        raise InputError(f"{path}: no checkpoint ({reason}); delete it, and the fit begins anew") from err
+    return saved
 
 
 def _save(path: Path, content: dict[str, Any]) -> None:

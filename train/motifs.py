@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from jundscan.encoding import ALPHABET
 
+PLACED = 2
+"""Motifs that the MLP's filters, which see a whole window, start from."""
 RELEASE = "JASPAR2024"
 MOTIFS = (
     "MA0491.3",  # JUND, the AP-1 element TGACTCA
@@ -83,11 +85,11 @@ def log_odds(frequencies: NDArray[np.float64], width: int) -> NDArray[np.float32
     return weights
 
 
-def placed_filters(filters: int, width: int, motif_width: int, motifs: int = 2) -> NDArray[np.float32]:
-    """Put the first ``motifs`` motifs at evenly spaced places of otherwise empty filters (filters, 4, width)."""
+def placed_filters(filters: int, width: int, motif_width: int) -> NDArray[np.float32]:
+    """Put the first two motifs at evenly spaced places of otherwise empty filters (filters, 4, width)."""
     weights = np.zeros((filters, len(ALPHABET), width), np.float32)
-    narrow = motif_filters(motifs, motif_width)
-    for number, places in enumerate(np.array_split(np.arange(filters), motifs)):
+    narrow = motif_filters(PLACED, motif_width)
+    for number, places in enumerate(np.array_split(np.arange(filters), PLACED)):
         starts = np.linspace(0, width - motif_width, len(places)).round().astype(int)
         for place, start in zip(places, starts, strict=True):
             weights[place, :, start : start + motif_width] = narrow[number]

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from jundscan.encoding import ALPHABET, UNKNOWN, WINDOW_LENGTH
+from jundscan.encoding import ALPHABET, COMPLEMENT, WINDOW_LENGTH
 from train.config import NetworkConfig
 from train.motifs import motif_filters, placed_filters
 
@@ -46,8 +46,8 @@ def one_hot(codes: Tensor) -> Tensor:
 
 
 def reverse_complement(codes: Tensor) -> Tensor:
-    """Read the other strand of codes (B, L), uint8 (the tensor form of ``jundscan.encoding``)."""
-    return torch.where(codes == UNKNOWN, codes, len(ALPHABET) - 1 - codes).flip(1)
+    """Read the other strand of codes (B, L), uint8."""
+    return torch.from_numpy(COMPLEMENT).to(codes.device)[codes.int()].flip(1)
 
 
 def composition_weights() -> NDArray[np.float32]:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.errors import ShardError
-from jundscan.writers import replacing
+from jundscan.metadata import MODES
 from train import baselines, crossval
 from train.baselines import BASELINES, Table
 from train.config import Candidate
-from train.crossval import BLOCK_BASES, FOLDS, blocked_folds, load_all
+from train.crossval import BLOCK_BASES, FOLDS, held_out_cache, kept, load_folds
 from train.dataset import places
 
-MODES = ("with_accessibility", "without_accessibility")
 Predictions = dict[str, NDArray[np.float32]]
 """Probabilities (N,) by mode; a mode that the model does not know is missing."""
 Tell = Callable[[str], None]
@@ -62,17 +60,12 @@ def load_pool(folders: Sequence[Path], runs: Path, tell: Tell) -> Pool:
     ShardError
         When the windows cannot be divided into blocked folds.
     """
-    sets = [load_all(folder) for folder in folders]
-    if any(not np.array_equal(one.ids, sets[0].ids) for one in sets):
-        raise ShardError(folders[0], "the data sets do not hold the same windows: no common folds")
+    sets, fold = load_folds(folders)
     digest = hashlib.sha256()
     for one in sets:
         for array in (one.codes, one.labels, one.accessibility):
             digest.update(np.ascontiguousarray(array).tobytes())
     chroms, starts = places(sets[0])
-    fold = blocked_folds(chroms, starts, np.any([one.labels > 0 for one in sets], axis=0))
-    if len(np.unique(fold)) < FOLDS or any(not one.labels[fold == n].any() for one in sets for n in range(FOLDS)):
-        raise ShardError(folders[0], f"too few blocks of {BLOCK_BASES:,} bases with bound windows for {FOLDS} folds")
     spots = np.stack([np.unique(chroms, return_inverse=True)[1], starts // BLOCK_BASES])
     block = np.unique(spots, axis=1, return_inverse=True)[1].ravel().astype(np.int64)
     names = tuple(folder.resolve().name for folder in folders)
@@ -121,21 +114,5 @@ def network_predictions(candidate: Candidate, epoch: int, pool: Pool, tell: Tell
             for name, mode in zip(ours, MODES, strict=True)
         }
 
-    cache = pool.runs / candidate.key() / f"held_out_epoch_{epoch}.npz"
-    found = kept(cache, [name for ours in names for name in ours], compute)
+    found = kept(held_out_cache(pool.runs, candidate, epoch), [name for ours in names for name in ours], compute)
     return [{mode: found[name] for name, mode in zip(ours, MODES, strict=True)} for ours in names]
-
-
-def kept(
-    path: Path, names: Sequence[str], compute: Callable[[], Mapping[str, NDArray[np.float32]]]
-) -> dict[str, NDArray[np.float32]]:
-    """Read arrays from a file, or compute and keep them where it does not hold them all."""
-    if path.is_file():
-        with np.load(path) as file:
-            if set(names) <= set(file.files):
-                return {name: file[name] for name in names}
-    found = dict(compute())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path, force=True) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, **found)  # type: ignore[arg-type]
-    return found

@@ -1,9 +1,7 @@
-"""Model cards and the README's table, from the files that hold the figures; nothing in them is typed by hand."""
+"""Model cards and the README's table, from the files that hold the figures; only what others report is typed."""
 
 from __future__ import annotations
 
-import json
-import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,9 +15,8 @@ from jundscan.writers import replacing
 from train.card import card
 from train.card_comparison import FAMILIES, metrics_row, table_head
 from train.filters import draw_filters, nearest_motifs
+from train.records import METRICS, read_comparison, read_metrics, read_training
 
-COMPARISON = "crossval.json"
-TRAINING = "training.json"
 FILTERS = "filters.png"
 README_BEGIN = "<!-- metrics: written by `python -m train report`, do not edit -->"
 README_END = "<!-- /metrics -->"
@@ -30,55 +27,20 @@ PUBLIC = (
 """What others report on this data set: weighted accuracy and AUROC (on its own test or validation part)."""
 
 
-log = logging.getLogger("jundscan")
-
-
 def model_names(exported: Path) -> list[str]:
     """List the exported models, the default first."""
-    families = sorted(path.parent.name for path in exported.glob(f"{DEFAULT_MODEL}-*/metrics.json"))
+    families = sorted(path.parent.name for path in exported.glob(f"{DEFAULT_MODEL}-*/{METRICS}"))
     return [DEFAULT_MODEL, *families]
-
-
-def read_metrics(exported: Path, name: str) -> dict[str, Any]:
-    """Read a model's ``metrics.json``."""
-    metrics: dict[str, Any] = json.loads((exported / name / "metrics.json").read_text())
-    return metrics
-
-
-def read_training(exported: Path) -> dict[str, Any]:
-    """Read ``training.json``: the data, the candidates and what was chosen."""
-    training: dict[str, Any] = json.loads((exported / TRAINING).read_text())
-    return training
-
-
-def read_comparison(exported: Path) -> dict[str, Any] | None:
-    """Read what ``python -m train crossval`` wrote of the selected network, where it did.
-
-    Returns
-    -------
-    dict or None
-        None where there is no such file, or one of another network or of other data: then a line of log says so.
-    """
-    path = exported / COMPARISON
-    if not path.is_file():
-        return None
-    record: dict[str, Any] = json.loads(path.read_text())
-    training = read_training(exported)
-    selected = training["selected"]
-    ours = selected, training["candidates"][selected]["best_epoch"], [one["name"] for one in training["data"]]
-    if (record["selected"], record["epoch"], [one["name"] for one in record["data"]]) == ours:
-        return record
-    log.warning("%s: of another network or data, left out of the card; python -m train crossval writes it anew", path)
-    return None
 
 
 def readme_block(exported: Path) -> str:
     """Write the README's table of validation figures, with 95 % bootstrap intervals."""
     default = read_metrics(exported, DEFAULT_MODEL)
+    data = read_training(exported)["data"][0]
     lines = [
         README_BEGIN,
-        f"Validation part of the public HepG2 data set ({default['n']:,} windows, {default['positives']:,} bound; "
-        "95 % intervals):",
+        f"Validation part of the public {data['name']} data set ({default['n']:,} windows, "
+        f"{default['positives']:,} bound; 95 % intervals):",
         "",
         *table_head("model"),
     ]
@@ -164,7 +126,11 @@ def write_readme(exported: Path, readme: Path) -> None:
     Raises
     ------
     InputError
-        When it has no such markers.
+        When it cannot be read or has no such markers.
     """
+    try:
+        text = readme.read_text()
+    except OSError as err:
+        raise InputError(f"{readme}: {err.strerror}") from err
     with replacing(readme, force=True) as temporary:
-        temporary.write_text(replace_block(readme.read_text(), README_BEGIN, README_END, readme_block(exported)))
+        temporary.write_text(replace_block(text, README_BEGIN, README_END, readme_block(exported)))

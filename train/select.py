@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,11 +17,15 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from jundscan.errors import InputError
 from train.config import Candidate
-from train.dataset import DataSet, describe
+from train.dataset import DataSet, describe, windows_sha256
 from train.fit import Fitted, Listener, fit, load_fitted
+from train.records import read_record, write_record
 
 CHECKPOINT = "checkpoint.pt"
+DATA = "data.json"
+"""In a folder of checkpoints: what they were fitted on."""
 
 
 @contextmanager
@@ -38,6 +41,25 @@ def _bar(console: Console) -> Iterator[Progress]:
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         yield bar
+
+
+def claim(runs: Path, sets: Sequence[DataSet]) -> None:
+    """Say in a folder of checkpoints which data they are of, or find that they are of these.
+
+    Raises
+    ------
+    InputError
+        When they are of other data: a checkpoint taken for one of these would be exported as fitted on them.
+    """
+    path = runs / DATA
+    sha256 = windows_sha256(*(part for one in sets for part in one.parts))
+    if not path.is_file():
+        write_record({"names": [one.name for one in sets], "sha256": sha256}, path)
+        return
+    theirs = read_record(path, "names", "sha256")
+    if theirs["sha256"] != sha256:
+        names = ", ".join(map(str, theirs["names"]))
+        raise InputError(f"{runs}: holds fits on other data ({names}); name another folder with --runs")
 
 
 def fit_candidates(chosen: Sequence[Candidate], sets: Sequence[DataSet], runs: Path, device: str) -> list[Fitted]:
@@ -101,9 +123,10 @@ def best_of_families(fits: Sequence[Fitted]) -> dict[str, Fitted]:
     }
 
 
-def training_record(fits: Sequence[Fitted], sets: Sequence[DataSet]) -> dict[str, Any]:
+def training_record(fits: Sequence[Fitted], sets: Sequence[DataSet], factor: str) -> dict[str, Any]:
     """Collect the data, every candidate's settings, curve and validation metrics, and what was chosen, for JSON."""
     return {
+        "factor": factor,
         "data": [describe(one) for one in sets],
         "selected_by": "validation weighted accuracy",
         "selected": best_of(fits).candidate.key(),
@@ -120,9 +143,3 @@ def training_record(fits: Sequence[Fitted], sets: Sequence[DataSet]) -> dict[str
             for fitted in fits
         },
     }
-
-
-def write_record(fits: Sequence[Fitted], sets: Sequence[DataSet], path: Path) -> None:
-    """Write :func:`training_record` as JSON."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(training_record(fits, sets), indent=1) + "\n")

@@ -25,19 +25,20 @@ from train.baselines import (
     BASELINES,
     JUND,
     MOTIFS,
-    Notebook,
-    NotebookCNN,
-    NotebookLSTM,
-    NotebookMLP,
+    Plain,
+    PlainCNN,
+    PlainLSTM,
+    PlainMLP,
     Table,
     Tabular,
 )
 from train.checks import calibration_check
-from train.comparison import PARTS, bootstrap, compare, write_json
+from train.comparison import PARTS, bootstrap, compare
 from train.config import Candidate
-from train.dataset import Windows
+from train.dataset import Windows, load_data_set
 from train.fit import Fitted, fit
 from train.motifs import fetch_motifs, log_odds
+from train.records import write_record
 
 from .conftest import make_windows, quick_fit, tiny, write_part
 
@@ -123,9 +124,9 @@ def test_cell_types_weigh_alike(tables: tuple[Table, Table]) -> None:
     assert weights[1500:].mean() == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("network", [NotebookMLP, NotebookCNN, NotebookLSTM])
-def test_the_notebooks_networks_fit_and_score(network: Any, tables: tuple[Table, Table]) -> None:
-    baseline = Notebook(network, epochs=1, adam=True)
+@pytest.mark.parametrize("network", [PlainMLP, PlainCNN, PlainLSTM])
+def test_plain_networks_fit_and_score(network: Any, tables: tuple[Table, Table]) -> None:
+    baseline = Plain(network, epochs=1, adam=True)
     train = tables[0].take(np.arange(301))  # a last batch of one
     found = baseline([train], list(tables), True)
     assert found is not None
@@ -211,7 +212,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     few_motifs(monkeypatch)
     monkeypatch.setattr(comparison, "RESAMPLES", 20)
     monkeypatch.setattr("jundscan.metrics._RESAMPLES", 20)
-    for name in ("notebook_mlp", "notebook_cnn"):
+    for name in comparison.SLOW:
         label, baseline = BASELINES[name]
         monkeypatch.setitem(BASELINES, name, (label, replace(baseline, epochs=1)))  # type: ignore[type-var]
     monkeypatch.setattr("train.export.PARITY_BATCHES", {"cnn": (1,)})
@@ -226,13 +227,13 @@ def test_compare_keeps_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     runs, out, said = tmp_path / "runs", tmp_path / "deep" / "crossval.json", []
 
     def run() -> dict[str, Any]:
-        for record in compare(folders, [fitted], runs, (0, 1), said.append):
-            write_json(record, out)
+        for record in compare(list(map(load_data_set, folders)), [fitted], runs, (0, 1), said.append):
+            write_record(record, out)
         found: dict[str, Any] = json.loads(out.read_text())
         return found
 
     first = run()
-    assert list(first["models"])[-2:] == ["notebook_mlp", "notebook_cnn"]
+    assert list(first["models"])[-3:] == list(comparison.SLOW)
     assert set(first["models"]) == {*BASELINES, "cnn"}
     assert set(PARTS) <= set(first)
     assert first["repeated"]["seeds"] == [0, 1]
@@ -250,8 +251,9 @@ def test_compare_keeps_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert first["rescaled"]["largest"] < 0.05
 
     # the file of held-out predictions is the one that calibrates the thresholds
-    cache = runs / fitted.candidate.key() / "held_out_epoch_1.npz"
-    held_out = crossval.held_out_predictions(fitted, folders, cache, said.append)
+    before = len(said)
+    held_out = crossval.held_out_predictions(fitted, folders, runs, said.append)
+    assert len(said) == before
     (alone, _) = crossval.out_of_fold(fitted.candidate, sets_of(folders), load_fold(folders, runs), 1)
     np.testing.assert_array_equal(held_out.probabilities["with_accessibility"], alone["with_accessibility"])
 

@@ -6,8 +6,10 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import jundscan
@@ -15,8 +17,8 @@ import train.__main__
 import train.config
 import train.export
 from jundscan.shards import read_shards
-from tests.train.conftest import FAMILIES, SmallGenome, quick_fit, tiny
-from tests.train.test_report import PICTURES
+from tests.train.conftest import FAMILIES, SmallGenome, make_windows, quick_fit, tiny, write_part
+from tests.train.test_report import EXPORTED, PICTURES
 from train.config import Candidate
 from train.report import README_BEGIN, README_END, readme_block
 
@@ -138,10 +140,14 @@ def test_ctrl_c(run: Run, data_folder: Path, tmp_path: Path, monkeypatch: pytest
             "nowhere: no fitted candidate for seed 0; run: python -m train run --data DIR",
         ),
         (["shards", "nowhere.fa", "--peaks", "nowhere.bed", "--out", "out"], "nowhere.fa: "),
+        (["fit", "cnn", "--data", "nowhere", "--device", "abacus"], "--device abacus: "),
+        (["report", "--data", "nowhere", "--out", "nowhere"], "nowhere/jund-1: "),
+        (["report", "--data", "nowhere", "--out", EXPORTED, "--readme", "nowhere.md"], "nowhere.md: "),
+        (["report", "--data", "nowhere", "--out", EXPORTED], "nowhere/valid_dataset: "),
     ],
 )
 def test_errors_are_one_line(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[object], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     code, said, err = run(*arguments)
@@ -149,6 +155,53 @@ def test_errors_are_one_line(
     assert err.startswith(f"train: {message}")
     assert err.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_checkpoints_of_other_data_are_not_taken(run: Run, data_folder: Path, tmp_path: Path) -> None:
+    write_part(tmp_path / "Other" / "train_dataset", make_windows(1200, seed=71))
+    write_part(tmp_path / "Other" / "valid_dataset", make_windows(1000, seed=72))
+    assert run("fit", "mlp", "--data", data_folder, "--runs", tmp_path / "runs")[0] == 0
+    assert run("fit", "mlp", "--data", data_folder, "--runs", tmp_path / "runs")[0] == 0
+    before = sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "runs").rglob("*"))
+    for command in (("fit", "mlp"), ("run", "--out", tmp_path / "out"), ("export", "--out", tmp_path / "out")):
+        code, said, err = run(*command, "--data", tmp_path / "Other", "--runs", tmp_path / "runs")
+        assert (code, said) == (1, "")
+        assert err.startswith(f"train: {tmp_path / 'runs'}: holds fits on other data (TinyCells)")
+    assert not (tmp_path / "out").exists()
+    assert sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "runs").rglob("*")) == before
+
+
+def test_damaged_checkpoint(run: Run, data_folder: Path, tmp_path: Path) -> None:
+    assert run("fit", "mlp", "--data", data_folder, "--runs", tmp_path)[0] == 0
+    (checkpoint,) = tmp_path.glob("*/checkpoint.pt")
+    for content in (b"damaged", checkpoint.read_bytes()[:1000]):
+        checkpoint.write_bytes(content)
+        code, said, err = run("select", "--runs", tmp_path)
+        assert (code, said) == (1, "")
+        assert err.startswith(f"train: {checkpoint}: no checkpoint (")
+        assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": np.zeros(1000, np.int8)}, "valid_dataset: 0 bound windows and 1000 others; needs 1 and 500"),
+        ({"labels": np.ones(1000, np.int8)}, "valid_dataset: 1000 bound windows and 0 others; needs 1 and 500"),
+        ({"accessibility": np.zeros(1000, np.float32)}, "too few to find the accessibility scale"),
+        ({"ids": np.array(["chr1 5"] * 1000)}, "'chr1 5' is no place of a window, chrom:start-end"),
+    ],
+    ids=("unbound", "bound", "closed", "ids"),
+)
+def test_data_that_nothing_can_be_learnt_from(
+    run: Run, tmp_path: Path, change: dict[str, np.ndarray], message: str
+) -> None:
+    write_part(tmp_path / "train_dataset", make_windows(1200, seed=81))
+    write_part(tmp_path / "valid_dataset", replace(make_windows(1000, seed=82), **change))
+    code, said, err = run("fit", "mlp", "--data", tmp_path, "--runs", tmp_path / "runs")
+    assert (code, said, err.count("\n")) == (1, "", 1)
+    assert message in err
+    assert "--accessibility-scale" not in err
+    assert not (tmp_path / "runs").exists()
 
 
 def test_usage_errors(run: Run) -> None:

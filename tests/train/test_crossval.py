@@ -66,4 +66,4 @@ def test_too_few_blocks_are_an_error(tmp_path: Path) -> None:
     candidate = Candidate(tiny("cnn"), quick_fit())
     fitted = fit(candidate, [windows], None)
     with pytest.raises(ShardError, match="too few blocks"):
-        held_out_predictions(fitted, [tmp_path], tmp_path / "cache.npz", lambda line: None)
+        held_out_predictions(fitted, [tmp_path], tmp_path / "runs", lambda line: None)

@@ -11,16 +11,17 @@ import numpy as np
 import pytest
 
 from jundscan.errors import InputError
+from jundscan.metadata import MODES
 from jundscan.model import DEFAULT_MODEL
-from train.card_comparison import METRICS, MODES, comparison_parts
+from train.card_comparison import METRICS, comparison_parts
 from train.filters import draw_filters, nearest_motif, nearest_motifs, read_filters
 from train.motifs import fetch_motifs, motif_filters
+from train.records import read_comparison
 from train.report import (
     README_BEGIN,
     README_END,
     model_card,
     model_names,
-    read_comparison,
     readme_block,
     replace_block,
 )
@@ -120,7 +121,11 @@ def test_only_a_comparison_of_this_network_and_data_is_in_its_card(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, change: dict[str, Any]
 ) -> None:
     assert read_comparison(tmp_path) is None
-    training = {"selected": "cnn-0", "candidates": {"cnn-0": {"best_epoch": 3}, "cnn-1": {"best_epoch": 3}}}
+    training = {
+        "factor": "JUND",
+        "selected": "cnn-0",
+        "candidates": {"cnn-0": {"best_epoch": 3}, "cnn-1": {"best_epoch": 3}},
+    }
     (tmp_path / "training.json").write_text(json.dumps({**training, "data": [{"name": "TinyCells"}]}))
     record = {**comparison(), **change}
     (tmp_path / "crossval.json").write_text(json.dumps(record))

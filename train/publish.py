@@ -1,0 +1,66 @@
+"""From fits to the models of an ``exported`` folder: which are exported, under which names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from jundscan.accessibility import distribution
+from jundscan.model import DEFAULT_MODEL
+from train.dataset import VALID, DataSet, windows_sha256
+from train.export import HeldOut, Provenance, export
+from train.fit import Fitted
+from train.records import TRAINING, write_record
+from train.select import best_of, best_of_families, training_record
+
+
+class Origin(NamedTuple):
+    """What the user says of the models to be exported."""
+
+    factor: str
+    assembly: str
+    version: str
+
+
+def export_all(
+    fits: Sequence[Fitted],
+    sets: Sequence[DataSet],
+    out: Path,
+    origin: Origin,
+    held_out: HeldOut | None,
+    tell: Callable[[str], None],
+) -> None:
+    """Export the best of each family and the best of all, and write the record of the training.
+
+    Parameters
+    ----------
+    fits : sequence of Fitted
+    sets : sequence of DataSet
+        What they were fitted on; the first one selected.
+    out : pathlib.Path
+        Gets a folder for each model, and ``training.json``.
+    origin : Origin
+    held_out : HeldOut or None
+        Calibrates the thresholds of the best; without it, and of the others, the validation windows do.
+    tell : callable
+        Told of every model.
+    """
+    provenance = Provenance(
+        version=origin.version,
+        cell_types=tuple(one.name for one in sets),
+        assembly=origin.assembly,
+        training_data_sha256=windows_sha256(*(one.train for one in sets)),
+        validation_folder=sets[0].path / VALID,
+        training_accessibility={one.name: shares for one in sets if (shares := distribution(one.train.accessibility))},
+    )
+    named = {f"{DEFAULT_MODEL}-{family}": fitted for family, fitted in best_of_families(fits).items()}
+    named[DEFAULT_MODEL] = best_of(fits)
+    for name, fitted in named.items():
+        metrics = export(fitted, out / name, provenance, held_out if fitted is best_of(fits) else None)
+        tell(
+            f"{out / name}: {fitted.candidate.network.family}, validation weighted accuracy "
+            f"{metrics['weighted_accuracy']:.4f}, AUROC {metrics['auroc']:.4f}, "
+            f"average precision {metrics['average_precision']:.4f}"
+        )
+    write_record(training_record(fits, sets, origin.factor), out / TRAINING)

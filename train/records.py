@@ -1,0 +1,75 @@
+"""The JSON files of an ``exported`` folder: written whole, read with errors of one line."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jundscan.errors import InputError
+from jundscan.files import read_json
+from jundscan.writers import replacing
+
+METRICS, TRAINING, COMPARISON = "metrics.json", "training.json", "crossval.json"
+
+log = logging.getLogger("jundscan")
+
+
+def write_record(record: Mapping[str, Any], path: Path) -> None:
+    """Write beside and rename; the folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path, force=True) as temporary:
+        temporary.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def read_record(path: Path, *keys: str) -> dict[str, Any]:
+    """Read what :func:`write_record` wrote.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read, or lacks one of ``keys``.
+    """
+    try:
+        record = read_json(path)
+    except OSError as err:
+        raise InputError(f"{path}: {err.strerror}; python -m train run writes it") from err
+    except ValueError as err:
+        raise InputError(f"{path}: no JSON ({err}); python -m train run writes it") from err
+    missing = [key for key in keys if not isinstance(record, dict) or key not in record]
+    if missing:
+        raise InputError(f"{path}: has no {', '.join(missing)}; python -m train run writes it")
+    return dict(record)
+
+
+def read_metrics(exported: Path, name: str) -> dict[str, Any]:
+    """Read a model's ``metrics.json``."""
+    return read_record(exported / name / METRICS, "n", "positives", "training", "without_accessibility")
+
+
+def read_training(exported: Path) -> dict[str, Any]:
+    """Read ``training.json``: the data, the candidates and what was chosen."""
+    return read_record(exported / TRAINING, "factor", "data", "candidates", "selected")
+
+
+def read_comparison(exported: Path) -> dict[str, Any] | None:
+    """Read what ``python -m train crossval`` wrote of the selected network, where it did.
+
+    Returns
+    -------
+    dict or None
+        None where there is no such file, or one of another network or of other data: then a line of log says so.
+    """
+    path = exported / COMPARISON
+    if not path.is_file():
+        return None
+    record = read_record(path, "selected", "epoch", "data")
+    training = read_training(exported)
+    selected = training["selected"]
+    ours = selected, training["candidates"][selected]["best_epoch"], [one["name"] for one in training["data"]]
+    if (record["selected"], record["epoch"], [one["name"] for one in record["data"]]) == ours:
+        return record
+    log.warning("%s: of another network or data, left out of the card; python -m train crossval writes it anew", path)
+    return None
