@@ -237,6 +237,8 @@ def evaluate(
     ------
     JundscanError
         When anything handed in cannot be used.
+    TypeError
+        When ``y``, ``w`` or ``a`` come with a folder.
 
     Examples
     --------

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
 
+from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import ClusterError, JundscanError
 from jundscan.files import read_json
 from jundscan.model import default_model_path
@@ -237,7 +238,7 @@ def divided(scan: Scan, most_bases: int) -> Iterator[list[Region]]:
     list of Region
         In genome order, disjoint.
     """
-    half = max(most_bases // 2, 101)
+    half = max(most_bases // 2, WINDOW_LENGTH)
     task: list[Region] = []
     before = bases = 0
     cut = chunks(span_table(scan.spans, scan.genome.chromsizes), scan.stride, half)

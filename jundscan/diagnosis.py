@@ -24,8 +24,9 @@ RUNTIME_MODULE = "onnxruntime"
 RUNTIME_WHEELS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml")
 """Distributions known to ship the module, whatever else says that it does."""
 PURPOSES = {
-    "plots": "pictures of evaluate",
+    "plots": "pictures of evaluate and explain",
     "hts": "bgzip and tabix, VCF",
+    "report": "pages for a browser",
     "cluster": "scans on several machines",
     "train": "fitting models of your own",
 }

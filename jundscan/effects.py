@@ -130,7 +130,7 @@ def _score_task(scan: Scan, task: Task, origins: dict[str, int]) -> Effects:
     empty = np.minimum(task.sites.last_reference(), task.sites.last_alternative()) < task.sites.first()
     flag(np.flatnonzero(empty & ~mismatch), "no_window")
     keep = np.flatnonzero(~mismatch & ~empty)
-    effects = _none(status, scan)
+    effects = _none(status)
     if not keep.size:
         return effects
     sites = task.sites.take(keep)
@@ -196,7 +196,7 @@ def _score_task(scan: Scan, task: Task, origins: dict[str, int]) -> Effects:
     return effects
 
 
-def _none(status: NDArray[np.int8], scan: Scan) -> Effects:
+def _none(status: NDArray[np.int8]) -> Effects:
     """Effects of alleles that are not scored."""
     n = len(status)
     return Effects(

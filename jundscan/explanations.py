@@ -29,7 +29,6 @@ HIT_BASES = 151
 TABLES = ("mutagenesis.tsv", "contributions.bedgraph", "accessibility.tsv", "sites.bed")
 HIT_FILES = ("hits.png", "logo.png", "logo.tsv")
 _MISSING = "."
-_STRANDS = {"TGACTCA": "+", "TGAGTCA": "-", "TGACGTCA": "."}
 
 
 def strongest_hits(path: str | Path, scan: Scan, top: int) -> list[Region]:
@@ -249,7 +248,7 @@ def _write_sites(path: Path, in_order: Sequence[Explanation], force: bool) -> in
             start, end = one.region.start + site.start, one.region.start + site.end
             mean = float(np.nan_to_num(one.contributions[site.start : site.end]).mean())
             score = round(min(max(100 * mean, 0), 1000))
-            row = f"{one.region.chrom}\t{start}\t{end}\t{site.name}\t{score}\t{_STRANDS[site.sequence]}\n"
+            row = f"{one.region.chrom}\t{start}\t{end}\t{site.name}\t{score}\t{CONSENSUS[site.sequence][1]}\n"
             written.setdefault((one.region.chrom, start, end), row)
     with open_output(path, force) as stream:
         stream.write(f"# exact matches of {', '.join(CONSENSUS)}\n")

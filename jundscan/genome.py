@@ -27,7 +27,7 @@ from jundscan.fasta_index import Index, Placed, bgzip_index, check_index, plain_
 from jundscan.fasta_records import LINE_ENDS, NO_RUNS, READ_BYTES, checked_letters, count_bases, records, unknown_runs
 from jundscan.files import STDIN, open_unpacked, packing, read_errors, spooled
 from jundscan.interval_sets import merge_intervals
-from jundscan.names import ChromSizes, read_aliases
+from jundscan.names import ChromSizes
 from jundscan.windows import Region, together
 
 
@@ -66,13 +66,11 @@ class Genome:
         file: Path | None = None,
         index: Index | None = None,
         gzip_blocks: NDArray[np.int64] | None = None,
-        alias: str | Path | None = None,
     ) -> None:
         self.path = path
         self._file = file or path  # where the bytes are: a copy of what came through a pipe
         self._index = index  # None: the file is streamed
         self._gzip_blocks = gzip_blocks
-        self._alias = alias
         if self._file is not path:
             weakref.finalize(self, self._file.unlink, missing_ok=True)
 
@@ -83,18 +81,12 @@ class Genome:
 
     @cached_property
     def chromsizes(self) -> ChromSizes:
-        """Length of every chromosome, bases, in file order; a file without index is read through for them.
-
-        Raises
-        ------
-        TrackError
-            When the file of aliases cannot be used.
-        """
+        """Length of every chromosome, bases, in file order; a file without index is read through for them."""
         if self._index is None:
             sizes = self._survey[0]
         else:
             sizes = {chrom: placed.length for chrom, placed in self._index.items()}
-        return ChromSizes(sizes, None if self._alias is None else read_aliases(self._alias, sizes))
+        return ChromSizes(sizes)
 
     def unknown_runs(self, chrom: str) -> NDArray[np.int64]:
         """Return the maximal runs of anything but ACGT in either case; the first call reads the file through.
@@ -188,7 +180,7 @@ class Genome:
         return order, {name: number for number, (name, _) in enumerate(order)}
 
     @contextmanager
-    def _opened(self, index: Index, regions: Sequence[Region]) -> Iterator[ReadAhead]:
+    def _opened(self, regions: Sequence[Region]) -> Iterator[ReadAhead]:
         """Open the file, and look whether these regions lie where the index says."""
         with read_errors(self.path, FastaError), self._file.open("rb") as opened:
             file = opened if self._gzip_blocks is None else BgzipReader(opened, self._gzip_blocks, self.path)
@@ -198,7 +190,7 @@ class Genome:
             yield ReadAhead(file)
 
     def _indexed(self, index: Index, regions: Sequence[Region], block_bases: int) -> Iterator[Block]:
-        with self._opened(index, regions) as file:
+        with self._opened(regions) as file:
             for chrom, first, last in regions:
                 for start in range(first, last, block_bases):
                     end = min(start + block_bases, last)
@@ -211,7 +203,7 @@ class Genome:
             for start in range(first, last, READ_BYTES)
         ]
         sizes = np.array([end - start for _, start, end in pieces], np.int64)
-        with self._opened(index, regions) as file:
+        with self._opened(regions) as file:
             for begin, stop in together(sizes, READ_BYTES):
                 yield self._read(file, index, pieces[begin:stop])
 
@@ -269,7 +261,7 @@ class Genome:
         }
 
 
-def open_genome(path: str | Path, alias: str | Path | None = None) -> Genome:
+def open_genome(path: str | Path) -> Genome:
     """Open a FASTA file: plain, gzipped or bgzipped, by content and not by name; ``-`` and pipes too.
 
     The index of a plain file is written beside it, or kept in memory where that folder cannot be written to. Those of
@@ -280,8 +272,6 @@ def open_genome(path: str | Path, alias: str | Path | None = None) -> Genome:
     ----------
     path : str or pathlib.Path
         The file; ``-`` is standard input.
-    alias : str or pathlib.Path, optional
-        Other names of the chromosomes, see :func:`jundscan.names.read_aliases`.
 
     Returns
     -------
@@ -300,14 +290,14 @@ def open_genome(path: str | Path, alias: str | Path | None = None) -> Genome:
     with read_errors(path, FastaError):
         copy = spooled(path)
     try:
-        return _open_file(path, copy or path, alias)
+        return _open_file(path, copy or path)
     except BaseException:
         if copy is not None:
             copy.unlink(missing_ok=True)
         raise
 
 
-def _open_file(path: Path, file: Path, alias: str | Path | None) -> Genome:
+def _open_file(path: Path, file: Path) -> Genome:
     with read_errors(path, FastaError), open_unpacked(file) as letters:
         packed = packing(file)
         start = letters.read(READ_BYTES).lstrip()
@@ -318,6 +308,6 @@ def _open_file(path: Path, file: Path, alias: str | Path | None) -> Genome:
     if packed is None and path.suffix.lower() in (".gz", ".bgz"):
         raise FastaError(path, "is named as if it were compressed, but is not; rename it")
     if packed is None:
-        return Genome(path, file, plain_index(file, None if file is path else path), alias=alias)
+        return Genome(path, file, plain_index(file, None if file is path else path))
     index, blocks = (bgzip_index(file) if packed == "bgzip" else None) or (None, None)
-    return Genome(path, file, index, blocks, alias)
+    return Genome(path, file, index, blocks)

@@ -23,11 +23,9 @@ from jundscan.errors import TrackError
 from jundscan.files import text_blocks
 from jundscan.interval_lines import Columns, Kind, Wanted, add_lines, fields_of, wanted_of
 from jundscan.interval_sets import merge_intervals
-from jundscan.names import matching_name
+from jundscan.names import matching_name, some_names
 
 log = logging.getLogger("jundscan")
-
-_NAMES_SHOWN = 3
 
 
 class Intervals(NamedTuple):
@@ -122,8 +120,7 @@ def say_other_names(path: str | Path, names: Iterable[str], chromsizes: Mapping[
     absent = [name for name, chrom in matched.items() if chrom is None]
     for what, those in (("names chromosomes differently", renamed), ("has chromosomes that the genome lacks", absent)):
         if those:
-            shown = ", ".join(those[:_NAMES_SHOWN]) + (", …" if len(those) > _NAMES_SHOWN else "")
-            log.info("%s %s: %s", path, what, shown)
+            log.info("%s %s: %s", path, what, some_names(those))
 
 
 def flatten_max(intervals: Intervals) -> Intervals:

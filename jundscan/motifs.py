@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from jundscan.encoding import decode
 
-CONSENSUS = {"TGACTCA": "AP-1", "TGAGTCA": "AP-1", "TGACGTCA": "CRE"}
+CONSENSUS = {"TGACTCA": ("AP-1", "+"), "TGAGTCA": ("AP-1", "-"), "TGACGTCA": ("CRE", ".")}
+"""Name and strand of each; the CRE reads alike on both."""
 
 
 class Match(NamedTuple):
@@ -36,7 +37,7 @@ def matches(codes: NDArray[np.uint8]) -> list[Match]:
     """
     sequence = decode(codes).decode()
     found = []
-    for site, name in CONSENSUS.items():
+    for site, (name, _) in CONSENSUS.items():
         at = sequence.find(site)
         while at >= 0:
             found.append(Match(at, at + len(site), name, site))

@@ -13,7 +13,7 @@ from jundscan.files import text_lines
 log = logging.getLogger("jundscan")
 
 _MITOCHONDRION = ("M", "MT", "chrM", "chrMT")
-_NAMES_SHOWN = 3
+_NAMES_SHOWN = 5
 # third column of UCSC's database table, which says who uses the alias in the first
 _SOURCES = {"assembly", "custom", "ensembl", "flybase", "genbank", "ncbi", "refseq", "ucsc", "wormbase"}
 
@@ -64,16 +64,16 @@ def matching_name(name: str, names: Collection[str]) -> str | None:
     return next((spelling for spelling in spellings if spelling in names), None)
 
 
-def some_names(names: Iterable[str], count: int = _NAMES_SHOWN) -> str:
+def some_names(names: Iterable[str]) -> str:
     """List the first few names, for messages.
 
     Examples
     --------
-    >>> some_names(["chr1", "chr2"], 1)
-    'chr1, …'
+    >>> some_names(f"chr{number}" for number in range(1, 20))
+    'chr1, chr2, chr3, chr4, chr5, …'
     """
-    shown = list(islice(names, count + 1))
-    return ", ".join(shown[:count]) + (", …" if len(shown) > count else "")
+    shown = list(islice(names, _NAMES_SHOWN + 1))
+    return ", ".join(shown[:_NAMES_SHOWN]) + (", …" if len(shown) > _NAMES_SHOWN else "")
 
 
 def read_aliases(path: str | Path, sizes: Mapping[str, int]) -> dict[str, str]:
@@ -125,7 +125,7 @@ def read_aliases(path: str | Path, sizes: Mapping[str, int]) -> dict[str, str]:
             f"the genome has {next(iter(sizes), 'none')}",
         )
     if ambiguous:
-        shown = ", ".join(sorted(ambiguous)[:_NAMES_SHOWN])
+        shown = some_names(sorted(ambiguous))
         log.warning("%s: %d names stand for more than one sequence and are left out: %s", path, len(ambiguous), shown)
     return {name: chrom for name, chrom in aliases.items() if name not in ambiguous}
 

@@ -118,7 +118,7 @@ def write_scan(
     Parameters
     ----------
     scan : Scan
-        From :func:`jundscan.scan.prepare`.
+        From :func:`jundscan.plan.prepare`.
     outputs : Outputs
     tell : callable
         Told the number of windows after each portion.

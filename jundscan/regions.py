@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +13,8 @@ from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import InputError, RegionError
 from jundscan.interval_sets import merge_intervals, subtract_intervals
 from jundscan.intervals import read_intervals, read_regions, say_other_names
-from jundscan.names import matching_name
+from jundscan.names import matching_name, some_names
 from jundscan.windows import Region, count_windows, span_table
-
-_NAMES_SHOWN = 5
 
 log = logging.getLogger("jundscan")
 
@@ -54,8 +51,7 @@ def parse_region(text: str, chromsizes: Mapping[str, int]) -> Region:
     name, colon, bounds = text.rpartition(":")
     chrom = matching_name(name if colon else text, chromsizes)
     if chrom is None:
-        known = ", ".join(islice(chromsizes, _NAMES_SHOWN)) + (", …" if len(chromsizes) > _NAMES_SHOWN else "")
-        raise RegionError(text, f"no such chromosome in the genome, which has {known}")
+        raise RegionError(text, f"no such chromosome in the genome, which has {some_names(chromsizes)}")
     left, _, right = bounds.replace(",", "").partition("-")
     if not (left.isdecimal() and right.isdecimal() and bounds.isascii()):
         raise RegionError(text, "write chrom:start-end with whole numbers, 0-based half-open, say chr22:0-1000")

@@ -74,7 +74,7 @@ def score(scan: Scan, task_bases: int | None = None, call_windows: int | None = 
     Parameters
     ----------
     scan : Scan
-        From :func:`prepare`; its counters are brought up to date on the way.
+        From :func:`jundscan.plan.prepare`; its counters are brought up to date on the way.
     task_bases, call_windows : int, optional
         The most bases that a worker gets at a time, and windows that the model gets.
 

@@ -83,7 +83,7 @@ def test_modules_stay_readable(path: Path) -> None:
 
 
 def test_only_the_command_line_prints_and_exits() -> None:
-    for path in PACKAGE.glob("*.py"):
+    for path in set(PACKAGE.rglob("*.py")) - set(PACKAGE.glob("cli/*.py")):
         called = {
             ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)
         }
@@ -95,3 +95,10 @@ def test_names_at_the_top() -> None:
     assert {"JundscanError", "evaluate", "explain", "load_model", "scan", "variants"} <= set(jundscan.__all__)
     assert all(hasattr(jundscan, name) for name in jundscan.__all__)
     assert default_model_path().parent.name == DEFAULT_MODEL
+
+
+@pytest.mark.parametrize("package", [PACKAGE, TRAIN], ids=lambda path: path.name)
+def test_every_module_has_its_place_in_the_architecture(package: Path) -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    modules = {path.name for path in package.glob("[a-z]*.py")}
+    assert not {module for module in modules if f"{module}`" not in text}

@@ -14,8 +14,11 @@ import numpy as np
 import pytest
 
 from jundscan.encoding import one_hot
+from jundscan.model import default_model_path
 from tests.conftest import Run
 from tests.inputs import bgzip, letters, write_bigwig, write_fasta, write_rows, write_shard
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
 
 ROOT = Path(__file__).parents[1]
 IDENTITY = ("--accessibility-scale", "identity")
@@ -260,6 +263,27 @@ def test_usage_of_evaluate(run: Run, tmp_path: Path) -> None:
     ):
         assert run("evaluate", tmp_path, *arguments).code == 2
     assert run("no-such-command").code == 2
+
+
+@pytest.mark.parametrize("option", ["--json", "--predictions", "--report"])
+def test_evaluate_and_info_do_not_write_over_their_model(run: Run, tmp_path: Path, option: str) -> None:
+    model = tmp_path / "m.onnx"
+    model.write_bytes(default_model_path().read_bytes())
+    arguments = ("--model", model, option, tmp_path / "x" / ".." / "m.onnx", "--force")
+    (tmp_path / "x").mkdir()
+    commands = [("evaluate", EXAMPLES / "shards")] + [("info",)] * (option == "--json")
+    for command in commands:
+        ran = run(*command, *arguments)
+        assert ran.code == 2
+        assert "is an input of this run" in " ".join(ran.err.replace("│", " ").split())
+    assert model.read_bytes() == default_model_path().read_bytes()
+
+
+def test_two_names_of_one_output_of_evaluate(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = run("evaluate", EXAMPLES / "shards", "--json", "a.json", "--predictions", "./a.json")
+    assert ran.code == 2
+    assert not list(tmp_path.iterdir())
 
 
 def command(*arguments: object) -> list[str]:

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from importlib.metadata import version
 from itertools import product
@@ -60,6 +61,11 @@ def test_a_sound_installation(run: Run, model: Model) -> None:
     assert report["model"]["sha256"] == report["model"]["expected_sha256"] == model.sha256
     assert report["extras"]["plots"]["packages"].keys() >= {"matplotlib"}
     assert report["threads"]["usable_cores"] >= 1
+
+
+def test_every_extra_but_the_runtimes_has_a_purpose() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    assert set(project["optional-dependencies"]) - {"cpu", "gpu"} == set(diagnosis.PURPOSES)
 
 
 @pytest.mark.parametrize("lists_its_module", [True, False])

@@ -62,6 +62,10 @@ def test_a_later_field_is_no_trouble(tmp_path: Path, model: Model) -> None:
     ("edit", "problem"),
     [
         (lambda m: "drop", "without jundscan's metadata"),
+        (lambda m: m.update(training_accessibility=[1, 2]), "cannot be read"),
+        (lambda m: m.update(training_accessibility={"x": [0.5, 0.5]}), "no list of 21 numbers"),
+        (lambda m: m.update(training_accessibility={"x": "abc" * 7}), "no list of 21 numbers"),
+        (lambda m: m.update(training_accessibility={"x": [2] * 21}), "no number from 0 to 1"),
         (lambda m: m.update(format_version=2), "model format 2, this jundscan reads 1"),
         (lambda m: m.pop("format_version"), "model format None"),
         (lambda m: m.pop("seed"), "cannot be read .*seed"),

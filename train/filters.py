@@ -18,7 +18,7 @@ MOST = 16
 COLUMNS = 4
 LEAST_OVERLAP = 6
 INITIALIZER = "_filters"
-"""How the name of the first layer's weights ends; every branch of a graph has the same ones."""
+"""How the name of the first layer's weights ends; only the branches of the default stride hold both strands in one."""
 
 
 @dataclass(frozen=True)

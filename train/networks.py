@@ -231,7 +231,7 @@ class CNN(nn.Module):
         self.head.place(codes)
 
     def forward(self, codes: Tensor, accessibility: Tensor) -> Tensor:
-        body = self.knots(self.best_scores(codes))  # (B, knots * filters)
+        body = self.knots(self.best_scores(codes))  # (B, (1 + knots) * filters)
         return self.head(self.dropout(body), side_features(codes, accessibility))
 
 

@@ -39,7 +39,7 @@ def _bar(console: Console) -> Iterator[Progress]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console, disable=not console.is_terminal, redirect_stdout=False) as bar:
         yield bar
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import InputError
 from jundscan.interval_sets import merge_intervals
-from jundscan.names import matching_name
+from jundscan.names import matching_name, some_names
 from jundscan.truth import Truth
 from train.dataset import TRAIN, VALID
 
@@ -130,9 +130,7 @@ def assign_parts(counts: NDArray[np.int64], blocks: Blocks, split: Split) -> NDA
             for name in names:
                 chrom = matching_name(name, known)
                 if chrom is None:
-                    raise InputError(
-                        f"{name}: no such chromosome in the genome, which has {', '.join(list(blocks.edges)[:5])}, …"
-                    )
+                    raise InputError(f"{name}: no such chromosome in the genome, which has {some_names(blocks.edges)}")
                 if chosen.setdefault(chrom, part) != part:
                     raise InputError(f"{name}: named for {PARTS[1]} and for {PARTS[2]}; a chromosome is in one part")
         parts[:] = [chosen.get(chrom, 0) for chrom in blocks.chroms]

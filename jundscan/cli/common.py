@@ -211,13 +211,16 @@ def check_files(outputs: dict[str, Path | str | None], inputs: Iterable[Path | s
 
 @contextmanager
 def progress(doing: str, total: int, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """Show a bar on stderr, on a terminal only; what it yields is told how much more is done."""
+    """Show a bar on stderr, on a terminal only; what it yields is told how much more is done.
+
+    The bar keeps its hands off stdout, which rich would send to the bar's console: hits may be on their way there.
+    """
     if quiet or not sys.stderr.isatty():
         yield lambda done: None
         return
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with Progress(console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False) as bar:
         task = bar.add_task(doing, total=total)
         yield lambda done: bar.advance(task, done)

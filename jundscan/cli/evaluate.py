@@ -16,9 +16,11 @@ from jundscan.cli.common import (
     ForceOption,
     JsonOption,
     NoAccessibilityOption,
+    QuietOption,
     ReportOption,
     ScaleOption,
     ThreadsOption,
+    check_files,
     fraction,
     start_log,
     write_json,
@@ -74,7 +76,7 @@ def evaluate(
     report: ReportOption = None,
     json_target: JsonOption = None,
     force: ForceOption = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Warnings and errors only.")] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Compare a model's predictions with the labels of one or several folders of shards.
 
@@ -89,7 +91,10 @@ def evaluate(
     from jundscan.shards import read_shards
 
     fraction(threshold, "--threshold")
-    _check_usage(predictions, json_target, report, no_accessibility, accessibility_scale)
+    if no_accessibility and accessibility_scale is not None:
+        raise typer.BadParameter("has nothing to map with --no-accessibility", param_hint="--accessibility-scale")
+    outputs = {"--predictions": predictions, "--json": json_target, "--report": report}
+    check_files(outputs, (*(model or ()), accessibility_scale))
     start_log(quiet)
     _check_outputs(predictions, json_target, plots, report, force)
     scale = given_scale(accessibility_scale)
@@ -128,22 +133,6 @@ def evaluate(
         write_json(_record(rows), json_target, force)
     if json_target != "-" and predictions != "-":
         _show(labelled)
-
-
-def _check_usage(
-    predictions: str | None,
-    json_target: str | None,
-    report: Path | None,
-    no_accessibility: bool,
-    accessibility_scale: str | None,
-) -> None:
-    if report is not None and str(report) in (predictions, json_target):
-        raise typer.BadParameter("another output has this name; choose one of its own", param_hint="--report")
-    if predictions is not None and predictions == json_target:
-        place = "stdout" if predictions == "-" else "the same file"
-        raise typer.BadParameter(f"--predictions and --json cannot both be {place}", param_hint="--json")
-    if no_accessibility and accessibility_scale is not None:
-        raise typer.BadParameter("has nothing to map with --no-accessibility", param_hint="--accessibility-scale")
 
 
 def _check_outputs(

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
-from jundscan.cli.common import ForceOption, JsonOption, ModelOption, start_log, write_json
+from jundscan.cli.common import ForceOption, JsonOption, ModelOption, QuietOption, check_files, start_log, write_json
 
 
 def info(
     model: ModelOption = None,
     json_target: JsonOption = None,
     force: ForceOption = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Warnings and errors only.")] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Show what a model is, what it was trained on, and what to expect at which threshold.
 
@@ -21,6 +17,7 @@ def info(
     """
     from jundscan.model import load_model
 
+    check_files({"--json": json_target}, (model,))
     start_log(quiet)
     loaded = load_model(model, "cpu")
     if json_target is not None:

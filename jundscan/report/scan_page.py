@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jundscan.accessibility import distribution
+from jundscan.names import some_names
 from jundscan.peaks import Peaks, touching
 from jundscan.plan import Scan
 from jundscan.report import charts
@@ -121,7 +122,7 @@ def _checks(scan: Scan, collected: Collector, record: Mapping[str, Any], shares:
     else:
         missing = [chrom for chrom in collected.windows if chrom not in scan.track_names]
         if missing:
-            named = ", ".join(missing[:3]) + (", …" if len(missing) > 3 else "")
+            named = some_names(missing)
             checks.append(Check(False, f"The track names {len(missing)} scanned chromosomes not at all ({named})."))
         trained = scan.model.metadata.training_accessibility
         if trained and shares:
