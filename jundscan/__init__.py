@@ -56,3 +56,8 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'jundscan' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """List what can be asked for, also before it is imported."""
+    return sorted({*globals(), *__all__})

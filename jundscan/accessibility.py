@@ -28,7 +28,8 @@ _MOST_KNOTS = 2048
 _FEWEST_WINDOWS = 1000
 _FEWEST_VALUES = 50
 OTHER_SCALE = (
-    "give --accessibility-scale FILE (the record of a run on the whole track) or --accessibility-scale identity"
+    "give --accessibility-scale FILE (the record of a run on the whole track) or --accessibility-scale identity; "
+    "a BED whose scores are all 0 counts with --bed-value presence"
 )
 # a scale of 2,048 knots takes 0.1 MB; the record of a run may hold more than its scale
 

@@ -43,7 +43,7 @@ class ScanOptions(ModelOptions, total=False):
     """Options of :func:`scan`."""
 
     stride: int
-    regions: Iterable[str]
+    regions: str | Iterable[str]
     regions_file: str | Path | None
     exclude: str | Path | None
 
@@ -96,7 +96,8 @@ def scan(
         ``stride``: bases between window starts, 10 if not given.
         ``threshold``, ``fpr``, ``precision``, ``recall``: at most one of them chooses the threshold, see
         :func:`jundscan.thresholds.choose_threshold`; without one it is the model's own rule.
-        ``regions`` (``chrom:start-end``, 0-based half-open), ``regions_file``, ``exclude`` (BED files): where.
+        ``regions`` (one or several ``chrom:start-end``, 0-based half-open), ``regions_file``, ``exclude`` (BED files):
+        where.
         ``scale``: how window means become percentiles: a file (see ``--accessibility-scale``), ``"identity"`` for
         values that are percentiles already, an AccessibilityScale; found from the whole track if not given.
         ``allow_length_mismatch``: accept a track of other chromosome lengths. ``alias``: a file of other names of

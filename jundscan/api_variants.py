@@ -48,7 +48,7 @@ class Effect(NamedTuple):
 
 def variants(
     genome: str | Path | Sequences,
-    variants: str | Path | Iterable[Variant | tuple[str, int, str, Sequence[str]]],
+    variants: str | Path | Iterable[Variant | tuple[str, int, str, str | Sequence[str]]],
     accessibility: str | Path | Values | None = None,
     **options: Unpack[ModelOptions],
 ) -> Iterator[Effect]:
@@ -62,7 +62,7 @@ def variants(
     genome, accessibility
         As for :func:`jundscan.scan`.
     variants : str, pathlib.Path or iterable of Variant
-        A VCF or BCF, or (chrom, start, reference, alternatives) with 0-based starts.
+        A VCF or BCF, or (chrom, start, reference, alternatives) with 0-based starts and one alternative or several.
     **options
         As for :func:`jundscan.scan`, less stride and regions.
 
@@ -87,7 +87,7 @@ def variants(
 
 
 def _effects(
-    ready: Scan, variants: str | Path | Iterable[Variant | tuple[str, int, str, Sequence[str]]]
+    ready: Scan, variants: str | Path | Iterable[Variant | tuple[str, int, str, str | Sequence[str]]]
 ) -> Iterator[Effect]:
     with ready:
         if isinstance(variants, str | Path):
@@ -97,13 +97,18 @@ def _effects(
             vcf = ready.files.enter_context(open_vcf(variants))
             given: Iterable[Variant] = (variant for _, variant in read_variants(vcf))
         else:
-            given = (Variant._make(variant) for variant in variants)
+            given = map(_variant, variants)
         for portion, effects in score_variants(ready, ((variant, variant) for variant in given)):
             names = ((v.chrom, v.start, v.reference, alternative) for v in portion for alternative in v.alternatives)
             rows = zip(*(column.tolist() for column in effects), strict=True)
             for name, (status, *numbers, hit, old_fpr, new_fpr) in zip(names, rows, strict=True):
                 made = None if hit < 0 else HITS[hit]
                 yield Effect._make((*name, STATUSES[status], *numbers, made, old_fpr, new_fpr))
+
+
+def _variant(given: Variant | tuple[str, int, str, str | Sequence[str]]) -> Variant:
+    chrom, start, reference, alternatives = given
+    return Variant(chrom, start, reference, (alternatives,) if isinstance(alternatives, str) else tuple(alternatives))
 
 
 def explain(

@@ -1,8 +1,11 @@
-"""What a user chooses among, and the default stride; imports nothing, so that help texts appear at once."""
+"""What a user chooses among, and checks of it; imports next to nothing, so that help texts appear at once."""
 
 from __future__ import annotations
 
-from typing import Literal
+from operator import index
+from typing import Any, Literal, SupportsIndex, get_args
+
+from jundscan.errors import InputError
 
 Device = Literal["auto", "cpu", "cuda"]
 """What a model is to run on; ``auto`` takes CUDA where it can be had."""
@@ -16,3 +19,44 @@ Backend = Literal["local", "dask"]
 """Where a scan runs: on this machine, or on the workers of a Dask cluster."""
 DEFAULT_STRIDE = 10
 """Bases between window starts; the model has a branch of its own for it."""
+MOST_STRIDE = 1_000_000
+"""Bases; a stride beyond is a mistake."""
+
+
+def check_choice(name: str, value: object, choices: Any) -> None:
+    """Refuse what is none of the choices of a ``Literal``.
+
+    Raises
+    ------
+    InputError
+    """
+    known = get_args(choices)
+    if value not in known:
+        raise InputError(f"{name} {value!r}: takes {', '.join(known)}")
+
+
+def check_fraction(name: str, value: float) -> None:
+    """Refuse a number outside 0 to 1.
+
+    Raises
+    ------
+    InputError
+    """
+    if not 0.0 <= value <= 1.0:
+        raise InputError(f"{name} {value}: not between 0 and 1")
+
+
+def check_count(name: str, value: SupportsIndex, most: int | None = None) -> None:
+    """Refuse what is no whole number from 1 on, to ``most`` if given.
+
+    Raises
+    ------
+    InputError
+    """
+    try:
+        number = index(value)
+    except TypeError:
+        number = 0
+    if number < 1 or (most is not None and number > most):
+        upper = "at least 1" if most is None else f"from 1 to {most:,}"
+        raise InputError(f"{name} {value}: must be a whole number, {upper}")

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.accessibility import IDENTITY, AccessibilityScale, fit_scale
+from jundscan.choices import check_count, check_fraction
 from jundscan.metrics import balanced_weights, evaluate
 from jundscan.model import Model
 from jundscan.shards import Shards
@@ -132,7 +133,16 @@ def evaluate_shards(
     Returns
     -------
     Evaluation
+
+    Raises
+    ------
+    InputError
+        When threshold or threads are out of range, or the shards too few to tell how open a window is.
     """
+    if threshold is not None:
+        check_fraction("threshold", threshold)
+    if threads is not None:
+        check_count("threads", threads)
     accessibility, used = mapped_accessibility(shards, withhold_accessibility, scale)
     probabilities = model.predict(shards.codes, accessibility, threads or os.cpu_count() or 1)
     if shards.labels is None:

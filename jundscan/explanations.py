@@ -153,6 +153,9 @@ def write_explanations(
         if found is not None:
             draw_aggregate(folder / "logo.png", found, f"What drives {found.regions} hits: {model}, {track}", force)
             _write_logo(folder / "logo.tsv", found, force)
+    drawn = HIT_FILES if found is not None else HIT_FILES[:1] if hits else ()
+    for name in set(HIT_FILES) - set(drawn) if force else ():  # an earlier one would be taken for one of these regions
+        (folder / name).unlink(missing_ok=True)
     rank = {chrom: number for number, chrom in enumerate(scan.genome.chromsizes)}
     in_order = sorted(explained, key=lambda one: (rank[one.region.chrom], one.region.start, one.region.end))
     _write_mutagenesis(folder / "mutagenesis.tsv", explained, force)

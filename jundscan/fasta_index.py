@@ -54,7 +54,7 @@ class Placed(NamedTuple):
 Index = dict[str, Placed]
 
 
-def plain_index(path: Path, shown: Path | None = None) -> Index:
+def plain_index(path: Path, shown: Path | None = None) -> Index | None:
     """Read the ``.fai`` of a plain FASTA; where it is missing or stale let pyfaidx make it, and keep it if possible.
 
     Parameters
@@ -64,17 +64,25 @@ def plain_index(path: Path, shown: Path | None = None) -> Index:
     shown : pathlib.Path, optional
         How the user named it, where it is a copy; then the index is not kept.
 
+    Returns
+    -------
+    dict of str to Placed, or None
+        None for a file that no index can describe, as packed ones are without theirs: lines of unequal length, blank
+        ones among them, or headers that are not UTF-8 text.
+
     Raises
     ------
     FastaError
-        When the index is damaged, or the file cannot be indexed: names that repeat, lines of unequal length.
+        When the index is damaged, or the file cannot be read or indexed: names that repeat.
     """
     beside = _index_path(path, ".fai")
     if _is_current(beside, path):
         return _read_fai(path, beside)
     with tempfile.TemporaryDirectory(prefix="jundscan.") as folder:
         made = Path(folder, "index.fai")
-        _make_fai(path, shown or path, made)
+        if not _make_fai(path, shown or path, made):
+            log.info("%s: no index describes it (lines of unequal length?); it is read through", shown or path)
+            return None
         index = _read_fai(path, made)
         if shown is not None:
             return index
@@ -192,8 +200,7 @@ def name_in(header: bytes, path: Path) -> str:
     FastaError
         When there is none, or it is not UTF-8 text.
     """
-    if b"\r" in header.rstrip(b"\r\n"):
-        raise FastaError(path, "lines end with a carriage return alone; convert it, say with: mac2unix")
+    check_line_end(header, path)
     words = header.split(maxsplit=1)
     if not words:
         raise FastaError(path, "a sequence without a name")
@@ -201,6 +208,12 @@ def name_in(header: bytes, path: Path) -> str:
         return words[0].decode()
     except UnicodeDecodeError as err:
         raise FastaError(path, "a sequence name is not UTF-8 text; rename it") from err
+
+
+def check_line_end(header: bytes, path: Path) -> None:
+    """Refuse a header line with a carriage return inside: lines that end with nothing else are no lines to others."""
+    if b"\r" in header.rstrip(b"\r\n"):
+        raise FastaError(path, "lines end with a carriage return alone; convert it, say with: mac2unix")
 
 
 def _index_path(path: Path, ending: str) -> Path:
@@ -231,13 +244,14 @@ def _read_fai(path: Path, fai: Path) -> Index:
     return index
 
 
-def _make_fai(path: Path, shown: Path, fai: Path) -> None:
+def _make_fai(path: Path, shown: Path, fai: Path) -> bool:
+    """Let pyfaidx make an index; tell whether there is one that describes the file."""
     import pyfaidx
 
     try:
         with read_errors(shown, FastaError), pyfaidx.Faidx(str(path), indexname=str(fai)):
-            pass
-    except UnicodeDecodeError as err:
-        raise FastaError(shown, "a sequence name is not UTF-8 text; rename it") from err
-    except (pyfaidx.FastaIndexingError, ValueError, RuntimeError) as err:
+            return True
+    except (UnicodeDecodeError, pyfaidx.FastaIndexingError):
+        return False
+    except (ValueError, RuntimeError) as err:
         raise FastaError(shown, f"cannot be indexed: {' '.join(str(err).split())}") from err

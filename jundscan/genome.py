@@ -1,13 +1,14 @@
 """The genome, from FASTA: lengths, runs of unknown bases, and codes block by block.
 
 A plain FASTA is read by its index (``.fai``, made by pyfaidx when missing or stale), so a region costs only
-its own bases; so is a bgzipped one that has both its indexes. Any other packed one is streamed, once for lengths
+its own bases; so is a bgzipped one that has both its indexes. Any other is streamed, once for lengths
 and unknown bases and once for each call of :meth:`Genome.blocks`. Memory holds one block, whatever the size of
 genome and chromosomes.
 """
 
 from __future__ import annotations
 
+import codecs
 import sys
 import weakref
 from collections import defaultdict, deque
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from jundscan.encoding import encode
 from jundscan.errors import FastaError
 from jundscan.fasta_bytes import BgzipReader, ReadAhead, index_mismatch
-from jundscan.fasta_index import Index, Placed, bgzip_index, check_index, plain_index
+from jundscan.fasta_index import Index, Placed, bgzip_index, check_index, check_line_end, plain_index
 from jundscan.fasta_records import LINE_ENDS, NO_RUNS, READ_BYTES, checked_letters, count_bases, records, unknown_runs
 from jundscan.files import STDIN, open_unpacked, packing, read_errors, spooled
 from jundscan.interval_sets import merge_intervals
@@ -264,7 +265,8 @@ class Genome:
 def open_genome(path: str | Path) -> Genome:
     """Open a FASTA file: plain, gzipped or bgzipped, by content and not by name; ``-`` and pipes too.
 
-    The index of a plain file is written beside it, or kept in memory where that folder cannot be written to. Those of
+    The index of a plain file is written beside it, or kept in memory where that folder cannot be written to; one whose
+    lines are of unequal length has none, and is read as a gzipped one is. Indexes of
     a bgzipped one are used where they are. What comes from standard input or through a pipe is copied to a temporary
     file, because it is needed twice.
 
@@ -281,8 +283,7 @@ def open_genome(path: str | Path) -> Genome:
     Raises
     ------
     FastaError
-        When the file is missing, unreadable, empty or no FASTA, or cannot be indexed: names that repeat or
-        are not UTF-8, lines of unequal length.
+        When the file is missing, unreadable, empty or no FASTA, or cannot be indexed: names that repeat.
     """
     path = Path(path)
     if path == STDIN and sys.stdin.isatty():
@@ -303,8 +304,11 @@ def _open_file(path: Path, file: Path) -> Genome:
         start = letters.read(READ_BYTES).lstrip()
     if not start:
         raise FastaError(path, "is empty")
+    if start.startswith(codecs.BOM_UTF8 + b">"):
+        raise FastaError(path, "starts with a byte-order mark, which is no part of a FASTA; save it as plain text")
     if not start.startswith(b">"):
         raise FastaError(path, "not a FASTA file: its first line must be a '>' and a name")
+    check_line_end(start.partition(b"\n")[0], path)
     if packed is None and path.suffix.lower() in (".gz", ".bgz"):
         raise FastaError(path, "is named as if it were compressed, but is not; rename it")
     if packed is None:

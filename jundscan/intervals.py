@@ -110,6 +110,7 @@ def read_regions(path: str | Path, chromsizes: Mapping[str, int]) -> dict[str, N
         if chrom is not None:
             found.setdefault(chrom, []).append(np.column_stack((intervals.starts, intervals.ends)))
     say_other_names(path, by_name, chromsizes)
+    warn_of_beyond(path, by_name, chromsizes)
     return {chrom: merge_intervals(np.concatenate(parts)) for chrom, parts in found.items()}
 
 
@@ -121,6 +122,14 @@ def say_other_names(path: str | Path, names: Iterable[str], chromsizes: Mapping[
     for what, those in (("names chromosomes differently", renamed), ("has chromosomes that the genome lacks", absent)):
         if those:
             log.info("%s %s: %s", path, what, some_names(those))
+
+
+def warn_of_beyond(path: str | Path, by_name: Mapping[str, Intervals], chromsizes: Mapping[str, int]) -> None:
+    """Warn of intervals that reach beyond the end of their chromosome: another assembly's, perhaps."""
+    sizes = {name: chromsizes[chrom] for name in by_name if (chrom := matching_name(name, chromsizes)) is not None}
+    beyond = sum(int((by_name[name].ends > size).sum()) for name, size in sizes.items())
+    if beyond:
+        log.warning("%s: %d intervals reach beyond the end of their chromosome; another assembly?", path, beyond)
 
 
 def flatten_max(intervals: Intervals) -> Intervals:

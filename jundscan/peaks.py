@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.hits import Hits
-from jundscan.intervals import read_intervals, say_other_names
+from jundscan.intervals import read_intervals, say_other_names, warn_of_beyond
 from jundscan.names import matching_name
 
 
@@ -61,6 +61,7 @@ def read_peaks(path: str | Path, chromsizes: Mapping[str, int]) -> dict[str, Pea
             summits = starts + np.where(inside, offsets, (ends - starts) // 2).astype(np.int64)
             found.setdefault(chrom, []).append(np.stack((starts, ends, summits)))
     say_other_names(path, by_name, chromsizes)
+    warn_of_beyond(path, by_name, chromsizes)
     peaks = {}
     for chrom, parts in found.items():
         rows = np.concatenate(parts, axis=1)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.accessibility import IDENTITY, AccessibilityScale, genome_scale
-from jundscan.choices import DEFAULT_STRIDE, BedValue, Wish
+from jundscan.choices import DEFAULT_STRIDE, BedValue, Wish, check_choice, check_count
 from jundscan.errors import InputError
 from jundscan.files import Stamp, stamp
 from jundscan.genome import Genome, open_genome
@@ -130,7 +130,7 @@ def prepare(
     stride: int = DEFAULT_STRIDE,
     wish: Wish | None = None,
     value: float | None = None,
-    regions: Iterable[str] = (),
+    regions: str | Iterable[str] = (),
     regions_file: str | Path | None = None,
     exclude: str | Path | None = None,
     scale: AccessibilityScale | None = None,
@@ -172,6 +172,9 @@ def prepare(
         When anything handed in cannot be used.
     """
     began = time.perf_counter()
+    check_choice("bed_value", bed_value, BedValue)
+    if threads is not None:
+        check_count("threads", threads)
     files = {
         "genome": genome,
         "accessibility": accessibility,

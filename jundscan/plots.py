@@ -144,6 +144,8 @@ def write_plots(
     for name, draw in drawings.items():
         in_panels = name in ("confusion", "scores")
         if not in_panels and not curves:
+            for ending in formats:  # an earlier one would be taken for a picture of these predictions
+                (folder / f"{name}.{ending}").unlink(missing_ok=True)
             continue
         lines = _LINES if in_panels else 2 + len(sets) * (2 if name == "calibration" else 1)
         with _figure(len(sets) if in_panels else 1, lines, title) as figure:

@@ -107,5 +107,7 @@ def scan_record(
         "seconds": seconds,
         "bases_per_second": scan.bases_scanned / seconds,
         "stride": scan.stride,
-        "accuracy": accuracy,
+        "accuracy": None
+        if accuracy is None
+        else {**accuracy, "model": scan.model.identity(), "provider": scan.model.provider},
     }

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from jundscan.choices import MOST_STRIDE, check_count
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import InputError, RegionError
 from jundscan.interval_sets import merge_intervals, subtract_intervals
@@ -44,6 +45,8 @@ def parse_region(text: str, chromsizes: Mapping[str, int]) -> Region:
     >>> parse_region("22:1,000-2,000", {"chr22": 5000})
     Region(chrom='chr22', start=1000, end=2000)
     """
+    if not isinstance(text, str):
+        raise RegionError(text, "must be text, chrom:start-end")
     # names may hold colons (HLA-A*01:01:01), so the whole text is tried as a name first
     whole = matching_name(text, chromsizes)
     if whole is not None:
@@ -66,7 +69,7 @@ def parse_region(text: str, chromsizes: Mapping[str, int]) -> Region:
 def scan_spans(
     chromsizes: Mapping[str, int],
     stride: int,
-    regions: Iterable[str] = (),
+    regions: str | Iterable[str] = (),
     regions_file: str | Path | None = None,
     exclude: str | Path | None = None,
 ) -> Sequence[Region]:
@@ -78,7 +81,7 @@ def scan_spans(
         Length of every chromosome, bases, in file order.
     stride : int
         Bases between window starts.
-    regions : iterable of str
+    regions : str or iterable of str
         ``chrom`` or ``chrom:start-end``, 0-based half-open; with none of them and no file the whole genome.
     regions_file, exclude : str or pathlib.Path, optional
         BED files: more regions; and stretches that no window may touch.
@@ -93,11 +96,11 @@ def scan_spans(
     RegionError
         When a region is malformed, unknown, beyond its chromosome, or holds no window at this stride.
     InputError
-        When nothing is left to scan.
+        When the stride is no whole number from 1 to a million, or nothing is left to scan.
     """
-    if stride < 1:
-        raise InputError(f"--stride {stride}: must be at least 1")
-    named = [(text, parse_region(text, chromsizes)) for text in regions]
+    check_count("stride", stride, MOST_STRIDE)
+    texts = [regions] if isinstance(regions, str) else regions
+    named = [(text, parse_region(text, chromsizes)) for text in texts]
     for text, region in named:
         if not text.startswith(region.chrom):
             log.info("region %s: the genome names it %s", text, region)

@@ -12,7 +12,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jundscan.choices import Device
+from jundscan.choices import Device, check_choice
 from jundscan.errors import DeviceError, ModelError
 
 if TYPE_CHECKING:
@@ -31,11 +31,14 @@ def open_session(content: bytes, file: Path, device: Device) -> onnxruntime.Infe
 
     Raises
     ------
+    InputError
+        When there is no such device.
     ModelError
         When ONNX Runtime cannot open it.
     DeviceError
         When ONNX Runtime is not installed, or CUDA was asked for and cannot be had.
     """
+    check_choice("device", device, Device)
     try:
         import onnxruntime as runtime
     except ImportError as err:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.choices import Wish
+from jundscan.choices import Wish, check_fraction
 from jundscan.errors import InputError
 from jundscan.metadata import CalibrationRow, Metadata, ThresholdTable
 
@@ -25,17 +25,22 @@ class Threshold:
         ``"threshold 0.9"``, ``"fpr 0.001"``, … or the model's own default rule.
     expected : CalibrationRow or None
         What the calibration table says of windows at the nearest lower threshold; None below its first.
+    is_beyond : bool
+        The threshold is above the table's last: then windows have at most that recall and false-positive rate.
     """
 
     value: float
     rule: str
     expected: CalibrationRow | None
+    is_beyond: bool = False
 
     def expectation(self) -> str:
         """Say what to expect of windows, in a sentence part."""
         if self.expected is None:
             return "no expectation: below the model's calibration table"
         row = self.expected
+        if self.is_beyond:
+            return f"above the model's calibration table: recall at most {row.recall:.3g}, rate at most {row.fpr:.3g}"
         precision = "unknown" if row.precision is None else f"{row.precision:.3g}"
         return f"expected of windows: recall {row.recall:.3g}, false-positive rate {row.fpr:.3g}, precision {precision}"
 
@@ -85,7 +90,8 @@ def choose_threshold(metadata: Metadata, has_accessibility: bool, wish: Wish | N
     Raises
     ------
     InputError
-        When the table holds no such threshold; the message says what can be had.
+        When the value is not between 0 and 1, or the table holds no such threshold; then the message says what can be
+        had.
     """
     table = metadata.table(has_accessibility)
     rows = table.rows
@@ -93,11 +99,14 @@ def choose_threshold(metadata: Metadata, has_accessibility: bool, wish: Wish | N
     def expected_at(threshold: float) -> CalibrationRow | None:
         return max((row for row in rows if row.threshold <= threshold), key=lambda row: row.threshold, default=None)
 
+    if value is not None:
+        check_fraction(wish or "threshold", value)
     if wish is None or value is None:
         chosen = table.default_threshold
         return Threshold(chosen, f"{table.default_rule} (model default)", expected_at(chosen))
     if wish == "threshold":
-        return Threshold(value, f"threshold {value:g}", expected_at(value))
+        is_beyond = bool(rows) and value > max(row.threshold for row in rows)
+        return Threshold(value, f"threshold {value:g}", expected_at(value), is_beyond)
     mode = "with" if has_accessibility else "without"
     if not rows:
         raise InputError(

@@ -47,7 +47,7 @@ def check_output(path: str | Path, force: bool, indexed: bool = False) -> None:
     """
     if str(path) == "-":
         return
-    target = Path(os.path.realpath(path))
+    target = _place(path)
     if target.is_dir():
         raise OutputError(f"{path}: a folder; name a file inside it")
     if not target.parent.is_dir():
@@ -85,7 +85,7 @@ def replacing(path: str | Path, force: bool) -> Iterator[Path]:
         See :func:`check_output`; also when renaming fails, or a file has appeared there that ``force`` does not cover.
     """
     check_output(path, force)
-    target = Path(os.path.realpath(path))  # the file behind a link, not the link, is replaced
+    target = _place(path)
     if _is_special(target):
         yield target
         return
@@ -178,7 +178,7 @@ def _open_indexed(
     run that has come as far with the same output waits meanwhile.
     """
     check_output(path, force, indexed=True)
-    target = Path(os.path.realpath(path))
+    target = _place(path)
     index = target.with_name(target.name + index_ending(longest))
     with ExitStack() as waiting, replacing(index, force) as temporary_index, replacing(path, force) as temporary:
         for opened, shown in ((temporary, path), (temporary_index, index)):
@@ -283,6 +283,11 @@ class _File(io.FileIO):
 def cannot_write(shown: str | Path, err: OSError) -> OutputError:
     """Say which output failed, and why, in one line."""
     return OutputError(f"{shown}: cannot be written: {err.strerror or err}")
+
+
+def _place(path: str | Path) -> Path:
+    """Find the file behind a link, which is replaced in its stead; a pipe may have no other name than its link."""
+    return Path(path) if _is_special(Path(path)) else Path(os.path.realpath(path))
 
 
 def _is_special(target: Path) -> bool:

@@ -200,3 +200,14 @@ def test_options_are_what_a_scan_takes() -> None:
 
     rules = {"threshold", "fpr", "precision", "recall", "device"}
     assert get_type_hints(ScanOptions).keys() - rules <= signature(prepare).parameters.keys()
+
+
+def test_an_alternative_may_come_alone() -> None:
+    genome = {"chr1": "ACGT" * 60 + "TGACTCA" + "ACGT" * 60}
+    alone, listed = (list(jundscan.variants(genome, [("chr1", 240, "T", given)])) for given in ("TG", ["TG"]))
+    assert alone == listed
+    assert [effect.alternative_allele for effect in alone] == ["TG"]
+
+
+def test_what_the_package_offers_is_listed() -> None:
+    assert set(jundscan.__all__) <= set(dir(jundscan))

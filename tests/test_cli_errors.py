@@ -59,7 +59,7 @@ PACKED = bgzip(b">chr1\n" + b"ACGTTGCA" * 2_000 + b"\n")
         (b"chr1\t0\t100\n", "not a FASTA file"),
         (b">\nACGT\n", "name"),
         (b">a\nACGT\n>a\nACGT\n", "a"),
-        (b">a\nAC\nACGT\nACG\n", "cannot be indexed"),
+        (b">a\nAC\nACGT\nACG\n", "no window of 101 bases"),
         (b">\xe4\nACGT\n", "not UTF-8"),
         (b">a\n" + b"A" * 100 + b"\n", "no window of 101 bases"),
         (PACKED[:200], "damaged or cut short"),
@@ -263,6 +263,21 @@ def test_usage_of_evaluate(run: Run, tmp_path: Path) -> None:
     ):
         assert run("evaluate", tmp_path, *arguments).code == 2
     assert run("no-such-command").code == 2
+
+
+def test_a_console_without_our_letters() -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    ran = subprocess.run([sys.executable, "-m", "jundscan", "info"], capture_output=True, env=environment, check=True)
+    assert b"probability ? 0.5" in ran.stdout
+
+
+@pytest.mark.parametrize("command", ["scan", "evaluate", "info"])
+def test_a_name_that_no_file_can_have(run: Run, command: str) -> None:
+    name = "a" * 300
+    ran = run(command, *(("--model", name) if command == "info" else (name,)))
+    assert ran.code == 1
+    assert ran.err.splitlines()[-1].startswith("jundscan: ")
+    assert "too long" in ran.err
 
 
 @pytest.mark.parametrize("option", ["--json", "--predictions", "--report"])

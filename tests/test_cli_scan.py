@@ -130,6 +130,7 @@ def test_the_record(tmp_path: Path, run: Run, genome: Path, track: Path, model: 
     assert record["accessibility"] == str(track)
     assert record["accessibility_scale"] == json.loads(scale.read_text())
     assert record["accuracy"]["n"] == record["windows_scored"]
+    assert [record["accuracy"][key] for key in ("model", "provider")] == [record["model"], record["provider"]]
     assert record["hits"] == len(rows_of((tmp_path / "h.bed").read_text()))
     windows = sum(len({*range(0, size - 100, 10), size - 101}) for size in SIZES.values() if size > 100)
     assert record["windows_scored"] + record["windows_skipped"] == windows

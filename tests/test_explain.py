@@ -207,6 +207,8 @@ def test_command_writes_tables_tracks_and_pictures(run: Run, tmp_path: Path, pla
     again = run("explain", planted, *options, "-o", folder)
     assert again.code == 1
     assert "--force" in again.err
+    assert run("explain", planted, "--region", "chr1:380-440", "-o", folder, "--force").code == 0
+    assert not {"hits.png", "logo.png", "logo.tsv"} & {path.name for path in folder.iterdir()}
 
 
 def test_region_without_a_known_window_is_drawn_all_the_same(run: Run, tmp_path: Path, planted: Path) -> None:
@@ -231,6 +233,9 @@ def test_long_region_is_drawn_as_bars(run: Run, tmp_path: Path) -> None:
 def test_usage(run: Run, tmp_path: Path, planted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "why"
     assert run("explain", planted, "-o", folder).code == 2
+    monkeypatch.chdir(tmp_path)
+    assert run("explain", planted, "--region", "chr1", "-o", "-").code == 2
+    assert not (tmp_path / "-").exists()
     beyond = run("explain", planted, "--region", "chr1:0-99999", "-o", folder)
     assert beyond.code == 1
     assert "reaches beyond" in beyond.err

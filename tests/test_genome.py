@@ -108,7 +108,8 @@ def test_blocks_are_the_naive_parse(records, width, newline, last_newline, packi
         (b"", "is empty"),
         (b"\n \n", "is empty"),
         (b"@read\nACGT\n+\nIIII\n", "not a FASTA file"),
-        (b"\xef\xbb\xbf>a\nACGT\n", "not a FASTA file"),
+        (b"\xef\xbb\xbf>a\nACGT\n", "byte-order mark"),
+        (b">a\rACGT\r>b\rACGT\r", "carriage return alone"),
         (b">a\nACGT\n>b\nAC\n>a\nGT\n", "(named|ndex|key).*"),
         (b">a\nACGT\n>a\nGT\n", "(named|ndex|key).*"),
         (b">caf\xe9\nACGT\n", "not UTF-8"),
@@ -125,11 +126,22 @@ def test_what_is_no_genome_is_refused(tmp_path, packing, data, problem):
     assert [file.name for file in tmp_path.iterdir()] == ["genome.fa"]
 
 
-def test_lines_of_unequal_length_are_refused(tmp_path):
+@pytest.mark.parametrize(
+    "data",
+    [b">a\nACGT\nAC\nACGT\n>b\nGG\n", b">a\nACGTAC\n\n\nACGT\n>b\nGG\n\n\n\n", b">a caf\xe9\nACGTACACGT\n>b\nGG\n"],
+    ids=["ragged", "blank lines", "header"],
+)
+def test_what_no_index_describes_is_read_through(tmp_path, data, caplog):
+    caplog.set_level("INFO", "jundscan")
     path = tmp_path / "genome.fa"
-    path.write_bytes(b">a\nACGT\nAC\nACGT\n")
-    with pytest.raises(FastaError, match=r"cannot be indexed: .*not consistent"):
-        open_genome(path)
+    path.write_bytes(data)
+    genome = open_genome(path)
+    assert not genome.seekable
+    assert dict(genome.chromsizes) == {"a": 10, "b": 2}
+    found = genome.bases([Region("a", 3, 9), Region("b", 0, 2)])
+    assert b"".join(decode(codes) for codes in found) == b"TACACGGG"
+    assert "no index describes it" in caplog.text
+    assert [file.name for file in tmp_path.iterdir()] == ["genome.fa"]
 
 
 def test_a_header_inside_a_sequence_is_refused(tmp_path):

@@ -115,3 +115,9 @@ def test_excluding_needs_truth_and_a_chromosome(tmp_path: Path, run: Run, genome
     ran = run("scan", genome, "--truth", peaks, "--truth-exclude", other)
     assert ran.code == 0
     assert "other.bed excludes nothing" in ran.err
+
+
+def test_peaks_beyond_the_end_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write_rows(tmp_path / "peaks.bed", [("1", 100, 200), ("chr1", 900, 1_100), ("chr2", 5_000, 5_100)])
+    read_peaks(path, {"chr1": 1_000, "chr2": 5_100})
+    assert "1 intervals reach beyond the end of their chromosome; another assembly?" in caplog.text

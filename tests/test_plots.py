@@ -107,6 +107,13 @@ def test_existing_pictures_are_kept_without_force(tmp_path: Path) -> None:
     assert "mine" not in (tmp_path / "scores.svg").read_text()
 
 
+def test_pictures_of_earlier_predictions_do_not_stay(tmp_path: Path) -> None:
+    write_plots(tmp_path, [predictions()], formats=("svg",))
+    alone = Predictions("one class", np.zeros(50, np.int8), SCORES[:50], np.ones(50), 0.5)
+    written = write_plots(tmp_path, [alone], formats=("svg",), force=True)
+    assert names(tmp_path) == {path.name for path in written} == {"confusion.svg", "scores.svg"}
+
+
 @pytest.mark.parametrize("threshold", [0.0, 1.0])
 def test_any_threshold(tmp_path: Path, threshold: float) -> None:
     assert len(write_plots(tmp_path, [predictions(threshold=threshold)], formats=("svg",))) == len(SVG)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -245,9 +247,37 @@ def test_values_above_1_are_no_percentiles(tmp_path: Path, genome: Path, model: 
     assert "above 1 is no percentile" in caplog.text
 
 
-def test_what_the_library_refuses(genome: Path, model: Model) -> None:
-    with pytest.raises(JundscanError, match="--stride 0"):
-        prepare(genome, model=model, stride=0)
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"stride": 0}, "stride 0: must be a whole number, from 1 to 1,000,000"),
+        ({"stride": 2.5}, "stride 2.5: must be a whole number"),
+        ({"stride": 10**12}, "stride 1000000000000: must be"),
+        ({"threads": 0}, "threads 0: must be a whole number, at least 1"),
+        ({"threads": 1.5}, "threads 1.5: must be"),
+        ({"threshold": 2}, "threshold 2: not between 0 and 1"),
+        ({"threshold": float("nan")}, "threshold nan: not between"),
+        ({"fpr": -0.1}, "fpr -0.1: not between"),
+        ({"bed_value": "depth"}, "bed_value 'depth': takes score, presence"),
+        ({"regions": [("chr1", 0, 500)]}, "must be text, chrom:start-end"),
+        ({"regions": "chr9"}, "no such chromosome"),
+    ],
+    ids=repr,
+)
+def test_what_the_library_refuses(genome: Path, model: Model, options: dict[str, Any], says: str) -> None:
+    with pytest.raises(JundscanError, match=re.escape(says)):
+        jundscan.scan(genome, model=model, **options)
+
+
+@pytest.mark.parametrize("device", ["gpu", "CPU", "cuda:0", 0, None])
+def test_devices_that_there_are_not(device: Any) -> None:
+    with pytest.raises(JundscanError, match="takes auto, cpu, cuda"):
+        jundscan.load_model(device=device)
+
+
+def test_one_region_may_come_alone(genome: Path, model: Model) -> None:
+    one, same = (list(jundscan.scan(genome, model=model, threshold=0, regions=given)) for given in ("chr1", ["chr1"]))
+    assert one == same != []
 
 
 MEMORY = """

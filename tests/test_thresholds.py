@@ -58,6 +58,14 @@ def test_without_a_wish_the_model_chooses_for_the_mode(metadata: Metadata) -> No
     assert "precision unknown" in chosen.expectation()
 
 
+def test_above_the_table_little_is_promised(metadata: Metadata) -> None:
+    last = ROWS[-1]
+    assert not choose_threshold(metadata, True, "threshold", last.threshold).is_beyond
+    chosen = choose_threshold(metadata, True, "threshold", 0.999)
+    assert chosen.is_beyond
+    assert f"recall at most {last.recall:.3g}, rate at most {last.fpr:.3g}" in chosen.expectation()
+
+
 def test_below_the_table_nothing_is_promised(metadata: Metadata) -> None:
     chosen = choose_threshold(metadata, True, "threshold", 0.1)
     assert chosen.expected is None

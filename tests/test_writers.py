@@ -332,3 +332,14 @@ def test_bigwig_refuses_spans_beyond_the_chromosome(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written"):
         work()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="no names of open files")
+def test_a_pipe_by_its_number(tmp_path: Path) -> None:
+    """What a shell gives for ``-o >(program)``."""
+    reader, writer = os.pipe()
+    with open_output(f"/dev/fd/{writer}", force=False) as stream:
+        stream.write("hits\n")
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        assert pipe.read() == "hits\n"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import signal
 import sys
 import threading
@@ -14,7 +16,7 @@ import typer
 
 from jundscan._version import __version__
 from jundscan.cli import doctor, evaluate, explain, info, scan, variants
-from jundscan.errors import JundscanError
+from jundscan.errors import JundscanError, printable
 
 app = typer.Typer(
     name="jundscan",
@@ -85,10 +87,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit.
 
     0 done, 1 bad input or environment, 2 usage; ended by a signal, what a shell reports then: 128 and its number, which
-    is 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP.
+    is 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP, and 141 when nobody reads on, as in ``jundscan scan … | head``.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     came: list[int] = []
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a console may lack letters of ours, such as ≥
     try:
         with _ending_signals(came):
             app(args=given, prog_name="jundscan", obj=given)  # commands see in it what was typed
@@ -100,4 +105,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(err, JundscanError):
             typer.echo(f"jundscan: {err}", err=True)
             sys.exit(err.exit_code)
+        if getattr(err.__context__, "errno", None) == errno.EPIPE:  # of which click has made exit code 1
+            sys.exit(128 + getattr(signal, "SIGPIPE", 13))
+        if isinstance(err, OSError):
+            where = "" if err.filename is None else f"{err.filename}: "
+            typer.echo(f"jundscan: {printable(f'{where}{err.strerror}')}", err=True)
+            sys.exit(1)
         raise

@@ -20,12 +20,14 @@ from jundscan.errors import printable
 if TYPE_CHECKING:
     from jundscan.thresholds import Threshold
 
+INPUT: dict[str, Any] = {"show_default": False, "readable": False}
+"""Of arguments that name an input: whether it can be read is found when it is opened, and is no error of usage."""
 ModelOption = Annotated[
     Path | None,
     typer.Option(
         "--model",
         help="An .onnx file made by jundscan, or its folder. [default: the one that is installed]",
-        show_default=False,
+        **INPUT,
     ),
 ]
 DeviceOption = Annotated[
@@ -58,9 +60,7 @@ ScaleOption = Annotated[
     ),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace output files that exist.")]
-GenomeArgument = Annotated[
-    Path, typer.Argument(help="FASTA, plain, gzip or bgzip; - is standard input.", show_default=False)
-]
+GenomeArgument = Annotated[Path, typer.Argument(help="FASTA, plain, gzip or bgzip; - is standard input.", **INPUT)]
 BedValueOption = Annotated[
     BedValue,
     typer.Option(help="What an interval of a BED track counts as: its score (column 5, else 1), or always 1."),
@@ -69,14 +69,14 @@ AliasOption = Annotated[
     Path | None,
     typer.Option(
         help="Other names of the chromosomes in any of the files: UCSC's chromAlias.txt, or two columns.",
-        show_default=False,
+        **INPUT,
     ),
 ]
 AccessibilityOption = Annotated[
     Path | None,
     typer.Option(
         help="Chromatin accessibility: bigWig, bedGraph, narrowPeak, broadPeak or BED, gzipped or not.",
-        show_default=False,
+        **INPUT,
     ),
 ]
 ThresholdOption = Annotated[
@@ -147,7 +147,7 @@ def fraction(value: float | None, option: str) -> None:
         A usage error, exit code 2.
     """
     if value is not None and not 0.0 <= value <= 1.0:
-        raise typer.BadParameter(f"{value:g} is not between 0 and 1", param_hint=option)
+        raise typer.BadParameter(f"{value} is not between 0 and 1", param_hint=option)
 
 
 def threshold_wish(

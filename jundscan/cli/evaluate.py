@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jundscan.cli.common import (
+    INPUT,
     DeviceOption,
     ForceOption,
     JsonOption,
@@ -42,7 +43,7 @@ def evaluate(
         typer.Argument(
             metavar="SHARD_DIR",
             help="Folder with shard-0-X.joblib and the others; several are compared.",
-            show_default=False,
+            **INPUT,
         ),
     ],
     model: Annotated[
@@ -51,7 +52,7 @@ def evaluate(
             "--model",
             help="An .onnx file made by jundscan, or its folder; repeat it to compare models. "
             "[default: the one that is installed]",
-            show_default=False,
+            **INPUT,
         ),
     ] = None,
     threshold: Annotated[
@@ -94,6 +95,8 @@ def evaluate(
     if no_accessibility and accessibility_scale is not None:
         raise typer.BadParameter("has nothing to map with --no-accessibility", param_hint="--accessibility-scale")
     outputs = {"--predictions": predictions, "--json": json_target, "--report": report}
+    if plots is not None and str(plots) == "-":
+        raise typer.BadParameter("pictures cannot go to stdout; name a folder", param_hint="--plots")
     check_files(outputs, (*(model or ()), accessibility_scale))
     start_log(quiet)
     _check_outputs(predictions, json_target, plots, report, force)

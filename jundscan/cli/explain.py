@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from jundscan.cli.common import (
+    INPUT,
     AccessibilityOption,
     AliasOption,
     BedValueOption,
@@ -54,7 +55,7 @@ def explain(
     ] = None,
     hits: Annotated[
         Path | None,
-        typer.Option(help="Hits of a scan, BED or narrowPeak: a page and a logo of the strongest.", show_default=False),
+        typer.Option(help="Hits of a scan, BED or narrowPeak: a page and a logo of the strongest.", **INPUT),
     ] = None,
     top: Annotated[int, typer.Option(min=1, max=MOST_HITS, help="With --hits: how many.")] = 50,
     accessibility: AccessibilityOption = None,
@@ -90,6 +91,8 @@ def explain(
     check_accessibility(accessibility, no_accessibility, accessibility_scale)
     if not region and hits is None:
         raise typer.BadParameter("say what to explain: --region, --hits or both", param_hint="--region")
+    if str(output) == "-":
+        raise typer.BadParameter("several files cannot go to stdout; name a folder", param_hint="--output")
     check_files({"--json": json_target}, (genome, accessibility, accessibility_scale, alias, model, hits))
     start_log(quiet)
     check_pictures()

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from jundscan.choices import DEFAULT_STRIDE, Backend, Format
+from jundscan.choices import DEFAULT_STRIDE, MOST_STRIDE, Backend, Format
 from jundscan.cli.common import (
+    INPUT,
     AccessibilityOption,
     AliasOption,
     BedValueOption,
@@ -39,8 +40,6 @@ from jundscan.cli.common import (
     threshold_wish,
     write_json,
 )
-
-MOST_STRIDE = 1_000_000_000
 
 log = logging.getLogger("jundscan")
 
@@ -87,23 +86,21 @@ def scan(
             show_default=False,
         ),
     ] = None,
-    regions: Annotated[
-        Path | None, typer.Option(help="Scan only the regions of a BED file.", show_default=False)
-    ] = None,
+    regions: Annotated[Path | None, typer.Option(help="Scan only the regions of a BED file.", **INPUT)] = None,
     exclude: Annotated[
         Path | None,
-        typer.Option(help="Score no window that touches a region of this BED file.", show_default=False),
+        typer.Option(help="Score no window that touches a region of this BED file.", **INPUT),
     ] = None,
     truth: Annotated[
         Path | None,
-        typer.Option(help="Known peaks (BED, narrowPeak): report how the scan compares.", show_default=False),
+        typer.Option(help="Known peaks (BED, narrowPeak): report how the scan compares.", **INPUT),
     ] = None,
     truth_exclude: Annotated[
         Path | None,
         typer.Option(
             help="With --truth: leave what touches a region of this BED file out of the comparison, such as regions "
             "that the model was trained on.",
-            show_default=False,
+            **INPUT,
         ),
     ] = None,
     accuracy_track: Annotated[

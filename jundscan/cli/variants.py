@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from jundscan.cli.common import (
+    INPUT,
     AccessibilityOption,
     AliasOption,
     BedValueOption,
@@ -43,7 +44,7 @@ log = logging.getLogger("jundscan")
 def variants(
     context: typer.Context,
     genome: GenomeArgument,
-    vcf: Annotated[Path, typer.Argument(help="VCF, gzipped or not, or BCF.", show_default=False)],
+    vcf: Annotated[Path, typer.Argument(help="VCF, gzipped or not, or BCF.", **INPUT)],
     accessibility: AccessibilityOption = None,
     bed_value: BedValueOption = "score",
     no_accessibility: NoAccessibilityOption = False,

@@ -153,6 +153,8 @@ def _promise_check(scan: Scan, collected: Collector) -> list[Check]:
     expected, scored = scan.threshold.expected, sum(collected.windows.values())
     if expected is None:
         return [Check(False, "The threshold lies below the model's calibration table: nothing is promised.")]
+    if scan.threshold.is_beyond:
+        return [Check(False, "The threshold lies above the model's calibration table: no number of hits is promised.")]
     prevalence = scan.model.metadata.prevalence
     share = prevalence * expected.recall + (1 - prevalence) * expected.fpr
     if not scored or not share:
