@@ -121,10 +121,12 @@ def read_scale(path: str | Path) -> AccessibilityScale:
     """
     try:
         record = read_json(Path(path))
+        if not isinstance(record, dict):
+            raise ValueError("no object of JSON")
         return AccessibilityScale.from_dict(record.get(_KEY, record) or {})
     except OSError as err:
         raise InputError(f"{path}: {err.strerror}") from err
-    except (ValueError, AttributeError) as err:  # no JSON, no scale, no object
+    except (ValueError, AttributeError) as err:  # no JSON, no scale
         raise InputError(f"{path}: no accessibility scale can be read from it ({err})") from err
 
 

@@ -7,6 +7,7 @@ Runtime only warns when a provider cannot be had, so what a session really got i
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -45,6 +46,8 @@ def open_session(content: bytes, file: Path, device: Device) -> onnxruntime.Infe
         raise DeviceError(MISSING_RUNTIME) from err
     if not hasattr(runtime, "InferenceSession"):  # an empty folder that another wheel's removal left
         raise DeviceError("ONNX Runtime is damaged; what to do says: jundscan doctor")
+    if os.environ.get("ORT_DISABLE_TELEMETRY") == "1":  # see jundscan/__init__.py; Windows has but this switch
+        runtime.disable_telemetry_events()
     available = runtime.get_available_providers()
     cuda = "CUDAExecutionProvider"
     if device == "cuda" and cuda not in available:

@@ -138,6 +138,8 @@ def read_array(path: Path) -> NDArray[Any]:
             array = _ArrayUnpickler(stream, max_bytes).load()
             if stream.read(1):  # reading to the end also checks the compressor's checksum
                 raise ValueError("more follows the array")
+    except PermissionError as err:
+        raise ShardError(path, str(err.strerror)) from err
     except (OSError, EOFError, zlib.error) as err:
         raise ShardError(path, f"cannot be read, truncated perhaps: {err}") from err
     except Exception as err:  # damaged or hostile bytes can raise anything at all

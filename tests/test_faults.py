@@ -384,3 +384,14 @@ def test_an_index_that_is_interrupted_leaves_nothing(
     with pytest.raises(KeyboardInterrupt):
         open_genome(genome)
     assert [path.name for path in tmp_path.iterdir()] == ["genome.fa"]
+
+
+def test_nothing_is_kept_or_sent_about_the_user(tmp_path: Path, genome: Path) -> None:
+    """ONNX Runtime's own builds keep a number of the machine and a queue of reports in the home folder."""
+    home = tmp_path / "home"
+    home.mkdir()
+    hidden = ("CI", "ORT_RUNNING_UNIT_TESTS", "ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
+    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    command = [sys.executable, "-m", "jundscan", "scan", str(genome), "-o", os.devnull, "--force"]
+    subprocess.run(command, env={**environment, "HOME": str(home)}, capture_output=True, cwd=ROOT, check=True)
+    assert not [path for path in home.rglob("*") if path.is_file()]
