@@ -198,7 +198,7 @@ def test_existing_parts_are_kept_unless_forced(small_genome: SmallGenome, tmp_pa
         (Split(valid=-0.1), {}, "--valid -0.1"),
         (Split(50), {}, "--block-bases 50"),
         (Split(5_000), {"shard_windows": 0}, "--shard-windows 0"),
-        (Split(5_000), {"stride": 0}, "--stride 0"),
+        (Split(5_000), {"stride": 0}, "stride 0: must be a whole number"),
         (Split(5_000), {"regions": ["chr1:0-99999999"]}, "reaches beyond"),
     ],
 )

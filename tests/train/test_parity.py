@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +62,12 @@ def random_accessibility(count: int, seed: int = 0) -> NDArray[np.float32]:
     return values
 
 
-@pytest.mark.parametrize("batch", [1, 2, 7, 512, 4096])
+LARGE = [(family, 4096) for family in FAMILIES if family != "lstm"]  # beyond what an LSTM's model takes in one call
+
+
+@pytest.mark.parametrize(("pair", "batch"), [*itertools.product(FAMILIES, (1, 2, 7, 512)), *LARGE], indirect=["pair"])
 def test_single_windows(pair: tuple[MLP | CNN | LSTM, onnxruntime.InferenceSession], batch: int) -> None:
     network, session = pair
-    if isinstance(network, LSTM) and batch > 512:
-        pytest.skip("beyond what an LSTM's model takes in one call")
     codes, accessibility = random_codes(batch, 101), random_accessibility(batch)
     expected = predict(network, codes, accessibility)
     got = run(session, codes, accessibility[:, None], 1)
