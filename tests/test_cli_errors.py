@@ -265,10 +265,14 @@ def test_usage_of_evaluate(run: Run, tmp_path: Path) -> None:
     assert run("no-such-command").code == 2
 
 
-def test_a_console_without_our_letters() -> None:
+def test_stdout_is_utf_8_in_any_locale(tmp_path: Path) -> None:
+    path = write_fasta(tmp_path / "g.fa", {"chré": "ACGTTGCA" * 40})
     environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
-    ran = subprocess.run([sys.executable, "-m", "jundscan", "info"], capture_output=True, env=environment, check=True)
-    assert b"probability ? 0.5" in ran.stdout
+    command = [sys.executable, "-m", "jundscan", "scan", str(path), "--threshold", "0", "--format", "tsv", "-q"]
+    ran = subprocess.run(command, capture_output=True, env=environment, check=True)
+    assert ran.stdout.splitlines()[-1].startswith("chré\t219\t320\t".encode())
+    ran = subprocess.run([*command[:3], "info"], capture_output=True, env=environment, check=True)
+    assert "probability ≥ 0.5".encode() in ran.stdout
 
 
 @pytest.mark.parametrize("command", ["scan", "evaluate", "info"])

@@ -91,9 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     came: list[int] = []
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a console may lack letters of ours, such as ≥
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # like every file of ours, whatever the locale is
     try:
         with _ending_signals(came):
             app(args=given, prog_name="jundscan", obj=given)  # commands see in it what was typed
