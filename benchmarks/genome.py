@@ -61,7 +61,9 @@ def read_codes(fasta: Path | None, bases: int, seed: int = SEED) -> NDArray[np.u
     return np.concatenate([block.codes for block in genome.blocks(regions)])
 
 
-def make_genome(folder: Path, fasta: Path | None = None, limit: int | None = None) -> BenchmarkGenome:
+def make_genome(
+    folder: Path, fasta: Path | None = None, limit: int | None = None, copies: int = COPIES
+) -> BenchmarkGenome:
     """Write the benchmark genome.
 
     Parameters
@@ -72,16 +74,18 @@ def make_genome(folder: Path, fasta: Path | None = None, limit: int | None = Non
         Source of the bases.
     limit : int, optional
         The most bases of one copy.
+    copies : int
+        Chromosomes, all alike.
     """
     every = read_codes(fasta, min(limit or KNOWN_BASES, KNOWN_BASES))
     known = every[every != UNKNOWN][:limit]
     target = folder / "genome.fa"
-    names = [f"chr{number}" for number in range(1, COPIES + 1)]
+    names = [f"chr{number}" for number in range(1, copies + 1)]
     write_fasta(target, ((name, known) for name in names))
     track = folder / "peaks.bedgraph"
-    write_peaks(track, dict.fromkeys(names, len(known)), COPIES * len(known) // BASES_PER_PEAK)
+    write_peaks(track, dict.fromkeys(names, len(known)), copies * len(known) // BASES_PER_PEAK)
     source = f"random bases, seed {SEED}" if fasta is None else f"known bases of {fasta.name}"
-    return BenchmarkGenome(target, track, known, COPIES * len(known), f"{source}, {COPIES} copies")
+    return BenchmarkGenome(target, track, known, copies * len(known), f"{source}, {copies} copies")
 
 
 def fasta_lines(codes: NDArray[np.uint8]) -> bytes:

@@ -64,8 +64,9 @@ def full(results: dict[str, Any], profile: dict[str, Any] | None = None) -> str:
     parts = [
         "# Benchmarks\n",
         "Written by `make bench` from `results.json`, which has every raw figure; do not edit. (`variants.json`, "
-        "`inputs.json`, `report.json` and `precision.json` come from the modules of these names.) One run; repetitions "
-        "were taken in turn (A B C A B C …); medians, extremes in brackets; a ratio is taken within each repetition.\n",
+        "`inputs.json`, `longer.json`, `report.json` and `precision.json` come from the modules of these names.) One "
+        "run; repetitions were taken in turn (A B C A B C …); medians, extremes in brackets; a ratio is taken within "
+        "each repetition.\n",
         _where(results) + "\n",
         f"Genome: {results['genome']['source']}, {results['genome']['bases'] / 1e6:.1f} Mb, "
         f"{results['genome']['peaks']:,} peaks. Files were in the page cache.\n",

@@ -190,7 +190,7 @@ def _ratios(results: dict[str, Any], speeds: dict[str, Summary], threads: int) -
     if "peer/FIMO" in speeds:
         found["fimo_stride_1"] = ratio(speeds[every], speeds["peer/FIMO"])
         found["fimo_default"] = ratio(speeds[usual], speeds["peer/FIMO"])
-    yard = {count: _faster(speeds, count) for count in dict.fromkeys((1, threads))}
+    yard = {count: sgemm.faster(speeds, count) for count in dict.fromkeys((1, threads))}
     for count, best in yard.items():
         gflops = {"runs": [2e-3 * results["multiply_adds_per_base"] * r for r in speeds[f"{kernel}/{count}"]["runs"]]}
         results["kernel_gflops"][str(count)] = ratio(gflops, {"runs": [1.0] * len(gflops["runs"])})
@@ -204,11 +204,6 @@ def _ratios(results: dict[str, Any], speeds: dict[str, Summary], threads: int) -
         many = f"{kernel}/{threads}" if key == "scaling_kernel" else usual
         found[key] = ratio(ratio(speeds[many], speeds[alone]), sgemm_gain)
     return found
-
-
-def _faster(speeds: dict[str, Summary], threads: int) -> Summary:
-    """Of both libraries' matrix products the one with the higher median."""
-    return max((speeds[f"sgemm/{name}/{threads}"] for name in ("numpy", "torch")), key=lambda one: one["median"])
 
 
 def _stride(

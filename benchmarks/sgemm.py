@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
 
-from benchmarks.timing import seconds_of
+from benchmarks.timing import Summary, seconds_of
 
 SIZE = 2048
 QUICK_SIZE = 512
@@ -23,6 +23,11 @@ def cases(threads: tuple[int, ...], quick: bool) -> dict[str, Callable[[], float
         made[f"sgemm/numpy/{count}"] = partial(_numpy, size, count)
         made[f"sgemm/torch/{count}"] = partial(_torch, size, count)
     return made
+
+
+def faster(speeds: Mapping[str, Summary], threads: int) -> Summary:
+    """Choose from the speeds of :func:`cases` those of the library with the higher median."""
+    return max((speeds[f"sgemm/{name}/{threads}"] for name in ("numpy", "torch")), key=lambda one: one["median"])
 
 
 def _rate(size: int, product: Callable[[], object]) -> float:

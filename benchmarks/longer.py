@@ -1,0 +1,77 @@
+"""Threads and overhead on longer genomes: what of a scan is its start, which no second thread shortens.
+
+Run ``python -m benchmarks.longer``; it writes ``benchmarks/longer.json``. The benchmark genome is scanned at its usual
+length and several times as long, with one thread and with all, in turn with the kernel alone and with matrix products.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks import machine, sgemm
+from benchmarks.__main__ import data_folder, write_json
+from benchmarks.genome import COPIES, make_genome
+from benchmarks.ours import EndToEnd, kernel_rate, percentiles
+from benchmarks.timing import in_turn, ratio
+from jundscan.choices import DEFAULT_STRIDE
+from jundscan.model import default_model_path, load_model
+
+TARGET = Path(__file__).with_name("longer.json")
+TIMES = (1, 4, 8)
+"""As long as the usual benchmark genome."""
+REPEATS = 3
+
+
+def measure(threads: int, repeats: int) -> dict[str, Any]:
+    """Measure Mbp/s of all lengths, and divide as the targets do."""
+    data = data_folder()
+    fasta = None if data is None else data / "genome" / "hg19.chr22.partial.fa.gz"
+    model = load_model(default_model_path(), "cpu")
+    with tempfile.TemporaryDirectory(prefix="jundscan-longer-") as name:
+        cases = sgemm.cases((1, threads), False)
+        for times in TIMES:
+            folder = Path(name, str(times))
+            folder.mkdir()
+            genome = make_genome(folder, fasta, copies=times * COPIES)
+            scan = EndToEnd(genome, folder)
+            for count in (1, threads):
+                cases[f"scan/{times}/{count}"] = partial(scan.rate, str(count), model.path, DEFAULT_STRIDE, count)
+        mapped = percentiles(len(genome.codes))
+        for count in (1, threads):
+            cases[f"kernel/{count}"] = kernel_rate(model, genome.codes, mapped, DEFAULT_STRIDE, count)
+        speeds = in_turn(cases, repeats)
+    yard = {count: sgemm.faster(speeds, count) for count in (1, threads)}
+    gain = ratio(yard[threads], yard[1])
+    return {
+        "genome": genome.source,
+        "bases": {str(times): genome.bases // TIMES[-1] * times for times in TIMES},
+        "speeds": speeds,
+        "scaling": {
+            str(times): ratio(ratio(speeds[f"scan/{times}/{threads}"], speeds[f"scan/{times}/1"]), gain)
+            for times in TIMES
+        },
+        "scaling_kernel": ratio(ratio(speeds[f"kernel/{threads}"], speeds["kernel/1"]), gain),
+        "end_to_end_kernel": {
+            str(times): ratio(speeds[f"scan/{times}/{threads}"], speeds[f"kernel/{threads}"]) for times in TIMES
+        },
+    }
+
+
+def main() -> None:
+    """Measure, write the JSON and say the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=REPEATS)
+    options = parser.parse_args()
+    found = {"machine": machine.describe(), "threads": options.threads, **measure(options.threads, options.repeats)}
+    write_json(TARGET, found)
+    print(json.dumps({key: found[key] for key in ("scaling", "scaling_kernel", "end_to_end_kernel")}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
