@@ -42,21 +42,26 @@ def check_fraction(name: str, value: float) -> None:
     ------
     InputError
     """
-    if not 0.0 <= value <= 1.0:
-        raise InputError(f"{name} {value}: not between 0 and 1")
+    try:
+        inside = bool(0.0 <= value <= 1.0)
+    except (TypeError, ValueError):
+        inside = False
+    if not inside:
+        raise InputError(f"{name} {value!r}: not a number between 0 and 1")
 
 
-def check_count(name: str, value: SupportsIndex, most: int | None = None) -> None:
-    """Refuse what is no whole number from 1 on, to ``most`` if given.
+def whole(name: str, value: SupportsIndex, most: int | None = None) -> int:
+    """Turn into an int, and refuse what is no whole number from 1 on, to ``most`` if given.
 
     Raises
     ------
     InputError
     """
     try:
-        number = index(value)
+        number = 0 if isinstance(value, bool) else index(value)
     except TypeError:
         number = 0
     if number < 1 or (most is not None and number > most):
         upper = "at least 1" if most is None else f"from 1 to {most:,}"
-        raise InputError(f"{name} {value}: must be a whole number, {upper}")
+        raise InputError(f"{name} {value!r}: must be a whole number, {upper}")
+    return number

@@ -73,6 +73,12 @@ class OutputError(JundscanError):
     """An output exists already or cannot be written."""
 
 
+def about(err: OSError) -> str:
+    """Say what an error of the operating system is, and of which file, as far as it tells."""
+    reason = err.strerror or str(err) or type(err).__name__
+    return printable(reason if err.filename is None else f"{err.filename}: {reason}")
+
+
 def printable(text: str) -> str:
     r"""Escape line ends and control characters, and leave out the middle of more than 1,000 characters.
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.accessibility import IDENTITY, AccessibilityScale, fit_scale
-from jundscan.choices import check_count, check_fraction
+from jundscan.choices import check_fraction, whole
 from jundscan.metrics import balanced_weights, evaluate
 from jundscan.model import Model
 from jundscan.shards import Shards
@@ -141,10 +141,9 @@ def evaluate_shards(
     """
     if threshold is not None:
         check_fraction("threshold", threshold)
-    if threads is not None:
-        check_count("threads", threads)
+    threads = os.cpu_count() or 1 if threads is None else whole("threads", threads)
     accessibility, used = mapped_accessibility(shards, withhold_accessibility, scale)
-    probabilities = model.predict(shards.codes, accessibility, threads or os.cpu_count() or 1)
+    probabilities = model.predict(shards.codes, accessibility, threads)
     if shards.labels is None:
         log.info("%s has no labels (shard-K-y.joblib): predictions only", shards.path)
         return Evaluation(shards, accessibility, probabilities, None, None)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.accessibility import IDENTITY, AccessibilityScale, genome_scale
-from jundscan.choices import DEFAULT_STRIDE, BedValue, Wish, check_choice, check_count
+from jundscan.choices import DEFAULT_STRIDE, MOST_STRIDE, BedValue, Wish, check_choice, whole
 from jundscan.errors import InputError
 from jundscan.files import Stamp, stamp
 from jundscan.genome import Genome, open_genome
@@ -173,8 +173,8 @@ def prepare(
     """
     began = time.perf_counter()
     check_choice("bed_value", bed_value, BedValue)
-    if threads is not None:
-        check_count("threads", threads)
+    stride = whole("stride", stride, MOST_STRIDE)
+    threads = os.cpu_count() or 1 if threads is None else whole("threads", threads)
     files = {
         "genome": genome,
         "accessibility": accessibility,
@@ -210,7 +210,7 @@ def prepare(
             track=track,
             track_names=names,
             scale=scale,
-            threads=threads or os.cpu_count() or 1,
+            threads=threads,
             bed_value=bed_value,
             windows=int(count_windows(span_table(spans, fasta.chromsizes), stride).sum()),
             inputs=inputs,

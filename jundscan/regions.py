@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.choices import MOST_STRIDE, check_count
+from jundscan.choices import MOST_STRIDE, whole
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import InputError, RegionError
 from jundscan.interval_sets import merge_intervals, subtract_intervals
@@ -98,7 +98,7 @@ def scan_spans(
     InputError
         When the stride is no whole number from 1 to a million, or nothing is left to scan.
     """
-    check_count("stride", stride, MOST_STRIDE)
+    stride = whole("stride", stride, MOST_STRIDE)
     texts = [regions] if isinstance(regions, str) else regions
     named = [(text, parse_region(text, chromsizes)) for text in texts]
     for text, region in named:

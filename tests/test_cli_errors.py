@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -296,6 +297,16 @@ def test_evaluate_and_info_do_not_write_over_their_model(run: Run, tmp_path: Pat
         assert ran.code == 2
         assert "is an input of this run" in " ".join(ran.err.replace("│", " ").split())
     assert model.read_bytes() == default_model_path().read_bytes()
+
+
+def test_files_of_an_input_folder_are_not_replaced(run: Run, tmp_path: Path) -> None:
+    shards = Path(shutil.copytree(EXAMPLES / "shards", tmp_path / "shards"))
+    model = Path(shutil.copytree(default_model_path().parent, tmp_path / "model"))
+    before = {path: path.read_bytes() for path in (*shards.iterdir(), *model.iterdir())}
+    for target in (shards / "shard-0-X.joblib", model / "model.onnx"):
+        assert run("evaluate", shards, "--model", model, "--json", target, "--force").code == 2
+    assert run("info", "--model", model, "--json", model / "model.onnx", "--force").code == 2
+    assert {path: path.read_bytes() for path in (*shards.iterdir(), *model.iterdir())} == before
 
 
 def test_two_names_of_one_output_of_evaluate(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

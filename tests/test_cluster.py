@@ -147,7 +147,7 @@ def test_a_genome_that_each_task_must_unpack_is_said(
         found = list(score_on_cluster(ready, here, task_windows=30))
         expected = np.concatenate([scored.probabilities for scored in score(alone)])
         assert np.array_equal(np.concatenate([scored.probabilities for scored in found]), expected)
-    assert "each task unpacks it anew" in caplog.text
+    assert "each task reads it from its start" in caplog.text
 
 
 def test_what_can_be_read_only_once_is_refused(genome: Path, model: Model, here: Alone, monkeypatch) -> None:

@@ -255,9 +255,12 @@ def test_values_above_1_are_no_percentiles(tmp_path: Path, genome: Path, model: 
         ({"stride": 10**12}, "stride 1000000000000: must be"),
         ({"threads": 0}, "threads 0: must be a whole number, at least 1"),
         ({"threads": 1.5}, "threads 1.5: must be"),
-        ({"threshold": 2}, "threshold 2: not between 0 and 1"),
-        ({"threshold": float("nan")}, "threshold nan: not between"),
-        ({"fpr": -0.1}, "fpr -0.1: not between"),
+        ({"stride": True}, "stride True: must be"),
+        ({"stride": "10"}, "stride '10': must be"),
+        ({"threshold": 2}, "threshold 2: not a number between 0 and 1"),
+        ({"threshold": float("nan")}, "threshold nan: not a number between"),
+        ({"threshold": "0.5"}, "threshold '0.5': not a number between"),
+        ({"fpr": -0.1}, "fpr -0.1: not a number between"),
         ({"bed_value": "depth"}, "bed_value 'depth': takes score, presence"),
         ({"regions": [("chr1", 0, 500)]}, "must be text, chrom:start-end"),
         ({"regions": "chr9"}, "no such chromosome"),
@@ -277,6 +280,14 @@ def test_devices_that_there_are_not(device: Any) -> None:
 
 def test_one_region_may_come_alone(genome: Path, model: Model) -> None:
     one, same = (list(jundscan.scan(genome, model=model, threshold=0, regions=given)) for given in ("chr1", ["chr1"]))
+    assert one == same != []
+
+
+def test_numbers_of_numpy_will_do(genome: Path, model: Model) -> None:
+    one, same = (
+        list(jundscan.scan(genome, model=model, threshold=given, stride=stride, threads=stride))
+        for given, stride in ((0.0, 10), (np.float32(0), np.uint8(10)))
+    )
     assert one == same != []
 
 

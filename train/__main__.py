@@ -13,7 +13,7 @@ import typer
 
 from jundscan.cli.common import start_log
 from jundscan.encoding import WINDOW_LENGTH
-from jundscan.errors import DeviceError, InputError, JundscanError, ShardError
+from jundscan.errors import DeviceError, InputError, JundscanError, ShardError, about
 from jundscan.genome import open_genome
 from jundscan.tracks import match_chromosomes, open_track
 from jundscan.truth import read_truth
@@ -61,8 +61,8 @@ VersionOption = Annotated[str, typer.Option(help="Version of the model, for its 
 def _load(data: list[Path], runs: Path, device: str = "cpu") -> list[DataSet]:
     """Find out before any work whether the device can be had and the folder of checkpoints is of these data."""
     try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as err:  # the latter from a build without CUDA
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as err:  # what builds without a device raise
         raise DeviceError(f"--device {device}: {str(err).partition(chr(10))[0]}") from err
     sets = [load_data_set(folder) for folder in data]
     claim(runs, sets)
@@ -231,9 +231,9 @@ def cross_validate(
 
     Example: python -m train crossval --data HepG2 --data K562
     """
-    sets = _load(data, runs)
+    fits, sets = _fits_in(runs, seed), _load(data, runs)
     seeds = (1, 2) if repeat is None else repeat
-    for record in compare(sets, _fits_in(runs, seed), runs, seeds, lambda line: typer.echo(line, err=True)):
+    for record in compare(sets, fits, runs, seeds, lambda line: typer.echo(line, err=True)):
         write_record(record, out)
         typer.echo(f"{out}: {len(record['models'])} models, {', '.join(part for part in record if part in PARTS)}")
 
@@ -285,7 +285,7 @@ def main() -> None:
     except (JundscanError, ParityError) as err:
         sys.exit(f"train: {err}")
     except OSError as err:
-        sys.exit(f"train: {err.filename}: {err.strerror}")
+        sys.exit(f"train: {about(err)}")
 
 
 if __name__ == "__main__":

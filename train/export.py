@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from jundscan.encoding import ALPHABET, UNKNOWN, WINDOW_LENGTH
+from jundscan.errors import InputError
 from jundscan.evaluation import evaluate_shards
 from jundscan.metadata import FORMAT_VERSION, METADATA_KEY, MODES, CalibrationRow, Metadata, ThresholdTable
 from jundscan.model import Model, load_model
@@ -147,7 +148,8 @@ def calibrate(
 def _table(labels: NDArray[np.int8], probabilities: NDArray[np.float32], prevalence: float) -> ThresholdTable:
     rows = calibrate(labels, probabilities, prevalence)
     default = granting(rows, "fpr", DEFAULT_FPR)
-    assert default is not None, "load_data_set sees to it that there are windows enough"
+    if default is None:  # many windows share the highest probability
+        raise InputError(f"no threshold has a false-positive rate of {DEFAULT_FPR:g}; make a larger validation part")
     return ThresholdTable(default.threshold, f"fpr {DEFAULT_FPR:g}", rows)
 
 

@@ -54,6 +54,8 @@ def claim(runs: Path, sets: Sequence[DataSet]) -> None:
     path = runs / DATA
     sha256 = windows_sha256(*(part for one in sets for part in one.parts))
     if not path.is_file():
+        if any(runs.glob(f"*/{CHECKPOINT}")):
+            raise InputError(f"{runs}: has checkpoints but no {DATA}, which says of what data; name another folder")
         write_record({"names": [one.name for one in sets], "sha256": sha256}, path)
         return
     theirs = read_record(path, "names", "sha256")

@@ -16,7 +16,7 @@ import typer
 
 from jundscan._version import __version__
 from jundscan.cli import doctor, evaluate, explain, info, scan, variants
-from jundscan.errors import JundscanError, printable
+from jundscan.errors import JundscanError, about
 
 app = typer.Typer(
     name="jundscan",
@@ -107,7 +107,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if getattr(err.__context__, "errno", None) == errno.EPIPE:  # of which click has made exit code 1
             sys.exit(128 + getattr(signal, "SIGPIPE", 13))
         if isinstance(err, OSError):
-            where = "" if err.filename is None else f"{err.filename}: "
-            typer.echo(f"jundscan: {printable(f'{where}{err.strerror}')}", err=True)
+            typer.echo(f"jundscan: {about(err)}", err=True)
             sys.exit(1)
         raise

@@ -195,17 +195,19 @@ def say_threshold(threshold: Threshold) -> None:
 
 
 def check_files(outputs: dict[str, Path | str | None], inputs: Iterable[Path | str | None]) -> None:
-    """Refuse two outputs in one place, and an output in the place of an input."""
-    read = {os.path.realpath(path) for path in inputs if path is not None}
+    """Refuse two outputs in one place, and an output in the place of an input or of a file in an input folder."""
+    read = set()
+    for path in (Path(path) for path in inputs if path is not None):
+        read |= {os.path.realpath(one) for one in (path.iterdir() if path.is_dir() else (path,))}
     written: dict[str, str] = {}
-    for option, path in outputs.items():
-        if path is None or str(path) == os.devnull:
+    for option, target in outputs.items():
+        if target is None or str(target) == os.devnull:
             continue
-        place = "stdout" if str(path) == "-" else os.path.realpath(path)
+        place = "stdout" if str(target) == "-" else os.path.realpath(target)
         if place in written:
             raise typer.BadParameter(f"{written[place]} writes to {place} too; name another file", param_hint=option)
         if place in read and Path(place).is_file():
-            raise typer.BadParameter(f"{path} is an input of this run; name another file", param_hint=option)
+            raise typer.BadParameter(f"{target} is an input of this run; name another file", param_hint=option)
         written[place] = option
 
 

@@ -97,7 +97,7 @@ def evaluate(
     outputs = {"--predictions": predictions, "--json": json_target, "--report": report}
     if plots is not None and str(plots) == "-":
         raise typer.BadParameter("pictures cannot go to stdout; name a folder", param_hint="--plots")
-    check_files(outputs, (*(model or ()), accessibility_scale))
+    check_files(outputs, (*shard_dirs, *(model or ()), accessibility_scale))
     start_log(quiet)
     _check_outputs(predictions, json_target, plots, report, force)
     scale = given_scale(accessibility_scale)

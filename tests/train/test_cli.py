@@ -171,6 +171,14 @@ def test_checkpoints_of_other_data_are_not_taken(run: Run, data_folder: Path, tm
     assert sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "runs").rglob("*")) == before
 
 
+def test_checkpoints_that_do_not_say_of_what(run: Run, data_folder: Path, tmp_path: Path) -> None:
+    assert run("fit", "mlp", "--data", data_folder, "--runs", tmp_path)[0] == 0
+    (tmp_path / "data.json").unlink()
+    code, said, err = run("fit", "mlp", "--data", data_folder, "--runs", tmp_path)
+    assert (code, said, err.count("\n")) == (1, "", 1)
+    assert "has checkpoints but no data.json" in err
+
+
 def test_damaged_checkpoint(run: Run, data_folder: Path, tmp_path: Path) -> None:
     assert run("fit", "mlp", "--data", data_folder, "--runs", tmp_path)[0] == 0
     (checkpoint,) = tmp_path.glob("*/checkpoint.pt")
