@@ -17,6 +17,7 @@ from benchmarks.genome import make_genome
 from benchmarks.render import full, replace_block
 from benchmarks.timing import say
 from jundscan.model import load_model
+from train.records import write_record
 
 FOLDER = Path(__file__).parent
 RESULTS, PROFILE = FOLDER / "results.json", FOLDER / "profile.json"
@@ -49,17 +50,14 @@ def data_folder() -> Path | None:
 
 
 def genome_source(options: argparse.Namespace) -> Path | None:
+    given: Path | None = options.genome
+    return default_genome() if given is None else given
+
+
+def default_genome() -> Path | None:
+    """Return the FASTA of the real data, if they are there."""
     data = data_folder()
-    if options.genome is not None or data is None:
-        given: Path | None = options.genome
-        return given
-    return data / "genome" / "hg19.chr22.partial.fa.gz"
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    beside = path.with_suffix(".part")
-    beside.write_text(json.dumps(content, indent=1) + "\n")
-    beside.replace(path)
+    return None if data is None else data / "genome" / "hg19.chr22.partial.fa.gz"
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -104,7 +102,7 @@ def main(arguments: list[str] | None = None) -> None:
         found, target = run.measure(options, genome_source(options), data_folder()), RESULTS
         found["minutes"] = (time.perf_counter() - began) / 60
     if options.out or not options.quick:
-        write_json(options.out or target, found)
+        write_record(found, options.out or target)
     if options.out or options.quick:
         if options.profile:
             print(json.dumps(found, indent=1))

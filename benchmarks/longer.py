@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine, sgemm
-from benchmarks.__main__ import data_folder, write_json
+from benchmarks.__main__ import default_genome
 from benchmarks.genome import COPIES, make_genome
 from benchmarks.ours import EndToEnd, kernel_rate, percentiles
 from benchmarks.timing import in_turn, ratio
 from jundscan.choices import DEFAULT_STRIDE
 from jundscan.model import default_model_path, load_model
+from train.records import write_record
 
 TARGET = Path(__file__).with_name("longer.json")
 TIMES = (1, 4, 8)
@@ -29,8 +30,7 @@ REPEATS = 3
 
 def measure(threads: int, repeats: int) -> dict[str, Any]:
     """Measure Mbp/s of all lengths, and divide as the targets do."""
-    data = data_folder()
-    fasta = None if data is None else data / "genome" / "hg19.chr22.partial.fa.gz"
+    fasta = default_genome()
     model = load_model(default_model_path(), "cpu")
     with tempfile.TemporaryDirectory(prefix="jundscan-longer-") as name:
         cases = sgemm.cases((1, threads), False)
@@ -69,7 +69,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=REPEATS)
     options = parser.parse_args()
     found = {"machine": machine.describe(), "threads": options.threads, **measure(options.threads, options.repeats)}
-    write_json(TARGET, found)
+    write_record(found, TARGET)
     print(json.dumps({key: found[key] for key in ("scaling", "scaling_kernel", "end_to_end_kernel")}, indent=1))
 
 

@@ -24,7 +24,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from benchmarks import machine
-from benchmarks.__main__ import data_folder, write_json
+from benchmarks.__main__ import data_folder
 from benchmarks.genome import read_codes
 from benchmarks.timing import in_turn, jundscan_command, ratio, run_command, say, seconds_of
 from jundscan.effects import logits
@@ -34,6 +34,7 @@ from jundscan.mutagenesis import explain_regions
 from jundscan.plan import prepare
 from jundscan.variant_outputs import COLUMNS
 from jundscan.windows import Region
+from train.records import write_record
 
 TARGET = Path(__file__).with_name("variants.json")
 SEED = 2026
@@ -260,7 +261,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     found = measure(QUICK_SIZES if options.quick else SIZES, options.threads)
     if not options.quick:
-        write_json(TARGET, found)
+        write_record(found, TARGET)
     print(json.dumps(found, indent=1) if options.quick else "\n".join(verdicts(found)))
 
 

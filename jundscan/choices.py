@@ -35,18 +35,22 @@ def check_choice(name: str, value: object, choices: Any) -> None:
         raise InputError(f"{name} {value!r}: takes {', '.join(known)}")
 
 
+def is_fraction(value: float) -> bool:
+    """Tell a number from 0 to 1 from anything else."""
+    try:
+        return bool(0.0 <= value <= 1.0)
+    except (TypeError, ValueError):
+        return False
+
+
 def check_fraction(name: str, value: float) -> None:
-    """Refuse a number outside 0 to 1.
+    """Refuse what is no number from 0 to 1.
 
     Raises
     ------
     InputError
     """
-    try:
-        inside = bool(0.0 <= value <= 1.0)
-    except (TypeError, ValueError):
-        inside = False
-    if not inside:
+    if not is_fraction(value):
         raise InputError(f"{name} {value!r}: not a number between 0 and 1")
 
 

@@ -22,7 +22,7 @@ from jundscan.plan import Scan
 from jundscan.record import run_facts
 from jundscan.rows import format_probability
 from jundscan.windows import Region
-from jundscan.writers import cannot_write, check_output, open_output
+from jundscan.writers import cannot_write, check_output, open_output, remove_older
 
 HIT_BASES = 151
 """Bases of a hit that are explained, around its centre."""
@@ -154,8 +154,8 @@ def write_explanations(
             draw_aggregate(folder / "logo.png", found, f"What drives {found.regions} hits: {model}, {track}", force)
             _write_logo(folder / "logo.tsv", found, force)
     drawn = HIT_FILES if found is not None else HIT_FILES[:1] if hits else ()
-    for name in set(HIT_FILES) - set(drawn) if force else ():  # an earlier one would be taken for one of these regions
-        (folder / name).unlink(missing_ok=True)
+    for name in set(HIT_FILES) - set(drawn) if force else ():
+        remove_older(folder / name, force)
     rank = {chrom: number for number, chrom in enumerate(scan.genome.chromsizes)}
     in_order = sorted(explained, key=lambda one: (rank[one.region.chrom], one.region.start, one.region.end))
     _write_mutagenesis(folder / "mutagenesis.tsv", explained, force)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from jundscan.errors import JundscanError, OutputError
 from jundscan.hits import is_positive
-from jundscan.writers import cannot_write, check_output, replacing
+from jundscan.writers import cannot_write, check_output, remove_older, replacing
 
 log = logging.getLogger("jundscan")
 
@@ -144,8 +144,8 @@ def write_plots(
     for name, draw in drawings.items():
         in_panels = name in ("confusion", "scores")
         if not in_panels and not curves:
-            for ending in formats:  # an earlier one would be taken for a picture of these predictions
-                (folder / f"{name}.{ending}").unlink(missing_ok=True)
+            for ending in formats:
+                remove_older(folder / f"{name}.{ending}", force)
             continue
         lines = _LINES if in_panels else 2 + len(sets) * (2 if name == "calibration" else 1)
         with _figure(len(sets) if in_panels else 1, lines, title) as figure:

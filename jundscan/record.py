@@ -107,7 +107,5 @@ def scan_record(
         "seconds": seconds,
         "bases_per_second": scan.bases_scanned / seconds,
         "stride": scan.stride,
-        "accuracy": None
-        if accuracy is None
-        else {**accuracy, "model": scan.model.identity(), "provider": scan.model.provider},
+        "accuracy": accuracy and {**accuracy, "model": scan.model.identity(), "provider": scan.model.provider},
     }

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.choices import MOST_STRIDE, whole
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import InputError, RegionError
 from jundscan.interval_sets import merge_intervals, subtract_intervals
@@ -96,9 +95,8 @@ def scan_spans(
     RegionError
         When a region is malformed, unknown, beyond its chromosome, or holds no window at this stride.
     InputError
-        When the stride is no whole number from 1 to a million, or nothing is left to scan.
+        When nothing is left to scan.
     """
-    stride = whole("stride", stride, MOST_STRIDE)
     texts = [regions] if isinstance(regions, str) else regions
     named = [(text, parse_region(text, chromsizes)) for text in texts]
     for text, region in named:

@@ -285,6 +285,12 @@ def cannot_write(shown: str | Path, err: OSError) -> OutputError:
     return OutputError(f"{shown}: cannot be written: {err.strerror or err}")
 
 
+def remove_older(path: str | Path, force: bool) -> None:
+    """Remove what an earlier run wrote where this run writes nothing; errors are those of :func:`replacing`."""
+    with replacing(path, force):
+        pass
+
+
 def _place(path: str | Path) -> Path:
     """Find the file behind a link, which is replaced in its stead; a pipe may have no other name than its link."""
     return Path(path) if _is_special(Path(path)) else Path(os.path.realpath(path))

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from jundscan.errors import InputError
 from jundscan.metrics import evaluate
+from jundscan.writers import replacing
 from train.config import Candidate, FitConfig
 from train.dataset import Windows
 from train.networks import CNN, LSTM, MLP, build_network, reverse_complement
@@ -258,6 +259,5 @@ def _read(path: Path) -> dict[str, Any]:
 def _save(path: Path, content: dict[str, Any]) -> None:
     """Write beside and rename, so that Ctrl-C never leaves half a checkpoint."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".part")
-    torch.save(content, beside)
-    beside.replace(path)
+    with replacing(path, force=True) as temporary:
+        torch.save(content, temporary)

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from jundscan.choices import MOST_STRIDE, whole
 from jundscan.encoding import WINDOW_LENGTH, one_hot
 from jundscan.errors import InputError, OutputError
 from jundscan.genome import Genome
@@ -188,6 +189,7 @@ def make_shards(
         When a part is there already, or cannot be written.
     """
     _check_numbers(split, shard_windows)
+    stride = whole("stride", stride, MOST_STRIDE)
     existing = [out / part for part in PARTS if (out / part).exists()]
     if existing and not force:
         raise OutputError(f"{existing[0]}: exists already; choose another --out, or --force to replace its shards")

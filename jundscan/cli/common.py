@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jundscan.choices import BedValue, Device, Wish
+from jundscan.choices import BedValue, Device, Wish, is_fraction
 from jundscan.errors import printable
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def fraction(value: float | None, option: str) -> None:
     typer.BadParameter
         A usage error, exit code 2.
     """
-    if value is not None and not 0.0 <= value <= 1.0:
+    if value is not None and not is_fraction(value):
         raise typer.BadParameter(f"{value} is not between 0 and 1", param_hint=option)
 
 
