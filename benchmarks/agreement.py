@@ -1,4 +1,7 @@
-"""The same probabilities however they are computed: chunk length, threads, single windows, torch."""
+"""The same probabilities however they are computed: chunk length, threads, single windows, torch.
+
+A single window is given what the scan sees of it: both its flanks, and accessibility at every width.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,12 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from benchmarks.genome import BenchmarkGenome
-from jundscan.encoding import WINDOW_LENGTH
+from jundscan.encoding import UNKNOWN, WINDOW_LENGTH
 from jundscan.model import CALL_WINDOWS, Model
 from jundscan.plan import prepare
 from jundscan.scan import TASK_BASES, score
 
+CHROM = "chr1"
 REGION_BASES = 1_000_000
 SINGLE_WINDOWS = 20_000
 SIZES = ((TASK_BASES, CALL_WINDOWS), (TASK_BASES, 8_192), (TASK_BASES, 112), (20_011, 1_024), (3_000, 304))
@@ -22,14 +26,18 @@ SIZES = ((TASK_BASES, CALL_WINDOWS), (TASK_BASES, 8_192), (TASK_BASES, 112), (20
 
 
 def measure(genome: BenchmarkGenome, model: Model, stride: int, threads: int) -> dict[str, Any]:
-    """Find the largest differences of probability on a stretch of the benchmark genome."""
+    """Find the largest differences of probability on a stretch of the benchmark genome, with its track."""
     bases = min(REGION_BASES, len(genome.codes))
-    first = _probabilities(genome, model, stride, 1, bases, *SIZES[0])
+    options: dict[str, Any] = {"model": model, "stride": stride, "regions": [f"{CHROM}:0-{bases}"]}
+    with prepare(genome.fasta, genome.track, threads=1, **options) as scan:
+        pieces = list(score(scan, *SIZES[0]))
+        first = np.concatenate([piece.probabilities for piece in pieces])
+        starts = np.concatenate([piece.starts for piece in pieces])[:SINGLE_WINDOWS]
+        accessibility = scan.accessibility_of([(CHROM, starts)])
+        options["scale"] = scan.scale
     ways = [(count, *sizes) for count in (1, threads, 2 * threads) for sizes in SIZES]
-    others = [_probabilities(genome, model, stride, count, bases, *sizes) for count, *sizes in ways]
-    windows = sliding_window_view(genome.codes[:bases], WINDOW_LENGTH)[::stride][:SINGLE_WINDOWS]
-    missing = np.full(len(windows), np.nan, np.float32)
-    singles = model.predict(windows.copy(), missing, threads)
+    others = [_probabilities(genome, *way, options) for way in ways]
+    singles = model.predict(windows_at(genome.codes, starts, model.flank), accessibility, threads)
     metrics = model.path.with_name("metrics.json")
     exported = json.loads(metrics.read_text()) if metrics.is_file() else {}
     return {
@@ -43,9 +51,14 @@ def measure(genome: BenchmarkGenome, model: Model, stride: int, threads: int) ->
     }
 
 
+def windows_at(codes: NDArray[np.uint8], starts: NDArray[np.int64], flank: int) -> NDArray[np.uint8]:
+    """Cut windows of a whole chromosome with both flanks, (n, 101 + 2 * flank); 4 beyond its ends."""
+    beyond = np.pad(codes, flank, constant_values=UNKNOWN)
+    return sliding_window_view(beyond, WINDOW_LENGTH + 2 * flank)[starts]
+
+
 def _probabilities(
-    genome: BenchmarkGenome, model: Model, stride: int, threads: int, bases: int, task_bases: int, call_windows: int
+    genome: BenchmarkGenome, threads: int, task_bases: int, call_windows: int, options: dict[str, Any]
 ) -> NDArray[np.float32]:
-    options = {"model": model, "stride": stride, "threads": threads, "regions": [f"chr1:0-{bases}"]}
-    with prepare(genome.fasta, None, **options) as scan:  # type: ignore[arg-type]
+    with prepare(genome.fasta, genome.track, threads=threads, **options) as scan:
         return np.concatenate([piece.probabilities for piece in score(scan, task_bases, call_windows)])

@@ -1,7 +1,13 @@
-"""Evaluating a folder of shards, against a torch DataLoader loop over the same windows. Both read the shards."""
+"""Evaluating a folder of shards, against a torch DataLoader loop over the same windows. Both read the shards.
+
+Where the network sees more than a window, evaluation looks it up, on a genome and a track that are opened while the
+clock runs; the loop has it in memory before.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,79 +15,116 @@ from typing import Any
 import joblib
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
+from benchmarks.genome import BenchmarkGenome
 from benchmarks.timing import in_turn, ratio, seconds_of
-from benchmarks.windowed import loader_predictions, plain_cnn, same_network
-from jundscan.encoding import UNKNOWN, WINDOW_LENGTH, one_hot
-from jundscan.evaluation import evaluate_shards, mapped_accessibility
-from jundscan.metrics import evaluate
+from benchmarks.windowed import Seen, loader_predictions, plain_cnn, same_network
+from jundscan.encoding import WINDOW_LENGTH, one_hot
+from jundscan.evaluation import evaluate_shards
 from jundscan.model import Model
+from jundscan.neighbourhood import WindowSource, open_source
 from jundscan.shards import read_shards, write_shards
+from train.dataset import load_windows
+from train.source import NO_SOURCE, DataSource, read_source
+from train.surroundings import network_accessibility, network_codes
 
 WINDOWS = 34_527
-QUICK_WINDOWS = 3_000
+QUICK_WINDOWS = 1_500
 
 
-def measure(folder: Path, model: Model, shards: Path | None, threads: int, repeats: int, quick: bool) -> dict[str, Any]:
+def measure(
+    folder: Path,
+    model: Model,
+    genome: BenchmarkGenome,
+    shards: Path | None,
+    threads: int,
+    repeats: int,
+    quick: bool,
+) -> dict[str, Any]:
     """Time evaluation in seconds, and the loop with the same network and with a plain CNN.
 
     Parameters
     ----------
     folder : pathlib.Path
         For random shards when there are no real ones.
+    model : Model
+    genome : BenchmarkGenome
+        Where random windows lie.
     shards : pathlib.Path, optional
-        Folder of shards.
+        Folder of shards; ``dataset.json`` beside it says where its windows lie.
+    threads, repeats : int
+    quick : bool
+        Take a few random windows.
     """
     source = "validation shard"
     if shards is None or quick:
         source = "random windows"
-        shards = folder / "random_shards"
-        _write_random(shards, QUICK_WINDOWS if quick else WINDOWS)
+        shards, origin = folder / "random_shards", DataSource(genome.fasta, genome.track)
+        write_random(shards, genome, QUICK_WINDOWS if quick else WINDOWS)
+    else:
+        origin = read_source(shards.parent)
+    if not model.metadata.sees_neighbourhood:
+        origin = NO_SOURCE
+    seen = seen_windows(shards, model, origin)
 
-    def ours() -> None:
-        evaluate_shards(read_shards(shards), model, threads=threads)
+    def ours(where: DataSource) -> None:
+        with opened(where) as place:
+            evaluate_shards(read_shards(shards), model, threads=threads, source=place)
 
-    def ours_without_intervals() -> None:
-        read = read_shards(shards)
-        accessibility, _ = mapped_accessibility(read, False, None)
-        probabilities = model.predict(read.codes, accessibility, threads)
-        assert read.labels is not None
-        assert read.weights is not None
-        evaluate(read.labels, probabilities, read.weights, 0.5, intervals=False)
-
-    cases = {
-        "ours": ours,
-        "ours_without_intervals": ours_without_intervals,
-        "loop_same_network": lambda: _loop(shards, same_network(model), as_codes=True),
-        "loop_plain": lambda: _loop(shards, plain_cnn(), as_codes=False),
+    cases: dict[str, Callable[[], object]] = {
+        "ours": partial(ours, origin),
+        "loop_same_network": lambda: _loop(shards, same_network(model), seen),
+        "loop_plain": lambda: _loop(shards, plain_cnn(), None),
     }
+    if origin.genome is not None:
+        cases["ours_alone"] = partial(ours, NO_SOURCE)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        ours_without_intervals()  # imports
+        ours(NO_SOURCE)  # imports
         timed = in_turn({name: partial(seconds_of, case) for name, case in cases.items()}, repeats)
     finally:
         torch.set_num_threads(before)
-    loops = {
-        f"{loop}/{own}": ratio(timed[loop], timed[own])
-        for loop in ("loop_same_network", "loop_plain")
-        for own in ("ours", "ours_without_intervals")
-    }
-    return {"windows": len(read_shards(shards).codes), "source": source, "threads": threads, **timed, "ratios": loops}
+    loops = {f"{loop}/ours": ratio(timed[loop], timed["ours"]) for loop in ("loop_same_network", "loop_plain")}
+    return {"windows": len(seen.codes), "source": source, "threads": threads, **timed, "ratios": loops}
 
 
-def _loop(shards: Path, network: nn.Module, as_codes: bool) -> float:
-    """Weighted accuracy by the usual loop: read, one Dataset item per window, batches of 100."""
+@contextmanager
+def opened(origin: DataSource) -> Iterator[WindowSource | None]:
+    """Open genome and track, where there are any."""
+    if origin.genome is None:
+        yield None
+        return
+    with open_source(origin.genome, origin.accessibility, allow_length_mismatch=True) as source:
+        yield source
+
+
+def seen_windows(shards: Path, model: Model, origin: DataSource) -> Seen:
+    """Look up what the model sees of the windows of shards, as evaluation does."""
+    windows = load_windows(shards, source=origin)
+    return Seen(np.ascontiguousarray(network_codes(windows, model.flank)), network_accessibility(windows, model.widths))
+
+
+def _loop(shards: Path, network: nn.Module, seen: Seen | None) -> float:
+    """Weighted accuracy by the usual loop: read, one Dataset item per window, batches of 100.
+
+    The network takes ``seen``, or what the shards hold.
+    """
     x, y, w, a = (np.asarray(joblib.load(shards / f"shard-0-{kind}.joblib")) for kind in "Xywa")
-    windows = np.where(x.any(axis=2), x.argmax(axis=2), UNKNOWN).astype(np.uint8) if as_codes else x.astype(np.float32)
-    predicted = loader_predictions(network, windows, a.ravel().astype(np.float32)).numpy() > 0.5
+    windows: tuple[NDArray[Any], NDArray[np.float32]] = seen or (x.astype(np.float32), a.ravel().astype(np.float32))
+    predicted = loader_predictions(network, *windows).numpy() > 0.5
     return float(w.ravel()[predicted == y.ravel()].sum() / w.sum())
 
 
-def _write_random(folder: Path, windows: int) -> None:
+def write_random(folder: Path, genome: BenchmarkGenome, windows: int) -> None:
+    """Write windows of the first chromosome, none twice, with random labels and accessibility."""
     rng = np.random.default_rng(0)
-    codes = rng.integers(0, UNKNOWN, (windows, WINDOW_LENGTH), dtype=np.uint8)
-    labels = (rng.random(windows) < 0.05).astype(np.int64)
+    count = min(windows, len(genome.codes) // WINDOW_LENGTH)
+    starts = rng.choice(len(genome.codes) // WINDOW_LENGTH, count, replace=False) * WINDOW_LENGTH
+    codes = genome.codes[starts[:, None] + np.arange(WINDOW_LENGTH)]
+    labels = (rng.random(count) < 0.05).astype(np.int64)
+    ids = np.array([f"chr1:{start}-{start + WINDOW_LENGTH}" for start in starts.tolist()])
     folder.mkdir()
-    write_shards(folder, 0, one_hot(codes), labels, np.ones(windows), rng.random(windows))
+    write_shards(folder, 0, one_hot(codes), labels, np.ones(count), rng.random(count), ids)

@@ -1,9 +1,9 @@
 """What one base costs: multiply-adds of the cheapest exact form of a network, whatever its graph executes.
 
-Filters are counted once per base, on both strands, over the four letters (a one-hot base needs no less in a
-convolution); everything behind the maximum over positions once per window, so divided by the stride. A base that no
-window needs is not counted: of strides longer than the positions of a window only the positions count. Comparisons,
-counts and side features that need no multiplication are left out.
+Filters, fixed or not, are counted once per base, on both strands, over the four letters (a one-hot base needs no less
+in a convolution); everything behind the maxima over positions, of a window and of wider ranges, once per window, so
+divided by the stride. A base that no window needs is not counted: of strides longer than the positions of a window and
+its flanks only these positions count. Comparisons, counts and side features that need no multiplication are left out.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ def multiply_adds_per_base(architecture: Mapping[str, Any], stride: int) -> floa
     stride : int
         Bases between windows.
     """
-    config = NetworkConfig(**architecture)
+    config = NetworkConfig.from_dict(architecture)
     head = build_network(config).head
     body, side = head.from_body.in_features, head.from_side.in_features
     width = WINDOW_LENGTH if config.family == "mlp" else config.filter_width
-    positions = WINDOW_LENGTH - width + 1
+    positions = WINDOW_LENGTH + 2 * config.flank - width + 1
     per_window = (body + side) * config.hidden + (config.head_layers - 1) * config.hidden**2 + config.hidden
-    if config.family == "cnn" and body > config.filters:
-        per_window += body  # a scale for each knot
+    if config.family == "cnn":
+        per_window += body  # a scale for each knot of each score, range by range
     if config.family == "lstm":
         steps = positions // config.pool
         positions = steps * config.pool

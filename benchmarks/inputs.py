@@ -18,6 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pysam
+
 from benchmarks import machine
 from benchmarks.genome import PEAKS, read_codes, write_fasta, write_peaks
 from benchmarks.timing import in_turn, jundscan_command, ratio, run_command, summary
@@ -43,11 +45,9 @@ def write_genomes(folder: Path, bases: int, scaffolds: int) -> None:
     write_peaks(folder / "many.bedgraph", dict.fromkeys(names, size), peaks)
     for name in ("one.fa", "many.fa"):
         subprocess.run(_scan(folder / name, ["--region", "chr1:0-200" if name == "one.fa" else names[0]]), check=True)
-    with (folder / "bare.fa.gz").open("wb") as packed:
-        subprocess.run(["bgzip", "--stdout", str(folder / "one.fa")], stdout=packed, check=True)
+    pysam.tabix_compress(str(folder / "one.fa"), str(folder / "bare.fa.gz"))
     shutil.copyfile(folder / "bare.fa.gz", folder / "indexed.fa.gz")
-    subprocess.run(["bgzip", "--reindex", str(folder / "indexed.fa.gz")], check=True)
-    shutil.copyfile(folder / "one.fa.fai", folder / "indexed.fa.gz.fai")
+    pysam.faidx(str(folder / "indexed.fa.gz"))  # which writes both indexes
 
 
 def _scan(genome: Path, options: list[str]) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks import machine, sgemm
 from benchmarks.__main__ import default_genome
 from benchmarks.genome import COPIES, make_genome
-from benchmarks.ours import EndToEnd, kernel_rate, percentiles
+from benchmarks.ours import EndToEnd, kernel_rate
 from benchmarks.timing import in_turn, ratio
 from jundscan.choices import DEFAULT_STRIDE
 from jundscan.model import default_model_path, load_model
@@ -41,9 +41,8 @@ def measure(threads: int, repeats: int) -> dict[str, Any]:
             scan = EndToEnd(genome, folder)
             for count in (1, threads):
                 cases[f"scan/{times}/{count}"] = partial(scan.rate, str(count), model.path, DEFAULT_STRIDE, count)
-        mapped = percentiles(len(genome.codes))
         for count in (1, threads):
-            cases[f"kernel/{count}"] = kernel_rate(model, genome.codes, mapped, DEFAULT_STRIDE, count)
+            cases[f"kernel/{count}"] = kernel_rate(model, genome.codes, DEFAULT_STRIDE, count)
         speeds = in_turn(cases, repeats)
     yard = {count: sgemm.faster(speeds, count) for count in (1, threads)}
     gain = ratio(yard[threads], yard[1])

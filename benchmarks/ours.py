@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from benchmarks.genome import BenchmarkGenome
 from benchmarks.timing import jundscan_command, run_command
-from jundscan.encoding import WINDOW_LENGTH
 from jundscan.model import Model
 from jundscan.scan import TASK_BASES
 
@@ -54,28 +53,29 @@ class EndToEnd:
         return {**measured, "seconds_scanning": said["seconds"], **{key: said[key] for key in kept}}
 
 
-def kernel_rate(
-    model: Model, codes: NDArray[np.uint8], accessibility: NDArray[np.float32], stride: int, threads: int
-) -> Callable[[], float]:
+def kernel_rate(model: Model, codes: NDArray[np.uint8], stride: int, threads: int) -> Callable[[], float]:
     """Prepare a measurement in Mbp/s: calls as long as the scan's on arrays in memory, from so many threads.
+
+    All calls are given the same accessibility: speed does not depend on it, and that of every base, at several widths,
+    would fill the memory.
 
     Parameters
     ----------
     model : Model
     codes : numpy.ndarray, shape=(bases,), dtype=uint8
-    accessibility : numpy.ndarray, shape=(bases,), dtype=float32
-        Mapped; more than needed.
+        From the left flank of the first window to the right flank of the last one.
     stride, threads : int
     """
-    count = (len(codes) - WINDOW_LENGTH) // stride + 1
+    count = (len(codes) - model.span) // stride + 1
     portion = model.windows_per_call(stride)
+    accessibility = percentiles(min(portion, count), len(model.widths))
     share = max(1, min(TASK_BASES, len(codes) // (SHARES * threads)) // (stride * portion))
 
     def score(first_call: int) -> None:
         for first in range(first_call * portion, min(count, (first_call + share) * portion), portion):
             stop = min(first + portion, count)
-            bases = slice(first * stride, (stop - 1) * stride + WINDOW_LENGTH)
-            model.slide(codes[bases], accessibility[first:stop], stride)
+            bases = slice(first * stride, (stop - 1) * stride + model.span)
+            model.slide(codes[bases], accessibility[: stop - first], stride)
 
     def measure() -> float:
         calls = -(-count // portion)
@@ -88,11 +88,11 @@ def kernel_rate(
     return measure
 
 
-def percentiles(bases: int) -> NDArray[np.float32]:
-    """Make mapped accessibility for the kernel: mostly 0, as under peaks."""
+def percentiles(windows: int, widths: int) -> NDArray[np.float32]:
+    """Make mapped accessibility, (windows, widths): mostly 0, as under peaks."""
     rng = np.random.default_rng(0)
-    values = rng.random(bases, dtype=np.float32)
-    values[rng.random(bases, dtype=np.float32) < 0.6] = 0.0
+    values = rng.random((windows, widths), dtype=np.float32)
+    values[rng.random(values.shape, dtype=np.float32) < 0.6] = 0.0
     return values
 
 

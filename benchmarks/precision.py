@@ -1,8 +1,8 @@
 """Lower precision, tried: the default stride's branch of the default model quantised to 8 bits, speed and accuracy.
 
 Run ``python -m benchmarks.precision --data HepG2``; it writes ``benchmarks/precision.json``. Static quantisation (QDQ,
-a scale for each channel), calibrated on training windows, judged on validation windows. bfloat16 is not tried: ONNX
-Runtime's CPU provider has no bfloat16 convolution.
+a scale for each channel), calibrated on training windows, judged on validation windows, all with what lies around them.
+bfloat16 is not tried: ONNX Runtime's CPU provider has no bfloat16 convolution.
 """
 
 from __future__ import annotations
@@ -26,19 +26,21 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from benchmarks import machine
 from benchmarks.timing import in_turn, ratio, seconds_of
-from jundscan.accessibility import fit_scale
+from benchmarks.windowed import Seen
 from jundscan.choices import DEFAULT_STRIDE
-from jundscan.encoding import WINDOW_LENGTH
-from jundscan.model import default_model_path, load_model
-from jundscan.shards import read_shards
+from jundscan.model import BATCH_BASES, Model, default_model_path, load_model
+from train.dataset import TRAIN, VALID, Windows, load_windows
+from train.networks import KNOTS
+from train.source import read_source
+from train.surroundings import network_accessibility, network_codes
 
 TARGET = Path(__file__).with_name("precision.json")
 CALLS = 400
 REPEATS = 7
-DEPTHWISE = [f"block_line_{number}" for number in range(2)]
+DEPTHWISE = [f"block_line_{number}" for number in range(len(KNOTS))]
 """Left in float32: channel by channel, they have a scale for each and little to gain."""
 CALIBRATION_SEQUENCES = 40
-WINDOWS_TOGETHER = 80
+SEQUENCE_BASES = 8_000
 
 
 def branch(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
@@ -61,19 +63,34 @@ def branch(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
 
 
 class Sequences(CalibrationDataReader):
-    """Training windows strung together, some accessibility with each."""
+    """Training windows with their flanks strung together, some accessibility with each."""
 
-    def __init__(self, codes: NDArray[np.uint8], accessibility: NDArray[np.float32]) -> None:
+    def __init__(self, seen: Seen) -> None:
         rng = np.random.default_rng(0)
-        windows = (WINDOWS_TOGETHER - 1) * WINDOW_LENGTH // DEFAULT_STRIDE + 1
+        span = seen.codes.shape[1]
+        together = -(-SEQUENCE_BASES // span)
+        windows = (together - 1) * span // DEFAULT_STRIDE + 1
         self._feeds = iter(
-            {"sequence": codes[rows].reshape(1, -1), "accessibility": rng.choice(accessibility, (1, windows))}
-            for rows in rng.integers(0, len(codes), (CALIBRATION_SEQUENCES, WINDOWS_TOGETHER))
+            {
+                "sequence": seen.codes[rows].reshape(1, -1),
+                "accessibility": as_input(seen.accessibility[rng.integers(0, len(seen.codes), windows)])[None],
+            }
+            for rows in rng.integers(0, len(seen.codes), (CALIBRATION_SEQUENCES, together))
         )
 
     def get_next(self) -> dict[str, NDArray[np.generic]] | None:
         """Give the next sequence."""
         return next(self._feeds, None)
+
+
+def as_input(accessibility: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Leave out the last dimension, of widths, where a graph takes but one."""
+    return accessibility[..., 0] if accessibility.shape[-1] == 1 else accessibility
+
+
+def seen_by(model: Model, windows: Windows) -> Seen:
+    """Return what a model sees of windows and around them."""
+    return Seen(network_codes(windows, model.flank), network_accessibility(windows, model.widths))
 
 
 def _fixed(path: Path, feed: Mapping[str, NDArray[np.generic]]) -> Path:
@@ -92,17 +109,14 @@ def _session(path: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def _predict(
-    session: onnxruntime.InferenceSession, codes: NDArray[np.uint8], accessibility: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def _predict(session: onnxruntime.InferenceSession, seen: Seen) -> NDArray[np.float32]:
     output = session.get_outputs()[0].name
-    parts = [
-        session.run([output], {"sequence": codes[at : at + 256], "accessibility": accessibility[at : at + 256, None]})[
-            0
-        ]
-        for at in range(0, len(codes), 256)
-    ]
-    return np.concatenate(parts)[:, 0]
+    batch = max(BATCH_BASES // seen.codes.shape[1], 1)
+    parts = []
+    for rows in (slice(first, first + batch) for first in range(0, len(seen.codes), batch)):
+        held = as_input(seen.accessibility[rows, None])
+        parts.append(session.run([output], {"sequence": np.ascontiguousarray(seen.codes[rows]), "accessibility": held}))
+    return np.concatenate([part[0][:, 0] for part in parts])
 
 
 def main() -> None:
@@ -110,19 +124,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="data set with train_dataset and valid_dataset")
     data = parser.parse_args().data
-    train, valid = (read_shards(data / part) for part in ("train_dataset", "valid_dataset"))
-    assert train.accessibility is not None
-    assert valid.accessibility is not None
-    mapped = [
-        fit_scale(values, str(path)).apply(values)
-        for values, path in ((train.accessibility, train.path), (valid.accessibility, valid.path))
-    ]
-    count = load_model(device="cpu").metadata.tiles[str(DEFAULT_STRIDE)]
-    bases = (count - 1) * DEFAULT_STRIDE + WINDOW_LENGTH
+    model = load_model(device="cpu")
+    train, valid = (load_windows(data / part, source=read_source(data)) for part in (TRAIN, VALID))
+    known, judged = seen_by(model, train), seen_by(model, valid)
+    count = model.metadata.tiles[str(DEFAULT_STRIDE)]
+    bases = (count - 1) * DEFAULT_STRIDE + model.span
     rng = np.random.default_rng(1)
-    feed = {
+    feed: dict[str, NDArray[np.generic]] = {
         "sequence": rng.integers(0, 4, (1, bases), dtype=np.uint8),
-        "accessibility": rng.choice(mapped[0], (1, count)),
+        "accessibility": as_input(known.accessibility[rng.integers(0, len(known.codes), count)])[None],
     }
     with tempfile.TemporaryDirectory() as name:
         plain, ready, small = (Path(name) / f"{stem}.onnx" for stem in ("float32", "prepared", "int8"))
@@ -131,7 +141,7 @@ def main() -> None:
         quantize_static(
             ready,
             small,
-            Sequences(train.codes, mapped[0]),
+            Sequences(known),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             activation_type=QuantType.QUInt8,
@@ -140,7 +150,12 @@ def main() -> None:
             nodes_to_exclude=DEPTHWISE,
         )
         paths = {"float32": plain, "int8": small}
-        results: dict[str, Any] = {"machine": machine.describe(), "stride": DEFAULT_STRIDE, "window_calls": CALLS}
+        results: dict[str, Any] = {
+            "machine": machine.describe(),
+            "model": model.identity(),
+            "stride": DEFAULT_STRIDE,
+            "window_calls": CALLS,
+        }
 
         def rate(session: onnxruntime.InferenceSession) -> float:
             output = session.get_outputs()[0].name
@@ -150,7 +165,7 @@ def main() -> None:
         timed = {kind: _session(_fixed(path, feed)) for kind, path in paths.items()}
         speeds = in_turn({kind: partial(rate, session) for kind, session in timed.items()}, REPEATS)
         for kind, path in paths.items():
-            probabilities = _predict(_session(path), valid.codes, mapped[1])
+            probabilities = _predict(_session(path), judged)
             results[kind] = {
                 "mbp_per_second": speeds[kind],
                 "auroc": float(roc_auc_score(valid.labels, probabilities)),

@@ -26,7 +26,6 @@ from benchmarks.ours import percentiles
 from benchmarks.timing import seconds_of
 from jundscan.accessibility import AccessibilityScale
 from jundscan.choices import DEFAULT_STRIDE
-from jundscan.encoding import WINDOW_LENGTH
 from jundscan.genome import Genome
 from jundscan.hits import HitCaller
 from jundscan.model import Model
@@ -41,7 +40,7 @@ STAGES: tuple[tuple[str, Any, str], ...] = (
     ("accessibility scale", SCAN, "genome_scale"),
     ("reading and encoding", Genome, "bases"),
     ("window means", jundscan.tracks._TextTrack, "means_of_all"),
-    ("window means", AccessibilityScale, "apply"),
+    ("window means", AccessibilityScale, "apply_all"),
     ("inference", Model, "slide"),
     ("hit calling", HitCaller, "add"),
     ("hit calling", HitCaller, "finish"),
@@ -134,11 +133,12 @@ def operators(genome: BenchmarkGenome, model: Model, stride: int, folder: Path) 
     options.enable_profiling = True
     options.profile_file_prefix = str(folder / "operators")
     session = onnxruntime.InferenceSession(str(model.path), options, providers=["CPUExecutionProvider"])
-    windows = model.windows_per_call(stride)
-    bases = (windows - 1) * stride + WINDOW_LENGTH
-    accessibility = percentiles(windows)
-    inputs = {"accessibility": accessibility[None], "stride": np.array(stride, np.int64)}
-    starts = range(0, min(CALLS * bases, len(genome.codes) - bases), bases)
+    windows = min(model.windows_per_call(stride), (len(genome.codes) - model.span) // stride + 1)
+    bases = (windows - 1) * stride + model.span
+    accessibility = percentiles(windows, len(model.widths))
+    held = accessibility if len(model.widths) > 1 else accessibility[:, 0]
+    inputs = {"accessibility": held[None], "stride": np.array(stride, np.int64)}
+    starts = range(0, len(genome.codes) - bases + 1, bases)[:CALLS]
 
     def run() -> None:
         for start in starts:
@@ -159,7 +159,7 @@ def operators(genome: BenchmarkGenome, model: Model, stride: int, folder: Path) 
         "stride": stride,
         "call_bases": bases,
         "calls": len(starts),
-        "microseconds_per_call": 1e6 * seconds / max(len(starts), 1),
+        "microseconds_per_call": 1e6 * seconds / len(starts),
         "operators": {name: by_kind[name] / total for name in sorted(by_kind, key=by_kind.__getitem__, reverse=True)},
         "nodes": {name: by_node[name] / total for name in sorted(by_node, key=by_node.__getitem__, reverse=True)[:15]},
     }

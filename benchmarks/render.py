@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from benchmarks.targets import targets
+from jundscan.encoding import WINDOW_LENGTH
 
 BEGIN = "<!-- benchmark: written by `python -m benchmarks`, do not edit -->"
 END = "<!-- /benchmark -->"
@@ -52,7 +53,7 @@ def short(results: dict[str, Any]) -> str:
     rate = speeds.get(f"end to end/default/{stride}/{threads}")
     hours = f"Projection, not a measurement: hg38 (3.1 Gbp) in {_minutes(rate)}.\n\n" if rate else ""
     return (
-        f"{_where(results)}\n\n"
+        f"{_where(results)}\n\n{_sees(results['models']['default'])}\n\n"
         + table(["both strands", "Mbp/s, median (min – max)", "threads"], lines)
         + f"\n{hours}"
         + "All tables, targets and raw figures: [benchmarks/README.md](benchmarks/README.md).\n"
@@ -68,6 +69,7 @@ def full(results: dict[str, Any], profile: dict[str, Any] | None = None) -> str:
         "run; repetitions were taken in turn (A B C A B C …); medians, extremes in brackets; a ratio is taken within "
         "each repetition.\n",
         _where(results) + "\n",
+        _models(results),
         f"Genome: {results['genome']['source']}, {results['genome']['bases'] / 1e6:.1f} Mb, "
         f"{results['genome']['peaks']:,} peaks. Files were in the page cache.\n",
         "## Targets\n",
@@ -84,7 +86,8 @@ def full(results: dict[str, Any], profile: dict[str, Any] | None = None) -> str:
         _ratios(results),
         "## Others\n",
         "Motif scanners search one JUND-like motif at p < 1e-4 on both strands, one thread, sequence in memory. Window "
-        "loops score a window at every base.\n",
+        "loops score a window at every base, each with all that the network sees of it; the plain CNN sees the window "
+        "alone.\n",
         _others_table(results),
         "## Yardstick\n",
         _sgemm(results),
@@ -113,6 +116,22 @@ def _where(results: dict[str, Any]) -> str:
         f"jundscan {versions['jundscan']}, ONNX Runtime {versions['onnxruntime']}, torch {versions['torch']}, "
         f"Python {versions['python']}."
     )
+
+
+def _models(results: dict[str, Any]) -> str:
+    """Say of every network what it sees."""
+    return "".join(
+        f"- {family}: {_sees(results['models'][family])}\n" for family in FAMILIES if family in results["models"]
+    )
+
+
+def _sees(model: dict[str, Any]) -> str:
+    """Say in a sentence what a model sees; results of earlier versions are of models that see windows only."""
+    flank, widths = model.get("flank", 0), model.get("accessibility_widths", [WINDOW_LENGTH])
+    bases = f"a window's {WINDOW_LENGTH} bases" + (f" and {flank:,} to each side" if flank else "")
+    *less, most = (f"{width:,}" for width in widths)
+    over = f"{', '.join(less)} and {most}" if less else most
+    return f"{model['name']} ({model['family']}) sees {bases}, and mean accessibility over {over} bases."
 
 
 def _met(met: bool | None) -> str:
@@ -228,24 +247,25 @@ def _startup(startup: dict[str, Any]) -> str:
 
 def _evaluation(found: dict[str, Any]) -> str:
     names = {
-        "ours": "`jundscan evaluate` as a library call, reading included",
-        "ours_without_intervals": "the same without bootstrap intervals",
-        "loop_same_network": "torch DataLoader loop, the same architecture",
-        "loop_plain": "torch DataLoader loop, a plain CNN",
+        "ours": "`jundscan evaluate` as a library call, reading and looking up surroundings included",
+        "ours_alone": "the same, windows without surroundings",
+        "loop_same_network": "torch DataLoader loop, the same architecture, surroundings in memory before",
+        "loop_plain": "torch DataLoader loop, a plain CNN on windows alone",
     }
     title = f"## Evaluation\n\n{found['windows']:,} windows ({found['source']}), {found['threads']} threads.\n\n"
-    return title + table(["way", "seconds"], [[words, _range(found[name])] for name, words in names.items()])
+    rows = [[words, _range(found[name])] for name, words in names.items() if name in found]
+    return title + table(["way", "seconds"], rows)
 
 
 def _training(found: dict[str, Any]) -> str:
     names = {
         "ours": f"`train.fit`, batches of {found['batch']:,}",
+        "summaries": "once before it: what fixed filters find, with surroundings and without",
         "loop_same_network": "torch DataLoader loop, the same architecture",
-        "loop_plain": "torch DataLoader loop, a plain CNN",
+        "loop_plain": "torch DataLoader loop, a plain CNN on windows alone",
     }
-    return "## Training\n\n" + table(
-        ["way", "windows/s"], [[words, _range(found[name], ",.0f")] for name, words in names.items()]
-    )
+    rows = [[words, _range(found[name], ",.0f")] for name, words in names.items() if name in found]
+    return "## Training\n\n" + table(["way", "windows/s"], rows)
 
 
 def _stride(found: dict[str, Any]) -> str:

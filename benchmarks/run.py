@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks import agreement, evaluation, machine, memory, peers, sgemm, startup, stride, training, windowed
 from benchmarks.flops import multiply_adds_per_base
 from benchmarks.genome import BASES_PER_PEAK, BenchmarkGenome, make_genome, write_fasta, write_peaks
-from benchmarks.ours import EndToEnd, kernel_rate, percentiles, strides
+from benchmarks.ours import EndToEnd, kernel_rate, strides
 from benchmarks.timing import Summary, in_turn, ratio, say
 from jundscan.choices import DEFAULT_STRIDE
 from jundscan.model import DEFAULT_MODEL, Model, load_model
@@ -24,7 +24,7 @@ OTHER_BASES = 6_000_000
 """The slower networks scan less; the LSTM at stride 1 less still."""
 LSTM_EVERY_BASE = 200_000
 SLOW_PEER_BASES = 6_000_000
-RUNTIME_WINDOWS, TORCH_WINDOWS = 400_000, 100_000
+RUNTIME_WINDOWS, TORCH_WINDOWS = 40_000, 10_000
 QUICK_COPY = 400_000
 QUICK_DIVISOR = 20
 
@@ -67,7 +67,7 @@ def measure(options: argparse.Namespace, fasta: Path | None, data: Path | None) 
         sections: dict[str, Callable[[], Any]] = {
             "startup": lambda: startup.measure(folder, default.path),
             "memory": lambda: memory.measure(folder, default.path, fasta, threads, quick),
-            "evaluation": lambda: evaluation.measure(folder, default, shards, threads, repeats, quick),
+            "evaluation": lambda: evaluation.measure(folder, default, genome, shards, threads, repeats, quick),
             "training": lambda: training.measure(default, threads, repeats, quick),
             "agreement": lambda: agreement.measure(genome, default, DEFAULT_STRIDE, threads),
             "stride": lambda: _stride(folder, genome, default, data, threads, results["speeds"]),
@@ -88,6 +88,8 @@ def _about(model: Model) -> dict[str, Any]:
         **model.identity(),
         "family": model.metadata.family,
         "architecture": dict(model.metadata.architecture),
+        "flank": model.flank,
+        "accessibility_widths": list(model.widths),
         "validation": dict(model.metadata.validation),
     }
 
@@ -106,31 +108,25 @@ def _speeds(
     counts = tuple(dict.fromkeys((1, threads)))
     ours = EndToEnd(genome, folder)
     ours.run(model.path, 101, threads)  # writes the index, fills the page cache
-    mapped = percentiles(len(genome.codes))
     cases: dict[str, Callable[[], float]] = {}
     for stride_ in results["strides"]:
         results["scan_bases"][f"default/{stride_}"] = genome.bases
         for count in counts:
             key = f"default/{stride_}/{count}"
             cases[f"end to end/{key}"] = partial(ours.rate, f"end to end/{key}", model.path, stride_, count)
-            cases[f"kernel/{key}"] = kernel_rate(model, genome.codes, mapped, stride_, count)
+            cases[f"kernel/{key}"] = kernel_rate(model, genome.codes, stride_, count)
     pinned = f"end to end on one core/default/{DEFAULT_STRIDE}/1"
     cases[pinned] = partial(ours.rate, pinned, model.path, DEFAULT_STRIDE, 1, 1)
     cases |= sgemm.cases(counts, quick)
     scanners, results["peers"] = peers.cases(genome.codes, SLOW_PEER_BASES // cut)
     cases |= {f"peer/{name}": case for name, case in scanners.items()}
-    windows, few = RUNTIME_WINDOWS // cut, TORCH_WINDOWS // cut
+    seen, few = (windowed.every_base(model, genome.codes, n // cut) for n in (RUNTIME_WINDOWS, TORCH_WINDOWS))
     loops = {
-        **{
-            f"windows/ONNX Runtime/{count}": windowed.runtime_loop(model, genome.codes, windows, count)
-            for count in counts
-        },
-        "windows/torch, same network": windowed.torch_loop(
-            windowed.same_network(model), genome.codes, False, few, threads
-        ),
-        "windows/torch, plain CNN": windowed.torch_loop(windowed.plain_cnn(), genome.codes, True, few, threads),
+        **{f"windows/ONNX Runtime/{count}": windowed.runtime_loop(model, seen, count) for count in counts},
+        "windows/torch, same network": windowed.torch_loop(windowed.same_network(model), *few, threads),
+        "windows/torch, plain CNN": windowed.torch_loop(windowed.plain_cnn(), *few.alone(), threads),
     }
-    results["window_counts"] = {name: windows if "ONNX" in name else few for name in loops}
+    results["window_counts"] = {name: len((seen if "ONNX" in name else few).codes) for name in loops}
     speeds = in_turn({**cases, **loops}, repeats)
     results["speeds"] = speeds
     results["ratios"] = _ratios(results, speeds, threads)
@@ -157,12 +153,12 @@ def _other_network(
     for stride_ in results["strides"]:
         bases = LSTM_EVERY_BASE if family == "lstm" and stride_ == 1 else OTHER_BASES // cut
         less = _shorter(genome, min(bases, len(genome.codes)), folder)
-        ours, mapped = EndToEnd(less, folder), percentiles(less.bases)
+        ours = EndToEnd(less, folder)
         cases: dict[str, Callable[[], float]] = {}
         for count in counts:
             key = f"{family}/{stride_}/{count}"
             cases[f"end to end/{key}"] = partial(ours.rate, f"end to end/{key}", model.path, stride_, count)
-            cases[f"kernel/{key}"] = kernel_rate(model, less.codes, mapped, stride_, count)
+            cases[f"kernel/{key}"] = kernel_rate(model, less.codes, stride_, count)
         results["speeds"] |= in_turn(cases, 1)
         results["scan_bases"][f"{family}/{stride_}"] = less.bases
         results["scan_peak_bytes"] |= {name: record["peak_bytes"] for name, record in ours.records.items()}

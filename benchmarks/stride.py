@@ -1,8 +1,9 @@
 """What a coarser stride costs: recall of known peaks and distance of the summits, against speed.
 
 Only windows of the training and validation shards count: their bound windows, merged, are the peaks, and hits are
-looked for in the bases of their windows alone, so that no window held out for testing has a say. The network was
-fitted on these peaks; the table compares strides, it does not tell how good the network is.
+looked for in the bases of their windows alone, so that no window held out for testing is scored (its bases may lie
+beside one that is). The network was fitted on these peaks; the table compares strides, it does not tell how good the
+network is.
 """
 
 from __future__ import annotations

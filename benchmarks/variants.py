@@ -2,9 +2,9 @@
 
 Run ``python -m benchmarks.variants``; it writes ``benchmarks/variants.json``. The genome is chr22, as far as it is in
 the folder that JUNDSCAN_DATA names, or random bases. Variants are timed as the command line, from the start of its
-process to its end, VCF in and VCF out. The usual way cuts the same windows, hands them to the same
+process to its end, VCF in and VCF out. The usual way cuts the same windows with their flanks, hands them to the same
 model with threads inside the session, window by window or those of one or several variants in a call, and is timed on
-the first of the variants; what both give is compared.
+the first of the variants; what both give is compared. Accessibility is withheld from both.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from benchmarks import machine
 from benchmarks.__main__ import data_folder
 from benchmarks.genome import read_codes
 from benchmarks.timing import in_turn, jundscan_command, ratio, run_command, say, seconds_of
+from benchmarks.windowed import Runtime, Seen
 from jundscan.effects import logits
 from jundscan.encoding import ALPHABET, UNKNOWN, WINDOW_LENGTH, decode
 from jundscan.model import Model, load_model
@@ -41,85 +42,88 @@ SEED = 2026
 CHROM = "chr22"
 TRACK = Path("tracks", "HepG2.DNase.hg19.chr22.narrowPeak.gz")
 RANDOM_BASES = 25_400_000
-SIZES = {"variants": 100_000, "windowed_variants": 2_000, "single_variants": 50, "bases": 1_000, "repeats": 5}
+SIZES = {"variants": 20_000, "windowed_variants": 500, "single_variants": 20, "bases": 500, "repeats": 5}
 QUICK_SIZES = {"variants": 2_000, "windowed_variants": 60, "single_variants": 2, "bases": 60, "repeats": 1}
-CALLS = (1, 20)
+CALLS = (1, 4)
 """Variants, or bases, in one call of the usual way: 202 or 303 windows each."""
-EXPLAINED = 5
-"""Times that the region is explained for one timing: once takes but a thirtieth of a second."""
 PAUSE = 0.2
 """Seconds before each timing, in which threads of the other way's session stop waiting for work in a loop."""
 LEAST, MOST_BYTES, TOLERANCE = 20, 400e6, 1e-6
 REACH = WINDOW_LENGTH - 1
 
 Scored = NDArray[np.float32]
-Scorer = Callable[[NDArray[np.uint8]], Scored]
 
 
-class Runtime:
-    """Windows through ONNX Runtime, threads inside the session, sequence alone."""
+class Usual:
+    """The usual way: windows with their flanks through ONNX Runtime, sequence alone."""
 
     def __init__(self, model: Model, threads: int) -> None:
-        import onnxruntime
+        self._runtime = Runtime(model, threads)
+        self._widths = len(model.widths)
+        self.span = model.span
+        self.reach = REACH + model.flank  # bases to each side of one that the windows over it see
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        self._session = onnxruntime.InferenceSession(str(model.path), options, providers=["CPUExecutionProvider"])
+    def score(self, windows: NDArray[np.uint8], together: int | None = None) -> Scored:
+        """Score windows (n, span), in one call or so many in a call."""
+        seen = Seen(windows, np.full((len(windows), self._widths), np.nan, np.float32))
+        return self._runtime.in_batches(seen, together or len(windows))
 
-    def __call__(self, windows: NDArray[np.uint8]) -> Scored:
-        """Score windows (n, 101) in one call."""
-        accessibility = np.full((len(windows), 1), np.nan, np.float32)
-        inputs = {"sequence": windows, "accessibility": accessibility, "stride": np.array(1, np.int64)}
-        return self._session.run(["probability"], inputs)[0][:, 0]
+    def around(self, codes: NDArray[np.uint8], start: int, end: int) -> NDArray[np.uint8]:
+        """Cut out what the windows over the bases [start, end) see."""
+        return codes[start - self.reach : end + self.reach]
 
-    def one_by_one(self, windows: NDArray[np.uint8]) -> Scored:
-        """Score windows (n, 101), each in a call of its own."""
-        return np.concatenate([self(windows[at : at + 1]) for at in range(len(windows))])
+    def cut(self, piece: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Cut a piece from :meth:`around` into its windows, (n, span)."""
+        return sliding_window_view(piece, self.span)
+
+    def mutated(self, piece: NDArray[np.uint8], letter: int) -> NDArray[np.uint8]:
+        """Copy the piece around one base with another letter there."""
+        copy = piece.copy()
+        copy[self.reach] = letter
+        return copy
 
 
-def best_probabilities(run: Scorer, codes: NDArray[np.uint8], sites: NDArray[Any], together: int) -> Scored:
+def best_probabilities(
+    usual: Usual, codes: NDArray[np.uint8], sites: NDArray[Any], together: int, windows_a_call: int | None = None
+) -> Scored:
     """Score the 101 windows over each (position, letter) on both haplotypes; the best of each, (n, 2)."""
     found = np.empty((len(sites), 2), np.float32)
     for first in range(0, len(sites), together):
         windows = []
         for position, letter in sites[first : first + together].tolist():
-            piece = codes[position - REACH : position + WINDOW_LENGTH]
-            mutated = piece.copy()
-            mutated[REACH] = letter
-            windows += [sliding_window_view(piece, WINDOW_LENGTH), sliding_window_view(mutated, WINDOW_LENGTH)]
-        scored = run(np.concatenate(windows)).reshape(-1, 2, WINDOW_LENGTH)
+            piece = usual.around(codes, position, position + 1)
+            windows += [usual.cut(piece), usual.cut(usual.mutated(piece, letter))]
+        scored = usual.score(np.concatenate(windows), windows_a_call).reshape(-1, 2, WINDOW_LENGTH)
         found[first : first + len(scored)] = scored.max(axis=2)
     return found
 
 
-def mean_differences(run: Scorer, codes: NDArray[np.uint8], start: int, bases: int, together: int) -> NDArray[Any]:
+def mean_differences(usual: Usual, codes: NDArray[np.uint8], start: int, bases: int, together: int) -> NDArray[Any]:
     """Mutate each base to each other letter; average the logit differences of the 101 windows over it, (bases, 3)."""
-    before = logits(run(sliding_window_view(codes[start - REACH : start + bases + REACH], WINDOW_LENGTH).copy()))
+    before = logits(usual.score(usual.cut(usual.around(codes, start, start + bases)).copy()))
     found = np.empty((bases, 3))
     for first in range(0, bases, together):
         windows = []
         for base in range(first, min(first + together, bases)):
-            piece = codes[start + base - REACH : start + base + WINDOW_LENGTH]
-            for step in (1, 2, 3):
-                mutated = piece.copy()
-                mutated[REACH] = (mutated[REACH] + step) % len(ALPHABET)
-                windows.append(sliding_window_view(mutated, WINDOW_LENGTH))
-        after = logits(run(np.concatenate(windows))).reshape(-1, 3, WINDOW_LENGTH)
+            piece = usual.around(codes, start + base, start + base + 1)
+            letters = [(int(piece[usual.reach]) + step) % len(ALPHABET) for step in (1, 2, 3)]
+            windows += [usual.cut(usual.mutated(piece, letter)) for letter in letters]
+        after = logits(usual.score(np.concatenate(windows))).reshape(-1, 3, WINDOW_LENGTH)
         for number, changed in enumerate(after, first):
             found[number] = (changed - before[number : number + WINDOW_LENGTH]).mean(axis=1)
     return found
 
 
-def known_stretches(codes: NDArray[np.uint8], bases: int) -> NDArray[np.int64]:
-    """Find where so many bases begin with nothing unknown in any window over them."""
+def known_stretches(codes: NDArray[np.uint8], bases: int, flank: int) -> NDArray[np.int64]:
+    """Find where so many bases begin with nothing unknown in any window over them, all flanks on the chromosome."""
     unknown = np.concatenate([[0], np.cumsum(codes == UNKNOWN)])
-    starts = np.arange(REACH, len(codes) - REACH - bases + 1)
+    starts = np.arange(REACH + flank, len(codes) - REACH - flank - bases + 1)
     return starts[unknown[starts + bases + REACH] == unknown[starts - REACH]]
 
 
-def choose_sites(codes: NDArray[np.uint8], count: int) -> NDArray[np.int64]:
+def choose_sites(codes: NDArray[np.uint8], count: int, flank: int) -> NDArray[np.int64]:
     """Draw substitutions, (position, letter), at bases with known ones around them."""
-    fine = known_stretches(codes, 1)
+    fine = known_stretches(codes, 1, flank)
     rng = np.random.default_rng(SEED)
     chosen = np.sort(rng.choice(fine, count, replace=False))
     return np.column_stack((chosen, (codes[chosen] + rng.integers(1, 4, count)) % len(ALPHABET)))
@@ -142,7 +146,7 @@ def write_inputs(folder: Path, codes: NDArray[np.uint8], sites: NDArray[np.int64
 def read_table(path: Path, count: int) -> Scored:
     """Read the first rows of a table of effects: best probabilities on both haplotypes."""
     columns = [COLUMNS.index("reference_probability"), COLUMNS.index("alternative_probability")]
-    return np.loadtxt(path, np.float32, usecols=columns, max_rows=count, delimiter="\t", ndmin=2)
+    return np.loadtxt(path, np.float32, usecols=columns, delimiter="\t", ndmin=2)[:count]
 
 
 def measure(sizes: dict[str, int], threads: int) -> dict[str, Any]:
@@ -150,11 +154,11 @@ def measure(sizes: dict[str, int], threads: int) -> dict[str, Any]:
     data = data_folder()
     source = None if data is None else data / "genome" / "hg19.chr22.partial.fa.gz"
     codes = read_codes(source, RANDOM_BASES if sizes is SIZES else RANDOM_BASES // 100)
-    sites = choose_sites(codes, sizes["variants"])
     model = load_model(device="cpu")
-    run = Runtime(model, threads)
+    sites = choose_sites(codes, sizes["variants"], model.flank)
+    usual = Usual(model, threads)
     few = sites[: sizes["windowed_variants"]]
-    stretches = known_stretches(codes, sizes["bases"])
+    stretches = known_stretches(codes, sizes["bases"], model.flank)
     start = int(stretches[len(stretches) // 2])
     with tempfile.TemporaryDirectory(prefix="jundscan-variants-") as name:
         folder = Path(name)
@@ -169,21 +173,21 @@ def measure(sizes: dict[str, int], threads: int) -> dict[str, Any]:
             measured.append(run_command([*command, str(folder / "out.vcf")]))
             return len(sites) / measured[-1]["seconds"]
 
-        def usual(together: int) -> float:
-            return len(few) / seconds_of(lambda: best_probabilities(run, codes, few, together))
+        def windowed(together: int) -> float:
+            return len(few) / seconds_of(lambda: best_probabilities(usual, codes, few, together))
 
         def one_by_one() -> float:
             first = few[: sizes["single_variants"]]
-            return len(first) / seconds_of(lambda: best_probabilities(run.one_by_one, codes, first, 1))
+            return len(first) / seconds_of(lambda: best_probabilities(usual, codes, first, 1, 1))
 
         cases: dict[str, Callable[[], float]] = {"ours": ours, "windows, one a call": one_by_one}
-        cases |= {f"windows of {count} variants a call": partial(usual, count) for count in CALLS}
+        cases |= {f"windows of {count} variants a call": partial(windowed, count) for count in CALLS}
         speeds = in_turn({name: partial(_rested, case) for name, case in cases.items()}, sizes["repeats"])
         results = {
             "alleles_per_second": speeds,
             "times_as_fast": {name: ratio(speeds["ours"], speed) for name, speed in speeds.items() if name != "ours"},
             "peak_bytes": max(one["peak_bytes"] for one in measured),
-            "largest_difference": float(np.abs(table - best_probabilities(run, codes, few, CALLS[-1])).max()),
+            "largest_difference": float(np.abs(table - best_probabilities(usual, codes, few, CALLS[-1])).max()),
         }
         if data is not None:
             say("with a track, from the gzipped genome")
@@ -197,37 +201,34 @@ def measure(sizes: dict[str, int], threads: int) -> dict[str, Any]:
             "threads": threads,
             "sizes": sizes,
             "variants": results,
-            "explain": _explain(fasta, model, run, codes, Region(CHROM, start, start + sizes["bases"]), threads, sizes),
+            "explain": _explain(fasta, model, usual, codes, start, threads, sizes),
         }
 
 
 def _explain(
     fasta: Path,
     model: Model,
-    run: Runtime,
+    usual: Usual,
     codes: NDArray[np.uint8],
-    region: Region,
+    start: int,
     threads: int,
     sizes: dict[str, int],
 ) -> dict[str, Any]:
-    bases = region.end - region.start
+    bases = sizes["bases"]
+    region = Region(CHROM, start, start + bases)
     with prepare(fasta, model=model, threads=threads) as scan:
 
         def ours() -> float:
-            return (
-                EXPLAINED
-                * bases
-                / seconds_of(lambda: [list(explain_regions(scan, [region])) for _ in range(EXPLAINED)])
-            )
+            return bases / seconds_of(lambda: list(explain_regions(scan, [region])))
 
-        def usual(together: int) -> float:
-            return bases / seconds_of(lambda: mean_differences(run, codes, region.start, bases, together))
+        def windowed(together: int) -> float:
+            return bases / seconds_of(lambda: mean_differences(usual, codes, region.start, bases, together))
 
         cases: dict[str, Callable[[], float]] = {"ours": ours}
-        cases |= {f"windows of {count} bases a call": partial(usual, count) for count in CALLS}
+        cases |= {f"windows of {count} bases a call": partial(windowed, count) for count in CALLS}
         speeds = in_turn({name: partial(_rested, case) for name, case in cases.items()}, sizes["repeats"])
         [found] = explain_regions(scan, [region])
-    expected = mean_differences(run, codes, region.start, bases, CALLS[-1])
+    expected = mean_differences(usual, codes, region.start, bases, CALLS[-1])
     letters = (codes[region.start : region.end, None] + np.arange(1, 4)) % len(ALPHABET)
     differences = np.take_along_axis(found.differences, letters, axis=1) - expected
     return {

@@ -1,12 +1,13 @@
 """The usual ways: cut overlapping windows at every base and push each of them through the network.
 
+Each window comes with all that the network sees of it in a scan: the bases beside it and accessibility at every width.
 Measured on a bounded number of windows; a window at every base makes a window per second a base per second.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,15 +16,42 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from benchmarks.ours import percentiles
 from benchmarks.timing import seconds_of
+from jundscan.choices import DEFAULT_STRIDE
 from jundscan.encoding import WINDOW_LENGTH, one_hot
-from jundscan.model import Model
-from train.baselines import PlainCNN
+from jundscan.model import BATCH_BASES, Model
 from train.config import NetworkConfig
 from train.networks import build_network
+from train.plain import PlainCNN
 
-BATCH = 4096
 LOADER_BATCH = 100
+
+
+class Seen(NamedTuple):
+    """Windows as a model sees them.
+
+    Attributes
+    ----------
+    codes : numpy.ndarray, shape=(n, span), dtype=uint8
+        With both flanks.
+    accessibility : numpy.ndarray, shape=(n, widths), dtype=float32
+        Mapped; NaN where not available.
+    """
+
+    codes: NDArray[np.uint8]
+    accessibility: NDArray[np.float32]
+
+    def alone(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return one-hot windows (n, 101, 4) and the accessibility (n,) of their own bases: what a plain CNN sees."""
+        flank = (self.codes.shape[1] - WINDOW_LENGTH) // 2
+        return one_hot(self.codes[:, flank : flank + WINDOW_LENGTH]).astype(np.float32), self.accessibility[:, 0].copy()
+
+
+def every_base(model: Model, codes: NDArray[np.uint8], windows: int) -> Seen:
+    """Cut so many windows, one at every base, the first whose flanks are there on."""
+    cut = sliding_window_view(codes, model.span)[:windows].copy()
+    return Seen(cut, percentiles(len(cut), len(model.widths)))
 
 
 class Items(Dataset[tuple[Tensor, ...]]):
@@ -55,11 +83,11 @@ class _RowByRow(nn.Module):
 def same_network(model: Model) -> nn.Module:
     """Build the model's architecture in torch. Its weights are untrained: speed does not depend on them."""
     torch.manual_seed(0)
-    return build_network(NetworkConfig(**model.metadata.architecture)).eval()
+    return build_network(NetworkConfig.from_dict(model.metadata.architecture)).eval()
 
 
 def plain_cnn() -> nn.Module:
-    """Build the plain CNN that the networks are also compared with, untrained."""
+    """Build the plain CNN that the networks are also compared with, untrained. It sees the 101 bases alone."""
     torch.manual_seed(0)
     return _RowByRow().eval()
 
@@ -72,40 +100,56 @@ def loader_predictions(network: nn.Module, windows: NDArray[Any], accessibility:
 
 
 def torch_loop(
-    network: nn.Module, codes: NDArray[np.uint8], as_one_hot: bool, windows: int, threads: int
+    network: nn.Module, windows: NDArray[Any], accessibility: NDArray[np.float32], threads: int
 ) -> Callable[[], float]:
-    """Prepare a measurement of the torch loop in Mbp/s, windows of the first bases, in memory before."""
-    cut = sliding_window_view(codes, WINDOW_LENGTH)[:windows]
-    ready = one_hot(cut).astype(np.float32) if as_one_hot else cut.copy()
-    accessibility = np.zeros(len(ready), np.float32)
+    """Prepare a measurement of the torch loop in Mbp/s, windows in memory before."""
 
     def measure() -> float:
         before = torch.get_num_threads()
         torch.set_num_threads(threads)
         try:
-            return len(ready) / seconds_of(lambda: loader_predictions(network, ready, accessibility)) / 1e6
+            return len(windows) / seconds_of(lambda: loader_predictions(network, windows, accessibility)) / 1e6
         finally:
             torch.set_num_threads(before)
 
     return measure
 
 
-def runtime_loop(model: Model, codes: NDArray[np.uint8], windows: int, threads: int) -> Callable[[], float]:
-    """Prepare a measurement of windows through ONNX Runtime in Mbp/s: batches of 4,096, threads inside the session."""
-    import onnxruntime
+class Runtime:
+    """Windows through ONNX Runtime, threads inside the session.
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    session = onnxruntime.InferenceSession(str(model.path), options, providers=["CPUExecutionProvider"])
-    cut = sliding_window_view(codes, WINDOW_LENGTH)[:windows]
-    batch = min(BATCH, model.metadata.max_windows_per_call)
-    accessibility = np.zeros((batch, 1), np.float32)
-    stride = np.array(1, np.int64)
+    They take the branch of the graph and the size of batch that are the fastest for single windows, those of
+    :meth:`jundscan.model.Model.predict`.
+    """
 
-    def run() -> None:
-        for first in range(0, len(cut), batch):
-            part = np.ascontiguousarray(cut[first : first + batch])
-            inputs = {"sequence": part, "accessibility": accessibility[: len(part)], "stride": stride}
-            session.run(["probability"], inputs)
+    def __init__(self, model: Model, threads: int) -> None:
+        import onnxruntime
 
-    return lambda: len(cut) / seconds_of(run) / 1e6
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        self._session = onnxruntime.InferenceSession(str(model.path), options, providers=["CPUExecutionProvider"])
+        self._several = len(model.widths) > 1
+        self._batch = min(max(BATCH_BASES // model.span, 1), model.metadata.max_windows_per_call)
+
+    def call(self, seen: Seen) -> NDArray[np.float32]:
+        """Score windows, (n,), in one call."""
+        codes, accessibility = seen
+        inputs = {
+            "sequence": codes,
+            "accessibility": accessibility[:, None] if self._several else accessibility,
+            "stride": np.array(DEFAULT_STRIDE, np.int64),
+        }
+        probabilities: NDArray[np.float32] = self._session.run(["probability"], inputs)[0][:, 0]
+        return probabilities
+
+    def in_batches(self, seen: Seen, batch: int | None = None) -> NDArray[np.float32]:
+        """Score windows, (n,), ``batch`` in a call; as many as are fastest if not given."""
+        step = batch or self._batch
+        cuts = (slice(first, first + step) for first in range(0, len(seen.codes), step))
+        return np.concatenate([self.call(Seen(seen.codes[rows], seen.accessibility[rows])) for rows in cuts])
+
+
+def runtime_loop(model: Model, seen: Seen, threads: int) -> Callable[[], float]:
+    """Prepare a measurement of windows through ONNX Runtime in Mbp/s, windows in memory before."""
+    runtime = Runtime(model, threads)
+    return lambda: len(seen.codes) / seconds_of(lambda: runtime.in_batches(seen)) / 1e6

@@ -34,7 +34,7 @@ def main() -> None:
     with prepare(genome, track, model=model, scale=scale) as ready:
         threshold = ready.threshold.value
     [site] = jundscan.explain(genome, REGION, track, **options)
-    draw_region(DOCS / "explain.png", site, threshold, f"{REGION} of the example (synthetic)", force=True)
+    draw_region(DOCS / "explain.png", site, model.flank, threshold, f"{REGION} of the example (synthetic)", force=True)
     hits = sorted(jundscan.scan(genome, track, **options), key=lambda hit: -hit.probability)
     middles = [(hit.chrom, (hit.start + hit.end - HIT_BASES) // 2) for hit in hits]
     texts = [f"{chrom}:{start}-{start + HIT_BASES}" for chrom, start in middles]

@@ -1,4 +1,7 @@
-"""Draw ``docs/example.png``: accessibility, probability and hits along a piece of the example. Run: make examples."""
+"""Draw ``docs/example.png``: accessibility, probability and hits along a piece of the example. Run: make examples.
+
+Beside what a scan gives, which sees what lies around each window, stands what the model says of the windows alone.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,12 @@ import matplotlib as mpl
 import numpy as np
 
 from jundscan.accessibility import read_scale
+from jundscan.encoding import WINDOW_LENGTH
 from jundscan.intervals import read_intervals
 from jundscan.model import load_model
 from jundscan.plan import prepare
 from jundscan.scan import call_hits, score
+from jundscan.windows import Region
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -34,7 +39,10 @@ def main() -> None:
             for start, end in zip(found.start.tolist(), found.end.tolist(), strict=True)
         ]
         threshold = ready.threshold.value
-    starts = np.concatenate([piece.starts for piece in scored])
+        starts = np.concatenate([piece.starts for piece in scored])
+        (block,) = ready.genome.blocks([Region(CHROM, START, END)], END - START)
+        windows = np.lib.stride_tricks.sliding_window_view(block.codes, WINDOW_LENGTH)[starts - START]
+        alone = ready.model.predict(windows, ready.accessibility_of([(CHROM, starts)])[:, 0])
     probabilities = np.concatenate([piece.probabilities for piece in scored])
     signal = read_intervals(track, "track")[CHROM]
     sites = read_intervals(HERE / "sites.bed", "regions")[CHROM]
@@ -43,7 +51,9 @@ def main() -> None:
     widths = signal.ends - signal.starts
     axes[0].bar(signal.starts, signal.values, widths, align="edge", color="#7a9e9f")
     axes[0].set_ylabel("open\nchromatin")
-    axes[1].plot(starts + 50, probabilities, color="#274156", linewidth=0.8)
+    axes[1].plot(starts + 50, alone, color="#b9b5ab", linewidth=0.7, label="windows alone")
+    axes[1].plot(starts + 50, probabilities, color="#274156", linewidth=0.9, label="with what lies around them")
+    axes[1].legend(loc="upper right", fontsize="x-small", framealpha=0.9)
     axes[1].axhline(threshold, color="#d1495b", linewidth=0.8, linestyle="--")
     axes[1].set_ylabel("JUND\nprobability")
     axes[1].set_ylim(0, 1)

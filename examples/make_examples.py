@@ -11,6 +11,7 @@ Run it with ``make examples``.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,13 @@ from numpy.lib.stride_tricks import sliding_window_view
 from jundscan.accessibility import fit_scale
 from jundscan.encoding import UNKNOWN, WINDOW_LENGTH, one_hot
 from jundscan.genome import open_genome
+from jundscan.knots import Knots, fit_knots
 from jundscan.metrics import balanced_weights
 from jundscan.shards import write_shards
 from jundscan.tracks import open_track
 from jundscan.truth import read_truth
 from jundscan.windows import Region
+from train.config import WIDTHS
 
 HERE = Path(__file__).parent
 SEED = 20260101
@@ -40,6 +43,8 @@ BROKEN_CHROM, BROKEN = "chrA", 9_605
 OPEN_SHARE = 0.055
 """Share of windows with any signal, as in a DNase peak track."""
 SCALE_WINDOWS = 20_000
+SCALE_KNOTS = 256
+"""Of each wider width, which keeps the file small."""
 PEAK_FLANK = 75
 """Bases on either side of planted elements that count as bound: fragments reach further than the protein."""
 SHARD_STRIDE = 50
@@ -72,6 +77,18 @@ def variants(chrom: str, letters: str, peaks: list[tuple[object, ...]]) -> list[
                     place = at + wrong[0]
                     rows.append((place + 1, f"make{at}", letters[place], core[wrong[0]]))
     return [(chrom, *row, ".", ".", ".") for row in sorted(rows)]
+
+
+def wider_knots(width: int) -> Knots:
+    """Find where the mean over wider surroundings stands: open stretches as far apart, at any place in them."""
+    rng = np.random.default_rng(SEED + width)
+    share = OPEN_SHARE * (PEAK_WIDTH + width) / (PEAK_WIDTH + WINDOW_LENGTH)
+    means = np.zeros(SCALE_WINDOWS, np.float32)
+    touched = int(share * SCALE_WINDOWS)
+    reached = rng.uniform(0, PEAK_WIDTH + width, touched)
+    overlap = np.minimum(np.minimum(reached, PEAK_WIDTH + width - reached), min(PEAK_WIDTH, width))
+    means[:touched] = np.round(signal(rng, touched) * overlap / width, 3)
+    return fit_knots(*np.unique(means, return_counts=True), SCALE_KNOTS)
 
 
 def main() -> None:
@@ -111,6 +128,7 @@ def main() -> None:
     open_windows = int(OPEN_SHARE * SCALE_WINDOWS)
     whole[:open_windows] = signal(rng, open_windows)
     scale = fit_scale(whole, "the synthetic distribution")
+    scale = replace(scale, wider={width: wider_knots(width) for width in WIDTHS[1:]})
     (HERE / "scale.json").write_text(json.dumps(scale.to_dict()) + "\n")
     peaks = [(chrom, start - PEAK_FLANK, end + PEAK_FLANK) for chrom, start, end in sites]
     _write_rows(

@@ -2,13 +2,15 @@
 
 Assays and pipelines differ in scale, so the model sees a percentile, found once for a whole track (or data
 set): 0 stays 0, and "more open than 97 % of the genome" means the same everywhere. Never a region, a chunk or
-a batch decides it. The tracks themselves are read in :mod:`jundscan.tracks`.
+a batch decides it. What lies around a window is compared with what lies around others, at every width anew. The tracks
+themselves are read in :mod:`jundscan.tracks`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,12 @@ from jundscan.errors import InputError
 from jundscan.files import read_json
 from jundscan.genome import Genome
 from jundscan.interval_sets import subtract_intervals
-from jundscan.metadata import DISTRIBUTION_BINS
+from jundscan.knots import Knots, fit_knots
+from jundscan.metadata import DISTRIBUTION_BINS, MOST_WIDTH
 from jundscan.tracks import Track
 
 _KEY = "accessibility_scale"
-_MOST_KNOTS = 2048
+_MOST_KNOTS, _MOST_WIDER_KNOTS = 2048, 1024  # of a window's own width, and of each wider one
 _FEWEST_WINDOWS = 1000
 _FEWEST_VALUES = 50
 OTHER_SCALE = (
@@ -46,11 +49,17 @@ class AccessibilityScale:
         Where each stands among all windows, 0 to 1, ascending.
     windows : int
         Number of windows that it was found on.
+    wider : mapping of int to Knots
+        The same for means over wider surroundings, by their bases.
+    where : str
+        What it was read from, for messages.
     """
 
     values: NDArray[np.float64]
     percentiles: NDArray[np.float64]
     windows: int
+    wider: Mapping[int, Knots] = field(default_factory=dict)
+    where: str = "accessibility scale"
 
     def apply(self, means: NDArray[np.float32]) -> NDArray[np.float32]:
         """Map window means, one by one: 0 stays 0, NaN stays NaN, constant beyond the knots.
@@ -65,23 +74,58 @@ class AccessibilityScale:
         numpy.ndarray, shape=(n,), dtype=float32
             Percentiles from 0 to 1.
         """
+        return self._own.map(means) if len(self.values) else means
+
+    def apply_all(self, means: NDArray[np.float32], widths: Sequence[int]) -> NDArray[np.float32]:
+        """Map means over windows and their surroundings, each width by its own knots: see :meth:`apply`.
+
+        Parameters
+        ----------
+        means : numpy.ndarray, shape=(n, widths), dtype=float32
+            Means of the track.
+        widths : sequence of int
+            Bases around the centre of a window.
+
+        Returns
+        -------
+        numpy.ndarray, shape=(n, widths), dtype=float32
+            Percentiles from 0 to 1.
+
+        Raises
+        ------
+        InputError
+            See :meth:`check_widths`.
+        """
+        self.check_widths(widths)
         if not len(self.values):
             return means
-        # neighbours often have the same mean: 0 between peaks, the height of one inside it
-        heads = np.append(0, np.flatnonzero(means[1:] != means[:-1]) + 1)
-        some = means[heads] if 2 * len(heads) < len(means) else means
-        mapped = np.zeros(len(some), dtype=np.float32)
-        at = np.flatnonzero(some != 0)  # and NaN is not
-        mapped[at] = np.interp(some[at], self.values, self.percentiles)
-        return mapped if some is means else np.repeat(mapped, np.diff(heads, append=len(means)))
+        mapped = np.empty_like(means)
+        for column, width in enumerate(widths):
+            knots = self._own if width == WINDOW_LENGTH else self.wider[width]
+            mapped[:, column] = knots.map(means[:, column])
+        return mapped
+
+    def check_widths(self, widths: Sequence[int]) -> None:
+        """Check that the scale maps all widths.
+
+        Raises
+        ------
+        InputError
+            When it has no percentiles for one; the identity needs none.
+        """
+        missing = [width for width in widths if width != WINDOW_LENGTH and width not in self.wider]
+        if missing and len(self.values):
+            raise InputError(
+                f"{self.where}: has no percentiles for surroundings of {', '.join(map(str, missing))} bases, which the "
+                f"model sees: found with another model; leave --accessibility-scale out to find them again"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Return what :meth:`from_dict` reads, ready for JSON."""
-        return {
-            "windows": self.windows,
-            "values": self.values.tolist(),
-            "percentiles": self.percentiles.tolist(),
-        }
+        record = {"windows": self.windows, **self._own.to_dict()}
+        if self.wider:
+            record["wider"] = {str(width): knots.to_dict() for width, knots in self.wider.items()}
+        return record
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> AccessibilityScale:
@@ -93,18 +137,24 @@ class AccessibilityScale:
             When a key is missing, or the numbers are no scale.
         """
         try:
-            values, percentiles = (np.array(record[key], np.float64) for key in ("values", "percentiles"))
-            windows = int(record["windows"])
-        except (KeyError, TypeError, OverflowError) as err:
+            own, windows = Knots.from_dict(record), int(record["windows"])
+            wider = {_wider(width): Knots.from_dict(knots) for width, knots in record.get("wider", {}).items()}
+        except (KeyError, TypeError, AttributeError, OverflowError) as err:
             raise ValueError("not an accessibility scale: needs windows, values and percentiles") from err
-        if values.ndim != 1 or values.shape != percentiles.shape:
-            raise ValueError("values and percentiles must be two lists of the same length")
-        knots = np.column_stack((values, percentiles))
-        if not (np.isfinite(knots).all() and (knots >= 0).all() and (percentiles <= 1).all()):
-            raise ValueError("values must be finite, none negative, and percentiles from 0 to 1")
-        if not ((np.diff(values) > 0).all() and (np.diff(percentiles) >= 0).all()):
-            raise ValueError("values and percentiles must ascend")
-        return cls(values, percentiles, windows)
+        if wider and not all(len(knots.values) for knots in (own, *wider.values())):
+            raise ValueError("where there are wider surroundings, each width needs values and percentiles")
+        return cls(*own, windows, wider)
+
+    @property
+    def _own(self) -> Knots:
+        return Knots(self.values, self.percentiles)
+
+
+def _wider(width: str) -> int:
+    """Read how many bases wider surroundings have, as :meth:`AccessibilityScale.to_dict` writes it."""
+    if not re.fullmatch("[1-9][0-9]{2,3}", width) or int(width) not in range(WINDOW_LENGTH + 2, MOST_WIDTH + 1, 2):
+        raise ValueError(f"wider surroundings have an odd number of bases from {WINDOW_LENGTH + 2} to {MOST_WIDTH:,}")
+    return int(width)
 
 
 IDENTITY = AccessibilityScale(np.empty(0), np.empty(0), 0)
@@ -123,7 +173,7 @@ def read_scale(path: str | Path) -> AccessibilityScale:
         record = read_json(Path(path))
         if not isinstance(record, dict):
             raise ValueError("no object of JSON")
-        return AccessibilityScale.from_dict(record.get(_KEY, record) or {})
+        return replace(AccessibilityScale.from_dict(record.get(_KEY, record) or {}), where=str(path))
     except OSError as err:
         raise InputError(f"{path}: {err.strerror}") from err
     except (ValueError, AttributeError) as err:  # no JSON, no scale
@@ -170,17 +220,7 @@ def fit_scale(means: NDArray[np.floating[Any]], where: str, remedy: str = OTHER_
             f"{where}: {len(means)} windows with {distinct} distinct values above 0 are too few to find the "
             f"accessibility scale (needs {_FEWEST_WINDOWS} and {_FEWEST_VALUES}): {remedy}"
         )
-    percentiles = (np.cumsum(counts) - counts / 2) / len(means)
-    above = values > 0
-    values, counts, percentiles = values[above], counts[above], percentiles[above]
-    if distinct > _MOST_KNOTS:
-        up_to = np.cumsum(counts)
-        total = up_to[-1]
-        even = np.linspace(0, total - 1, _MOST_KNOTS // 2)
-        from_top = total - np.geomspace(1, total, _MOST_KNOTS // 2)
-        knots = np.unique(np.searchsorted(up_to, np.concatenate((even, from_top)), side="right"))
-        values, percentiles = values[knots], percentiles[knots]
-    return AccessibilityScale(values.astype(np.float64), percentiles, len(means))
+    return AccessibilityScale(*fit_knots(values, counts, _MOST_KNOTS), len(means))
 
 
 def distribution(mapped: NDArray[np.floating[Any]]) -> list[float]:
@@ -247,7 +287,9 @@ def source_windows(genome: Genome, chroms: Iterable[str], limit: int = 200_000) 
     return {chrom: starts[first:stop] - begin for chrom, begin, first, stop in table}
 
 
-def genome_scale(genome: Genome, track: Track, names: Mapping[str, str]) -> AccessibilityScale:
+def genome_scale(
+    genome: Genome, track: Track, names: Mapping[str, str], widths: Sequence[int] = (WINDOW_LENGTH,)
+) -> AccessibilityScale:
     """Find the scale of a track over the whole genome.
 
     Parameters
@@ -258,6 +300,8 @@ def genome_scale(genome: Genome, track: Track, names: Mapping[str, str]) -> Acce
         The track.
     names : mapping of str to str
         The track's name of each chromosome by the genome's, from :func:`jundscan.tracks.match_chromosomes`.
+    widths : sequence of int
+        Bases around the centres of windows that are mapped; the window's own come first.
 
     Returns
     -------
@@ -267,8 +311,12 @@ def genome_scale(genome: Genome, track: Track, names: Mapping[str, str]) -> Acce
     Raises
     ------
     InputError
-        When there are too few windows or values, or a file cannot be read.
+        When there are too few windows, or values of their own bases, or a file cannot be read.
     """
     windows = source_windows(genome, names)
-    means = track.means_of_all([(names[chrom], starts) for chrom, starts in windows.items()])
-    return fit_scale(means, str(track.path))
+    means = track.means_of_all([(names[chrom], starts) for chrom, starts in windows.items()], widths)
+    wider = {
+        width: fit_knots(*np.unique(of_width, return_counts=True), _MOST_WIDER_KNOTS)
+        for width, of_width in zip(widths[1:], means.T[1:], strict=True)
+    }
+    return replace(fit_scale(means[:, 0], str(track.path)), wider=wider)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypedDict, Unpack, overload
 
@@ -12,11 +13,14 @@ from numpy.typing import NDArray
 from jundscan.accessibility import AccessibilityScale, given_scale
 from jundscan.choices import BedValue, Device, Wish
 from jundscan.evaluation import Evaluation, evaluate_shards
+from jundscan.genome import Genome
 from jundscan.memory import MemoryGenome, MemoryTrack, Sequences, Values
 from jundscan.model import Model, load_model
+from jundscan.neighbourhood import open_source
 from jundscan.plan import Scan, prepare
 from jundscan.scan import Hit, Scored, call_hits, score
 from jundscan.shards import Shards, read_shards, shards_from_arrays
+from jundscan.tracks import Track
 
 Data: TypeAlias = "str | Path | Shards | NDArray[Any]"
 
@@ -138,11 +142,15 @@ def prepared(genome: str | Path | Sequences, accessibility: str | Path | Values 
         (settings["wish"], settings["value"]) = next(iter(wishes.items()))
     settings["scale"] = given_scale(settings.get("scale"))
     settings["model"] = _loaded(settings.get("model"), settings.pop("device", "auto"))
-    return prepare(
-        genome if isinstance(genome, str | Path) else MemoryGenome(genome),
-        accessibility if isinstance(accessibility, str | Path | None) else MemoryTrack(accessibility),
-        **settings,
-    )
+    return prepare(_genome(genome), _track(accessibility), **settings)
+
+
+def _genome(given: str | Path | Sequences) -> Genome | str | Path:
+    return given if isinstance(given, str | Path) else MemoryGenome(given)
+
+
+def _track(given: str | Path | Values | None) -> Track | str | Path | None:
+    return given if isinstance(given, str | Path | None) else MemoryTrack(given)
 
 
 def _windows(ready: Scan) -> Iterator[Scored]:
@@ -161,6 +169,22 @@ def _loaded(model: Model | str | Path | None, device: Device) -> Model:
     return model if isinstance(model, Model) else load_model(model, device)
 
 
+class EvaluateOptions(TypedDict, total=False):
+    """Options of :func:`evaluate` for one and for several data sets; each is described there."""
+
+    genome: str | Path | Sequences | None
+    accessibility: str | Path | Values | None
+    model: Model | str | Path | None
+    device: Device
+    threshold: float | None
+    withhold_accessibility: bool
+    scale: AccessibilityScale | str | Path | None
+    allow_length_mismatch: bool
+    alias: str | Path | None
+    bed_value: BedValue
+    threads: int | None
+
+
 @overload
 def evaluate(  # type: ignore[overload-overlap]  # a str is a sequence of str too, and means a folder
     data: Data,
@@ -168,26 +192,13 @@ def evaluate(  # type: ignore[overload-overlap]  # a str is a sequence of str to
     w: NDArray[Any] | None = None,
     a: NDArray[Any] | None = None,
     *,
-    model: Model | str | Path | None = None,
-    device: Device = "auto",
-    threshold: float | None = None,
-    withhold_accessibility: bool = False,
-    scale: AccessibilityScale | str | Path | None = None,
-    threads: int | None = None,
+    ids: NDArray[Any] | Sequence[str] | None = None,
+    **options: Unpack[EvaluateOptions],
 ) -> Evaluation: ...
 
 
 @overload
-def evaluate(
-    data: Sequence[str | Path | Shards],
-    *,
-    model: Model | str | Path | None = None,
-    device: Device = "auto",
-    threshold: float | None = None,
-    withhold_accessibility: bool = False,
-    scale: AccessibilityScale | str | Path | None = None,
-    threads: int | None = None,
-) -> list[Evaluation]: ...
+def evaluate(data: Sequence[str | Path | Shards], **options: Unpack[EvaluateOptions]) -> list[Evaluation]: ...
 
 
 def evaluate(
@@ -196,11 +207,17 @@ def evaluate(
     w: NDArray[Any] | None = None,
     a: NDArray[Any] | None = None,
     *,
+    ids: NDArray[Any] | Sequence[str] | None = None,
+    genome: str | Path | Sequences | None = None,
+    accessibility: str | Path | Values | None = None,
     model: Model | str | Path | None = None,
     device: Device = "auto",
     threshold: float | None = None,
     withhold_accessibility: bool = False,
     scale: AccessibilityScale | str | Path | None = None,
+    allow_length_mismatch: bool = False,
+    alias: str | Path | None = None,
+    bed_value: BedValue = "score",
     threads: int | None = None,
 ) -> Evaluation | list[Evaluation]:
     """Score labelled windows and say how well: a folder of shards, several of them, or arrays.
@@ -215,6 +232,13 @@ def evaluate(
         Sample weights; without them both classes weigh alike.
     a : numpy.ndarray, shape=(n,) or (n, 1), optional
         Accessibility, the mean of the track over each window, in any unit; NaN is "not available".
+    ids : numpy.ndarray or sequence of str, shape=(n,), optional
+        Where the windows of an array lie, ``chrom:start-end``, 0-based half-open; empty where that is not known.
+    genome : str, pathlib.Path, mapping or numpy.ndarray, optional
+        As for :func:`scan`: what lies beside each window is looked up by its id. Without it a model that sees more
+        than a window sees the window alone.
+    accessibility : str, pathlib.Path, mapping or numpy.ndarray, optional
+        A track over this genome, as for :func:`scan`, instead of ``a`` where the place of a window is known.
     model : Model, str or pathlib.Path, optional
         A loaded model, a file or its folder; the installed one if not given.
     device : {"auto", "cpu", "cuda"}
@@ -224,7 +248,10 @@ def evaluate(
     withhold_accessibility : bool
         Score on sequence alone.
     scale : AccessibilityScale, str or pathlib.Path, optional
-        How accessibility becomes percentiles, as for :func:`scan`; found from these windows if not given.
+        How accessibility becomes percentiles, as for :func:`scan`; found from the whole track or, without one, from
+        these windows if not given.
+    allow_length_mismatch, alias, bed_value
+        As for :func:`scan`.
     threads : int, optional
         Worker threads; one a core if not given.
 
@@ -239,7 +266,7 @@ def evaluate(
     JundscanError
         When anything handed in cannot be used.
     TypeError
-        When ``y``, ``w`` or ``a`` come with a folder.
+        When ``y``, ``w``, ``a`` or ``ids`` come with a folder, or a track without a genome.
 
     Examples
     --------
@@ -250,25 +277,47 @@ def evaluate(
     """
     several = isinstance(data, Sequence) and not isinstance(data, str)
     sources: Sequence[Any] = data if several else [data]  # type: ignore[assignment]
-    sets = [_shards(one, y, w, a) for one in sources]
+    sets = [_shards(one, y, w, a, ids) for one in sources]
+    if genome is None and (accessibility is not None or alias is not None):
+        raise TypeError("accessibility and alias need the genome that the windows come from")
+    if accessibility is not None and withhold_accessibility:
+        raise TypeError("withhold_accessibility contradicts accessibility")
     loaded, mapping = _loaded(model, device), given_scale(scale)
-    results = [
-        evaluate_shards(
-            shards,
-            loaded,
-            threshold=threshold,
-            withhold_accessibility=withhold_accessibility,
-            scale=mapping,
-            threads=threads,
-        )
-        for shards in sets
-    ]
+    with ExitStack() as stack:
+        source = None
+        if genome is not None:
+            opened = open_source(
+                _genome(genome),
+                _track(accessibility),
+                allow_length_mismatch=allow_length_mismatch,
+                alias=alias,
+                bed_value=bed_value,
+            )
+            source = stack.enter_context(opened)
+        results = [
+            evaluate_shards(
+                shards,
+                loaded,
+                threshold=threshold,
+                withhold_accessibility=withhold_accessibility,
+                scale=mapping,
+                threads=threads,
+                source=source,
+            )
+            for shards in sets
+        ]
     return results if several else results[0]
 
 
-def _shards(data: Data, y: NDArray[Any] | None, w: NDArray[Any] | None, a: NDArray[Any] | None) -> Shards:
+def _shards(
+    data: Data,
+    y: NDArray[Any] | None,
+    w: NDArray[Any] | None,
+    a: NDArray[Any] | None,
+    ids: NDArray[Any] | Sequence[str] | None,
+) -> Shards:
     if isinstance(data, np.ndarray):
-        return shards_from_arrays(data, y, w, a)
-    if not (y is None and w is None and a is None):
-        raise TypeError("y, w and a come with windows as an array; a folder of shards holds its own")
+        return shards_from_arrays(data, y, w, a, ids)
+    if any(column is not None for column in (y, w, a, ids)):
+        raise TypeError("y, w, a and ids come with windows as an array; a folder of shards holds its own")
     return data if isinstance(data, Shards) else read_shards(data)

@@ -2,7 +2,8 @@
 
 ``score_variants`` takes variants in any order and gives their effects in that order: the calling thread collects a few
 hundred alleles and the bases around them, worker threads score them. Windows of the reference that neighbours share are
-scored once. All windows go through the model in blocks of one size, many blocks to a call. Each allele is judged alone:
+scored once. A window is scored with the flanks of its own haplotype, but one that holds the allele in a flank only is
+not touched. All windows go through the model in blocks of one size, many blocks to a call. Each allele is judged alone:
 phased neighbours are not put on one haplotype.
 """
 
@@ -17,7 +18,17 @@ from numpy.typing import NDArray
 
 from jundscan.alleles import STATUSES, Status, Variant
 from jundscan.encoding import UNKNOWN
-from jundscan.haplotypes import BLOCK_WINDOWS, Places, bases_of, blocks, known_windows, partners, ranges, splice
+from jundscan.haplotypes import (
+    BLOCK_WINDOWS,
+    Places,
+    bases_of,
+    block_bases,
+    blocks,
+    known_windows,
+    partners,
+    ranges,
+    splice,
+)
 from jundscan.hits import is_positive
 from jundscan.interval_sets import merge_intervals
 from jundscan.plan import Scan
@@ -133,22 +144,22 @@ def _score_task(scan: Scan, task: Task, origins: dict[str, int]) -> Effects:
     effects = _none(status)
     if not keep.size:
         return effects
-    sites = task.sites.take(keep)
+    sites, flank = task.sites.take(keep), scan.model.flank
     first, last, last_alternative = sites.first(), sites.last_reference(), sites.last_alternative()
 
     # the reference: every window touched by any variant, once
     runs = merge_intervals(np.column_stack((first, last + 1)))
     on_reference = blocks(runs[:, 0], runs[:, 1] - 1)
     slot = on_reference.slot[np.searchsorted(runs[:, 0], first, side="right") - 1]
-    codes = bases_of(task.codes, on_reference.start + shift_at(on_reference.start))
+    codes = bases_of(task.codes, on_reference.start - flank + shift_at(on_reference.start), block_bases(flank))
     accessibility = _accessibility(scan, task.chroms, origins, runs, on_reference.slot, len(codes))
     scored = _run(scan, codes, accessibility)
 
     # the alternative haplotypes: every variant alone, each window with the accessibility of its partner
     on_alternative = blocks(first, last_alternative)
     begin = np.cumsum(task.sites.alternative) - task.sites.alternative
-    codes = splice(task.codes, shift_at(first), task.alleles, begin[keep], sites, on_alternative)
-    held = np.full(len(codes) * BLOCK_WINDOWS, np.nan, np.float32)
+    codes = splice(task.codes, shift_at(first), task.alleles, begin[keep], sites, on_alternative, flank)
+    held = np.full((len(codes) * BLOCK_WINDOWS, len(scan.model.widths)), np.nan, np.float32)
     if scan.track is not None:
         row, window, _ = ranges(first, last_alternative)
         partner = partners(
@@ -225,8 +236,11 @@ def _mismatches(task: Task, shift: Places) -> NDArray[np.bool_]:
 def _accessibility(
     scan: Scan, chroms: list[str], origins: dict[str, int], runs: NDArray[np.int64], slot: Places, count: int
 ) -> NDArray[np.float32]:
-    """Mapped accessibility of the windows of blocks on the reference; NaN for those that only fill up a block."""
-    accessibility = np.full(count * BLOCK_WINDOWS, np.nan, np.float32)
+    """Return the mapped accessibility of the windows of blocks on the reference, (windows, widths).
+
+    NaN for windows that only fill up a block.
+    """
+    accessibility = np.full((count * BLOCK_WINDOWS, len(scan.model.widths)), np.nan, np.float32)
     if scan.track is None:
         return accessibility
     row, window, _ = ranges(runs[:, 0], runs[:, 1] - 1)
@@ -238,9 +252,10 @@ def _accessibility(
 
 
 def _run(scan: Scan, codes: NDArray[np.uint8], accessibility: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Score all windows of blocks, one after the other; NaN where a window holds an unknown letter."""
-    probabilities = scan.model.slide_many(codes, accessibility.reshape(len(codes), -1), CALL_BLOCKS)
-    known = known_windows(codes, UNKNOWN)
+    """Score all windows of blocks, one after the other; NaN where a window itself holds an unknown letter."""
+    held = accessibility.reshape(len(codes), BLOCK_WINDOWS, -1)
+    probabilities = scan.model.slide_many(codes, held, CALL_BLOCKS)
+    known = known_windows(codes, scan.model.flank)
     if known is not None:
         probabilities[~known] = np.nan
     return probabilities.ravel()

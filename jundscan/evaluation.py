@@ -15,6 +15,7 @@ from jundscan.accessibility import IDENTITY, AccessibilityScale, fit_scale
 from jundscan.choices import check_fraction, whole
 from jundscan.metrics import balanced_weights, evaluate
 from jundscan.model import Model
+from jundscan.neighbourhood import PORTION, Neighbourhood, WindowSource, look_up
 from jundscan.shards import Shards
 
 if TYPE_CHECKING:
@@ -30,12 +31,14 @@ class Evaluation:
     Attributes
     ----------
     accessibility : numpy.ndarray, shape=(n,), dtype=float32
-        As the model saw it: mapped, NaN where not available.
+        Of the windows' own bases, as the model saw it: mapped, NaN where not available.
     probabilities : numpy.ndarray, shape=(n,), dtype=float32
     weights : numpy.ndarray, shape=(n,), dtype=float64, or None
         Those of the shards, else balanced ones; None without labels.
     report : dict or None
         The keys of ``evaluate --json``; None without labels.
+    known : numpy.ndarray, shape=(n,), dtype=bool, or None
+        Of which windows the model saw the surroundings; None when it sees nothing beyond a window.
     """
 
     shards: Shards
@@ -43,6 +46,15 @@ class Evaluation:
     probabilities: NDArray[np.float32]
     weights: NDArray[np.float64] | None
     report: dict[str, Any] | None
+    known: NDArray[np.bool_] | None
+
+    @property
+    def surroundings(self) -> str | None:
+        """Of how many windows the surroundings are known, in one sentence; None when the model does not look there."""
+        if self.known is None:
+            return None
+        known, windows = int(np.count_nonzero(self.known)), len(self.known)
+        return f"The surroundings of {known:,} of {windows:,} windows are known."
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +118,46 @@ def mapped_accessibility(
     return used.apply(means), used
 
 
+def track_accessibility(
+    shards: Shards, found: Neighbourhood, source: WindowSource, model: Model, scale: AccessibilityScale | None
+) -> tuple[NDArray[np.float32], AccessibilityScale]:
+    """Map the accessibility around windows as a scan does, and that of the shards where no place is known.
+
+    Parameters
+    ----------
+    shards : Shards
+    found : Neighbourhood
+        Where its windows lie.
+    source : WindowSource
+        With a track.
+    model : Model
+        Says at which widths.
+    scale : AccessibilityScale, optional
+        Found from the whole track if not given.
+
+    Returns
+    -------
+    mapped : numpy.ndarray, shape=(n, widths), dtype=float32
+        NaN where not available.
+    scale : AccessibilityScale
+        The scale that was used.
+
+    Raises
+    ------
+    InputError
+        When the track is too small to tell how open a window is, or the scale lacks a width of the model.
+    """
+    assert source.track is not None
+    scale = source.scale(model.widths) if scale is None else scale
+    means = found.means(source.track, source.track_names, model.widths)
+    if shards.accessibility is not None:
+        means[~found.placed, 0] = shards.accessibility[~found.placed]
+    mapped = scale.apply_all(means, model.widths)
+    if scale is IDENTITY and np.fmax.reduce(mapped, axis=None, initial=0) > 1:
+        log.warning("%s: accessibility above 1 is no percentile, and counts as 1", source.track.path)
+    return mapped, scale
+
+
 def evaluate_shards(
     shards: Shards,
     model: Model,
@@ -114,6 +166,7 @@ def evaluate_shards(
     withhold_accessibility: bool = False,
     scale: AccessibilityScale | None = None,
     threads: int | None = None,
+    source: WindowSource | None = None,
 ) -> Evaluation:
     """Score every window of the shards and, where there are labels, report how well.
 
@@ -126,9 +179,11 @@ def evaluate_shards(
     withhold_accessibility : bool
         Score on sequence alone.
     scale : AccessibilityScale, optional
-        See :func:`mapped_accessibility`.
+        See :func:`mapped_accessibility` and, with a track, :func:`track_accessibility`.
     threads : int, optional
         As many as there are cores if not given.
+    source : WindowSource, optional
+        Where the surroundings of windows are looked up by their ids; without it the model sees the windows alone.
 
     Returns
     -------
@@ -137,16 +192,31 @@ def evaluate_shards(
     Raises
     ------
     InputError
-        When threshold or threads are out of range, or the shards too few to tell how open a window is.
+        When threshold or threads are out of range, the shards too few to tell how open a window is, or their ids
+        do not fit the genome (see :func:`jundscan.neighbourhood.look_up`).
     """
     if threshold is not None:
         check_fraction("threshold", threshold)
     threads = os.cpu_count() or 1 if threads is None else whole("threads", threads)
-    accessibility, used = mapped_accessibility(shards, withhold_accessibility, scale)
-    probabilities = model.predict(shards.codes, accessibility, threads)
+    found = None
+    if source is not None:
+        if not model.metadata.sees_neighbourhood:
+            log.info("%s sees nothing beyond a window: its surroundings are not used", model.metadata.name)
+        found = look_up(shards.codes, shards.ids, source.genome, model.flank, str(shards.path))
+    mapped: tuple[NDArray[np.float32], AccessibilityScale | None]
+    tracked = False
+    if source is None or found is None or source.track is None or withhold_accessibility:
+        mapped = mapped_accessibility(shards, withhold_accessibility, scale)
+    else:
+        tracked = True
+        mapped = track_accessibility(shards, found, source, model, scale)
+    accessibility, used = mapped
+    probabilities = _probabilities(shards, found, accessibility, model, threads)
+    accessibility = accessibility.reshape(len(shards.codes), -1)[:, 0]
+    known = _seen(found, model, len(shards.codes))
     if shards.labels is None:
         log.info("%s has no labels (shard-K-y.joblib): predictions only", shards.path)
-        return Evaluation(shards, accessibility, probabilities, None, None)
+        return Evaluation(shards, accessibility, probabilities, None, None, known)
     if shards.weights is None:
         log.info("%s has no weights (shard-K-w.joblib): both classes are weighed alike", shards.path)
     weights = balanced_weights(shards.labels) if shards.weights is None else shards.weights
@@ -154,13 +224,34 @@ def evaluate_shards(
     report = evaluate(shards.labels, probabilities, weights, decision)
     report["model"] = model.identity()
     report["provider"] = model.provider
-    report["accessibility"] = _how_mapped(used, scale)
-    return Evaluation(shards, accessibility, probabilities, weights, report)
+    report["accessibility"] = _how_mapped(used, scale, tracked)
+    report["neighbourhood"] = {
+        "windows": len(shards.codes),
+        "known": 0 if known is None else int(np.count_nonzero(known)),
+    }
+    return Evaluation(shards, accessibility, probabilities, weights, report, known)
 
 
-def _how_mapped(used: AccessibilityScale | None, given: AccessibilityScale | None) -> str:
+def _probabilities(
+    shards: Shards, found: Neighbourhood | None, accessibility: NDArray[np.float32], model: Model, threads: int
+) -> NDArray[np.float32]:
+    if found is None or not model.flank:
+        return model.predict(shards.codes, accessibility, threads)
+    # windows with their flanks take nine times the memory of windows
+    portions = [slice(first, first + PORTION) for first in range(0, len(shards.codes), PORTION)]
+    return np.concatenate([model.predict(found.codes(rows), accessibility[rows], threads) for rows in portions])
+
+
+def _seen(found: Neighbourhood | None, model: Model, windows: int) -> NDArray[np.bool_] | None:
+    """Tell of which windows the model saw the surroundings; None when it sees nothing beyond a window."""
+    if not model.metadata.sees_neighbourhood:
+        return None
+    return np.zeros(windows, np.bool_) if found is None else found.known
+
+
+def _how_mapped(used: AccessibilityScale | None, given: AccessibilityScale | None, tracked: bool) -> str:
     if used is None:
         return "not available"
     if given is None:
-        return "percentile in these shards"
+        return "percentile in the track" if tracked else "percentile in these shards"
     return "as given (identity)" if given is IDENTITY else "mapped by the scale given"

@@ -145,7 +145,8 @@ def write_explanations(
     track = "sequence alone" if scan.track is None else scan.track.path.name
     for explanation in explained[: len(regions)]:
         title = f"{explanation.region}: {model}, accessibility {track}"
-        draw_region(folder / picture_name(explanation.region), explanation, scan.threshold.value, title, force)
+        path = folder / picture_name(explanation.region)
+        draw_region(path, explanation, scan.model.flank, scan.threshold.value, title, force)
     of_hits = explained[len(regions) :]
     found = aggregate(of_hits)
     if hits:
@@ -228,7 +229,7 @@ def _write_track(path: Path, in_order: Sequence[Explanation], force: bool) -> No
 
 
 def _write_response(path: Path, explained: Sequence[Explanation], force: bool) -> None:
-    """The best window's probability at every percentile, and (.) when accessibility is not available."""
+    """The best window's probability at every percentile, of all widths alike, and (.) when none is available."""
     with open_output(path, force) as stream:
         stream.write(
             "#region\twindow_start\twindow_end\twindow_accessibility\twindow_probability\taccessibility\tprobability\n"

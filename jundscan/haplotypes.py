@@ -3,7 +3,8 @@
 A trimmed variant replaces the ``reference`` bases from ``start`` on by ``alternative`` other ones (either can be 0). A
 window of a haplotype is touched when it holds a base of its allele, or, where the allele is empty, both bases beside
 the gap. So the windows touched start at ``start - 100`` to ``start + allele - 1``, as far as they lie within the
-haplotype.
+haplotype. What a window sees beside itself is its own haplotype too: bases of the flanks are spliced as those of the
+windows are, and windows that have the allele in a flank only are not touched.
 """
 
 from __future__ import annotations
@@ -15,15 +16,21 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from jundscan import windows
-from jundscan.encoding import WINDOW_LENGTH
+from jundscan.encoding import UNKNOWN, WINDOW_LENGTH
 
 Places = NDArray[np.int64]
 
 BLOCK_WINDOWS = WINDOW_LENGTH
 """Windows scored together: the 101 of a substitution."""
-BLOCK_BASES = BLOCK_WINDOWS + WINDOW_LENGTH - 1
 REACH = WINDOW_LENGTH - 1
 """Bases on either side of a variant that share a window with it."""
+_SPLICED_BASES = 1 << 20
+"""Bases of haplotypes put together at a time where an allele moves them: their positions take eight bytes each."""
+
+
+def block_bases(flank: int) -> int:
+    """Return the bases of a block: those of its windows and a flank on either side."""
+    return BLOCK_WINDOWS + WINDOW_LENGTH - 1 + 2 * flank
 
 
 class Sites(NamedTuple):
@@ -153,8 +160,9 @@ def splice(
     allele_begin: Places,
     sites: Sites,
     cut: Blocks,
+    flank: int,
 ) -> NDArray[np.uint8]:
-    """Put together the bases of blocks of alternative haplotypes.
+    """Put together the bases of blocks of alternative haplotypes, with what lies beside them there.
 
     Parameters
     ----------
@@ -170,47 +178,73 @@ def splice(
         The variants.
     cut : Blocks
         Of their alternative haplotypes.
+    flank : int
+        Bases on either side of a block.
 
     Returns
     -------
-    numpy.ndarray, shape=(blocks, BLOCK_BASES), dtype=uint8
+    numpy.ndarray, shape=(blocks, block_bases(flank)), dtype=uint8
+        Row i begins ``flank`` bases before ``cut.start[i]``.
     """
-    codes = np.empty((len(cut.row), BLOCK_BASES), np.uint8)
+    length = block_bases(flank)
+    codes = np.empty((len(cut.row), length), np.uint8)
     in_place = (sites.alternative == sites.reference)[cut.row]
     # most variants move nothing: copies of the reference, and the few bases of the allele written over them
     at = np.flatnonzero(in_place)
-    row, before = cut.row[at], (cut.start - sites.start[cut.row])[at]
-    codes[at] = bases_of(reference, cut.start[at] + shift[row])
-    first, last = np.maximum(before, 0), np.minimum(before + BLOCK_BASES, sites.alternative[row]) - 1
+    row, before = cut.row[at], (cut.start - flank - sites.start[cut.row])[at]
+    codes[at] = bases_of(reference, cut.start[at] - flank + shift[row], length)
+    first, last = np.maximum(before, 0), np.minimum(before + length, sites.alternative[row]) - 1
     held = np.flatnonzero(first <= last)
     block, base, _ = ranges(first[held], last[held])
     block = held[block]
     codes[at[block], base - before[block]] = alleles[allele_begin[row[block]] + base]
 
-    at = np.flatnonzero(~in_place)
-    row = cut.row[at]
-    offset = (cut.start[at] - sites.start[row])[:, None] + np.arange(BLOCK_BASES)  # from the variant's start
-    length = sites.alternative[row][:, None]
-    inside = (offset >= 0) & (offset < length)
-    position = offset + (sites.start + shift)[row][:, None]
-    position += np.where(offset >= length, (sites.reference[row] - sites.alternative[row])[:, None], 0)
-    position[inside] = 0
-    moved = reference[position]
-    block, base = np.nonzero(inside)
-    moved[inside] = alleles[allele_begin[row[block]] + offset[block, base]]
-    codes[at] = moved
+    moving, together = np.flatnonzero(~in_place), max(1, _SPLICED_BASES // length)
+    for at in (moving[begin : begin + together] for begin in range(0, len(moving), together)):
+        row = cut.row[at]
+        offset = (cut.start[at] - flank - sites.start[row])[:, None] + np.arange(length)  # from the variant's start
+        allele = sites.alternative[row][:, None]
+        inside = (offset >= 0) & (offset < allele)
+        position = offset + (sites.start + shift)[row][:, None]
+        position += np.where(offset >= allele, (sites.reference[row] - sites.alternative[row])[:, None], 0)
+        position[inside] = 0
+        moved = reference[position]
+        block, base = np.nonzero(inside)
+        moved[inside] = alleles[allele_begin[row[block]] + offset[block, base]]
+        codes[at] = moved
     return codes
 
 
-def bases_of(codes: NDArray[np.uint8], starts: Places) -> NDArray[np.uint8]:
-    """Copy the bases of blocks that start at these places, (n, BLOCK_BASES)."""
-    copied: NDArray[np.uint8] = sliding_window_view(codes, BLOCK_BASES)[starts]
+def bases_of(codes: NDArray[np.uint8], starts: Places, length: int) -> NDArray[np.uint8]:
+    """Copy as many bases from each of these places on, (n, length)."""
+    copied: NDArray[np.uint8] = sliding_window_view(codes, length)[starts]
     return copied
 
 
-def known_windows(codes: NDArray[np.uint8], unknown: int) -> NDArray[np.bool_] | None:
-    """Tell which windows of sequences (n, length) hold known letters only, (n, windows); None when all of them do."""
-    is_unknown = codes == unknown
+def known_windows(codes: NDArray[np.uint8], flank: int) -> NDArray[np.bool_] | None:
+    """Tell which windows hold known letters only, whatever their flanks hold.
+
+    Parameters
+    ----------
+    codes : numpy.ndarray, shape=(n, length), dtype=uint8
+        Sequences; the first window of each starts at base ``flank``.
+    flank : int
+        Bases on either side of the windows.
+
+    Returns
+    -------
+    numpy.ndarray or None, shape=(n, length - 100 - 2 * flank), dtype=bool
+        None when all of them do.
+
+    Examples
+    --------
+    >>> codes = np.zeros((1, 123), np.uint8)
+    >>> codes[0, [9, 112]] = UNKNOWN
+    >>> known_windows(codes, 10).tolist()
+    [[True, True, False]]
+    """
+    codes = codes[:, flank : codes.shape[1] - flank]
+    is_unknown = codes == UNKNOWN
     if not is_unknown.any():
         return None
     counts = np.zeros((len(codes), codes.shape[1] + 1), np.int32)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from jundscan.aggregate import Aggregate, contribution_logo
 from jundscan.effects import CLIP
-from jundscan.encoding import ALPHABET
+from jundscan.encoding import ALPHABET, WINDOW_LENGTH
 from jundscan.errors import JundscanError
 from jundscan.motifs import Match, matches
 from jundscan.mutagenesis import Explanation
@@ -31,6 +31,7 @@ _ROOM, _LABEL_ROOM = 1.1, 1.5
 _DPI = 130
 _SITE = "#f0e4b8"
 _LINE = "#274156"
+_WINDOW, _FLANK = "#c3d5e3", "#e6eef4"
 
 
 def check_pictures() -> None:
@@ -48,14 +49,18 @@ def check_pictures() -> None:
         raise JundscanError("logos need matplotlib and logomaker: run pip install 'jundscan[plots]'") from err
 
 
-def draw_region(path: Path, explanation: Explanation, threshold: float, title: str, force: bool) -> None:
+def draw_region(path: Path, explanation: Explanation, flank: int, threshold: float, title: str, force: bool) -> None:
     """Draw one region: contributions over the probability curve, and the response to accessibility.
+
+    Behind the curve the best window is shaded, and lighter what the model sees beside it, as far as the region goes.
 
     Parameters
     ----------
     path : pathlib.Path
         PNG.
     explanation : Explanation
+    flank : int
+        Bases to each side of a window that the model sees.
     threshold : float
         Drawn as a line.
     title : str
@@ -88,6 +93,7 @@ def draw_region(path: Path, explanation: Explanation, threshold: float, title: s
         _draw_curve(curve_axis, explanation, part, threshold)
         first = explanation.region.start + number * row
         logo_axis.set_xlim(first - 0.5, first + row - 0.5)
+        _shade_best(curve_axis, explanation, flank, first, first + row)
     curve_axis.set_xlabel(f"position on {explanation.region.chrom}, 0-based")
     _draw_response(figure.add_subplot(grid[2 * rows]), explanation, threshold)
     _save(figure, path, force)
@@ -169,6 +175,24 @@ def _draw_curve(axis: Any, explanation: Explanation, part: slice, threshold: flo
     axis.spines[["top", "right"]].set_visible(False)
 
 
+def _shade_best(axis: Any, explanation: Explanation, flank: int, first: int, end: int) -> None:
+    """Shade the best window and what the model sees around it, as far as they lie in [first, end) of the region."""
+    response, region = explanation.response, explanation.region
+    if response is None:
+        return
+    first, end = max(first, region.start), min(end, region.end)
+    for reach, colour in ((flank, _FLANK), (0, _WINDOW)):
+        left, right = max(response.start - reach, first), min(response.start + WINDOW_LENGTH + reach, end)
+        if left < right:
+            axis.axvspan(left - 0.5, right - 0.5, color=colour, zorder=-2, linewidth=0)
+    at = max(response.start, region.start)
+    if first <= at < end:
+        label = "the best window, and what the model sees around it" if flank else "the best window"
+        side = "left" if 2 * at < first + end else "right"
+        style = {"va": "bottom", "fontsize": 7, "clip_on": True, "transform": axis.get_xaxis_transform()}
+        axis.text(at, 0.03, f" {label} ", ha=side, **style)
+
+
 def _draw_response(axis: Any, explanation: Explanation, threshold: float) -> None:
     response = explanation.response
     if response is None:
@@ -182,7 +206,7 @@ def _draw_response(axis: Any, explanation: Explanation, threshold: float) -> Non
         axis.plot(response.accessibility, response.probability, "o", color="#d1495b", label="as it is")
     axis.set_xlim(-0.01, 1.01)
     _probability_axis(axis, np.append(response.probabilities, [response.without, threshold]))
-    axis.set_xlabel("accessibility of the window, percentile of its track")
+    axis.set_xlabel("accessibility, percentile of its track")
     axis.legend(loc="upper left", fontsize=8, frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
 

@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from jundscan.encoding import UNKNOWN, WINDOW_LENGTH, encode
+from jundscan.encoding import UNKNOWN, encode
 from jundscan.errors import FastaError, TrackError
 from jundscan.genome import Block, Genome
 from jundscan.names import ChromSizes
-from jundscan.tracks import Track
+from jundscan.tracks import PerBaseTrack
 from jundscan.windows import Region
 
 Sequences: TypeAlias = "Mapping[str, str | bytes | NDArray[np.integer[Any]]] | NDArray[np.integer[Any]]"
@@ -70,7 +70,7 @@ class MemoryGenome(Genome):
                 yield Block(region.chrom, start, codes)
 
 
-class MemoryTrack(Track):
+class MemoryTrack(PerBaseTrack):
     """Values by name, one for each base, with the interface of a track file.
 
     Parameters
@@ -89,19 +89,18 @@ class MemoryTrack(Track):
         named = values if isinstance(values, Mapping) else {ONE: values}
         if not named:
             raise TrackError(_TRACK, "there is none; leave accessibility out to scan on sequence alone")
-        # a zero behind the last base: the end of the last window is a place in the array too
-        self._values = {chrom: np.append(_row(chrom, row), 0.0) for chrom, row in named.items()}
-        self.sizes = {chrom: len(row) - 1 for chrom, row in self._values.items()}
-        self.names = tuple(self._values)
+        self._rows = {chrom: _row(chrom, row) for chrom, row in named.items()}
+        self.sizes = {chrom: len(row) for chrom, row in self._rows.items()}
+        self.names = tuple(self._rows)
 
-    def window_means(self, chrom: str, starts: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Average the values over windows."""
-        if not len(starts):
-            return np.zeros(0, np.float32)
-        # sums over [start, start + 101), and between two windows something that is left out
-        edges = np.column_stack((starts, starts + WINDOW_LENGTH)).ravel()
-        sums = np.add.reduceat(self._values[chrom], edges)[::2]
-        return (sums / WINDOW_LENGTH).astype(np.float32)
+    def _values(self, chrom: str, start: int, end: int) -> NDArray[np.float64]:
+        row = self._rows[chrom]
+        inside = row[max(start, 0) : max(end, 0)]
+        if len(inside) == end - start:
+            return inside
+        values = np.zeros(end - start)
+        values[max(-start, 0) : max(-start, 0) + len(inside)] = inside
+        return values
 
 
 def _codes(chrom: str, sequence: str | bytes | NDArray[Any]) -> NDArray[np.uint8]:

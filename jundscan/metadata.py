@@ -12,9 +12,15 @@ from jundscan.encoding import ALPHABET, WINDOW_LENGTH
 from jundscan.errors import ModelError
 
 METADATA_KEY = "jundscan"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MODES = ("with_accessibility", "without_accessibility")
-"""Of a model: each has its calibration table, its reference scores and its figures."""
+"""What a model may know of a window: each mode has a calibration table, reference scores and validation figures."""
+WINDOW_MODES = tuple(f"window_{mode}" for mode in MODES)
+"""The same where a model that sees a neighbourhood is given the window alone."""
+FLANK_UNIT = 10
+"""Bases; a flank is a multiple of these."""
+MOST_FLANK, MOST_WIDTH = 10_000, 4_001
+"""Bases; a model that asks for more is damaged."""
 _LONGEST_TEXT = 500
 DISTRIBUTION_BINS = 20
 """Equal parts of what is above 0, in :func:`jundscan.accessibility.distribution`; what is at 0 comes before them."""
@@ -43,10 +49,19 @@ class ThresholdTable:
 
 @dataclass(frozen=True)
 class SelfTest:
-    """Probabilities of the windows of :func:`jundscan.selftest.reference_windows`, from when the model was exported."""
+    """Probabilities of the windows of :func:`jundscan.selftest.reference_windows`, from when the model was exported.
+
+    The last two are those of the windows alone; None where a model sees no more than that.
+    """
 
     with_accessibility: tuple[float, ...]
     without_accessibility: tuple[float, ...]
+    window_with_accessibility: tuple[float, ...] | None = None
+    window_without_accessibility: tuple[float, ...] | None = None
+
+    def scores(self) -> list[tuple[float, ...]]:
+        """Return the probabilities of every mode that there is."""
+        return [scores for mode in (*MODES, *WINDOW_MODES) if (scores := getattr(self, mode)) is not None]
 
 
 @dataclass(frozen=True)
@@ -70,6 +85,12 @@ class Metadata:
         Share of bound windows that the tables' precision is computed at.
     with_accessibility, without_accessibility : ThresholdTable
         Calibration tables, the second for scans without a track.
+    flank : int
+        Bases to each side of a window that the model sees, a multiple of 10; 0 for a model that sees the window only.
+    accessibility_widths : tuple of int
+        Bases, centred on the window, that the model takes mean accessibility over; the first is the window's own 101.
+    window_with_accessibility, window_without_accessibility : ThresholdTable or None
+        Calibration tables of windows whose neighbourhood is not known; None for a model that sees the window only.
     self_test : SelfTest or None
         What ``jundscan doctor`` compares with; None in models exported before there was one.
     training_accessibility : mapping of str to list of float, optional
@@ -101,10 +122,28 @@ class Metadata:
     self_test: SelfTest | None = None
     training_accessibility: Mapping[str, list[float]] | None = None
     tiles: Mapping[str, int] = field(default_factory=dict)
+    flank: int = 0
+    accessibility_widths: tuple[int, ...] = (WINDOW_LENGTH,)
+    window_with_accessibility: ThresholdTable | None = None
+    window_without_accessibility: ThresholdTable | None = None
 
-    def table(self, has_accessibility: bool) -> ThresholdTable:
-        """Return the calibration table of a mode."""
-        return self.with_accessibility if has_accessibility else self.without_accessibility
+    @property
+    def sees_neighbourhood(self) -> bool:
+        """Whether the model sees more than the window: bases beside it, or accessibility around it."""
+        return self.flank > 0 or len(self.accessibility_widths) > 1
+
+    @property
+    def tables(self) -> dict[str, ThresholdTable]:
+        """Calibration tables by mode: :data:`MODES`, then :data:`WINDOW_MODES` where there are any."""
+        found = {mode: getattr(self, mode) for mode in (*MODES, *WINDOW_MODES)}
+        return {mode: table for mode, table in found.items() if table is not None}
+
+    def table(self, has_accessibility: bool, neighbourhood: bool = True) -> ThresholdTable:
+        """Return the calibration table of a mode; a model that sees windows only has one for both neighbourhoods."""
+        number = 0 if has_accessibility else 1
+        alone: ThresholdTable | None = None if neighbourhood else getattr(self, WINDOW_MODES[number])
+        known: ThresholdTable = getattr(self, MODES[number])
+        return known if alone is None else alone
 
     def to_json(self) -> str:
         """Write as JSON text."""
@@ -132,12 +171,15 @@ class Metadata:
                     f"{where}: model format {found!r}, this jundscan reads {FORMAT_VERSION}; "
                     "install the jundscan version that the model was made with"
                 )
-            for mode in MODES:
-                rows = tuple(CalibrationRow(**row) for row in raw[mode].pop("rows"))
-                raw[mode] = ThresholdTable(rows=rows, **raw[mode])
+            for mode in (*MODES, *WINDOW_MODES):
+                if mode in MODES or raw.get(mode) is not None:
+                    rows = tuple(CalibrationRow(**row) for row in raw[mode].pop("rows"))
+                    raw[mode] = ThresholdTable(rows=rows, **raw[mode])
             raw["cell_types"] = tuple(raw["cell_types"])
+            raw["accessibility_widths"] = tuple(raw["accessibility_widths"])
             if raw.get("self_test") is not None:
-                raw["self_test"] = SelfTest(**{mode: tuple(scores) for mode, scores in raw["self_test"].items()})
+                scores = {mode: values and tuple(values) for mode, values in raw["self_test"].items()}
+                raw["self_test"] = SelfTest(**scores)
             known = {one.name for one in fields(cls)}
             metadata = cls(**{key: value for key, value in raw.items() if key in known})
             _check(metadata)
@@ -172,7 +214,8 @@ def _check(metadata: Metadata) -> None:
     if type(metadata.seed) is not int:
         raise ValueError(f"seed is {metadata.seed!r}")
     _are_fractions("decision_threshold and prevalence", [metadata.decision_threshold, metadata.prevalence])
-    for mode, table in ((mode, metadata.table(mode == "with_accessibility")) for mode in MODES):
+    _check_neighbourhood(metadata)
+    for mode, table in metadata.tables.items():
         _is_text("default_rule", table.default_rule)
         _are_fractions(f"{mode} default_threshold", [table.default_threshold])
         for row in table.rows:
@@ -188,7 +231,21 @@ def _check(metadata: Metadata) -> None:
             raise ValueError(f"training_accessibility of {name} is no list of {DISTRIBUTION_BINS + 1} numbers")
         _are_fractions("training_accessibility", shares)
     if metadata.self_test is not None:
-        _are_fractions("self_test", [*metadata.self_test.with_accessibility, *metadata.self_test.without_accessibility])
+        for values in metadata.self_test.scores():
+            _are_fractions("self_test", values)
+
+
+def _check_neighbourhood(metadata: Metadata) -> None:
+    flank, widths = metadata.flank, metadata.accessibility_widths
+    if type(flank) is not int or not 0 <= flank <= MOST_FLANK or flank % FLANK_UNIT:
+        raise ValueError(f"flank is {flank!r}")
+    if any(type(width) is not int or width % 2 == 0 or width > MOST_WIDTH for width in widths) or not (
+        widths[:1] == (WINDOW_LENGTH,) and all(one < other for one, other in pairwise(widths))
+    ):
+        raise ValueError(f"accessibility_widths is {list(widths)!r}")
+    alone = [getattr(metadata, mode) is not None for mode in WINDOW_MODES]
+    if any(one != metadata.sees_neighbourhood for one in alone):
+        raise ValueError(f"{WINDOW_MODES[0]} and {WINDOW_MODES[1]} belong to a model that sees a neighbourhood")
 
 
 def _is_text(name: str, value: object) -> None:

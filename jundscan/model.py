@@ -21,15 +21,8 @@ from jundscan.session import open_session
 if TYPE_CHECKING:
     import onnxruntime
 
-DEFAULT_MODEL = "jund-1"
+DEFAULT_MODEL = "jund-2"
 """Folder under ``exported/`` of the model used when none is named."""
-INTERFACE = {
-    "sequence": ("tensor(uint8)", 2),
-    "accessibility": ("tensor(float)", 2),
-    "stride": ("tensor(int64)", 0),
-    "probability": ("tensor(float)", 2),
-}
-"""Inputs and output of every graph: ONNX type and rank."""
 LANES = 16
 """Calls slide over a multiple of this many windows: what is left over from the processor's vectors is computed by
 another formula, whose last bit can differ, and no result may depend on how windows are divided among calls."""
@@ -37,8 +30,8 @@ CALL_BASES = 8292
 """Bases in one call of :meth:`Model.slide`: few enough that its arrays stay in the processor's cache."""
 CALL_WINDOWS = LARGEST_TILE
 """Windows in one call where the graph sees to that itself, in tiles: so many that calls cost next to nothing."""
-BATCH_WINDOWS = 512
-"""Single windows per call: few enough that what becomes of them stays in the processor's cache."""
+BATCH_BASES = 1 << 16
+"""Bases of single windows in one call: few enough that what becomes of them stays in the processor's cache."""
 _MOST_BYTES = 1 << 28
 
 
@@ -78,15 +71,31 @@ class Model:
             windows = min(windows, self.metadata.max_windows_per_call)
         return max(windows // LANES * LANES, LANES)
 
+    @property
+    def flank(self) -> int:
+        """Bases to each side of a window that the model sees."""
+        return self.metadata.flank
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Bases, centred on a window, that it takes mean accessibility over; the first is the window's own 101."""
+        return self.metadata.accessibility_widths
+
+    @property
+    def span(self) -> int:
+        """Bases of a window and both its flanks."""
+        return WINDOW_LENGTH + 2 * self.metadata.flank
+
     def slide(self, codes: NDArray[np.uint8], accessibility: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
         """Score every window of one stretch of sequence.
 
         Parameters
         ----------
         codes : numpy.ndarray, shape=(length,), dtype=uint8
-            Bases as in :mod:`jundscan.encoding`.
-        accessibility : numpy.ndarray, shape=(windows,), dtype=float32
-            Mapped; NaN where not available; windows = (length - 101) // stride + 1.
+            Bases as in :mod:`jundscan.encoding`; the first window starts at base ``flank``.
+        accessibility : numpy.ndarray, shape=(windows,) or (windows, widths), dtype=float32
+            Mapped; NaN where not available; windows = (length - span) // stride + 1. One column is that of the
+            windows' own bases.
         stride : int
             Bases between the starts of neighbouring windows.
 
@@ -101,14 +110,15 @@ class Model:
             When the number of accessibility values is not the number of windows: the graph would trust it.
         """
         windows = len(accessibility)
-        if stride > WINDOW_LENGTH:  # leave out the bases between windows
-            codes = np.lib.stride_tricks.sliding_window_view(codes, WINDOW_LENGTH)[::stride].ravel()
-            stride = WINDOW_LENGTH
+        if stride > self.span:  # leave out the bases that no window sees
+            codes = np.lib.stride_tricks.sliding_window_view(codes, self.span)[::stride].ravel()
+            stride = self.span
+        held = self._at_widths(accessibility)
         spare = -windows % LANES
         if spare:
             codes = np.concatenate([codes, np.full(spare * stride, UNKNOWN, np.uint8)])
-            accessibility = np.concatenate([accessibility, np.full(spare, np.nan, np.float32)])
-        probabilities: NDArray[np.float32] = self._run(codes[None], accessibility[None], stride)[0, :windows]
+            held = np.concatenate([held, np.full((spare, len(self.widths)), np.nan, np.float32)])
+        probabilities: NDArray[np.float32] = self._run(codes[None], held[None], stride)[0, :windows]
         return probabilities
 
     def slide_many(
@@ -119,47 +129,91 @@ class Model:
         Parameters
         ----------
         codes : numpy.ndarray, shape=(n, length), dtype=uint8
-            Bases as in :mod:`jundscan.encoding`; (length - 100) is best a multiple of :data:`LANES`.
-        accessibility : numpy.ndarray, shape=(n, length - 100), dtype=float32
+            Bases as in :mod:`jundscan.encoding`; length = span + windows - 1, and ``windows`` is best a multiple of
+            :data:`LANES`.
+        accessibility : numpy.ndarray, shape=(n, windows) or (n, windows, widths), dtype=float32
             Mapped; NaN where not available.
         rows : int
             Less are taken where the model bounds the windows of a call.
 
         Returns
         -------
-        numpy.ndarray, shape=(n, length - 100), dtype=float32
+        numpy.ndarray, shape=(n, windows), dtype=float32
             Probabilities.
         """
-        rows = max(1, min(rows, self.metadata.max_windows_per_call // max(accessibility.shape[1], 1)))
-        probabilities = np.empty(accessibility.shape, np.float32)
+        windows = accessibility.shape[1]
+        held = self._at_widths(accessibility.reshape(len(codes) * windows, *accessibility.shape[2:]))
+        held = held.reshape(len(codes), windows, len(self.widths))
+        rows = max(1, min(rows, self.metadata.max_windows_per_call // max(windows, 1)))
+        probabilities = np.empty((len(codes), windows), np.float32)
         for first in range(0, len(codes), rows):
             part = slice(first, first + rows)
-            probabilities[part] = self._run(codes[part], accessibility[part], 1)
+            probabilities[part] = self._run(codes[part], held[part], 1)
         return probabilities
 
     def predict(
         self, codes: NDArray[np.uint8], accessibility: NDArray[np.float32], threads: int = 1
     ) -> NDArray[np.float32]:
-        """Score single windows, codes (N, 101) and mapped accessibility (N,), on ``threads`` threads: (N,)."""
-        batch = min(BATCH_WINDOWS, self.metadata.max_windows_per_call)
+        """Score single windows.
+
+        Parameters
+        ----------
+        codes : numpy.ndarray, shape=(n, 101) or (n, span), dtype=uint8
+            Windows alone, whose flanks are not known, or with both flanks.
+        accessibility : numpy.ndarray, shape=(n,) or (n, widths), dtype=float32
+            Mapped; NaN where not available. One column is that of the windows' own bases.
+        threads : int
+            Worker threads.
+
+        Returns
+        -------
+        numpy.ndarray, shape=(n,), dtype=float32
+            Probabilities.
+        """
+        batch = min(max(BATCH_BASES // self.span, 1), self.metadata.max_windows_per_call)
+        missing = (self.span - codes.shape[1]) // 2
 
         def score(first: int) -> NDArray[np.float32]:
             rows = slice(first, first + batch)
-            return self._run(codes[rows], accessibility[rows, None], DEFAULT_STRIDE)[:, 0]
+            some = np.pad(codes[rows], ((0, 0), (missing, missing)), constant_values=UNKNOWN)
+            return self._run(some, self._at_widths(accessibility[rows])[:, None], DEFAULT_STRIDE)[:, 0]
 
         with ThreadPoolExecutor(threads) as pool:
             parts = list(pool.map(score, range(0, len(codes), batch)))
         return np.concatenate(parts) if parts else np.empty(0, np.float32)
 
+    def _at_widths(self, accessibility: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return a column for each width, (n, widths); what is not given is not available."""
+        columns = accessibility.reshape(len(accessibility), -1)
+        missing = len(self.widths) - columns.shape[1]
+        if missing > 0:
+            return np.pad(columns, ((0, 0), (0, missing)), constant_values=np.nan)
+        return columns
+
     def _run(self, codes: NDArray[np.uint8], accessibility: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
-        windows = (codes.shape[1] - WINDOW_LENGTH) // stride + 1
-        if accessibility.shape != (len(codes), windows):
+        windows = (codes.shape[1] - self.span) // stride + 1
+        if accessibility.shape != (len(codes), windows, len(self.widths)):
             raise ValueError(
-                f"{windows} windows in each of {len(codes)} sequences, accessibility {accessibility.shape}"
+                f"{windows} windows in each of {len(codes)} sequences, {len(self.widths)} widths, "
+                f"accessibility {accessibility.shape}"
             )
-        inputs = {"sequence": codes, "accessibility": accessibility, "stride": np.array(stride, np.int64)}
+        inputs = {
+            "sequence": codes,
+            "accessibility": accessibility[..., 0] if len(self.widths) == 1 else accessibility,
+            "stride": np.array(stride, np.int64),
+        }
         probability: NDArray[np.float32] = self.session.run(["probability"], inputs)[0]
         return probability
+
+
+def interface(widths: int) -> dict[str, tuple[str, int]]:
+    """Give type and rank of the inputs and the output of a graph that takes accessibility at so many widths."""
+    return {
+        "sequence": ("tensor(uint8)", 2),
+        "accessibility": ("tensor(float)", 2 if widths == 1 else 3),
+        "stride": ("tensor(int64)", 0),
+        "probability": ("tensor(float)", 2),
+    }
 
 
 def model_folders() -> Iterator[Path]:
@@ -243,8 +297,9 @@ def _read_metadata(session: onnxruntime.InferenceSession, file: Path) -> Metadat
             f"{file}: an ONNX model, but without jundscan's metadata; export one with: python -m train export"
         )
     metadata = Metadata.from_json(text, str(file))
-    if found != INTERFACE:
+    expected = interface(len(metadata.accessibility_widths))
+    if found != expected:
         raise ModelError(
-            f"{file}: its inputs and outputs are {found}, jundscan needs {INTERFACE}; export the model anew"
+            f"{file}: its inputs and outputs are {found}, jundscan needs {expected}; export the model anew"
         )
     return metadata

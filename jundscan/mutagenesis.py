@@ -1,25 +1,26 @@
 """Which bases matter: every substitution at every base, scored through all windows that cover it.
 
-Substitutions 101 bases apart share no window, so one mutated copy of a stretch carries one at every 101st base, and
-each of its windows holds exactly one: 303 copies hold every substitution of a stretch of any length. A window's
-accessibility is that of the reference throughout.
+A window is scored with its flanks. Each substitution is made in a copy of its own, of the windows that cover it and
+what the model sees around them. Where a model has no flanks, a copy carries several: substitutions 101 bases apart
+share no window. A window's accessibility is that of the reference throughout.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from jundscan.effects import logits
 from jundscan.encoding import ALPHABET, UNKNOWN, WINDOW_LENGTH
 from jundscan.errors import InputError
 from jundscan.haplotypes import known_windows
+from jundscan.model import LANES
 from jundscan.plan import Scan
 from jundscan.reference import Reference
 from jundscan.tasks import in_order
@@ -27,27 +28,34 @@ from jundscan.windows import Region
 
 MOST_BASES = 1_000_000
 """Bases explained in one run."""
-CHUNK_BASES = 10 * WINDOW_LENGTH
-"""Bases explained together, all their mutated copies at a time."""
+COPY_SUBSTITUTIONS = 10
+"""Substitutions in one mutated copy at most, for a model without flanks, which works through long copies 1.5 times as
+fast. With flanks it would score as many windows for nothing between two as a flank has bases."""
+CALL_BASES = 1 << 16
+"""Bases of mutated copies in one call of the model."""
 PERCENTILES = np.linspace(0, 1, 101, dtype=np.float32)
 """Accessibility values that the response is computed at."""
 _OTHERS = len(ALPHABET) - 1
 _CENTRE = WINDOW_LENGTH // 2
+_REACH = WINDOW_LENGTH - 1
 
 
 class Response(NamedTuple):
     """What accessibility contributes: one window's probability as a function of it.
+
+    The window keeps its bases and its flanks. A model that takes accessibility over several widths gets the same
+    percentile at each, so that the window as it is need not lie on the curve.
 
     Attributes
     ----------
     start : int
         Start of the window, 0-based: the best one of those that lie in the region, or of those that touch it.
     probability, accessibility : float
-        Its probability, and the percentile that it has; NaN where not available.
+        Its probability as it is, and the percentile that its own 101 bases have; NaN where not available.
     percentiles, probabilities : numpy.ndarray, shape=(101,), dtype=float32
         Its probability at other percentiles.
     without : float
-        Its probability when accessibility is not available.
+        Its probability when accessibility is not available at any width.
     """
 
     start: int
@@ -60,6 +68,8 @@ class Response(NamedTuple):
 
 class Explanation(NamedTuple):
     """What drives the prediction along a region of n bases; NaN where no window without unknown letters covers a base.
+
+    Windows are scored with their flanks, but only bases of the region are changed.
 
     Attributes
     ----------
@@ -74,7 +84,7 @@ class Explanation(NamedTuple):
     probabilities : numpy.ndarray, shape=(n,), dtype=float32
         Probability of the window centred on a base.
     accessibility : numpy.ndarray, shape=(n,), dtype=float32
-        Percentile of that window.
+        Percentile of that window's own 101 bases.
     response : Response or None
         None where no window is known.
     """
@@ -89,11 +99,18 @@ class Explanation(NamedTuple):
 
 
 class _Stretch(NamedTuple):
-    """The bases [start, end) of a chromosome with all windows that cover them."""
+    """The bases [start, end) of a chromosome with all windows that cover them, the first at ``start`` - 100.
+
+    Attributes
+    ----------
+    codes : numpy.ndarray, shape=(end - start + 200 + 2 * flank,), dtype=uint8
+        The bases of these windows and their flanks; 4 beyond the ends of the chromosome.
+    accessibility : numpy.ndarray, shape=(end - start + 100, widths), dtype=float32
+        NaN for windows that reach beyond an end.
+    """
 
     start: int
     end: int
-    first: int  # start of the first window
     codes: NDArray[np.uint8]
     accessibility: NDArray[np.float32]
 
@@ -133,121 +150,118 @@ def explain_regions(scan: Scan, regions: Iterable[Region]) -> Iterator[Explanati
         (number, stretch) for number, region in enumerate(regions) for stretch in _cut(scan, reference, region)
     )
     with closing(in_order(lambda item: (*item, _mutate(scan, item[1])), stretches, scan.threads)) as done:
-        for number, parts in groupby(done, key=lambda item: item[0]):
+        for number, parts in itertools.groupby(done, key=lambda item: item[0]):
             yield _joined(scan, regions[number], [(stretch, mutated) for _, stretch, mutated in parts])
     scan.finish()
 
 
 def _cut(scan: Scan, reference: Reference, region: Region) -> Iterator[_Stretch]:
-    length = scan.genome.chromsizes[region.chrom]
+    length, around = scan.genome.chromsizes[region.chrom], _REACH + scan.model.flank
     share = -(-(region.end - region.start) // scan.threads)
-    step = min(CHUNK_BASES, max(share, WINDOW_LENGTH))  # something for every thread
+    step = min(COPY_SUBSTITUTIONS * WINDOW_LENGTH, max(share, WINDOW_LENGTH))  # something for every thread
     for start in range(region.start, region.end, step):
         end = min(start + step, region.end)
-        first = max(0, start - WINDOW_LENGTH + 1)
-        count = max(0, min(end - 1, length - WINDOW_LENGTH) - first + 1)
-        # where the chromosome is too short for a window, the bases are still needed
-        codes = reference.read([Region(region.chrom, first, max(first + count + WINDOW_LENGTH - 1, end))])
-        yield _Stretch(
-            start, end, first, codes, scan.accessibility_of([(region.chrom, np.arange(first, first + count))])
-        )
+        codes = reference.read([Region(region.chrom, start - around, end + around)])
+        first = start - _REACH
+        inside = slice(max(0, -first), max(0, min(end, length - WINDOW_LENGTH + 1) - first))
+        accessibility = np.full((end - first, len(scan.model.widths)), np.nan, np.float32)
+        accessibility[inside] = scan.accessibility_of([(region.chrom, np.arange(first, end)[inside])])
+        yield _Stretch(start, end, codes, accessibility)
 
 
 def _mutate(scan: Scan, stretch: _Stretch) -> _Mutated:
-    n, count = stretch.end - stretch.start, len(stretch.accessibility)
-    differences = np.full((n, len(ALPHABET)), np.nan)
-    if not count:
-        return _Mutated(differences, np.empty(0, np.float32))
-    codes, every_known = stretch.codes, known_windows(stretch.codes[None], UNKNOWN)
-    known = np.ones(count, np.bool_) if every_known is None else every_known[0]
-    before = _score(scan, codes[None], stretch.accessibility)[0]
-    place = np.arange(len(codes))
-    copies = np.tile(codes, (_OTHERS, WINDOW_LENGTH, 1))
-    here = (place % WINDOW_LENGTH == np.arange(WINDOW_LENGTH)[:, None]) & (codes != UNKNOWN)
-    for step in range(_OTHERS):  # one, two and three letters on
-        copies[step][here] = (np.broadcast_to(codes, here.shape)[here] + step + 1) % len(ALPHABET)
-    after = _score(scan, copies.reshape(-1, len(codes)), stretch.accessibility).reshape(*copies.shape[:2], count)
-
-    bases = np.arange(n) + stretch.start - stretch.first
-    sums = _sums_of_bases(logits(after) - logits(before), known)[:, bases]
+    n, flank = stretch.end - stretch.start, scan.model.flank
+    probabilities = scan.model.slide(stretch.codes, stretch.accessibility, 1)
+    before = logits(probabilities)
+    known = np.ones(len(before), np.bool_)
+    if (every_known := known_windows(stretch.codes[None], flank)) is not None:
+        known = every_known[0]
+        probabilities[~known] = np.nan
+    sums = _sums_of_bases(scan, stretch, before, known)
     known_before = np.append(0, np.cumsum(known))
-    counts = known_before[np.minimum(bases + 1, count)] - known_before[np.maximum(bases - WINDOW_LENGTH + 1, 0)]
-    letters = codes[bases]
+    counts = known_before[WINDOW_LENGTH:] - known_before[:-WINDOW_LENGTH]  # among the windows over each base
+    letters = stretch.codes[_REACH + flank :][:n]
     mutated = np.flatnonzero((letters != UNKNOWN) & (counts > 0))
+    differences = np.full((n, len(ALPHABET)), np.nan)
     for step in range(_OTHERS):
         differences[mutated, (letters[mutated] + step + 1) % len(ALPHABET)] = sums[step, mutated] / counts[mutated]
     differences[mutated, letters[mutated]] = 0
-    before[~known] = np.nan
-    return _Mutated(differences, before)
+    return _Mutated(differences, probabilities)
 
 
-def _sums_of_bases(change: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Sum what changes in the known windows over each base.
-
-    Window w covers place p when w is one of p - 100 to p, and the copy that mutates p is number p % 101. So the windows
-    of a copy fall into groups of 101, one after another, each of a base of its own.
+def _sums_of_bases(
+    scan: Scan, stretch: _Stretch, before: NDArray[np.float64], known: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Sum, over the known windows that cover a base, what a substitution there changes.
 
     Parameters
     ----------
-    change : numpy.ndarray, shape=(3, 101, windows), dtype=float64
-        By letters on, copy and window.
+    scan : Scan
+    stretch : _Stretch
+    before : numpy.ndarray, shape=(windows,), dtype=float64
+        Logits of its windows on the reference.
     known : numpy.ndarray, shape=(windows,), dtype=bool
 
     Returns
     -------
     numpy.ndarray, shape=(3, n), dtype=float64
-        By letters on and place, counted from the first window; n is at least windows + 100.
+        One, two and three letters on, for each base of the stretch.
     """
-    reach, count = WINDOW_LENGTH - 1, len(known)
-    groups = -(-(count + reach) // WINDOW_LENGTH)
-    whole = np.zeros((_OTHERS, WINDOW_LENGTH, (groups + 2) * WINDOW_LENGTH))
-    whole[:, :, reach : reach + count] = change
-    if not known.all():
-        whole[:, :, reach : reach + count][:, :, ~known] = 0
-    by_step, by_copy, by_window = whole.strides
-    # of each copy from as many windows on as its number
-    shape = _OTHERS, groups, WINDOW_LENGTH, WINDOW_LENGTH
-    strides = by_step, WINDOW_LENGTH * by_window, by_copy + by_window, by_window
-    sums: NDArray[np.float64] = as_strided(whole, shape, strides, writeable=False).sum(axis=3)
-    return sums.reshape(_OTHERS, -1)
+    n, flank, model = stretch.end - stretch.start, scan.model.flank, scan.model
+    together = 1 if flank else max(1, round(n / WINDOW_LENGTH))
+    apart = max(WINDOW_LENGTH, -(-n // together))
+    windows = (together - 1) * apart + WINDOW_LENGTH
+    windows += -windows % LANES
+    length = windows + model.span - 1
+    # copy i begins 100 bases and a flank before base i, and holds substitutions at bases i, i + apart, i + 2 * apart
+    spare = max(0, apart - 1 + length - len(stretch.codes))
+    bases = sliding_window_view(np.pad(stretch.codes, (0, spare), constant_values=UNKNOWN), length)
+    spare = max(0, apart - 1 + windows - len(before))
+    held = np.pad(stretch.accessibility, ((0, spare), (0, 0)), constant_values=np.nan)
+    held = sliding_window_view(held, windows, axis=0).swapaxes(1, 2)
+    old = sliding_window_view(np.pad(before, (0, spare)), WINDOW_LENGTH)
+    counted = sliding_window_view(np.pad(known, (0, spare)), WINDOW_LENGTH)
+    mutated = slice(_REACH + flank, _REACH + flank + (together - 1) * apart + 1, apart)
 
-
-def _score(scan: Scan, codes: NDArray[np.uint8], accessibility: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Score every window of copies of a stretch, (copies, windows).
-
-    Copies lie end to end in one long row, which the model is fastest on; windows across two of them are left out.
-    """
-    count, across = len(accessibility), WINDOW_LENGTH - 1
-    held = np.pad(accessibility, (0, across), constant_values=np.nan)
-    together = max(1, scan.model.windows_per_call(1) // len(held))
-    probabilities = np.empty((len(codes), count), np.float32)
-    for first in range(0, len(codes), together):
-        copies = codes[first : first + together]
-        row = scan.model.slide(copies.ravel(), np.tile(held, len(copies))[:-across], 1)
-        probabilities[first : first + together] = np.pad(row, (0, across)).reshape(copies.shape)[:, :count]
-    return probabilities
+    sums = np.zeros((_OTHERS, together, apart))
+    rows = max(1, CALL_BASES // length)
+    copies = min(apart, n)
+    for first, step in itertools.product(range(0, copies, rows), range(_OTHERS)):
+        part = slice(first, min(first + rows, copies))
+        codes = bases[part].copy()
+        letters = codes[:, mutated]
+        codes[:, mutated] = np.where(letters == UNKNOWN, UNKNOWN, (letters + step + 1) % len(ALPHABET))
+        after = model.slide_many(codes, held[part], rows)
+        new = logits(sliding_window_view(after, WINDOW_LENGTH, axis=1)[:, ::apart][:, :together])
+        for number in range(together):
+            here = slice(number * apart + part.start, number * apart + part.stop)
+            change = np.where(counted[here], new[:, number] - old[here], 0)
+            sums[step, number, part] = change.sum(axis=1)
+    return sums.reshape(_OTHERS, -1)[:, :n]
 
 
 def _joined(scan: Scan, region: Region, parts: list[tuple[_Stretch, _Mutated]]) -> Explanation:
     probabilities, accessibility = (np.full(region.end - region.start, np.nan, np.float32) for _ in range(2))
     best: tuple[bool, float, int, float, NDArray[np.uint8]] | None = None
     for stretch, mutated in parts:
-        starts = np.arange(len(mutated.probabilities)) + stretch.first
+        starts = np.arange(stretch.start - _REACH, stretch.end)
         centres = starts + _CENTRE - region.start
         here = (centres >= 0) & (centres < len(probabilities))
         probabilities[centres[here]] = mutated.probabilities[here]
-        accessibility[centres[here]] = stretch.accessibility[here]
+        accessibility[centres[here]] = stretch.accessibility[here, 0]
         inside = (starts >= region.start) & (starts + WINDOW_LENGTH <= region.end)
         for within in (True, False):
             candidates = np.flatnonzero((inside == within) & ~np.isnan(mutated.probabilities))
             if candidates.size:
                 top = int(candidates[np.argmax(mutated.probabilities[candidates])])
-                window = stretch.codes[top : top + WINDOW_LENGTH]
-                found = (within, float(mutated.probabilities[top]), int(starts[top]), float(stretch.accessibility[top]))
+                window = stretch.codes[top : top + scan.model.span]
+                own = float(stretch.accessibility[top, 0])
+                found = (within, float(mutated.probabilities[top]), int(starts[top]), own)
                 if best is None or found[:2] > best[:2]:
                     best = (*found, window)
     differences = np.concatenate([mutated.differences for _, mutated in parts])
-    bases = [stretch.codes[stretch.start - stretch.first :][: stretch.end - stretch.start] for stretch, _ in parts]
+    around = _REACH + scan.model.flank
+    bases = [stretch.codes[around:-around] for stretch, _ in parts]
     return Explanation(
         region,
         np.concatenate(bases),
@@ -261,5 +275,6 @@ def _joined(scan: Scan, region: Region, parts: list[tuple[_Stretch, _Mutated]]) 
 
 def _response(scan: Scan, probability: float, start: int, accessibility: float, window: NDArray[np.uint8]) -> Response:
     values = np.append(PERCENTILES, np.float32(np.nan))
-    probabilities = scan.model.predict(np.tile(window, (len(values), 1)), values)
+    everywhere = np.repeat(values[:, None], len(scan.model.widths), axis=1)
+    probabilities = scan.model.predict(np.tile(window, (len(values), 1)), everywhere)
     return Response(start, probability, accessibility, PERCENTILES, probabilities[:-1], float(probabilities[-1]))

@@ -71,7 +71,9 @@ class Scan:
         return {chrom: np.array(stretches) for chrom, stretches in by_chrom.items()}
 
     def accessibility_of(self, parts: Sequence[tuple[str, NDArray[np.int64]]]) -> NDArray[np.float32]:
-        """Return the mapped accessibility of windows; NaN on chromosomes that the track does not name.
+        """Return the mapped accessibility of windows and what surrounds them, at each width that the model sees.
+
+        It is NaN on chromosomes that the track does not name.
 
         Parameters
         ----------
@@ -80,19 +82,19 @@ class Scan:
 
         Returns
         -------
-        numpy.ndarray, shape=(windows of all parts,), dtype=float32
+        numpy.ndarray, shape=(windows of all parts, widths), dtype=float32
         """
-        names = self.track_names
+        names, widths = self.track_names, self.model.widths
         named = [(names[chrom], starts) for chrom, starts in parts if chrom in names and len(starts)]
         if self.track is None or not named:
-            return np.full(sum(len(starts) for _, starts in parts), np.nan, np.float32)
-        mapped = self.scale.apply(self.track.means_of_all(named))
+            return np.full((sum(len(starts) for _, starts in parts), len(widths)), np.nan, np.float32)
+        mapped = self.scale.apply_all(self.track.means_of_all(named, widths), widths)
         if self.scale is IDENTITY and mapped.max(initial=0) > 1:
             self.beyond_percentiles = True
         if len(named) == len(parts):
             return mapped
         is_named = np.repeat([chrom in names for chrom, _ in parts], [len(starts) for _, starts in parts])
-        every = np.full(len(is_named), np.nan, np.float32)
+        every = np.full((len(is_named), len(widths)), np.nan, np.float32)
         every[is_named] = mapped
         return every
 
@@ -199,7 +201,9 @@ def prepare(
         if track is None:
             scale = IDENTITY
         elif scale is None:
-            scale = genome_scale(fasta, track, names)
+            scale = genome_scale(fasta, track, names, ready.widths)
+        else:
+            scale.check_widths(ready.widths)
         timings = {"opening": opened - began, "accessibility_scale": time.perf_counter() - opened}
         return Scan(
             genome=fasta,

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from jundscan._version import __version__
+from jundscan.metadata import Metadata
 from jundscan.plan import Scan
 
 
@@ -42,6 +43,16 @@ def versions() -> dict[str, str]:
         "pybigtools": version("pybigtools"),
         "python": platform.python_version(),
     }
+
+
+def what_is_seen(metadata: Metadata) -> str:
+    """Describe in words how far around a window a model looks."""
+    length, flank, widths = metadata.window_length, metadata.flank, metadata.accessibility_widths
+    bases = f"each window of {length} bases" + (f" and {flank:,} bases to each side of it" if flank else "")
+    if len(widths) == 1:
+        return f"{bases}, and the window's accessibility"
+    *some, widest = (format(width, ",") for width in widths)
+    return f"{bases}, and accessibility in the {', '.join(some)} and {widest} bases around its centre"
 
 
 def run_facts(scan: Scan, inputs: Mapping[str, Path | None], command: str | None) -> dict[str, Any]:

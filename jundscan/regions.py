@@ -1,10 +1,12 @@
-"""Which stretches of a genome to scan: ``--region``, ``--regions`` and ``--exclude`` to sorted, disjoint spans."""
+"""Regions as text: which spans ``--region``, ``--regions`` and ``--exclude`` leave to scan; ids of single windows."""
 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,8 @@ from jundscan.names import matching_name, some_names
 from jundscan.windows import Region, count_windows, span_table
 
 log = logging.getLogger("jundscan")
+
+_ID = re.compile(r"(.+):([0-9]{1,15})-([0-9]{1,15})")
 
 
 def parse_region(text: str, chromsizes: Mapping[str, int]) -> Region:
@@ -65,6 +69,74 @@ def parse_region(text: str, chromsizes: Mapping[str, int]) -> Region:
     return region
 
 
+class NamedPlaces(NamedTuple):
+    """Where windows lie, as their ids say it; row i is window i.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The distinct names of chromosomes, in the order in which they come.
+    numbers : numpy.ndarray, shape=(n,), dtype=int64
+        Which of ``names``; -1 where the id is empty.
+    starts : numpy.ndarray, shape=(n,), dtype=int64
+        First base, 0-based; -1 where the id is empty.
+    """
+
+    names: tuple[str, ...]
+    numbers: NDArray[np.int64]
+    starts: NDArray[np.int64]
+
+
+def parse_ids(ids: NDArray[np.str_], where: str) -> NamedPlaces:
+    """Read ids of windows, ``chrom:start-end``, 0-based half-open; an empty id says that no place is known.
+
+    Parameters
+    ----------
+    ids : numpy.ndarray, shape=(n,), dtype=str
+    where : str
+        What they come from, for messages.
+
+    Returns
+    -------
+    NamedPlaces
+
+    Raises
+    ------
+    InputError
+        When an id is anything else, or is not as long as a window.
+
+    Examples
+    --------
+    >>> parse_ids(np.array(["chr22:7-108", "", "chr22:0-101"]), "shards")
+    NamedPlaces(names=('chr22',), numbers=array([ 0, -1,  0]), starts=array([ 7, -1,  0]))
+    """
+    names: dict[str, int] = {}
+    numbers = np.full(len(ids), -1, np.int64)
+    starts = np.full(len(ids), -1, np.int64)
+    for row, text in enumerate(ids.tolist()):
+        if not text:
+            continue
+        match = _ID.fullmatch(text)
+        if match is None:
+            raise wrong_id(
+                where,
+                row,
+                text,
+                "is no place of a window, chrom:start-end, 0-based half-open; leave it empty where no place is known",
+            )
+        start, end = int(match[2]), int(match[3])
+        if end - start != WINDOW_LENGTH:
+            raise wrong_id(where, row, text, f"is {end - start:,} bases long, a window has {WINDOW_LENGTH}")
+        numbers[row] = names.setdefault(match[1], len(names))
+        starts[row] = start
+    return NamedPlaces(tuple(names), numbers, starts)
+
+
+def wrong_id(where: str, row: int, text: str, problem: str) -> InputError:
+    """Make the error of an id that is no place of a window."""
+    return InputError(f"{where}: id of row {row:,} (counted from 0): {text!r} {problem}")
+
+
 def scan_spans(
     chromsizes: Mapping[str, int],
     stride: int,
@@ -73,6 +145,8 @@ def scan_spans(
     exclude: str | Path | None = None,
 ) -> Sequence[Region]:
     """Find the spans whose windows are to be scored: a window counts when it lies wholly inside one.
+
+    What a model sees beside a window may lie outside.
 
     Parameters
     ----------

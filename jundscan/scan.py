@@ -4,6 +4,9 @@
 thread reads it in tasks of up to a million bases, worker threads turn a task's stretches of known letters into window
 means and probabilities (numpy and ONNX Runtime release the interpreter lock), and results come back in order. What is
 done with them (hits, tracks, accuracy) is ``outputs.py``. No more than a few tasks are ever in memory.
+
+A model may see bases beside a window, its flanks. They are read and handed over with every portion, whatever regions
+are scanned, so that a window's probability depends on the genome and the track alone.
 """
 
 from __future__ import annotations
@@ -86,8 +89,8 @@ def score(scan: Scan, task_bases: int | None = None, call_windows: int | None = 
         share = sum(span.end - span.start for span in scan.spans) // (TASKS_EACH * scan.threads)
         task_bases = max(min(max(share, FEWEST_BASES), TASK_BASES, TASK_WINDOWS * scan.stride), WINDOW_LENGTH)
     call_windows = call_windows or scan.model.windows_per_call(scan.stride)
-    sizes, bases = scan.genome.chromsizes, scan.genome.bases(scan.spans)
-    work = tasks(scan.spans, sizes, bases, scan.stride, task_bases)
+    genome, flank = scan.genome, scan.model.flank
+    work = tasks(scan.spans, genome.chromsizes, genome.bases, scan.stride, task_bases, flank)
     with closing(in_order(partial(_score_task, scan, call_windows), work, scan.threads)) as done:
         for task in done:
             yield from _counted(scan, task)
@@ -107,10 +110,10 @@ def _counted(scan: Scan, task: Iterable[Scored]) -> Iterator[Scored]:
 
 def _score_task(scan: Scan, call_windows: int, task: Task) -> list[Scored]:
     stride, chunks = scan.stride, task.chunks
-    codes, firsts = join(task, stride)
-    runs, counts = known_runs(codes, stride)
-    of_run = np.searchsorted(firsts, runs, side="right") - 1  # in one portion, for unknown letters lie between two
-    within = runs - firsts[of_run]
+    joined = join(task, stride, scan.model.flank)
+    runs, counts = known_runs(joined, stride, scan.model.flank)
+    of_run = np.searchsorted(joined.firsts, runs, side="right") - 1  # in one portion: unknown letters lie between two
+    within = runs - joined.firsts[of_run]
     run_starts = chunks.starts[of_run] + stride * within
     starts = ranges(run_starts, counts, stride)
     indices = starts if stride == 1 else ranges(chunks.firsts[of_run] + within, counts, 1)
@@ -120,7 +123,7 @@ def _score_task(scan: Scan, call_windows: int, task: Task) -> list[Scored]:
 
     parts = [(chrom, starts[row:end]) for chrom, row, end in zip(task.chroms, edges[:-1], edges[1:], strict=True)]
     accessibility = scan.accessibility_of(parts)
-    probabilities = _probabilities(scan, codes, runs, counts, accessibility, call_windows)
+    probabilities = _probabilities(scan, joined.codes, runs, counts, accessibility, call_windows)
 
     covered = np.append(0, np.cumsum(_covered(run_starts, counts, stride, run_edges[:-1])))[run_edges]
     tried = np.add.reduceat(chunks.counts, task.heads)
@@ -143,8 +146,8 @@ def _probabilities(
     """Score the windows of runs, as few calls of the model as there can be."""
     probabilities = np.empty(len(accessibility), np.float32)
     numbers = None
-    for call in calls(runs, counts, call_windows, scan.stride):
-        bases = codes[call.first * scan.stride : (call.end - 1) * scan.stride + WINDOW_LENGTH]
+    for call in calls(runs, counts, call_windows, scan.stride, scan.model.flank):
+        bases = codes[call.first * scan.stride : (call.end - 1) * scan.stride + scan.model.span]
         rows = slice(call.row, call.end_row)
         if call.end - call.first == call.end_row - call.row:
             probabilities[rows] = scan.model.slide(bases, accessibility[rows], scan.stride)
@@ -152,7 +155,7 @@ def _probabilities(
             if numbers is None:
                 numbers = ranges(runs, counts, 1)
             wanted = numbers[rows] - call.first
-            every = np.full(call.end - call.first, np.nan, np.float32)
+            every = np.full((call.end - call.first, *accessibility.shape[1:]), np.nan, np.float32)
             every[wanted] = accessibility[rows]
             probabilities[rows] = scan.model.slide(bases, every, scan.stride)[wanted]
     return probabilities

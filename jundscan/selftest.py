@@ -7,6 +7,7 @@ which no library's version changes.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,28 +29,43 @@ _SITE = b"TGACTCA"
 """The AP-1 element, put in so that some windows score high."""
 
 
-def reference_windows() -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def reference_windows(flank: int = 0, widths: int = 1) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Build the stretch of sequence that reference scores are of.
+
+    Parameters
+    ----------
+    flank : int
+        Bases to each side of the windows.
+    widths : int
+        Columns of accessibility.
 
     Returns
     -------
-    codes : numpy.ndarray, shape=(571,), dtype=uint8
-        Known letters, with an AP-1 element every 130 bases.
-    accessibility : numpy.ndarray, shape=(48,), dtype=float32
-        Percentiles of the windows at stride 10: closed, and ever more open.
+    codes : numpy.ndarray, shape=(101 + 2 * flank + 10 * (windows - 1),), dtype=uint8
+        Known letters, with AP-1 elements so far apart that some windows see none. With a flank follow unknown letters,
+        and among them a window beside which nothing is known.
+    accessibility : numpy.ndarray, shape=(windows, widths), dtype=float32
+        Percentiles of the windows at stride 10, 48 without a flank: closed, and ever more open; later columns lag
+        behind the first.
     """
-    length = WINDOW_LENGTH + (_WINDOWS - 1) * _STRIDE
+    length = WINDOW_LENGTH + 2 * flank + (_WINDOWS - 1) * _STRIDE
     letters = np.frombuffer(hashlib.shake_256(b"jundscan").digest(length), np.uint8) % len(ALPHABET)
     codes = letters.copy()
-    for start in range(50, length - len(_SITE), 130):
+    for start in range(50, length - len(_SITE), 130 + 2 * flank):
         codes[start : start + len(_SITE)] = encode(_SITE)
-    accessibility = (np.arange(_WINDOWS) / _WINDOWS).astype(np.float32)
+    windows = _WINDOWS
+    if flank:
+        windows = -(-length // _STRIDE) + 1  # the last one begins a flank or more behind the known letters
+        before = flank + (windows - 1) * _STRIDE - length
+        lonely = np.pad(codes[flank : flank + WINDOW_LENGTH], (before, flank), constant_values=UNKNOWN)
+        codes = np.concatenate([codes, lonely])
+    accessibility = (np.arange(windows) / windows).astype(np.float32)
     accessibility[::3] = 0.0
-    return codes, accessibility
+    return codes, np.column_stack([np.roll(accessibility, 2 * column) for column in range(widths)])
 
 
 def run_self_test(model: Model, stride: int = _STRIDE, least: int = 0) -> SelfTest:
-    """Score the reference windows, with and without accessibility.
+    """Score the reference windows in every mode of the model.
 
     Parameters
     ----------
@@ -61,15 +77,25 @@ def run_self_test(model: Model, stride: int = _STRIDE, least: int = 0) -> SelfTe
         Windows that the row has at least, unknown letters behind the reference windows: models have branches of their
         own for long rows too.
     """
-    codes, accessibility = reference_windows()
+    codes, accessibility = reference_windows(model.flank, len(model.widths))
     each = _STRIDE // stride
     reached = (len(accessibility) - 1) * each + 1
     spare = max(least - reached, 0)
-    codes = np.pad(codes, (0, spare * stride), constant_values=UNKNOWN)
-    present = np.pad(np.repeat(accessibility, each)[:reached], (0, spare), constant_values=np.nan)
-    absent = np.full_like(present, np.nan)
-    scores = (model.slide(codes, values, stride)[:reached:each].astype(np.float64) for values in (present, absent))
-    return SelfTest(*(tuple(values.tolist()) for values in scores))
+    row = np.pad(codes, (0, spare * stride), constant_values=UNKNOWN)
+    present = np.repeat(accessibility, each, axis=0)[:reached]
+    present = np.pad(present, ((0, spare), (0, 0)), constant_values=np.nan)
+    found = [model.slide(row, values, stride)[:reached:each] for values in (present, np.full_like(present, np.nan))]
+    if model.metadata.sees_neighbourhood:
+        windows = _single_windows(codes, model.span)[:, model.flank : model.flank + WINDOW_LENGTH]
+        own = accessibility[:, 0]
+        found += [model.predict(windows, values) for values in (own, np.full_like(own, np.nan))]
+    return SelfTest(*(tuple(scores.astype(np.float64).tolist()) for scores in found))
+
+
+def _single_windows(codes: NDArray[np.uint8], span: int) -> NDArray[np.uint8]:
+    """Cut the reference windows with their flanks, (windows, span)."""
+    windows: NDArray[np.uint8] = np.lib.stride_tricks.sliding_window_view(codes, span)[::_STRIDE]
+    return windows
 
 
 def check_scores(model: Model) -> None:
@@ -87,7 +113,7 @@ def check_scores(model: Model) -> None:
     except Exception as err:  # ONNX Runtime's errors share no base but Exception
         reason = str(err).splitlines()[0]
         raise ModelError(f"{model.path}: opens, but cannot score; fetch it again ({reason})") from err
-    scores = np.array([found.with_accessibility, found.without_accessibility])
+    scores = np.array(found.scores())
     if not ((scores >= 0) & (scores <= 1)).all():
         raise ModelError(f"{model.path}: damaged, gives what is no probability; fetch it again")
     if not difference <= FAR:
@@ -105,17 +131,16 @@ def largest_difference(model: Model, expected: SelfTest) -> float:
     float
         The largest difference of probabilities; infinite when the number of windows differs, NaN when a score is.
     """
-    codes, accessibility = reference_windows()
-    windows = np.lib.stride_tricks.sliding_window_view(codes, WINDOW_LENGTH)[::_STRIDE].copy()
-    pairs = [(model.predict(windows, accessibility), expected.with_accessibility)]
+    codes, accessibility = reference_windows(model.flank, len(model.widths))
+    single = model.predict(_single_windows(codes, model.span), accessibility)
+    pairs: list[tuple[Sequence[float], Sequence[float]]] = [(single.tolist(), expected.with_accessibility)]
     rows = [(stride, 0) for stride in _STRIDES]
     rows += [(int(stride), tile) for stride, tile in model.metadata.tiles.items() if _STRIDE % int(stride) == 0]
     for stride, least in rows:
-        found = run_self_test(model, stride, least)
-        pairs += [
-            (np.array(found.with_accessibility), expected.with_accessibility),
-            (np.array(found.without_accessibility), expected.without_accessibility),
-        ]
+        found = run_self_test(model, stride, least).scores()
+        if len(found) != len(expected.scores()):
+            return float("inf")
+        pairs += zip(found, expected.scores(), strict=True)
     if any(len(one) != len(other) for one, other in pairs):
         return float("inf")
     return float(np.max([np.abs(np.subtract(one, other)).max() for one, other in pairs]))

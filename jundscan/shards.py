@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,8 @@ class Shards:
     accessibility : numpy.ndarray, shape=(n,), dtype=float32, or None
         Mean of the track over the window, in the track's own unit; NaN is "not available".
     ids : numpy.ndarray, shape=(n,), dtype=str, or None
-        ``chrom:start-end``, 0-based half-open.
+        ``chrom:start-end``, 0-based half-open; empty where no place is known. What is looked up by them checks them
+        (:func:`jundscan.regions.parse_ids`).
     """
 
     path: Path
@@ -106,6 +107,7 @@ def shards_from_arrays(
     y: NDArray[Any] | None = None,
     w: NDArray[Any] | None = None,
     a: NDArray[Any] | None = None,
+    ids: NDArray[Any] | Sequence[str] | None = None,
 ) -> Shards:
     """Check windows that are arrays already, as those of files are.
 
@@ -115,6 +117,8 @@ def shards_from_arrays(
         One-hot windows, or codes 0 to 4 (see :mod:`jundscan.encoding`).
     y, w, a : numpy.ndarray, shape=(n,) or (n, 1), or None
         Labels, sample weights, accessibility.
+    ids : numpy.ndarray, shape=(n,), dtype=str, or sequence of str, or None
+        ``chrom:start-end``, 0-based half-open; empty where no place is known.
 
     Returns
     -------
@@ -128,7 +132,9 @@ def shards_from_arrays(
     """
     path = Path("(arrays)")
 
-    def checked(kind: str, array: NDArray[Any] | None, check: Callable[[NDArray[Any]], NDArray[Any]]) -> Any:
+    def checked(
+        kind: str, array: NDArray[Any] | Sequence[str] | None, check: Callable[[NDArray[Any]], NDArray[Any]]
+    ) -> Any:
         if array is None:
             return None
         try:
@@ -145,7 +151,8 @@ def shards_from_arrays(
     weights = checked("w", w, _check_w)
     if weights is not None and not weights.any():
         raise ShardError(path, "every sample weight (w) is 0: leave w out to use balanced weights")
-    return Shards(path, codes, checked("y", y, _check_y), weights, checked("a", a, _check_a), None)
+    labels, accessibility = checked("y", y, _check_y), checked("a", a, _check_a)
+    return Shards(path, codes, labels, weights, accessibility, checked("ids", ids, _check_ids))
 
 
 def write_shards(

@@ -2,6 +2,8 @@
 
 Small scaffolds cost as little as a chromosome because many of them share a task and even a call of the model. They lie
 one after another on one grid of windows, with unknown letters between them; no window over such a letter counts.
+A model may see bases beside a window, its flanks. They are read along, and the pieces lie so far apart that no window
+sees a base of another piece.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.encoding import UNKNOWN, WINDOW_LENGTH
-from jundscan.windows import Chunks, Region, chunks, span_table, together
+from jundscan.interval_sets import intersect_intervals
+from jundscan.windows import Chunks, Region, chunks, span_table, together, with_flanks
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -25,7 +28,8 @@ TASKS_PER_THREAD = 2
 _NO_CODES = np.empty(0, np.uint8)
 BRIDGED_BASES = 2048
 """Windows that do not count are scored along rather than making two calls where they start on no more bases than
-these: what a call costs besides its windows, and what rows too short for tiles cost."""
+these (and than the flanks that both calls would hold): what a call costs besides its windows, and what rows too short
+for tiles cost."""
 
 
 class Task(NamedTuple):
@@ -35,8 +39,13 @@ class Task(NamedTuple):
     ----------
     chunks : Chunks
     codes : numpy.ndarray, shape=(bases,), dtype=uint8
+        Bases of the portions with their flanks, as they follow one another in the genome.
     begins : numpy.ndarray, shape=(chunks,), dtype=int64
-        Where in ``codes`` each portion begins, the first one at 0.
+        Where in ``codes`` each portion begins; its left flank lies before.
+    lefts, rights : numpy.ndarray, shape=(chunks,), dtype=int64
+        Bases of each portion's flanks: as many as a model sees, or up to the end of the chromosome.
+    gaps : numpy.ndarray, shape=(chunks,), dtype=int64
+        Letters that must lie between each portion and the one before it when they are joined.
     heads : list of int
         The first portion of each chromosome.
     chroms : list of str
@@ -46,22 +55,29 @@ class Task(NamedTuple):
     chunks: Chunks
     codes: NDArray[np.uint8]
     begins: NDArray[np.int64]
+    lefts: NDArray[np.int64]
+    rights: NDArray[np.int64]
+    gaps: NDArray[np.int64]
     heads: list[int]
     chroms: list[str]
 
 
 class Joined(NamedTuple):
-    """Pieces on one grid of windows; window number n starts at base n * stride.
+    """Pieces on one grid of windows, each with its flanks; window number n starts at base ``flank + n * stride``.
 
     Attributes
     ----------
     codes : numpy.ndarray, shape=(bases,), dtype=uint8
+        From the left flank of the first window to the right flank of the last one.
     firsts : numpy.ndarray, shape=(pieces,), dtype=int64
         Number of each piece's first window.
+    own : numpy.ndarray, shape=(pieces, 2), dtype=int64
+        Where the pieces without their flanks lie, counted from base ``flank`` on.
     """
 
     codes: NDArray[np.uint8]
     firsts: NDArray[np.int64]
+    own: NDArray[np.int64]
 
 
 class Call(NamedTuple):
@@ -110,24 +126,29 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], threads: int
 def tasks(
     spans: Sequence[Region],
     chromsizes: Mapping[str, int],
-    bases: Iterator[NDArray[np.uint8]],
+    read: Callable[[Sequence[Region]], Iterator[NDArray[np.uint8]]],
     stride: int,
     most_bases: int,
+    flank: int = 0,
 ) -> Iterator[Task]:
     """Cut spans into tasks of at most so many bases, small spans together.
 
     Parameters
     ----------
     spans : sequence of Region
+        Disjoint and ascending, those of a chromosome together.
     chromsizes : mapping of str to int
         Lengths of the chromosomes, bases.
-    bases : iterator of numpy.ndarray
-        Codes of the spans one after another, cut anywhere, as :meth:`jundscan.genome.Genome.bases` gives them; read to
-        their end, but no farther than a task needs.
+    read : callable
+        Gives the codes of regions one after another, cut anywhere, as :meth:`jundscan.genome.Genome.bases` does. They
+        are read to their end, but no farther than a task needs.
     stride : int
         Bases from one window to the next.
     most_bases : int
-        At least 101.
+        The most bases of a task, joined as :func:`join` does it, if it holds more than one portion; and of a portion
+        without its flanks. At least 101.
+    flank : int
+        Bases to each side of a window that are read along.
 
     Yields
     ------
@@ -135,15 +156,17 @@ def tasks(
     """
     table = span_table(spans, chromsizes)
     cut = chunks(table, stride, most_bases)
-    lengths = table[:, 1] - table[:, 0]
-    # where each span, and then each portion, lies when the spans are put one after another
-    span_begins = np.cumsum(lengths) - lengths
-    begins = span_begins[cut.spans] + cut.starts - table[cut.spans, 0]
-    ends = begins + cut.ends - cut.starts
+    lefts, rights = np.minimum(cut.starts, flank), np.minimum(table[cut.spans, 2] - cut.ends, flank)
+    # no window of one piece may see a base of the other, nor less than a flank of what lies beside its own
+    gaps = np.maximum(flank + np.maximum(np.append(0, rights[:-1])[: len(rights)], lefts), 1)
+    regions, shifts = with_flanks(spans, chromsizes, flank)
+    # where each portion with its flanks lies when the regions are put one after another
+    begins, ends = cut.starts - lefts + shifts[cut.spans], cut.ends + rights + shifts[cut.spans]
     chrom_numbers = np.cumsum([at > 0 and span.chrom != spans[at - 1].chrom for at, span in enumerate(spans)])
     is_head = np.append(True, np.diff(chrom_numbers[cut.spans]) > 0)
+    bases = read(regions)
     held, held_begin = _NO_CODES, 0
-    for first, stop in together(cut.ends - cut.starts, most_bases):
+    for first, stop in together(_slots(cut.ends - cut.starts, gaps, stride) * stride, most_bases):
         begin, end = int(begins[first]), int(ends[stop - 1])
         held_end = held_begin + len(held)
         parts = [held[begin - held_begin :]]
@@ -156,35 +179,51 @@ def tasks(
         heads = np.flatnonzero(is_head[first:stop]).tolist()
         chroms = [spans[number].chrom for number in cut.spans[first:stop][heads].tolist()]
         codes = held[begin - held_begin : end - held_begin]
-        yield Task(cut.rows(first, stop), codes, begins[first:stop] - begin, heads, chroms)
+        rows = slice(first, stop)
+        own_begins = begins[rows] + lefts[rows] - begin
+        yield Task(cut.rows(first, stop), codes, own_begins, lefts[rows], rights[rows], gaps[rows], heads, chroms)
     for _ in bases:  # behind the last window too: a damaged file is told
         pass
 
 
-def join(task: Task, stride: int) -> Joined:
-    """Lay the portions of a task one after another on one grid, at least one unknown letter between two of them.
+def _slots(lengths: NDArray[np.int64], gaps: NDArray[np.int64], stride: int) -> NDArray[np.int64]:
+    """Count the places on the grid that pieces take up when joined, each with so many letters beside it."""
+    slots: NDArray[np.int64] = (lengths + gaps - 1) // stride + 1
+    return slots
+
+
+def join(task: Task, stride: int, flank: int = 0) -> Joined:
+    """Lay the portions of a task one after another on one grid, unknown letters between them and at their ends.
+
+    Between two of them lie at least one unknown letter, and so many that no window sees a base of another portion.
 
     Examples
     --------
-    >>> both = tasks([Region("a", 0, 111), Region("b", 0, 111)], {"a": 300, "b": 300}, iter([np.zeros(222)]), 10, 300)
+    >>> spans, sizes = [Region("a", 0, 111), Region("b", 0, 111)], {"a": 300, "b": 111}
+    >>> both = tasks(spans, sizes, lambda regions: iter([np.zeros(222)]), 10, 300)
     >>> joined = join(next(both), 10)
     >>> joined.firsts.tolist(), len(joined.codes), joined.codes[111:120].tolist()
     ([0, 12], 231, [4, 4, 4, 4, 4, 4, 4, 4, 4])
     """
-    if len(task.begins) == 1:
-        return Joined(task.codes, np.zeros(1, np.int64))
     lengths = task.chunks.ends - task.chunks.starts
-    slots = lengths // stride + 1
-    firsts = np.cumsum(slots) - slots
-    codes = np.full(firsts[-1] * stride + lengths[-1], UNKNOWN, np.uint8)
-    rows = zip((firsts * stride).tolist(), task.begins.tolist(), lengths.tolist(), strict=True)
+    if len(task.begins) == 1:
+        missing = flank - int(task.lefts[0]), flank - int(task.rights[0])
+        codes = np.pad(task.codes, missing, constant_values=UNKNOWN) if any(missing) else task.codes
+        return Joined(codes, np.zeros(1, np.int64), np.array([[0, lengths[0]]]))
+    slots = _slots(lengths[:-1], task.gaps[1:], stride)
+    firsts = np.append(0, np.cumsum(slots))
+    own = np.column_stack((firsts * stride, firsts * stride + lengths))
+    codes = np.full(own[-1, 1] + 2 * flank, UNKNOWN, np.uint8)
+    starts = own[:, 0] + flank - task.lefts
+    begins = task.begins - task.lefts
+    rows = zip(starts.tolist(), begins.tolist(), (task.lefts + lengths + task.rights).tolist(), strict=True)
     for start, begin, length in rows:
         codes[start : start + length] = task.codes[begin : begin + length]
-    return Joined(codes, firsts)
+    return Joined(codes, firsts, own)
 
 
-def known_runs(codes: NDArray[np.uint8], stride: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Find the runs of windows that hold known letters only.
+def known_runs(joined: Joined, stride: int, flank: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find the runs of windows that hold known letters of a piece's own only; their flanks may be unknown.
 
     Returns
     -------
@@ -195,9 +234,11 @@ def known_runs(codes: NDArray[np.uint8], stride: int) -> tuple[NDArray[np.int64]
     --------
     >>> codes = np.zeros(400, np.uint8)
     >>> codes[150] = UNKNOWN
-    >>> [column.tolist() for column in known_runs(codes, 10)]
+    >>> joined = Joined(codes, np.zeros(1, np.int64), np.array([[0, 400]]))
+    >>> [column.tolist() for column in known_runs(joined, 10)]
     [[0, 16], [5, 14]]
     """
+    codes = joined.codes[flank : len(joined.codes) - flank]
     if codes.max(initial=0) < UNKNOWN:
         edges = np.array([0, len(codes)])
     else:
@@ -205,13 +246,17 @@ def known_runs(codes: NDArray[np.uint8], stride: int) -> tuple[NDArray[np.int64]
         np.not_equal(codes, UNKNOWN, out=known[1:-1])
         edges = np.flatnonzero(known[1:] != known[:-1])
     starts, ends = edges[::2], edges[1::2]
+    if flank and len(joined.own) > 1:
+        starts, ends = intersect_intervals(np.column_stack((starts, ends)), joined.own).T
     firsts = -(-starts // stride)
     counts = (ends - WINDOW_LENGTH) // stride - firsts + 1
     some = counts > 0
     return firsts[some], counts[some]
 
 
-def calls(firsts: NDArray[np.int64], counts: NDArray[np.int64], most: int, stride: int) -> Iterator[Call]:
+def calls(
+    firsts: NDArray[np.int64], counts: NDArray[np.int64], most: int, stride: int, flank: int = 0
+) -> Iterator[Call]:
     """Divide runs of windows among calls of the model: at most ``most`` windows each, short gaps bridged.
 
     Examples
@@ -220,7 +265,7 @@ def calls(firsts: NDArray[np.int64], counts: NDArray[np.int64], most: int, strid
     [Call(first=0, end=30, row=0, end_row=19), Call(first=500, end=532, row=19, end_row=51), \
 Call(first=532, end=540, row=51, end_row=59)]
     """
-    bridged = BRIDGED_BASES // stride
+    bridged = (BRIDGED_BASES + 2 * flank) // stride
     start = stop = start_row = row = 0
     for first, count in zip(firsts.tolist(), counts.tolist(), strict=True):
         end = first + count

@@ -1,15 +1,16 @@
-"""Accessibility tracks: a bigWig or a text file of intervals, and its mean over windows.
+"""Accessibility tracks: a bigWig or a text file of intervals, and its mean over windows and wider surroundings.
 
-The mean of a window is over its 101 bases: a base without an interval counts as 0, and one under several
-intervals counts with the greatest. Means are summed in float64, do not depend on which other windows are
-asked for, and are exactly 0 where no interval lies.
+The mean of a window is over its 101 bases, or over as many as asked for around its centre: a base without an interval
+or beyond either end of the chromosome counts as 0, and one under several intervals counts with the greatest. Means are
+summed in float64, do not depend on which other windows and widths are asked for, and are exactly 0 where no interval
+lies.
 """
 
 from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Self
@@ -24,16 +25,17 @@ from jundscan.errors import TrackError
 from jundscan.files import read_errors
 from jundscan.genome import Genome
 from jundscan.intervals import Intervals, flatten_max, read_intervals
+from jundscan.metadata import MOST_WIDTH
 from jundscan.names import matching_name, some_names
-from jundscan.window_sums import narrowed, running_sums, window_sums
+from jundscan.window_sums import narrowed, offset, running_sums, slabs, window_sums
 
 log = logging.getLogger("jundscan")
 
 _BIGWIG_MAGICS = (b"\x26\xfc\x8f\x88", b"\x88\x8f\xfc\x26")  # either byte order
 # bases of a bigWig expanded at once: small enough for the processor's cache
 _SLAB_BASES = 1 << 15
-# windows further apart than this are looked up one by one
-_GAP_BASES = 1 << 12
+# bases between two windows beyond which these are read one by one: reading them takes as long as a call
+_GAP_BASES = 1 << 11
 # bases between the places where running sums begin anew
 _BLOCK_BASES = 1 << 15
 
@@ -68,9 +70,8 @@ class Track(ABC):
         """Count the intervals that reach beyond a chromosome of ``length`` bases; a bigWig's cannot."""
         return 0
 
-    @abstractmethod
-    def window_means(self, chrom: str, starts: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Average the track over windows; safe to call from several threads.
+    def window_means(self, chrom: str, starts: NDArray[np.int64], width: int = WINDOW_LENGTH) -> NDArray[np.float32]:
+        """Average the track over windows, or over as many bases around their centres; safe in several threads.
 
         Parameters
         ----------
@@ -78,31 +79,48 @@ class Track(ABC):
             One of :attr:`names`.
         starts : numpy.ndarray, shape=(n,), dtype=int64
             Window starts, 0-based, ascending, none twice.
+        width : int
+            Bases.
 
         Returns
         -------
         numpy.ndarray, shape=(n,), dtype=float32
-            Mean over [start, start + 101), 0 or more.
+            Mean over [start + 50 - width // 2, + width), 0 or more; for a width of 101 over [start, start + 101).
 
         Raises
         ------
         TrackError
             When a bigWig cannot be read, or holds a negative or infinite value.
         """
+        return self.means_of_all([(chrom, starts)], (width,))[:, 0]
 
-    def means_of_all(self, parts: Sequence[tuple[str, NDArray[np.int64]]]) -> NDArray[np.float32]:
-        """Average over windows of chromosomes, at least one: :meth:`window_means` of each, one after another."""
-        return np.concatenate([self.window_means(chrom, starts) for chrom, starts in parts])
+    @abstractmethod
+    def means_of_all(
+        self, parts: Sequence[tuple[str, NDArray[np.int64]]], widths: Sequence[int] = (WINDOW_LENGTH,)
+    ) -> NDArray[np.float32]:
+        """Average over windows of chromosomes at several widths: :meth:`window_means` of each, for less.
+
+        Parameters
+        ----------
+        parts : sequence of (str, numpy.ndarray of int64)
+            Chromosomes, at least one, each with starts of windows.
+        widths : sequence of int
+
+        Returns
+        -------
+        numpy.ndarray, shape=(windows of all parts, widths), dtype=float32
+        """
 
 
 class _TextTrack(Track):
     """Intervals of a text file, all in memory, as the knots of a running sum.
 
     The chromosomes lie one after another on one line, each from the start of a block on, small ones together in one:
-    so the windows of many scaffolds are looked up at once. The sum over a window is the running sum at its end minus
-    that at its start. Running sums begin anew in every block, at places that depend on nothing but the track: so no
-    window's sum depends on which others are asked for, little is lost by cancelling, and between intervals, where the
-    sum is level, the difference is exactly 0.
+    so the windows of many scaffolds are looked up at once. So much lies free between two that the widest surroundings
+    of a window never reach the next. The sum over a window is the running sum at its end minus that at its start.
+    Running sums begin anew in every block, at places that depend on nothing but the track: so no window's sum depends
+    on which others are asked for, little is lost by cancelling, and between intervals, where the sum is level, the
+    difference is exactly 0.
     """
 
     def __init__(self, path: Path, bed_value: BedValue) -> None:
@@ -118,19 +136,19 @@ class _TextTrack(Track):
         self._ends = narrowed(ends)
         extents = np.maximum.reduceat(ends, stops - lengths)
         self._places: dict[str, tuple[int, int]] = {}  # of each chromosome: where it lies, where its last interval ends
-        free = 0
+        free = _BLOCK_BASES  # what surrounds the first windows begins before them
         for chrom, extent in zip(self.names, extents.tolist(), strict=True):
-            needed = extent + WINDOW_LENGTH  # behind the last interval a window finds nothing
-            offset = free if free % _BLOCK_BASES + needed <= _BLOCK_BASES else -(-free // _BLOCK_BASES) * _BLOCK_BASES
-            self._places[chrom] = offset, extent
-            free = offset + needed
-        offsets = np.repeat([offset for offset, _ in self._places.values()], lengths)
-        starts += offsets
-        ends += offsets
+            needed = extent + MOST_WIDTH - offset(MOST_WIDTH)  # further behind the last interval a window finds nothing
+            begin = free if free % _BLOCK_BASES + needed <= _BLOCK_BASES else -(-free // _BLOCK_BASES) * _BLOCK_BASES
+            self._places[chrom] = begin, extent
+            free = begin + needed
+        begins = np.repeat([begin for begin, _ in self._places.values()], lengths)
+        starts += begins
+        ends += begins
         # rounded as a bigWig's values are: the same data give the same means in either format
         line = flatten_max(Intervals(starts, ends, values.astype(np.float32)))
-        del starts, ends, values, offsets
-        self._sums = running_sums(line, _BLOCK_BASES)
+        del starts, ends, values, begins
+        self._sums = running_sums(line, _BLOCK_BASES, MOST_WIDTH)
 
     def count_beyond(self, chrom: str, length: int) -> int:
         extent = self._places[chrom][1]
@@ -138,26 +156,53 @@ class _TextTrack(Track):
             return 0
         return int(np.count_nonzero(self._ends[slice(*self._rows[chrom])] > length))
 
-    def window_means(self, chrom: str, starts: NDArray[np.int64]) -> NDArray[np.float32]:
-        return self._sums.means(self._on_line(chrom, starts))
-
-    def means_of_all(self, parts: Sequence[tuple[str, NDArray[np.int64]]]) -> NDArray[np.float32]:
+    def means_of_all(
+        self, parts: Sequence[tuple[str, NDArray[np.int64]]], widths: Sequence[int] = (WINDOW_LENGTH,)
+    ) -> NDArray[np.float32]:
         if len(parts) == 1:
-            return self.window_means(*parts[0])
+            return self._sums.means(self._on_line(*parts[0]), widths)
         places = np.concatenate([self._on_line(chrom, starts) for chrom, starts in parts])
         if (places[1:] >= places[:-1]).all():
-            return self._sums.means(places)
+            return self._sums.means(places, widths)
         # the track has the chromosomes in another order
         distinct, back = np.unique(places, return_inverse=True)
-        return self._sums.means(distinct)[back]
+        return self._sums.means(distinct, widths)[back]
 
     def _on_line(self, chrom: str, starts: NDArray[np.int64]) -> NDArray[np.int64]:
-        offset, extent = self._places[chrom]
-        within = starts if not len(starts) or starts[-1] <= extent else np.minimum(starts, extent)
-        return within + offset if offset else within
+        begin, extent = self._places[chrom]
+        last = extent - offset(MOST_WIDTH)
+        return (starts if not len(starts) or starts[-1] <= last else np.minimum(starts, last)) + begin
 
 
-class _BigWigTrack(Track):
+class PerBaseTrack(Track):
+    """A track that gives a value for each base, which are summed anew for every window."""
+
+    def means_of_all(
+        self, parts: Sequence[tuple[str, NDArray[np.int64]]], widths: Sequence[int] = (WINDOW_LENGTH,)
+    ) -> NDArray[np.float32]:
+        """Average over windows of chromosomes at several widths, read once for all of these."""
+        first = min(map(offset, widths))
+        bases = max(offset(width) + width for width in widths) - first
+        behind = [offset(width) - first for width in widths]
+        means = np.zeros((sum(len(starts) for _, starts in parts), len(widths)), np.float32)
+        row = 0
+        for chrom, starts in parts:
+            of_chrom = means[row : row + len(starts)]
+            row += len(starts)
+            for rows, stretches, places in slabs(starts + first, bases, _GAP_BASES, _SLAB_BASES):
+                pieces = [self._values(chrom, *stretch) for stretch in stretches]
+                values = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+                if values.any():
+                    sums = window_sums(values, places, widths, behind)
+                    of_chrom[rows] = (sums / np.array(widths)[:, None]).T
+        return means
+
+    @abstractmethod
+    def _values(self, chrom: str, start: int, end: int) -> NDArray[np.float64]:
+        """Return the value of each base of [start, end), 0 where there is none or beyond the chromosome."""
+
+
+class _BigWigTrack(PerBaseTrack):
     """A bigWig, read as it is asked for."""
 
     def __init__(self, path: Path) -> None:
@@ -181,17 +226,7 @@ class _BigWigTrack(Track):
         self._bigwig.close()
         self._file.close()
 
-    def window_means(self, chrom: str, starts: NDArray[np.int64]) -> NDArray[np.float32]:
-        means = np.zeros(len(starts), dtype=np.float32)
-        for first, stop in _slabs(starts):
-            origin = int(starts[first])
-            values = self._values(chrom, origin, int(starts[stop - 1]) + WINDOW_LENGTH)
-            if values.any():
-                means[first:stop] = window_sums(values, starts[first:stop] - origin) / WINDOW_LENGTH
-        return means
-
     def _values(self, chrom: str, start: int, end: int) -> NDArray[np.float64]:
-        """Return the value of each base of [start, end), 0 where there is none."""
         try:
             with self._lock:
                 values: NDArray[np.float64] = self._bigwig.values(chrom, start, end, fillna=0.0, oob=0.0)
@@ -293,14 +328,3 @@ def match_chromosomes(genome: Genome, track: Track, allow_length_mismatch: bool 
     if beyond:
         log.warning("%s: %d intervals reach beyond the end of their chromosome and are cut", track.path, beyond)
     return names
-
-
-def _slabs(starts: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Cut windows into slabs of few enough bases; windows far apart come one by one."""
-    first = 0
-    while first < len(starts):
-        end = int(np.searchsorted(starts, starts[first] + _SLAB_BASES))
-        if starts[end - 1] - starts[first] > (end - first) * _GAP_BASES:
-            end = first + 1
-        yield first, end
-        first = end

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from jundscan.alleles import STATUSES, Variant, trim, unscorable
 from jundscan.encoding import WINDOW_LENGTH, encode
 from jundscan.errors import InputError
-from jundscan.haplotypes import BLOCK_BASES, REACH, Places, Sites
+from jundscan.haplotypes import REACH, Places, Sites, block_bases
 from jundscan.interval_sets import merge_intervals
 from jundscan.names import matching_name
 from jundscan.plan import Scan
@@ -23,8 +23,6 @@ TASK_ALLELES = 2048
 _PORTION_BYTES = 1 << 23
 _NEAR = 500
 """Bases between two stretches of the genome that are read along rather than skipped."""
-_APART = 2_000
-"""Bases between chromosomes in coordinates that run through all of them: more than a block reaches beyond an end."""
 
 Payload = TypeVar("Payload")
 
@@ -70,13 +68,17 @@ class Gather:
 
     def __init__(self, scan: Scan) -> None:
         self._sizes = scan.genome.chromsizes
+        self._before = REACH + scan.model.flank
+        self._behind = block_bases(scan.model.flank)
+        # the bases read around the last variant of a chromosome end before those around the first of the next begin
+        self._apart = self._before + self._behind + _NEAR + 1
         self._reference = Reference(scan.genome)
         self._names: dict[str, str | None] = {}
         self.origins: dict[str, int] = {}
-        at = _APART
+        at = self._apart
         for chrom, size in self._sizes.items():
             self.origins[chrom] = at
-            at += size + _APART
+            at += size + self._apart
 
     def task(self, portion: list[Variant]) -> Task:
         """Collect what scoring a portion needs."""
@@ -114,8 +116,9 @@ class Gather:
         ends = begins + np.array([self._sizes[chrom] for chrom in chroms], np.int64)[of_chrom]
         starts, lengths = begins + written, _lengths(references)
         sites = Sites(begins + at_change, _lengths(olds), _lengths(news), begins, ends)
-        needed = np.maximum(starts + lengths, sites.start + sites.reference + BLOCK_BASES)
-        stretches = merge_intervals(np.column_stack((np.minimum(starts, sites.start - REACH), needed + _NEAR)))
+        first = np.minimum(starts, sites.start - self._before)
+        behind = np.maximum(starts + lengths, sites.start + sites.reference + self._behind)
+        stretches = merge_intervals(np.column_stack((first, behind + _NEAR)))
         in_order = sorted(chroms, key=self.origins.__getitem__)
         return Task(
             np.array(status, np.int8),
@@ -129,7 +132,7 @@ class Gather:
         )
 
     def _regions(self, chroms: list[str], stretches: NDArray[np.int64]) -> list[Region]:
-        edges = np.array([self.origins[chrom] - _APART // 2 for chrom in chroms], np.int64)
+        edges = np.array([self.origins[chrom] - self._before for chrom in chroms], np.int64)
         number = np.searchsorted(edges, stretches[:, 0], side="right") - 1
         return [
             Region(chroms[of], start - self.origins[chroms[of]], end - self.origins[chroms[of]])

@@ -199,6 +199,45 @@ def chunks(spans: NDArray[np.int64], stride: int, chunk_bases: int) -> Chunks:
     return Chunks(of_span, starts, starts + (count - 1) * stride + WINDOW_LENGTH, first, count)
 
 
+def with_flanks(
+    spans: Sequence[Region], chromsizes: Mapping[str, int], flank: int
+) -> tuple[list[Region], NDArray[np.int64]]:
+    """Widen spans by ``flank`` bases to both sides, cut at the ends of their chromosomes; join what then touches.
+
+    Parameters
+    ----------
+    spans : sequence of Region
+        Disjoint and ascending, those of a chromosome together.
+    chromsizes : mapping of str to int
+        Lengths of the chromosomes, bases.
+    flank : int
+        Bases.
+
+    Returns
+    -------
+    regions : list of Region
+        Ascending and disjoint.
+    shifts : numpy.ndarray, shape=(spans,), dtype=int64
+        With the regions put one after another, base b of a span's chromosome lies at ``b + shift``.
+
+    Examples
+    --------
+    >>> spans = [Region("a", 5, 200), Region("a", 220, 300), Region("b", 0, 300)]
+    >>> regions, shifts = with_flanks(spans, {"a": 305, "b": 400}, 10)
+    >>> [str(region) for region in regions], shifts.tolist()
+    (['a:0-305', 'b:0-310'], [0, 0, 305])
+    """
+    starts, ends, sizes = span_table(spans, chromsizes).T
+    starts, ends = np.maximum(starts - flank, 0), np.minimum(ends + flank, sizes)
+    is_first = np.array([at == 0 or span.chrom != spans[at - 1].chrom for at, span in enumerate(spans)], np.bool_)
+    is_first[1:] |= starts[1:] > ends[:-1]
+    starts, ends = starts[is_first], ends[np.append(is_first[1:], True)[: len(spans)]]
+    chroms = [spans[at].chrom for at in np.flatnonzero(is_first).tolist()]
+    lengths = ends - starts
+    shifts = (np.cumsum(lengths) - lengths - starts)[np.cumsum(is_first) - 1]
+    return [Region(*row) for row in zip(chroms, starts.tolist(), ends.tolist(), strict=True)], shifts
+
+
 def together(sizes: NDArray[np.int64], most: int) -> Iterator[tuple[int, int]]:
     """Put neighbours together to groups of at most so much, or of a single one.
 

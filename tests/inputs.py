@@ -11,10 +11,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from jundscan.accessibility import AccessibilityScale
 from jundscan.encoding import one_hot
+from jundscan.knots import Knots
+from jundscan.model import Model
 from jundscan.shards import write_shards
 
 Row = tuple[str, int, int, float]
+
+
+def scale_of(model: Model) -> AccessibilityScale:
+    """Make a scale for all widths that a model sees, another one for each of them."""
+    values, percentiles = np.array([0.01, 0.3, 0.9]), np.array([0.5, 0.8, 0.99])
+    wider = {width: Knots(values / at, percentiles - at / 100) for at, width in enumerate(model.widths) if at}
+    return AccessibilityScale(values, percentiles, 1000, wider)
 
 
 def letters(rng: np.random.Generator, length: int, alphabet: str = "ACGT") -> str:

@@ -17,7 +17,7 @@ from jundscan.encoding import encode, one_hot
 from jundscan.errors import FastaError, ShardError, TrackError
 from jundscan.memory import MemoryGenome, MemoryTrack
 from jundscan.model import Model
-from jundscan.shards import read_shards
+from jundscan.shards import read_shards, write_shards
 from jundscan.tracks import open_track
 from jundscan.windows import Region
 from tests.conftest import SIZES, Run
@@ -181,6 +181,8 @@ def test_evaluate_folders_and_arrays(tmp_path: Path, run: Run, model: Model) -> 
         ({"data": np.zeros((3, 101), int), "y": np.array([0, 1, 2])}, "y: labels other than 0 and 1"),
         ({"data": np.zeros((3, 101), int), "y": np.array([0, 1, 1]), "w": np.zeros(3)}, "every sample weight"),
         ({"data": np.zeros((3, 101), int), "a": np.array([0, 1, np.inf])}, "a: accessibility that is negative"),
+        ({"data": np.zeros((3, 101), int), "ids": ["chr1:0-101"]}, "ids: 1 rows, but X has 3"),
+        ({"data": np.zeros((3, 101), int), "ids": np.arange(3)}, "ids: shape .* expected .* of text"),
     ],
 )
 def test_arrays_that_break_the_contract(columns: dict[str, np.ndarray], problem: str) -> None:
@@ -191,6 +193,27 @@ def test_arrays_that_break_the_contract(columns: dict[str, np.ndarray], problem:
 def test_labels_beside_a_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="a folder of shards holds its own"):
         jundscan.evaluate(tmp_path, np.zeros(3))
+    with pytest.raises(TypeError, match="a folder of shards holds its own"):
+        jundscan.evaluate(tmp_path, ids=["chr1:0-101"])
+
+
+def test_the_surroundings_of_folders_and_arrays(
+    tmp_path: Path, run: Run, model: Model, genome: Path, track: Path, sequences: dict[str, str]
+) -> None:
+    codes = encode(sequences["chr1"].encode())
+    starts = np.arange(0, 5_900, 4)
+    ids = np.array([f"1:{start}-{start + 101}" for start in starts])
+    windows = np.stack([codes[start : start + 101] for start in starts])
+    labels = np.arange(len(starts)) % 2
+    write_shards(tmp_path / "s", 0, one_hot(windows), y=labels, ids=ids)
+    told = json.loads(run("evaluate", tmp_path / "s", "--genome", genome, "--accessibility", track, "--json", "-").out)
+    both = jundscan.evaluate([tmp_path / "s"] * 2, genome=genome, accessibility=track, model=model)
+    assert [json.loads(json.dumps(one.report)) for one in both] == [told] * 2
+    given = jundscan.evaluate(windows, labels, ids=ids, genome=sequences, accessibility=str(track), model=model)
+    assert given.probabilities.tolist() == both[0].probabilities.tolist()
+    assert given.accessibility.shape == (len(starts),)
+    alone = jundscan.evaluate(windows, labels, ids=ids, model=model)
+    assert alone.known is None or not alone.known.any()
 
 
 def test_options_are_what_a_scan_takes() -> None:

@@ -1,4 +1,7 @@
-"""The benchmark's own arithmetic, and that its tables say what its JSON says. Nothing is measured here."""
+"""The benchmark's own arithmetic, that both sides of a comparison compute the same, and that tables say what JSON says.
+
+What is measured here, on next to nothing, is thrown away.
+"""
 
 import json
 from pathlib import Path
@@ -8,15 +11,28 @@ import pytest
 
 pytest.importorskip("torch")
 
+import onnx
+import torch
+
+from benchmarks import agreement, evaluation, profiling, training, variants
 from benchmarks.__main__ import PROFILE, README, RESULTS, read_json
 from benchmarks.flops import multiply_adds_per_base
-from benchmarks.genome import make_genome, write_repeated
+from benchmarks.genome import BenchmarkGenome, make_genome, write_repeated
+from benchmarks.ours import kernel_rate
 from benchmarks.peers import P_VALUE, motif, score_threshold
-from benchmarks.render import BEGIN, END, full, replace_block
+from benchmarks.precision import as_input, branch
+from benchmarks.render import BEGIN, END, full, replace_block, short
+from benchmarks.targets import LEAST, targets
 from benchmarks.timing import ratio, summary
-from jundscan.encoding import UNKNOWN
+from benchmarks.windowed import Runtime, Seen, every_base, loader_predictions, plain_cnn, same_network
+from jundscan.encoding import UNKNOWN, WINDOW_LENGTH, one_hot
+from jundscan.evaluation import evaluate_shards
 from jundscan.genome import open_genome
+from jundscan.session import open_session
+from jundscan.shards import read_shards
 from jundscan.windows import Region
+from train.source import DataSource
+from train.surroundings import network_accessibility, network_codes
 
 
 def read_chrom(path: Path, chrom: str) -> np.ndarray:
@@ -86,6 +102,95 @@ class TestMultiplyAdds:
         per_window = 10 * 4 * 4 * (16 + 4) + (4 + self.SIDE) * 10 + 10
         assert multiply_adds_per_base({"family": "lstm", **sizes}, 2) == 16 * 2 * 4 * 16 + per_window / 2
 
+    def test_ranges_and_widths_by_hand(self):
+        around = {"ranges": [0, 50, 150], "composition_ranges": [50], "accessibility_widths": [101, 301]}
+        for fixed in (False, True):
+            architecture = {"family": "cnn", "filters": 16, "filter_width": 12, "hidden": 10, "fixed_filters": fixed}
+            body, side = 3 * 16 * self.KNOTS, 2 * 10 + 11 + 3
+            per_window = body + (body + side) * 10 + 10
+            per_base = 16 * 2 * 4 * 12
+            assert multiply_adds_per_base(architecture | around, 10) == per_base + per_window / 10
+            positions = 90 + 2 * 150
+            far = multiply_adds_per_base(architecture | around, 3900)
+            assert far == pytest.approx((positions * per_base + per_window) / 3900)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkGenome:
+    return make_genome(tmp_path_factory.mktemp("small"), None, limit=30_000)
+
+
+class TestComparisons:
+    """Whatever our speed is divided by is given the same as the scan is: both flanks, accessibility at every width."""
+
+    def test_scan_against_single_windows(self, small, model):
+        found = agreement.measure(small, model, 10, 2)
+        assert found["windows"] >= (30_000 - WINDOW_LENGTH) // 10
+        assert found["bit_identical"]
+        assert found["single_windows"] <= 1e-6
+
+    def test_windows_through_onnx_runtime_are_those_of_the_scan(self, small, model):
+        seen = every_base(model, small.codes, 300)
+        slid = model.slide(small.codes[: 299 + model.span], seen.accessibility, 1)
+        np.testing.assert_allclose(Runtime(model, 1).in_batches(seen), slid, rtol=0, atol=1e-6)
+        assert np.ptp(slid) > 0.01
+
+    def test_torch_loops_take_all_that_the_scan_sees_or_the_window_alone(self, small, model):
+        seen = every_base(model, small.codes, 120)
+        changed = Seen(seen.codes.copy(), seen.accessibility)
+        changed.codes[:, : model.flank] = seen.codes[:, : model.flank][:, ::-1]
+        network = same_network(model)
+        network.place(torch.from_numpy(seen.codes))
+        before, after = (loader_predictions(network, *one) for one in (seen, changed))
+        assert before.shape == (120,)
+        assert (before != after).any()
+        windows, accessibility = seen.alone()
+        own = np.lib.stride_tricks.sliding_window_view(small.codes[model.flank :], WINDOW_LENGTH)[:120]
+        np.testing.assert_array_equal(windows, one_hot(own))
+        np.testing.assert_array_equal(accessibility, seen.accessibility[:, 0])
+        assert loader_predictions(plain_cnn(), windows, accessibility).shape == (120,)
+
+    def test_evaluation_against_what_the_loop_is_given(self, small, model, tmp_path):
+        evaluation.write_random(tmp_path / "shards", small, 120)
+        origin = DataSource(small.fasta, small.track)
+        with evaluation.opened(origin) as source:
+            result = evaluate_shards(read_shards(tmp_path / "shards"), model, threads=1, source=source)
+        seen = evaluation.seen_windows(tmp_path / "shards", model, origin)
+        np.testing.assert_array_equal(model.predict(*seen), result.probabilities)
+        assert result.known is not None
+        assert result.known.all()
+
+    def test_training_against_what_the_loop_is_given(self, model):
+        windows = training.random_windows(30, model)
+        codes, accessibility = training.seen_by(windows)
+        np.testing.assert_array_equal(codes, network_codes(windows, model.flank))
+        np.testing.assert_array_equal(accessibility, network_accessibility(windows, model.widths))
+
+    def test_variants_and_explanations(self, monkeypatch):
+        monkeypatch.delenv("JUNDSCAN_DATA", raising=False)
+        monkeypatch.setattr(variants, "PAUSE", 0)
+        sizes = {"variants": 12, "windowed_variants": 6, "single_variants": 1, "bases": 5, "repeats": 1}
+        found = variants.measure(sizes, 1)
+        assert found["variants"]["largest_difference"] <= variants.TOLERANCE
+        assert found["explain"]["largest_difference"] <= variants.TOLERANCE
+
+    def test_the_branch_that_is_quantised_is_the_default_strides(self, small, model):
+        seen = every_base(model, small.codes, 50)
+        session = open_session(branch(onnx.load(model.path), "block").SerializeToString(), model.path, "cpu")
+        held = as_input(seen.accessibility[:, None])
+        [found] = session.run(None, {"sequence": seen.codes, "accessibility": held})
+        np.testing.assert_array_equal(found[:, 0], model.predict(*seen))
+
+    @pytest.mark.parametrize("stride", [1, 10, 25, 1500])
+    def test_the_kernel_runs_at_any_stride(self, small, model, stride):
+        assert kernel_rate(model, small.codes, stride, 2)() > 0
+
+    @pytest.mark.parametrize("stride", [1, 10])
+    def test_operators_are_profiled_on_short_genomes_too(self, small, model, stride, tmp_path):
+        found = profiling.operators(small, model, stride, tmp_path)
+        assert found["calls"] == 1
+        assert "Conv" in found["operators"]
+
 
 def test_motif_threshold_is_the_lowest_one_below_p():
     matrix = np.log2(motif().T / 0.25)
@@ -123,6 +228,24 @@ class TestTables:
 
     def test_tables_equal_json(self, results):
         assert (RESULTS.parent / "README.md").read_text() == full(results, read_json(PROFILE))
+
+    def test_it_says_what_the_model_sees(self, results):
+        default = results["models"]["default"]
+        default |= {"flank": 0, "accessibility_widths": [101]}
+        name = f"{default['name']} ({default['family']})"
+        alone = f"{name} sees a window's 101 bases, and mean accessibility over 101 bases."
+        assert alone in short(results)
+        default |= {"flank": 400, "accessibility_widths": [101, 301, 1101]}
+        around = (
+            f"{name} sees a window's 101 bases and 400 to each side, and mean accessibility over 101, 301 and 1,101 "
+            "bases."
+        )
+        assert around in short(results)
+        assert f"- default: {around}\n" in full(results)
+
+    def test_every_target_is_of_something_measured(self, results):
+        assert LEAST.keys() <= results["ratios"].keys()
+        assert all(target.met is not None for target in targets(results))
 
     def test_the_run_was_whole(self, results):
         assert not results["quick"]

@@ -14,13 +14,14 @@ import pytest
 from jundscan.accessibility import IDENTITY, genome_scale
 from jundscan.genome import open_genome
 from jundscan.intervals import read_intervals
-from jundscan.model import Model
+from jundscan.model import DEFAULT_MODEL, Model
 from jundscan.plan import prepare
+from jundscan.record import what_is_seen
 from jundscan.scan import score
 from jundscan.tracks import match_chromosomes, open_track
 from jundscan.windows import track_spans
 from tests.conftest import SIZES, Run
-from tests.inputs import write_bigwig, write_fasta, write_rows
+from tests.inputs import scale_of, write_bigwig, write_fasta, write_rows
 
 KEYS = {
     "windows_scored", "windows_skipped", "hits", "bases_scanned", "seconds", "bases_per_second", "threshold",
@@ -61,7 +62,7 @@ def test_bed_goes_to_stdout_and_the_rest_to_stderr(run: Run, genome: Path, windo
         assert strand == "."
     comments = [line for line in ran.out.splitlines() if line.startswith("#")]
     assert len(comments) == 3
-    assert "model jund-1" in comments[0]
+    assert f"model {DEFAULT_MODEL} " in comments[0]
     assert "accessibility none, stride 10" in comments[1]
     assert comments[2] == f"# command: jundscan scan {genome} --threshold {threshold}"
     said = ran.err.splitlines()
@@ -119,7 +120,7 @@ def test_the_record(tmp_path: Path, run: Run, genome: Path, track: Path, model: 
     peaks = write_rows(tmp_path / "peaks.bed", [("chr1", 500, 900)])
     # the track is too small to find its scale
     scale = tmp_path / "scale.json"
-    scale.write_text(json.dumps({"values": [0.1, 0.9], "percentiles": [0.5, 0.9], "windows": 1000}))
+    scale.write_text(json.dumps(scale_of(model).to_dict()))
     ran = run("scan", genome, "--accessibility", track, "--accessibility-scale", scale, "--json", "-", "--truth", peaks,
               "-o", tmp_path / "h.bed", "--fpr", 0.05, "--threads", 1)  # fmt: skip
     assert ran.code == 0, ran.err
@@ -185,10 +186,12 @@ def test_the_record_without_track_and_truth(tmp_path: Path, run: Run, genome: Pa
     assert "(model default)" in record["threshold_rule"]
 
 
-def test_the_scale_of_the_whole_track_goes_into_the_record(tmp_path: Path, run: Run, genome: Path, track: Path) -> None:
+def test_the_scale_of_the_whole_track_goes_into_the_record(
+    tmp_path: Path, run: Run, genome: Path, track: Path, model: Model
+) -> None:
     with open_track(track) as opened:
         fasta = open_genome(genome)
-        scale = genome_scale(fasta, opened, match_chromosomes(fasta, opened))
+        scale = genome_scale(fasta, opened, match_chromosomes(fasta, opened), model.widths)
     assert scale is not IDENTITY
     ran = run("scan", genome, "--accessibility", track, "--region", "chr2", "--json", "-", "-o", tmp_path / "h.bed")
     assert json.loads(ran.out)["accessibility_scale"] == scale.to_dict()
@@ -246,6 +249,8 @@ def test_info(run: Run, model: Model) -> None:
     shown = run("info").out
     assert model.sha256 in "".join(shown.split())
     assert "scan's default: fpr" in shown
+    assert what_is_seen(model.metadata) in " ".join(shown.split())
+    assert shown.count("default: ") == len(model.metadata.tables)
     assert run("--version").out.startswith("jundscan ")
     assert "Start with: jundscan scan" in " ".join(run("--help").out.split())
 
@@ -279,15 +284,16 @@ def test_a_real_scan(tmp_path: Path, run: Run, real: tuple[Path, ...]) -> None:
 def test_every_validation_window_has_the_probability_that_evaluate_gives(
     tmp_path: Path, run: Run, real: tuple[Path, ...], data_folder: Path
 ) -> None:
-    genome, track, _ = real
-    scale = ("--accessibility-scale", "identity")
-    run("evaluate", data_folder / "HepG2" / "valid_dataset", *scale, "--predictions", tmp_path / "p.tsv")
+    genome, (_, track, _) = data_folder / "genome" / "hg19.chr22.partial.fa.gz", real
+    inputs = ("--accessibility", track, "--accessibility-scale", "identity")
+    shards = data_folder / "HepG2" / "valid_dataset"
+    ran = run("evaluate", shards, "--genome", genome, *inputs, "--predictions", tmp_path / "p.tsv")
+    assert ran.code == 0, ran.err
     header, *rows = [line.split("\t") for line in (tmp_path / "p.tsv").read_text().splitlines()]
-    expected = {row[header.index("id")].partition(":")[2]: float(row[-1]) for row in rows}
-    inside = {span: p for span, p in expected.items() if int(span.partition("-")[2]) <= 22_000_000}
+    inside = {row[header.index("id")].partition(":")[2]: float(row[-1]) for row in rows}
     first = min(int(span.partition("-")[0]) for span in inside)
-    ran = run("scan", genome, "--accessibility", track, *scale, "--stride", 1, "--format", "tsv",
-              "-o", tmp_path / "w.tsv", "--region", f"22:{first}-{first + 1_000_000}")  # fmt: skip
+    ran = run("scan", genome, *inputs, "--stride", 1, "--format", "tsv",
+              "-o", tmp_path / "w.tsv", "--region", f"chr22:{first}-{first + 1_000_000}")  # fmt: skip
     assert ran.code == 0, ran.err
     found = {f"{row[1]}-{row[2]}": float(row[3]) for row in rows_of((tmp_path / "w.tsv").read_text())}
     shared = found.keys() & inside.keys()

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from jundscan import diagnosis
-from jundscan.model import Model, default_model_path, load_model
+from jundscan.model import DEFAULT_MODEL, Model, default_model_path, load_model
 from jundscan.selftest import TOLERANCE, largest_difference, reference_windows
 from tests.conftest import Run
 from tests.test_model import edited
@@ -147,7 +147,7 @@ def test_other_weights_in_any_branch(run: Run, copied: Path) -> None:
         if any(len(one.raw_data) > 1_000 for one in graph.initializer)
     ]
     assert branches
-    cases = ((-0.7, "gives other probabilities than are stored in it"), (0.997, "its scores differ by"))
+    cases = ((-0.7, "gives other probabilities than are stored in it"), (0.999, "its scores differ by"))
     for branch, (factor, problem) in product(branches, cases):
         content = onnx.load_from_string(exported)
         for weights in list(graphs(content.graph))[branch].initializer:
@@ -173,7 +173,7 @@ def test_a_missing_model(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert line.startswith(f"{tmp_path / 'model.onnx'}: cannot be read")
     monkeypatch.setattr("jundscan.model.model_folders", lambda: iter([tmp_path]))
     (line,) = problems(run)
-    assert "no model jund-1 in this installation" in line
+    assert f"no model {DEFAULT_MODEL} in this installation" in line
     assert "install jundscan again" in line
 
 
@@ -204,7 +204,14 @@ def test_the_reference_windows_never_change() -> None:
     codes, accessibility = reference_windows()
     assert "".join(map(str, codes[:60].tolist())) == ("113212231110230012011120330012001111233231232121123201310223")
     assert (len(codes), len(accessibility)) == (571, 48)
-    np.testing.assert_allclose(accessibility[:4], [0.0, 1 / 48, 2 / 48, 0.0])
+    np.testing.assert_allclose(accessibility[:4, 0], [0.0, 1 / 48, 2 / 48, 0.0])
+    codes, accessibility = reference_windows(400, 3)
+    assert "".join(map(str, codes[:60].tolist())) == ("113212231110230012011120330012001111233231232121123201310223")
+    assert (len(codes), accessibility.shape) == (2_281, (139, 3))
+    np.testing.assert_allclose(accessibility[:4, 1], [137 / 139, 0.0, 0.0, 1 / 139])
+    assert (codes[1_371:1_780] == 4).all()
+    np.testing.assert_array_equal(codes[1_780:1_881], codes[400:501])  # beside it nothing is known
+    assert (codes[1_881:] == 4).all()
 
 
 @pytest.mark.parametrize("folder", sorted(default_model_path().parents[1].glob("jund-*")), ids=lambda path: path.name)

@@ -10,14 +10,16 @@ import pytest
 from sklearn import metrics
 
 from jundscan.accessibility import fit_scale
-from jundscan.model import Model, default_model_path
-from jundscan.shards import read_shards
+from jundscan.encoding import encode, one_hot
+from jundscan.model import DEFAULT_MODEL, Model, default_model_path
+from jundscan.shards import read_shards, write_shards
 from tests.conftest import Run
 from tests.inputs import write_shard
 
 KEYS = {
     "n", "positives", "threshold", "weighted_accuracy", "precision", "recall", "f1", "confusion_matrix", "auroc",
     "average_precision", "mcc", "brier", "confidence_intervals", "model", "provider", "accessibility",
+    "neighbourhood",
 }  # fmt: skip
 BOOTSTRAPPED = {"weighted_accuracy", "precision", "recall", "f1", "auroc", "average_precision", "mcc", "brier"}
 
@@ -42,6 +44,7 @@ def test_the_report_and_the_predictions(tmp_path: Path, run: Run, shards: Path, 
     assert report["model"] == model.identity()
     assert report["provider"] == "CPUExecutionProvider"
     assert report["threshold"] == 0.5
+    assert report["neighbourhood"] == {"windows": 1200, "known": 0}
 
     table = read_table(table_path)
     assert list(table) == ["index", "id", "label", "weight", "accessibility", "probability"]
@@ -64,12 +67,14 @@ def test_the_report_and_the_predictions(tmp_path: Path, run: Run, shards: Path, 
     assert report["confusion_matrix"] == metrics.confusion_matrix(read.labels, called).tolist()
 
 
-def test_a_person_gets_a_table(run: Run, shards: Path) -> None:
+def test_a_person_gets_a_table(run: Run, shards: Path, model: Model) -> None:
     ran = run("evaluate", shards, "--threshold", 0.4, "--threads", 1)
     assert ran.code == 0
     for text in ("1,200 windows", "at threshold 0.4", "weighted accuracy", "95 % interval", "called bound"):
         assert text in ran.out
-    assert ran.err.splitlines() == ["running on CPUExecutionProvider"]
+    assert ("The surroundings of 0 of 1,200 windows are known." in ran.out) == model.metadata.sees_neighbourhood
+    assert ran.err.count("no --genome: the model sees the windows alone") == model.metadata.sees_neighbourhood
+    assert ran.err.splitlines()[0] == "running on CPUExecutionProvider"
 
 
 def report_of(run: Run, *arguments: object) -> tuple[dict[str, object], str]:
@@ -162,7 +167,7 @@ def test_pictures(tmp_path: Path, run: Run, shards: Path) -> None:
     names = ("roc", "precision_recall", "calibration", "confusion", "scores")
     expected = {f"{name}.{ending}" for name in names for ending in ("png", "svg")}
     assert {path.name for path in (tmp_path / "plots").iterdir()} == expected
-    assert "jund-1" in (tmp_path / "plots" / "roc.svg").read_text()
+    assert DEFAULT_MODEL in (tmp_path / "plots" / "roc.svg").read_text()
 
 
 def test_several_folders(tmp_path: Path, run: Run) -> None:
@@ -200,16 +205,16 @@ def test_columns_that_only_some_folders_have(tmp_path: Path, run: Run) -> None:
 
 
 def test_several_models(tmp_path: Path, run: Run, shards: Path) -> None:
-    other = default_model_path().parents[1] / "jund-1-mlp"
+    other = default_model_path().parents[1] / f"{DEFAULT_MODEL}-mlp"
     ran = run("evaluate", shards, "--model", default_model_path(), "--model", other, "--json", "-")
     assert ran.code == 0, ran.err
     first, second = json.loads(ran.out)["data"]
     assert first["path"] == second["path"] == str(shards)
-    assert first["model"]["name"] == "jund-1"
-    assert second["model"]["name"] == "jund-1-mlp"
+    assert first["model"]["name"] == DEFAULT_MODEL
+    assert second["model"]["name"] == f"{DEFAULT_MODEL}-mlp"
     assert first["auroc"] != second["auroc"]
     shown = run("evaluate", shards, "--model", default_model_path(), "--model", other)
-    assert "jund-1-mlp, threshold 0.5: called bound" in shown.out
+    assert f"{DEFAULT_MODEL}-mlp, threshold 0.5: called bound" in shown.out
 
 
 @pytest.mark.parametrize("option", ["--json", "--predictions", "--plots"])
@@ -231,13 +236,165 @@ def test_one_file_for_two_reports_is_refused(tmp_path: Path, run: Run, shards: P
     assert ran.code == 2
 
 
+@pytest.fixture
+def placed(tmp_path: Path, sequences: dict[str, str]) -> Path:
+    """Shards of every third window of the genome, those with unknown bases too; every tenth id is empty."""
+    rows, ids = [], []
+    for chrom, text in sequences.items():
+        codes = encode(text.encode())
+        for start in range(0, len(codes) - 100, 3):
+            rows.append(codes[start : start + 101])
+            ids.append("" if len(ids) % 10 == 0 else f"{chrom.removeprefix('chr')}:{start}-{start + 101}")
+    rng = np.random.default_rng(0)
+    y, a = (rng.random(len(rows)) < 0.2).astype(int), rng.random(len(rows)).astype(np.float32)
+    write_shards(tmp_path / "placed", 0, one_hot(np.stack(rows)), y=y, a=a, ids=np.array(ids))
+    return tmp_path / "placed"
+
+
+def known_windows(folder: Path, sequences: dict[str, str]) -> int:
+    ids = read_shards(folder).ids
+    assert ids is not None
+    places = [text.replace("-", ":").split(":") for text in ids.tolist() if text]
+    windows = [sequences[f"chr{chrom}"][int(start) : int(end)] for chrom, start, end in places]
+    return sum(set(window) <= set("ACGTacgt") for window in windows)
+
+
+def test_surroundings_of_windows(
+    run: Run, placed: Path, genome: Path, track: Path, sequences: dict[str, str], model: Model, tmp_path: Path
+) -> None:
+    known = known_windows(placed, sequences) if model.metadata.sees_neighbourhood else 0
+    windows = len(read_shards(placed).codes)
+    sentence = f"The surroundings of {known:,} of {windows:,} windows are known."
+    modes: dict[str, tuple[object, ...]] = {
+        "percentile in these shards": (),
+        "percentile in the track": ("--accessibility", track),
+        "not available": ("--no-accessibility",),
+    }
+    for mode, options in modes.items():
+        report, said = report_of(run, placed, "--genome", genome, *options)
+        assert report["neighbourhood"] == {"windows": windows, "known": known}
+        assert report["accessibility"] == mode
+        assert ("sees nothing beyond a window" in said) != model.metadata.sees_neighbourhood
+        shown = run("evaluate", placed, "--genome", genome, *options).out
+        assert (sentence in shown) == model.metadata.sees_neighbourhood
+    both, _ = report_of(run, placed, placed, "--genome", genome, "--accessibility", track)
+    assert [one["neighbourhood"]["known"] for one in both["data"]] == [known] * 2  # type: ignore[attr-defined]
+    page = tmp_path / "page.html"
+    assert run("evaluate", placed, "--genome", genome, "--report", page).code == 0
+    assert ("surroundings known" in page.read_text()) == model.metadata.sees_neighbourhood
+    assert (f'data-key="neighbourhood.known" value="{known}"' in page.read_text()) == model.metadata.sees_neighbourhood
+
+
+def test_surroundings_change_predictions(
+    run: Run, placed: Path, genome: Path, track: Path, tmp_path: Path, model: Model
+) -> None:
+    tables = []
+    for number, options in enumerate(((), ("--genome", genome), ("--genome", genome, "--accessibility", track))):
+        path = tmp_path / f"{number}.tsv"
+        assert run("evaluate", placed, *options, "--predictions", path).code == 0
+        tables.append(read_table(path))
+    alone, around, tracked = (np.array(table["probability"], float) for table in tables)
+    assert (alone != around).any() == (model.flank > 0)
+    assert (around != tracked).any()
+    assert tables[0]["accessibility"] == tables[1]["accessibility"] != tables[2]["accessibility"]
+    on_chr3 = np.array([text.startswith("3:") for text in tables[0]["id"]])
+    assert set(np.array(tables[2]["accessibility"])[on_chr3]) == {"nan"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--accessibility", "track.bedgraph"), "needs --genome FASTA, which the windows come from"),
+        (("--alias", "names.txt"), "needs --genome FASTA"),
+        (("--genome", "genome.fa", "--accessibility", "track.bedgraph", "--no-accessibility"), "contradicts"),
+        (("--genome", "genome.fa", "--json", "genome.fa", "--force"), "is an input of this run"),
+        (("--genome", "genome.fa", "--bed-value", "sum"), "bed-value"),
+    ],
+)
+def test_usage_of_a_genome(
+    run: Run, placed: Path, genome: Path, track: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], says: str
+) -> None:
+    monkeypatch.chdir(genome.parent)
+    ran = run("evaluate", placed, *arguments)
+    assert ran.code == 2
+    assert ran.out == ""
+    assert says in " ".join(ran.err.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("ids", "says"),
+    [
+        ("chr1:7", "id of row 0 (counted from 0): 'chr1:7' is no place of a window"),
+        ("chr1:0-102", "is 102 bases long"),
+        ("chr1:5900-6001", "reaches beyond its chromosome, of 6,000 bases"),
+        ("chr9:0-101", "no chromosome in common: the ids name chr9, while"),
+        ("chr2:1900-2001", "1,200 of 1,200 windows, chr2:1900-2001 for one, have other bases than"),
+    ],
+)
+def test_ids_that_do_not_fit_the_genome(run: Run, tmp_path: Path, genome: Path, ids: str, says: str) -> None:
+    rows = np.random.default_rng(0).integers(0, 4, (1200, 101)).astype(np.uint8)
+    shards = tmp_path / "s"
+    write_shards(shards, 0, one_hot(rows), y=np.arange(1200) % 2, ids=np.array([ids] * 1200))
+    ran = run("evaluate", shards, "--genome", genome)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.splitlines()[-1].startswith(f"jundscan: {shards}: ")
+    assert says in ran.err
+    assert run("evaluate", shards).code == 0
+
+
+def test_shards_without_ids_are_scored_alone(run: Run, tmp_path: Path, genome: Path, track: Path) -> None:
+    shards = write_shard(tmp_path / "s", ids=None)
+    report, said = report_of(run, shards, "--genome", genome)
+    assert said.count("warning") == 1
+    assert "no ids (shard-K-ids.joblib)" in said
+    assert report == report_of(run, shards)[0]
+    empty = write_shard(tmp_path / "empty", ids=np.array([""] * 1200))
+    report, said = report_of(run, empty, "--genome", genome, "--accessibility", track)
+    assert report["neighbourhood"]["known"] == 0  # type: ignore[index]
+
+
+def test_chromosomes_that_only_an_alias_names(run: Run, placed: Path, genome: Path, track: Path) -> None:
+    shards = read_shards(placed)
+    assert shards.ids is not None
+    aliases = genome.parent / "names.txt"
+    aliases.write_text("".join(f"chr{number}\tNC_{number}\n" for number in (1, 2, 3)))
+    ids = np.array([f"NC_{text}" if text else "" for text in shards.ids.tolist()])
+    write_shards(genome.parent / "renamed", 0, one_hot(shards.codes), y=shards.labels, a=shards.accessibility, ids=ids)
+    options = ("--genome", genome, "--accessibility", track)
+    report, _ = report_of(run, genome.parent / "renamed", *options, "--alias", aliases)
+    assert report == report_of(run, placed, *options)[0]
+    assert run("evaluate", genome.parent / "renamed", *options).code == 1
+
+
+@pytest.mark.data
+def test_real_windows_and_their_surroundings(run: Run, data_folder: Path, model: Model) -> None:
+    options = ("--genome", data_folder / "genome" / "hg19.chr22.partial.fa.gz")
+    folders = [data_folder / cell / "valid_dataset" for cell in ("HepG2", "HeLa-S3")]
+    report, said = report_of(run, *folders, *options)
+    assert "warning" not in said
+    for one in report["data"]:  # type: ignore[attr-defined]
+        assert 24_000 * model.metadata.sees_neighbourhood <= one["neighbourhood"]["known"] <= 34_527
+    part = data_folder / "genome" / "hg19.22_1-22000000.fa.gz"
+    ran = run("evaluate", folders[0], "--genome", part)
+    assert ran.code == 1
+    assert "reaches beyond its chromosome, of 22,000,000 bases" in ran.err
+
+
 @pytest.mark.data
 def test_the_exported_metrics_are_what_evaluate_says(run: Run, data_folder: Path) -> None:
-    for family in ("jund-1", "jund-1-mlp", "jund-1-cnn", "jund-1-lstm"):
+    for family in (DEFAULT_MODEL, *(f"{DEFAULT_MODEL}-{network}" for network in ("mlp", "cnn", "lstm"))):
         folder = default_model_path().parents[1] / family
         exported = json.loads((folder / "metrics.json").read_text())
+        exported = exported.get("window_with_accessibility", exported)  # bare shards do not tell what lies around
         report, _ = report_of(run, data_folder / "HepG2" / "valid_dataset", "--model", folder)
-        for name in KEYS - {"confidence_intervals", "model", "provider", "accessibility", "confusion_matrix"}:
+        for name in KEYS - {
+            "confidence_intervals",
+            "model",
+            "provider",
+            "accessibility",
+            "confusion_matrix",
+            "neighbourhood",
+        }:
             assert report[name] == pytest.approx(exported[name], abs=5e-5), (family, name)
 
 

@@ -21,14 +21,15 @@ from jundscan.plan import Scan, prepare
 from jundscan.windows import Region
 from tests.conftest import SIZES, Run
 from tests.inputs import letters, write_fasta, write_rows
+from tests.numpy_models import numpy_model
 
 TOLERANCE = 1e-6
 
 
 def brute_force(scan: Scan, sequence: str, region: Region) -> np.ndarray:
-    """Mutate one base after the other and score each window that covers it, alone."""
+    """Mutate one base after the other and score each window that covers it, alone, with its flanks."""
     sequence = sequence.upper()
-    length = len(sequence)
+    length, flank = len(sequence), scan.model.flank
     held = scan.accessibility_of([(region.chrom, np.arange(max(length - WINDOW_LENGTH + 1, 0)))])
     found = np.full((region.end - region.start, 4), np.nan)
     for row, place in enumerate(range(region.start, region.end)):
@@ -38,52 +39,93 @@ def brute_force(scan: Scan, sequence: str, region: Region) -> np.ndarray:
             continue
         windows = {}
         for base in ALPHABET:
-            mutated = sequence[:place] + base + sequence[place + 1 :]
-            codes = np.array([encode(mutated[w : w + WINDOW_LENGTH].encode()) for w in starts])
+            mutated = "N" * flank + sequence[:place] + base + sequence[place + 1 :] + "N" * flank
+            codes = np.array([encode(mutated[w : w + scan.model.span].encode()) for w in starts])
             windows[base] = logits(scan.model.predict(codes, held[starts]))
         for column, base in enumerate(ALPHABET):
             found[row, column] = (windows[base] - windows[sequence[place]]).mean()
     return found
 
 
-def test_a_kilobase_equals_brute_force(genome: Path, track: Path, sequences: dict[str, str], model: Model) -> None:
-    region = Region("chr1", 1_500, 2_500)
-    with prepare(genome, track, model=model, scale=IDENTITY, threads=2) as scan:
-        [found] = explain_regions(scan, [region])
-        expected = brute_force(scan, sequences["chr1"], region)
-    assert 0 < np.isnan(expected).sum() < expected.size / 2  # there are unknown letters
+def agrees(scan: Scan, sequence: str, region: Region) -> np.ndarray:
+    [found] = explain_regions(scan, [region])
+    expected = brute_force(scan, sequence, region)
     np.testing.assert_allclose(found.differences, expected, atol=TOLERANCE, rtol=0)
     np.testing.assert_allclose(found.contributions, -expected.sum(axis=1) / 3, atol=TOLERANCE, rtol=0)
-    np.testing.assert_array_equal(found.codes, encode(sequences["chr1"][1_500:2_500].encode()))
+    np.testing.assert_array_equal(found.codes, encode(sequence[region.start : region.end].encode()))
+    return expected
 
 
-@pytest.mark.parametrize(("chrom", "start", "end"), [("chr3", 0, 450), ("chr2", 2_900, 3_033), ("short", 10, 60)])
+def test_stretch_with_unknown_letters_equals_brute_force(
+    genome: Path, track: Path, sequences: dict[str, str], model: Model
+) -> None:
+    with prepare(genome, track, model=model, scale=IDENTITY, threads=2) as scan:
+        expected = agrees(scan, sequences["chr1"], Region("chr1", 1_700, 1_900))
+    assert 0 < np.isnan(expected).sum() < expected.size / 2  # there are unknown letters
+
+
+@pytest.mark.parametrize(
+    ("flank", "widths", "chrom", "start", "end"),
+    [
+        (0, (101,), "chr1", 1_500, 2_500),
+        (30, (101, 301), "chr1", 1_700, 2_000),
+        (150, (101, 301, 1101), "chr1", 5_600, 6_000),
+        (150, (101,), "chr3", 0, 450),
+        (400, (101, 1101), "chr2", 0, 90),
+        (400, (101,), "chr2", 2_800, 3_033),
+    ],
+)
+def test_neighbourhoods_of_any_size_equal_brute_force(
+    genome: Path,
+    track: Path,
+    sequences: dict[str, str],
+    model: Model,
+    flank: int,
+    widths: tuple[int, ...],
+    chrom: str,
+    start: int,
+    end: int,
+) -> None:
+    with prepare(genome, track, model=numpy_model(model, flank, widths), scale=IDENTITY, threads=1) as scan:
+        expected = agrees(scan, sequences[chrom], Region(chrom, start, end))
+    assert not np.isnan(expected).all()
+
+
+@pytest.mark.parametrize(
+    ("chrom", "start", "end"), [("chr3", 0, 120), ("chr3", 350, 450), ("chr2", 2_950, 3_033), ("short", 10, 60)]
+)
 def test_ends_of_chromosomes_equal_brute_force(
     genome: Path, sequences: dict[str, str], model: Model, chrom: str, start: int, end: int
 ) -> None:
     region = Region(chrom, start, end)
+    around = "N" * model.flank
     with prepare(genome, model=model, threads=1) as scan:
+        agrees(scan, sequences[chrom], region)
         [found] = explain_regions(scan, [region])
-        expected = brute_force(scan, sequences[chrom], region)
-        starts = np.arange(max(start - 50, 0), min(end - 51, SIZES[chrom] - WINDOW_LENGTH) + 1)
-        windows = [encode(sequences[chrom][w : w + WINDOW_LENGTH].encode()) for w in starts]
-        for w, window in zip(starts, windows, strict=True):
-            if (window < 4).all() and start <= w + 50 < end:
-                alone = model.predict(window[None], np.full(1, np.nan, np.float32))[0]
+        known = 0
+        for w in range(max(start - 50, 0), min(end - 51, SIZES[chrom] - WINDOW_LENGTH) + 1):
+            own = encode(sequences[chrom][w : w + WINDOW_LENGTH].encode())
+            if (own < 4).all() and start <= w + 50 < end:
+                seen = encode((around + sequences[chrom] + around)[w : w + model.span].encode())
+                alone = model.predict(seen[None], np.full(1, np.nan, np.float32))[0]
                 assert found.probabilities[w + 50 - start] == pytest.approx(alone, abs=TOLERANCE)
-    np.testing.assert_allclose(found.differences, expected, atol=TOLERANCE, rtol=0)
+                known += 1
+    assert known == np.isfinite(found.probabilities).sum()
     assert (found.response is None) == (chrom == "short")
 
 
+@pytest.mark.parametrize("neighbourhood", [False, True])
 def test_regions_in_any_order_and_cut_anyhow(
-    genome: Path, track: Path, model: Model, monkeypatch: pytest.MonkeyPatch
+    genome: Path, track: Path, model: Model, neighbourhood: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if neighbourhood:
+        model = numpy_model(model, 50, (101, 151))
     texts = ["chr2:1000-1300", "1:200-700", "chr1:100-350"]
     options = {"model": model, "scale": IDENTITY}
     once = list(jundscan.explain(genome, texts, track, threads=1, **options))
     assert [str(one.region) for one in once] == ["chr2:1000-1300", "chr1:200-700", "chr1:100-350"]
-    monkeypatch.setattr("jundscan.mutagenesis.CHUNK_BASES", 37)
-    monkeypatch.setattr("jundscan.model.CALL_WINDOWS", 700)
+    monkeypatch.setattr("jundscan.mutagenesis.COPY_SUBSTITUTIONS", 1)
+    monkeypatch.setattr("jundscan.mutagenesis.CALL_BASES", 2_000)
     for one, other in zip(once, jundscan.explain(genome, texts, track, threads=3, **options), strict=True):
         for name in ("codes", "differences", "contributions", "probabilities", "accessibility"):
             np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
@@ -92,16 +134,24 @@ def test_regions_in_any_order_and_cut_anyhow(
         assert one.response[:3] == other.response[:3]
 
 
-def test_response_to_accessibility(genome: Path, track: Path, sequences: dict[str, str], model: Model) -> None:
+@pytest.mark.parametrize("neighbourhood", [False, True])
+def test_response_to_accessibility(
+    genome: Path, track: Path, sequences: dict[str, str], model: Model, neighbourhood: bool
+) -> None:
+    if neighbourhood:
+        model = numpy_model(model, 300, (101, 301))
     [found] = jundscan.explain(genome, "chr1:100-350", track, model=model, scale=IDENTITY)
     response = found.response
     assert response is not None
-    window = encode(sequences["chr1"][response.start : response.start + WINDOW_LENGTH].encode())[None]
+    around = "N" * model.flank
+    seen = (around + sequences["chr1"] + around)[response.start : response.start + model.span]
+    window = encode(seen.encode())[None]
     assert 100 <= response.start <= 350 - WINDOW_LENGTH
     centred = found.probabilities[response.start + 50 - 100]
     assert response.probability == centred == np.nanmax(found.probabilities[50:-50])
     for at in (0, 40, 100):
-        alone = model.predict(window, response.percentiles[at : at + 1])[0]
+        everywhere = np.full((1, len(model.widths)), response.percentiles[at])
+        alone = model.predict(window, everywhere)[0]
         assert response.probabilities[at] == pytest.approx(alone, abs=TOLERANCE)
     assert response.without == pytest.approx(model.predict(window, np.float32([np.nan]))[0], abs=TOLERANCE)
 

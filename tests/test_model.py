@@ -36,8 +36,8 @@ def edited(path: Path, edit: Edit) -> Path:
 def test_the_default_model(model: Model) -> None:
     assert model.path == default_model_path()
     assert model.provider == "CPUExecutionProvider"
-    assert model.metadata.name == "jund-1"
-    assert model.identity() == {"name": "jund-1", "version": model.metadata.version, "sha256": model.sha256}
+    assert model.metadata.name == "jund-2"
+    assert model.identity() == {"name": "jund-2", "version": model.metadata.version, "sha256": model.sha256}
     assert model.path.stat().st_size < 1 << 20
 
 
@@ -66,7 +66,15 @@ def test_a_later_field_is_no_trouble(tmp_path: Path, model: Model) -> None:
         (lambda m: m.update(training_accessibility={"x": [0.5, 0.5]}), "no list of 21 numbers"),
         (lambda m: m.update(training_accessibility={"x": "abc" * 7}), "no list of 21 numbers"),
         (lambda m: m.update(training_accessibility={"x": [2] * 21}), "no number from 0 to 1"),
-        (lambda m: m.update(format_version=2), "model format 2, this jundscan reads 1"),
+        (lambda m: m.update(format_version=1), "model format 1, this jundscan reads 2"),
+        (lambda m: m.update(flank=401), "flank is 401"),
+        (lambda m: m.update(flank=1 << 40), "flank is 1099511627776"),
+        (lambda m: m.update(accessibility_widths=[301, 501]), "accessibility_widths is"),
+        (lambda m: m.update(accessibility_widths=[101, 300]), "accessibility_widths is"),
+        (lambda m: m.update(accessibility_widths=[101, 301, 301]), "accessibility_widths is"),
+        (lambda m: m.update(accessibility_widths=[101, 1 << 30 | 1]), "accessibility_widths is"),
+        (lambda m: m.pop("window_with_accessibility"), "belong to a model that sees a neighbourhood"),
+        (lambda m: m.pop("accessibility_widths"), "cannot be read"),
         (lambda m: m.pop("format_version"), "model format None"),
         (lambda m: m.pop("seed"), "cannot be read .*seed"),
         (lambda m: m["with_accessibility"].pop("rows"), "cannot be read"),
@@ -149,7 +157,8 @@ def test_cuda_agrees_with_the_cpu(model: Model) -> None:
     except DeviceError as err:
         pytest.skip(str(err))
     rng = np.random.default_rng(0)
-    codes, accessibility = rng.integers(0, 4, 20_000, dtype=np.uint8), rng.random(1_990, dtype=np.float32)
+    codes = rng.integers(0, 4, 19_891 + model.span, dtype=np.uint8)
+    accessibility = rng.random((1_990, len(model.widths)), dtype=np.float32)
     np.testing.assert_allclose(on_gpu.slide(codes, accessibility, 10), model.slide(codes, accessibility, 10), atol=1e-4)
 
 
@@ -168,14 +177,29 @@ def test_an_empty_onnx_runtime_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("stride", [1, 4, 101, 130, 5_000])
 def test_sliding_is_scoring_windows(model: Model, stride: int) -> None:
     rng = np.random.default_rng(stride)
-    codes = rng.integers(0, 5, 101 + 20 * stride + stride // 2, dtype=np.uint8)
-    accessibility = np.where(rng.random(21) < 0.3, np.nan, rng.random(21)).astype(np.float32)
-    windows = np.stack([codes[start : start + 101] for start in range(0, 21 * stride, stride)])
+    codes = rng.integers(0, 5, model.span + 20 * stride + stride // 2, dtype=np.uint8)
+    shape = 21, len(model.widths)
+    accessibility = np.where(rng.random(shape) < 0.3, np.nan, rng.random(shape)).astype(np.float32)
+    windows = np.stack([codes[start : start + model.span] for start in range(0, 21 * stride, stride)])
     np.testing.assert_allclose(
         model.slide(codes, accessibility, stride), model.predict(windows, accessibility), atol=1e-6
     )
-    with pytest.raises(ValueError, match="windows in each of 1 sequences, accessibility"):
+    own = np.full_like(accessibility, np.nan)
+    own[:, 0] = accessibility[:, 0]  # one column is that of the windows' own bases
+    np.testing.assert_array_equal(model.slide(codes, own[:, 0], stride), model.slide(codes, own, stride))
+    np.testing.assert_array_equal(model.predict(windows, own[:, 0]), model.predict(windows, own))
+    with pytest.raises(ValueError, match="windows in each of 1 sequences"):
         model.slide(codes, accessibility[:-1], stride)
+
+
+def test_a_window_alone_is_one_with_unknown_flanks(model: Model) -> None:
+    rng = np.random.default_rng(7)
+    windows = rng.integers(0, 4, (40, 101), dtype=np.uint8)
+    accessibility = rng.random(40, dtype=np.float32)
+    padded = np.pad(windows, ((0, 0), (model.flank, model.flank)), constant_values=4)
+    np.testing.assert_array_equal(model.predict(windows, accessibility), model.predict(padded, accessibility))
+    many = model.slide_many(padded, accessibility[:, None], rows=7)
+    np.testing.assert_allclose(many[:, 0], model.predict(windows, accessibility), atol=1e-6)
 
 
 def test_threads_and_batches_do_not_matter(model: Model) -> None:

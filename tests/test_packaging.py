@@ -57,8 +57,8 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_the_package_and_the_default_model_only(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"jundscan"}
-    assert {name for name in names if "exported" in name} >= {"jundscan/exported/jund-1/model.onnx"}
-    assert not [name for name in names if "jund-1-" in name and "dist-info" not in name]
+    assert {name for name in names if "exported" in name} >= {"jundscan/exported/jund-2/model.onnx"}
+    assert not [name for name in names if "jund-2-" in name and "dist-info" not in name]
     assert "jundscan/py.typed" in names
     assert any(name.endswith("LICENSE") for name in names)
     report = ROOT / "jundscan" / "report"
@@ -143,7 +143,7 @@ def test_the_source_distribution_builds_the_wheel(tmp_path: Path, wheel: Path) -
         names = {name.partition("/")[2] for name in file.getnames()}
         file.extractall(tmp_path, filter="data")
     assert {"pyproject.toml", "LICENSE", "SECURITY.md", "jundscan/scan.py", "train/__main__.py"} <= names
-    assert {"tests/damage/readers.py", "exported/jund-1/model.onnx"} <= names
+    assert {"tests/damage/readers.py", "exported/jund-2/model.onnx"} <= names
     (unpacked,) = (path for path in tmp_path.iterdir() if path.name.startswith("jundscan-"))
     subprocess.run([*hatchling, "wheel"], cwd=unpacked, check=True, capture_output=True)
     (again,) = (tmp_path / "dist").glob("*.whl")

@@ -40,7 +40,7 @@ def texts(path: Path) -> str:
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("new") / "plots"
-    paths = write_plots(folder, [predictions()], "jund-1 on a shard")
+    paths = write_plots(folder, [predictions()], "jund-2 on a shard")
     assert {path.name for path in paths} == names(folder)
     return folder
 
@@ -55,7 +55,7 @@ def test_every_picture_as_png_and_svg(drawn: Path) -> None:
             assert width == 1050  # 3.5 inches, one column of a journal, at 300 dots an inch
             assert 1000 <= height <= 1200
         else:
-            assert "jund-1 on a shard" in texts(path)
+            assert "jund-2 on a shard" in texts(path)
 
 
 def test_labels_are_text_with_figures_and_units(drawn: Path) -> None:
@@ -72,7 +72,7 @@ def test_labels_are_text_with_figures_and_units(drawn: Path) -> None:
 
 
 def test_the_same_predictions_give_the_same_files(drawn: Path, tmp_path: Path) -> None:
-    write_plots(tmp_path, [predictions()], "jund-1 on a shard")
+    write_plots(tmp_path, [predictions()], "jund-2 on a shard")
     for name in ALL:
         assert (tmp_path / name).read_bytes() == (drawn / name).read_bytes(), name
 

@@ -22,14 +22,17 @@ from jundscan.model import Model
 from jundscan.outputs import Outputs, write_scan
 from jundscan.plan import prepare
 from jundscan.plots import Predictions
+from jundscan.record import what_is_seen
 from jundscan.report import collect
 from jundscan.report.collect import Collector
 from jundscan.report.evaluation_page import _confusion, _thinned
 from jundscan.report.neighbourhoods import FLANK
 from jundscan.report.scan_page import accessibility_differs
+from jundscan.scan import score
 from jundscan.tracks import open_track
 from tests.conftest import Run
-from tests.inputs import write_fasta, write_shard
+from tests.inputs import scale_of, write_fasta, write_shard
+from tests.numpy_models import numpy_model
 
 STATIC = Path(collect.__file__).parent / "static"
 HOSTILE = "<img/src=x/onerror=alert(1)>"
@@ -111,6 +114,49 @@ def _sum_along(data: Any) -> list[dict[str, Any]]:
         total["hits"] += row["hits"]
         total["windows"] += row["windows"]
     return list(rows.values())
+
+
+@pytest.mark.parametrize("packed", ["plain", "gzip"])
+@pytest.mark.parametrize("flank", [None, 600])
+def test_the_windows_shown_have_the_probabilities_of_the_scan(
+    tmp_path: Path, track: Path, sequences: dict[str, str], model: Model, packed: str, flank: int | None
+) -> None:
+    """Hits lie near the ends of chromosomes and of the regions scanned too."""
+    if flank is not None:
+        model = numpy_model(model, flank, (101, 1_101))
+    genome = write_fasta(tmp_path / ("g.fa" if packed == "plain" else "g.fa.gz"), sequences, packed)
+    regions = ["chr1:700-1500", "chr1:1700-1900", "chr1:4000-6000", "chr2", "chr3"]
+    table, page = tmp_path / "w.tsv", tmp_path / "r.html"
+    settings = {"model": model, "scale": scale_of(model), "regions": regions, "wish": "threshold"}
+    with prepare(genome, track, value=0.0, **settings) as scan:
+        best: dict[str, float] = {}
+        for scored in score(scan):
+            best[scored.chrom] = max(best.get(scored.chrom, 0.0), float(scored.probabilities.max(initial=0)))
+    with prepare(genome, track, value=min(best.values()), **settings) as scan:
+        write_scan(scan, Outputs(str(table), "tsv", report=page))
+    lines = [line.split("\t") for line in table.read_text().splitlines() if not line.startswith("#")]
+    written = {(chrom, int(start) + 45): float(p) for chrom, start, _, p in lines}
+    hits = data_of(page)["hits"]
+    assert len({hit["chrom"] for hit in hits}) == 3
+    shown = 0
+    for hit in hits:
+        for at, value in list(zip(hit["from"], hit["probability"], strict=True))[1:-1]:
+            assert value == pytest.approx(written[hit["chrom"], hit["start"] + at], rel=6e-4)
+            shown += 1
+    assert shown > 200
+
+
+def test_a_report_says_how_far_the_model_looks(tmp_path: Path, genome: Path, model: Model) -> None:
+    far = numpy_model(model, 1_200, (101, 301, 1_101))
+    page = tmp_path / "r.html"
+    with prepare(genome, model=far) as scan:
+        write_scan(scan, Outputs(str(tmp_path / "h.bed"), report=page))
+    seen = (
+        "each window of 101 bases and 1,200 bases to each side of it, and accessibility in the 101, 301 and 1,101 bases"
+    )
+    assert f"the model sees {seen} around its centre" in visible(page)
+    alone = numpy_model(model, 0).metadata
+    assert what_is_seen(alone) == "each window of 101 bases, and the window's accessibility"
 
 
 def test_chromosomes_add_up_to_the_record(tmp_path: Path, genome: Path, model: Model) -> None:

@@ -9,19 +9,20 @@ import time
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 import jundscan
-from jundscan.accessibility import IDENTITY
 from jundscan.model import DEFAULT_MODEL, Model, default_model_path
 from jundscan.outputs import Outputs, write_scan
 from jundscan.plan import prepare
 from jundscan.scan import score
 from tests import golden
-from tests.inputs import write_rows
+from tests.inputs import scale_of, write_rows
+from tests.numpy_models import numpy_model
 
 FORMS = {
     "bed": ("hits.bed", "p.bw"),
@@ -58,7 +59,7 @@ def test_outputs_are_the_same_whatever_the_threads_pieces_and_order(
         outputs = Outputs(
             str(folder / hits), form, folder / track_name, truth=truth, accuracy_track=folder / "a.bedgraph"
         )
-        settings = {"stride": stride, "scale": IDENTITY, "wish": "threshold", "value": 0.4}
+        settings = {"stride": stride, "scale": scale_of(model), "wish": "threshold", "value": 0.4}
         with prepare(genome, track, model=model, threads=threads, **settings) as ready:
             record = write_scan(ready, outputs, scoring=partial(score, **sizes))
         for key in ("seconds", "bases_per_second", "timings", "threads"):
@@ -74,6 +75,50 @@ def test_outputs_are_the_same_whatever_the_threads_pieces_and_order(
         threads = (1, 2, 3, 8)[number % 4]
         found = scanned(tmp_path / str(number), unsteady, threads, task_bases=task_bases, call_windows=call_windows)
         assert found == expected, (task_bases, call_windows, threads)
+
+
+@pytest.mark.parametrize("stride", [1, 10, 120])
+@pytest.mark.parametrize("flank", [None, 200])
+def test_a_windows_probability_is_the_same_whatever_is_scanned_besides(
+    tmp_path: Path, genome: Path, track: Path, model: Model, stride: int, flank: int | None
+) -> None:
+    if flank is not None:
+        model = numpy_model(model, flank, (101, 301, 1_101))
+    settings = {"model": model, "stride": stride, "scale": scale_of(model)}
+
+    def scores(sizes: dict[str, int], **scanned: Any) -> dict[tuple[str, int], float]:
+        with prepare(genome, track, **settings, **scanned) as ready:
+            return {
+                (scored.chrom, start): probability
+                for scored in score(ready, **sizes)
+                for start, probability in zip(scored.starts.tolist(), scored.probabilities.tolist(), strict=True)
+            }
+
+    every = scores({})
+    rng = np.random.default_rng(stride)
+    lengths = {"chr1": 6_000, "chr2": 3_033, "chr3": 450}
+
+    def stretches(count: int, longest: int) -> list[tuple[str, int, int]]:
+        chosen = []
+        for chrom in rng.choice(list(lengths), count).tolist():
+            start = int(rng.integers(0, lengths[chrom] - 300))
+            chosen.append((chrom, start, min(start + int(rng.integers(260, longest)), lengths[chrom])))
+        return chosen
+
+    for number in range(8):
+        named, listed = stretches(2, 2_000), stretches(12, 500)
+        found = scores(
+            {
+                "task_bases": int(rng.choice([101, 700, 3_000, 1 << 18])),
+                "call_windows": int(rng.choice([16, 64, 4_096])),
+            },
+            threads=int(rng.integers(1, 4)),
+            regions=[f"{chrom}:{start}-{end}" for chrom, start, end in named],
+            regions_file=write_rows(tmp_path / "regions.bed", listed) if number % 3 else None,
+            exclude=write_rows(tmp_path / "exclude.bed", stretches(3, 400)) if number % 2 else None,
+        )
+        assert found
+        assert found == {place: every[place] for place in found}
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])

@@ -14,8 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 import jundscan
-from jundscan.accessibility import IDENTITY, AccessibilityScale, genome_scale
-from jundscan.encoding import encode, one_hot
+from jundscan.accessibility import IDENTITY, genome_scale
+from jundscan.encoding import UNKNOWN, encode, one_hot
 from jundscan.errors import JundscanError
 from jundscan.evaluation import evaluate_shards
 from jundscan.genome import open_genome
@@ -24,9 +24,9 @@ from jundscan.plan import Scan, prepare
 from jundscan.scan import call_hits, score
 from jundscan.shards import read_shards, write_shards
 from jundscan.tracks import match_chromosomes, open_track
-from tests.inputs import Row, genome_letters, write_bigwig, write_fasta, write_rows
+from tests.inputs import Row, genome_letters, scale_of, write_bigwig, write_fasta, write_rows
+from tests.numpy_models import numpy_model
 
-SCALE = AccessibilityScale(np.array([0.01, 0.3, 0.9]), np.array([0.5, 0.8, 0.99]), 1000)
 Scores = dict[tuple[str, int], float]
 
 
@@ -35,22 +35,30 @@ def read_rows(path: Path) -> list[Row]:
     return [(chrom, int(start), int(end), float(value)) for chrom, start, end, value in fields]
 
 
+@pytest.fixture(params=["the shipped one", "one that sees far"])
+def any_model(model: Model, request: pytest.FixtureRequest) -> Model:
+    """The model that is shipped, and one whose flanks are longer than chr3."""
+    return model if request.param == "the shipped one" else numpy_model(model, 460, (101, 301, 1_101))
+
+
 def naive_scores(
     sequences: Mapping[str, str],
     model: Model,
     stride: int,
     rows: Sequence[Row] | None = None,
-    scale: AccessibilityScale = SCALE,
     inside: Sequence[tuple[str, int, int]] | None = None,
     outside: Sequence[tuple[str, int, int]] = (),
 ) -> Scores:
     """Score window after window, as the rules say; ``inside`` must hold a window, ``outside`` must not touch it."""
     scores = {}
+    beside = max(model.flank, 2_000)
     for chrom, letters in sequences.items():
         signal = np.full(len(letters), np.nan if rows is None or chrom not in {row[0] for row in rows} else 0.0)
         for name, start, end, value in rows or ():
             if name == chrom:
                 signal[start:end] = np.maximum(signal[start:end], value)
+        signal = np.pad(signal, beside)  # beyond the ends: not open, and no letters
+        codes = np.pad(encode(letters.encode()), beside, constant_values=UNKNOWN)
         starts = set(range(0, len(letters) - 100, stride)) | ({len(letters) - 101} if len(letters) > 100 else set())
         for start in sorted(starts):
             end = start + 101
@@ -60,8 +68,11 @@ def naive_scores(
                 continue
             if any(c == chrom and start < e and s < end for c, s, e in outside):
                 continue
-            mean = np.array([signal[start:end].mean()], np.float32)
-            scores[chrom, start] = float(model.predict(encode(letters[start:end].encode())[None], scale.apply(mean))[0])
+            centre, first = start + 50 + beside, start + beside
+            means = [signal[centre - width // 2 : centre + width // 2 + 1].mean() for width in model.widths]
+            mapped = scale_of(model).apply_all(np.array([means], np.float32), model.widths)
+            seen = codes[first - model.flank : first + 101 + model.flank]
+            scores[chrom, start] = float(model.predict(seen[None], mapped)[0])
     return scores
 
 
@@ -81,48 +92,57 @@ def assert_same(found: Scores, expected: Scores) -> None:
 @pytest.mark.parametrize("stride", [3, 10, 101, 150])
 @pytest.mark.parametrize("with_track", [False, True])
 def test_windows_equal_the_naive_scan(
-    genome: Path, track: Path, sequences: dict[str, str], model: Model, stride: int, with_track: bool
+    genome: Path, track: Path, sequences: dict[str, str], any_model: Model, stride: int, with_track: bool
 ) -> None:
-    rows = read_rows(track) if with_track else None
-    with prepare(genome, track if with_track else None, model=model, stride=stride, scale=SCALE, threads=2) as ready:
-        expected = naive_scores(sequences, model, stride, rows)
+    rows, given = (read_rows(track), track) if with_track else (None, None)
+    with prepare(genome, given, model=any_model, stride=stride, scale=scale_of(any_model), threads=2) as ready:
+        expected = naive_scores(sequences, any_model, stride, rows)
         assert_same(collect(ready), expected)
         windows = sum(len(set(range(0, len(s) - 100, stride)) | {len(s) - 101}) for s in sequences.values() if s[100:])
         assert (ready.windows_scored, ready.windows_skipped) == (len(expected), windows - len(expected))
         assert ready.bases_scanned == len({(chrom, start + base) for chrom, start in expected for base in range(101)})
 
 
-def test_every_window_at_stride_1(tmp_path: Path, model: Model) -> None:
+def test_every_window_at_stride_1(tmp_path: Path, any_model: Model) -> None:
     sequences = {"a": genome_letters(np.random.default_rng(1), 900), "b": "acgt" * 26}
-    with prepare(write_fasta(tmp_path / "g.fa", sequences), model=model, stride=1) as ready:
-        assert_same(collect(ready), naive_scores(sequences, model, 1))
+    with prepare(write_fasta(tmp_path / "g.fa", sequences), model=any_model, stride=1) as ready:
+        assert_same(collect(ready), naive_scores(sequences, any_model, 1))
+
+
+def test_strides_longer_than_all_that_is_seen(tmp_path: Path, any_model: Model) -> None:
+    rng = np.random.default_rng(5)
+    sequences = {name: genome_letters(rng, size) for name, size in (("a", 9_000), ("b", 1_500), ("c", 101), ("d", 700))}
+    with prepare(write_fasta(tmp_path / "g.fa", sequences), model=any_model, stride=1_300) as ready:
+        expected = naive_scores(sequences, any_model, 1_300)
+        for size in (101, 3_000, 1 << 18):
+            assert_same(collect(ready, task_bases=size), expected)
 
 
 @pytest.mark.parametrize("family", ["mlp", "cnn", "lstm"])
 def test_every_family_slides_as_it_scores_windows(genome: Path, track: Path, sequences, family: str) -> None:
-    path = default_model_path().parents[1] / f"jund-1-{family}"
+    path = default_model_path().parents[1] / f"jund-2-{family}"
     if not path.exists():
         pytest.skip("only the default model comes with a wheel")
     model = load_model(path, "cpu")
-    with prepare(genome, track, model=model, stride=25, scale=SCALE) as ready:
+    with prepare(genome, track, model=model, stride=25, scale=scale_of(model)) as ready:
         assert_same(collect(ready), naive_scores(sequences, model, 25, read_rows(track)))
 
 
-def test_regions_and_excluded_stretches(tmp_path: Path, genome: Path, sequences, model: Model) -> None:
+def test_regions_and_excluded_stretches(tmp_path: Path, genome: Path, sequences, any_model: Model) -> None:
     inside = [("chr1", 1_003, 2_500), ("chr1", 2_400, 3_000), ("chr2", 2_000, 3_033), ("chr3", 0, 450)]
     outside = [("chr1", 1_800, 1_801), ("chr2", 2_300, 2_500)]
     regions_file = write_rows(tmp_path / "regions.bed", inside[1:])
     exclude = write_rows(tmp_path / "exclude.bed", outside)
     with prepare(
         genome,
-        model=model,
+        model=any_model,
         stride=7,
         regions=["1:1,003-2,500"],
         regions_file=regions_file,
         exclude=exclude,
     ) as ready:
         merged = [("chr1", 1_003, 3_000), *inside[2:]]
-        assert_same(collect(ready), naive_scores(sequences, model, 7, inside=merged, outside=outside))
+        assert_same(collect(ready), naive_scores(sequences, any_model, 7, inside=merged, outside=outside))
 
 
 def naive_hits(scores: Scores, threshold: float) -> list[tuple[str, int, int, float, int]]:
@@ -151,7 +171,7 @@ def naive_hits(scores: Scores, threshold: float) -> list[tuple[str, int, int, fl
 @pytest.mark.parametrize("stride", [10, 40, 101])
 def test_hits_equal_the_naive_ones(tmp_path: Path, model: Model, stride: int) -> None:
     rng = np.random.default_rng(stride)
-    sequences = {name: genome_letters(rng, 5_000).replace("n", "a") for name in ("a", "b")}
+    sequences = {name: genome_letters(rng, 12_000).replace("n", "a") for name in ("a", "b")}
     path = write_fasta(tmp_path / "g.fa", sequences)
     with prepare(path, model=model, stride=stride) as ready:
         scores = collect(ready)
@@ -169,9 +189,13 @@ def test_hits_equal_the_naive_ones(tmp_path: Path, model: Model, stride: int) ->
 
 
 @pytest.mark.parametrize("stride", [1, 10, 150])
-def test_no_size_and_no_number_of_threads_changes_a_bit(genome: Path, track: Path, model: Model, stride: int) -> None:
+def test_no_size_and_no_number_of_threads_changes_a_bit(
+    genome: Path, track: Path, any_model: Model, stride: int
+) -> None:
+    settings: dict[str, Any] = {"model": any_model, "stride": stride, "scale": scale_of(any_model)}
+
     def scores(threads: int, **sizes: int) -> NDArray[np.float32]:
-        with prepare(genome, track, model=model, stride=stride, scale=SCALE, threads=threads) as ready:
+        with prepare(genome, track, threads=threads, **settings) as ready:
             return np.concatenate([scored.probabilities for scored in score(ready, **sizes)])
 
     expected = scores(1)
@@ -194,13 +218,14 @@ def test_a_bigwig_gives_the_same_as_its_intervals(tmp_path: Path, genome: Path, 
     rows = [("chr1", at, at + 70, 0.1 + at / 10_000) for at in range(0, 5_900, 300)] + [("chr2", 0, 3_000, 0.5)]
     scores = []
     for path in (write_rows(tmp_path / "t.bedgraph", rows), write_bigwig(tmp_path / "t.bw", sizes, rows)):
-        with prepare(genome, path, model=model, scale=SCALE, regions=["chr1", "chr2"]) as ready:
+        with prepare(genome, path, model=model, scale=scale_of(model), regions=["chr1", "chr2"]) as ready:
             scores.append(list(collect(ready).values()))
     np.testing.assert_allclose(*scores, atol=1e-6)
 
 
-def test_a_chromosome_without_track_is_scored_as_without_any(genome: Path, track: Path, model: Model) -> None:
-    with prepare(genome, model=model) as alone, prepare(genome, track, model=model, scale=SCALE) as ready:
+def test_a_chromosome_without_track_is_scored_as_without_any(genome: Path, track: Path, any_model: Model) -> None:
+    scale = scale_of(any_model)
+    with prepare(genome, model=any_model) as alone, prepare(genome, track, model=any_model, scale=scale) as ready:
         without, found = collect(alone), collect(ready)
     assert {place: p for place, p in found.items() if place[0] == "chr3"} == {
         place: p for place, p in without.items() if place[0] == "chr3"
@@ -211,7 +236,7 @@ def test_a_chromosome_without_track_is_scored_as_without_any(genome: Path, track
 def test_the_scale_is_that_of_the_whole_track_whatever_is_scanned(genome: Path, track: Path, model: Model) -> None:
     fasta = open_genome(genome)
     with open_track(track) as opened:
-        expected = genome_scale(fasta, opened, match_chromosomes(fasta, opened))
+        expected = genome_scale(fasta, opened, match_chromosomes(fasta, opened), model.widths)
     with prepare(genome, track, model=model, regions=["chr2:1000-2000"], stride=50) as ready:
         assert ready.scale.to_dict() == expected.to_dict()
 
@@ -220,6 +245,7 @@ def test_evaluate_gives_the_probabilities_of_the_scan(tmp_path: Path, genome: Pa
     rng = np.random.default_rng(0)
     rows = [(chrom, start, end, min(value, 1)) for chrom, start, end, value in read_rows(track)]
     mapped = write_rows(tmp_path / "mapped.bedgraph", rows)
+    model = numpy_model(model, 0)  # shards hold nothing but windows
     with prepare(genome, mapped, model=model, stride=1, scale=IDENTITY) as ready:
         scores = collect(ready)
     places = [list(scores)[at] for at in sorted(rng.choice(len(scores), 300, replace=False))]

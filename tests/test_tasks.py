@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from jundscan.accessibility import AccessibilityScale
 from jundscan.encoding import UNKNOWN
 from jundscan.model import Model
 from jundscan.plan import prepare
 from jundscan.scan import score
 from jundscan.tasks import TASKS_PER_THREAD, calls, in_order, join, known_runs, tasks
 from jundscan.tracks import open_track
-from jundscan.windows import Region, span_table
+from jundscan.windows import Region, span_table, windows_in
 from jundscan.windows import chunks as chunks_of
-from tests.inputs import genome_letters, track_rows, write_fasta, write_rows
-
-SCALE = AccessibilityScale(np.array([0.01, 0.3, 0.9]), np.array([0.5, 0.8, 0.99]), 1000)
+from tests.inputs import genome_letters, scale_of, track_rows, write_fasta, write_rows
+from tests.numpy_models import numpy_model
 
 
 def test_results_come_in_order_and_items_are_taken_little_ahead() -> None:
@@ -48,83 +49,136 @@ def test_results_come_in_order_and_items_are_taken_little_ahead() -> None:
     assert len(taken) == 2 * TASKS_PER_THREAD + 3
 
 
+@st.composite
+def scanned(draw: st.DrawFn) -> tuple[dict[str, NDArray[np.uint8]], list[Region]]:
+    """Chromosomes with unknown letters, some shorter than a window, and spans of them, some of which touch."""
+    rng = np.random.default_rng(draw(st.integers(0, 1 << 20)))
+    genome, spans = {}, []
+    for number in range(rng.integers(1, 7)):
+        length = int(rng.integers(1, rng.choice([150, 1_500])))
+        genome[chrom := f"s{number}"] = codes = rng.integers(0, 4, length).astype(np.uint8)
+        for at in rng.integers(0, length, rng.integers(0, 4)).tolist():
+            codes[at : at + int(rng.integers(1, 30))] = UNKNOWN
+        inner = rng.integers(0, length, rng.integers(0, 4))
+        edges = np.unique([*inner, *([0] if rng.random() < 0.7 else []), *([length] if rng.random() < 0.7 else [])])
+        spans += [Region(chrom, *pair) for pair in pairwise(edges.astype(int).tolist()) if rng.random() < 0.7]
+    return genome, spans
+
+
+def reader(genome: Mapping[str, NDArray[np.uint8]], seed: int = 0) -> Callable[[Sequence[Region]], Iterator[Any]]:
+    """Read regions as a genome does, in blocks cut anywhere."""
+
+    def read(regions: Sequence[Region]) -> Iterator[Any]:
+        for one, other in pairwise(regions):
+            assert one.chrom != other.chrom or one.end < other.start
+        bases = np.concatenate([np.empty(0, np.uint8), *(genome[chrom][start:end] for chrom, start, end in regions)])
+        return iter(np.split(bases, np.sort(np.random.default_rng(seed).integers(0, len(bases) + 1, 4))))
+
+    return read
+
+
 @given(
-    counts=st.lists(st.integers(1, 30), min_size=1, max_size=8),
+    drawn=scanned(),
     stride=st.integers(1, 160),
-    unknown=st.lists(st.integers(0, 10_000), max_size=6),
+    flank=st.integers(0, 130),
+    size=st.sampled_from([101, 500, 3_000, 20_000]),
     most=st.integers(1, 40),
 )
-@settings(deadline=None)
-def test_every_window_of_known_letters_is_in_one_call(
-    counts: list[int], stride: int, unknown: list[int], most: int
+@settings(deadline=None, max_examples=200)
+def test_every_window_of_known_letters_is_in_one_call_with_its_own_flanks(
+    drawn: tuple[dict[str, NDArray[np.uint8]], list[Region]], stride: int, flank: int, size: int, most: int
 ) -> None:
-    rng = np.random.default_rng(3)
-    spans, sizes = [], {}
-    for number, count in enumerate(counts):
-        length = (count - 1) * stride + 101
-        spans.append(Region(f"s{number}", 0, length))
-        sizes[f"s{number}"] = length + 1000
-    bases = rng.integers(0, 4, sum(span.end for span in spans)).astype(np.uint8)
-    bases[[at for at in unknown if at < len(bases)]] = UNKNOWN
-    cuts = np.sort(rng.integers(0, len(bases), 3))
-    (task,) = tasks(spans, sizes, iter(np.split(bases, cuts)), stride, len(bases))
-    codes, firsts = join(task, stride)
-    expected, end = [], 0
-    for first, span in zip(firsts.tolist(), spans, strict=True):
-        own = bases[end : end + span.end]
-        end += span.end
-        assert np.array_equal(codes[first * stride : first * stride + span.end], own)
-        windows = np.lib.stride_tricks.sliding_window_view(own, 101)[::stride]
-        expected += (first + np.flatnonzero((windows != UNKNOWN).all(axis=1))).tolist()
-    runs, lengths = known_runs(codes, stride)
-    found = [first + at for first, length in zip(runs.tolist(), lengths.tolist(), strict=True) for at in range(length)]
-    assert found == expected
-    row = 0
-    for call in calls(runs, lengths, most, stride):
-        assert call.row == row
-        assert 0 < call.end - call.first <= most
-        rows = found[call.row : call.end_row]
-        assert (rows[0], rows[-1]) == (call.first, call.end - 1)
-        row = call.end_row
-    assert row == len(found)
+    genome, spans = drawn
+    sizes = {chrom: len(codes) for chrom, codes in genome.items()}
+    read = reader(genome)
+    around = {chrom: np.pad(codes, flank, constant_values=UNKNOWN) for chrom, codes in genome.items()}
+    expected = [
+        (chrom, start)
+        for chrom, first, end in spans
+        for start in windows_in(first, end, sizes[chrom], stride).starts().tolist()
+        if genome[chrom][start : start + 101].max() < UNKNOWN
+    ]
+    places = []
+    for task in tasks(spans, sizes, read, stride, size, flank):
+        joined = join(task, stride, flank)
+        assert len(joined.firsts) == 1 or len(joined.codes) - 2 * flank <= size
+        runs, counts = known_runs(joined, stride, flank)
+        chroms = np.repeat(task.chroms, np.diff([*task.heads, len(task.begins)]))
+        found = []
+        for first, count in zip(runs.tolist(), counts.tolist(), strict=True):
+            piece = int(np.searchsorted(joined.firsts, first, side="right")) - 1
+            start = int(task.chunks.starts[piece]) + (first - int(joined.firsts[piece])) * stride
+            found += [(first + at, str(chroms[piece]), start + at * stride) for at in range(count)]
+        row = 0
+        for call in calls(runs, counts, most, stride, flank):
+            assert call.row == row
+            assert 0 < call.end - call.first <= most
+            bases = joined.codes[call.first * stride : (call.end - 1) * stride + 101 + 2 * flank]
+            assert len(bases) == (call.end - call.first - 1) * stride + 101 + 2 * flank
+            rows = found[call.row : call.end_row]
+            assert (rows[0][0], rows[-1][0]) == (call.first, call.end - 1)
+            for number, chrom, start in rows:
+                begin = (number - call.first) * stride
+                seen = bases[begin : begin + 101 + 2 * flank]
+                assert np.array_equal(seen, around[chrom][start : start + 101 + 2 * flank])
+            row = call.end_row
+        assert row == len(found)
+        places += [(chrom, start) for _, chrom, start in found]
+    assert places == expected
 
 
 @given(
-    places=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 900), st.integers(0, 700)), min_size=1, max_size=6).map(
-        sorted
-    ),
+    drawn=scanned(),
     stride=st.integers(1, 150),
-    most=st.integers(101, 900),
+    flank=st.integers(0, 90),
+    most=st.sampled_from([101, 700, 4_000]),
     seed=st.integers(0, 99),
 )
 @settings(deadline=None)
 def test_tasks_hold_each_portion_with_its_own_bases(
-    places: list[tuple[int, int, int]], stride: int, most: int, seed: int
+    drawn: tuple[dict[str, NDArray[np.uint8]], list[Region]], stride: int, flank: int, most: int, seed: int
 ) -> None:
-    rng = np.random.default_rng(seed)
-    genome = {f"s{number}": rng.integers(0, 5, 1000).astype(np.uint8) for number in range(3)}
-    sizes = dict.fromkeys(genome, 1000)
-    spans: list[Region] = []
-    for number, start, length in places:
-        chrom = f"s{number}"
-        if not spans or spans[-1].chrom != chrom or spans[-1].end < start:
-            spans.append(Region(chrom, start, min(start + length, 1000)))
-    bases = np.concatenate([genome[chrom][start:end] for chrom, start, end in spans])
-    blocks = iter(np.split(bases, np.sort(rng.integers(0, len(bases) + 1, 4))))
+    genome, spans = drawn
+    sizes = {chrom: len(codes) for chrom, codes in genome.items()}
+    blocks: list[Iterator[Any]] = []
+
+    def read(regions: Sequence[Region]) -> Iterator[Any]:
+        blocks.append(reader(genome, seed)(regions))
+        return blocks[0]
+
     found = []
-    for task in tasks(spans, sizes, blocks, stride, most):
+    for task in tasks(spans, sizes, read, stride, most, flank):
         chunks = task.chunks
-        assert task.begins[0] == 0
         assert len(task.begins) == 1 or (chunks.ends - chunks.starts).sum() <= most
         chroms = np.repeat(task.chroms, np.diff([*task.heads, len(task.begins)])).tolist()
         assert all(task.chroms[at] != task.chroms[at - 1] for at in range(1, len(task.chroms)))
         assert chroms == [spans[number].chrom for number in chunks.spans.tolist()]
-        for chrom, begin, start, end in zip(chroms, task.begins.tolist(), chunks.starts, chunks.ends, strict=True):
-            assert np.array_equal(task.codes[begin : begin + end - start], genome[chrom][start:end])
+        columns = (task.begins, task.lefts, task.rights, chunks.starts, chunks.ends)
+        for chrom, *row in zip(chroms, *(column.tolist() for column in columns), strict=True):
+            begin, left, right, start, end = row
+            assert (left, right) == (min(start, flank), min(sizes[chrom] - end, flank))
+            bases = task.codes[begin - left : begin + end - start + right]
+            assert np.array_equal(bases, genome[chrom][start - left : end + right])
         found += list(zip(*(column.tolist() for column in chunks), strict=True))
     whole = chunks_of(span_table(spans, sizes), stride, most)
     assert found == list(zip(*(column.tolist() for column in whole), strict=True))
-    assert next(blocks, None) is None
+    assert next(blocks[0], None) is None
+
+
+@pytest.mark.parametrize("flank", [0, 400])
+def test_whole_scaffolds_lie_no_farther_apart_than_a_flank(flank: int) -> None:
+    genome = {f"s{number}": np.zeros(1_001, np.uint8) for number in range(50)}
+    spans = [Region(chrom, 0, 1_001) for chrom in genome]
+    (task,) = tasks(spans, dict.fromkeys(genome, 1_001), reader(genome), 10, 1 << 20, flank)
+    assert len(join(task, 10, flank).codes) <= 50 * (1_001 + flank + 10) + flank
+
+
+@pytest.mark.parametrize("flank", [0, 400])
+def test_long_strides_do_not_make_long_rows(flank: int) -> None:
+    genome = {f"s{number}": np.zeros(500, np.uint8) for number in range(100)}
+    spans = [Region(chrom, 0, 500) for chrom in genome]
+    for task in tasks(spans, dict.fromkeys(genome, 500), reader(genome), 50_000, 1 << 18, flank):
+        assert len(join(task, 50_000, flank).codes) <= (1 << 18) + 2 * flank
 
 
 @pytest.fixture(scope="module")
@@ -134,15 +188,19 @@ def scaffolds() -> dict[str, str]:
     return {f"scaffold_{number}": genome_letters(rng, size) for number, size in enumerate(sizes)}
 
 
-@pytest.mark.parametrize("stride", [1, 10, 101, 150])
-def test_scaffolds_are_scored_as_if_alone(tmp_path: Path, model: Model, scaffolds: dict[str, str], stride: int) -> None:
+@pytest.mark.parametrize(("stride", "flank"), [(1, None), (10, None), (101, None), (150, None), (10, 130), (150, 130)])
+def test_scaffolds_are_scored_as_if_alone(
+    tmp_path: Path, model: Model, scaffolds: dict[str, str], stride: int, flank: int | None
+) -> None:
+    if flank is not None:
+        model = numpy_model(model, flank, (101, 301))
     genome = write_fasta(tmp_path / "g.fa", scaffolds)
     some = {name: len(letters) for number, (name, letters) in enumerate(scaffolds.items()) if number % 3}
     rows = track_rows(np.random.default_rng(1), dict(reversed(some.items())), every=150)
     track = write_rows(tmp_path / "t.bedgraph", rows)
 
     def scores(**sizes: int) -> list[tuple[str, int, list[int], list[int], list[float]]]:
-        with prepare(genome, track, model=model, stride=stride, scale=SCALE, threads=2) as ready:
+        with prepare(genome, track, model=model, stride=stride, scale=scale_of(model), threads=2) as ready:
             found: dict[str, list[list[float]]] = {}
             tried = 0
             for scored in score(ready, **sizes):
@@ -177,7 +235,7 @@ def test_a_track_finds_the_same_means_for_all_scaffolds_at_once(
         starts = np.unique(rng.integers(0, sizes[int(name[1:])] + 500, 50))
         parts.append((name, starts))
     alone = [track.window_means(name, starts) for name, starts in parts]
-    assert np.array_equal(track.means_of_all(parts), np.concatenate(alone))
+    assert np.array_equal(track.means_of_all(parts)[:, 0], np.concatenate(alone))
     for (name, starts), means in zip(parts, alone, strict=True):
         signal = np.zeros(sizes[int(name[1:])] + 800)
         for chrom, start, end, value in rows:

@@ -1,4 +1,4 @@
-"""Window means against a loop over bases, for text and bigWig; matching chromosomes; every refusal."""
+"""Means around windows against a loop over bases, for every kind of track; matching chromosomes; every refusal."""
 
 import os
 import tempfile
@@ -13,9 +13,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import jundscan.tracks
+import jundscan.window_sums
 from jundscan.errors import TrackError
 from jundscan.genome import open_genome
-from jundscan.tracks import match_chromosomes, open_track
+from jundscan.memory import MemoryTrack
+from jundscan.metadata import MOST_WIDTH
+from jundscan.tracks import Track, match_chromosomes, open_track
 
 LENGTH = 2000
 rows = st.lists(
@@ -54,41 +57,146 @@ def runs(values):
     return [(start, end, float(values[start])) for start, end in pairs if values[start] > 0]
 
 
+def means_around(values, starts, width):
+    """Mean over the bases around the centre of each window, one by one."""
+    padded = np.concatenate((np.zeros(MOST_WIDTH), values, np.zeros(2 * MOST_WIDTH)))
+    begins = np.array(starts, np.int64) + 50 - width // 2 + MOST_WIDTH
+    return np.array([padded[begin : begin + width].sum() / width for begin in begins.tolist()])
+
+
+def made_track(kind, path, rows):
+    values = per_base(rows)
+    if kind == "memory":
+        return MemoryTrack({"chr1": values})
+    return open_track(write_bigwig(path, runs(values)) if kind == "bigwig" else write_text(path, rows))
+
+
 # a mean below what float32 holds with all its digits
-@example(rows=[(0, 1, 2.0**-126)], bigwig=False, starts=[0], cuts=[], slab=102, gap=101)
-@settings(max_examples=60, deadline=None)
+@example(
+    rows=[(0, 1, 2.0**-126)], kind="text", starts=[0], widths=[101], cuts=[], slab=102, gap=101, block=101, widest=101
+)
+@settings(max_examples=120, deadline=None)
 @given(
     rows=rows,
-    bigwig=st.booleans(),
-    starts=st.lists(st.integers(0, LENGTH - 101), min_size=1, max_size=60, unique=True).map(sorted)
+    kind=st.sampled_from(["text", "bigwig", "memory"]),
+    # beyond the end too: a genome may be longer than what a track has of it
+    starts=st.lists(st.integers(0, LENGTH + 700), min_size=1, max_size=60, unique=True).map(sorted)
     | st.tuples(st.integers(0, 900), st.integers(1, 40)).map(lambda t: list(range(t[0], LENGTH - 100, t[1]))),
+    widths=st.lists(st.sampled_from([1, 2, 64, 100, 101, 102, 301, 1023, 1501]), min_size=1, max_size=4, unique=True)
+    | st.lists(st.integers(1, 1501), min_size=1, max_size=4, unique=True),
     cuts=st.lists(st.integers(0, 1000), max_size=4),
     slab=st.integers(102, 3000),
-    gap=st.integers(101, 3000),
+    gap=st.integers(0, 3000),
+    block=st.integers(101, 3000),
+    widest=st.sampled_from([101, 1501, MOST_WIDTH]),
 )
-def test_means_are_those_of_a_loop_and_do_not_depend_on_the_split(rows, bigwig, starts, cuts, slab, gap):
+def test_means_are_those_of_a_loop_and_depend_on_nothing_else(
+    rows, kind, starts, widths, cuts, slab, gap, block, widest
+):
     values = per_base(rows)
-    bigwig = bigwig and values.any()
+    if not values.any():
+        kind = "text"
+    widest = max(widest, *widths)
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(jundscan.tracks, "_SLAB_BASES", slab)
         patch.setattr(jundscan.tracks, "_GAP_BASES", gap)
-        patch.setattr(jundscan.tracks, "_BLOCK_BASES", slab)
-        path = Path(folder, "track.bedgraph")
-        write_bigwig(path, runs(values)) if bigwig else write_text(path, rows)
+        patch.setattr(jundscan.tracks, "_BLOCK_BASES", max(block, widest))
+        patch.setattr(jundscan.tracks, "MOST_WIDTH", widest)
+        patch.setattr(jundscan.window_sums, "MOST_WIDTH", widest)
+        with made_track(kind, Path(folder, "track.bedgraph"), rows) as track:
+            together = track.means_of_all([("chr1", np.array(starts))], widths)
+            for column, width in enumerate(widths):
+                whole = track.window_means("chr1", np.array(starts), width)
+                portions = np.split(np.array(starts), sorted(cut for cut in cuts if cut < len(starts)))
+                split = np.concatenate([track.window_means("chr1", portion, width) for portion in portions])
+                every = track.window_means("chr1", np.arange(LENGTH + 701), width)
+                assert whole.dtype == together.dtype == np.float32
+                assert np.array_equal(whole, together[:, column])
+                assert np.array_equal(whole, split)
+                assert np.array_equal(whole, every[starts])
+                naive = means_around(values, starts, width)
+                # running sums lose what is a million million times below the track's highest value, and nothing else
+                smallest = float(np.finfo(np.float32).smallest_subnormal)  # what a float32 near 0 is rounded to
+                np.testing.assert_allclose(whole, naive, rtol=1e-7, atol=1e-12 * values.max() + smallest)
+                assert not whole[naive == 0].any()
+                assert (whole >= 0).all()
+
+
+SCAFFOLDS = {"chr1": 90_000, "a": 40, "b": 3_000, "chr2": 33_000, "c": 101, "d": 500}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 99),
+    bigwig=st.booleans(),
+    order=st.permutations(list(SCAFFOLDS)),
+    widths=st.lists(st.integers(0, MOST_WIDTH // 2).map(lambda half: 2 * half + 1), min_size=1, max_size=3)
+    | st.just([101, 301, 1101, 2101, MOST_WIDTH]),
+    step=st.sampled_from([1, 10, 77, 5_000, None]),
+)
+def test_what_surrounds_a_window_never_reaches_another_chromosome(seed, bigwig, order, widths, step):
+    rng = np.random.default_rng(seed)
+    values = {}
+    for chrom, size in SCAFFOLDS.items():  # the ends always hold something
+        edges = np.unique([0, size, *rng.integers(0, size, rng.integers(2, 60))])
+        heights = np.float32(rng.exponential(1, len(edges) - 1) * (rng.random(len(edges) - 1) < 0.5))
+        heights[[0, -1]] = rng.random(2) + 0.5
+        values[chrom] = np.repeat(heights.astype(float), np.diff(edges))
+    rows = {chrom: runs(of_chrom) for chrom, of_chrom in values.items()}
+    parts = []
+    for chrom in order:
+        starts = (
+            rng.integers(0, SCAFFOLDS[chrom], 40) if step is None else np.arange(0, SCAFFOLDS[chrom], step)[-3_000:]
+        )
+        parts.append((chrom, np.unique(np.append(starts, [0, SCAFFOLDS[chrom] - 1]))))
+    with tempfile.TemporaryDirectory() as folder:
+        if bigwig:
+            path = Path(folder, "track.bw")
+            lines = [(chrom, *row) for chrom in sorted(rows) for row in rows[chrom]]
+            pybigtools.open(str(path), "w").write(SCAFFOLDS, lines)
+        else:
+            path = Path(folder, "track.bedgraph")
+            path.write_text("".join(f"{c}\t{s}\t{e}\t{v!r}\n" for c in rows for s, e, v in rows[c]))
         with open_track(path) as track:
-            whole = track.window_means("chr1", np.array(starts))
-            portions = np.split(np.array(starts), sorted(cut for cut in cuts if cut < len(starts)))
-            split = np.concatenate([track.window_means("chr1", portion) for portion in portions])
-            everything = track.window_means("chr1", np.arange(LENGTH - 100))
-    assert whole.dtype == np.float32
-    assert np.array_equal(whole, split)
-    assert np.array_equal(whole, everything[starts])
-    naive = np.array([values[start : start + 101].sum() / 101 for start in starts])
-    # running sums lose what is a million million times below the track's highest value, and nothing else
-    smallest = float(np.finfo(np.float32).smallest_subnormal)  # what a float32 near 0 is rounded to
-    np.testing.assert_allclose(whole, naive, rtol=1e-7, atol=1e-12 * values.max() + smallest)
-    assert not whole[naive == 0].any()
-    assert (whole >= 0).all()
+            found = track.means_of_all(parts, widths)
+    for column, width in enumerate(widths):
+        sums = {chrom: np.append(0, np.cumsum(of_chrom)) for chrom, of_chrom in values.items()}
+        expected = []
+        for chrom, starts in parts:
+            begins = starts + 50 - width // 2
+            low, high = (np.clip(at, 0, SCAFFOLDS[chrom]) for at in (begins, begins + width))
+            expected.append((sums[chrom][high] - sums[chrom][low]) / width)
+        naive = np.concatenate(expected)
+        np.testing.assert_allclose(found[:, column], naive, rtol=1e-6, atol=1e-9)
+        assert np.array_equal(found[:, column] == 0, naive < 1e-9)
+
+
+def test_windows_far_apart_are_read_alone_and_near_ones_together(tmp_path, monkeypatch):
+    read = []
+    values = jundscan.tracks._BigWigTrack._values
+    monkeypatch.setattr(
+        jundscan.tracks._BigWigTrack,
+        "_values",
+        lambda track, chrom, start, end: (read.append((start, end)), values(track, chrom, start, end))[1],
+    )
+    path = tmp_path / "a.bw"
+    pybigtools.open(str(path), "w").write({"chr1": 1_000_000}, [("chr1", 0, 1_000_000, 2.0)])
+    with open_track(path) as track:
+        means = track.means_of_all([("chr1", np.array([0, 1_000, 500_000, 990_000]))], (101, 301, 1101))
+    assert read == [(-500, 1_601), (499_500, 500_601), (989_500, 990_601)]  # once for all widths
+    assert means[1:].tolist() == [[2.0] * 3] * 3
+    np.testing.assert_allclose(means[0], [2, 2 * 201 / 301, 2 * 601 / 1101], rtol=1e-6)
+
+
+@pytest.mark.parametrize("width", [0, -101, MOST_WIDTH + 1])
+def test_a_width_that_no_track_is_averaged_over(width, tmp_path):
+    tracks: list[Track] = [
+        MemoryTrack(np.ones(500)),
+        open_track(write_text(tmp_path / "a.bdg", [(0, 500, 1.0)], "sequence")),
+    ]
+    for track in tracks:
+        with pytest.raises(ValueError, match=f"a width of {width} bases: must be from 1 to 4,001"):
+            track.window_means("sequence", np.arange(10), width)
 
 
 def test_a_window_far_below_its_neighbours_keeps_its_digits(tmp_path):

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import jundscan
 from jundscan import effects as effects_module
@@ -19,11 +21,13 @@ from jundscan.alleles import HITS, STATUSES, Variant, trim
 from jundscan.effects import Effects, logits, score_variants
 from jundscan.encoding import WINDOW_LENGTH, decode, encode, reverse_complement
 from jundscan.errors import InputError
+from jundscan.haplotypes import Sites, blocks, splice
 from jundscan.model import Model
 from jundscan.plan import Scan, prepare
 from jundscan.variant_outputs import write_variants
 from tests.conftest import Run
 from tests.inputs import PACKERS, genome_letters, letters, track_rows, write_fasta, write_rows
+from tests.numpy_models import numpy_model
 
 pysam = pytest.importorskip("pysam")
 
@@ -80,18 +84,24 @@ def score(scan: Scan, variants: Sequence[Variant], task_alleles: int = 1024) -> 
 
 
 class BruteForce:
-    """The definition, window by window: nothing shared with the program but the model and the track's means."""
+    """The definition, window by window: nothing shared with the program but the model and the track's means.
+
+    Each window is asked for with the flanks of its own haplotype, N beyond the ends.
+    """
 
     def __init__(self, scan: Scan, chromosomes: dict[str, str]) -> None:
         self.scan, self.chromosomes = scan, chromosomes
         self.held = {
-            chrom: scan.accessibility_of([(chrom, np.arange(len(sequence) - WINDOW_LENGTH + 1))]).tolist()
+            chrom: scan.accessibility_of([(chrom, np.arange(len(sequence) - WINDOW_LENGTH + 1))])
             for chrom, sequence in chromosomes.items()
         }
-        self.asked: dict[tuple[str, float], int] = {}
+        self.asked: dict[tuple[str, bytes], int] = {}
 
-    def ask(self, window: str, value: float) -> int:
-        return self.asked.setdefault((window, -1.0 if math.isnan(value) else value), len(self.asked))
+    def ask(self, haplotype: str, window: int, values: np.ndarray) -> int:
+        flank = self.scan.model.flank
+        first, end = window - flank, window + WINDOW_LENGTH + flank
+        seen = "N" * -first + haplotype[max(first, 0) : end] + "N" * (end - len(haplotype))
+        return self.asked.setdefault((seen, values.tobytes()), len(self.asked))
 
     def allele(self, variant: Variant, alternative: str) -> list[tuple[int, int, int]]:
         """Give the pairs of windows: start on the reference, number of the one window and of the other."""
@@ -105,8 +115,8 @@ class BruteForce:
         held = self.held[variant.chrom]
         of_new = {window: self.partner(window, start, len(new), len(old), on_old) for window in on_new}
         of_old = {window: self.partner(window, start, len(old), len(new), on_new) for window in on_old}
-        numbers_old = {u: self.ask(sequence[u : u + WINDOW_LENGTH], held[u]) for u in on_old}
-        numbers_new = {v: self.ask(changed[v : v + WINDOW_LENGTH], held[u]) for v, u in of_new.items()}
+        numbers_old = {u: self.ask(sequence, u, held[u]) for u in on_old}
+        numbers_new = {v: self.ask(changed, v, held[u]) for v, u in of_new.items()}
         pairs = [(u, v) for v, u in of_new.items()] if len(new) >= len(old) else list(of_old.items())
         return [(u, numbers_old[u], numbers_new[v]) for u, v in pairs]
 
@@ -134,10 +144,11 @@ class BruteForce:
         asked = [
             (variant, self.allele(variant, alternative)) for variant in variants for alternative in variant.alternatives
         ]
-        codes = np.array([encode(window.encode()) for window, _ in self.asked])
-        values = np.array([math.nan if value < 0 else value for _, value in self.asked], np.float32)
+        flank = self.scan.model.flank
+        codes = np.array([encode(seen.encode()) for seen, _ in self.asked])
+        values = np.array([np.frombuffer(values, np.float32) for _, values in self.asked])
         scored = self.scan.model.predict(codes, values)
-        scored[(codes == 4).any(axis=1)] = np.nan
+        scored[(codes[:, flank : flank + WINDOW_LENGTH] == 4).any(axis=1)] = np.nan
         rows = []
         for _, pairs in asked:
             old, new = (np.array([scored[pair[side]] for pair in pairs]) for side in (1, 2))
@@ -183,19 +194,97 @@ def agree(scan: Scan, chromosomes: dict[str, str], variants: list[Variant]) -> s
     return seen
 
 
-def test_two_thousand_variants_equal_brute_force(
-    fasta: Path, openness: Path, chromosomes: dict[str, str], model: Model
-) -> None:
+def test_variants_equal_brute_force(fasta: Path, openness: Path, chromosomes: dict[str, str], model: Model) -> None:
     with prepare(fasta, openness, model=model, scale=IDENTITY, wish="threshold", value=0.5, threads=2) as scan:
-        seen = agree(scan, chromosomes, random_variants(chromosomes, 2_000))
+        seen = agree(scan, chromosomes, random_variants(chromosomes, 200))
+    assert {"scored", "partial", "unknown_bases", "no_window"} <= seen
+
+
+@pytest.mark.parametrize(
+    ("flank", "widths", "count"), [(0, (101,), 1_500), (30, (101, 301), 1_000), (400, (101, 301, 1101), 300)]
+)
+def test_neighbourhoods_of_any_size_equal_brute_force(
+    fasta: Path,
+    openness: Path,
+    chromosomes: dict[str, str],
+    model: Model,
+    flank: int,
+    widths: tuple[int, ...],
+    count: int,
+) -> None:
+    sees = numpy_model(model, flank, widths)
+    with prepare(fasta, openness, model=sees, scale=IDENTITY, wish="threshold", value=0.5, threads=2) as scan:
+        seen = agree(scan, chromosomes, random_variants(chromosomes, count))
     assert {"scored", "partial", "unknown_bases", "no_window"} <= seen
 
 
 def test_sequence_alone_equals_brute_force(fasta: Path, chromosomes: dict[str, str], model: Model) -> None:
     with prepare(fasta, model=model, threads=1) as scan:
-        agree(scan, chromosomes, random_variants(chromosomes, 200, seed=6))
+        agree(scan, chromosomes, random_variants(chromosomes, 50, seed=6))
 
 
+def test_flanks_longer_than_scaffolds_hold_nothing_of_the_next(tmp_path: Path, model: Model) -> None:
+    rng = np.random.default_rng(2)
+    scaffolds = {f"s{number}": letters(rng, int(rng.integers(101, 160))) for number in range(12)}
+    variants = []
+    for chrom, sequence in scaffolds.items():
+        for start in (0, 3, 50, len(sequence) - 2, len(sequence) - 1):
+            old = sequence[start : start + int(rng.integers(1, 3))]
+            variants.append(Variant(chrom, start, old, (letters(rng, int(rng.integers(1, 40))), letters(rng, 1))))
+    path = write_fasta(tmp_path / "scaffolds.fa", scaffolds)
+    with prepare(path, model=numpy_model(model, 700), threads=1) as scan:
+        assert "scored" in agree(scan, scaffolds, variants)
+
+
+def test_allele_in_a_flank_changes_what_its_neighbours_see(tmp_path: Path, model: Model) -> None:
+    """Windows that a deletion touches see the bases behind it move up."""
+    sequence = letters(np.random.default_rng(8), 1_500)
+    deletion = Variant("chr1", 700, sequence[700:731], (sequence[700],))
+    path = write_fasta(tmp_path / "one.fa", {"chr1": sequence})
+    shorter = write_fasta(tmp_path / "other.fa", {"chr1": sequence[:701] + sequence[731:]})
+    sees = numpy_model(model, 200)
+    with prepare(path, model=sees, threads=1) as scan:
+        found = score(scan, [deletion])
+    codes = encode((sequence[:701] + sequence[731:]).encode())
+    windows = np.array([codes[w - 200 : w + 301] for w in range(601, 700)])  # they hold both neighbours of the gap
+    alone = sees.predict(windows, np.full(len(windows), np.nan, np.float32))
+    assert found.alternative[0] == alone.max()
+    with prepare(shorter, model=sees, threads=1) as scan:  # the way back: the same haplotypes, the other way round
+        back = score(scan, [Variant("chr1", 700, sequence[700], (sequence[700:731],))])
+    assert (back.reference[0], back.alternative[0]) == (found.alternative[0], found.reference[0])
+
+
+@st.composite
+def spliced(draw: st.DrawFn) -> tuple[str, int, int, str, int]:
+    """Draw a chromosome, where an allele of it starts and how long it is, what replaces it, and a flank."""
+    chromosome = draw(st.text("ACGT", min_size=WINDOW_LENGTH, max_size=400))
+    start = draw(st.integers(0, len(chromosome)))
+    reference = draw(st.integers(0, min(len(chromosome) - start, 250)))
+    return chromosome, start, reference, draw(st.text("ACGT", max_size=250)), draw(st.sampled_from([0, 10, 130, 400]))
+
+
+@given(spliced())
+@settings(deadline=None)
+def test_blocks_of_a_haplotype_are_cut_from_it(drawn: tuple[str, int, int, str, int]) -> None:
+    chromosome, start, reference, allele, flank = drawn
+    margin = flank + 500
+    codes = encode(("N" * margin + chromosome + "N" * margin).encode())
+    sites = Sites(*(np.array([value]) for value in (start, reference, len(allele), 0, len(chromosome))))
+    first, last = sites.first(), sites.last_alternative()
+    haplotype = chromosome[:start] + allele + chromosome[start + reference :]
+    touched = BruteForce.touched(start, len(allele), len(haplotype))
+    assert touched == list(range(first[0], last[0] + 1))
+    if not touched:
+        return
+    cut = blocks(first, last)
+    rows = splice(codes, np.array([margin]), encode(allele.encode()), np.zeros(1, np.int64), sites, cut, flank)
+    padded = "N" * margin + haplotype + "N" * margin
+    for at, row in zip(cut.start.tolist(), rows, strict=True):
+        assert decode(row).decode() == padded[at + margin - flank : at + margin + flank + 201]
+    assert first[0] + len(cut.start) * 101 > last[0]
+
+
+@pytest.mark.parametrize("neighbourhood", [False, True])
 @pytest.mark.parametrize("packed", PACKERS)
 def test_order_portions_threads_and_packing_change_nothing(
     tmp_path: Path,
@@ -203,8 +292,11 @@ def test_order_portions_threads_and_packing_change_nothing(
     chromosomes: dict[str, str],
     model: Model,
     packed: str,
+    neighbourhood: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if neighbourhood:
+        model = numpy_model(model, 50, (101, 151))
     path = write_fasta(tmp_path / ("g.fa" if packed == "plain" else "g.fa.gz"), chromosomes, packed)
     variants = random_variants(chromosomes, 150)
     order = np.random.default_rng(1).permutation(len(variants))

@@ -11,7 +11,7 @@ from jundscan.errors import RegionError
 from jundscan.interval_sets import intersect_intervals, merge_intervals, subtract_intervals
 from jundscan.names import matching_name
 from jundscan.regions import parse_region
-from jundscan.windows import Region, chunks, count_windows, together, track_spans, windows_in
+from jundscan.windows import Region, chunks, count_windows, together, track_spans, windows_in, with_flanks
 
 CHROMSIZES = {"chr1": 1000, "chr22": 5000, "HLA-A*01:01": 300, "chrM": 400}
 lengths = st.integers(0, 700)
@@ -80,6 +80,24 @@ def test_neighbours_are_put_together_while_they_fit(sizes, most):
         assert stop == first + 1 or sum(sizes[first:stop]) <= most
     for (first, _), (_, stop) in pairwise(groups):
         assert sum(sizes[first:stop]) > most  # no two groups could be one
+
+
+@given(st.lists(interval_lists, min_size=1, max_size=3), st.integers(0, 15), st.integers(0, 20))
+def test_widened_spans_hold_each_base_near_a_span_once(tables, flank, beyond):
+    spans = [Region(f"c{at}", *row) for at, table in enumerate(tables) for row in merge_intervals(table).tolist()]
+    sizes = {f"c{at}": int(table.max(initial=0)) + beyond for at, table in enumerate(tables)}
+    regions, shifts = with_flanks(spans, sizes, flank)
+    for one, other in pairwise(regions):
+        assert one.chrom < other.chrom or (one.chrom == other.chrom and one.end < other.start)
+    row = [(chrom, base) for chrom, start, end in regions for base in range(start, end)]
+    near = {
+        (chrom, base)
+        for chrom, start, end in spans
+        for base in range(max(start - flank, 0), min(end + flank, sizes[chrom]))
+    }
+    assert set(row) == near
+    for (chrom, start, end), shift in zip(spans, shifts.tolist(), strict=True):
+        assert row[start + shift : end + shift] == [(chrom, base) for base in range(start, end)]
 
 
 def test_a_small_span_of_a_long_chromosome_costs_little():

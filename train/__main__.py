@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, get_args
@@ -18,19 +18,34 @@ from jundscan.genome import open_genome
 from jundscan.tracks import match_chromosomes, open_track
 from jundscan.truth import read_truth
 from train.comparison import PARTS, compare
-from train.config import Candidate, Family, candidates
-from train.crossval import held_out_cache, held_out_predictions
-from train.dataset import VALID, DataSet, load_data_set
+from train.config import Family, candidates
+from train.crossval import held_out_cache, judged_on_folds
+from train.dataset import VALID, DataSet, knows_around, load_data_set
 from train.export import ParityError
 from train.fit import Fitted
 from train.make_shards import make_shards
+from train.options import (
+    AssemblyOption,
+    DataOption,
+    DeviceOption,
+    FactorOption,
+    GenomeOption,
+    OutOption,
+    RunsOption,
+    SeedOption,
+    TrackOption,
+    VersionOption,
+)
 from train.publish import Origin, export_all
 from train.records import write_record
 from train.report import write_cards, write_readme
 from train.select import best_of, best_of_families, claim, finished_or_best_so_far, fit_candidates
+from train.source import DataSource, given_source, write_source
 from train.split import Split
 
-MODEL_VERSION = "1.2.1"
+MODEL_VERSION = "2.0.0"
+ASSEMBLY = "hg19"
+"""Where nothing else is said."""
 THREADS = 1
 """Of torch, whatever the machine has: the last bits of a result depend on it, and small batches gain little by more."""
 
@@ -41,30 +56,24 @@ app = typer.Typer(
     help="Fit MLP, CNN and LSTM on windows of 101 bases and export the best as ONNX.",
 )
 
-DataOption = Annotated[
-    list[Path],
-    typer.Option(
-        "--data",
-        help="Data set: a folder with train_dataset and valid_dataset. Repeat it to fit several together; "
-        "the first one selects and gives the prevalence.",
-    ),
-]
-RunsOption = Annotated[Path, typer.Option(help="Checkpoints; a fit that is in here goes on where it stopped.")]
-SeedOption = Annotated[int, typer.Option(help="Same seed, same machine: same result.")]
-DeviceOption = Annotated[str, typer.Option(help="Torch device: cpu, cuda, mps.")]
-OutOption = Annotated[Path, typer.Option("--out", help="Where the model folders go.")]
-FactorOption = Annotated[str, typer.Option(help="What binds the bound windows, for the model's card.")]
-AssemblyOption = Annotated[str, typer.Option(help="Genome assembly of the windows, for the model's metadata.")]
-VersionOption = Annotated[str, typer.Option(help="Version of the model, for its metadata.")]
 
-
-def _load(data: list[Path], runs: Path, device: str = "cpu") -> list[DataSet]:
+def _load(
+    data: list[Path],
+    runs: Path,
+    device: str = "cpu",
+    genome: list[Path] | None = None,
+    track: list[Path] | None = None,
+) -> list[DataSet]:
     """Find out before any work whether the device can be had and the folder of checkpoints is of these data."""
+    start_log()
+    for option, given in (("--genome", genome), ("--track", track)):
+        if given and len(given) != len(data):
+            raise typer.BadParameter(f"{len(given)} for {len(data)} --data; give one for each", param_hint=option)
     try:
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as err:  # the latter from a build without CUDA
         raise DeviceError(f"--device {device}: {str(err).partition(chr(10))[0]}") from err
-    sets = [load_data_set(folder) for folder in data]
+    sets = [load_data_set(folder, given_source(folder, genome, track, number)) for number, folder in enumerate(data)]
     claim(runs, sets)
     return sets
 
@@ -77,27 +86,31 @@ def run(
     seed: SeedOption = 0,
     device: DeviceOption = "cpu",
     factor: FactorOption = "JUND",
-    assembly: AssemblyOption = "hg19",
+    assembly: AssemblyOption = None,
     model_version: VersionOption = MODEL_VERSION,
+    genome: GenomeOption = None,
+    track: TrackOption = None,
 ) -> None:
-    """Fit all three families, select on validation, export the best of each and the best of all, write their cards.
+    """Fit all three families, select, export the best of each and the best of all, write their cards.
 
-    Thresholds of the best are calibrated on blocks of the genome held out in turn.
+    Where a data set's dataset.json (or --genome and --track) says where its windows come from, the CNN sees what lies
+    around them. Such networks are selected on blocks of the genome held out in turn, the others on validation windows.
+    Thresholds of the best are calibrated on held-out blocks.
 
     Example: python -m train run --data HepG2 --data K562 --out exported
 
     Example: python -m train run --data MyFactor --factor MyFactor --assembly hg38 --model-version 1.0.0 --out models
     """
-    sets = _load(data, runs, device)
+    sets = _load(data, runs, device, genome, track)
     with _interruptible():
-        fits = fit_candidates(candidates(seed), sets, runs, device)
+        fits = fit_candidates(candidates(seed, knows_around(sets)), sets, runs, device)
+        held_out = None
         try:
-            held_out = held_out_predictions(best_of(fits), data, runs, typer.echo)
+            fits, held_out = judged_on_folds(fits, sets, runs, typer.echo)
         except ShardError as err:
-            typer.echo(f"thresholds are calibrated on the validation windows: {err}", err=True)
-            held_out = None
-    export_all(fits, sets, out, Origin(factor, assembly, model_version), held_out, typer.echo)
-    _write_cards(data, out)
+            typer.echo(f"selected and calibrated on the validation windows: {err}", err=True)
+    export_all(fits, sets, out, Origin(factor, _assembly(assembly, sets), model_version), held_out, typer.echo)
+    _write_cards(data[0], sets[0].source, out)
 
 
 @app.command("fit")
@@ -107,13 +120,19 @@ def fit_family(
     runs: RunsOption = Path("runs"),
     seed: SeedOption = 0,
     device: DeviceOption = "cpu",
+    genome: GenomeOption = None,
+    track: TrackOption = None,
 ) -> None:
     """Fit the candidates of one family only; ``select`` and ``export`` find them in --runs.
 
     Example: python -m train fit cnn --data HepG2
     """
+    if family not in get_args(Family):
+        raise InputError(f"{family}: no such family; there are {', '.join(get_args(Family))}")
+    sets = _load(data, runs, device, genome, track)
+    chosen = [one for one in candidates(seed, knows_around(sets)) if one.network.family == family]
     with _interruptible():
-        fit_candidates(_of_family(family, seed), _load(data, runs, device), runs, device)
+        fit_candidates(chosen, sets, runs, device)
 
 
 @app.command("select")
@@ -137,16 +156,18 @@ def export_best(
     runs: RunsOption = Path("runs"),
     seed: SeedOption = 0,
     factor: FactorOption = "JUND",
-    assembly: AssemblyOption = "hg19",
+    assembly: AssemblyOption = None,
     model_version: VersionOption = MODEL_VERSION,
+    genome: GenomeOption = None,
+    track: TrackOption = None,
 ) -> None:
     """Export from --runs what is best so far, also of a run that was interrupted, with its cards."""
-    fits = _fits_in(runs, seed)
-    best, sets = best_of(fits), _load(data, runs)
-    is_calibrated = held_out_cache(runs, best.candidate, best.epoch).is_file()
-    held_out = held_out_predictions(best, data, runs, typer.echo) if is_calibrated else None
-    export_all(fits, sets, out, Origin(factor, assembly, model_version), held_out, typer.echo)
-    _write_cards(data, out)
+    fits, sets = _fits_in(runs, seed), _load(data, runs, "cpu", genome, track)
+    held_out = None
+    if any(held_out_cache(runs, one.candidate, one.epoch).is_file() for one in fits):
+        fits, held_out = judged_on_folds(fits, sets, runs, typer.echo)
+    export_all(fits, sets, out, Origin(factor, _assembly(assembly, sets), model_version), held_out, typer.echo)
+    _write_cards(data[0], sets[0].source, out)
 
 
 @app.command("shards")
@@ -176,11 +197,16 @@ def write_data_set(
     allow_length_mismatch: Annotated[
         bool, typer.Option("--allow-length-mismatch", help="Accept a track of other chromosome lengths.")
     ] = False,
+    cell_type: Annotated[
+        str | None, typer.Option(help="For dataset.json and the model's card. [default: the folder's name]")
+    ] = None,
+    assembly: Annotated[str | None, typer.Option(help="Genome assembly, for dataset.json.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the shards that are there.")] = False,
 ) -> None:
     """Make a data set of labelled windows from a genome and a peak file, for a factor of your own.
 
-    A window is bound when at least 51 of its 101 bases lie in a peak.
+    A window is bound when at least 51 of its 101 bases lie in a peak. dataset.json in the folder names genome and
+    track, so that training sees what lies around the windows.
 
     Example: python -m train shards hg38.fa --peaks CTCF.narrowPeak --accessibility DNase.bigWig --out CTCF
     """
@@ -194,6 +220,7 @@ def write_data_set(
             fasta, truth, track, names, out, split,
             stride=stride, shard_windows=shard_windows, regions=region or (), force=force,
         )  # fmt: skip
+    write_source(out, DataSource(genome, accessibility, cell_type, assembly))
     for part in made.parts:
         typer.echo(f"{part.folder}: {part.windows:,} windows, {part.bound:,} bound, shards: {part.shards}")
     typer.echo(
@@ -224,16 +251,23 @@ def cross_validate(
     repeat: Annotated[
         list[int] | None, typer.Option(help="Seed to repeat the selected network with. [default: 1, 2]")
     ] = None,
+    other: Annotated[
+        list[Path] | None,
+        typer.Option(help="Data set of the same windows in another cell type, for fits that leave one of --data out."),
+    ] = None,
+    genome: GenomeOption = None,
+    track: TrackOption = None,
 ) -> None:
     """Compare the networks in --runs with baselines, on blocks of the genome held out in turn.
 
     What is done is kept in --runs, and --out is written after every part: the command can be interrupted.
 
-    Example: python -m train crossval --data HepG2 --data K562
+    Example: python -m train crossval --data HepG2 --data K562 --other HeLa-S3
     """
-    fits, sets = _fits_in(runs, seed), _load(data, runs)
+    fits, sets = _fits_in(runs, seed), _load(data, runs, "cpu", genome, track)
     seeds = (1, 2) if repeat is None else repeat
-    for record in compare(sets, fits, runs, seeds, lambda line: typer.echo(line, err=True)):
+    others = [load_data_set(folder) for folder in other or ()]
+    for record in compare(sets, fits, runs, seeds, lambda line: typer.echo(line, err=True), others):
         write_record(record, out)
         typer.echo(f"{out}: {len(record['models'])} models, {', '.join(part for part in record if part in PARTS)}")
 
@@ -246,6 +280,8 @@ def report(
         Path | None,
         typer.Option(help="Gets the table of figures, between its markers. [default: none]", show_default=False),
     ] = None,
+    genome: GenomeOption = None,
+    track: TrackOption = None,
 ) -> None:
     """Write the model cards and their pictures anew, after ``crossval``, from the files that hold the figures.
 
@@ -254,24 +290,22 @@ def report(
     if readme is not None:
         write_readme(out, readme)
         typer.echo(readme)
-    _write_cards(data, out)
+    _write_cards(data[0], given_source(data[0], genome, track), out)
 
 
-def _write_cards(data: list[Path], out: Path) -> None:
+def _assembly(given: str | None, sets: Sequence[DataSet]) -> str:
+    return given or sets[0].source.assembly or ASSEMBLY
+
+
+def _write_cards(data: Path, source: DataSource, out: Path) -> None:
     start_log()
-    for path in write_cards(out, data[0] / VALID):
+    for path in write_cards(out, data / VALID, source):
         typer.echo(path)
 
 
-def _of_family(family: str, seed: int) -> list[Candidate]:
-    chosen = [candidate for candidate in candidates(seed) if candidate.network.family == family]
-    if not chosen:
-        raise InputError(f"{family}: no such family; there are {', '.join(get_args(Family))}")
-    return chosen
-
-
 def _fits_in(runs: Path, seed: int) -> list[Fitted]:
-    fits = finished_or_best_so_far(candidates(seed), runs)
+    both = [candidate for around in (False, True) for candidate in candidates(seed, around)]
+    fits = finished_or_best_so_far(list(dict.fromkeys(both)), runs)
     if not fits:
         raise InputError(f"{runs}: no fitted candidate for seed {seed}; run: python -m train run --data DIR")
     return fits

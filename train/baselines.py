@@ -6,18 +6,19 @@ Every baseline is fitted on a list of tables, one a cell type, all together, and
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from jundscan.encoding import WINDOW_LENGTH
-from train.dataset import Windows
+from jundscan.encoding import UNKNOWN, WINDOW_LENGTH
+from train.features import one_hot
 from train.motifs import fetch_motifs, log_odds
-from train.networks import one_hot
+from train.plain import Plain, PlainCNN, PlainLSTM, PlainMLP
+from train.tables import Table, weights_of
 
 JUND, AP1 = "MA0491", "MA0099"
 MOTIFS = (
@@ -29,26 +30,10 @@ MOTIFS = (
     *("MA1470", "MA1101", "MA0477", "MA0478", "MA1131", "MA1130", "MA1142", "MA1143", "MA0043", "MA0639", "MA0025"),
 )
 """JASPAR matrices of AP-1, CREB, C/EBP and factors active in HepG2 and K562, the latest version of each."""
+AROUND = (50, 150, 400)
+"""Bases to each side of a window; not above what training looks up."""
 SCORE_BATCH = 4096
 TREES, LEAVES, TREE_RATE = 200, 8, 0.1
-PLAIN_BATCH = 100
-
-
-@dataclass(frozen=True)
-class Table:
-    """Windows of one cell type with their motif scores (N, motifs), in the order of :data:`MOTIFS`."""
-
-    windows: Windows
-    scores: NDArray[np.float32]
-
-    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Table:
-        """Choose windows."""
-        return Table(self.windows.take(rows), self.scores[rows])
-
-    def without_accessibility(self) -> Table:
-        """Withhold the accessibility: NaN for every window."""
-        withheld = np.full_like(self.windows.accessibility, np.nan)
-        return replace(self, windows=replace(self.windows, accessibility=withheld))
 
 
 class Baseline(Protocol):
@@ -88,24 +73,48 @@ def best_scores(codes: NDArray[np.uint8], motifs: Sequence[str] = MOTIFS) -> NDA
     return scores
 
 
+def around_features(codes: NDArray[np.uint8], motifs: Sequence[str] = MOTIFS) -> NDArray[np.float32]:
+    """Score motifs and count bases over ever wider ranges beside windows, as boosting sees a neighbourhood.
+
+    Parameters
+    ----------
+    codes : numpy.ndarray, shape=(N, 101 + 2 * flank), dtype=uint8
+    motifs : sequence of str
+        JASPAR identifiers, with or without a version.
+
+    Returns
+    -------
+    numpy.ndarray, shape=(N, (motifs + 3) * ranges), dtype=float32
+        Range by range of :data:`AROUND`: every motif's best score; C or G, CpG, and known letters.
+    """
+    flank = (codes.shape[1] - WINDOW_LENGTH) // 2
+    parts = []
+    for reach in AROUND:
+        within = codes[:, flank - reach : codes.shape[1] - flank + reach]
+        known = (within < UNKNOWN).sum(1, keepdims=True).astype(np.float32)
+        parts += [best_scores(np.ascontiguousarray(within), motifs), composition(within), known]
+    return np.concatenate(parts, axis=1)
+
+
 def composition(codes: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Count C or G, and CpG, in windows: (N, 2)."""
     is_c, is_g = codes == 1, codes == 2
     return np.stack([(is_c | is_g).sum(1), (is_c[:, :-1] & is_g[:, 1:]).sum(1)], axis=1).astype(np.float32)
 
 
-def _columns(table: Table, motifs: Sequence[str], has_composition: bool, has_accessibility: bool) -> NDArray[Any]:
-    parts = [table.scores[:, [MOTIFS.index(motif) for motif in motifs]]]
-    if has_composition:
-        parts.append(composition(table.windows.codes))
+def _columns(table: Table, model: Tabular, has_accessibility: bool) -> NDArray[Any]:
+    parts = [table.scores[:, [MOTIFS.index(motif) for motif in model.motifs]]]
+    windows = table.windows
+    if model.has_composition:
+        parts.append(composition(windows.codes))
     if has_accessibility:
-        parts.append(np.nan_to_num(table.windows.accessibility)[:, None])
+        parts.append(np.nan_to_num(windows.accessibility)[:, None])
+    if model.has_around:
+        assert table.around is not None
+        parts.append(table.around)
+        if has_accessibility and windows.around is not None:
+            parts.append(np.nan_to_num(windows.around.accessibility[:, 1:]))
     return np.concatenate(parts, axis=1)
-
-
-def _weights(tables: Sequence[Table]) -> NDArray[np.float64]:
-    """Weigh every cell type alike, mean 1."""
-    return np.concatenate([table.windows.weights / table.windows.weights.mean() for table in tables])
 
 
 @dataclass(frozen=True)
@@ -120,11 +129,14 @@ class Tabular:
         C+G and CpG beside the scores.
     boosted : bool
         Trees instead of logistic regression.
+    has_around : bool
+        What lies beside a window, and wider accessibility, too.
     """
 
     motifs: tuple[str, ...] = ()
     has_composition: bool = False
     boosted: bool = False
+    has_around: bool = False
 
     def _estimator(self) -> Any:
         from sklearn.ensemble import HistGradientBoostingClassifier
@@ -147,126 +159,28 @@ class Tabular:
         estimator = self._estimator()
 
         def columns(table: Table) -> NDArray[Any]:
-            return _columns(table, self.motifs, self.has_composition, has_accessibility)
+            return _columns(table, self, has_accessibility)
 
-        names = {} if self.boosted else {"logisticregression__sample_weight": _weights(train)}
+        names = {} if self.boosted else {"logisticregression__sample_weight": weights_of(train)}
         estimator.fit(
             np.concatenate([columns(table) for table in train]),
             np.concatenate([table.windows.labels for table in train]),
-            **(names or {"sample_weight": _weights(train)}),
+            **(names or {"sample_weight": weights_of(train)}),
         )
         return [estimator.predict_proba(columns(table))[:, 1].astype(np.float32) for table in test]
 
 
-class PlainMLP(nn.Module):
-    """404 inputs -> 256 (ReLU); accessibility joins -> 1."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.last = nn.Linear(4 * WINDOW_LENGTH, 256), nn.Linear(257, 1)
-
-    def forward(self, bases: Tensor, accessibility: Tensor) -> Tensor:
-        """Turn (B, 4, 101) and (B, 1) into logits (B,)."""
-        hidden = torch.relu(self.first(bases.transpose(1, 2).flatten(1)))
-        return self.last(torch.cat([hidden, accessibility], 1)).squeeze(1)
-
-
-class PlainCNN(nn.Module):
-    """8 filters of width 8, dropout, maxima of 16 positions every 4; accessibility joins -> 32 -> 1."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.body = nn.Sequential(nn.Conv1d(4, 8, 8), nn.ReLU(), nn.Dropout(0.1), nn.MaxPool1d(16, 4), nn.Flatten())
-        self.head = nn.Sequential(nn.Linear(161, 32), nn.ReLU(), nn.BatchNorm1d(32), nn.Linear(32, 1))
-
-    def forward(self, bases: Tensor, accessibility: Tensor) -> Tensor:
-        """Turn (B, 4, 101) and (B, 1) into logits (B,)."""
-        logits: Tensor = self.head(torch.cat([self.body(bases), accessibility], 1)).squeeze(1)
-        return logits
-
-
-class PlainLSTM(nn.Module):
-    """LSTM over 101 bases; accessibility joins its last state of 32 -> 32 -> 16 -> 1, dropout."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.recurrent = nn.LSTM(4, 32, batch_first=True)
-        layers = [nn.Linear(33, 32), nn.ReLU(), nn.Dropout(0.2), nn.Linear(32, 16), nn.ReLU(), nn.Dropout(0.2)]
-        self.head = nn.Sequential(*layers, nn.Linear(16, 1))
-
-    def forward(self, bases: Tensor, accessibility: Tensor) -> Tensor:
-        """Turn (B, 4, 101) and (B, 1) into logits (B,)."""
-        _, (state, _) = self.recurrent(bases.transpose(1, 2))
-        logits: Tensor = self.head(torch.cat([state[0], accessibility], 1)).squeeze(1)
-        return logits
-
-
-@dataclass(frozen=True)
-class Plain:
-    """A network from random weights, batches of 100, every window once an epoch, the last epoch kept.
-
-    Attributes
-    ----------
-    network : type
-    epochs : int
-    adam : bool
-        Adam at 0.005, else SGD at 0.01.
-    seed : int
-    """
-
-    network: type[PlainMLP] | type[PlainCNN] | type[PlainLSTM]
-    epochs: int
-    adam: bool = False
-    seed: int = 0
-
-    def __call__(
-        self, train: Sequence[Table], test: Sequence[Table], has_accessibility: bool
-    ) -> list[NDArray[np.float32]] | None:
-        """Fit on all of ``train``; such a network knows no window without accessibility."""
-        if not has_accessibility:
-            return None
-        torch.manual_seed(self.seed)
-        network = self.network()
-        parameters = network.parameters()
-        optimizer: torch.optim.Optimizer = (
-            torch.optim.Adam(parameters, 0.005) if self.adam else torch.optim.SGD(parameters, 0.01)
-        )
-        codes, accessibility = (torch.cat(column) for column in zip(*map(_inputs, train), strict=True))
-        labels = torch.cat([torch.from_numpy(table.windows.labels).float() for table in train])
-        weights = torch.from_numpy(_weights(train)).float()
-        for _ in range(self.epochs):
-            for rows in torch.randperm(len(labels)).split(PLAIN_BATCH):
-                if len(rows) < 2:
-                    continue  # nothing to normalise a batch by
-                logits = network(one_hot(codes[rows]), accessibility[rows])
-                loss = nn.functional.binary_cross_entropy_with_logits(logits, labels[rows], weights[rows])
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                optimizer.step()
-        network.eval()
-        with torch.no_grad():
-            return [
-                torch.cat([torch.sigmoid(network(one_hot(c), a)) for c, a in _batches(table)]).numpy() for table in test
-            ]
-
-
-def _inputs(table: Table) -> tuple[Tensor, Tensor]:
-    accessibility = torch.from_numpy(np.nan_to_num(table.windows.accessibility))[:, None]
-    return torch.from_numpy(table.windows.codes), accessibility
-
-
-def _batches(table: Table) -> list[tuple[Tensor, Tensor]]:
-    codes, accessibility = _inputs(table)
-    return list(zip(codes.split(SCORE_BATCH), accessibility.split(SCORE_BATCH), strict=True))
-
-
-BOOSTED = "boosted_motifs"
+BOOSTED, BOOSTED_AROUND = "boosted_motifs", "boosted_surroundings"
 BASELINES: dict[str, tuple[str, Baseline]] = {
     "accessibility": ("accessibility alone", Tabular()),
     "jund_motif": ("JUND motif (MA0491)", Tabular((JUND,))),
     "ap1_motif": ("AP-1 motif (FOS::JUN, MA0099)", Tabular((AP1,))),
     "logistic_motifs": (f"logistic regression, {len(MOTIFS)} motifs", Tabular(MOTIFS, True)),
     BOOSTED: (f"gradient boosting, {len(MOTIFS)} motifs", Tabular(MOTIFS, True, True)),
+    BOOSTED_AROUND: (
+        f"gradient boosting, {len(MOTIFS)} motifs, with the same neighbourhood",
+        Tabular(MOTIFS, True, True, True),
+    ),
     "plain_mlp": ("plain MLP: 256 units", Plain(PlainMLP, 20, adam=True)),
     "plain_cnn": ("plain CNN: 8 filters, one strand", Plain(PlainCNN, 20)),
     "plain_lstm": ("plain LSTM: 32 units", Plain(PlainLSTM, 15)),

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jundscan.metadata import Metadata, ThresholdTable
-from train.card_comparison import FAMILIES, METRICS, comparison_parts, metrics_row, table_head
+from jundscan.metadata import MODES, Metadata, ThresholdTable
+from train.card_comparison import FAMILIES, METRICS, SHOWN, comparison_parts, metrics_row, table_head
+from train.config import ALONE
 from train.filters import Nearest
 
+TWO_NETWORKS = "- Windows beside which nothing is known are scored by a network of their own, fitted on windows alone."
 MOST_NAMED = 25
 """Chromosomes."""
 
@@ -27,9 +29,12 @@ def _threshold_rows(table: ThresholdTable) -> list[str]:
     ]
 
 
-def _filter_lines(nearest: Sequence[Nearest]) -> list[str]:
+def _filter_lines(nearest: Sequence[Nearest], fixed: bool) -> list[str]:
     if not nearest:
         return []
+    if fixed:
+        names = "; ".join(one.name for one in nearest)
+        return ["", "## What the first layer looks for", f"Its filters are JASPAR motifs, kept as they are: {names}."]
     rows = (f"| {number} | {one.name} | {one.correlation:.3f} |" for number, one in enumerate(nearest, 1))
     return [
         "",
@@ -40,6 +45,29 @@ def _filter_lines(nearest: Sequence[Nearest]) -> list[str]:
         "| filter | nearest motif | correlation |",
         "|---|---|---|",
         *rows,
+    ]
+
+
+def _what_it_sees(metadata: Metadata) -> list[str]:
+    if not metadata.sees_neighbourhood:
+        return ["- It sees the window alone."]
+    widths = ", ".join(f"{width:,}" for width in metadata.accessibility_widths)
+    return [
+        f"- It sees {metadata.flank} bases to each side of a window, and mean accessibility over {widths} bases around "
+        "its centre, each as a percentile of its own. Unknown letters never raise a motif's score.",
+        *([TWO_NETWORKS] if ALONE in metadata.architecture else []),
+    ]
+
+
+def _neighbourhood_note(metadata: Metadata, metrics: dict[str, Any]) -> list[str]:
+    if not metadata.sees_neighbourhood:
+        return []
+    known, windows = metrics["neighbourhood"]["known"], metrics["neighbourhood"]["windows"]
+    return [
+        f"The surroundings of {known:,} of {windows:,} windows are known. Figures with the neighbourhood are flattered "
+        "here: most of these windows have a trained neighbour, whose bases and accessibility they see. The held-out "
+        "blocks below are the honest figures. Windows alone are not concerned.",
+        "",
     ]
 
 
@@ -68,7 +96,8 @@ def card(
     comparison : dict, optional
         ``crossval.json``; without it the card says nothing of baselines and blocked folds.
     """
-    architecture = ", ".join(f"{key} {value}" for key, value in metadata.architecture.items() if key != "family")
+    shown = {key: value for key, value in metadata.architecture.items() if key not in ("family", ALONE)}
+    architecture = ", ".join(f"{key} {value}" for key, value in shown.items())
     parts = [
         f"{one['name']} ({one['train']['windows']:,} windows, {one['train']['bound']:,} bound)"
         for one in training["data"]
@@ -90,18 +119,20 @@ def card(
         f"- Network: {FAMILIES[metadata.family]} ({architecture}).",
         f"- Trained on: {', '.join(parts)}; {place}; SHA-256 of the training arrays `{metadata.training_data_sha256}`.",
         f"- Seed {metadata.seed}, epoch {metrics['training']['epoch']} of "
-        f"{metrics['training']['candidate']['fit']['epochs']}, selected by validation weighted accuracy.",
+        f"{metrics['training']['candidate']['fit']['epochs']}, selected by weighted accuracy.",
         f"- Accessibility: {metadata.accessibility_mapping} of the window in its own track, or none.",
+        *_what_it_sees(metadata),
         "- Versions: " + ", ".join(f"{name} {version}" for name, version in metadata.library_versions.items()) + ".",
         f"- Torch and ONNX Runtime differ by at most {metrics['torch_onnx_max_difference']:.1e}.",
         "",
         "## Validation",
-        f"{metrics['n']:,} windows, {metrics['positives']:,} bound; 95 % bootstrap intervals. Not a test: epoch "
-        f"and sizes were chosen on these windows{beside}.",
+        f"{metrics['n']:,} windows, {metrics['positives']:,} bound; 95 % bootstrap intervals. Not a test: "
+        f"{'recipes of other families' if metadata.sees_neighbourhood else 'epoch and sizes'} were chosen on these "
+        f"windows{beside}.",
         "",
+        *_neighbourhood_note(metadata, metrics),
         *table_head("mode"),
-        metrics_row("with accessibility", metrics),
-        metrics_row("sequence alone", metrics["without_accessibility"]),
+        *(metrics_row(SHOWN[mode], metrics.get(mode, metrics)) for mode in metadata.tables),
         "",
         "## Thresholds",
         f"From {metadata.calibration_source}; precision at a prevalence of {metadata.prevalence:.2%}. "
@@ -109,30 +140,31 @@ def card(
         f"{metadata.with_accessibility.default_threshold:.4f} ({metadata.with_accessibility.default_rule}) with "
         f"accessibility, {metadata.without_accessibility.default_threshold:.4f} without.",
         "",
-        "With accessibility:",
-        "",
-        *_threshold_rows(metadata.with_accessibility),
-        "",
-        "Sequence alone:",
-        "",
-        *_threshold_rows(metadata.without_accessibility),
-        "",
+    ]
+    for mode, table in metadata.tables.items():
+        lines += [f"{SHOWN[mode].capitalize()}:", "", *_threshold_rows(table), ""]
+    lines += [
         "## All candidates",
-        "| candidate | epoch | weighted accuracy | AUROC | average precision |",
-        "|---|---|---|---|---|",
+        "By weighted accuracy on held-out blocks (average of the data sets) where a network sees more than the window, "
+        "else by that on validation windows.",
+        "",
+        "| candidate | epoch | judged on | weighted accuracy | AUROC | average precision |",
+        "|---|---|---|---|---|---|",
     ]
     for key, candidate in training["candidates"].items():
-        valid = candidate["validation"]["valid"]
+        blocked = candidate["blocked"]
+        judged = (candidate["validation"] if blocked is None else blocked)[MODES[0]]
         mark = " (selected)" if key == training["selected"] else ""
+        where = "validation" if blocked is None else "held-out blocks"
         lines.append(
-            f"| {key}{mark} | {candidate['best_epoch']} | "
-            + " | ".join(f"{valid[metric]:.3f}" for metric in METRICS)
+            f"| {key}{mark} | {candidate['best_epoch']} | {where} | "
+            + " | ".join(f"{judged[metric]:.3f}" for metric in METRICS)
             + " |"
         )
     if comparison is not None:
         lines += ["", *comparison_parts(comparison)]
     lines += [
-        *_filter_lines(nearest),
+        *_filter_lines(nearest, bool(metadata.architecture.get("fixed_filters"))),
         "",
         "## Limits",
         f"- Trained on {' and '.join(metadata.cell_types)} in {place} only; other cell types through their own "

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jundscan.metadata import MODES
+from jundscan.metadata import MODES, WINDOW_MODES
 from train.baselines import BASELINES
 from train.fit import JUDGED
 
 METRICS = dict(zip(JUDGED, ("weighted accuracy", "AUROC", "average precision"), strict=True))
 FAMILIES = {"cnn": "CNN", "mlp": "MLP", "lstm": "LSTM"}
-SHOWN = dict(zip(MODES, ("with accessibility", "sequence alone"), strict=True))
+SHOWN = {
+    MODES[0]: "with accessibility",
+    MODES[1]: "sequence alone",
+    WINDOW_MODES[0]: "with accessibility, the window alone",
+    WINDOW_MODES[1]: "sequence of the window alone",
+}
 
 
 def value(report: Mapping[str, Any], metric: str) -> str:
@@ -68,15 +73,14 @@ def _blocked(record: Mapping[str, Any]) -> list[str]:
         f"Training and validation windows ({windows}) in {record['blocks']} blocks of {record['block_bases']:,} bases, "
         f"no peak divided, dealt out to {record['folds']} folds. Every model is fitted with each fold held out, on all "
         "cell types together, and judged on the pooled predictions of the held-out windows. Intervals: 95 % bootstrap "
-        f"over blocks. Networks stop at the epoch that the validation windows chose.",
+        "over blocks. A network that sees more than the window is not fitted on windows that see the blocks held out.",
     ]
     for one in record["data"]:
         for mode, shown in SHOWN.items():
-            lines += ["", f"{one['name']}, {shown}:", "", *table_head("model")]
-            for name, model in record["models"].items():
-                report = model["cells"][one["name"]][mode]
-                if report is not None:
-                    lines.append(metrics_row(_label(record, name), report))
+            reports = {name: model["cells"][one["name"]].get(mode) for name, model in record["models"].items()}
+            rows = [metrics_row(_label(record, name), report) for name, report in reports.items() if report is not None]
+            if rows:
+                lines += ["", f"{one['name']}, {shown}:", "", *table_head("model"), *rows]
     return lines
 
 
@@ -116,16 +120,15 @@ def _repeated(record: Mapping[str, Any]) -> list[str]:
 def _cross_cell(record: Mapping[str, Any]) -> list[str]:
     lines = [
         "### Another cell type",
-        "Fitted on training parts, judged on validation parts (the given split), each cell type by its own track, "
-        f"with accessibility; 95 % bootstrap intervals over windows. Networks stop at epoch {record['epoch']}, which "
-        "the joint fit chose.",
+        "The selected recipe fitted without a cell type, and judged on that cell type's windows in the blocks that "
+        "were held out, by its own track; 95 % bootstrap intervals over blocks.",
         "",
-        *table_head("fitted on", "judged on", "model"),
+        *table_head("fitted on", "judged on", "mode"),
     ]
     for row in record["cross_cell"]:
-        model = "selected network" if row["model"] == "selected" else BASELINES[row["model"]][0]
-        first = f"{' and '.join(row['fitted_on'])} | {row['judged_on']} | {model}"
-        lines.append(metrics_row(first, row["with_accessibility"]))
+        for mode, shown in SHOWN.items():
+            if row.get(mode) is not None:
+                lines.append(metrics_row(f"{', '.join(row['fitted_on'])} | {row['judged_on']} | {shown}", row[mode]))
     return lines
 
 

@@ -14,16 +14,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from jundscan.errors import ShardError
 from jundscan.hits import is_positive
-from jundscan.metadata import MODES
+from jundscan.metadata import MODES, WINDOW_MODES
 from jundscan.metrics import evaluate
-from train.baselines import BASELINES, BOOSTED, Table
+from train.baselines import BASELINES, BOOSTED, BOOSTED_AROUND, Table
 from train.checks import calibration_check, export_draft, rescaling_check
-from train.crossval import BLOCK_BASES, FOLDS, kept
-from train.dataset import DataSet
-from train.fit import DECISION, JUDGED, Fitted, fit, predict
+from train.crossval import BLOCK_BASES, FOLDS, kept, load_all, out_of_fold, paired_predictions
+from train.dataset import DataSet, Windows
+from train.fit import DECISION, JUDGED, Fitted
 from train.pooled import Pool, Predictions, Tell, baseline_predictions, load_pool, network_predictions
-from train.select import CHECKPOINT, best_of, best_of_families
+from train.select import alone_beside, best_of, best_of_families
+from train.surroundings import modes
 
 RESAMPLES = 1000
 PERCENTILES = (2.5, 97.5)
@@ -91,14 +93,18 @@ def _points(table: Table, probabilities: NDArray[np.float32]) -> dict[str, Any]:
 
 def judge(pool: Pool, predictions: Sequence[Predictions]) -> dict[str, Any]:
     """Judge pooled predictions: cell type to mode to metrics with intervals; None for a mode that there is not."""
-    cells: dict[str, Any] = {}
-    for name, table, found in zip(pool.names, pool.tables, predictions, strict=True):
-        cells[name] = dict.fromkeys(MODES)
-        for mode, probabilities in found.items():
-            draws = bootstrap(table.windows.labels, table.windows.weights, pool.block, probabilities)
-            intervals = {metric: _interval(values) for metric, values in draws.items()}
-            cells[name][mode] = {**_points(table, probabilities), "confidence_intervals": intervals}
-    return cells
+    parts = zip(pool.names, pool.tables, predictions, strict=True)
+    return {name: judge_table(pool, table, found) for name, table, found in parts}
+
+
+def judge_table(pool: Pool, table: Table, found: Predictions) -> dict[str, Any]:
+    """Judge the predictions of one table: mode to metrics with intervals; None for a mode that there is not."""
+    modes: dict[str, Any] = dict.fromkeys((*MODES, *WINDOW_MODES))
+    for mode, probabilities in found.items():
+        draws = bootstrap(table.windows.labels, table.windows.weights, pool.block, probabilities)
+        intervals = {metric: _interval(values) for metric, values in draws.items()}
+        modes[mode] = {**_points(table, probabilities), "confidence_intervals": intervals}
+    return modes
 
 
 def paired(pool: Pool, ours: Sequence[Predictions], theirs: Sequence[Predictions]) -> dict[str, Any]:
@@ -106,7 +112,7 @@ def paired(pool: Pool, ours: Sequence[Predictions], theirs: Sequence[Predictions
     cells: dict[str, Any] = {}
     for name, table, one, other in zip(pool.names, pool.tables, ours, theirs, strict=True):
         cells[name] = {}
-        for mode in MODES:
+        for mode in one.keys() & other.keys():
             draws, points = [], []
             for found in (one, other):
                 draws.append(bootstrap(table.windows.labels, table.windows.weights, pool.block, found[mode]))
@@ -127,7 +133,7 @@ def seeds_summary(pool: Pool, repeats: Mapping[int, Sequence[Predictions]]) -> d
     cells: dict[str, Any] = {}
     for number, (name, table) in enumerate(zip(pool.names, pool.tables, strict=True)):
         cells[name] = {}
-        for mode in MODES:
+        for mode in next(iter(repeats.values()))[number]:
             points = [_points(table, found[number][mode]) for found in repeats.values()]
             cells[name][mode] = {
                 metric: {
@@ -140,75 +146,51 @@ def seeds_summary(pool: Pool, repeats: Mapping[int, Sequence[Predictions]]) -> d
     return {"seeds": list(repeats), "cells": cells}
 
 
-def cross_cell(selected: Fitted, sets: Sequence[DataSet], pool: Pool, tell: Tell) -> list[dict[str, Any]]:
-    """Fit on one cell type's training part, and on all, and judge on the validation part of each.
+def cross_cell(selected: Fitted, pool: Pool, others: Mapping[str, Windows], tell: Tell) -> list[dict[str, Any]]:
+    """Fit without a cell type, and judge on the blocks of it that were held out; for every cell type with a track.
+
+    Modes of the window alone are those of the same network with the rest withheld.
+
+    Parameters
+    ----------
+    selected : Fitted
+    pool : Pool
+    others : mapping of str to Windows
+        The same windows of further cell types, which are fitted on too.
+    tell : callable
 
     Returns
     -------
     list of dict
-        ``model``, ``fitted_on`` (names), ``judged_on``, and the metrics by mode.
+        ``fitted_on`` (names), ``judged_on``, and the metrics by mode with intervals over blocks.
     """
-    rows = []
-    scores = pool.tables[0].scores
-    first = len(sets[0].train.labels)
-    train = [Table(one.train, scores[:first]) for one in sets]
-    valid = [Table(one.valid, scores[first:]) for one in sets]
-    choices = [[number] for number in range(len(sets))]
-    if len(sets) > 1:
-        choices.append(list(range(len(sets))))
-    for chosen in choices:
-        names = [pool.names[number] for number in chosen]
-        if len(chosen) == len(sets):
-            fitted = selected
-        else:
-            tell(f"{selected.candidate.key()} fitted on {names[0]} alone")
-            checkpoint = pool.cache(f"{selected.candidate.key()}_{selected.epoch}_{names[0]}") / CHECKPOINT
-            alone = [train[number].windows for number in chosen]
-            fitted = fit(selected.candidate, alone, None, until=selected.epoch, checkpoint=checkpoint)
-        network = fitted.network()
-        boosted = _boosted(pool, "-".join(names), [train[number] for number in chosen], valid)
-        for number, table in enumerate(valid):
-            withheld = table.without_accessibility().windows.accessibility
-            seen = dict(zip(MODES, (table.windows.accessibility, withheld), strict=True))
-            for model, found in (
-                ("selected", {mode: predict(network, table.windows.codes, seen[mode]) for mode in MODES}),
-                (BOOSTED, boosted[number]),
-            ):
-                rows.append(
-                    {
-                        "model": model,
-                        "fitted_on": names,
-                        "judged_on": pool.names[number],
-                        **{mode: _with_intervals(table, probabilities) for mode, probabilities in found.items()},
-                    }
-                )
+    rows: list[dict[str, Any]] = []
+    candidate, epoch = selected.candidate, selected.epoch
+    sets = dict(zip(pool.names, (table.windows for table in pool.tables), strict=True)) | dict(others)
+    for name, table in zip(pool.names, pool.tables, strict=True):
+        fitted_on = {other: windows for other, windows in sets.items() if other != name}
+        if not fitted_on or np.isnan(table.windows.accessibility).all():
+            continue
+
+        def compute(
+            fitted_on: Mapping[str, Windows] = fitted_on, table: Table = table, name: str = name
+        ) -> dict[str, NDArray[np.float32]]:
+            tell(f"{candidate.key()} fitted without {name}")
+            return out_of_fold(candidate, list(fitted_on.values()), pool.fold, epoch, tell, [table.windows])[0]
+
+        cache = pool.cache(f"{candidate.key()}_{epoch}_{'_'.join(fitted_on)}_for_{name}.npz")
+        found = kept(cache, modes(candidate.network), compute)
+        rows.append({"fitted_on": list(fitted_on), "judged_on": name, **judge_table(pool, table, found)})
     return rows
 
 
-def _boosted(pool: Pool, name: str, train: Sequence[Table], valid: Sequence[Table]) -> list[Predictions]:
-    """Fit the boosted motifs on some tables and predict others."""
-
-    def compute() -> dict[str, NDArray[np.float32]]:
-        found = {}
-        for mode in MODES:
-            for number, result in enumerate(BASELINES[BOOSTED][1](train, valid, mode == MODES[0]) or []):
-                found[f"{number}/{mode}"] = result
-        return found
-
-    keys = [[f"{number}/{mode}" for mode in MODES] for number in range(len(valid))]
-    found = kept(pool.cache(f"{BOOSTED}_on_{name}.npz"), [key for row in keys for key in row], compute)
-    return [dict(zip(MODES, (found[key] for key in row), strict=True)) for row in keys]
-
-
-def _with_intervals(table: Table, probabilities: NDArray[np.float32]) -> dict[str, Any]:
-    windows = table.windows
-    report = evaluate(windows.labels, probabilities, windows.weights, DECISION)
-    intervals = {metric: report["confidence_intervals"][metric] for metric in JUDGED}
-    return {**{metric: report[metric] for metric in JUDGED}, "confidence_intervals": intervals}
-
-
 def compare(
-    sets: Sequence[DataSet], fits: Sequence[Fitted], runs: Path, seeds: Sequence[int], tell: Tell
+    sets: Sequence[DataSet],
+    fits: Sequence[Fitted],
+    runs: Path,
+    seeds: Sequence[int],
+    tell: Tell,
+    others: Sequence[DataSet] = (),
 ) -> Iterator[dict[str, Any]]:
     """Compare all models; the record grows, and is given after each of its parts, the quick ones first.
 
@@ -224,9 +206,15 @@ def compare(
         That the selected network is repeated with, beside its own.
     tell : callable
         Told what is going on.
+    others : sequence of DataSet
+        Of the same windows in further cell types: they join the fits that leave a cell type out.
     """
     folders = [one.path for one in sets]
-    pool = load_pool(folders, runs, tell)
+    pool = load_pool(sets, runs, tell)
+    further = {one.name: load_all(one) for one in others}
+    for name, windows in further.items():
+        if not np.array_equal(windows.ids, pool.tables[0].windows.ids):
+            raise ShardError(folders[0], f"{name} does not hold the same windows: no common folds")
     best = best_of(fits)
     families = best_of_families(fits)
     record: dict[str, Any] = {
@@ -249,41 +237,54 @@ def compare(
         record["models"][name] = {"kind": "baseline", "label": BASELINES[name][0], "cells": judge(pool, results[name])}
 
     for name in BASELINES:
-        if name not in SLOW:
+        if name not in SLOW and (name != BOOSTED_AROUND or pool.tables[0].around is not None):
             add_baseline(name)
     yield record
     ordered = sorted(families.items(), key=lambda item: item[1] is not best)  # the selected one first
+    alone = alone_beside(best, fits)
     for family, fitted in ordered[:1]:
-        record["models"][family] = _network(fitted, pool, results, tell)
+        record["models"][family] = _network(fitted, pool, results, tell, alone)
     ours = results[best.candidate.key()]
-    record["paired"] = {"minus": BOOSTED, "cells": paired(pool, ours, results[BOOSTED])}
+    rival = BOOSTED_AROUND if BOOSTED_AROUND in results else BOOSTED
+    record["paired"] = {"minus": rival, "cells": paired(pool, ours, results[rival])}
     labels = pool.tables[0].windows.labels
     record["calibration"] = {
         "data": pool.names[0],
-        "modes": {mode: calibration_check(labels, ours[0][mode], pool.fold) for mode in MODES},
+        "modes": {mode: calibration_check(labels, found, pool.fold) for mode, found in ours[0].items()},
     }
     yield record
     record["rescaled"] = rescaling_check(export_draft(best, folders), folders)
     yield record
-    record["cross_cell"] = cross_cell(best, sets, pool, tell)
+    record["cross_cell"] = cross_cell(best, pool, further, tell)
     yield record
-    for family, fitted in ordered[1:]:
-        record["models"][family] = _network(fitted, pool, results, tell)
-        yield record
     repeats = {best.candidate.fit.seed: ours}
     for seed in seeds:
         if seed in repeats:
             continue
         again = replace(best.candidate, fit=replace(best.candidate.fit, seed=seed))
-        repeats[seed] = network_predictions(again, best.epoch, pool, tell)
+        repeats[seed] = _predictions(replace(best, candidate=again), pool, tell, alone)
         record["repeated"] = seeds_summary(pool, repeats)
+        yield record
+    for family, fitted in ordered[1:]:
+        record["models"][family] = _network(fitted, pool, results, tell)
         yield record
     for name in SLOW:
         add_baseline(name)
         yield record
 
 
-def _network(fitted: Fitted, pool: Pool, results: dict[str, list[Predictions]], tell: Tell) -> dict[str, Any]:
+def _predictions(fitted: Fitted, pool: Pool, tell: Tell, alone: Fitted | None) -> list[Predictions]:
+    found = network_predictions(fitted.candidate, fitted.epoch, pool, tell)
+    if alone is None:
+        return found
+    other = network_predictions(alone.candidate, alone.epoch, pool, tell)
+    windows = [table.windows for table in pool.tables]
+    return paired_predictions(found, other, windows, fitted.candidate.network.flank)
+
+
+def _network(
+    fitted: Fitted, pool: Pool, results: dict[str, list[Predictions]], tell: Tell, alone: Fitted | None = None
+) -> dict[str, Any]:
     key = fitted.candidate.key()
-    results[key] = network_predictions(fitted.candidate, fitted.epoch, pool, tell)
+    results[key] = _predictions(fitted, pool, tell, alone)
     return {"kind": "network", "key": key, "epoch": fitted.epoch, "cells": judge(pool, results[key])}

@@ -8,39 +8,46 @@ with no peak divided, are immune. Designs are decided and thresholds calibrated 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import ShardError
-from jundscan.metadata import MODES
+from jundscan.metadata import MODES, WINDOW_MODES
 from jundscan.writers import replacing
 from train.config import Candidate
-from train.dataset import TRAIN, VALID, Windows, in_genome_order, load_windows, places
+from train.dataset import TRAIN, VALID, DataSet, Windows, in_genome_order, load_windows, places
 from train.export import HeldOut
-from train.fit import Fitted, fit, predict
+from train.fit import Fitted, fit, judged, predict_modes
+from train.records import write_record
+from train.select import alone_beside, blocked_record
+from train.surroundings import modes, nothing_beside, summarised
 
 BLOCK_BASES = 1_000_000
 FOLDS = 5
+Predictions = list[dict[str, NDArray[np.float32]]]
+"""For each data set probabilities (N,) by mode."""
 SOURCE = f"training and validation windows, each held out with its block of a megabase ({FOLDS} folds)"
 
 
-def load_all(folder: Path) -> Windows:
-    """Read the training and the validation part of a data set as one set of windows, in genome order.
+def load_all(data: DataSet) -> Windows:
+    """Read the training and the validation part of a data set as one set of windows.
 
     Raises
     ------
     ShardError
         When the windows have no ids: blocks need their places.
     """
-    windows = load_windows(folder / TRAIN, folder / VALID)
+    windows = load_windows(data.path / TRAIN, data.path / VALID, source=data.source)
     if windows.ids is None:
-        raise ShardError(folder, "no ids (shard-K-ids.joblib): blocked folds need the windows' places")
+        raise ShardError(data.path, "no ids (shard-K-ids.joblib): blocked folds need the windows' places")
     return windows
 
 
-def load_folds(folders: Sequence[Path]) -> tuple[list[Windows], NDArray[np.int64]]:
+def load_folds(data: Sequence[DataSet]) -> tuple[list[Windows], NDArray[np.int64]]:
     """Read data sets of the same windows, and divide them into blocked folds.
 
     Returns
@@ -55,12 +62,12 @@ def load_folds(folders: Sequence[Path]) -> tuple[list[Windows], NDArray[np.int64
     ShardError
         When the windows cannot be divided: no ids, other windows in each set, too few blocks.
     """
-    sets = [load_all(folder) for folder in folders]
+    sets = [load_all(one) for one in data]
     if any(not np.array_equal(one.ids, sets[0].ids) for one in sets):
-        raise ShardError(folders[0], "the data sets do not hold the same windows: no common folds")
+        raise ShardError(data[0].path, "the data sets do not hold the same windows: no common folds")
     fold = blocked_folds(*places(sets[0]), np.any([one.labels > 0 for one in sets], axis=0))
     if len(np.unique(fold)) < FOLDS or any(not one.labels[fold == n].any() for one in sets for n in range(FOLDS)):
-        raise ShardError(folders[0], f"too few blocks of {BLOCK_BASES:,} bases with bound windows for {FOLDS} folds")
+        raise ShardError(data[0].path, f"too few blocks of {BLOCK_BASES:,} bases with bound windows for {FOLDS} folds")
     return sets, fold
 
 
@@ -102,14 +109,31 @@ def blocked_folds(
     return np.asarray(dealt[block], np.int64)
 
 
+def far_from(windows: Windows, held_out: NDArray[np.int64], reach: int) -> NDArray[np.bool_]:
+    """Tell which windows lie more than ``reach`` bases from every window of the rows ``held_out``."""
+    chroms, starts = places(windows)
+    far = np.ones(len(starts), np.bool_)
+    for chrom in np.unique(chroms[held_out]):
+        here = np.flatnonzero(chroms == chrom)
+        taken = np.sort(starts[held_out][chroms[held_out] == chrom])
+        behind = np.searchsorted(taken, starts[here])
+        before = np.abs(starts[here] - taken[np.maximum(behind - 1, 0)])
+        after = np.abs(taken[np.minimum(behind, len(taken) - 1)] - starts[here])
+        far[here] = np.minimum(before, after) - WINDOW_LENGTH >= reach
+    return far
+
+
 def out_of_fold(
     candidate: Candidate,
     sets: Sequence[Windows],
     fold: NDArray[np.int64],
     until: int | None = None,
     tell: Callable[[str], None] = lambda line: None,
+    others: Sequence[Windows] = (),
 ) -> list[dict[str, NDArray[np.float32]]]:
-    """Fit with each fold held out and predict it, with accessibility and without.
+    """Fit with each fold held out and predict it, in every mode.
+
+    Windows that see bases or accessibility of the fold held out are left out of its fit.
 
     Parameters
     ----------
@@ -122,22 +146,30 @@ def out_of_fold(
         Epoch to stop at.
     tell : callable
         Told of every fold.
+    others : sequence of Windows
+        What to predict instead of ``sets``: the same windows of other cell types.
 
     Returns
     -------
     list of dict
-        For each set probabilities (N,) by mode (:data:`jundscan.metadata.MODES`).
+        For each set predicted, probabilities (N,) by mode (:func:`train.surroundings.modes`).
     """
+    config = candidate.network
+    every = summarised([*sets, *others], config)
+    sets, predicted = every[: len(sets)], every[len(sets) :] or every
     empty = np.full(len(fold), np.nan, np.float32)
-    pooled = [{mode: empty.copy() for mode in MODES} for _ in sets]
+    pooled = [{mode: empty.copy() for mode in modes(config)} for _ in predicted]
+    reach = max(config.flank, (max(config.accessibility_widths) - WINDOW_LENGTH) // 2)
     for number in range(fold.max() + 1):
         held_out = np.flatnonzero(fold == number)
-        fitted = fit(candidate, [one.take(fold != number) for one in sets], None, until=until)
+        fitted_on = fold != number
+        if reach:
+            fitted_on &= far_from(sets[0], held_out, reach)
+        fitted = fit(candidate, [one.take(fitted_on) for one in sets], None, until=until)
         network = fitted.network()
-        for one, result in zip(sets, pooled, strict=True):
-            codes, accessibility = one.codes[held_out], one.accessibility[held_out]
-            for mode, seen in zip(MODES, (accessibility, np.full_like(accessibility, np.nan)), strict=True):
-                result[mode][held_out] = predict(network, codes, seen)
+        for one, result in zip(predicted, pooled, strict=True):
+            for mode, found in predict_modes(network, one.take(held_out)).items():
+                result[mode][held_out] = found
         tell(f"{candidate.key()} fold {number + 1}/{fold.max() + 1} held out")
     return pooled
 
@@ -147,28 +179,108 @@ def held_out_cache(runs: Path, candidate: Candidate, epoch: int) -> Path:
     return runs / candidate.key() / f"held_out_epoch_{epoch}.npz"
 
 
-def held_out_predictions(fitted: Fitted, folders: Sequence[Path], runs: Path, tell: Callable[[str], None]) -> HeldOut:
-    """Predict the first data set out of fold with the recipe of ``fitted``: its candidate, stopped at its epoch.
+def kept_out_of_fold(
+    candidate: Candidate,
+    epoch: int,
+    sets: Sequence[Windows],
+    fold: NDArray[np.int64],
+    runs: Path,
+    tell: Callable[[str], None],
+) -> list[dict[str, NDArray[np.float32]]]:
+    """Do what :func:`out_of_fold` does, or read from ``runs`` what it found before."""
+    names = [[mode if not n else f"{n}/{mode}" for mode in modes(candidate.network)] for n in range(len(sets))]
+
+    def compute() -> dict[str, NDArray[np.float32]]:
+        results = out_of_fold(candidate, sets, fold, epoch, tell)
+        return {
+            name: found
+            for ours, result in zip(names, results, strict=True)
+            for name, found in zip(ours, result.values(), strict=True)
+        }
+
+    found = kept(held_out_cache(runs, candidate, epoch), [name for ours in names for name in ours], compute)
+    return [{mode: found[name] for name, mode in zip(ours, modes(candidate.network), strict=True)} for ours in names]
+
+
+def paired_predictions(around: Predictions, alone: Predictions, sets: Sequence[Windows], flank: int) -> Predictions:
+    """Put together what a network that sees ``flank`` bases and one that sees windows alone predict, as one model.
+
+    The second one predicts windows beside which nothing is known, and every window in the modes of windows alone.
+    """
+    both: Predictions = []
+    for one, other, windows in zip(around, alone, sets, strict=True):
+        bare = nothing_beside(windows, flank)
+        both.append(
+            {mode: np.where(bare, other[mode], one[mode]) for mode in MODES}
+            | {name: other[mode] for name, mode in zip(WINDOW_MODES, MODES, strict=True)}
+        )
+    return both
+
+
+def judged_on_folds(
+    fits: Sequence[Fitted], data: Sequence[DataSet], runs: Path, tell: Callable[[str], None]
+) -> tuple[list[Fitted], HeldOut]:
+    """Judge networks that see more than the window on blocked folds, and predict the best network's windows there.
+
+    On the public split nearly every validation window has a trained neighbour whose bases such a network has seen, so
+    that validation cannot choose among them.
 
     Parameters
     ----------
-    fitted : Fitted
-    folders : sequence of pathlib.Path
-        Data sets of the same windows.
+    fits : sequence of Fitted
+    data : sequence of DataSet
+        Of the same windows.
     runs : pathlib.Path
-        Keeps the result in :func:`held_out_cache`, and has it already if it was found before.
+        Keeps the results, and has them already if they were found before.
     tell : callable
         Told of every fold.
+
+    Returns
+    -------
+    fits : list of Fitted
+        With ``blocked`` where it was found.
+    held_out : HeldOut
+        Predictions of the first data set by the recipe of the best of them: its candidate, stopped at its epoch.
 
     Raises
     ------
     ShardError
         When the windows cannot be divided into blocked folds.
     """
-    sets, fold = load_folds(folders)
-    cache = held_out_cache(runs, fitted.candidate, fitted.epoch)
-    found = kept(cache, MODES, lambda: out_of_fold(fitted.candidate, sets, fold, fitted.epoch, tell)[0])
-    return HeldOut(SOURCE, sets[0].labels, found)
+    sets, fold = load_folds(data)
+    results: dict[str, Predictions] = {}
+
+    def found(fitted: Fitted) -> Predictions:
+        nonlocal sets
+        key = fitted.candidate.key()
+        if key not in results:
+            if fitted.candidate.network.fixed_filters:
+                sets = summarised(sets, fitted.candidate.network)
+            results[key] = kept_out_of_fold(fitted.candidate, fitted.epoch, sets, fold, runs, tell)
+            if (alone := alone_beside(fitted, fits)) is not None:
+                results[key] = paired_predictions(results[key], found(alone), sets, fitted.candidate.network.flank)
+        return results[key]
+
+    judged_fits = []
+    for fitted in fits:
+        if len(modes(fitted.candidate.network)) > len(MODES):
+            of_sets = [
+                {mode: judged(one, probabilities) for mode, probabilities in result.items()}
+                for one, result in zip(sets, found(fitted), strict=True)
+            ]
+            fitted = replace(fitted, blocked=_mean(of_sets))
+            write_record(fitted.blocked or {}, blocked_record(fitted, runs))
+        judged_fits.append(fitted)
+    best = max(judged_fits, key=lambda fitted: fitted.selection)
+    return judged_fits, HeldOut(SOURCE, sets[0].labels, found(best)[0])
+
+
+def _mean(of_sets: Sequence[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
+    """Average metrics over data sets."""
+    return {
+        mode: {metric: float(np.mean([one[mode][metric] for one in of_sets])) for metric in metrics}
+        for mode, metrics in of_sets[0].items()
+    }
 
 
 def kept(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +17,42 @@ from jundscan.accessibility import fit_scale
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import InputError, ShardError
 from jundscan.metrics import balanced_weights
+from jundscan.neighbourhood import look_up, open_source
+from jundscan.regions import parse_ids
 from jundscan.shards import read_shards
-from train.config import DEFAULT_FPR
+from train.config import DEFAULT_FPR, FLANK, WIDTHS
+from train.source import NO_SOURCE, DataSource, read_source
+
+log = logging.getLogger("jundscan")
 
 FEWEST_UNBOUND = math.ceil(1 / DEFAULT_FPR)
 """Validation windows that can tell the false-positive rate of scan's default rule."""
 TRAIN, VALID = "train_dataset", "valid_dataset"
+
+
+class Around(NamedTuple):
+    """What lies around windows; row i of every array is window i.
+
+    Attributes
+    ----------
+    codes : numpy.ndarray, shape=(N, 101 + 2 * flank), dtype=uint8
+        Windows with the bases beside them; 4 where these are not known.
+    accessibility : numpy.ndarray, shape=(N, widths), dtype=float32
+        Percentile within the whole track of the mean over each width; NaN where not available.
+    widths : tuple of int
+        Bases, centred on the window; the first is the window's own 101.
+    """
+
+    codes: NDArray[np.uint8]
+    accessibility: NDArray[np.float32]
+    widths: tuple[int, ...]
+
+
+class Summary(NamedTuple):
+    """What fixed filters find in windows (N, n), with the bases beside them and without."""
+
+    known: NDArray[np.float32]
+    alone: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -37,6 +69,10 @@ class Windows:
         Percentile within this set of windows; NaN where not available.
     ids : numpy.ndarray, shape=(N,), dtype=str, or None
         ``chrom:start-end``.
+    around : Around or None
+        What lies around the windows; None where the data set does not say what genome they come from.
+    summary : Summary or None
+        See :func:`train.surroundings.summarised`.
     """
 
     codes: NDArray[np.uint8]
@@ -44,11 +80,21 @@ class Windows:
     weights: NDArray[np.float64]
     accessibility: NDArray[np.float32]
     ids: NDArray[np.str_] | None = None
+    around: Around | None = None
+    summary: Summary | None = None
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Windows:
         """Choose windows."""
-        ids = None if self.ids is None else self.ids[rows]
-        return Windows(self.codes[rows], self.labels[rows], self.weights[rows], self.accessibility[rows], ids)
+        around, summary = self.around, self.summary
+        return Windows(
+            self.codes[rows],
+            self.labels[rows],
+            self.weights[rows],
+            self.accessibility[rows],
+            None if self.ids is None else self.ids[rows],
+            None if around is None else Around(around.codes[rows], around.accessibility[rows], around.widths),
+            None if summary is None else Summary(*(part[rows] for part in summary)),
+        )
 
 
 @dataclass(frozen=True)
@@ -58,6 +104,7 @@ class DataSet:
     path: Path
     train: Windows
     valid: Windows
+    source: DataSource = NO_SOURCE
 
     @property
     def parts(self) -> tuple[Windows, Windows]:
@@ -66,31 +113,67 @@ class DataSet:
 
     @property
     def name(self) -> str:
-        """The folder's, taken as the cell type's."""
-        return self.path.resolve().name
+        """The cell type's, or the folder's where ``dataset.json`` does not name one."""
+        return self.source.cell_type or self.path.resolve().name
 
 
-def load_windows(*folders: Path) -> Windows:
-    """Read folders of shards as one set, and map its accessibility onto percentiles of the whole set.
+def load_windows(*folders: Path, source: DataSource = NO_SOURCE) -> Windows:
+    """Read folders of shards as one set, and map its accessibility onto percentiles.
+
+    Parameters
+    ----------
+    *folders : pathlib.Path
+    source : DataSource
+        Where the windows come from: with a track, percentiles are those of the whole track, else those of this set of
+        windows.
 
     Raises
     ------
     ShardError
         When the shards cannot be used or have no labels.
+    InputError
+        When genome or track cannot be used, or do not fit the windows.
     """
     parts = [_read_labelled(folder) for folder in folders]
-    accessibility = np.concatenate([part.accessibility for part in parts])
-    if not np.isnan(accessibility).all():
-        scale = fit_scale(accessibility, str(folders[0]), "make a larger data set")
-        accessibility = scale.apply(accessibility)
+    windows = _joined(parts)
+    if source.accessibility is None and not np.isnan(windows.accessibility).all():
+        scale = fit_scale(windows.accessibility, str(folders[0]), "make a larger data set")
+        windows = replace(windows, accessibility=scale.apply(windows.accessibility))
+    return windows if source.genome is None else _looked_up(windows, source, str(folders[0]))
+
+
+def _joined(parts: Sequence[Windows]) -> Windows:
     ids = [part.ids for part in parts if part.ids is not None]
     return Windows(
         np.concatenate([part.codes for part in parts]),
         np.concatenate([part.labels for part in parts]),
         np.concatenate([part.weights for part in parts]),
-        accessibility,
+        np.concatenate([part.accessibility for part in parts]),
         np.concatenate(ids) if len(ids) == len(parts) else None,
     )
+
+
+def _looked_up(windows: Windows, source: DataSource, where: str) -> Windows:
+    """Add what lies around windows, and take their accessibility from the track, as a scan does."""
+    assert source.genome is not None
+    with open_source(source.genome, source.accessibility, allow_length_mismatch=True) as opened:
+        found = look_up(windows.codes, windows.ids, opened.genome, FLANK, where)
+        if opened.track is None:
+            mapped = np.full((len(windows.codes), len(WIDTHS)), np.nan, np.float32)
+            mapped[:, 0] = windows.accessibility
+        else:
+            means = found.means(opened.track, opened.track_names, WIDTHS)
+            mapped = opened.scale(WIDTHS).apply_all(means, WIDTHS)
+        return replace(windows, accessibility=mapped[:, 0], around=Around(found.codes(), mapped, WIDTHS))
+
+
+def knows_around(sets: Sequence[DataSet]) -> bool:
+    """Tell whether all data sets say what lies around their windows; logs a line where only some do."""
+    known = [one.train.around is not None for one in sets]
+    if any(known) and not all(known):
+        absent = ", ".join(one.name for one, there in zip(sets, known, strict=True) if not there)
+        log.warning("no dataset.json names the genome of %s: networks see the windows alone", absent)
+    return all(known)
 
 
 def places(windows: Windows) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
@@ -99,15 +182,13 @@ def places(windows: Windows) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
     Raises
     ------
     InputError
-        When an id is not ``chrom:start-end``.
+        When an id is empty or not ``chrom:start-end``, or is not as long as a window.
     """
     assert windows.ids is not None
-    chroms, spans = np.char.rpartition(windows.ids, ":")[:, [0, 2]].T
-    starts = np.char.partition(spans, "-")[:, 0]
-    if not (known := np.char.isdecimal(starts)).all():
-        wrong = windows.ids[int(known.argmin())]
-        raise InputError(f"shard-K-ids.joblib: {str(wrong)!r} is no place of a window, chrom:start-end")
-    return chroms, starts.astype(np.int64)
+    names, numbers, starts = parse_ids(windows.ids, "shard-K-ids.joblib")
+    if (numbers < 0).any():
+        raise InputError(f"shard-K-ids.joblib: id of row {int(numbers.argmin()):,} (counted from 0): is empty")
+    return np.array(names, np.str_)[numbers], starts
 
 
 def in_genome_order(chroms: NDArray[np.str_], starts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -168,15 +249,23 @@ def _read_labelled(folder: Path) -> Windows:
     return Windows(shards.codes, shards.labels, weights, accessibility, shards.ids)
 
 
-def load_data_set(folder: Path) -> DataSet:
+def load_data_set(folder: Path, source: DataSource | None = None) -> DataSet:
     """Read ``train_dataset`` and ``valid_dataset`` of a data set.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    source : DataSource, optional
+        Where its windows come from; what ``dataset.json`` says if not given.
 
     Raises
     ------
     ShardError
         When the shards cannot be used, or are too few to fit on, select by and calibrate with.
     """
-    data_set = DataSet(folder, load_windows(folder / TRAIN), load_windows(folder / VALID))
+    source = read_source(folder) if source is None else source
+    parts = (load_windows(folder / part, source=source) for part in (TRAIN, VALID))
+    data_set = DataSet(folder, *parts, source)
     for part, windows, fewest in ((TRAIN, data_set.train, 1), (VALID, data_set.valid, FEWEST_UNBOUND)):
         bound = int(windows.labels.sum())
         unbound = len(windows.labels) - bound
@@ -190,9 +279,9 @@ def load_data_set(folder: Path) -> DataSet:
 
 
 def windows_sha256(*parts: Windows) -> str:
-    """Hash codes, labels, weights and mapped accessibility, part by part."""
+    """Hash codes, labels, weights and mapped accessibility, part by part, with what lies around the windows."""
     digest = hashlib.sha256()
     for one in parts:
-        for array in (one.codes, one.labels, one.weights, one.accessibility):
-            digest.update(np.ascontiguousarray(array).tobytes())
+        for array in (one.codes, one.labels, one.weights, one.accessibility, *(one.around or ())[:2]):
+            digest.update(np.ascontiguousarray(array))
     return digest.hexdigest()

@@ -16,26 +16,40 @@ from typing import Any
 
 import numpy as np
 import onnx
+import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from jundscan.encoding import ALPHABET, UNKNOWN, WINDOW_LENGTH
 from jundscan.errors import InputError
-from jundscan.evaluation import evaluate_shards
-from jundscan.metadata import FORMAT_VERSION, METADATA_KEY, MODES, CalibrationRow, Metadata, ThresholdTable
+from jundscan.metadata import (
+    FORMAT_VERSION,
+    METADATA_KEY,
+    MODES,
+    CalibrationRow,
+    Metadata,
+    ThresholdTable,
+)
 from jundscan.model import Model, load_model
 from jundscan.selftest import run_self_test
 from jundscan.shards import read_shards
 from jundscan.thresholds import granting
-from train.config import DEFAULT_FPR
+from train.config import ALONE, DEFAULT_FPR
+from train.evaluations import evaluations
 from train.fit import DECISION, JUDGED, Fitted, predict
 from train.graph import build_graph, tiles
+from train.networks import Network, Paired
 from train.records import METRICS
+from train.source import NO_SOURCE, DataSource
+from train.surroundings import modes, without_flanks
 
 TOLERANCE = 1e-5
 PARITY_BATCHES = {"mlp": (1, 2, 7, 4096), "cnn": (1, 2, 7, 4096), "lstm": (1, 2, 7, 512)}
 PARITY_LENGTHS = {"mlp": 20_000, "cnn": 20_000, "lstm": 3_000}
 PARITY_STRIDES = (1, 3, 10, 101)
+PARITY_UNKNOWN = 0.001
+"""Share of unknown letters in the long sequence."""
+PARITY_WINDOWS = 4096
+"""Windows of the long sequence that torch scores too."""
 MAX_WINDOWS = {"mlp": 8192, "cnn": 8192, "lstm": 2048}
 """Windows of one call, where a graph has no tiles; an LSTM holds all steps of all its windows at once."""
 CALIBRATION_RATES = np.unique(np.concatenate([np.geomspace(1e-4, 0.5, 60), [0.001, 0.002, 0.005, 0.01, 0.05, 0.1]]))
@@ -74,10 +88,11 @@ class Provenance:
     training_data_sha256: str
     validation_folder: Path
     training_accessibility: Mapping[str, list[float]] | None = None
+    source: DataSource = NO_SOURCE
 
 
-def check_parity(network: nn.Module, family: str, model: Model) -> float:
-    """Compare torch with ONNX Runtime on random windows and on one long sequence, accessibility present and missing.
+def check_parity(network: Network | Paired, family: str, model: Model) -> float:
+    """Compare torch with ONNX Runtime on random windows and on one long sequence, in every mode.
 
     Returns
     -------
@@ -90,19 +105,24 @@ def check_parity(network: nn.Module, family: str, model: Model) -> float:
         When it is above 1e-5.
     """
     rng = np.random.default_rng(0)
+    widths = len(model.widths)
     worst = 0.0
     for batch in PARITY_BATCHES[family]:
-        codes = rng.integers(0, UNKNOWN + 1, (batch, WINDOW_LENGTH), dtype=np.uint8)
-        accessibility = _random_accessibility(rng, batch)
-        inputs = {"sequence": codes, "accessibility": accessibility[:, None], "stride": np.array(1, np.int64)}
-        got = model.session.run(None, inputs)[0][:, 0]
-        worst = _larger(worst, got - predict(network, codes, accessibility))
-    codes = rng.integers(0, len(ALPHABET), PARITY_LENGTHS[family], dtype=np.uint8)
+        codes = rng.integers(0, UNKNOWN + 1, (batch, model.span), dtype=np.uint8)
+        for seen in (codes, without_flanks(codes)) if model.flank else (codes,):
+            accessibility = _random_accessibility(rng, batch, widths)
+            held = accessibility[:, None] if widths > 1 else accessibility
+            inputs = {"sequence": seen, "accessibility": held, "stride": np.array(1, np.int64)}
+            got = model.session.run(None, inputs)[0][:, 0]
+            worst = _larger(worst, got - _predict(network, seen, accessibility))
+    codes = rng.integers(0, len(ALPHABET), PARITY_LENGTHS[family] + 2 * model.flank, dtype=np.uint8)
+    codes[rng.random(len(codes)) < PARITY_UNKNOWN] = UNKNOWN
     for stride in PARITY_STRIDES:
-        windows = np.lib.stride_tricks.sliding_window_view(codes, WINDOW_LENGTH)[::stride]
-        accessibility = _random_accessibility(rng, len(windows))
+        windows = np.lib.stride_tricks.sliding_window_view(codes, model.span)[::stride]
+        accessibility = _random_accessibility(rng, len(windows), widths)
         got = model.slide(codes, accessibility, stride)
-        worst = _larger(worst, got - predict(network, windows.copy(), accessibility))
+        some = rng.permutation(len(windows))[:PARITY_WINDOWS]
+        worst = _larger(worst, got[some] - _predict(network, windows[some], accessibility[some]))
     if not worst <= TOLERANCE:
         raise ParityError(
             f"torch and ONNX Runtime differ by {worst:.2g}, more than {TOLERANCE:g}; nothing was exported"
@@ -110,15 +130,21 @@ def check_parity(network: nn.Module, family: str, model: Model) -> float:
     return worst
 
 
+def _predict(
+    network: Network | Paired, codes: NDArray[np.uint8], accessibility: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    return predict(network, torch.from_numpy(codes.copy()), torch.from_numpy(accessibility))
+
+
 def _larger(worst: float, differences: NDArray[np.float32]) -> float:
     """Take the largest difference so far; NaN stays NaN, unlike in ``max``."""
     return float(np.maximum(worst, np.abs(differences).max()))
 
 
-def _random_accessibility(rng: np.random.Generator, count: int) -> NDArray[np.float32]:
-    values = rng.random(count, dtype=np.float32)
-    values[rng.random(count) < 0.3] = 0.0
-    values[rng.random(count) < 0.2] = np.nan
+def _random_accessibility(rng: np.random.Generator, count: int, widths: int) -> NDArray[np.float32]:
+    values = rng.random((count, widths), dtype=np.float32)
+    values[rng.random(values.shape) < 0.3] = 0.0
+    values[rng.random(values.shape) < 0.2] = np.nan
     return values
 
 
@@ -153,7 +179,13 @@ def _table(labels: NDArray[np.int8], probabilities: NDArray[np.float32], prevale
     return ThresholdTable(default.threshold, f"fpr {DEFAULT_FPR:g}", rows)
 
 
-def export(fitted: Fitted, folder: Path, provenance: Provenance, held_out: HeldOut | None = None) -> dict[str, Any]:
+def export(
+    fitted: Fitted,
+    folder: Path,
+    provenance: Provenance,
+    held_out: HeldOut | None = None,
+    alone: Fitted | None = None,
+) -> dict[str, Any]:
     """Write ``model.onnx`` and ``metrics.json`` into ``folder``, replacing what is there.
 
     Parameters
@@ -164,24 +196,27 @@ def export(fitted: Fitted, folder: Path, provenance: Provenance, held_out: HeldO
     provenance : Provenance
     held_out : HeldOut, optional
         Calibrates the thresholds; without it the validation windows do.
+    alone : Fitted, optional
+        Scores the windows beside which nothing is known, for a network that sees more than the window.
 
     Returns
     -------
     dict
-        The content of ``metrics.json``: what ``jundscan evaluate`` says of the validation shards, with
-        ``without_accessibility`` the same for sequence alone.
+        The content of ``metrics.json``: what ``jundscan evaluate`` says of the validation shards, and the same in
+        every other mode under its name.
 
     Raises
     ------
     ParityError
         When torch and ONNX Runtime disagree; nothing is written then.
     """
-    network = fitted.network()
+    network, other = fitted.network(), None if alone is None else alone.network()
     family = fitted.candidate.network.family
     shards = read_shards(provenance.validation_folder)
     assert shards.labels is not None
     prevalence = float(shards.labels.mean())
     placeholder = ThresholdTable(DECISION, "balanced", ())
+    sees_more = len(modes(fitted.candidate.network)) > len(MODES)
     metadata = Metadata(
         format_version=FORMAT_VERSION,
         name=folder.name,
@@ -189,7 +224,8 @@ def export(fitted: Fitted, folder: Path, provenance: Provenance, held_out: HeldO
         family=family,
         window_length=WINDOW_LENGTH,
         alphabet=ALPHABET,
-        architecture=asdict(fitted.candidate.network),
+        architecture=asdict(fitted.candidate.network)
+        | ({} if alone is None else {ALONE: asdict(alone.candidate.network)}),
         accessibility_mapping="percentile",
         missing_accessibility="nan",
         max_windows_per_call=MAX_WINDOWS[family],
@@ -198,6 +234,10 @@ def export(fitted: Fitted, folder: Path, provenance: Provenance, held_out: HeldO
         calibration_source="validation windows" if held_out is None else held_out.source,
         with_accessibility=placeholder,
         without_accessibility=placeholder,
+        window_with_accessibility=placeholder if sees_more else None,
+        window_without_accessibility=placeholder if sees_more else None,
+        flank=fitted.candidate.network.flank,
+        accessibility_widths=fitted.candidate.network.accessibility_widths,
         assembly=provenance.assembly,
         cell_types=provenance.cell_types,
         training_data_sha256=provenance.training_data_sha256,
@@ -207,15 +247,14 @@ def export(fitted: Fitted, folder: Path, provenance: Provenance, held_out: HeldO
         tiles={str(stride): windows for stride, windows in tiles(network).items()},
         library_versions={name: importlib.metadata.version(name) for name in LIBRARIES},
     )
-    graph = build_graph(network)
+    graph = build_graph(network, other)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as work:
         file = Path(work) / "model.onnx"
         draft = _write(graph, metadata, file)
-        difference = check_parity(network, family, draft)
+        difference = check_parity(network if other is None else Paired(network, other), family, draft)
         reports, tables = {}, {}
-        for mode, withhold in zip(MODES, (False, True), strict=True):
-            evaluation = evaluate_shards(shards, draft, withhold_accessibility=withhold)
+        for mode, evaluation in evaluations(shards, draft, provenance.source).items():
             assert evaluation.report is not None
             reports[mode] = evaluation.report
             if held_out is None:
@@ -227,14 +266,15 @@ def export(fitted: Fitted, folder: Path, provenance: Provenance, held_out: HeldO
         for report in reports.values():
             report["model"] = final.identity()
         metrics = {
-            **reports["with_accessibility"],
+            **reports[MODES[0]],
             "data": "validation",
-            "without_accessibility": reports["without_accessibility"],
+            **{mode: report for mode, report in reports.items() if mode != MODES[0]},
             "torch_onnx_max_difference": difference,
             "training": {
                 "candidate": fitted.candidate.to_dict(),
                 "epoch": fitted.epoch,
                 "curve": fitted.curve,
+                ALONE: None if alone is None else {**alone.candidate.to_dict(), "epoch": alone.epoch},
             },
         }
         (Path(work) / METRICS).write_text(json.dumps(metrics, indent=1) + "\n")

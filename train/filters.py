@@ -17,8 +17,9 @@ from train.motifs import fetch_motifs, log_odds
 MOST = 16
 COLUMNS = 4
 LEAST_OVERLAP = 6
-INITIALIZER = "_filters"
-"""How the name of the first layer's weights ends; only the branches of the default stride hold both strands in one."""
+INITIALIZER, ALONE = "_filters", "alone_"
+"""How the name of the first layer's weights ends, and what is in that of a network for windows alone. Only the branches
+of the default stride hold both strands in one."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def read_filters(path: Path) -> NDArray[np.float32]:
     while graphs:
         graph = graphs.pop()
         for constant in graph.initializer:
-            if constant.name.endswith(INITIALIZER):
+            if constant.name.endswith(INITIALIZER) and ALONE not in constant.name:
                 weights: NDArray[np.float32] = onnx.numpy_helper.to_array(constant)
                 return weights[:, 0]
         graphs += [one.g for node in graph.node for one in node.attribute if one.type == onnx.AttributeProto.GRAPH]

@@ -18,13 +18,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from jundscan.encoding import UNKNOWN
 from jundscan.errors import InputError
+from jundscan.metadata import MODES
 from jundscan.metrics import evaluate
 from jundscan.writers import replacing
 from train.config import Candidate, FitConfig
 from train.dataset import Windows
-from train.networks import CNN, LSTM, MLP, build_network, reverse_complement
+from train.features import reverse_complement
+from train.networks import Network, Paired, build_network
 from train.sampler import Sampler
+from train.surroundings import inputs_of, modes, network_codes, summarised
 
 DECISION = 0.5
 JUDGED = ("weighted_accuracy", "auroc", "average_precision")
@@ -57,20 +61,25 @@ class Fitted:
     epoch : int
         The best epoch, from 1.
     curve : list of dict
-        One entry an epoch: loss, and the validation metrics with and without accessibility.
+        One entry an epoch: loss, and under ``valid`` the validation metrics by mode.
+    blocked : dict, optional
+        Metrics by mode on blocks of the genome held out in turn, averaged over the data sets, where they were found.
     """
 
     candidate: Candidate
     state: dict[str, Tensor]
     epoch: int
     curve: list[dict[str, Any]]
+    blocked: dict[str, dict[str, float]] | None = None
 
     @property
     def selection(self) -> float:
-        """Validation weighted accuracy of the best epoch."""
+        """Weighted accuracy on held-out blocks where it was found, else on validation at the best epoch."""
+        if self.blocked is not None:
+            return self.blocked[MODES[0]][JUDGED[0]]
         return _selection(self.curve[self.epoch - 1])
 
-    def network(self) -> MLP | CNN | LSTM:
+    def network(self) -> Network:
         """Build the network with the best weights, filters rounded, in evaluation mode."""
         network = build_network(self.candidate.network)
         network.load_state_dict(self.state)
@@ -79,7 +88,7 @@ class Fitted:
 
 
 def _selection(entry: dict[str, Any]) -> float:
-    return float(entry["valid"][JUDGED[0]])
+    return float(entry["valid"][MODES[0]][JUDGED[0]])
 
 
 def learning_rate(step: int, steps: int) -> float:
@@ -124,14 +133,15 @@ def _train_epoch(
     network.train()
     for step in range((epoch - 1) * config.steps, epoch * config.steps):
         drawn = [sampler.draw(config.batch // len(samplers), config, generator) for sampler in samplers]
-        codes, targets, accessibility, weights = (torch.cat(column) for column in zip(*drawn, strict=True))
-        turned = torch.rand(len(codes), generator=generator).to(codes.device) < 0.5
-        codes = torch.where(turned[:, None], reverse_complement(codes), codes)
-        withheld = torch.rand(len(codes), generator=generator).to(codes.device) < config.withhold
-        accessibility = torch.where(withheld, torch.nan, accessibility)
+        inputs, targets, accessibility, weights = (torch.cat(column) for column in zip(*drawn, strict=True))
+        if inputs.dtype == torch.uint8:  # a summary is that of either strand
+            turned = torch.rand(len(inputs), generator=generator).to(inputs.device) < 0.5
+            inputs = torch.where(turned[:, None], reverse_complement(inputs), inputs)
+        withheld = torch.rand(len(inputs), generator=generator).to(inputs.device) < config.withhold
+        accessibility = torch.where(withheld[:, None], torch.nan, accessibility)
         for group in optimizer.param_groups:
             group["lr"] = group["peak"] * learning_rate(step, config.epochs * config.steps)
-        logits = network(codes, accessibility)
+        logits = network(inputs, accessibility)
         loss = nn.functional.binary_cross_entropy_with_logits(logits, targets, weights, reduction="sum") / len(samplers)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -146,32 +156,46 @@ def _train_epoch(
 
 
 @torch.no_grad()
-def predict(network: nn.Module, codes: NDArray[np.uint8], accessibility: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Score single windows with a torch network: probabilities (N,), float32."""
+def predict(network: Network | Paired, inputs: Tensor, accessibility: Tensor) -> NDArray[np.float32]:
+    """Score single windows with a torch network.
+
+    Parameters
+    ----------
+    network : Network or Paired
+    inputs : torch.Tensor, shape=(N, 101 + 2 * flank), dtype=uint8, or (N, n), dtype=float32
+        Codes or summaries.
+    accessibility : torch.Tensor, shape=(N, widths), dtype=float32
+
+    Returns
+    -------
+    numpy.ndarray, shape=(N,), dtype=float32
+        Probabilities.
+    """
     device = next(network.parameters()).device
     network.eval()
     parts = [
-        torch.sigmoid(
-            network(
-                torch.from_numpy(codes[first : first + PREDICT_BATCH]).to(device),
-                torch.from_numpy(accessibility[first : first + PREDICT_BATCH]).to(device),
-            )
-        )
-        for first in range(0, len(codes), PREDICT_BATCH)
+        torch.sigmoid(network(some.to(device), held.to(device)))
+        for some, held in zip(inputs.split(PREDICT_BATCH), accessibility.split(PREDICT_BATCH), strict=True)
     ]
     probabilities: NDArray[np.float32] = torch.cat(parts).cpu().numpy()
     return probabilities
 
 
-def judge(network: nn.Module, windows: Windows) -> dict[str, dict[str, float]]:
-    """Metrics of the learning curve, with accessibility (``valid``) and with it withheld (``valid_sequence_only``)."""
-    withheld = np.full_like(windows.accessibility, np.nan)
-    result = {}
-    for name, accessibility in (("valid", windows.accessibility), ("valid_sequence_only", withheld)):
-        probabilities = predict(network, windows.codes, accessibility)
-        metrics = evaluate(windows.labels, probabilities, windows.weights, DECISION, intervals=False)
-        result[name] = {metric: metrics[metric] for metric in JUDGED}
-    return result
+def predict_modes(network: Network, windows: Windows) -> dict[str, NDArray[np.float32]]:
+    """Score windows in every mode that the network is judged in: probabilities (N,) by mode."""
+    inputs = inputs_of(windows, network.config)
+    return {mode: predict(network, *inputs.seen(mode)) for mode in modes(network.config)}
+
+
+def judge(network: Network, windows: Windows) -> dict[str, dict[str, float]]:
+    """Compute the metrics of the learning curve, by mode."""
+    return {mode: judged(windows, found) for mode, found in predict_modes(network, windows).items()}
+
+
+def judged(windows: Windows, probabilities: NDArray[np.float32]) -> dict[str, float]:
+    """Compute the metrics of the learning curve."""
+    metrics = evaluate(windows.labels, probabilities, windows.weights, DECISION, intervals=False)
+    return {metric: metrics[metric] for metric in JUDGED}
 
 
 def load_fitted(candidate: Candidate, checkpoint: Path) -> Fitted:
@@ -216,8 +240,9 @@ def fit(
     config, listener = candidate.fit, listener or Listener()
     torch.manual_seed(config.seed)
     network = build_network(candidate.network).to(device)
-    samplers = [Sampler(windows, torch.device(device)) for windows in train]
-    network.place(samplers[0].codes[:PLACING_WINDOWS])
+    train = summarised(train, candidate.network)
+    samplers = [Sampler(windows, candidate.network, torch.device(device)) for windows in train]
+    network.place(_placing(train[0], candidate.network.flank).to(device))
     average = copy.deepcopy(network)
     optimizer = _optimizer(network, config)
     curve: list[dict[str, Any]] = []
@@ -231,7 +256,7 @@ def fit(
         curve, best, best_epoch = saved["curve"], saved["best"], saved["best_epoch"]
     for epoch in range(len(curve) + 1, (until or config.epochs) + 1):
         loss = _train_epoch(network, average, optimizer, samplers, config, epoch, listener)
-        curve.append({"epoch": epoch, "loss": loss, **({} if valid is None else judge(average, valid))})
+        curve.append({"epoch": epoch, "loss": loss, **({} if valid is None else {"valid": judge(average, valid)})})
         settled = best_epoch > int(config.settled * config.epochs)
         if valid is None or not settled or _selection(curve[-1]) > _selection(curve[best_epoch - 1]):
             best_epoch = epoch
@@ -239,9 +264,19 @@ def fit(
         if checkpoint is not None:
             states = (one.state_dict() for one in (network, average, optimizer))
             _save(checkpoint, dict(zip(KEPT, (*states, curve, best, best_epoch), strict=True)))
-        shown = "  ".join(f"{metric} {value:.3f}" for metric, value in curve[-1].get("valid", {}).items())
+        shown = "  ".join(
+            f"{metric} {value:.3f}" for metric, value in curve[-1].get("valid", {}).get(MODES[0], {}).items()
+        )
         listener.epoch(f"{candidate.key()} epoch {epoch}/{config.epochs}  loss {loss:.4f}  validation {shown}")
     return Fitted(candidate, best, best_epoch, curve)
+
+
+def _placing(windows: Windows, flank: int) -> Tensor:
+    """Choose windows that scales and knots are set by, those first of which both flanks are known."""
+    codes = network_codes(windows, flank)
+    known = np.flatnonzero((codes < UNKNOWN).all(axis=1)) if flank else np.arange(len(codes))
+    some = codes[known[:PLACING_WINDOWS]] if len(known) else codes[:PLACING_WINDOWS]
+    return torch.from_numpy(np.ascontiguousarray(some))
 
 
 def _read(path: Path) -> dict[str, Any]:

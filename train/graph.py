@@ -31,17 +31,17 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from jundscan.encoding import ALPHABET, WINDOW_LENGTH
-from train.graph_side import BLOCK, accessibility_steps, dinucleotide_counts, side_weights
+from train.graph_alone import alone_first, where_alone
+from train.graph_recurrent import last_state
+from train.graph_side import BLOCK, STEPS, accessibility_steps, dinucleotide_counts, side_weights
 from train.graph_tiles import plain, tiled
-from train.graph_writer import PROBABILITIES, GraphWriter, Stride, array, at_windows, window_indices
-from train.networks import CNN, LSTM, MLP, BothStrands, Head, Knots
+from train.graph_writer import PROBABILITIES, GraphWriter, Stride, array, at_windows, cropped
+from train.networks import CNN, LSTM, MLP, BothStrands, Knots, Network
 
 OPSET = 18
 IR_VERSION = 9
 TILES: dict[Stride, int] = {"each": 4096, "block": 1024}
 """Windows of a long row that are scored together: what is fastest (measured)."""
-
-Network = MLP | CNN | LSTM
 
 
 def _bases(w: GraphWriter) -> str:
@@ -54,7 +54,8 @@ def _bases(w: GraphWriter) -> str:
 
 def _strands(layer: BothStrands) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Filters of the given and of the other strand, over the image of letters: (filters, 1, 4, width) each."""
-    return array(layer.weight)[:, None], array(layer.other_strand())[:, None]
+    forward, backward = np.split(array(layer.strands())[:, None], 2)
+    return forward, backward
 
 
 def _better_strand(w: GraphWriter, bases: str, layer: BothStrands) -> str:
@@ -72,20 +73,26 @@ def _rectify(w: GraphWriter, values: str, bias: torch.Tensor) -> str:
 
 
 def _knots(w: GraphWriter, scores: str, knots: Knots) -> list[str]:
-    """Scores, not centred, and their broken lines, a depthwise convolution each: (B, filters, 1, windows) each."""
-    lines = [scores]
+    """Broken lines of scores, a depthwise convolution each: (B, scores, 1, windows) each."""
+    lines = []
     for number, (slope, bias) in enumerate(zip(array(knots.slope), array(knots.bias), strict=True)):
         inputs = [scores, w.constant(f"slope_{number}", slope[:, None, None, None]), w.constant(f"knot_{number}", bias)]
         lines.append(w.add("Relu", [w.add("Conv", inputs, f"line_{number}", group=len(slope))], f"above_{number}"))
     return lines
 
 
-def _running_max(w: GraphWriter, values: str, width: int) -> str:
-    """Maximum of every ``width`` neighbouring positions: pools of pools, dilated by what they already span."""
-    span = 1
+def _running_max(w: GraphWriter, values: str, width: int, span: int = 1) -> str:
+    """Maximum of every ``width`` neighbouring positions of what are maxima of ``span`` positions: dilated pools.
+
+    Within reach of a single pool of at most 9 taps it is that one; else a chain of them.
+    """
     while span < width:
-        taps = min(9, width // span) if span * 2 <= width else 2
-        dilation = span if span * 2 <= width else width - span
+        step = next((n for n in range(1, 9) if (width - span) % n == 0 and (width - span) // n <= span), None)
+        if span > 1 and step is not None:
+            taps, dilation = step + 1, (width - span) // step
+        else:
+            taps = min(9, width // span) if span * 2 <= width else 2
+            dilation = span if span * 2 <= width else width - span
         values = w.add("MaxPool", [values], f"max_{span}_{taps}", kernel_shape=[1, taps], dilations=[1, dilation])
         span += (taps - 1) * dilation
     return values
@@ -101,17 +108,14 @@ def _dense(
     return w.add("Conv", inputs, name)
 
 
-def _head(
-    w: GraphWriter, body: list[str], bases: str, stride: Stride, head: Head, centre: NDArray[np.float32] | None
-) -> str:
-    """Dense layers to probabilities; ``centre`` is what the first channels of the body still have to be centred by."""
-    weight, bias = array(head.from_body.weight), array(head.from_body.bias)
-    if centre is not None:
-        bias -= weight[:, : len(centre)] @ centre
-    from_side, shift = side_weights(head)
-    weights = [*np.split(weight, len(body), axis=1), *np.split(from_side, 2, axis=1)]
-    parts = [*body, accessibility_steps(w), dinucleotide_counts(w, bases, stride)]
-    hidden = _dense(w, parts[0], weights[0], bias + shift, "dense_1_0")
+def _head(w: GraphWriter, body: list[str], counts: list[str], network: Network) -> str:
+    """Dense layers to probabilities."""
+    head, config = network.head, network.config
+    side, shift = side_weights(head, config)
+    weights = [*np.split(array(head.from_body.weight), len(body), axis=1), *side]
+    steps = accessibility_steps(w, len(config.accessibility_widths))
+    parts = [*body, steps, *counts]
+    hidden = _dense(w, parts[0], weights[0], array(head.from_body.bias) + shift, "dense_1_0")
     for number in range(1, len(parts)):
         more = _dense(w, parts[number], weights[number], None, f"dense_1_{number}")
         hidden = w.add("Add", [more, hidden], f"dense_1_sum_{number}")
@@ -129,78 +133,62 @@ def _head(
     return w.add("Sigmoid", [logit], "probability")
 
 
-def _last_state(w: GraphWriter, steps: str, network: LSTM) -> str:
-    """Run the LSTM over each window's steps, gathered from the sliding maxima: (B, state, 1, windows)."""
-    config, lstm = network.config, network.recurrent
-    count = (WINDOW_LENGTH - config.filter_width + 1) // config.pool
-    starts = w.add("Unsqueeze", [window_indices(w), w.integers(1)], "starts_2d")
-    offsets = w.constant("step_offsets", np.arange(count, dtype=np.int64)[None, :] * config.pool)
-    places = w.add("Add", [starts, offsets], "places")  # (windows, steps)
-    gathered = w.add("Gather", [w.add("Squeeze", [steps, w.integers(2)], "steps_3d"), places], "gathered", axis=2)
-    ordered = w.add("Transpose", [gathered], "ordered", perm=[3, 0, 2, 1])  # (steps, B, windows, filters)
-    sequence = w.add("Reshape", [ordered, w.integers(0, -1, config.filters)], "step_sequence")
-
-    def gates(tensor: torch.Tensor) -> NDArray[np.float32]:
-        """Torch orders gates input, forget, cell, output; ONNX input, output, forget, cell."""
-        i, f, g, o = np.split(array(tensor), 4)
-        return np.concatenate([i, o, f, g])
-
-    weights = [gates(lstm.weight_ih_l0)[None], gates(lstm.weight_hh_l0)[None]]
-    biases = np.concatenate([gates(lstm.bias_ih_l0), gates(lstm.bias_hh_l0)])[None]
-    inputs = [
-        sequence,
-        w.constant("lstm_w", weights[0]),
-        w.constant("lstm_r", weights[1]),
-        w.constant("lstm_b", biases),
-    ]
-    last = w.prefix + "last_state"  # (1, B * windows, state), the operator's second output
-    w.nodes_by_output[last] = helper.make_node("LSTM", inputs, ["", last], name=last, hidden_size=config.state)
-    shape = w.add(
-        "Concat",
-        [w.add("Shape", [w.accessibility], "shape"), w.integers(config.state, 1)],
-        "state_shape",
-        axis=0,
-    )
-    apart = w.add("Reshape", [last, shape], "states_apart")  # (B, windows, state, 1)
-    return w.add("Transpose", [apart], "state", perm=[0, 2, 3, 1])
-
-
 def _best_scores(w: GraphWriter, bases: str, network: CNN, stride: Stride) -> str:
-    """Score every window by each filter's best position on either strand: (B, filters, 1, windows)."""
-    span = _span(network)
-    if stride != "block":
-        best = _running_max(w, _better_strand(w, bases, network.first), span)
-        return at_windows(w, best, "scores") if stride == "any" else best
-    # blocks first: only one value in ten is left to pool, few enough to choose between the strands last
-    strands = w.add("Conv", [bases, w.constant("both_strands", np.concatenate(_strands(network.first)))], "strands")
-    best = w.add("MaxPool", [strands], "block_max", kernel_shape=[1, BLOCK], strides=[1, BLOCK])
-    best = w.add("MaxPool", [best], "strand_scores", kernel_shape=[1, span // BLOCK])
-    filters = network.config.filters
-    forward, backward = (
-        w.add("Slice", [best, w.integers(first), w.integers(first + filters), w.integers(1)], name)
-        for first, name in ((0, "forward_scores"), (filters, "backward_scores"))
-    )
-    return w.add("Max", [forward, backward], "scores")
+    """Score every window by each filter's best position on either strand, range after range.
+
+    Returns
+    -------
+    str
+        Name of values (B, ranges * filters, 1, windows).
+    """
+    config, unit = network.config, BLOCK if stride == "block" else 1
+    if stride == "block":
+        # blocks first: only one value in ten is left to choose between the strands and to pool
+        both = w.constant("both_strands", np.concatenate(_strands(network.first)))
+        strands = w.add("Conv", [bases, both], "strands")
+        strands = w.add("MaxPool", [strands], "block_max", kernel_shape=[1, BLOCK], strides=[1, BLOCK])
+        forward, backward = (
+            w.add("Slice", [strands, w.integers(first), w.integers(first + config.filters), w.integers(1)], name)
+            for first, name in ((0, "forward_scores"), (config.filters, "backward_scores"))
+        )
+        best = w.add("Max", [forward, backward], "positions")
+    else:
+        best = _better_strand(w, bases, network.first)
+    span, ranges = 1, []
+    for reach in config.ranges:
+        width = (_positions(network) + 2 * reach) // unit
+        best, span = _running_max(w, best, width, span), width
+        margin = (config.flank - reach) // unit
+        if stride == "any":
+            ranges.append(at_windows(w, best, f"scores_{reach}", margin))
+        else:
+            ranges.append(cropped(w, best, f"scores_{reach}", margin, config.filters))
+    return ranges[0] if len(ranges) == 1 else w.add("Concat", ranges, "scores", axis=1)
 
 
-def _write_network(w: GraphWriter, network: Network, stride: Stride) -> str:
+def _write_network(w: GraphWriter, network: Network, stride: Stride, alone: Network | None = None) -> str:
+    """Write a network; ``alone`` scores the windows beside which nothing is known."""
     bases = _bases(w)
-    centre = None
-    if isinstance(network, LSTM):
+    if isinstance(network, CNN):
+        body = _knots(w, _best_scores(w, bases, network, stride), network.knots)
+    elif isinstance(network, LSTM):
         positions = _better_strand(w, bases, network.first)
         steps = _rectify(w, _running_max(w, positions, network.config.pool), network.bias)
-        body = [_last_state(w, steps, network)]
-    elif isinstance(network, MLP):
+        body = [last_state(w, steps, network)]
+    else:
+        assert isinstance(network, MLP)
         positions = _better_strand(w, bases, network.first)
         scores = at_windows(w, positions, "scores") if stride == "any" else positions
         body = [_rectify(w, scores, network.bias)]
-    else:
-        body = _knots(w, _best_scores(w, bases, network, stride), network.knots)
-        centre = array(network.knots.centre)
-    return _head(w, body, bases, stride, network.head, centre)
+    counts = dinucleotide_counts(w, bases, stride, network.config)
+    probability = _head(w, body, counts, network)
+    if alone is None:
+        return probability
+    of_alone = partial(_write_network, network=alone, stride=stride)
+    return where_alone(w, probability, counts, of_alone, network.config.flank)
 
 
-def _span(network: CNN) -> int:
+def _positions(network: CNN) -> int:
     """Number of positions of a filter in a window."""
     return WINDOW_LENGTH - network.config.filter_width + 1
 
@@ -209,52 +197,95 @@ def tiles(network: Network) -> dict[int, int]:
     """Give the windows of a tile by stride, for the strides that have branches of their own."""
     if isinstance(network, LSTM):  # gathers its steps at every stride alike
         return {}
-    in_blocks = isinstance(network, CNN) and _span(network) % BLOCK == 0
+    in_blocks = isinstance(network, CNN) and _positions(network) % BLOCK == 0
     return {1: TILES["each"]} | ({BLOCK: TILES["block"]} if in_blocks else {})
 
 
-def _by_length(stride: int, tile: int, network: Network) -> onnx.GraphProto:
+def _by_length(stride: int, tile: int, network: Network, alone: Network | None) -> onnx.GraphProto:
     """Write one stride's branch: long rows in tiles, others as they are."""
     name: Stride = "each" if stride == 1 else "block"
-    write = partial(_write_network, network=network, stride=name)
+    write = partial(_write_network, network=network, stride=name, alone=alone)
     w = GraphWriter(f"{name}_long_")
     windows = w.add("Squeeze", [w.add("Shape", ["accessibility"], "shape", start=1, end=2), w.integers(0)], "windows")
     least = w.constant("tile", np.array(tile - 1, np.int64))
     output = w.choose(
         w.add("Greater", [windows, least], "is_long"),
-        tiled(f"{name}_tiles_", write, stride, tile),
+        tiled(
+            f"{name}_tiles_",
+            write,
+            stride,
+            tile,
+            WINDOW_LENGTH + 2 * network.config.flank,
+            len(network.config.accessibility_widths),
+        ),
         plain(f"{name}_", write),
     )
     return w.graph([(output, *PROBABILITIES)])
 
 
-def build_graph(network: Network) -> onnx.ModelProto:
+def build_summary(network: CNN) -> onnx.ModelProto:
+    """Write what precedes the knots of a network as an ONNX model, for windows one by one.
+
+    Returns
+    -------
+    onnx.ModelProto
+        ``sequence`` uint8 (batch, 101 + 2 flank) -> ``summary`` float32 (batch, n), that of
+        :meth:`train.networks.Network.summary`.
+    """
+    w = GraphWriter("")
+    bases = _bases(w)
+    parts = [_best_scores(w, bases, network, "block"), *dinucleotide_counts(w, bases, "block", network.config)]
+    joined = w.add("Concat", parts, "joined", axis=1)
+    summary = w.add("Flatten", [joined], "summary")
+    sequence = helper.make_tensor_value_info("sequence", TensorProto.UINT8, ["batch", "length"])
+    graph = w.graph([(summary, TensorProto.FLOAT, ["batch", "features"])])
+    graph.name = "jundscan_summary"
+    graph.input.append(sequence)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+
+
+def build_graph(network: Network, alone: Network | None = None) -> onnx.ModelProto:
     """Write a trained network as an ONNX model with the interface ``jundscan.model`` expects.
 
     Parameters
     ----------
     network : MLP, CNN or LSTM
         In evaluation mode; its weights are copied.
+    alone : CNN, optional
+        Scores the windows beside which nothing is known, as :class:`train.networks.Paired` does; it sees no more than
+        the window. The widest range that ``network`` counts letters in is its flank.
 
     Returns
     -------
     onnx.ModelProto
-        ``sequence`` uint8 (batch, length), ``accessibility`` float32 (batch, windows), ``stride`` int64 () ->
-        ``probability`` float32 (batch, windows); checked by ``onnx.checker``.
+        ``sequence`` uint8 (batch, length), ``accessibility`` float32 (batch, windows) or, for several widths, (batch,
+        windows, widths), ``stride`` int64 () -> ``probability`` float32 (batch, windows); checked by ``onnx.checker``.
     """
-    otherwise = plain("any_", partial(_write_network, network=network, stride="any"))
+    config = network.config
+    if any(reach % BLOCK for reach in config.ranges) or any(2 * r % STEPS for r in config.composition_ranges):
+        raise ValueError(f"ranges must be multiples of {BLOCK}, those of the composition of {STEPS // 2}")
+    if alone is not None and config.flank not in config.composition_ranges:
+        raise ValueError(
+            "letters must be counted as far as the network sees, to tell beside which windows none is known"
+        )
+    several = len(config.accessibility_widths) > 1
+    otherwise = plain("any_", partial(_write_network, network=network, stride="any", alone=alone))
     for stride, tile in reversed(tiles(network).items()):
         w = GraphWriter(f"stride_{stride}_")
         is_this = w.add("Equal", ["stride", w.constant("value", np.array(stride, np.int64))], "asked")
-        output = w.choose(is_this, _by_length(stride, tile, network), otherwise)
+        output = w.choose(is_this, _by_length(stride, tile, network, alone), otherwise)
         otherwise = w.graph([(output, *PROBABILITIES)])
+    if alone is not None:
+        otherwise = alone_first(partial(_write_network, network=alone, stride="block"), config.flank, otherwise)
     otherwise.node.append(helper.make_node("Identity", [otherwise.output[0].name], ["probability"], name="probability"))
     graph = helper.make_graph(
         otherwise.node,
         f"jundscan_{network.config.family}",
         [
             helper.make_tensor_value_info("sequence", TensorProto.UINT8, ["batch", "length"]),
-            helper.make_tensor_value_info("accessibility", TensorProto.FLOAT, ["batch", "windows"]),
+            helper.make_tensor_value_info(
+                "accessibility", TensorProto.FLOAT, ["batch", "windows", *(["widths"] if several else [])]
+            ),
             helper.make_tensor_value_info("stride", TensorProto.INT64, []),
         ],
         [helper.make_tensor_value_info("probability", *PROBABILITIES)],

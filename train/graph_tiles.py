@@ -12,7 +12,6 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from jundscan.encoding import WINDOW_LENGTH
 from train.graph_writer import PROBABILITIES, GraphWriter, numbers_up_to
 
 Write = Callable[[GraphWriter], str]
@@ -25,7 +24,7 @@ def plain(prefix: str, write: Write) -> onnx.GraphProto:
     return w.graph([(write(w), *PROBABILITIES)])
 
 
-def tiled(prefix: str, write: Write, stride: int, tile: int) -> onnx.GraphProto:
+def tiled(prefix: str, write: Write, stride: int, tile: int, span: int, widths: int) -> onnx.GraphProto:
     """Write a network for rows of at least ``tile`` windows, as a branch: a loop over the tiles of every row.
 
     The last tile of a row ends where the row does, so it overlaps the one before it; what both hold is left out once.
@@ -40,6 +39,10 @@ def tiled(prefix: str, write: Write, stride: int, tile: int) -> onnx.GraphProto:
         Bases between the starts of neighbouring windows.
     tile : int
         Windows.
+    span : int
+        Bases of a window and its flanks.
+    widths : int
+        Columns of accessibility.
     """
     w = GraphWriter(prefix)
     batch, windows = (
@@ -52,8 +55,11 @@ def tiled(prefix: str, write: Write, stride: int, tile: int) -> onnx.GraphProto:
     trips = w.add("Squeeze", [w.add("Mul", [batch, tiles], "all_tiles"), w.integers(0)], "trips")
     last = w.add("Sub", [windows, w.integers(tile)], "last_start")
     starts = _starts(w, trips, tiles, last, tile)
-    body = _tile(prefix + "tile_", write, starts, w.add("Mul", [starts, w.integers(1, stride)], "bases"), stride, tile)
-    scored = w.add("Loop", [trips, ""], "scored", body=body)  # (rows * tiles, 1, tile)
+    body = GraphWriter(prefix + "tile_")
+    bases = w.add("Mul", [starts, w.integers(1, stride)], "bases")
+    body.sequence = _cut(body, "sequence", bases, (tile - 1) * stride + span)
+    body.accessibility = _cut(body, "accessibility", starts, tile, *([widths] if widths > 1 else []))
+    scored = w.add("Loop", [trips, ""], "scored", body=_loop_body(body, write, tile))  # (rows * tiles, 1, tile)
     shape = w.add("Concat", [batch, w.integers(-1)], "row_shape", axis=0)
     rows = w.add("Reshape", [scored, shape], "overlapping")  # (rows, tiles * tile)
     before = w.add("Mul", [whole, w.integers(tile)], "windows_before")
@@ -76,22 +82,19 @@ def _starts(w: GraphWriter, trips: str, tiles: str, last: str, tile: int) -> str
     return w.add("Concat", columns, "starts", axis=1)
 
 
-def _tile(prefix: str, write: Write, windows: str, bases: str, stride: int, tile: int) -> onnx.GraphProto:
-    """Write the body of the loop: cut one tile, whose first window and base are given, and score it."""
-    w = GraphWriter(prefix)
-    w.sequence = _cut(w, "sequence", bases, (tile - 1) * stride + WINDOW_LENGTH)
-    w.accessibility = _cut(w, "accessibility", windows, tile)
+def _loop_body(w: GraphWriter, write: Write, tile: int) -> onnx.GraphProto:
+    """Write the body of the loop, which scores one tile."""
     score = write(w)
-    go_on = w.add("Identity", [prefix + "condition"], "go_on")
+    go_on = w.add("Identity", [w.prefix + "condition"], "go_on")
     return w.graph(
         [(go_on, TensorProto.BOOL, []), (score, TensorProto.FLOAT, [1, tile])],
-        [(prefix + "number", TensorProto.INT64, []), (prefix + "condition", TensorProto.BOOL, [])],
+        [(w.prefix + "number", TensorProto.INT64, []), (w.prefix + "condition", TensorProto.BOOL, [])],
     )
 
 
-def _cut(w: GraphWriter, values: str, starts: str, length: int) -> str:
-    """Cut (1, length) out of (rows, columns); the reshaping copies next to nothing but makes the shape known."""
+def _cut(w: GraphWriter, values: str, starts: str, length: int, *rest: int) -> str:
+    """Cut (1, length, ...) out of (rows, columns, ...); reshaping copies next to nothing but makes the shape known."""
     start = w.add("Gather", [starts, w.prefix + "number"], f"start_{values}", axis=0)
     end = w.add("Add", [start, w.integers(1, length)], f"end_{values}")
     cut = w.add("Slice", [values, start, end], f"cut_{values}")
-    return w.add("Reshape", [cut, w.integers(1, length)], f"tile_{values}")
+    return w.add("Reshape", [cut, w.integers(1, length, *rest)], f"tile_{values}")

@@ -81,6 +81,25 @@ def numbers_up_to(w: GraphWriter, count: str, name: str) -> str:
     return w.add("Range", [zero, count, one], name)
 
 
-def at_windows(w: GraphWriter, values: str, name: str) -> str:
-    """Pick, from values per base (B, C, 1, positions), those at each window's start: (B, C, 1, windows)."""
-    return w.add("Gather", [values, window_indices(w)], name, axis=3)
+def at_windows(w: GraphWriter, values: str, name: str, first: int = 0) -> str:
+    """Pick, from values per base (B, C, 1, positions), those at each window's start: (B, C, 1, windows).
+
+    ``first`` is the position of the first window.
+    """
+    places = window_indices(w)
+    if first:
+        places = w.add("Add", [places, w.integers(first)], f"window_starts_from_{first}")
+    return w.add("Gather", [values, places], name, axis=3)
+
+
+def cropped(w: GraphWriter, values: str, name: str, margin: int, channels: int) -> str:
+    """Leave out ``margin`` values at either end: (B, C, 1, n) -> (B, C, 1, n - 2 margin).
+
+    A convolution whose outer taps are 0 does it without leaving the blocked layout, as slicing would.
+    """
+    if not margin:
+        return values
+    taps = np.zeros((channels, 1, 1, 3), np.float32)
+    taps[..., 1] = 1.0
+    inputs = [values, w.constant(f"middle_of_{channels}", taps)]
+    return w.add("Conv", inputs, name, group=channels, dilations=[1, margin])

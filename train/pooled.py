@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.metadata import MODES
-from train import baselines, crossval
+from train import baselines
 from train.baselines import BASELINES, Table
 from train.config import Candidate
-from train.crossval import BLOCK_BASES, FOLDS, held_out_cache, kept, load_folds
-from train.dataset import places
+from train.crossval import BLOCK_BASES, FOLDS, kept, kept_out_of_fold, load_folds
+from train.dataset import DataSet, places
 
 Predictions = dict[str, NDArray[np.float32]]
 """Probabilities (N,) by mode; a mode that the model does not know is missing."""
@@ -52,7 +52,7 @@ class Pool:
         return self.runs / f"comparison-{self.digest}" / name
 
 
-def load_pool(folders: Sequence[Path], runs: Path, tell: Tell) -> Pool:
+def load_pool(data: Sequence[DataSet], runs: Path, tell: Tell) -> Pool:
     """Read the data sets, divide them into blocked folds, and score their motifs.
 
     Raises
@@ -60,7 +60,7 @@ def load_pool(folders: Sequence[Path], runs: Path, tell: Tell) -> Pool:
     ShardError
         When the windows cannot be divided into blocked folds.
     """
-    sets, fold = load_folds(folders)
+    sets, fold = load_folds(data)
     digest = hashlib.sha256()
     for one in sets:
         for array in (one.codes, one.labels, one.accessibility):
@@ -68,7 +68,7 @@ def load_pool(folders: Sequence[Path], runs: Path, tell: Tell) -> Pool:
     chroms, starts = places(sets[0])
     spots = np.stack([np.unique(chroms, return_inverse=True)[1], starts // BLOCK_BASES])
     block = np.unique(spots, axis=1, return_inverse=True)[1].ravel().astype(np.int64)
-    names = tuple(folder.resolve().name for folder in folders)
+    names = tuple(one.name for one in data)
     pool = Pool(names, (), fold, block, runs, digest.hexdigest()[:10])
 
     def compute() -> dict[str, NDArray[np.float32]]:
@@ -76,7 +76,15 @@ def load_pool(folders: Sequence[Path], runs: Path, tell: Tell) -> Pool:
         return {"scores": baselines.best_scores(sets[0].codes)}
 
     scores = kept(pool.cache("motif_scores.npz"), ("scores",), compute)["scores"]
-    return replace(pool, tables=tuple(Table(one, scores) for one in sets))
+    around = None
+    if (beside := sets[0].around) is not None:
+
+        def compute_around() -> dict[str, NDArray[np.float32]]:
+            tell(f"scoring {len(baselines.MOTIFS)} motifs beside the windows")
+            return {"around": baselines.around_features(beside.codes)}
+
+        around = kept(pool.cache("around.npz"), ("around",), compute_around)["around"]
+    return replace(pool, tables=tuple(Table(one, scores, around) for one in sets))
 
 
 def baseline_predictions(name: str, pool: Pool, tell: Tell) -> list[Predictions]:
@@ -100,19 +108,6 @@ def baseline_predictions(name: str, pool: Pool, tell: Tell) -> list[Predictions]
 
 
 def network_predictions(candidate: Candidate, epoch: int, pool: Pool, tell: Tell) -> list[Predictions]:
-    """Predict every table out of fold with a network, stopped at an epoch.
-
-    The first data set's are under the names, and in the file, of :func:`train.crossval.held_out_predictions`.
-    """
-    names = [[mode if not number else f"{number}/{mode}" for mode in MODES] for number in range(len(pool.tables))]
-
-    def compute() -> dict[str, NDArray[np.float32]]:
-        results = crossval.out_of_fold(candidate, [table.windows for table in pool.tables], pool.fold, epoch, tell)
-        return {
-            name: result[mode]
-            for ours, result in zip(names, results, strict=True)
-            for name, mode in zip(ours, MODES, strict=True)
-        }
-
-    found = kept(held_out_cache(pool.runs, candidate, epoch), [name for ours in names for name in ours], compute)
-    return [{mode: found[name] for name, mode in zip(ours, MODES, strict=True)} for ours in names]
+    """Predict every table out of fold with a network, stopped at an epoch."""
+    windows = [table.windows for table in pool.tables]
+    return kept_out_of_fold(candidate, epoch, windows, pool.fold, pool.runs, tell)

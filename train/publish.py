@@ -12,7 +12,7 @@ from train.dataset import VALID, DataSet, windows_sha256
 from train.export import HeldOut, Provenance, export
 from train.fit import Fitted
 from train.records import TRAINING, write_record
-from train.select import best_of, best_of_families, training_record
+from train.select import alone_beside, best_of, best_of_families, training_record
 
 
 class Origin(NamedTuple):
@@ -52,12 +52,14 @@ def export_all(
         assembly=origin.assembly,
         training_data_sha256=windows_sha256(*(one.train for one in sets)),
         validation_folder=sets[0].path / VALID,
+        source=sets[0].source,
         training_accessibility={one.name: shares for one in sets if (shares := distribution(one.train.accessibility))},
     )
     named = {f"{DEFAULT_MODEL}-{family}": fitted for family, fitted in best_of_families(fits).items()}
     named[DEFAULT_MODEL] = best_of(fits)
     for name, fitted in named.items():
-        metrics = export(fitted, out / name, provenance, held_out if fitted is best_of(fits) else None)
+        calibrated_by = held_out if fitted is best_of(fits) else None
+        metrics = export(fitted, out / name, provenance, calibrated_by, alone_beside(fitted, fits))
         tell(
             f"{out / name}: {fitted.candidate.network.family}, validation weighted accuracy "
             f"{metrics['weighted_accuracy']:.4f}, AUROC {metrics['auroc']:.4f}, "

@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from jundscan.errors import InputError, ShardError
-from jundscan.evaluation import evaluate_shards
+from jundscan.metadata import MODES, WINDOW_MODES
 from jundscan.model import DEFAULT_MODEL, load_model
 from jundscan.plots import Predictions, write_plots
 from jundscan.shards import read_shards
 from jundscan.writers import replacing
 from train.card import card
-from train.card_comparison import FAMILIES, metrics_row, table_head
+from train.card_comparison import FAMILIES, SHOWN, metrics_row, table_head
+from train.evaluations import evaluations
 from train.filters import draw_filters, nearest_motifs
 from train.records import METRICS, read_comparison, read_metrics, read_training
+from train.source import NO_SOURCE, DataSource
 
 FILTERS = "filters.png"
 README_BEGIN = "<!-- metrics: written by `python -m train report`, do not edit -->"
@@ -48,11 +50,37 @@ def readme_block(exported: Path) -> str:
         metrics = read_metrics(exported, name)
         family = FAMILIES[metrics["training"]["candidate"]["network"]["family"]]
         lines.append(metrics_row(f"`{name}` ({family})", metrics))
-    lines.append(metrics_row(f"`{DEFAULT_MODEL}`, sequence alone", default["without_accessibility"]))
+    others = [mode for mode in load_model(exported / DEFAULT_MODEL, "cpu").metadata.tables if mode != MODES[0]]
+    lines += [metrics_row(f"`{DEFAULT_MODEL}`, {SHOWN[mode]}", default[mode]) for mode in others]
     for label, accuracy, auroc in PUBLIC:
         shown = ("–" if value is None else f"{value:.3f}" for value in (accuracy, auroc))
         lines.append(f"| {label} | {' | '.join(shown)} | – |")
-    return "\n".join([*lines, README_END])
+    return "\n".join([*lines, *_blocked(exported), README_END])
+
+
+def _blocked(exported: Path) -> list[str]:
+    """Write the figures on held-out blocks, where ``crossval.json`` has them."""
+    record = read_comparison(exported)
+    if record is None:
+        return []
+    seen = read_metrics(exported, DEFAULT_MODEL)["neighbourhood"]
+    (cells,) = (one["cells"] for one in record["models"].values() if one.get("key") == record["selected"])
+    rows = [
+        metrics_row(f"{cell} | {SHOWN[mode]}", report)
+        for cell, modes in cells.items()
+        for mode, report in modes.items()
+        if report is not None
+    ]
+    return [
+        "",
+        f"The same recipe on blocks of {record['block_bases']:,} bases, each held out of the fit (95 % intervals over "
+        "blocks). These are the figures to expect on a new region. On the validation part nearly every window has a "
+        "trained neighbour, which flatters a model that sees its neighbourhood; and only "
+        f"{seen['known']:,} of {seen['windows']:,} surroundings are known.",
+        "",
+        *table_head("cell type", "what the model sees"),
+        *rows,
+    ]
 
 
 def replace_block(text: str, begin: str, end: str, block: str) -> str:
@@ -82,7 +110,7 @@ def model_card(exported: Path, name: str, pictures: Sequence[str], comparison: d
     )
 
 
-def write_cards(exported: Path, validation: Path) -> Iterator[Path]:
+def write_cards(exported: Path, validation: Path, source: DataSource = NO_SOURCE) -> Iterator[Path]:
     """Write every model's card, and the default's pictures.
 
     Parameters
@@ -91,6 +119,8 @@ def write_cards(exported: Path, validation: Path) -> Iterator[Path]:
         Folder of model folders and ``training.json``.
     validation : pathlib.Path
         Shards that the pictures are drawn on.
+    source : DataSource
+        Where they come from.
 
     Yields
     ------
@@ -99,7 +129,7 @@ def write_cards(exported: Path, validation: Path) -> Iterator[Path]:
     """
     for name in model_names(exported):
         default = name == DEFAULT_MODEL
-        pictures = _draw(exported / name, validation) if default else []
+        pictures = _draw(exported / name, validation, source) if default else []
         yield from pictures
         path = exported / name / "README.md"
         comparison = read_comparison(exported) if default else None
@@ -108,14 +138,21 @@ def write_cards(exported: Path, validation: Path) -> Iterator[Path]:
         yield path
 
 
-def _draw(folder: Path, validation: Path) -> list[Path]:
-    model = load_model(folder, "cpu")
-    result = evaluate_shards(read_shards(validation), model)
-    if result.shards.labels is None or result.weights is None:
+def _draw(folder: Path, validation: Path, source: DataSource) -> list[Path]:
+    model, shards = load_model(folder, "cpu"), read_shards(validation)
+    found = evaluations(shards, model, source)
+    alone = found[WINDOW_MODES[0]] if WINDOW_MODES[0] in found else found[MODES[0]]
+    results = {"the window alone": alone} if WINDOW_MODES[0] in found else {folder.name: alone}
+    if WINDOW_MODES[0] in found and source.genome is not None:
+        results = {"with its neighbourhood": found[MODES[0]], **results}
+    if shards.labels is None or alone.weights is None:
         raise ShardError(validation, "no labels (shard-K-y.joblib), nothing to draw")
     decision = model.metadata.decision_threshold
-    drawn = Predictions(folder.name, result.shards.labels, result.probabilities, result.weights, decision)
-    pictures = write_plots(folder, [drawn], "validation windows", formats=("png",), force=True)
+    drawn = [
+        Predictions(name, shards.labels, result.probabilities, alone.weights, decision)
+        for name, result in results.items()
+    ]
+    pictures = write_plots(folder, drawn, f"{folder.name}, validation windows", formats=("png",), force=True)
     draw_filters(folder / "model.onnx", folder / FILTERS)
     return [*pictures, folder / FILTERS]
 

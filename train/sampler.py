@@ -9,15 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.config import FitConfig
+from train.config import FitConfig, NetworkConfig
 from train.dataset import Windows
 from train.shift import neighbours, shifted
+from train.surroundings import inputs_of
 
 
 class Batch(NamedTuple):
-    """Windows of one step: codes (B, 101), and targets, accessibility and weights (B,)."""
+    """Windows of one step: codes or summaries (B, n), targets (B,), accessibility (B, widths) and weights (B,)."""
 
-    codes: Tensor
+    inputs: Tensor
     targets: Tensor
     accessibility: Tensor
     weights: Tensor
@@ -30,10 +31,9 @@ class Sampler:
     that a batch's weighted loss is, on average, that of the whole set with the weights ``w``.
     """
 
-    def __init__(self, windows: Windows, device: torch.device) -> None:
-        self.codes = torch.from_numpy(windows.codes).to(device)
+    def __init__(self, windows: Windows, config: NetworkConfig, device: torch.device) -> None:
+        self.inputs = inputs_of(windows, config, device)
         self.targets = torch.from_numpy(windows.labels.astype(np.float32)).to(device)
-        self.accessibility = torch.from_numpy(windows.accessibility).to(device)
         self.rows = [torch.from_numpy(np.flatnonzero(windows.labels == label)) for label in (1, 0)]
         self.weights = torch.from_numpy((windows.weights / windows.weights.sum()).astype(np.float32))
         self._windows = windows
@@ -52,10 +52,15 @@ class Sampler:
             parts.append(drawn)
             weights.append(self.weights[drawn] * (len(rows) / size))
         taken = torch.cat(parts)
-        chosen = taken.to(self.codes.device)
-        weight = torch.cat(weights).to(self.codes.device)
+        known, alone, held = self.inputs
+        chosen = taken.to(known.device)
+        weight = torch.cat(weights).to(known.device)
         if config.shifted:
-            codes, accessibility = shifted(self.codes, self.accessibility, self.near, taken, config.shifted, generator)
-        else:
-            codes, accessibility = self.codes[chosen], self.accessibility[chosen]
-        return Batch(codes, self.targets[chosen], accessibility, weight)
+            codes, own = shifted(known, held[:, 0], self.near, taken, config.shifted, generator)
+            return Batch(codes, self.targets[chosen], own[:, None], weight)
+        inputs, accessibility = known[chosen], held[chosen]
+        if config.withhold_around:
+            withheld = (torch.rand(count, generator=generator) < config.withhold_around).to(known.device)
+            inputs = torch.where(withheld[:, None], alone[chosen], inputs)
+            accessibility[:, 1:] = torch.where(withheld[:, None], torch.nan, accessibility[:, 1:])
+        return Batch(inputs, self.targets[chosen], accessibility, weight)

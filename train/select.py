@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from train.dataset import DataSet, describe, windows_sha256
 from train.fit import Fitted, Listener, fit, load_fitted
 from train.records import read_record, write_record
 
+SELECTED_BY = "weighted accuracy: on held-out blocks where a network sees more than the window, else on validation"
 CHECKPOINT = "checkpoint.pt"
 DATA = "data.json"
 """In a folder of checkpoints: what they were fitted on."""
@@ -109,12 +111,39 @@ def fit_candidates(chosen: Sequence[Candidate], sets: Sequence[DataSet], runs: P
 def finished_or_best_so_far(chosen: Sequence[Candidate], runs: Path) -> list[Fitted]:
     """Read from ``runs`` what there is of the candidates, also of a fit that was interrupted."""
     paths = ((candidate, runs / candidate.key() / CHECKPOINT) for candidate in chosen)
-    return [load_fitted(candidate, path) for candidate, path in paths if path.is_file()]
+    fits = [load_fitted(candidate, path) for candidate, path in paths if path.is_file()]
+    return [replace(fitted, blocked=read_blocked(fitted, runs)) for fitted in fits]
+
+
+def blocked_record(fitted: Fitted, runs: Path) -> Path:
+    """Where the metrics of a recipe on held-out blocks are kept."""
+    return runs / fitted.candidate.key() / f"blocked_epoch_{fitted.epoch}.json"
+
+
+def read_blocked(fitted: Fitted, runs: Path) -> dict[str, dict[str, float]] | None:
+    """Read the metrics of a recipe on held-out blocks, where they were found."""
+    path = blocked_record(fitted, runs)
+    return read_record(path) if path.is_file() else None
 
 
 def best_of(fits: Sequence[Fitted]) -> Fitted:
-    """Pick by validation weighted accuracy, the first one on a tie."""
+    """Pick by weighted accuracy, see :attr:`train.fit.Fitted.selection`, the first one on a tie."""
     return max(fits, key=lambda fitted: fitted.selection)
+
+
+def alone_beside(fitted: Fitted, fits: Sequence[Fitted]) -> Fitted | None:
+    """Pick what scores the windows beside which nothing is known: the best of the family that sees the window only.
+
+    None for a network that sees no more itself, or where there is none.
+    """
+    if not fitted.candidate.network.flank:
+        return None
+    others = [
+        one
+        for one in fits
+        if not one.candidate.network.flank and one.candidate.network.family == fitted.candidate.network.family
+    ]
+    return best_of(others) if others else None
 
 
 def best_of_families(fits: Sequence[Fitted]) -> dict[str, Fitted]:
@@ -130,16 +159,15 @@ def training_record(fits: Sequence[Fitted], sets: Sequence[DataSet], factor: str
     return {
         "factor": factor,
         "data": [describe(one) for one in sets],
-        "selected_by": "validation weighted accuracy",
+        "selected_by": SELECTED_BY,
         "selected": best_of(fits).candidate.key(),
         "best_of_family": {family: fitted.candidate.key() for family, fitted in best_of_families(fits).items()},
         "candidates": {
             fitted.candidate.key(): {
                 **fitted.candidate.to_dict(),
                 "best_epoch": fitted.epoch,
-                "validation": {
-                    key: value for key, value in fitted.curve[fitted.epoch - 1].items() if key.startswith("valid")
-                },
+                "validation": fitted.curve[fitted.epoch - 1].get("valid", {}),
+                "blocked": fitted.blocked,
                 "curve": fitted.curve,
             }
             for fitted in fits

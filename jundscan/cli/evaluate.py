@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,9 +14,13 @@ import typer
 
 from jundscan.cli.common import (
     INPUT,
+    AccessibilityOption,
+    AliasOption,
+    BedValueOption,
     DeviceOption,
     ForceOption,
     JsonOption,
+    LengthMismatchOption,
     NoAccessibilityOption,
     QuietOption,
     ReportOption,
@@ -46,6 +51,16 @@ def evaluate(
             **INPUT,
         ),
     ],
+    genome: Annotated[
+        Path | None,
+        typer.Option(
+            help="FASTA that the windows come from: what lies beside each is looked up by its id (shard-K-ids.joblib). "
+            "Without it the model sees the windows alone.",
+            **INPUT,
+        ),
+    ] = None,
+    accessibility: AccessibilityOption = None,
+    bed_value: BedValueOption = "score",
     model: Annotated[
         list[Path] | None,
         typer.Option(
@@ -61,6 +76,8 @@ def evaluate(
     ] = None,
     no_accessibility: NoAccessibilityOption = False,
     accessibility_scale: ScaleOption = None,
+    allow_length_mismatch: LengthMismatchOption = False,
+    alias: AliasOption = None,
     predictions: Annotated[
         str | None,
         typer.Option(help="Write a table of every window, TSV, or - for stdout.", show_default=False),
@@ -81,46 +98,64 @@ def evaluate(
 ) -> None:
     """Compare a model's predictions with the labels of one or several folders of shards.
 
+    With --genome the model sees what lies around each window, as in a scan.
+    With --accessibility too, the track takes the place of the shards' own accessibility.
     With several folders or models --json holds {"data": [...]}, one report each with its "path".
 
     Example: jundscan evaluate HepG2/valid_dataset K562/valid_dataset --plots plots
+
+    Example: jundscan evaluate HepG2/valid_dataset --genome hg19.fa --accessibility dnase.narrowPeak
     """
     from jundscan.accessibility import given_scale
-    from jundscan.api import evaluate as evaluate_data
-    from jundscan.evaluation import Evaluated
+    from jundscan.evaluation import Evaluated, evaluate_shards
     from jundscan.model import load_model
+    from jundscan.neighbourhood import open_source
     from jundscan.shards import read_shards
 
     fraction(threshold, "--threshold")
     if no_accessibility and accessibility_scale is not None:
         raise typer.BadParameter("has nothing to map with --no-accessibility", param_hint="--accessibility-scale")
+    _check_usage(genome, accessibility, no_accessibility, alias)
     outputs = {"--predictions": predictions, "--json": json_target, "--report": report}
     if plots is not None and str(plots) == "-":
         raise typer.BadParameter("pictures cannot go to stdout; name a folder", param_hint="--plots")
-    check_files(outputs, (*shard_dirs, *(model or ()), accessibility_scale))
+    check_files(outputs, (*shard_dirs, *(model or ()), genome, accessibility, accessibility_scale, alias))
     start_log(quiet)
     _check_outputs(predictions, json_target, plots, report, force)
     scale = given_scale(accessibility_scale)
     sets = [read_shards(folder) for folder in shard_dirs]
     _check_labels(sets, predictions is not None and json_target is None and plots is None and report is None)
     models = [load_model(path, device) for path in model] if model else [load_model(None, device)]
+    if genome is None and any(one.metadata.sees_neighbourhood for one in models):
+        log.info("no --genome: the model sees the windows alone, not what lies around them, and is less accurate")
     names = _names(shard_dirs)
     rows = []
-    for one in models:
-        for name, shards in zip(names, sets, strict=True):
-            result = evaluate_data(
-                shards,
-                model=one,
-                threshold=threshold,
-                withhold_accessibility=no_accessibility,
-                scale=scale,
-                threads=threads,
+    with ExitStack() as stack:
+        source = None
+        if genome is not None:
+            opened = open_source(
+                genome, accessibility, allow_length_mismatch=allow_length_mismatch, alias=alias, bed_value=bed_value
             )
-            called = f"{name}, {one.metadata.name}" if len(models) > 1 else name
-            rows.append(Evaluated(called, shards.path, result))
+            source = stack.enter_context(opened)
+        for one in models:
+            for name, shards in zip(names, sets, strict=True):
+                result = evaluate_shards(
+                    shards,
+                    one,
+                    threshold=threshold,
+                    withhold_accessibility=no_accessibility,
+                    scale=scale,
+                    threads=threads,
+                    source=source,
+                )
+                called = f"{name}, {one.metadata.name}" if len(models) > 1 else name
+                rows.append(Evaluated(called, shards.path, result))
     if predictions is not None:
         _write_predictions(rows, predictions, force)
     labelled = [row for row in rows if row.result.report is not None]
+    for row in rows:
+        if row.result.report is None and row.result.surroundings is not None:
+            log.info("%s: %s", row.name, row.result.surroundings)
     if not labelled:
         return
     if plots is not None:
@@ -136,6 +171,14 @@ def evaluate(
         write_json(_record(rows), json_target, force)
     if json_target != "-" and predictions != "-":
         _show(labelled)
+
+
+def _check_usage(genome: Path | None, accessibility: Path | None, no_accessibility: bool, alias: Path | None) -> None:
+    for option, path in (("--accessibility", accessibility), ("--alias", alias)):
+        if path is not None and genome is None:
+            raise typer.BadParameter("needs --genome FASTA, which the windows come from", param_hint=option)
+    if accessibility is not None and no_accessibility:
+        raise typer.BadParameter("contradicts --accessibility; give one", param_hint="--no-accessibility")
 
 
 def _check_outputs(
@@ -243,6 +286,9 @@ def _show(rows: Sequence[Evaluated]) -> None:
         console.print(
             f"{which}called bound: {tp:,} of {tp + fn:,} bound, {fp:,} of {fp + tn:,} unbound windows", soft_wrap=True
         )
+        if row.result.surroundings is not None:
+            which = "" if len(rows) == 1 else f"{row.name}: "
+            console.print(f"{which}{row.result.surroundings}", soft_wrap=True)
 
 
 def _table_of_one(report: dict[str, Any]) -> Any:

@@ -77,6 +77,8 @@ def explain(
 ) -> None:
     """Show which bases drive a prediction: every substitution at every base, and what accessibility contributes.
 
+    Windows are scored with their surroundings, but only bases of the region are changed.
+
     Example: jundscan explain genome.fa --region chr22:20063400-20063600 --accessibility dnase.narrowPeak -o why
     """
     from jundscan.accessibility import given_scale

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from jundscan.cli.common import ForceOption, JsonOption, ModelOption, QuietOption, check_files, start_log, write_json
 
+_MODES = {
+    "with_accessibility": ("With accessibility", "scan's default"),
+    "without_accessibility": ("Sequence alone", "scan's default"),
+    "window_with_accessibility": ("Windows whose surroundings are not known, with accessibility", "their default"),
+    "window_without_accessibility": ("Windows whose surroundings are not known, sequence alone", "their default"),
+}
+"""Titles of the calibration tables, and what their default thresholds are called."""
+
 
 def info(
     model: ModelOption = None,
@@ -13,9 +21,10 @@ def info(
 ) -> None:
     """Show what a model is, what it was trained on, and what to expect at which threshold.
 
-    Example: jundscan info --model exported/jund-1-lstm
+    Example: jundscan info --model exported/jund-2-lstm
     """
     from jundscan.model import load_model
+    from jundscan.record import what_is_seen
 
     check_files({"--json": json_target}, (model,))
     start_log(quiet)
@@ -34,6 +43,7 @@ def info(
         ("file", str(loaded.path)),
         ("sha256", loaded.sha256),
         ("trained on", f"{', '.join(metadata.cell_types)} ({metadata.assembly}), seed {metadata.seed}"),
+        ("sees", what_is_seen(metadata)),
         ("accessibility", f"{metadata.accessibility_mapping} of the track; missing values allowed"),
         ("balanced decision", f"probability ≥ {metadata.decision_threshold:g} (evaluate's default)"),
         ("calibrated on", f"{metadata.calibration_source}, prevalence {metadata.prevalence:.2%}"),
@@ -43,13 +53,11 @@ def info(
         shown = ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in scores.items())
         about.add_row("validation", f"{mode.replace('_', ' ')}: {shown}")
     console.print(about)
-    for title, table in (
-        ("With accessibility", metadata.with_accessibility),
-        ("Sequence alone", metadata.without_accessibility),
-    ):
+    for mode, table in metadata.tables.items():
+        title, used = _MODES[mode]
         rows = Table("threshold", "recall", "false-positive rate", "precision", title=title, title_justify="left")
         for row in table.rows[:: max(1, len(table.rows) // 12)]:
             precision = "–" if row.precision is None else f"{row.precision:.3f}"
             rows.add_row(f"{row.threshold:.4f}", f"{row.recall:.3f}", f"{row.fpr:.5f}", precision)
         console.print(rows)
-        console.print(f"scan's default: {table.default_rule}, threshold {table.default_threshold:.4f}")
+        console.print(f"{used}: {table.default_rule}, threshold {table.default_threshold:.4f}")

@@ -69,7 +69,8 @@ def variants(
     """Tell which variants make or break a JUND site, allele by allele.
 
     Every window that an allele touches is scored on the reference and on the alternative haplotype, with the
-    accessibility of the reference. Each allele is judged alone: phased neighbours are not combined.
+    surroundings that it has there and the accessibility of the reference. Windows that only have the allele nearby are
+    left out. Each allele is judged alone: phased neighbours are not combined.
 
     Example: jundscan variants genome.fa variants.vcf.gz --accessibility dnase.narrowPeak -o effects.vcf.gz
     """

@@ -23,7 +23,7 @@ FLANK = 250
 PROBABILITY_BINS = 100
 _BINS = 250  # along a chromosome, at most
 _NARROWEST = 500  # bases in a bin; nor is one narrower than the stride, or windows would miss some
-_HELD_HITS = 20_000  # before the worst are let go
+_HELD_HITS = 10_000  # before the worst are let go: a kilobyte or two each
 _HELD_WINDOWS = 100_000  # before they are counted: small scaffolds come with few each
 _SAMPLED_WINDOWS = 20_000  # for the distribution of accessibility
 
@@ -152,7 +152,7 @@ class Collector:
         self._best.append(BestHits(np.full(count, chrom, object), *hits))
         self._held += count
         for summit in hits.summit.tolist():
-            codes = self._recent.recent(self._region(chrom, summit))
+            codes = self._recent.recent(around_summit(self._scan, chrom, summit, self._scan.model.flank))
             if codes is not None:
                 self._around[chrom, summit] = codes
         if self._held > _HELD_HITS:
@@ -161,15 +161,10 @@ class Collector:
             self._around = {key: codes for key, codes in kept.items() if codes is not None}
             self._best, self._held = [best], len(best.start)
 
-    def _region(self, chrom: str, summit: int) -> Region:
-        """Give what is shown around a summit, with room for the windows whose centres are."""
-        reach = FLANK + WINDOW_LENGTH
-        return Region(chrom, max(summit - reach, 0), min(summit + reach, self._scan.genome.chromsizes[chrom]))
-
     def around(self, hits: BestHits) -> list[Piece]:
-        """Give the bases around hits, where they were noted."""
-        keys = zip(hits.chrom.tolist(), hits.summit.tolist(), strict=True)
-        return [Piece(self._region(*key), self._around.get(key)) for key in keys]
+        """Give the bases around hits, where they were noted, and the flanks of the windows there."""
+        scan, keys = self._scan, zip(hits.chrom.tolist(), hits.summit.tolist(), strict=True)
+        return [Piece(around_summit(scan, *key, scan.model.flank), self._around.get(key)) for key in keys]
 
     def best_hits(self) -> BestHits:
         """Give the best hits so far, at most 1,000, best first; of equal ones the earlier in the genome."""
@@ -194,6 +189,12 @@ class Collector:
             if chrom in scan.track_names
         ]
         return scan.scale.apply(np.concatenate([np.empty(0, np.float32), *means]))
+
+
+def around_summit(scan: Scan, chrom: str, summit: int, flank: int = 0) -> Region:
+    """Give what is shown around a summit, with room for the windows whose centres are, and ``flank`` bases more."""
+    reach = FLANK + WINDOW_LENGTH + flank
+    return Region(chrom, max(summit - reach, 0), min(summit + reach, scan.genome.chromsizes[chrom]))
 
 
 def _along(scan: Scan) -> dict[str, Along]:

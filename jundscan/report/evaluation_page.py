@@ -13,7 +13,7 @@ from jundscan.evaluation import Evaluated
 from jundscan.hits import is_positive
 from jundscan.plots import Predictions, reliability
 from jundscan.report import charts
-from jundscan.report.meanings import INTERVAL, metric_rows
+from jundscan.report.meanings import INTERVAL, SURROUNDINGS, metric_rows
 from jundscan.report.render import write_page
 
 MISTAKES = 25
@@ -57,6 +57,8 @@ def write_evaluation_report(
         "prefixes": prefixes,
         "metrics": metric_rows([row.report for row in rows]),
         "interval_meaning": INTERVAL,
+        "sees_surroundings": any(row.result.surroundings is not None for row in rows),
+        "surroundings_meaning": SURROUNDINGS,
         "last_position": _STEPS + 1,
         "curves": curves,
         "without_curves": [one.name for one in sets if not one.has_both],

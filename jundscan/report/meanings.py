@@ -46,6 +46,9 @@ METRICS = (
     ),
 )
 INTERVAL = "An interval holds the value in 95 % of 1,000 repetitions with windows drawn anew from these."
+SURROUNDINGS = (
+    "A model that sees what lies around a window scores it best where that is known; other windows are scored without."
+)
 
 
 def metric_rows(reports: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Sequence, probability, accessibility and known peaks around each of the best hits, for the genome view.
 
-The scan keeps no windows, so those around the best hits are scored once more: a few hundred bases each.
+The scan keeps no windows, so those around the best hits are scored once more: a few hundred bases each, and the flanks
+that the model sees beside them.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from jundscan.encoding import decode
 from jundscan.interval_sets import intersect_intervals, merge_intervals
 from jundscan.peaks import Peaks, touching
 from jundscan.plan import Scan
-from jundscan.report.collect import FLANK, BestHits
+from jundscan.report.collect import FLANK, BestHits, around_summit
 from jundscan.report.pieces import Piece, Pieces
 from jundscan.scan import score
-from jundscan.windows import Region, track_spans
+from jundscan.windows import Region, track_spans, with_flanks
 
 _FINEST = 10  # bases between two values shown; where windows are closer, the highest of them
 
@@ -50,8 +51,9 @@ def neighbourhoods(
     sizes = scan.genome.chromsizes
     starts = np.maximum(hits.summit - FLANK, 0)
     ends = np.minimum(hits.summit + FLANK + 1, [sizes[chrom] for chrom in hits.chrom])
-    regions, spans = _regions(scan, [piece.region for piece in around])
-    genome = Pieces(scan.genome, regions, around)
+    in_view = [around_summit(scan, *key) for key in zip(hits.chrom.tolist(), hits.summit.tolist(), strict=True)]
+    regions, spans = _regions(scan, in_view)
+    genome = Pieces(scan.genome, with_flanks(regions, sizes, scan.model.flank)[0], around)
     windows: dict[str, list[tuple[NDArray[np.int64], NDArray[np.float32]]]] = defaultdict(list)
     for scored in score(replace(scan, genome=genome, spans=spans)):
         if len(scored.starts):
@@ -68,11 +70,11 @@ def neighbourhoods(
     ]
 
 
-def _regions(scan: Scan, around: Sequence[Region]) -> tuple[list[Region], list[Region]]:
+def _regions(scan: Scan, in_view: Sequence[Region]) -> tuple[list[Region], list[Region]]:
     """Join regions; and the parts of them that were scanned."""
     by_chrom: dict[str, list[tuple[int, int]]] = defaultdict(list)
     scanned: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    for chrom, start, end in around:
+    for chrom, start, end in in_view:
         by_chrom[chrom].append((start, end))
     for chrom, start, end in scan.spans:
         if chrom in by_chrom:

@@ -13,6 +13,7 @@ from jundscan.accessibility import distribution
 from jundscan.names import some_names
 from jundscan.peaks import Peaks, touching
 from jundscan.plan import Scan
+from jundscan.record import what_is_seen
 from jundscan.report import charts
 from jundscan.report.collect import FLANK, PROBABILITY_BINS, BestHits, Collector
 from jundscan.report.meanings import INTERVAL, metric_rows
@@ -71,6 +72,7 @@ def write_scan_report(
         "threshold": scan.threshold,
         "prevalence": scan.model.metadata.prevalence,
         "metadata": scan.model.metadata,
+        "sees": what_is_seen(scan.model.metadata),
         "called": collected.called,
         "checks": _checks(scan, collected, record, shares),
         "chromosomes": _chromosomes(scan, collected),

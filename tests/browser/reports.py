@@ -53,7 +53,7 @@ def write_evaluation(folder: Path, data: Path | None = None) -> Written:
     if data is not None:
         exported = EXAMPLES.parent / "exported"
         what = [data / "HepG2" / "valid_dataset", data / "K562" / "valid_dataset"]
-        what += ["--model", exported / "jund-1", "--model", exported / "jund-1-mlp"]
+        what += ["--model", exported / "jund-2", "--model", exported / "jund-2-mlp"]
     _run("evaluate", *what, "--report", written.page, "--json", written.record, "--force", "--quiet")
     return written
 

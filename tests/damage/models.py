@@ -40,8 +40,8 @@ def _reference() -> Any:
 
 
 def _scores(model: Model) -> Any:
-    codes, accessibility = reference_windows()
-    windows = np.lib.stride_tricks.sliding_window_view(codes, 101)[::10].copy()
+    codes, accessibility = reference_windows(model.flank, len(model.widths))
+    windows = np.lib.stride_tricks.sliding_window_view(codes, model.span)[::10].copy()
     return np.stack([model.slide(codes, accessibility, 10), model.predict(windows, accessibility)])
 
 

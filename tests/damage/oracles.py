@@ -8,6 +8,7 @@ import json
 import re
 import struct
 import zlib
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -137,23 +138,34 @@ def aliases(data: bytes, sizes: dict[str, int]) -> list[set[str]]:
 
 
 def scale(data: bytes) -> Any:
-    """Give the function from a mean to a percentile."""
+    """Give the function from a mean to a percentile for each width."""
     try:
         record = json.loads(data)
         record = record.get("accessibility_scale", record) or {}
-        values, percentiles = record["values"], record["percentiles"]
+        records = {str(WINDOW): record, **record.get("wider", {})}
+        lines = {
+            width: list(zip(of_width["values"], of_width["percentiles"], strict=True))
+            for width, of_width in records.items()
+        }
         if not isinstance(record["windows"], int | float):
             return UNSPECIFIED
-        pairs = list(zip(values, percentiles, strict=True))
-        if any(type(number) not in (int, float) for pair in pairs for number in pair):
+        if any(type(number) not in (int, float) for pairs in lines.values() for pair in pairs for number in pair):
             return UNSPECIFIED
     except RecursionError:
         raise Invalid from None
     except (ValueError, KeyError, TypeError, AttributeError) as err:
         raise Invalid from err
+    written = map(str, range(WINDOW, 4002, 2))
+    if set(lines) - set(written) or (len(lines) > 1 and not all(lines.values())):
+        raise Invalid
+    return {int(width): _broken_line(pairs) for width, pairs in lines.items()}
+
+
+def _broken_line(pairs: list[tuple[float, float]]) -> Callable[[float], float]:
     ascending = all(a[0] < b[0] and a[1] <= b[1] for a, b in pairwise(pairs))
     if not ascending or any(not (0 <= value < float("inf") and 0 <= part <= 1) for value, part in pairs):
         raise Invalid
+    values, percentiles = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
     def mapped(mean: float) -> float:
         if not pairs or mean == 0:

@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 
 from jundscan.cli import main
 from jundscan.errors import InputError
+from jundscan.model import load_model
 from tests import inputs
 from tests.damage.mutations import damaged_bytes, damaged_json, damaged_text
 from tests.damage.oracles import UNSPECIFIED
 from tests.damage.reader import Files, Reader
 from tests.damage.shard_folders import shards
-from tests.damage.tables import SCALE
+from tests.damage.tables import scale_record
 
 
 def run_command(arguments: list[str], outputs: list[Path]) -> tuple[int, str]:
@@ -51,6 +52,11 @@ def run_command(arguments: list[str], outputs: list[Path]) -> tuple[int, str]:
 
 
 @cache
+def _scale_record() -> dict[str, Any]:
+    return scale_record(*load_model(device="cpu").widths[1:])
+
+
+@cache
 def _scan_files() -> Files:
     rng = np.random.default_rng(0)
     sizes = {"chr1": 1500, "chr2": 700}
@@ -68,7 +74,7 @@ def _scan_files() -> Files:
         "exclude.bed": b"chr1\t300\t420\n",
         "truth.narrowPeak": text(peaks),
         "alias.txt": b"chr1\tone\n",
-        "scale.json": json.dumps(SCALE).encode(),
+        "scale.json": json.dumps(_scale_record()).encode(),
     }
 
 
@@ -105,7 +111,7 @@ def scan_program() -> Reader:
     """``jundscan scan`` with everything that it takes."""
     files = _scan_files()
     cases = [
-        (damaged_json(SCALE) if name == "scale.json" else damaged_text(data)).map(
+        (damaged_json(_scale_record()) if name == "scale.json" else damaged_text(data)).map(
             lambda data, name=name: {**files, name: data}
         )
         for name, data in files.items()

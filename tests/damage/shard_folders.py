@@ -11,8 +11,11 @@ from typing import Any
 import joblib
 import numpy as np
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from jundscan.encoding import one_hot
+from jundscan.errors import InputError
+from jundscan.regions import parse_ids
 from jundscan.shards import Shards, read_shards, write_shards
 from tests import inputs
 from tests.damage.mutations import damaged_bytes
@@ -52,7 +55,24 @@ def read_folder(folder: Path) -> Shards:
         assert not np.isinf(shards.accessibility).any()
     if shards.ids is not None:
         "\n".join(map(str, shards.ids.tolist())).encode()  # what --predictions writes
+        _check_places(shards.ids)
     return shards
+
+
+def _check_places(ids: NDArray[np.str_]) -> None:
+    """Read what may be damaged ids: places that say what the ids say, or one line that names one of them."""
+    problem = None
+    try:
+        names, numbers, starts = parse_ids(ids, "shards")
+    except InputError as err:
+        problem = str(err)
+    if problem is not None:
+        assert problem.isprintable()
+        assert problem.startswith("shards: id of row ")
+        return
+    for text, number, start in zip(ids.tolist(), numbers.tolist(), starts.tolist(), strict=True):
+        chrom, _, bounds = text.rpartition(":")
+        assert (chrom, start) == ((names[number], int(bounds.split("-")[0])) if text else ("", -1))
 
 
 def _right_shards(files: Files, found: Shards) -> Any:

@@ -45,27 +45,36 @@ def _alias() -> Reader:
 
 
 _MEANS = np.array([0, 0.05, 0.1, 0.25, 0.77, 1, 3, 1e30], np.float32)
-SCALE = {"windows": 5000, "values": [0.1, 0.25, 0.5, 2.0], "percentiles": [0.4, 0.5, 0.9, 0.99]}
 
 
-def _right_scale(files: Files, found: Any) -> Any:
+def scale_record(*wider: int) -> dict[str, Any]:
+    """A scale as JSON, with lines for windows and for wider surroundings."""
+    line = {"values": [0.1, 0.25, 0.5, 2.0], "percentiles": [0.4, 0.5, 0.9, 0.99]}
+    lines = {str(width): {"values": [0.1, 0.3 + width], "percentiles": [0.2, 0.9]} for width in wider}
+    return {"windows": 5000, **line} | ({"wider": lines} if wider else {})
+
+
+def _read_scale(folder: Path) -> dict[int, Any]:
+    scale = read_scale(folder / "scale.json")
+    widths = (oracles.WINDOW, *scale.wider)
+    return dict(zip(widths, scale.apply_all(np.stack([_MEANS] * len(widths), axis=1), widths).T, strict=True))
+
+
+def _right_scale(files: Files, found: dict[int, Any]) -> Any:
     mapped = oracles.scale(files["scale.json"])
     if mapped is UNSPECIFIED:
         return mapped
-    return np.allclose(found, [mapped(mean) for mean in _MEANS.astype(float).tolist()], rtol=1e-5)
+    means = _MEANS.astype(float).tolist()
+    return set(found) == set(mapped) and all(
+        np.allclose(found[width], [mapped[width](mean) for mean in means], rtol=1e-5) for width in found
+    )
 
 
 def _scale() -> Reader:
-    records = (SCALE, {"hits": 3, "accessibility_scale": SCALE, "seconds": 1.5})
+    records = (scale_record(), {"hits": 3, "accessibility_scale": scale_record(301, 1101), "seconds": 1.5})
     cases = [damaged_json(record).map(lambda data: {"scale.json": data}) for record in records]
     undamaged = tuple({"scale.json": json.dumps(record).encode()} for record in records)
-    return Reader(
-        "scale",
-        undamaged,
-        st.one_of(cases),
-        lambda folder: read_scale(folder / "scale.json").apply(_MEANS),
-        _right_scale,
-    )
+    return Reader("scale", undamaged, st.one_of(cases), _read_scale, _right_scale)
 
 
 def _read_address(folder: Path) -> str:

@@ -16,10 +16,13 @@ from jundscan.metrics import balanced_weights
 from jundscan.shards import write_shards
 from train.config import FitConfig, NetworkConfig
 from train.dataset import DataSet, Windows, load_data_set
-from train.networks import CNN, LSTM, MLP, build_network
+from train.fit import predict
+from train.networks import Network, Paired, build_network
 
 MOTIF = np.array([3, 2, 0, 2, 3, 1, 0, 3], np.uint8)  # TGAGTCAT
 FAMILIES = ("mlp", "cnn", "lstm")
+KINDS = (*FAMILIES, "around")
+"""The families, and a CNN that sees what lies around a window."""
 
 
 @pytest.fixture(autouse=True)
@@ -31,8 +34,17 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def tiny(family: str) -> NetworkConfig:
-    return NetworkConfig(family, filters=16, state=8, hidden=8)  # type: ignore[arg-type]
+def tiny(kind: str) -> NetworkConfig:
+    if kind == "around":
+        return NetworkConfig(
+            "cnn",
+            hidden=8,
+            ranges=(0, 50, 100),
+            composition_ranges=(100,),
+            accessibility_widths=(101, 301, 601),
+            fixed_filters=True,
+        )
+    return NetworkConfig(kind, filters=16, state=8, hidden=8)  # type: ignore[arg-type]
 
 
 def quick_fit(**changes: Any) -> FitConfig:
@@ -40,15 +52,29 @@ def quick_fit(**changes: Any) -> FitConfig:
     return replace(FitConfig(epochs=2, steps=10, batch=128), **changes)
 
 
-def random_network(family: str, seed: int = 0) -> MLP | CNN | LSTM:
+def random_network(kind: str, seed: int = 0) -> Network:
     """Weights larger than those at the start of a fit, so that probabilities differ from window to window."""
     torch.manual_seed(seed)
-    network = build_network(tiny(family)).eval()
-    network.place(torch.randint(0, 4, (500, 101), dtype=torch.uint8))
+    network = build_network(tiny(kind)).eval()
+    codes = torch.randint(0, 4, (500, span_of(network)), dtype=torch.uint8)
+    network.place(codes)
     with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.mul_(2.0).add_(0.1 * torch.randn_like(parameter))
+        for name, parameter in network.named_parameters():
+            if not name.startswith("knots"):  # these start where scores are
+                parameter.mul_(1.5).add_(0.1 * torch.randn_like(parameter))
+        accessibility = torch.rand(len(codes), len(network.config.accessibility_widths))
+        network.head.last.bias -= network(codes, accessibility).median()  # probabilities about 1/2
     return network
+
+
+def span_of(network: Network) -> int:
+    """Bases of a window and both its flanks."""
+    return 101 + 2 * network.config.flank
+
+
+def predict_windows(network: Network | Paired, codes: np.ndarray, accessibility: np.ndarray) -> np.ndarray:
+    """Score windows that are arrays; accessibility (N,) is that of their own bases."""
+    return predict(network, torch.from_numpy(codes), torch.from_numpy(accessibility.reshape(len(codes), -1)))
 
 
 def make_windows(count: int, seed: int, missing: float = 0.0) -> Windows:

@@ -16,17 +16,21 @@ import jundscan
 import train.__main__
 import train.config
 import train.export
+from jundscan.metadata import MODES, WINDOW_MODES
 from jundscan.shards import read_shards
 from tests.train.conftest import FAMILIES, SmallGenome, make_windows, quick_fit, tiny, write_part
 from tests.train.test_report import EXPORTED, PICTURES
 from train.config import Candidate
 from train.report import README_BEGIN, README_END, readme_block
+from train.select import SELECTED_BY
 
 Run = Callable[..., tuple[int, str, str]]
 
 
-def few_candidates(seed: int) -> list[Candidate]:
-    return [Candidate(tiny(family), quick_fit(epochs=1, seed=seed)) for family in FAMILIES]
+def few_candidates(seed: int, knows_around: bool) -> list[Candidate]:
+    kinds = ("mlp", "around", "lstm") if knows_around else FAMILIES
+    recipe = quick_fit(epochs=1, seed=seed, withhold_around=0.5 if knows_around else 0.0)
+    return [Candidate(tiny(kind), recipe) for kind in kinds]
 
 
 @pytest.fixture
@@ -62,11 +66,11 @@ def test_run_fits_selects_and_exports(run: Run, data_folder: Path, tmp_path: Pat
     out, runs = tmp_path / "exported", tmp_path / "runs"
     code, said, _ = run("run", "--data", data_folder, "--out", out, "--runs", runs, "--assembly", "made-up")
     assert code == 0
-    names = ["jund-1", *(f"jund-1-{family}" for family in FAMILIES)]
+    names = ["jund-2", *(f"jund-2-{family}" for family in FAMILIES)]
     assert sorted(path.name for path in out.iterdir()) == sorted([*names, "training.json"])
     models = {name: jundscan.load_model(out / name, "cpu") for name in names}
     for name in names:
-        pictures = PICTURES if name == "jund-1" else ()
+        pictures = PICTURES if name == "jund-2" else ()
         files = {path.name for path in (out / name).iterdir()}
         assert files == {"model.onnx", "metrics.json", "README.md", *pictures}
         card = (out / name / "README.md").read_text()
@@ -78,13 +82,15 @@ def test_run_fits_selects_and_exports(run: Run, data_folder: Path, tmp_path: Pat
         assert models[name].metadata.cell_types == ("TinyCells",)
         assert str(out / name) in said
     record = json.loads((out / "training.json").read_text())
-    assert record["selected_by"] == "validation weighted accuracy"
+    assert record["selected_by"] == SELECTED_BY
     assert list(record["best_of_family"]) == list(FAMILIES)
-    scores = {key: one["validation"]["valid"]["weighted_accuracy"] for key, one in record["candidates"].items()}
+    scores = {
+        key: one["validation"]["with_accessibility"]["weighted_accuracy"] for key, one in record["candidates"].items()
+    }
     assert scores[record["selected"]] == max(scores.values())
     family = record["selected"].partition("-")[0]
-    assert models["jund-1"].metadata.family == family
-    best, default = (json.loads((out / name / "metrics.json").read_text()) for name in (f"jund-1-{family}", "jund-1"))
+    assert models["jund-2"].metadata.family == family
+    best, default = (json.loads((out / name / "metrics.json").read_text()) for name in (f"jund-2-{family}", "jund-2"))
     assert best["weighted_accuracy"] == default["weighted_accuracy"]
 
     code, said, _ = run("select", "--runs", runs)
@@ -110,6 +116,38 @@ def test_run_fits_selects_and_exports(run: Run, data_folder: Path, tmp_path: Pat
     code, _, err = run("report", "--data", data_folder, "--out", out, "--readme", readme)
     assert (code, err.count("\n")) == (1, 1)
     assert readme.read_text() == "# Mine\n"
+
+
+def test_run_sees_around_windows_where_it_can(run: Run, small_genome: SmallGenome, tmp_path: Path) -> None:
+    """From genome, peaks and track to a model that sees the neighbourhood, calibrated in four modes."""
+    data, out, runs = tmp_path / "MyFactor", tmp_path / "exported", tmp_path / "runs"
+    command = ["shards", small_genome.fasta, "--peaks", small_genome.bed, "--accessibility", small_genome.track]
+    command += ["--out", data, "--block-bases", 5_000, "--valid", 0.3, "--stride", 25, "--assembly", "made-up"]
+    assert run(*command)[0] == 0
+    code, _, err = run("run", "--data", data, "--out", out, "--runs", runs)
+    assert code == 0, err
+    assert "selected and calibrated on the validation windows: " in err  # too small for blocked folds
+    model = jundscan.load_model(out / "jund-2-cnn", "cpu")
+    assert (model.flank, model.widths) == (tiny("around").flank, tiny("around").accessibility_widths)
+    assert model.metadata.assembly == "made-up"
+    assert list(model.metadata.tables) == [*MODES, *WINDOW_MODES]
+    assert model.metadata.validation.keys() == model.metadata.tables.keys()
+    metrics = json.loads((out / "jund-2-cnn" / "metrics.json").read_text())
+    assert metrics["neighbourhood"]["known"] > 0
+    assert metrics["window_with_accessibility"]["neighbourhood"]["known"] == 0
+    card = (out / "jund-2-cnn" / "README.md").read_text()
+    assert "It sees 100 bases to each side of a window, and mean accessibility over 101, 301, 601 bases" in card
+    assert "flattered" in card
+    assert jundscan.load_model(out / "jund-2-mlp", "cpu").flank == 0
+
+    code, _, err = run("fit", "mlp", "--data", data, "--genome", small_genome.fasta, "--genome", "b.fa", "--runs", runs)
+    assert code == 2
+    assert "2 for 1 --data" in err
+    other = small_genome.fasta.with_name("other.fa")
+    other.write_text(">chrX\n" + "ACGT" * 100 + "\n")
+    code, said, err = run("fit", "mlp", "--data", data, "--genome", other, "--runs", tmp_path / "none")
+    assert (code, said) == (1, "")
+    assert "no chromosome in common" in err.splitlines()[-1]
 
 
 def test_fit_of_one_family_can_be_selected(run: Run, data_folder: Path, tmp_path: Path) -> None:
@@ -141,7 +179,7 @@ def test_ctrl_c(run: Run, data_folder: Path, tmp_path: Path, monkeypatch: pytest
         ),
         (["shards", "nowhere.fa", "--peaks", "nowhere.bed", "--out", "out"], "nowhere.fa: "),
         (["fit", "cnn", "--data", "nowhere", "--device", "abacus"], "--device abacus: "),
-        (["report", "--data", "nowhere", "--out", "nowhere"], "nowhere/jund-1: "),
+        (["report", "--data", "nowhere", "--out", "nowhere"], "nowhere/jund-2: "),
         (["report", "--data", "nowhere", "--out", EXPORTED, "--readme", "nowhere.md"], "nowhere.md: "),
         (["report", "--data", "nowhere", "--out", EXPORTED], "nowhere/valid_dataset: "),
     ],

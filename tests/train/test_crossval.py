@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jundscan.errors import ShardError
-from train import crossval
 from train.config import Candidate
-from train.crossval import blocked_folds, held_out_predictions, out_of_fold
+from train.crossval import blocked_folds, judged_on_folds, out_of_fold
+from train.dataset import load_data_set
 from train.fit import fit
 
-from .conftest import make_windows, quick_fit, tiny, write_part
+from .conftest import make_windows, predict_windows, quick_fit, tiny, write_part
 
 WINDOW = 101
 
@@ -52,7 +52,7 @@ def test_every_window_is_predicted_by_a_network_that_did_not_see_it() -> None:
     (pooled,) = out_of_fold(candidate, [windows], fold)
     assert all(np.isfinite(values).all() for values in pooled.values())
     alone = fit(candidate, [windows.take(fold != 1)], None).network()
-    expected = crossval.predict(alone, windows.codes[fold == 1], windows.accessibility[fold == 1])
+    expected = predict_windows(alone, windows.codes[fold == 1], windows.accessibility[fold == 1])
     np.testing.assert_array_equal(pooled["with_accessibility"][fold == 1], expected)
     assert not np.array_equal(pooled["with_accessibility"], pooled["without_accessibility"])
 
@@ -66,4 +66,4 @@ def test_too_few_blocks_are_an_error(tmp_path: Path) -> None:
     candidate = Candidate(tiny("cnn"), quick_fit())
     fitted = fit(candidate, [windows], None)
     with pytest.raises(ShardError, match="too few blocks"):
-        held_out_predictions(fitted, [tmp_path], tmp_path / "runs", lambda line: None)
+        judged_on_folds([fitted], [load_data_set(tmp_path)], tmp_path / "runs", lambda line: None)

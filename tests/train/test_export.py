@@ -20,11 +20,12 @@ from jundscan.metrics import evaluate
 from jundscan.model import Model
 from jundscan.selftest import largest_difference, run_self_test
 from jundscan.shards import read_shards
-from tests.train.conftest import quick_fit, tiny
-from train.config import Candidate
+from tests.train.conftest import predict_windows, quick_fit, tiny
+from train.config import Candidate, NetworkConfig
 from train.dataset import DataSet, windows_sha256
 from train.export import Provenance, calibrate, export
-from train.fit import Fitted, fit, predict
+from train.fit import Fitted, fit
+from train.select import alone_beside
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def exported(data_set: DataSet, tmp_path_factory: pytest.TempPathFactory) -> Exp
 def test_the_model_loads_and_predicts_as_torch_does(exported: Exported, data_set: DataSet) -> None:
     valid = data_set.valid
     got = exported.model.predict(valid.codes, valid.accessibility)
-    expected = predict(exported.fitted.network(), valid.codes, valid.accessibility)
+    expected = predict_windows(exported.fitted.network(), valid.codes, valid.accessibility)
     np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5)
     assert got.std() > 0.01
 
@@ -103,6 +104,31 @@ def test_the_model_carries_its_own_reference_scores(exported: Exported) -> None:
     assert expected is not None
     assert largest_difference(exported.model, expected) <= 1e-6
     assert expected == run_self_test(exported.model)
+
+
+def test_a_model_of_two_networks(data_set: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One sees what lies around a window, the other one serves windows beside which nothing is known."""
+    monkeypatch.setattr(train.export, "PARITY_BATCHES", {"cnn": (1, 7)})
+    monkeypatch.setattr(train.export, "PARITY_LENGTHS", {"cnn": 500})
+    recipe = quick_fit(epochs=1)
+    around, alone = (fit(Candidate(tiny(kind), recipe), [data_set.train], data_set.valid) for kind in ("around", "cnn"))
+    assert alone_beside(around, [around, alone]) is alone
+    assert alone_beside(alone, [around, alone]) is None
+    assert alone_beside(around, [around]) is None
+    provenance = Provenance("1.0.0", ("TinyCells",), "made-up", "0" * 64, data_set.path / "valid_dataset")
+    metrics = export(around, tmp_path / "pair", provenance, alone=alone)
+    model = jundscan.load_model(tmp_path / "pair", "cpu")
+    assert model.flank == tiny("around").flank
+    assert NetworkConfig.from_dict(model.metadata.architecture) == tiny("around")
+    assert NetworkConfig.from_dict(model.metadata.architecture["alone"]) == tiny("cnn")
+    assert metrics["training"]["alone"]["network"]["ranges"] == (0,)
+    valid = data_set.valid
+    expected = predict_windows(alone.network(), valid.codes, valid.accessibility)
+    np.testing.assert_allclose(model.predict(valid.codes, valid.accessibility), expected, rtol=0, atol=1e-5)
+    shards = read_shards(data_set.path / "valid_dataset")
+    of_window = evaluate_shards(shards, model).report
+    assert of_window is not None
+    assert metrics["window_with_accessibility"]["auroc"] == of_window["auroc"]
 
 
 def test_hashes(exported: Exported, data_set: DataSet) -> None:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from tests.train.conftest import FAMILIES, make_windows, quick_fit, tiny, write_part
+from tests.train.conftest import FAMILIES, make_windows, predict_windows, quick_fit, tiny, write_part
 from train.config import Candidate
 from train.dataset import DataSet, Windows, load_windows, share_beside
-from train.fit import Fitted, Listener, fit, load_fitted, predict
+from train.fit import Fitted, Listener, fit, load_fitted
 
 SHORT = quick_fit(epochs=3, seed=5)
 
@@ -39,7 +39,7 @@ def test_overfits_32_windows(family: str) -> None:
     )  # fmt: skip
     fitted = fit(Candidate(network, config), [few], few)
     assert fitted.selection == 1.0
-    probabilities = predict(fitted.network(), few.codes, few.accessibility)
+    probabilities = predict_windows(fitted.network(), few.codes, few.accessibility)
     assert ((probabilities >= 0.5) == few.labels).all()
     assert fitted.curve[-1]["loss"] < 0.5 * fitted.curve[0]["loss"]
 
@@ -47,10 +47,11 @@ def test_overfits_32_windows(family: str) -> None:
 def test_learns_what_generalises(data_set: DataSet) -> None:
     fitted = fit(Candidate(tiny("cnn"), replace(SHORT, epochs=8, learning_rate=0.02)), [data_set.train], data_set.valid)
     best = fitted.curve[fitted.epoch - 1]
-    assert best["valid"]["weighted_accuracy"] > 0.75
-    assert best["valid"]["auroc"] > 0.8
+    judged = best["valid"]["with_accessibility"]
+    assert judged["weighted_accuracy"] > 0.75
+    assert judged["auroc"] > 0.8
     late = fitted.curve[6:]  # of 8, the share of epochs that validation selects from
-    assert fitted.selection == max(entry["valid"]["weighted_accuracy"] for entry in late)
+    assert fitted.selection == max(entry["valid"]["with_accessibility"]["weighted_accuracy"] for entry in late)
     assert fitted.epoch > 6
 
 
@@ -113,8 +114,9 @@ def test_windows_without_accessibility(family: str, withhold: float) -> None:
     fitted = fit(candidate, [half, none], none)
     assert all(bool(torch.isfinite(value).all()) for value in fitted.state.values())
     assert np.isfinite(fitted.curve[0]["loss"])
-    assert fitted.curve[0]["valid"] == fitted.curve[0]["valid_sequence_only"]
-    assert np.isfinite(predict(fitted.network(), half.codes, half.accessibility)).all()
+    judged = fitted.curve[0]["valid"]
+    assert judged["with_accessibility"] == judged["without_accessibility"]
+    assert np.isfinite(predict_windows(fitted.network(), half.codes, half.accessibility)).all()
 
 
 def test_withheld_accessibility_is_not_learnt_from(data_set: DataSet) -> None:

@@ -10,8 +10,8 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, shape_inference
 
-from jundscan.model import INTERFACE
-from tests.train.conftest import FAMILIES, random_network
+from jundscan.model import interface
+from tests.train.conftest import KINDS, random_network, tiny
 from train.graph import build_graph
 from train.graph_side import BLOCK
 
@@ -24,6 +24,7 @@ SMALL = {TensorProto.INT8, TensorProto.UINT8, TensorProto.INT16, TensorProto.UIN
 EVERYTHING = NUMBERS | SMALL | {TensorProto.BOOL, TensorProto.BFLOAT16}
 CUDA_KERNELS: dict[str, set[int]] = {
     "Add": NUMBERS | SMALL | {TensorProto.BFLOAT16},
+    "And": {TensorProto.BOOL},
     "AveragePool": FLOATS,
     "Cast": EVERYTHING,  # uint8 to float among them
     "Clip": FLOATS | {TensorProto.INT64, TensorProto.INT8, TensorProto.UINT64, TensorProto.UINT8},
@@ -34,6 +35,7 @@ CUDA_KERNELS: dict[str, set[int]] = {
     "Equal": NUMBERS | {TensorProto.BOOL},  # since opset 11 float too; never uint8
     "Gather": EVERYTHING,
     "Greater": NUMBERS,
+    "Less": NUMBERS,
     "Identity": EVERYTHING,
     "If": {TensorProto.BOOL},
     "IsNaN": FLOATS | {TensorProto.BFLOAT16},
@@ -47,6 +49,7 @@ CUDA_KERNELS: dict[str, set[int]] = {
     "Not": {TensorProto.BOOL},
     "Pad": FLOATS | {TensorProto.BOOL},
     "Range": {TensorProto.DOUBLE, TensorProto.FLOAT, TensorProto.INT16, TensorProto.INT32, TensorProto.INT64},
+    "ReduceMin": FLOATS | {TensorProto.INT32, TensorProto.INT64, TensorProto.INT8, TensorProto.UINT8},
     "Relu": FLOATS | {TensorProto.BFLOAT16},
     "Reshape": EVERYTHING,
     "Shape": EVERYTHING,  # its result is on the host, by design
@@ -84,18 +87,26 @@ def element_types(graph: onnx.ModelProto) -> dict[str, int]:
     return types
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
-def graph(request: pytest.FixtureRequest) -> onnx.ModelProto:
-    return build_graph(random_network(request.param))
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
-def test_interface(graph: onnx.ModelProto) -> None:
+@pytest.fixture(scope="module")
+def graph(kind: str) -> onnx.ModelProto:
+    return build_graph(random_network(kind), random_network("cnn", seed=1) if kind == "around" else None)
+
+
+def test_interface(graph: onnx.ModelProto, kind: str) -> None:
     session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
     values = [*session.get_inputs(), *session.get_outputs()]
-    assert {value.name: (value.type, len(value.shape)) for value in values} == INTERFACE
+    assert {value.name: (value.type, len(value.shape)) for value in values} == interface(
+        len(tiny(kind).accessibility_widths)
+    )
     shapes = {value.name: value.shape for value in values}
     assert shapes["sequence"] == ["batch", "length"]
-    assert shapes["accessibility"] == shapes["probability"] == ["batch", "windows"]
+    assert shapes["probability"] == ["batch", "windows"]
+    assert shapes["accessibility"] == ["batch", "windows", *(["widths"] if kind == "around" else [])]
 
 
 def test_the_model_is_checked_and_plain(graph: onnx.ModelProto) -> None:

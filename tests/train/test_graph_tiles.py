@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from jundscan.encoding import UNKNOWN, WINDOW_LENGTH
 from jundscan.model import LANES
-from tests.train.conftest import FAMILIES, random_network
+from tests.train.conftest import KINDS, random_network, tiny
 from tests.train.test_graph import subgraphs
 from train.graph import TILES, build_graph, tiles
 from train.graph_side import BLOCK
@@ -21,7 +21,7 @@ SHORT = 48
 TILE_OF = {1: TILES["each"], BLOCK: TILES["block"]}
 
 
-@pytest.fixture(scope="module", params=["cnn", "mlp"])
+@pytest.fixture(scope="module", params=["cnn", "mlp", "around"])
 def family(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -43,22 +43,26 @@ def run(
 @pytest.mark.parametrize(
     ("rows", "whole", "more"), [(1, 1, 0), (1, 1, LANES), (1, 2, -LANES), (2, 2, 0), (3, 2, 5 * LANES), (1, 3, 1)]
 )
-def test_the_same_bits_as_short_rows(graph: onnx.ModelProto, stride: int, rows: int, whole: int, more: int) -> None:
+def test_the_same_bits_as_short_rows(
+    graph: onnx.ModelProto, family: str, stride: int, rows: int, whole: int, more: int
+) -> None:
+    span, widths = WINDOW_LENGTH + 2 * tiny(family).flank, len(tiny(family).accessibility_widths)
     session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
     windows = whole * TILE_OF[stride] + more
     rng = np.random.default_rng(windows)
-    codes = rng.integers(0, UNKNOWN + 1, (rows, (windows - 1) * stride + WINDOW_LENGTH), dtype=np.uint8)
-    accessibility = rng.random((rows, windows), dtype=np.float32)
-    accessibility[rng.random((rows, windows)) < 0.2] = np.nan
+    codes = rng.integers(0, UNKNOWN + 1, (rows, (windows - 1) * stride + span), dtype=np.uint8)
+    shape = (rows, windows) if widths == 1 else (rows, windows, widths)
+    accessibility = rng.random(shape, dtype=np.float32)
+    accessibility[rng.random(shape) < 0.2] = np.nan
     found = run(session, codes, accessibility, stride)
     assert found.shape == (rows, windows)
     for first in range(0, windows - SHORT + 1, SHORT):  # whole vectors only: the rest of one is rounded otherwise
-        bases = slice(first * stride, (first + SHORT - 1) * stride + WINDOW_LENGTH)
+        bases = slice(first * stride, (first + SHORT - 1) * stride + span)
         expected = run(session, codes[:, bases], accessibility[:, first : first + SHORT], stride)
         np.testing.assert_array_equal(found[:, first : first + SHORT], expected)
 
 
-@pytest.mark.parametrize("every", FAMILIES)
+@pytest.mark.parametrize("every", KINDS)
 def test_strides_with_tiles_have_loops(every: str) -> None:
     network = random_network(every)
     loops = [node for part in subgraphs(build_graph(network).graph) for node in part.node if node.op_type == "Loop"]

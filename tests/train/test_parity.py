@@ -14,13 +14,14 @@ import torch
 from numpy.typing import NDArray
 
 import train.export
+from jundscan.metadata import MODES
 from jundscan.model import load_model
-from tests.train.conftest import FAMILIES, quick_fit, random_network, tiny
-from train.config import Candidate
+from tests.train.conftest import FAMILIES, KINDS, predict_windows, quick_fit, random_network, span_of, tiny
+from train.config import Candidate, NetworkConfig
 from train.export import ParityError, Provenance, check_parity, export
-from train.fit import Fitted, predict
-from train.graph import build_graph
-from train.networks import CNN, LSTM, MLP
+from train.fit import Fitted
+from train.graph import build_graph, build_summary
+from train.networks import Network, Paired, build_network
 
 TOLERANCE = 1e-5
 LENGTH = 3_000
@@ -32,8 +33,8 @@ def open_graph(graph: onnx.ModelProto) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
-def pair(request: pytest.FixtureRequest) -> tuple[MLP | CNN | LSTM, onnxruntime.InferenceSession]:
+@pytest.fixture(scope="module", params=KINDS)
+def pair(request: pytest.FixtureRequest) -> tuple[Network, onnxruntime.InferenceSession]:
     network = random_network(request.param)
     return network, open_graph(build_graph(network))
 
@@ -41,7 +42,8 @@ def pair(request: pytest.FixtureRequest) -> tuple[MLP | CNN | LSTM, onnxruntime.
 def run(
     session: onnxruntime.InferenceSession, codes: NDArray[np.uint8], accessibility: NDArray[np.float32], stride: int
 ) -> NDArray[np.float32]:
-    inputs = {"sequence": codes, "accessibility": accessibility, "stride": np.array(stride, np.int64)}
+    held = accessibility[..., 0] if accessibility.shape[-1] == 1 else accessibility
+    inputs = {"sequence": codes, "accessibility": held, "stride": np.array(stride, np.int64)}
     probability: NDArray[np.float32] = session.run(["probability"], inputs)[0]
     return probability
 
@@ -53,23 +55,28 @@ def random_codes(*shape: int, seed: int = 0) -> NDArray[np.uint8]:
     return codes
 
 
-def random_accessibility(count: int, seed: int = 0) -> NDArray[np.float32]:
+def random_accessibility(*shape: int, seed: int = 0) -> NDArray[np.float32]:
     """Percentiles with their ends and the open tail, zeros and NaN."""
     rng = np.random.default_rng(seed)
-    values = rng.choice([0.0, 1.0, 0.99995, 0.999, np.nan], count).astype(np.float32)
-    within = rng.random(count) < 0.5
+    values = rng.choice([0.0, 1.0, 0.99995, 0.999, np.nan], shape).astype(np.float32)
+    within = rng.random(shape) < 0.5
     values[within] = rng.random(int(within.sum()), dtype=np.float32)
     return values
 
 
-LARGE = [(family, 4096) for family in FAMILIES if family != "lstm"]  # beyond what an LSTM's model takes in one call
+def widths_of(network: Network) -> int:
+    return len(network.config.accessibility_widths)
 
 
-@pytest.mark.parametrize(("pair", "batch"), [*itertools.product(FAMILIES, (1, 2, 7, 512)), *LARGE], indirect=["pair"])
-def test_single_windows(pair: tuple[MLP | CNN | LSTM, onnxruntime.InferenceSession], batch: int) -> None:
+LARGE = [(family, 4096) for family in KINDS if family != "lstm"]  # beyond what an LSTM's model takes in one call
+
+
+@pytest.mark.parametrize(("pair", "batch"), [*itertools.product(KINDS, (1, 2, 7, 512)), *LARGE], indirect=["pair"])
+def test_single_windows(pair: tuple[Network, onnxruntime.InferenceSession], batch: int) -> None:
     network, session = pair
-    codes, accessibility = random_codes(batch, 101), random_accessibility(batch)
-    expected = predict(network, codes, accessibility)
+    codes = random_codes(batch, span_of(network))
+    accessibility = random_accessibility(batch, widths_of(network))
+    expected = predict_windows(network, codes, accessibility)
     got = run(session, codes, accessibility[:, None], 1)
     assert got.dtype == np.float32
     assert got.shape == (batch, 1)
@@ -82,46 +89,115 @@ def test_single_windows(pair: tuple[MLP | CNN | LSTM, onnxruntime.InferenceSessi
         )
 
 
-@pytest.mark.parametrize("stride", [1, 3, 101])
+@pytest.mark.parametrize("stride", [1, 3, 10, 101])
 @pytest.mark.parametrize("missing", [False, True])
-def test_sliding(pair: tuple[MLP | CNN | LSTM, onnxruntime.InferenceSession], stride: int, missing: bool) -> None:
+def test_sliding(pair: tuple[Network, onnxruntime.InferenceSession], stride: int, missing: bool) -> None:
     network, session = pair
-    sequences = random_codes(2, LENGTH, seed=stride)
-    windows = np.lib.stride_tricks.sliding_window_view(sequences, 101, axis=1)[:, ::stride]
-    accessibility = random_accessibility(windows.shape[0] * windows.shape[1]).reshape(windows.shape[:2])
+    span = span_of(network)
+    # row lengths are those of whole windows
+    sequences = random_codes(2, span + (LENGTH - span) // stride * stride, seed=stride)
+    windows = np.lib.stride_tricks.sliding_window_view(sequences, span, axis=1)[:, ::stride]
+    accessibility = random_accessibility(*windows.shape[:2], widths_of(network))
     if missing:
         accessibility[:] = np.nan
-    expected = predict(network, windows.reshape(-1, 101).copy(), accessibility.ravel())
+    expected = predict_windows(network, windows.reshape(-1, span).copy(), accessibility.reshape(-1, widths_of(network)))
     got = run(session, sequences, accessibility, stride)
     np.testing.assert_allclose(got.ravel(), expected, rtol=0, atol=TOLERANCE)
 
 
+@pytest.mark.parametrize("kind", ["cnn", "around"])
 @pytest.mark.parametrize("stride", [2, 10])
-def test_every_branch_finds_the_same(stride: int) -> None:
+def test_every_branch_finds_the_same(kind: str, stride: int) -> None:
     """Filters are rounded so that scores are exact: branches may differ by what the head rounds, and no more."""
-    network = random_network("cnn")
+    network = random_network(kind)
     network.first.round_weights()
     session = open_graph(build_graph(network))
-    codes, accessibility = random_codes(1, LENGTH), random_accessibility(LENGTH - 100)
+    length = span_of(network) + (LENGTH - span_of(network)) // 10 * 10
+    codes = random_codes(1, length)
+    accessibility = random_accessibility(length - span_of(network) + 1, widths_of(network))
     every = run(session, codes, accessibility[None], 1)[0, ::stride]
     np.testing.assert_allclose(run(session, codes, accessibility[None, ::stride], stride)[0], every, rtol=0, atol=5e-7)
 
 
-@pytest.mark.parametrize("family", ["mlp", "cnn"])
-def test_both_strands_are_scored(family: str) -> None:
+@pytest.mark.parametrize("kind", ["mlp", "cnn", "around"])
+def test_both_strands_are_scored(kind: str) -> None:
     """A window and its reverse complement score alike (an LSTM reads its steps in one direction)."""
-    network = random_network(family)
-    codes, accessibility = random_codes(64, 101), random_accessibility(64)
+    network = random_network(kind)
+    codes, accessibility = random_codes(64, span_of(network)), random_accessibility(64, widths_of(network))
     turned = np.where(codes == 4, 4, 3 - codes)[:, ::-1].astype(np.uint8)
-    np.testing.assert_allclose(
-        predict(network, codes, accessibility), predict(network, turned.copy(), accessibility), rtol=0, atol=1e-6
-    )
+    both = [predict_windows(network, strand.copy(), accessibility) for strand in (codes, turned)]
+    np.testing.assert_allclose(*both, rtol=0, atol=1e-5)  # sums come in another order
+
+
+def deserts(length: int, seed: int) -> NDArray[np.uint8]:
+    """Sequence with long unknown stretches, and lonely windows in them."""
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, 4, length, dtype=np.uint8)
+    for start in rng.integers(0, length, length // 1_500).tolist():
+        codes[start : start + 900] = 4
+        island = start + 350
+        codes[island : island + 110] = rng.integers(0, 4, len(codes[island : island + 110]))
+        codes[min(start + 200, length - 1)] = 0  # a single letter is no neighbour
+    return codes
+
+
+@pytest.mark.parametrize("stride", [1, 3, 10, 101])
+@pytest.mark.parametrize("windows", [1, 40, 5_000])
+def test_windows_beside_which_nothing_is_known_go_to_a_network_of_their_own(stride: int, windows: int) -> None:
+    around, alone = random_network("around"), random_network("cnn", seed=1)
+    for network in (around, alone):
+        network.first.round_weights()
+    both = Paired(around, alone).eval()
+    session = open_graph(build_graph(around, alone))
+    span = span_of(around)
+    codes = deserts(span + (windows - 1) * stride, seed=windows + stride)
+    accessibility = random_accessibility(windows, widths_of(around), seed=stride)
+    rows = np.lib.stride_tricks.sliding_window_view(codes, span)[::stride].copy()
+    expected, seen = (predict_windows(network, rows, accessibility) for network in (both, around))
+    got = run(session, codes[None], accessibility[None], stride)[0]
+    np.testing.assert_allclose(got, expected, rtol=0, atol=TOLERANCE)
+    if windows > 1_000:
+        assert 0.01 < (np.abs(expected - seen) > 1e-3).mean() < 0.9
+
+
+def test_bare_windows_are_scored_as_in_company() -> None:
+    """A batch of windows alone takes a short cut: to the same bits as among windows with flanks."""
+    around, alone = random_network("around"), random_network("cnn", seed=1)
+    session = open_graph(build_graph(around, alone))
+    codes = random_codes(64, span_of(around))
+    flank = around.config.flank
+    codes[:32, :flank] = codes[:32, -flank:] = 4
+    accessibility = random_accessibility(64, widths_of(around))[:, None]
+    together = run(session, codes, accessibility, 10)
+    np.testing.assert_array_equal(run(session, codes[:32], accessibility[:32], 10), together[:32])
+    plain = predict_windows(alone, codes[:32, flank : flank + 101].copy(), accessibility[:32, 0, 0])
+    np.testing.assert_allclose(together[:32, 0], plain, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_unknown_letter_never_raises_a_score(kind: str) -> None:
+    """Whatever letter stands there, the filters score no less than without one."""
+    network = random_network(kind)
+    codes = random_codes(64, span_of(network))
+    hidden = codes.copy()
+    hidden[np.random.default_rng(3).random(codes.shape) < 0.2] = 4
+    scores = [network.body_summary(torch.from_numpy(some)) for some in (codes, hidden)]
+    assert (scores[1] <= scores[0]).all()
+    assert (scores[1] < scores[0]).any()
+
+
+def test_summaries_of_onnx_are_those_of_torch() -> None:
+    network = random_network("around")
+    network.first.round_weights()
+    codes = random_codes(50, span_of(network))
+    (found,) = open_graph(build_summary(network)).run(None, {"sequence": codes})
+    np.testing.assert_array_equal(found, network.summary(torch.from_numpy(codes)).detach().numpy())
 
 
 def make_fitted(family: str) -> Fitted:
     state = random_network(family).state_dict()
     scores = {"weighted_accuracy": 0.5, "auroc": 0.5, "average_precision": 0.5}
-    curve: list[dict[str, Any]] = [{"epoch": 1, "loss": 0.7, "valid": scores, "valid_sequence_only": scores}]
+    curve: list[dict[str, Any]] = [{"epoch": 1, "loss": 0.7, "valid": dict.fromkeys(MODES, scores)}]
     return Fitted(Candidate(tiny(family), quick_fit()), state, 1, curve)
 
 
@@ -129,10 +205,10 @@ def make_fitted(family: str) -> Fitted:
 def test_export_writes_nothing_on_disagreement(
     family: str, data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def wrong_graph(network: MLP | CNN | LSTM) -> onnx.ModelProto:
+    def wrong_graph(network: Network, alone: Network | None) -> onnx.ModelProto:
         with torch.no_grad():
             network.head.last.weight += 0.05
-        graph = build_graph(network)
+        graph = build_graph(network, alone)
         with torch.no_grad():
             network.head.last.weight -= 0.05
         return graph
@@ -152,8 +228,8 @@ def test_nan_is_a_disagreement(monkeypatch: pytest.MonkeyPatch) -> None:
     """No comparison with NaN is true, ``difference > limit`` neither."""
     monkeypatch.setattr(train.export, "PARITY_BATCHES", {"cnn": (7,)})
     monkeypatch.setattr(train.export, "PARITY_LENGTHS", {"cnn": 500})
-    network = make_fitted("cnn").network()
     model = load_model(device="cpu")
+    network = build_network(NetworkConfig.from_dict(model.metadata.architecture)).eval()
     with torch.no_grad():
         network.head.last.bias.fill_(float("nan"))
     with pytest.raises(ParityError, match="differ by nan"):

@@ -67,7 +67,6 @@ def comparison() -> dict[str, Any]:
         "repeated": {"seeds": [0, 1], "cells": {"TinyCells": dict.fromkeys(MODES, spread)}},
         "cross_cell": [
             {
-                "model": "selected",
                 "fitted_on": ["TinyCells"],
                 "judged_on": "OtherCells",
                 "with_accessibility": figures(0.3),
@@ -92,7 +91,7 @@ def test_every_figure_of_the_comparison_is_in_the_card() -> None:
     assert text.count("accessibility alone") == 1  # it has no mode without
     assert "+0.012 (-0.003 to +0.027)" in text
     assert "0.765 ± 0.003" in text
-    assert "| TinyCells | OtherCells | selected network | 0.300 (0.200–0.400)" in text
+    assert "| TinyCells | OtherCells | with accessibility | 0.300 (0.200–0.400)" in text
     assert "| TinyCells | times 1000 | +0.0004 | +0.0004 | +0.0004 |" in text
     assert "0.400 (0.370–0.430) | 0.410 | 2 of 2 | 0.00200 (0.00180–0.00220) | 0.00310 (outside) | 0 of 2 |" in text
 

@@ -1,0 +1,72 @@
+"""The scan at the default stride and at every base against FIMO, and nothing else.
+
+Run ``python -m benchmarks.against_fimo``; it prints its ratios beside the targets, and writes ``--out`` only if given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from functools import partial
+from pathlib import Path
+
+from benchmarks import machine, peers
+from benchmarks.__main__ import default_genome
+from benchmarks.genome import make_genome
+from benchmarks.ours import EndToEnd
+from benchmarks.run import SLOW_PEER_BASES
+from benchmarks.targets import LEAST, MOST_BYTES
+from benchmarks.timing import in_turn, ratio
+from jundscan.choices import DEFAULT_STRIDE
+from jundscan.model import load_model
+from train.records import write_record
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure in turn, compare, print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.against_fimo", description=__doc__)
+    parser.add_argument("--model", type=Path, help="default: the model that a scan takes")
+    parser.add_argument("--genome", type=Path, help="FASTA to take the bases from; default: as the whole benchmark")
+    parser.add_argument("--bases", type=int, help="the most bases of one of the four chromosomes")
+    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--out", type=Path, help="JSON")
+    options = parser.parse_args(arguments)
+    model = load_model(options.model, "cpu")
+    with tempfile.TemporaryDirectory(prefix="jundscan-fimo-") as name:
+        folder = Path(name)
+        genome = make_genome(folder, options.genome or default_genome(), options.bases)
+        scan = EndToEnd(genome, folder)
+        scan.run(model.path, 101, options.threads)  # writes the index, fills the page cache
+        scanners, notes = peers.cases(genome.codes, SLOW_PEER_BASES, ("FIMO",))
+        strides = {str(stride): stride for stride in (DEFAULT_STRIDE, 1)}
+        cases = {
+            name: partial(scan.rate, name, model.path, stride, options.threads) for name, stride in strides.items()
+        }
+        speeds = in_turn({**cases, **scanners}, options.repeats)
+    found = {
+        "machine": machine.describe(),
+        "model": model.identity(),
+        "genome": {"source": genome.source, "bases": genome.bases},
+        "threads": options.threads,
+        "peers": notes,
+        "mbp_per_second": speeds,
+        "peak_bytes": {name: scan.records[name]["peak_bytes"] for name in strides},
+    }
+    for name, stride in strides.items():
+        rate = speeds[name]
+        words = f"stride {stride}: {rate['median']:.3g} Mbp/s ({rate['min']:.3g} – {rate['max']:.3g})"
+        if "FIMO" in speeds:
+            compared = ratio(rate, speeds["FIMO"])
+            found[f"stride_{stride}_over_fimo"] = compared
+            least = LEAST["fimo_stride_1" if stride == 1 else "fimo_default"]
+            words += f", {compared['median']:.2f} x FIMO (aim {least:g})"
+        memory = scan.records[name]["peak_bytes"]
+        print(f"{words}, {memory / 1e6:.0f} MB (aim {MOST_BYTES / 1e6:.0f})")
+    if options.out:
+        write_record(found, options.out)
+
+
+if __name__ == "__main__":
+    main()

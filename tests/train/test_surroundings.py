@@ -1,0 +1,149 @@
+"""What networks are given of windows: with what lies around them and without, in every mode."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from jundscan.metadata import MODES, WINDOW_MODES
+from train.config import Candidate
+from train.crossval import far_from, out_of_fold, paired_predictions
+from train.dataset import Around, Windows
+from train.fit import fit, predict_modes
+from train.networks import build_network
+from train.surroundings import inputs_of, modes, network_codes, nothing_beside, summarised, without_flanks
+
+from .conftest import make_windows, predict_windows, quick_fit, span_of, tiny
+
+FLANK = tiny("around").flank
+WIDTHS = tiny("around").accessibility_widths
+
+
+def placed_windows(count: int, seed: int, unknown: float = 0.2) -> Windows:
+    """Windows that abut, with random bases beside them; of some nothing is known."""
+    windows = make_windows(count, seed)
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, 4, (count, 101 + 2 * FLANK), dtype=np.uint8)
+    accessibility = rng.random((count, len(WIDTHS)), dtype=np.float32)
+    hidden = rng.random(count) < unknown
+    codes[hidden] = 4
+    accessibility[hidden, 1:] = np.nan
+    codes[:, FLANK : FLANK + 101] = windows.codes
+    ids = np.array([f"chr1:{start}-{start + 101}" for start in np.arange(count) * 101])
+    own = accessibility[:, 0].copy()
+    return replace(windows, ids=ids, accessibility=own, around=Around(codes, accessibility, WIDTHS))
+
+
+def test_summaries_serve_as_well_as_codes() -> None:
+    windows, config = placed_windows(200, seed=1), tiny("around")
+    network = build_network(config).eval()
+    network.place(torch.from_numpy(network_codes(windows, FLANK)))
+    found = predict_modes(network, windows)
+    assert tuple(found) == (*MODES, *WINDOW_MODES) == modes(config)
+    assert windows.around is not None
+    both = (windows.around.codes, without_flanks(windows.around.codes))
+    for mode, probabilities in found.items():
+        codes = both[mode in WINDOW_MODES]
+        held = windows.around.accessibility.copy()
+        if mode in WINDOW_MODES:
+            held[:, 1:] = np.nan
+        if mode.endswith(MODES[1]):
+            held[:] = np.nan
+        np.testing.assert_allclose(probabilities, predict_windows(network, codes, held), rtol=0, atol=1e-6)
+    assert not np.array_equal(found[MODES[0]], found[WINDOW_MODES[0]])
+
+
+def test_what_is_not_known_is_unknown_letters_and_nothing() -> None:
+    windows = replace(placed_windows(20, seed=2), around=None)
+    codes = network_codes(windows, FLANK)
+    np.testing.assert_array_equal(codes[:, FLANK : FLANK + 101], windows.codes)
+    assert (np.delete(codes, np.s_[FLANK : FLANK + 101], axis=1) == 4).all()
+    inputs = inputs_of(windows, tiny("around"))
+    assert torch.isnan(inputs.accessibility[:, 1:]).all()
+    np.testing.assert_array_equal(inputs.known, inputs.alone)
+
+
+def test_the_same_windows_are_summarised_once() -> None:
+    one = placed_windows(50, seed=3)
+    other = replace(one, labels=1 - one.labels)
+    another = placed_windows(50, seed=4)
+    first, second, third = summarised([one, other, another], tiny("around"))
+    assert first.summary is second.summary
+    assert first.summary is not None
+    assert third.summary is not None
+    assert not np.array_equal(first.summary.known, third.summary.known)
+    assert summarised([one], tiny("cnn"))[0].summary is None
+    assert first.take(np.array([7])).summary is not None
+
+
+def test_networks_narrower_than_what_is_looked_up_see_their_own() -> None:
+    windows = placed_windows(30, seed=5)
+    assert windows.around is not None
+    np.testing.assert_array_equal(network_codes(windows, 0), windows.codes)
+    np.testing.assert_array_equal(network_codes(windows, 50), windows.around.codes[:, 50:-50])
+    assert inputs_of(windows, tiny("cnn")).accessibility.shape == (30, 1)
+    assert span_of(build_network(tiny("around"))) == windows.around.codes.shape[1]
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_what_is_withheld_is_not_learnt_from(share: float) -> None:
+    """With the neighbourhood withheld from every window, other surroundings give the same fit."""
+    windows = placed_windows(300, seed=6, unknown=0.0)
+    assert windows.around is not None
+    held = windows.around.accessibility.copy()
+    held[:, 1:] = 1 - held[:, 1:]
+    other = replace(windows, around=windows.around._replace(accessibility=held))
+    candidate = Candidate(tiny("around"), quick_fit(epochs=1, withhold_around=share))
+    one, two = (fit(candidate, [some], None).network().head.from_side.weight for some in (windows, other))
+    assert torch.equal(one, two) == (share == 1.0)
+
+
+def test_windows_that_see_a_held_out_block_are_not_fitted_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    windows = placed_windows(300, seed=7)
+    assert windows.ids is not None
+    fold = np.arange(300) // 100
+    seen: list[np.ndarray] = []
+
+    def spy(candidate: Candidate, train: list[Windows], *rest: object, **more: object) -> object:
+        seen.extend(one.ids for one in train if one.ids is not None)
+        return fit(candidate, train, None)
+
+    monkeypatch.setattr("train.crossval.fit", spy)
+    candidate = Candidate(tiny("around"), quick_fit(epochs=1))
+    (found,) = out_of_fold(candidate, [windows], fold)
+    assert set(found) == {*MODES, *WINDOW_MODES}
+    reach = max(FLANK, (WIDTHS[-1] - 101) // 2)
+    for number, ids in enumerate(seen):
+        starts = np.array([int(text.partition(":")[2].partition("-")[0]) for text in ids.tolist()])
+        held = np.flatnonzero(fold == number) * 101
+        distance = np.abs(starts[:, None] - held).min(1) - 101
+        assert distance.min() >= reach
+        gone = np.setdiff1d(np.flatnonzero(fold != number) * 101, starts)
+        assert (np.abs(gone[:, None] - held).min(1) - 101 < reach).all()
+
+
+def test_both_networks_of_a_model_predict_as_one() -> None:
+    windows = placed_windows(60, seed=9)
+    assert windows.around is not None
+    around = {mode: np.full(60, 0.25, np.float32) for mode in (*MODES, *WINDOW_MODES)}
+    alone = {mode: np.full(60, 0.75, np.float32) for mode in MODES}
+    (found,) = paired_predictions([around], [alone], [windows], FLANK)
+    bare = nothing_beside(windows, FLANK)
+    assert bare.tolist() == (windows.around.codes[:, :FLANK] == 4).all(1).tolist()
+    for mode in MODES:
+        np.testing.assert_array_equal(found[mode], np.where(bare, 0.75, 0.25).astype(np.float32))
+    assert all((found[mode] == 0.75).all() for mode in WINDOW_MODES)
+    one_letter = windows.around.codes.copy()
+    one_letter[:, 3] = 0  # a single letter is no neighbour
+    changed = replace(windows, around=windows.around._replace(codes=one_letter))
+    assert nothing_beside(changed, FLANK)[bare].all()
+
+
+def test_far_from_counts_on_its_own_chromosome() -> None:
+    windows = placed_windows(4, seed=8)
+    ids = np.array(["a:0-101", "a:500-601", "b:0-101", "a:151-252"])
+    far = far_from(replace(windows, ids=ids), np.array([3]), 100)
+    assert far.tolist() == [False, True, True, False]
