@@ -49,7 +49,8 @@ def test_every_command_helps_with_an_example(run: Run, command: str) -> None:
     assert f"Example: jundscan {command} " in " ".join(ran.out.split())
 
 
-def test_every_option_named_exists(run: Run) -> None:
+def test_every_option_named_exists(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # narrow tables cut long names
     commands = ("scan", "variants", "explain", "evaluate", "info", "doctor")
     known = set(re.findall(r"--[a-z-]+", " ".join(run(command, "--help").out for command in commands)))
     known |= {"--version", "--help", "--install-completion", "--show-completion"}
