@@ -64,7 +64,7 @@ class Usual:
         self.reach = REACH + model.flank  # bases to each side of one that the windows over it see
 
     def score(self, windows: NDArray[np.uint8], together: int | None = None) -> Scored:
-        """Score windows (n, span), in one call or so many in a call."""
+        """Score windows (n, span), in one call or in calls of a given size."""
         seen = Seen(windows, np.full((len(windows), self._widths), np.nan, np.float32))
         return self._runtime.in_batches(seen, together or len(windows))
 
@@ -115,7 +115,7 @@ def mean_differences(usual: Usual, codes: NDArray[np.uint8], start: int, bases: 
 
 
 def known_stretches(codes: NDArray[np.uint8], bases: int, flank: int) -> NDArray[np.int64]:
-    """Find where so many bases begin with nothing unknown in any window over them, all flanks on the chromosome."""
+    """Find a stretch whose windows are all known, with every flank on the chromosome; return its first base."""
     unknown = np.concatenate([[0], np.cumsum(codes == UNKNOWN)])
     starts = np.arange(REACH + flank, len(codes) - REACH - flank - bases + 1)
     return starts[unknown[starts + bases + REACH] == unknown[starts - REACH]]

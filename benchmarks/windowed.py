@@ -49,7 +49,7 @@ class Seen(NamedTuple):
 
 
 def every_base(model: Model, codes: NDArray[np.uint8], windows: int) -> Seen:
-    """Cut so many windows, one at every base, the first whose flanks are there on."""
+    """Cut windows at neighbouring bases, from the first one on that has both flanks."""
     cut = sliding_window_view(codes, model.span)[:windows].copy()
     return Seen(cut, percentiles(len(cut), len(model.widths)))
 

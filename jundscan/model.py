@@ -207,7 +207,7 @@ class Model:
 
 
 def interface(widths: int) -> dict[str, tuple[str, int]]:
-    """Give type and rank of the inputs and the output of a graph that takes accessibility at so many widths."""
+    """Give type and rank of the inputs and the output of a graph that takes accessibility at ``widths`` widths."""
     return {
         "sequence": ("tensor(uint8)", 2),
         "accessibility": ("tensor(float)", 2 if widths == 1 else 3),

@@ -187,7 +187,7 @@ def tasks(
 
 
 def _slots(lengths: NDArray[np.int64], gaps: NDArray[np.int64], stride: int) -> NDArray[np.int64]:
-    """Count the places on the grid that pieces take up when joined, each with so many letters beside it."""
+    """Count the places on the grid that each piece takes up when joined, with the letters of its gap."""
     slots: NDArray[np.int64] = (lengths + gaps - 1) // stride + 1
     return slots
 
@@ -195,7 +195,8 @@ def _slots(lengths: NDArray[np.int64], gaps: NDArray[np.int64], stride: int) -> 
 def join(task: Task, stride: int, flank: int = 0) -> Joined:
     """Lay the portions of a task one after another on one grid, unknown letters between them and at their ends.
 
-    Between two of them lie at least one unknown letter, and so many that no window sees a base of another portion.
+    At least one unknown letter lies between two portions. With a flank the gap is wide enough that no window sees
+    a base of another portion.
 
     Examples
     --------

@@ -45,7 +45,7 @@ from train.split import Split
 
 MODEL_VERSION = "2.0.0"
 ASSEMBLY = "hg19"
-"""Where nothing else is said."""
+"""Genome assembly of a model where neither an option nor ``dataset.json`` names one."""
 THREADS = 1
 """Of torch, whatever the machine has: the last bits of a result depend on it, and small batches gain little by more."""
 

@@ -44,7 +44,7 @@ class NetworkConfig:
     body_dropout, dropout : float
         Share of units left out in training: of what goes into the head, and behind the head's layers.
     ranges : tuple of int
-        The CNN takes each filter's best score over the window and so many bases to each side of it, one after another.
+        Bases to each side of a window over which the CNN takes each filter's best score, one range after another.
         (0,) is the window alone. The widest range is the model's flank.
     composition_ranges : tuple of int
         Bases to each side over which the CNN also counts C and G, CpG and known letters; none wider than ``ranges``.
@@ -73,6 +73,11 @@ class NetworkConfig:
     def flank(self) -> int:
         """Bases to each side of a window that the network sees."""
         return max(self.ranges)
+
+    @property
+    def sees_neighbourhood(self) -> bool:
+        """Whether the network sees more than the window: bases beside it, or accessibility around it."""
+        return self.flank > 0 or len(self.accessibility_widths) > 1
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> NetworkConfig:

@@ -23,7 +23,7 @@ from train.dataset import TRAIN, VALID, DataSet, Windows, in_genome_order, load_
 from train.export import HeldOut
 from train.fit import Fitted, fit, judged, predict_modes
 from train.records import write_record
-from train.select import alone_beside, blocked_record
+from train.select import alone_beside, best_of, blocked_record
 from train.surroundings import modes, nothing_beside, summarised
 
 BLOCK_BASES = 1_000_000
@@ -110,7 +110,7 @@ def blocked_folds(
 
 
 def far_from(windows: Windows, held_out: NDArray[np.int64], reach: int) -> NDArray[np.bool_]:
-    """Tell which windows lie more than ``reach`` bases from every window of the rows ``held_out``."""
+    """Tell which windows lie ``reach`` bases or more from every window of the rows ``held_out``."""
     chroms, starts = places(windows)
     far = np.ones(len(starts), np.bool_)
     for chrom in np.unique(chroms[held_out]):
@@ -263,7 +263,7 @@ def judged_on_folds(
 
     judged_fits = []
     for fitted in fits:
-        if len(modes(fitted.candidate.network)) > len(MODES):
+        if fitted.candidate.network.sees_neighbourhood:
             of_sets = [
                 {mode: judged(one, probabilities) for mode, probabilities in result.items()}
                 for one, result in zip(sets, found(fitted), strict=True)
@@ -271,8 +271,7 @@ def judged_on_folds(
             fitted = replace(fitted, blocked=_mean(of_sets))
             write_record(fitted.blocked or {}, blocked_record(fitted, runs))
         judged_fits.append(fitted)
-    best = max(judged_fits, key=lambda fitted: fitted.selection)
-    return judged_fits, HeldOut(SOURCE, sets[0].labels, found(best)[0])
+    return judged_fits, HeldOut(SOURCE, sets[0].labels, found(best_of(judged_fits))[0])
 
 
 def _mean(of_sets: Sequence[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:

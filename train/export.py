@@ -40,7 +40,7 @@ from train.graph import build_graph, tiles
 from train.networks import Network, Paired
 from train.records import METRICS
 from train.source import NO_SOURCE, DataSource
-from train.surroundings import modes, without_flanks
+from train.surroundings import without_flanks
 
 TOLERANCE = 1e-5
 PARITY_BATCHES = {"mlp": (1, 2, 7, 4096), "cnn": (1, 2, 7, 4096), "lstm": (1, 2, 7, 512)}
@@ -216,7 +216,7 @@ def export(
     assert shards.labels is not None
     prevalence = float(shards.labels.mean())
     placeholder = ThresholdTable(DECISION, "balanced", ())
-    sees_more = len(modes(fitted.candidate.network)) > len(MODES)
+    sees_more = fitted.candidate.network.sees_neighbourhood
     metadata = Metadata(
         format_version=FORMAT_VERSION,
         name=folder.name,

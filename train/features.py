@@ -69,7 +69,7 @@ def surroundings_weights() -> NDArray[np.float32]:
 
 
 def dinucleotide_counts(codes: Tensor, ranges: Sequence[int]) -> Tensor:
-    """Count the 16 dinucleotides over windows and so many bases to each side of them, unknown letters in none.
+    """Count the 16 dinucleotides over windows with each of ``ranges`` bases to both sides, unknown letters in none.
 
     Returns
     -------

@@ -7,6 +7,8 @@ graphs; change both together (``tests/train/test_parity.py`` holds them to each 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -149,7 +151,7 @@ class Knots(nn.Module):
         return torch.relu(scores[:, None, :] * self.slope + self.bias).flatten(1)
 
 
-class Network(nn.Module):
+class Network(nn.Module, ABC):
     """What the three networks share: windows with their surroundings in, logits out.
 
     A window's bases are first summarised, whatever its accessibility; :meth:`from_summary` does the rest. Where the
@@ -168,13 +170,13 @@ class Network(nn.Module):
         counts = dinucleotide_counts(codes, (0, *self.config.composition_ranges))
         return torch.cat([self.body_summary(window_bases(codes, self.config.flank)), counts.flatten(1)], dim=1)
 
+    @abstractmethod
     def body_summary(self, codes: Tensor) -> Tensor:
         """Summarise what the body sees: (B, 101 + 2 flank) -> (B, m)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def body(self, summary: Tensor) -> Tensor:
         """Turn a body's summary into its vector: (B, m) -> (B, body_size)."""
-        raise NotImplementedError
 
     def from_summary(self, summary: Tensor, accessibility: Tensor) -> Tensor:
         """Turn summaries (B, n) and accessibility (B, widths or more) into logits (B,)."""
@@ -196,9 +198,9 @@ class Network(nn.Module):
         self.place_body(window_bases(codes, self.config.flank))
         self.head.place(dinucleotide_counts(codes, (0, *self.config.composition_ranges)))
 
+    @abstractmethod
     def place_body(self, codes: Tensor) -> None:
         """Set the body's scales and knots by windows (n, 101 + 2 flank)."""
-        raise NotImplementedError
 
 
 class MLP(Network):

@@ -53,8 +53,7 @@ class Inputs(NamedTuple):
 
 def modes(config: NetworkConfig) -> tuple[str, ...]:
     """List the modes that a network is judged in: two, or four where it sees more than the window."""
-    sees_more = config.flank > 0 or len(config.accessibility_widths) > 1
-    return (*MODES, *WINDOW_MODES) if sees_more else MODES
+    return (*MODES, *WINDOW_MODES) if config.sees_neighbourhood else MODES
 
 
 def without_flanks(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
