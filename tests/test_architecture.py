@@ -18,7 +18,6 @@ from tests.inputs import write_rows
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "jundscan"
 TRAIN = PACKAGE.parent / "train"
-MOST_LINES = 330
 
 
 def loaded_after(code: str, *arguments: object) -> set[str]:
@@ -77,10 +76,8 @@ def test_scan_leaves_scikit_learn_out(tmp_path: Path, genome: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted([*PACKAGE.rglob("*.py"), *TRAIN.glob("*.py")]), ids=lambda path: path.stem)
-def test_modules_stay_readable(path: Path) -> None:
-    text = path.read_text()
-    assert text.count("\n") <= MOST_LINES
-    assert text.startswith('"""') or path.stem == "_version"
+def test_every_module_says_what_it_is_about(path: Path) -> None:
+    assert path.read_text().startswith('"""') or path.stem == "_version"
 
 
 def test_only_the_command_line_prints_and_exits() -> None:
