@@ -37,7 +37,7 @@ STAGES: tuple[tuple[str, Any, str], ...] = (
     ("finding runs of N", Genome, "unknown_runs"),
     ("opening the genome", SCAN, "open_genome"),
     ("opening the track", SCAN, "open_track"),
-    ("accessibility scale", SCAN, "genome_scale"),
+    ("accessibility scale", SCAN, "_scale"),
     ("reading and encoding", Genome, "bases"),
     ("window means", jundscan.tracks._TextTrack, "means_of_all"),
     ("window means", AccessibilityScale, "apply_all"),

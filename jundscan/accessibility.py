@@ -2,14 +2,14 @@
 
 Assays and pipelines differ in scale, so the model sees a percentile, found once for a whole track (or data
 set): 0 stays 0, and "more open than 97 % of the genome" means the same everywhere. Never a region, a chunk or
-a batch decides it. What lies around a window is compared with what lies around others, at every width anew. The tracks
-themselves are read in :mod:`jundscan.tracks`.
+a batch decides it. What lies around a window is compared with what lies around others, at every width anew. Which
+windows of a track decide is the topic of :mod:`jundscan.track_scale`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,11 @@ from numpy.typing import NDArray
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import InputError
 from jundscan.files import read_json
-from jundscan.genome import Genome
-from jundscan.interval_sets import subtract_intervals
 from jundscan.knots import Knots, fit_knots
 from jundscan.metadata import DISTRIBUTION_BINS, MOST_WIDTH
-from jundscan.tracks import Track
 
 _KEY = "accessibility_scale"
-_MOST_KNOTS, _MOST_WIDER_KNOTS = 2048, 1024  # of a window's own width, and of each wider one
+_MOST_KNOTS, MOST_WIDER_KNOTS = 2048, 1024  # of a window's own width, and of each wider one
 _FEWEST_WINDOWS = 1000
 _FEWEST_VALUES = 50
 OTHER_SCALE = (
@@ -146,6 +143,11 @@ class AccessibilityScale:
         return cls(*own, windows, wider)
 
     @property
+    def zero_share(self) -> float:
+        """Share of windows at 0, to about half of the windows that share the lowest mean above it."""
+        return float(self.percentiles[0]) if len(self.percentiles) else 0.0
+
+    @property
     def _own(self) -> Knots:
         return Knots(self.values, self.percentiles)
 
@@ -248,75 +250,3 @@ def distribution(mapped: NDArray[np.floating[Any]]) -> list[float]:
     above = np.histogram(known[known > 0], DISTRIBUTION_BINS, (0, 1))[0]
     shares: list[float] = (np.append(np.count_nonzero(known <= 0), above) / len(known)).tolist()
     return shares
-
-
-def source_windows(genome: Genome, chroms: Iterable[str], limit: int = 200_000) -> dict[str, NDArray[np.int64]]:
-    """Choose evenly spaced windows without an unknown base over whole chromosomes.
-
-    Parameters
-    ----------
-    genome : Genome
-        The genome; it is read through for its unknown bases.
-    chroms : iterable of str
-        Its chromosomes to choose from.
-    limit : int
-        The most windows, all chromosomes together.
-
-    Returns
-    -------
-    dict of str to numpy.ndarray, shape=(n,), dtype=int64
-        Window starts by chromosome, ascending; for chromosomes without a choosable window too.
-    """
-    names = list(chroms)
-    # all chromosomes one after another
-    begins = np.append(0, np.cumsum([genome.chromsizes[chrom] for chrom in names], dtype=np.int64))
-    unknown = [
-        runs + begin for begin, chrom in zip(begins, names, strict=False) if len(runs := genome.unknown_runs(chrom))
-    ]
-    whole = np.column_stack((begins[:-1], begins[1:]))
-    runs = subtract_intervals(whole, np.concatenate(unknown)) if unknown else whole
-    # the starts of all windows in known bases, counted through from 0 over all chromosomes
-    ends = np.cumsum(np.maximum(np.diff(runs).ravel() - WINDOW_LENGTH + 1, 0))
-    total = int(ends[-1]) if len(ends) else 0
-    count = min(limit, total)
-    chosen = np.arange(count, dtype=np.int64) * total // max(count, 1)
-    run = np.searchsorted(ends, chosen, side="right")
-    starts = runs[run, 1] - WINDOW_LENGTH + 1 - (ends[run] - chosen)
-    edges = np.searchsorted(starts, begins)
-    table = zip(names, begins.tolist(), edges[:-1].tolist(), edges[1:].tolist(), strict=False)
-    return {chrom: starts[first:stop] - begin for chrom, begin, first, stop in table}
-
-
-def genome_scale(
-    genome: Genome, track: Track, names: Mapping[str, str], widths: Sequence[int] = (WINDOW_LENGTH,)
-) -> AccessibilityScale:
-    """Find the scale of a track over the whole genome.
-
-    Parameters
-    ----------
-    genome : Genome
-        The genome.
-    track : Track
-        The track.
-    names : mapping of str to str
-        The track's name of each chromosome by the genome's, from :func:`jundscan.tracks.match_chromosomes`.
-    widths : sequence of int
-        Bases around the centres of windows that are mapped; the window's own come first.
-
-    Returns
-    -------
-    AccessibilityScale
-        Found on at most 200,000 windows of these chromosomes.
-
-    Raises
-    ------
-    InputError
-        When there are too few windows, or values of their own bases, or a file cannot be read.
-    """
-    windows = source_windows(genome, names)
-    means = track.means_of_all([(names[chrom], starts) for chrom, starts in windows.items()], widths)
-    wider = {
-        width: fit_knots(*np.unique(of_width, return_counts=True), _MOST_WIDER_KNOTS)
-        for width, of_width in zip(widths[1:], means.T[1:], strict=True)
-    }
-    return replace(fit_scale(means[:, 0], str(track.path)), wider=wider)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.accessibility import AccessibilityScale, given_scale
-from jundscan.choices import BedValue, Device, Wish
+from jundscan.choices import BedValue, Device, MissingChromosomes, Wish
 from jundscan.evaluation import Evaluation, evaluate_shards
 from jundscan.genome import Genome
 from jundscan.memory import MemoryGenome, MemoryTrack, Sequences, Values
@@ -19,6 +19,7 @@ from jundscan.model import Model, load_model
 from jundscan.neighbourhood import open_source
 from jundscan.plan import Scan, prepare
 from jundscan.scan import Hit, Scored, call_hits, score
+from jundscan.scan_checks import judge
 from jundscan.shards import Shards, read_shards, shards_from_arrays
 from jundscan.tracks import Track
 
@@ -41,6 +42,7 @@ class ModelOptions(TypedDict, total=False):
     allow_length_mismatch: bool
     alias: str | Path | None
     bed_value: BedValue
+    missing_chromosomes: MissingChromosomes | None
 
 
 class ScanOptions(ModelOptions, total=False):
@@ -90,7 +92,7 @@ def scan(
         A 0, C 1, G 2, T 3, anything else 4). An array alone is one sequence, named ``sequence``.
     accessibility : str, pathlib.Path, mapping, numpy.ndarray or None
         A track file, or values by name, one for each base (numpy.ndarray, shape=(length,), in any unit, not
-        negative). Without it, and on chromosomes that it does not name, the model runs on sequence alone.
+        negative). Without it the model runs on sequence alone.
     windows : bool
         Yield the probabilities of all windows, in chunks, instead of hits.
     **options
@@ -106,6 +108,8 @@ def scan(
         values that are percentiles already, an AccessibilityScale; found from the whole track if not given.
         ``allow_length_mismatch``: accept a track of other chromosome lengths. ``alias``: a file of other names of
         chromosomes. ``bed_value``: whether an interval of a BED counts as its score or, ``"presence"``, as 1.
+        ``missing_chromosomes``: what holds on chromosomes that the track does not name: ``"closed"``, ``"unknown"`` or
+        ``"error"``; closed where names fit if not given, see :func:`jundscan.genome_tracks.match_chromosomes`.
 
     Returns
     -------
@@ -156,6 +160,7 @@ def _track(given: str | Path | Values | None) -> Track | str | Path | None:
 def _windows(ready: Scan) -> Iterator[Scored]:
     with ready:
         yield from score(ready)
+        judge(ready)
 
 
 def _hits(ready: Scan) -> Iterator[Hit]:
@@ -163,6 +168,7 @@ def _hits(ready: Scan) -> Iterator[Hit]:
         for chrom, hits in call_hits(ready, score(ready)):
             for start, end, best, summit in zip(*(column.tolist() for column in hits), strict=True):
                 yield Hit(chrom, start, end, best, summit)
+        judge(ready)
 
 
 def _loaded(model: Model | str | Path | None, device: Device) -> Model:
@@ -182,6 +188,7 @@ class EvaluateOptions(TypedDict, total=False):
     allow_length_mismatch: bool
     alias: str | Path | None
     bed_value: BedValue
+    missing_chromosomes: MissingChromosomes | None
     threads: int | None
 
 
@@ -218,6 +225,7 @@ def evaluate(
     allow_length_mismatch: bool = False,
     alias: str | Path | None = None,
     bed_value: BedValue = "score",
+    missing_chromosomes: MissingChromosomes | None = None,
     threads: int | None = None,
 ) -> Evaluation | list[Evaluation]:
     """Score labelled windows and say how well: a folder of shards, several of them, or arrays.
@@ -250,7 +258,7 @@ def evaluate(
     scale : AccessibilityScale, str or pathlib.Path, optional
         How accessibility becomes percentiles, as for :func:`scan`; found from the whole track or, without one, from
         these windows if not given.
-    allow_length_mismatch, alias, bed_value
+    allow_length_mismatch, alias, bed_value, missing_chromosomes
         As for :func:`scan`.
     threads : int, optional
         Worker threads; one a core if not given.
@@ -292,6 +300,7 @@ def evaluate(
                 allow_length_mismatch=allow_length_mismatch,
                 alias=alias,
                 bed_value=bed_value,
+                missing_chromosomes=missing_chromosomes,
             )
             source = stack.enter_context(opened)
         results = [

@@ -15,6 +15,8 @@ Format = Literal["bed", "narrowPeak", "tsv"]
 """What a scan writes: hits, or one line for each window."""
 BedValue = Literal["score", "presence"]
 """What an interval of a BED track counts as: its score, where there is one, or 1."""
+MissingChromosomes = Literal["closed", "unknown", "error"]
+"""What holds on chromosomes that a track does not name: no accessibility, not available, or an error."""
 Backend = Literal["local", "dask"]
 """Where a scan runs: on this machine, or on the workers of a Dask cluster."""
 DEFAULT_STRIDE = 10

@@ -194,6 +194,7 @@ def _count(scan: Scan, part: Part) -> None:
     chrom, end = scan.last_scored
     first_chrom, start = part.first
     scan.windows_scored += part.windows_scored
+    scan.windows_called += part.windows_called
     scan.bases_scanned += part.bases_scanned - (max(0, end - start) if first_chrom == chrom else 0)
     scan.last_scored = part.last
     scan.beyond_percentiles |= part.beyond_percentiles
@@ -220,6 +221,7 @@ def _job(scan: Scan, every_window: bool) -> Job:
         stride=scan.stride,
         threads=scan.threads,
         bed_value=scan.bed_value,
+        missing_chromosomes="closed" if scan.track is None or scan.track.closed else "unknown",
         threshold=scan.threshold,
         every_window=every_window,
     )

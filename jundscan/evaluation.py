@@ -149,7 +149,7 @@ def track_accessibility(
     """
     assert source.track is not None
     scale = source.scale(model.widths) if scale is None else scale
-    means = found.means(source.track, source.track_names, model.widths)
+    means = found.means(source.track, model.widths)
     if shards.accessibility is not None:
         means[~found.placed, 0] = shards.accessibility[~found.placed]
     mapped = scale.apply_all(means, model.widths)
@@ -225,6 +225,7 @@ def evaluate_shards(
     report["model"] = model.identity()
     report["provider"] = model.provider
     report["accessibility"] = _how_mapped(used, scale, tracked)
+    report["warnings"] = [] if source is None else source.cautions.to_list()
     report["neighbourhood"] = {
         "windows": len(shards.codes),
         "known": 0 if known is None else int(np.count_nonzero(known)),

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from jundscan.data_stretches import BIN_BASES
 from jundscan.encoding import UNKNOWN, encode
 from jundscan.errors import FastaError, TrackError
 from jundscan.genome import Block, Genome
@@ -101,6 +102,14 @@ class MemoryTrack(PerBaseTrack):
         values = np.zeros(end - start)
         values[max(-start, 0) : max(-start, 0) + len(inside)] = inside
         return values
+
+    def bases_with_data(self) -> dict[str, int]:
+        """Return the bases with a value above 0."""
+        return {chrom: int(np.count_nonzero(row)) for chrom, row in self._rows.items()}
+
+    def _is_empty(self, chrom: str) -> NDArray[np.bool_]:
+        row = self._rows[chrom]
+        return np.array([not row[start : start + BIN_BASES].any() for start in range(0, len(row), BIN_BASES)], np.bool_)
 
 
 def _codes(chrom: str, sequence: str | bytes | NDArray[Any]) -> NDArray[np.uint8]:

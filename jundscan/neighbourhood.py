@@ -7,7 +7,7 @@ here, so that a window gets the probability that a scan gives it. A window's own
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,16 +15,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.accessibility import AccessibilityScale, genome_scale
-from jundscan.choices import BedValue, check_choice
+from jundscan.accessibility import AccessibilityScale
+from jundscan.cautions import Cautions
+from jundscan.choices import BedValue, MissingChromosomes, check_choice
 from jundscan.encoding import UNKNOWN, WINDOW_LENGTH
 from jundscan.errors import InputError
 from jundscan.genome import Genome, open_genome
+from jundscan.genome_tracks import GenomeTrack, match_chromosomes
 from jundscan.interval_sets import merge_intervals
 from jundscan.names import matching_name, read_aliases, some_names
 from jundscan.reference import Reference
 from jundscan.regions import parse_ids, wrong_id
-from jundscan.tracks import Track, match_chromosomes, open_track
+from jundscan.track_scale import track_scale
+from jundscan.tracks import Track, open_track
 from jundscan.windows import Region
 
 PORTION = 16_384
@@ -42,21 +45,21 @@ class WindowSource:
     Attributes
     ----------
     genome : Genome
-    track : Track or None
-    track_names : mapping of str to str
-        The track's name of each chromosome by the genome's; empty without a track.
+    track : GenomeTrack or None
+    cautions : Cautions
+        What may mislead in how they go together.
     """
 
     genome: Genome
-    track: Track | None
-    track_names: Mapping[str, str]
+    track: GenomeTrack | None
+    cautions: Cautions = field(default_factory=Cautions)
     _scales: dict[tuple[int, ...], AccessibilityScale] = field(default_factory=dict, init=False, repr=False)
 
     def scale(self, widths: tuple[int, ...]) -> AccessibilityScale:
-        """Find the scale of the whole track, see :func:`jundscan.accessibility.genome_scale`; once for each widths."""
+        """Find the scale of the whole track, see :func:`jundscan.track_scale.track_scale`; once for each widths."""
         assert self.track is not None
         if widths not in self._scales:
-            self._scales[widths] = genome_scale(self.genome, self.track, self.track_names, widths)
+            self._scales[widths] = track_scale(self.genome, self.track, widths, self.cautions)
         return self._scales[widths]
 
 
@@ -68,6 +71,7 @@ def open_source(
     allow_length_mismatch: bool = False,
     alias: str | Path | None = None,
     bed_value: BedValue = "score",
+    missing_chromosomes: MissingChromosomes | None = None,
 ) -> Iterator[WindowSource]:
     """Open a genome and a track as a scan does, with its errors; the track is closed at the end.
 
@@ -83,6 +87,8 @@ def open_source(
         Other names of the chromosomes, for track and ids: see :func:`jundscan.names.read_aliases`.
     bed_value : {"score", "presence"}
         What an interval of a BED track counts as, see :func:`jundscan.intervals.read_intervals`.
+    missing_chromosomes : {"closed", "unknown", "error"}, optional
+        What holds on chromosomes that the track does not name, see :func:`jundscan.genome_tracks.match_chromosomes`.
 
     Yields
     ------
@@ -98,10 +104,14 @@ def open_source(
     if alias is not None:
         fasta.chromsizes.aliases = read_aliases(alias, fasta.chromsizes)
     if accessibility is None:
-        yield WindowSource(fasta, None, {})
+        yield WindowSource(fasta, None)
         return
     with accessibility if isinstance(accessibility, Track) else open_track(accessibility, bed_value) as track:
-        yield WindowSource(fasta, track, match_chromosomes(fasta, track, allow_length_mismatch))
+        cautions = Cautions()
+        matched = match_chromosomes(
+            fasta, track, cautions, allow_length_mismatch=allow_length_mismatch, missing=missing_chromosomes
+        )
+        yield WindowSource(fasta, matched, cautions)
 
 
 class Line:
@@ -222,32 +232,25 @@ class Neighbourhood:
         codes[:, self._flank : -self._flank] = windows
         return codes
 
-    def means(self, track: Track, track_names: Mapping[str, str], widths: Sequence[int]) -> NDArray[np.float32]:
+    def means(self, track: GenomeTrack, widths: Sequence[int]) -> NDArray[np.float32]:
         """Average a track over the surroundings of every window.
 
         Parameters
         ----------
-        track : Track
-        track_names : mapping of str to str
-            Its name of each chromosome by the genome's, from :func:`jundscan.tracks.match_chromosomes`.
+        track : GenomeTrack
         widths : sequence of int
             Bases, centred on a window; the first is the window's own 101.
 
         Returns
         -------
         numpy.ndarray, shape=(n, widths), dtype=float32
-            Not mapped yet. NaN without a place and on chromosomes that the track does not name; the wider ones are
+            Not mapped yet. NaN without a place and on chromosomes without accessibility; the wider ones are
             NaN too where the genome does not know the window's bases.
         """
         means = np.full((len(self._places), len(widths)), np.nan, np.float32)
         distinct, back = np.unique(self._places[self.placed], return_inverse=True)
-        parts = list(self._line.split(distinct))
-        named = [(track_names[chrom], starts) for chrom, starts in parts if chrom in track_names]
-        if named:
-            is_named = np.repeat([chrom in track_names for chrom, _ in parts], [len(starts) for _, starts in parts])
-            of_place = np.full((len(distinct), len(widths)), np.nan, np.float32)
-            of_place[is_named] = track.means_of_all(named, tuple(widths))
-            means[self.placed] = of_place[back]
+        if len(distinct):
+            means[self.placed] = track.means(list(self._line.split(distinct)), tuple(widths))[back]
         means[~self.known, 1:] = np.nan
         return means
 

@@ -19,6 +19,7 @@ from jundscan.plan import Scan
 from jundscan.record import scan_record
 from jundscan.rows import WINDOWS_HEADER, write_hits, write_windows_tsv
 from jundscan.scan import Scored, call_hits, score
+from jundscan.scan_checks import judge
 from jundscan.significance import Significance
 from jundscan.windows import track_spans
 from jundscan.writers import check_output, check_track_output, open_output, open_track_output
@@ -190,6 +191,10 @@ def write_scan(
             accuracy.write_track(add_accuracy)
         stream.flush()  # a full disk shows before any file has its name
         report = None if accuracy is None else accuracy.report()
+    judge(scan)
+    if not scan.windows_called:
+        reason = "no window reaches the threshold" if scan.windows_scored else "no window could be scored"
+        scan.cautions.add("no_hits", f"0 hits: {reason}")
     seconds = time.perf_counter() - began
     scan.timings["finishing"] = seconds - scan.timings["scanning"]
     inputs = {"truth": outputs.truth, "truth_exclude": outputs.truth_exclude}

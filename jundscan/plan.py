@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,16 +14,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.accessibility import IDENTITY, AccessibilityScale, genome_scale
-from jundscan.choices import DEFAULT_STRIDE, MOST_STRIDE, BedValue, Wish, check_choice, whole
+from jundscan.accessibility import IDENTITY, AccessibilityScale
+from jundscan.cautions import Cautions
+from jundscan.choices import DEFAULT_STRIDE, MOST_STRIDE, BedValue, MissingChromosomes, Wish, check_choice, whole
 from jundscan.errors import InputError
 from jundscan.files import Stamp, stamp
 from jundscan.genome import Genome, open_genome
+from jundscan.genome_tracks import GenomeTrack, match_chromosomes
 from jundscan.model import Model, load_model
-from jundscan.names import read_aliases
+from jundscan.names import ChromSizes, read_aliases
 from jundscan.regions import scan_spans
 from jundscan.thresholds import Threshold, choose_threshold
-from jundscan.tracks import Track, match_chromosomes, open_track
+from jundscan.track_scale import compare_scale, scale_means, scale_of, warn_of_accessibility, warn_of_partial_genome
+from jundscan.tracks import Track, open_track
 from jundscan.windows import Region, count_windows, span_table
 
 log = logging.getLogger("jundscan")
@@ -34,7 +37,8 @@ class Scan:
     """A scan ready to run, everything opened and checked; closes its files as a context manager.
 
     ``inputs`` are the files it was made from, by what they are, ``stamps`` how they were before anything was read, and
-    ``timings`` the seconds that each stage took.
+    ``timings`` the seconds that each stage took. ``accessibility_shares`` tell how accessibility is distributed over
+    the track (:func:`jundscan.accessibility.distribution`), and ``cautions`` hold what may mislead in the result.
     """
 
     genome: Genome
@@ -42,17 +46,19 @@ class Scan:
     stride: int
     threshold: Threshold
     spans: Sequence[Region]
-    track: Track | None
-    track_names: Mapping[str, str]
+    track: GenomeTrack | None
     scale: AccessibilityScale
+    accessibility_shares: Sequence[float]
     threads: int
     bed_value: BedValue
     windows: int
     inputs: Mapping[str, Path]
     stamps: Mapping[Path, Stamp]
     timings: dict[str, float]
+    cautions: Cautions
     files: ExitStack
     windows_scored: int = field(default=0, init=False)
+    windows_called: int = field(default=0, init=False)
     bases_scanned: int = field(default=0, init=False)
     last_scored: tuple[str, int] = field(default=("", 0), init=False)
     beyond_percentiles: bool = field(default=False, init=False)
@@ -73,7 +79,7 @@ class Scan:
     def accessibility_of(self, parts: Sequence[tuple[str, NDArray[np.int64]]]) -> NDArray[np.float32]:
         """Return the mapped accessibility of windows and what surrounds them, at each width that the model sees.
 
-        It is NaN on chromosomes that the track does not name.
+        It is NaN without a track, and on chromosomes without accessibility.
 
         Parameters
         ----------
@@ -84,19 +90,13 @@ class Scan:
         -------
         numpy.ndarray, shape=(windows of all parts, widths), dtype=float32
         """
-        names, widths = self.track_names, self.model.widths
-        named = [(names[chrom], starts) for chrom, starts in parts if chrom in names and len(starts)]
-        if self.track is None or not named:
+        widths = self.model.widths
+        if self.track is None:
             return np.full((sum(len(starts) for _, starts in parts), len(widths)), np.nan, np.float32)
-        mapped = self.scale.apply_all(self.track.means_of_all(named, widths), widths)
-        if self.scale is IDENTITY and mapped.max(initial=0) > 1:
+        mapped = self.scale.apply_all(self.track.means(parts, widths), widths)
+        if self.scale is IDENTITY and (mapped > 1).any():
             self.beyond_percentiles = True
-        if len(named) == len(parts):
-            return mapped
-        is_named = np.repeat([chrom in names for chrom, _ in parts], [len(starts) for _, starts in parts])
-        every = np.full((len(is_named), len(widths)), np.nan, np.float32)
-        every[is_named] = mapped
-        return every
+        return mapped
 
     def finish(self) -> None:
         """Say what can be said only at the end of a run.
@@ -110,7 +110,10 @@ class Scan:
             if stamp(path) != before:
                 raise InputError(f"{path}: was changed or removed while it was being read; scan again")
         if self.beyond_percentiles and self.track is not None:
-            log.warning("%s: accessibility above 1 is no percentile, and counts as 1", self.track.path)
+            self.cautions.add(
+                "no_percentiles",
+                f"{self.track.path}: accessibility above 1 is no percentile, and counts as 1",
+            )
 
     def watch(self, path: str | Path) -> None:
         """Compare one more input at the end with what it is now."""
@@ -139,7 +142,10 @@ def prepare(
     allow_length_mismatch: bool = False,
     alias: str | Path | None = None,
     bed_value: BedValue = "score",
+    missing_chromosomes: MissingChromosomes | None = None,
     threads: int | None = None,
+    concerned: Callable[[ChromSizes], Iterable[str]] | None = None,
+    judged: bool = True,
 ) -> Scan:
     """Open and check everything that a scan needs.
 
@@ -165,8 +171,14 @@ def prepare(
         Other names of the chromosomes, for all files: see :func:`jundscan.names.read_aliases`.
     bed_value : {"score", "presence"}
         What an interval of a BED track counts as, see :func:`jundscan.intervals.read_intervals`.
+    missing_chromosomes : {"closed", "unknown", "error"}, optional
+        What holds on chromosomes that the track does not name, see :func:`jundscan.genome_tracks.match_chromosomes`.
     threads : int, optional
         Worker threads; as many as there are cores if not given.
+    concerned : callable, optional
+        Gives, of the genome's chromosomes, those that the run is about, where it is not about the spans.
+    judged : bool
+        Whether the track is compared with the scale and with the model's training; a worker of a cluster need not.
 
     Raises
     ------
@@ -175,6 +187,8 @@ def prepare(
     """
     began = time.perf_counter()
     check_choice("bed_value", bed_value, BedValue)
+    if missing_chromosomes is not None:
+        check_choice("missing_chromosomes", missing_chromosomes, MissingChromosomes)
     stride = whole("stride", stride, MOST_STRIDE)
     threads = os.cpu_count() or 1 if threads is None else whole("threads", threads)
     files = {
@@ -192,19 +206,21 @@ def prepare(
         if alias is not None:
             fasta.chromsizes.aliases = read_aliases(alias, fasta.chromsizes)
         spans = scan_spans(fasta.chromsizes, stride, regions, regions_file, exclude)
-        track = None
+        cautions, track = Cautions(), None
         if accessibility is not None:
-            track = accessibility if isinstance(accessibility, Track) else open_track(accessibility, bed_value)
-            stack.enter_context(track)
-        names = {} if track is None else match_chromosomes(fasta, track, allow_length_mismatch)
-        opened = time.perf_counter()
-        if track is None:
-            scale = IDENTITY
-        elif scale is None:
-            scale = genome_scale(fasta, track, names, ready.widths)
-        else:
-            scale.check_widths(ready.widths)
-        timings = {"opening": opened - began, "accessibility_scale": time.perf_counter() - opened}
+            opened = accessibility if isinstance(accessibility, Track) else open_track(accessibility, bed_value)
+            stack.enter_context(opened)
+            track = match_chromosomes(
+                fasta,
+                opened,
+                cautions,
+                allow_length_mismatch=allow_length_mismatch,
+                missing=missing_chromosomes,
+                reach=_reach(spans, fasta.chromsizes, concerned),
+            )
+        ready_at = time.perf_counter()
+        used, shares = _scale(fasta, track, scale, ready, cautions, judged)
+        timings = {"opening": ready_at - began, "accessibility_scale": time.perf_counter() - ready_at}
         return Scan(
             genome=fasta,
             model=ready,
@@ -212,13 +228,56 @@ def prepare(
             threshold=choose_threshold(ready.metadata, track is not None, wish, value),
             spans=spans,
             track=track,
-            track_names=names,
-            scale=scale,
+            scale=used,
+            accessibility_shares=shares,
             threads=threads,
             bed_value=bed_value,
             windows=int(count_windows(span_table(spans, fasta.chromsizes), stride).sum()),
             inputs=inputs,
             stamps=stamps,
             timings=timings,
+            cautions=cautions,
             files=stack.pop_all(),
         )
+
+
+def bases_by_chromosome(spans: Sequence[Region]) -> dict[str, int]:
+    """Add up the bases of spans by chromosome."""
+    bases: dict[str, int] = {}
+    for chrom, start, end in spans:
+        bases[chrom] = bases.get(chrom, 0) + end - start
+    return bases
+
+
+def _reach(
+    spans: Sequence[Region], sizes: ChromSizes, concerned: Callable[[ChromSizes], Iterable[str]] | None
+) -> dict[str, int]:
+    if concerned is None:
+        return bases_by_chromosome(spans)
+    return {chrom: sizes[chrom] for chrom in concerned(sizes)}
+
+
+def _scale(
+    genome: Genome,
+    track: GenomeTrack | None,
+    given: AccessibilityScale | None,
+    model: Model,
+    cautions: Cautions,
+    judged: bool,
+) -> tuple[AccessibilityScale, Sequence[float]]:
+    """Find or check the scale of a track; and tell how accessibility is distributed over the track."""
+    if track is None:
+        return IDENTITY, ()
+    means = None
+    if given is None:
+        warn_of_partial_genome(track, cautions)
+        means = scale_means(genome, track, model.widths)
+        scale = scale_of(means, model.widths, str(track.path))
+    else:
+        given.check_widths(model.widths)
+        scale = given
+    if not judged:
+        return scale, ()
+    fit = compare_scale(genome, track, scale, None if means is None else means[:, 0])
+    warn_of_accessibility(track, scale, fit, model.metadata, cautions)
+    return scale, fit.shares

@@ -80,6 +80,7 @@ def run_facts(scan: Scan, inputs: Mapping[str, Path | None], command: str | None
         "threads": scan.threads,
         "versions": versions(),
         "inputs": {kind: file_facts(path) for kind, path in files.items() if path is not None},
+        "warnings": scan.cautions.to_list(),
         "accessibility_scale": None if scan.track is None else scan.scale.to_dict(),
     }
 

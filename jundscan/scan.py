@@ -101,6 +101,7 @@ def _counted(scan: Scan, task: Iterable[Scored]) -> Iterator[Scored]:
     for scored in task:
         if len(scored.starts):
             scan.windows_scored += len(scored.starts)
+            scan.windows_called += scored.positive
             chrom, end = scan.last_scored
             again = max(0, end - int(scored.starts[0])) if chrom == scored.chrom else 0
             scan.bases_scanned += scored.covered - again

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jundscan.accessibility import AccessibilityScale
-from jundscan.choices import BedValue, Device
+from jundscan.choices import BedValue, Device, MissingChromosomes
 from jundscan.errors import ClusterError, JundscanError
 from jundscan.files import stamp
 from jundscan.hits import is_positive
@@ -47,7 +47,7 @@ class Job(NamedTuple):
         Hash of the model.
     device : {"cpu", "cuda"}
         What the model runs on there: another device would round in another way.
-    scale, stride, threads, bed_value
+    scale, stride, threads, bed_value, missing_chromosomes
         As for :func:`jundscan.plan.prepare`.
     threshold : Threshold
     every_window : bool
@@ -67,6 +67,7 @@ class Job(NamedTuple):
     stride: int
     threads: int
     bed_value: BedValue
+    missing_chromosomes: MissingChromosomes
     threshold: Threshold
     every_window: bool
 
@@ -79,6 +80,7 @@ class Part(NamedTuple):
 
     scored: list[Scored]
     windows_scored: int
+    windows_called: int
     bases_scanned: int
     first: tuple[str, int]
     last: tuple[str, int]
@@ -107,7 +109,8 @@ def score_stretches(job: Job, stretches: Sequence[Region]) -> Part | str:
     first = next(((scored.chrom, int(scored.starts[0])) for scored in by_chrom if len(scored.starts)), ("", 0))
     if not job.every_window:
         by_chrom = [_positive(scored, job.threshold.value) for scored in by_chrom]
-    return Part(by_chrom, mine.windows_scored, mine.bases_scanned, first, mine.last_scored, mine.beyond_percentiles)
+    counted = (mine.windows_scored, mine.windows_called, mine.bases_scanned)
+    return Part(by_chrom, *counted, first, mine.last_scored, mine.beyond_percentiles)
 
 
 def forget() -> None:
@@ -166,7 +169,9 @@ def _open(job: Job) -> Scan:
         allow_length_mismatch=True,  # the machine that started the scan has looked
         alias=job.alias,
         bed_value=job.bed_value,
+        missing_chromosomes=job.missing_chromosomes,
         threads=job.threads,
+        judged=False,
     )
     if dict(ready.genome.chromsizes) != job.chromsizes:
         raise ClusterError(f"{job.genome} has other chromosomes; all machines must see the same files")

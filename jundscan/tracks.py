@@ -8,28 +8,25 @@ lies.
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.bigwig_index import check_bigwig
 from jundscan.choices import BedValue
+from jundscan.data_stretches import BIN_BASES, stretches_with_data
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import TrackError
 from jundscan.files import read_errors
-from jundscan.genome import Genome
 from jundscan.intervals import Intervals, flatten_max, read_intervals
 from jundscan.metadata import MOST_WIDTH
-from jundscan.names import matching_name, some_names
 from jundscan.window_sums import narrowed, offset, running_sums, slabs, window_sums
-
-log = logging.getLogger("jundscan")
 
 _BIGWIG_MAGICS = (b"\x26\xfc\x8f\x88", b"\x88\x8f\xfc\x26")  # either byte order
 # bases of a bigWig expanded at once: small enough for the processor's cache
@@ -69,6 +66,10 @@ class Track(ABC):
     def count_beyond(self, chrom: str, length: int) -> int:
         """Count the intervals that reach beyond a chromosome of ``length`` bases; a bigWig's cannot."""
         return 0
+
+    @abstractmethod
+    def bases_with_data(self) -> dict[str, int]:
+        """Return how many bases of each chromosome hold data, to tell what share of a track a genome has."""
 
     def window_means(self, chrom: str, starts: NDArray[np.int64], width: int = WINDOW_LENGTH) -> NDArray[np.float32]:
         """Average the track over windows, or over as many bases around their centres; safe in several threads.
@@ -134,6 +135,8 @@ class _TextTrack(Track):
         starts, ends, values = (np.concatenate(columns) for columns in zip(*as_read.values(), strict=True))
         del as_read  # hundreds of megabytes with millions of intervals
         self._ends = narrowed(ends)
+        held = np.add.reduceat(np.where(values > 0, ends - starts, 0), stops - lengths)
+        self._bases_with_data = dict(zip(self.names, held.tolist(), strict=True))
         extents = np.maximum.reduceat(ends, stops - lengths)
         self._places: dict[str, tuple[int, int]] = {}  # of each chromosome: where it lies, where its last interval ends
         free = _BLOCK_BASES  # what surrounds the first windows begins before them
@@ -149,6 +152,9 @@ class _TextTrack(Track):
         line = flatten_max(Intervals(starts, ends, values.astype(np.float32)))
         del starts, ends, values, begins
         self._sums = running_sums(line, _BLOCK_BASES, MOST_WIDTH)
+
+    def bases_with_data(self) -> dict[str, int]:
+        return self._bases_with_data
 
     def count_beyond(self, chrom: str, length: int) -> int:
         extent = self._places[chrom][1]
@@ -177,6 +183,24 @@ class _TextTrack(Track):
 class PerBaseTrack(Track):
     """A track that gives a value for each base, which are summed anew for every window."""
 
+    sizes: dict[str, int]
+    _stretches: dict[str, NDArray[np.int64]] | None = None
+
+    def stretches_with_data(self) -> dict[str, NDArray[np.int64]]:
+        """Return each chromosome without its empty stretches of a megabase and more, found once.
+
+        Returns
+        -------
+        dict of str to numpy.ndarray, shape=(n, 2), dtype=int64
+            See :func:`jundscan.data_stretches.stretches_with_data`.
+        """
+        if self._stretches is None:
+            self._stretches = {
+                chrom: stretches_with_data(size, self._is_empty(chrom), partial(self._values, chrom))
+                for chrom, size in self.sizes.items()
+            }
+        return self._stretches
+
     def means_of_all(
         self, parts: Sequence[tuple[str, NDArray[np.int64]]], widths: Sequence[int] = (WINDOW_LENGTH,)
     ) -> NDArray[np.float32]:
@@ -200,6 +224,10 @@ class PerBaseTrack(Track):
     @abstractmethod
     def _values(self, chrom: str, start: int, end: int) -> NDArray[np.float64]:
         """Return the value of each base of [start, end), 0 where there is none or beyond the chromosome."""
+
+    @abstractmethod
+    def _is_empty(self, chrom: str) -> NDArray[np.bool_]:
+        """Tell which bins of a chromosome hold no value other than 0, see :mod:`jundscan.data_stretches`."""
 
 
 class _BigWigTrack(PerBaseTrack):
@@ -227,16 +255,37 @@ class _BigWigTrack(PerBaseTrack):
         self._file.close()
 
     def _values(self, chrom: str, start: int, end: int) -> NDArray[np.float64]:
+        values = self._read(chrom, start, end)
+        if not (values.min() >= 0 and values.max() < np.inf):
+            base = int(np.flatnonzero(~((values >= 0) & (values < np.inf)))[0])
+            raise TrackError(self.path, f"{chrom}:{start + base} has the value {values[base]}, negative or not finite")
+        return values
+
+    def _is_empty(self, chrom: str) -> NDArray[np.bool_]:
+        empty: NDArray[np.bool_] = self._bins(chrom, "max") == 0
+        return empty
+
+    def bases_with_data(self) -> dict[str, int]:
+        """Return the bases with a value in the bins that hold one other than 0."""
+        return {chrom: int(self._bins(chrom, "bases_covered")[~self._is_empty(chrom)].sum()) for chrom in self.sizes}
+
+    def _bins(self, chrom: str, summary: str) -> NDArray[np.float64]:
+        """Summarise bins of a chromosome, from the zoom levels where there are any; the last bin may be shorter."""
+        whole, rest = divmod(self.sizes[chrom], BIN_BASES)
+        end = whole * BIN_BASES
+        parts = [self._read(chrom, 0, end, bins=whole, summary=summary, exact=False)] if whole else []
+        if rest:
+            parts.append(self._read(chrom, end, end + rest, bins=1, summary=summary, exact=False))
+        return np.concatenate([np.zeros(0), *parts])
+
+    def _read(self, chrom: str, start: int, end: int, **summary: Any) -> NDArray[np.float64]:
         try:
             with self._lock:
-                values: NDArray[np.float64] = self._bigwig.values(chrom, start, end, fillna=0.0, oob=0.0)
+                values: NDArray[np.float64] = self._bigwig.values(chrom, start, end, fillna=0.0, oob=0.0, **summary)
         except BaseException as err:
             if not _is_damage(err):
                 raise
             raise TrackError(self.path, f"damaged: {chrom}:{start}-{end} cannot be read ({err})") from err
-        if not (values.min() >= 0 and values.max() < np.inf):
-            base = int(np.flatnonzero(~((values >= 0) & (values < np.inf)))[0])
-            raise TrackError(self.path, f"{chrom}:{start + base} has the value {values[base]}, negative or not finite")
         return values
 
 
@@ -273,58 +322,3 @@ def open_track(path: str | Path, bed_value: BedValue = "score") -> Track:
         if is_bigwig:
             return _BigWigTrack(path)
     return _TextTrack(path, bed_value)
-
-
-def match_chromosomes(genome: Genome, track: Track, allow_length_mismatch: bool = False) -> dict[str, str]:
-    """Find each chromosome of the genome in the track, under any convention of names or an alias.
-
-    What differs is said: other names, chromosomes that the track does not name, intervals beyond the end.
-
-    Parameters
-    ----------
-    genome : Genome
-        The genome.
-    track : Track
-        The track.
-    allow_length_mismatch : bool
-        Accept a bigWig that states another length for a chromosome than the genome has.
-
-    Returns
-    -------
-    dict of str to str
-        The track's name by the genome's, in the order of the genome.
-
-    Raises
-    ------
-    TrackError
-        When no chromosome is in both, or a length differs that must not.
-    """
-    chromsizes = genome.chromsizes
-    known = dict.fromkeys(track.names)
-    other = {matching_name(name, chromsizes): name for name in reversed(track.names)}
-    found = {chrom: chrom if chrom in known else other.get(chrom) for chrom in chromsizes}
-    names = {chrom: name for chrom, name in found.items() if name is not None}
-    if not names:
-        raise TrackError(
-            track.path,
-            f"no chromosome in common: it names {some_names(track.names)}, "
-            f"while {genome.path} has {some_names(chromsizes)}",
-        )
-    for chrom, name in names.items():
-        size = (track.sizes or {}).get(name, chromsizes[chrom])
-        if size != chromsizes[chrom] and not allow_length_mismatch:
-            raise TrackError(
-                track.path,
-                f"{name} has {size} bases, but {chrom} of {genome.path} has {chromsizes[chrom]}: another "
-                f"assembly? --allow-length-mismatch accepts a partial genome",
-            )
-    renamed = [f"{name} for {chrom}" for chrom, name in names.items() if name != chrom]
-    if renamed:
-        log.info("%s names chromosomes differently: %s", track.path, some_names(renamed))
-    absent = [chrom for chrom in chromsizes if chrom not in names]
-    if absent:
-        log.info("%s has nothing for %s: no accessibility there", track.path, some_names(absent))
-    beyond = sum(track.count_beyond(name, chromsizes[chrom]) for chrom, name in names.items())
-    if beyond:
-        log.warning("%s: %d intervals reach beyond the end of their chromosome and are cut", track.path, beyond)
-    return names

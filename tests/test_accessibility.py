@@ -13,17 +13,17 @@ from jundscan.accessibility import (
     IDENTITY,
     AccessibilityScale,
     fit_scale,
-    genome_scale,
     given_scale,
     read_scale,
-    source_windows,
 )
 from jundscan.errors import InputError
 from jundscan.genome import open_genome
+from jundscan.genome_tracks import GenomeTrack, match_chromosomes
 from jundscan.knots import Knots, fit_knots
 from jundscan.memory import MemoryGenome, MemoryTrack
 from jundscan.plan import prepare
-from jundscan.tracks import match_chromosomes, open_track
+from jundscan.track_scale import evenly_spaced, known_stretches, track_scale
+from jundscan.tracks import open_track
 from tests.numpy_models import numpy_model
 
 
@@ -180,7 +180,7 @@ def test_a_scan_is_refused_a_scale_of_another_model_before_it_begins(model):
     starts=st.lists(st.lists(st.integers(0, 2899), max_size=30, unique=True).map(sorted), min_size=3, max_size=3),
     given_scale=st.booleans(),
 )
-def test_a_scan_gives_accessibility_at_every_width_and_none_where_the_track_has_none(
+def test_a_scan_gives_accessibility_at_every_width_and_zero_where_the_track_has_none(
     model, widths, starts, given_scale
 ):
     rng = np.random.default_rng(0)
@@ -198,7 +198,7 @@ def test_a_scan_gives_accessibility_at_every_width_and_none_where_the_track_has_
             rows = found[row : row + len(of_chrom)]
             row += len(of_chrom)
             if chrom not in values:
-                assert np.isnan(rows).all()
+                assert not rows.any()
                 continue
             for column, width in enumerate(widths):
                 means = track.window_means(chrom, of_chrom, width)
@@ -270,7 +270,7 @@ def test_source_windows_are_evenly_spaced_without_unknown_bases(tmp_path_factory
     sequences = {"a": sequence, "b": "N" * 200, "c": "", "d": "ACGT" * 50, "left_out": "ACGT" * 90}
     genome = write_genome(tmp_path_factory.mktemp("genome") / "genome.fa", sequences)
     chroms = ["a", "b", "c", "d"]
-    windows = source_windows(genome, chroms, limit)
+    windows = evenly_spaced(known_stretches(genome, chroms), limit)
     assert list(windows) == chroms
     possible = [
         (chrom, start)
@@ -283,16 +283,17 @@ def test_source_windows_are_evenly_spaced_without_unknown_bases(tmp_path_factory
     assert found == [possible[i * len(possible) // count] for i in range(count)]
 
 
-def test_the_scale_of_a_track_is_over_the_chromosomes_that_it_names(tmp_path):
+@pytest.mark.parametrize(("missing", "windows"), [("closed", 7800), ("unknown", 3900)])
+def test_the_scale_of_a_text_track_is_over_the_chromosomes_of_the_genome(tmp_path, missing, windows):
     genome = write_genome(tmp_path / "genome.fa", {"1": "ACGT" * 1000, "2": "ACGT" * 1000})
     track_path = tmp_path / "a.bdg"
     track_path.write_text("".join(f"chr1\t{i * 20}\t{i * 20 + 20}\t{1 + i}\n" for i in range(100)))
     with open_track(track_path) as track:
-        scale = genome_scale(genome, track, match_chromosomes(genome, track))
+        scale = track_scale(genome, match_chromosomes(genome, track, missing=missing))
         means = track.window_means("chr1", np.arange(3900))
-    assert scale.windows == 3900
-    assert scale.apply(means).max() == pytest.approx(1 - 0.5 / 3900)
-    assert scale.percentiles[0] > 0.45
+    assert scale.windows == windows
+    assert scale.apply(means).max() == pytest.approx(1 - 0.5 / windows)
+    assert scale.zero_share == pytest.approx(1 - 2000 / windows, abs=0.01)
 
 
 def test_a_scale_is_found_at_every_width_on_the_same_windows(tmp_path):
@@ -301,10 +302,10 @@ def test_a_scale_is_found_at_every_width_on_the_same_windows(tmp_path):
     genome = write_genome(tmp_path / "genome.fa", {"1": "ACGT" * 500, "2": "ACGT" * 500})
     track = MemoryTrack(values)
     names = match_chromosomes(genome, track)
-    scale = genome_scale(genome, track, names, (101, 301, 1101))
+    scale = track_scale(genome, names, (101, 301, 1101))
     assert scale.windows == 2 * 1900
     assert list(scale.wider) == [301, 1101]
-    own = genome_scale(genome, track, names)
+    own = track_scale(genome, names)
     assert own.wider == {}
     assert np.array_equal(own.values, scale.values)
     starts = np.arange(1900)
@@ -318,12 +319,12 @@ def test_too_few_values_count_at_the_width_of_a_window_only(tmp_path):
     genome = write_genome(tmp_path / "genome.fa", {"chr1": "ACGT" * 500})
     values = np.zeros(2000)
     values[:60] = 1.0
-    scale = genome_scale(genome, MemoryTrack({"chr1": values}), {"chr1": "chr1"}, (101, 1101))
+    scale = track_scale(genome, GenomeTrack(MemoryTrack({"chr1": values}), {"chr1": "chr1"}), (101, 1101))
     assert len(scale.values) == 60
     assert len(scale.wider[1101].values) >= 1
     values[20:] = 0
     with pytest.raises(InputError, match="1900 windows with 20 distinct values"):
-        genome_scale(genome, MemoryTrack({"chr1": values}), {"chr1": "chr1"}, (101, 1101))
+        track_scale(genome, GenomeTrack(MemoryTrack({"chr1": values}), {"chr1": "chr1"}), (101, 1101))
 
 
 def test_the_line_through_the_knots():

@@ -19,7 +19,7 @@ from tests.inputs import write_shard
 KEYS = {
     "n", "positives", "threshold", "weighted_accuracy", "precision", "recall", "f1", "confusion_matrix", "auroc",
     "average_precision", "mcc", "brier", "confidence_intervals", "model", "provider", "accessibility",
-    "neighbourhood",
+    "neighbourhood", "warnings",
 }  # fmt: skip
 BOOTSTRAPPED = {"weighted_accuracy", "precision", "recall", "f1", "auroc", "average_precision", "mcc", "brier"}
 
@@ -45,6 +45,7 @@ def test_the_report_and_the_predictions(tmp_path: Path, run: Run, shards: Path, 
     assert report["provider"] == "CPUExecutionProvider"
     assert report["threshold"] == 0.5
     assert report["neighbourhood"] == {"windows": 1200, "known": 0}
+    assert report["warnings"] == []
 
     table = read_table(table_path)
     assert list(table) == ["index", "id", "label", "weight", "accessibility", "probability"]
@@ -298,7 +299,7 @@ def test_surroundings_change_predictions(
     assert (around != tracked).any()
     assert tables[0]["accessibility"] == tables[1]["accessibility"] != tables[2]["accessibility"]
     on_chr3 = np.array([text.startswith("3:") for text in tables[0]["id"]])
-    assert set(np.array(tables[2]["accessibility"])[on_chr3]) == {"nan"}
+    assert set(np.array(tables[2]["accessibility"])[on_chr3]) == {"0.0"}
 
 
 @pytest.mark.parametrize(
@@ -394,6 +395,7 @@ def test_the_exported_metrics_are_what_evaluate_says(run: Run, data_folder: Path
             "accessibility",
             "confusion_matrix",
             "neighbourhood",
+            "warnings",
         }:
             assert report[name] == pytest.approx(exported[name], abs=5e-5), (family, name)
 

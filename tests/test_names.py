@@ -9,8 +9,9 @@ import pytest
 
 from jundscan.errors import TrackError
 from jundscan.genome import open_genome
+from jundscan.genome_tracks import match_chromosomes
 from jundscan.names import ChromSizes, matching_name, read_aliases
-from jundscan.tracks import match_chromosomes, open_track
+from jundscan.tracks import open_track
 
 SIZES = {"chr1": 1_000, "chr2": 900, "chrM": 160}
 NAMES = {"1": "chr1", "CM000663.2": "chr1", "NC_000001.11": "chr1", "2": "chr2", "J01415.2": "chrM", "MT": "chrM"}
@@ -91,5 +92,5 @@ def test_a_track_under_aliases_is_matched(tmp_path: Path, caplog: pytest.LogCapt
     track.write_text("NC_000001.11\t0\t50\t1\n2\t0\t50\t2\n")
     genome = open_genome(fasta)
     genome.chromsizes.aliases = read_aliases(write(tmp_path, "chr1\tNC_000001.11\n"), genome.chromsizes)
-    assert match_chromosomes(genome, open_track(track)) == {"chr1": "NC_000001.11", "chr2": "2"}
+    assert match_chromosomes(genome, open_track(track)).names == {"chr1": "NC_000001.11", "chr2": "2"}
     assert "names chromosomes differently: NC_000001.11 for chr1, 2 for chr2" in caplog.text

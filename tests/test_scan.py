@@ -14,16 +14,18 @@ import pytest
 from numpy.typing import NDArray
 
 import jundscan
-from jundscan.accessibility import IDENTITY, genome_scale
+from jundscan.accessibility import IDENTITY
 from jundscan.encoding import UNKNOWN, encode, one_hot
 from jundscan.errors import JundscanError
 from jundscan.evaluation import evaluate_shards
 from jundscan.genome import open_genome
+from jundscan.genome_tracks import match_chromosomes
 from jundscan.model import Model, default_model_path, load_model
 from jundscan.plan import Scan, prepare
 from jundscan.scan import call_hits, score
 from jundscan.shards import read_shards, write_shards
-from jundscan.tracks import match_chromosomes, open_track
+from jundscan.track_scale import track_scale
+from jundscan.tracks import open_track
 from tests.inputs import Row, genome_letters, scale_of, write_bigwig, write_fasta, write_rows
 from tests.numpy_models import numpy_model
 
@@ -53,7 +55,7 @@ def naive_scores(
     scores = {}
     beside = max(model.flank, 2_000)
     for chrom, letters in sequences.items():
-        signal = np.full(len(letters), np.nan if rows is None or chrom not in {row[0] for row in rows} else 0.0)
+        signal = np.full(len(letters), np.nan if rows is None else 0.0)
         for name, start, end, value in rows or ():
             if name == chrom:
                 signal[start:end] = np.maximum(signal[start:end], value)
@@ -223,9 +225,11 @@ def test_a_bigwig_gives_the_same_as_its_intervals(tmp_path: Path, genome: Path, 
     np.testing.assert_allclose(*scores, atol=1e-6)
 
 
-def test_a_chromosome_without_track_is_scored_as_without_any(genome: Path, track: Path, any_model: Model) -> None:
-    scale = scale_of(any_model)
-    with prepare(genome, model=any_model) as alone, prepare(genome, track, model=any_model, scale=scale) as ready:
+def test_a_chromosome_that_counts_as_unknown_is_scored_from_sequence_alone(
+    genome: Path, track: Path, any_model: Model
+) -> None:
+    options: dict[str, Any] = {"model": any_model, "scale": scale_of(any_model), "missing_chromosomes": "unknown"}
+    with prepare(genome, model=any_model) as alone, prepare(genome, track, **options) as ready:
         without, found = collect(alone), collect(ready)
     assert {place: p for place, p in found.items() if place[0] == "chr3"} == {
         place: p for place, p in without.items() if place[0] == "chr3"
@@ -236,7 +240,7 @@ def test_a_chromosome_without_track_is_scored_as_without_any(genome: Path, track
 def test_the_scale_is_that_of_the_whole_track_whatever_is_scanned(genome: Path, track: Path, model: Model) -> None:
     fasta = open_genome(genome)
     with open_track(track) as opened:
-        expected = genome_scale(fasta, opened, match_chromosomes(fasta, opened), model.widths)
+        expected = track_scale(fasta, match_chromosomes(fasta, opened), model.widths)
     with prepare(genome, track, model=model, regions=["chr2:1000-2000"], stride=50) as ready:
         assert ready.scale.to_dict() == expected.to_dict()
 
@@ -252,7 +256,7 @@ def test_evaluate_gives_the_probabilities_of_the_scan(tmp_path: Path, genome: Pa
     codes = np.stack([encode(sequences[chrom][start : start + 101].encode()) for chrom, start in places])
     with open_track(mapped) as opened:
         a = [
-            opened.window_means(chrom, np.array([start]))[0] if chrom in opened.names else np.nan
+            opened.window_means(chrom, np.array([start]))[0] if chrom in opened.names else 0.0
             for chrom, start in places
         ]
     write_shards(tmp_path / "shards", 0, one_hot(codes), a=np.array(a))

@@ -16,9 +16,10 @@ import jundscan.tracks
 import jundscan.window_sums
 from jundscan.errors import TrackError
 from jundscan.genome import open_genome
+from jundscan.genome_tracks import match_chromosomes
 from jundscan.memory import MemoryTrack
 from jundscan.metadata import MOST_WIDTH
-from jundscan.tracks import Track, match_chromosomes, open_track
+from jundscan.tracks import Track, open_track
 
 LENGTH = 2000
 rows = st.lists(
@@ -260,11 +261,15 @@ def test_names_are_matched_and_what_differs_is_said(tmp_path, genome, caplog):
     caplog.set_level("INFO", "jundscan")
     rows = [(0, 10, 1.0), (LENGTH - 5, LENGTH + 5, 1.0), (LENGTH + 10, LENGTH + 20, 2.0)]
     track = open_track(write_text(tmp_path / "a.bdg", rows))
-    assert match_chromosomes(genome, track) == {"1": "chr1"}
+    found = match_chromosomes(genome, track)
+    assert (found.names, found.closed) == ({"1": "chr1"}, {"2"})
     assert "names chromosomes differently: chr1 for 1" in caplog.text
-    assert "has nothing for 2: no accessibility there" in caplog.text
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert warnings == [f"{track.path}: 2 intervals reach beyond the end of their chromosome and are cut"]
+    assert warnings == [
+        f"{track.path}: 1 of 2 chromosomes to scan are missing from the track (2), 0.2% of the bases; "
+        "they count as closed (--missing-chromosomes)",
+        f"{track.path}: 2 intervals reach beyond the end of their chromosome and are cut",
+    ]
 
 
 def test_no_chromosome_in_common_is_refused(tmp_path, genome):
@@ -277,7 +282,7 @@ def test_another_length_is_refused_unless_allowed(tmp_path, genome):
     with open_track(write_bigwig(tmp_path / "a.bw", [(0, 10, 1.0)], {"chr1": 5000})) as track:
         with pytest.raises(TrackError, match=r"chr1 has 5000 bases, but 1 of .* has 2000"):
             match_chromosomes(genome, track)
-        assert match_chromosomes(genome, track, allow_length_mismatch=True) == {"1": "chr1"}
+        assert match_chromosomes(genome, track, allow_length_mismatch=True).names == {"1": "chr1"}
 
 
 @pytest.mark.data

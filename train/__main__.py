@@ -11,11 +11,14 @@ from typing import Annotated, get_args
 import torch
 import typer
 
-from jundscan.cli.common import start_log
+from jundscan.cli.common import MissingChromosomesOption, start_log
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import DeviceError, InputError, JundscanError, ShardError, about
 from jundscan.genome import open_genome
-from jundscan.tracks import match_chromosomes, open_track
+from jundscan.genome_tracks import match_chromosomes
+from jundscan.plan import bases_by_chromosome
+from jundscan.regions import scan_spans
+from jundscan.tracks import open_track
 from jundscan.truth import read_truth
 from train.comparison import PARTS, compare
 from train.config import Family, candidates
@@ -194,6 +197,7 @@ def write_data_set(
         list[str] | None, typer.Option(metavar="CHROM:START-END", help="Only windows in here; can be repeated.")
     ] = None,
     shard_windows: Annotated[int, typer.Option(help="Most windows of a shard; bounds the memory.")] = 100_000,
+    missing_chromosomes: MissingChromosomesOption = None,
     allow_length_mismatch: Annotated[
         bool, typer.Option("--allow-length-mismatch", help="Accept a track of other chromosome lengths.")
     ] = False,
@@ -214,10 +218,16 @@ def write_data_set(
     split = Split(block_bases, valid, test, seed, valid_chrom or (), test_chrom or ())
     fasta = open_genome(genome)
     truth = read_truth(peaks, fasta.chromsizes)
-    with nullcontext() if accessibility is None else open_track(accessibility) as track:
-        names = {} if track is None else match_chromosomes(fasta, track, allow_length_mismatch)
+    with nullcontext() if accessibility is None else open_track(accessibility) as opened:
+        track = opened and match_chromosomes(
+            fasta,
+            opened,
+            allow_length_mismatch=allow_length_mismatch,
+            missing=missing_chromosomes,
+            reach=bases_by_chromosome(scan_spans(fasta.chromsizes, stride, region or ())),
+        )
         made = make_shards(
-            fasta, truth, track, names, out, split,
+            fasta, truth, track, out, split,
             stride=stride, shard_windows=shard_windows, regions=region or (), force=force,
         )  # fmt: skip
     write_source(out, DataSource(genome, accessibility, cell_type, assembly))

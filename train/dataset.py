@@ -162,7 +162,7 @@ def _looked_up(windows: Windows, source: DataSource, where: str) -> Windows:
             mapped = np.full((len(windows.codes), len(WIDTHS)), np.nan, np.float32)
             mapped[:, 0] = windows.accessibility
         else:
-            means = found.means(opened.track, opened.track_names, WIDTHS)
+            means = found.means(opened.track, WIDTHS)
             mapped = opened.scale(WIDTHS).apply_all(means, WIDTHS)
         return replace(windows, accessibility=mapped[:, 0], around=Around(found.codes(), mapped, WIDTHS))
 

@@ -8,7 +8,7 @@ than one shard for each part, whatever the size of the genome.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,11 +19,11 @@ from jundscan.choices import MOST_STRIDE, whole
 from jundscan.encoding import WINDOW_LENGTH, one_hot
 from jundscan.errors import InputError, OutputError
 from jundscan.genome import Genome
+from jundscan.genome_tracks import GenomeTrack
 from jundscan.interval_sets import subtract_intervals
 from jundscan.metrics import balanced_weights
 from jundscan.regions import scan_spans
 from jundscan.shards import write_shards
-from jundscan.tracks import Track
 from jundscan.truth import Truth
 from jundscan.windows import Region, windows_in
 from train.split import PARTS, Blocks, Split, assign_parts, make_blocks
@@ -140,8 +140,7 @@ class _Writer:
 def make_shards(
     genome: Genome,
     truth: Truth,
-    track: Track | None,
-    track_names: Mapping[str, str],
+    track: GenomeTrack | None,
     out: Path,
     split: Split,
     *,
@@ -160,10 +159,8 @@ def make_shards(
     genome : Genome
     truth : Truth
         Known peaks, the labels.
-    track : Track or None
+    track : GenomeTrack or None
         Accessibility; its means are written as they are. None writes no accessibility.
-    track_names : mapping of str to str
-        The track's name of each chromosome by the genome's; one that is not in it gets NaN.
     out : pathlib.Path
         Made when it does not exist.
     split : Split
@@ -212,8 +209,8 @@ def make_shards(
                 numbers = blocks.numbers(chrom, starts)
                 labels = truth.labels(chrom, starts)
                 means = np.full(len(starts), np.nan, np.float32)
-                if track is not None and chrom in track_names:
-                    means = track.window_means(track_names[chrom], starts)
+                if track is not None:
+                    means = track.means([(chrom, starts)])[:, 0]
                 ids = np.array([f"{chrom}:{start}-{start + WINDOW_LENGTH}" for start in starts.tolist()])
                 for part, writer in writers.items():
                     rows = (numbers >= 0) & (parts[numbers] == part)

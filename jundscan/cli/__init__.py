@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from jundscan._version import __version__
-from jundscan.cli import doctor, evaluate, explain, info, scan, variants
+from jundscan.cli import doctor, evaluate, explain, info, scale, scan, variants
 from jundscan.errors import JundscanError, about
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command("scan")(scan.scan)
 app.command("variants")(variants.variants)
 app.command("explain")(explain.explain)
 app.command("evaluate")(evaluate.evaluate)
+app.command("scale")(scale.scale)
 app.command("info")(info.info)
 app.command("doctor")(doctor.doctor)
 

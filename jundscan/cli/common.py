@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jundscan.choices import BedValue, Device, Wish, is_fraction
+from jundscan.choices import BedValue, Device, MissingChromosomes, Wish, is_fraction
 from jundscan.errors import printable
 
 if TYPE_CHECKING:
@@ -64,6 +64,14 @@ GenomeArgument = Annotated[Path, typer.Argument(help="FASTA, plain, gzip or bgzi
 BedValueOption = Annotated[
     BedValue,
     typer.Option(help="What an interval of a BED track counts as: its score (column 5, else 1), or always 1."),
+]
+MissingChromosomesOption = Annotated[
+    MissingChromosomes | None,
+    typer.Option(
+        help="Chromosomes that the track does not name. `closed`: no accessibility there. `unknown`: scored from "
+        "sequence alone. `error`: stop. [default: closed, if names fit on half of the bases]",
+        show_default=False,
+    ),
 ]
 AliasOption = Annotated[
     Path | None,

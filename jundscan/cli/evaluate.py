@@ -21,6 +21,7 @@ from jundscan.cli.common import (
     ForceOption,
     JsonOption,
     LengthMismatchOption,
+    MissingChromosomesOption,
     NoAccessibilityOption,
     QuietOption,
     ReportOption,
@@ -76,6 +77,7 @@ def evaluate(
     ] = None,
     no_accessibility: NoAccessibilityOption = False,
     accessibility_scale: ScaleOption = None,
+    missing_chromosomes: MissingChromosomesOption = None,
     allow_length_mismatch: LengthMismatchOption = False,
     alias: AliasOption = None,
     predictions: Annotated[
@@ -134,7 +136,12 @@ def evaluate(
         source = None
         if genome is not None:
             opened = open_source(
-                genome, accessibility, allow_length_mismatch=allow_length_mismatch, alias=alias, bed_value=bed_value
+                genome,
+                accessibility,
+                allow_length_mismatch=allow_length_mismatch,
+                alias=alias,
+                bed_value=bed_value,
+                missing_chromosomes=missing_chromosomes,
             )
             source = stack.enter_context(opened)
         for one in models:

@@ -19,6 +19,7 @@ from jundscan.cli.common import (
     GenomeArgument,
     JsonOption,
     LengthMismatchOption,
+    MissingChromosomesOption,
     ModelOption,
     NoAccessibilityOption,
     PrecisionOption,
@@ -66,6 +67,7 @@ def explain(
     precision: PrecisionOption = None,
     recall: RecallOption = None,
     accessibility_scale: ScaleOption = None,
+    missing_chromosomes: MissingChromosomesOption = None,
     allow_length_mismatch: LengthMismatchOption = False,
     alias: AliasOption = None,
     device: DeviceOption = "auto",
@@ -113,6 +115,7 @@ def explain(
         allow_length_mismatch=allow_length_mismatch,
         alias=alias,
         bed_value=bed_value,
+        missing_chromosomes=missing_chromosomes,
         threads=threads,
     ) as ready:
         regions = list(dict.fromkeys(parse_region(text, ready.genome.chromsizes) for text in region or ()))

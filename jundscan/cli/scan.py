@@ -21,6 +21,7 @@ from jundscan.cli.common import (
     GenomeArgument,
     JsonOption,
     LengthMismatchOption,
+    MissingChromosomesOption,
     ModelOption,
     NoAccessibilityOption,
     PrecisionOption,
@@ -108,6 +109,7 @@ def scan(
         typer.Option(help="With --truth: weighted accuracy in bins of 10 kb, as a track.", show_default=False),
     ] = None,
     accessibility_scale: ScaleOption = None,
+    missing_chromosomes: MissingChromosomesOption = None,
     allow_length_mismatch: LengthMismatchOption = False,
     alias: AliasOption = None,
     device: DeviceOption = "auto",
@@ -196,6 +198,7 @@ def scan(
             allow_length_mismatch=allow_length_mismatch,
             alias=alias,
             bed_value=bed_value,
+            missing_chromosomes=missing_chromosomes,
             threads=threads if scheduler is None else threads or 1,
         ) as ready,
     ):
@@ -208,9 +211,6 @@ def scan(
         write_json(record, json_target, force)
     if record["accuracy"] is not None:
         _say_accuracy(record["accuracy"])
-    if not record["hits"]:
-        reason = "no window reaches the threshold" if record["windows_scored"] else "no window could be scored"
-        log.warning("0 hits: %s", reason)
     log.info(
         "%s hits in %s windows (%s skipped for unknown letters), %.1f Mb in %.1f s on %s",
         format(record["hits"], ","),

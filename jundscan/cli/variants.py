@@ -19,6 +19,7 @@ from jundscan.cli.common import (
     GenomeArgument,
     JsonOption,
     LengthMismatchOption,
+    MissingChromosomesOption,
     ModelOption,
     NoAccessibilityOption,
     PrecisionOption,
@@ -57,6 +58,7 @@ def variants(
     precision: PrecisionOption = None,
     recall: RecallOption = None,
     accessibility_scale: ScaleOption = None,
+    missing_chromosomes: MissingChromosomesOption = None,
     allow_length_mismatch: LengthMismatchOption = False,
     alias: AliasOption = None,
     device: DeviceOption = "auto",
@@ -101,6 +103,7 @@ def variants(
         allow_length_mismatch=allow_length_mismatch,
         alias=alias,
         bed_value=bed_value,
+        missing_chromosomes=missing_chromosomes,
         threads=threads,
     ) as ready:
         say_threshold(ready.threshold)

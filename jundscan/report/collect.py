@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.encoding import WINDOW_LENGTH
-from jundscan.hits import Hits, is_positive
+from jundscan.hits import Hits
 from jundscan.plan import Scan
 from jundscan.report.pieces import Piece, RecentBases
 from jundscan.scan import Scored
@@ -25,7 +25,6 @@ _BINS = 250  # along a chromosome, at most
 _NARROWEST = 500  # bases in a bin; nor is one narrower than the stride, or windows would miss some
 _HELD_HITS = 10_000  # before the worst are let go: a kilobyte or two each
 _HELD_WINDOWS = 100_000  # before they are counted: small scaffolds come with few each
-_SAMPLED_WINDOWS = 20_000  # for the distribution of accessibility
 
 
 class BestHits(NamedTuple):
@@ -89,12 +88,9 @@ class Collector:
         self.hits = dict.fromkeys(self.windows, 0)
         self.along = _along(scan)
         self._probabilities = np.zeros(PROBABILITY_BINS, np.int64)
-        self._called = 0
         self._uncounted: list[NDArray[np.float32]] = []
         self._bases_before = 0
-        self._every = max(1, scan.windows // _SAMPLED_WINDOWS)
         self._passed = self._counted = 0
-        self._sampled: dict[str, list[NDArray[np.int64]]] = {}
         self._best = [BestHits(*(np.empty(0, kind) for kind in (object, np.int64, np.int64, np.float32, np.int64)))]
         self._held = 0
         self._recent = scan.genome = RecentBases(scan.genome, scan.threads)
@@ -110,9 +106,6 @@ class Collector:
         self.windows[chrom] += len(starts)
         if chrom in self.along:
             _count_ascending(self.along[chrom], self.along[chrom].windows, starts, WINDOW_LENGTH // 2)
-        sampled = starts[-self._passed % self._every :: self._every]
-        if len(sampled):
-            self._sampled.setdefault(chrom, []).append(sampled)
         self._passed += len(starts)
         self._uncounted.append(scored.probabilities)
         if self._passed - self._counted > _HELD_WINDOWS:
@@ -127,19 +120,12 @@ class Collector:
         )
         counts[-2] += counts[-1]  # probability 1 belongs to the last bin
         self._probabilities += counts[:-1]
-        self._called += int(np.count_nonzero(is_positive(probabilities, self._scan.threshold.value)))
 
     @property
     def probabilities(self) -> NDArray[np.int64]:
         """Scored windows in bins of 0.01, (100,)."""
         self._count_windows()
         return self._probabilities
-
-    @property
-    def called(self) -> int:
-        """Windows at or above the threshold."""
-        self._count_windows()
-        return self._called
 
     def add_hits(self, chrom: str, hits: Hits) -> None:
         """Take the next hits."""
@@ -171,24 +157,6 @@ class Collector:
         held = BestHits(*(np.concatenate(columns) for columns in zip(*self._best, strict=True)))
         order = np.argsort(-held.best, kind="stable")[:BEST_HITS]
         return BestHits._make(column[order] for column in held)
-
-    def accessibility(self) -> NDArray[np.float32]:
-        """Give the accessibility, as the model sees it, of evenly spaced scored windows.
-
-        Returns
-        -------
-        numpy.ndarray, shape=(n,), dtype=float32
-            Percentiles, 0 to 1; without the windows of chromosomes that the track does not name. Some 20,000.
-        """
-        scan = self._scan
-        if scan.track is None:
-            return np.empty(0, np.float32)
-        means = [
-            scan.track.window_means(scan.track_names[chrom], np.concatenate(parts))
-            for chrom, parts in self._sampled.items()
-            if chrom in scan.track_names
-        ]
-        return scan.scale.apply(np.concatenate([np.empty(0, np.float32), *means]))
 
 
 def around_summit(scan: Scan, chrom: str, summit: int, flank: int = 0) -> Region:

@@ -94,8 +94,8 @@ def _values(scan: Scan, chrom: str, parts: Sequence[tuple[NDArray[np.int64], NDA
     """Put the windows of a chromosome into bases that they stand on, probabilities and means of the track."""
     starts, probabilities = (np.concatenate(column) for column in zip(*parts, strict=True))
     means = None
-    if scan.track is not None and chrom in scan.track_names:
-        means = scan.track.window_means(scan.track_names[chrom], starts)
+    if scan.track is not None and scan.track.knows(chrom):
+        means = scan.track.means([(chrom, starts)])[:, 0]
     span_starts, span_ends = track_spans(starts, scan.genome.chromsizes[chrom], scan.stride)
     if scan.stride < _FINEST:
         group = span_starts // _FINEST

@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jundscan.accessibility import distribution
-from jundscan.names import some_names
 from jundscan.peaks import Peaks, touching
 from jundscan.plan import Scan
 from jundscan.record import what_is_seen
@@ -19,12 +17,10 @@ from jundscan.report.collect import FLANK, PROBABILITY_BINS, BestHits, Collector
 from jundscan.report.meanings import INTERVAL, metric_rows
 from jundscan.report.neighbourhoods import neighbourhoods
 from jundscan.report.render import write_page
+from jundscan.scan_checks import count_calls
+from jundscan.track_scale import DIFFERENT, accessibility_differs
 
-DIFFERENT = 0.1
-"""Distributions of accessibility whose cumulative shares are further apart than this are called different."""
 _ROWS = 100  # chromosomes in the table; the others are one row
-_MUCH_SKIPPED = 0.5
-_AS_PROMISED = 3  # times as many windows called as expected are still called alike
 
 
 class Check(NamedTuple):
@@ -64,8 +60,7 @@ def write_scan_report(
     """
     hits = collected.best_hits()
     around = neighbourhoods(scan, hits, collected.around(hits), known or {})
-    shares = distribution(collected.accessibility())
-    along, scores, openness = _along(collected), _scores(collected, scan.threshold.value), _accessibility(scan, shares)
+    along, scores, openness = _along(collected), _scores(collected, scan.threshold.value), _accessibility(scan)
     page = {
         "record": record,
         "summary": {key: value for key, value in record.items() if key != "accessibility_scale"},
@@ -73,8 +68,8 @@ def write_scan_report(
         "prevalence": scan.model.metadata.prevalence,
         "metadata": scan.model.metadata,
         "sees": what_is_seen(scan.model.metadata),
-        "called": collected.called,
-        "checks": _checks(scan, collected, record, shares),
+        "called": scan.windows_called,
+        "checks": _checks(scan),
         "chromosomes": _chromosomes(scan, collected),
         "hits": _hit_rows(hits, around, known),
         "shown_hits": len(hits.start),
@@ -98,77 +93,35 @@ def write_scan_report(
     write_page(path, "scan.html", page, data, force=force, genome_view=True)
 
 
-def accessibility_differs(shares: list[float], trained: Mapping[str, list[float]]) -> tuple[float, str]:
-    """Tell how far a distribution is from the nearest one of training, and which that is.
-
-    The measure is the largest difference of the cumulative shares, as in the test of Kolmogorov and Smirnov.
-
-    Examples
-    --------
-    >>> accessibility_differs([0.9, 0.1], {"one": [0.5, 0.5], "two": [0.8, 0.2]})
-    (0.1, 'two')
-    """
-    apart = {
-        name: round(float(np.abs(np.cumsum(shares) - np.cumsum(other)).max()), 6) for name, other in trained.items()
-    }
-    nearest = min(apart, key=lambda name: apart[name])
-    return apart[nearest], nearest
-
-
-def _checks(scan: Scan, collected: Collector, record: Mapping[str, Any], shares: list[float]) -> list[Check]:
-    checks = []
+def _checks(scan: Scan) -> list[Check]:
+    """List what may mislead, then what was looked at and found in order."""
+    checks = [Check(False, f"{caution.message}.") for caution in scan.cautions]
+    warned = {caution.code for caution in scan.cautions}
+    trained = scan.model.metadata.training_accessibility
     if scan.track is None:
         checks.append(
             Check(False, "No accessibility was given: sequence alone tells much less, see the model's metrics.")
         )
-    else:
-        missing = [chrom for chrom in collected.windows if chrom not in scan.track_names]
-        if missing:
-            named = some_names(missing)
-            checks.append(Check(False, f"The track names {len(missing)} scanned chromosomes not at all ({named})."))
-        trained = scan.model.metadata.training_accessibility
-        if trained and shares:
-            apart, nearest = accessibility_differs(shares, trained)
-            fine = apart <= DIFFERENT
-            verb = "resembles" if fine else "differs from"
-            advice = (
-                "" if fine else " Its thresholds may promise too much; another kind of track may suit the model better."
-            )
-            checks.append(
-                Check(fine, f"Accessibility {verb} what the model was trained on (at most {apart:.0%} of windows apart "
-                      f"from {nearest}, {DIFFERENT:.0%} allowed).{advice}")
-            )  # fmt: skip
-    skipped, windows = record["windows_skipped"], scan.windows
-    if windows:
-        share = skipped / windows
-        checks.append(
-            Check(share <= _MUCH_SKIPPED, f"{share:.1%} of windows hold unknown letters and were not scored.")
-        )
-    checks += _promise_check(scan, collected)
-    if not record["hits"]:
-        checks.append(Check(False, "There is no hit: no scored window reaches the threshold."))
-    return checks
+    elif trained and scan.accessibility_shares and "unlike_training" not in warned:
+        apart, nearest = accessibility_differs(scan.accessibility_shares, trained)
+        text = f"Accessibility resembles what the model was trained on: at most {apart:.0%} of windows apart from "
+        checks.append(Check(True, f"{text}{nearest}, {DIFFERENT:.0%} allowed."))
+    if scan.windows and "unknown_letters" not in warned:
+        share = scan.windows_skipped / scan.windows
+        checks.append(Check(True, f"{share:.1%} of windows hold unknown letters and were not scored."))
+    return checks + _promise_checks(scan)
 
 
-def _promise_check(scan: Scan, collected: Collector) -> list[Check]:
-    """Compare the number of windows called with what the calibration leads one to expect."""
-    expected, scored = scan.threshold.expected, sum(collected.windows.values())
-    if expected is None:
+def _promise_checks(scan: Scan) -> list[Check]:
+    if scan.threshold.expected is None:
         return [Check(False, "The threshold lies below the model's calibration table: nothing is promised.")]
     if scan.threshold.is_beyond:
         return [Check(False, "The threshold lies above the model's calibration table: no number of hits is promised.")]
-    prevalence = scan.model.metadata.prevalence
-    share = prevalence * expected.recall + (1 - prevalence) * expected.fpr
-    if not scored or not share:
+    calls = count_calls(scan)
+    if calls is None or not calls.are_as_expected:
         return []
-    ratio = collected.called / scored / share
-    fine = 1 / _AS_PROMISED <= ratio <= _AS_PROMISED
-    text = (
-        f"{collected.called:,} of {scored:,} scored windows are called; calibration leads one to expect about "
-        f"{share * scored:,.0f} ({ratio:.2g} times as many were)."
-    )
-    advice = " What the threshold promises may not hold for this genome or track."
-    return [Check(fine, text if fine else text + advice)]
+    text = f"{calls.called:,} of {calls.scored:,} scored windows are called; calibration leads one to expect about "
+    return [Check(True, f"{text}{calls.expected:,.0f} ({calls.ratio:.2g} times as many were).")]
 
 
 def _chromosomes(scan: Scan, collected: Collector) -> dict[str, Any]:
@@ -247,12 +200,13 @@ def _scores(collected: Collector, threshold: float) -> dict[str, Any]:
     return {"id": "scores", "spec": spec}
 
 
-def _accessibility(scan: Scan, shares: list[float]) -> dict[str, Any] | None:
+def _accessibility(scan: Scan) -> dict[str, Any] | None:
     """Draw the distribution of accessibility, with those of training where the model knows them."""
+    shares = list(scan.accessibility_shares)
     if not shares:
         return None
     trained = scan.model.metadata.training_accessibility or {}
-    sets = {"this scan": shares, **{f"training: {name}": other for name, other in trained.items()}}
+    sets = {"this track": shares, **{f"training: {name}": other for name, other in trained.items()}}
     bins = len(shares) - 1
     rows = [
         {"name": name, "start": at / bins, "end": (at + 1) / bins, "value": share}
@@ -260,7 +214,7 @@ def _accessibility(scan: Scan, shares: list[float]) -> dict[str, Any] | None:
         for at, share in enumerate(of_set[1:])
     ]
     spec = charts.histogram(
-        "Histogram of accessibility percentiles above 0 in scored windows, against the model's training data.",
+        "Histogram of accessibility percentiles above 0 in windows of the track, against the model's training data.",
         rows, list(sets), "accessibility (percentile in its track; 0 is apart)", "share of windows", log=False,
     )  # fmt: skip
     zeros = [{"name": name, "share": of_set[0]} for name, of_set in sets.items()]

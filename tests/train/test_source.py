@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jundscan.accessibility import genome_scale
 from jundscan.encoding import encode
 from jundscan.errors import InputError
 from jundscan.genome import open_genome
-from jundscan.tracks import match_chromosomes, open_track
+from jundscan.genome_tracks import match_chromosomes
+from jundscan.track_scale import track_scale
+from jundscan.tracks import open_track
 from jundscan.truth import read_truth
 from train.config import FLANK, WIDTHS
 from train.dataset import DataSet, knows_around, load_data_set
@@ -71,8 +72,7 @@ def placed(small_genome: SmallGenome, tmp_path_factory: pytest.TempPathFactory) 
     genome = open_genome(small_genome.fasta)
     truth = read_truth(small_genome.bed, genome.chromsizes)
     with open_track(small_genome.track) as track:
-        names = match_chromosomes(genome, track)
-        make_shards(genome, truth, track, names, folder, Split(5_000, 0.3, 0.1, 0), stride=25)
+        make_shards(genome, truth, match_chromosomes(genome, track), folder, Split(5_000, 0.3, 0.1, 0), stride=25)
     write_source(folder, DataSource(small_genome.fasta, small_genome.track, "Small", "made-up"))
     return load_data_set(folder)
 
@@ -89,18 +89,15 @@ def test_windows_get_what_lies_around_them(placed: DataSet, small_genome: SmallG
     }
     genome = open_genome(small_genome.fasta)
     with open_track(small_genome.track) as track:
-        names = match_chromosomes(genome, track)
-        scale = genome_scale(genome, track, names, WIDTHS)
+        matched = match_chromosomes(genome, track)
+        scale = track_scale(genome, matched, WIDTHS)
         for row in np.random.default_rng(0).permutation(len(windows.labels))[:50].tolist():
             chrom, _, place = str(windows.ids[row]).partition(":")
             start = int(place.partition("-")[0])
             expected = padded[chrom][start : start + 101 + 2 * FLANK]
             np.testing.assert_array_equal(windows.around.codes[row], expected)
-            if chrom in names:
-                means = track.means_of_all([(names[chrom], np.array([start]))], WIDTHS)
-                np.testing.assert_array_equal(windows.around.accessibility[row], scale.apply_all(means, WIDTHS)[0])
-            else:
-                assert np.isnan(windows.around.accessibility[row]).all()
+            means = matched.means([(chrom, np.array([start]))], WIDTHS)
+            np.testing.assert_array_equal(windows.around.accessibility[row], scale.apply_all(means, WIDTHS)[0])
     np.testing.assert_array_equal(windows.accessibility, windows.around.accessibility[:, 0])
 
 

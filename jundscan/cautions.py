@@ -1,0 +1,54 @@
+"""Warnings about a result that may mislead: logged for everybody, and kept for the record of the run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+log = logging.getLogger("jundscan")
+
+Figure: TypeAlias = "int | float | str | list[str]"
+
+
+@dataclass(frozen=True)
+class Caution:
+    """One warning.
+
+    Attributes
+    ----------
+    code : str
+        What it is about, for programs: ``missing_chromosomes``, ``other_lengths``, ….
+    message : str
+        One line for people: what was found, where, and what to do.
+    figures : mapping of str to number or text
+        The numbers in the message, shares as fractions.
+    """
+
+    code: str
+    message: str
+    figures: Mapping[str, Figure]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what stands in a record under ``warnings``."""
+        return {"code": self.code, "message": self.message, "figures": dict(self.figures)}
+
+
+class Cautions(list[Caution]):
+    """The warnings of a run, in the order in which they were found, each code once."""
+
+    def add(self, code: str, message: str, **figures: Figure) -> None:
+        """Log a warning and keep it, unless one of this code is there already."""
+        if all(caution.code != code for caution in self):
+            log.warning("%s", message)
+            self.append(Caution(code, message, figures))
+
+    def take(self, others: Iterable[Caution]) -> None:
+        """Add warnings that were found elsewhere."""
+        for other in others:
+            self.add(other.code, other.message, **other.figures)
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """Return what stands in a record under ``warnings``."""
+        return [caution.to_dict() for caution in self]

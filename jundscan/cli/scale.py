@@ -1,0 +1,96 @@
+"""``jundscan scale``: the accessibility scale of a track, found beforehand for many scans."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jundscan.cli.common import (
+    INPUT,
+    AliasOption,
+    BedValueOption,
+    ForceOption,
+    LengthMismatchOption,
+    MissingChromosomesOption,
+    ModelOption,
+    QuietOption,
+    check_files,
+    command_line,
+    start_log,
+    write_json,
+)
+
+log = logging.getLogger("jundscan")
+
+
+def scale(
+    context: typer.Context,
+    track: Annotated[
+        Path, typer.Argument(help="Chromatin accessibility: bigWig, bedGraph, narrowPeak, broadPeak or BED.", **INPUT)
+    ],
+    genome: Annotated[
+        Path | None,
+        typer.Argument(help="FASTA of the whole genome. A bigWig needs none: it knows its chromosomes.", **INPUT),
+    ] = None,
+    output: Annotated[str, typer.Option("--output", "-o", help="JSON file to write; - is stdout.")] = "-",
+    bed_value: BedValueOption = "score",
+    missing_chromosomes: MissingChromosomesOption = None,
+    allow_length_mismatch: LengthMismatchOption = False,
+    alias: AliasOption = None,
+    model: ModelOption = None,
+    force: ForceOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Find the accessibility scale of a track, for scans of parts of a genome.
+
+    Scans with --accessibility-scale FILE then need not find it, and a scan of a part maps accessibility as one of the
+    whole genome does.
+
+    Example: jundscan scale dnase.narrowPeak genome.fa -o scale.json
+    """
+    from jundscan.cautions import Cautions
+    from jundscan.genome import open_genome
+    from jundscan.genome_tracks import match_chromosomes
+    from jundscan.model import load_model
+    from jundscan.names import read_aliases
+    from jundscan.track_scale import track_scale
+    from jundscan.tracks import open_track
+    from jundscan.writers import check_output
+
+    check_files({"--output": output}, (track, genome, alias, model))
+    if genome is None and alias is not None:
+        raise typer.BadParameter("needs GENOME, whose chromosomes it names", param_hint="--alias")
+    start_log(quiet)
+    check_output(output, force)
+    widths, cautions = load_model(model, "cpu").widths, Cautions()
+    with ExitStack() as stack:
+        opened = stack.enter_context(open_track(track, bed_value))
+        if genome is None:
+            found = track_scale(None, opened, widths)
+        else:
+            fasta = open_genome(genome)
+            if alias is not None:
+                fasta.chromsizes.aliases = read_aliases(alias, fasta.chromsizes)
+            matched = match_chromosomes(
+                fasta, opened, cautions, allow_length_mismatch=allow_length_mismatch, missing=missing_chromosomes
+            )
+            found = track_scale(fasta, matched, widths, cautions)
+    record = {
+        "accessibility": str(track),
+        "genome": None if genome is None else str(genome),
+        "command": command_line(context),
+        "warnings": cautions.to_list(),
+        "accessibility_scale": found.to_dict(),
+    }
+    write_json(record, output, force)
+    log.info(
+        "scale of %s: %s windows, %.1f%% of them at 0%s",
+        track,
+        format(found.windows, ","),
+        100 * found.zero_share,
+        "" if output == "-" else f"; wrote {output}",
+    )

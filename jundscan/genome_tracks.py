@@ -1,0 +1,220 @@
+"""A track as a genome sees it: which of its chromosomes is which, and what holds where it names none."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jundscan.cautions import Cautions
+from jundscan.choices import MissingChromosomes
+from jundscan.encoding import WINDOW_LENGTH
+from jundscan.errors import TrackError
+from jundscan.genome import Genome
+from jundscan.names import matching_name, some_names
+from jundscan.tracks import Track
+
+log = logging.getLogger("jundscan")
+
+FITTING_SHARE = 0.5
+"""Least share of the bases to scan, and of the track's data, on chromosomes that genome and track have in common."""
+
+
+@dataclass(frozen=True)
+class GenomeTrack:
+    """A track over a genome, from :func:`match_chromosomes`.
+
+    Attributes
+    ----------
+    track : Track
+    names : mapping of str to str
+        The track's name of each chromosome by the genome's.
+    closed : frozenset of str
+        Chromosomes of the genome that the track does not name and that count as closed: 0 everywhere. What is neither
+        here nor in ``names`` has no accessibility: NaN.
+    """
+
+    track: Track
+    names: Mapping[str, str]
+    closed: frozenset[str] = frozenset()
+
+    @property
+    def path(self) -> Path:
+        """The track's file."""
+        return self.track.path
+
+    def knows(self, chrom: str) -> bool:
+        """Tell whether a chromosome has accessibility, be it closed all over."""
+        return chrom in self.names or chrom in self.closed
+
+    def means(
+        self, parts: Sequence[tuple[str, NDArray[np.int64]]], widths: Sequence[int] = (WINDOW_LENGTH,)
+    ) -> NDArray[np.float32]:
+        """Average over windows of the genome's chromosomes at several widths.
+
+        Parameters
+        ----------
+        parts : sequence of (str, numpy.ndarray of int64)
+            Chromosomes as the genome names them, each with starts of windows, 0-based, ascending, none twice.
+        widths : sequence of int
+            Bases around the centres of windows.
+
+        Returns
+        -------
+        numpy.ndarray, shape=(windows of all parts, widths), dtype=float32
+            Not mapped yet; 0 on chromosomes that count as closed, NaN on those without accessibility.
+        """
+        named = [(self.names[chrom], starts) for chrom, starts in parts if chrom in self.names]
+        if named and len(named) == len(parts):
+            return self.track.means_of_all(named, widths)
+        counts = [len(starts) for _, starts in parts]
+        elsewhere = [np.float32(0 if chrom in self.closed else np.nan) for chrom, _ in parts]
+        means = np.repeat(np.array(elsewhere, np.float32), counts)[:, None].repeat(len(widths), axis=1)
+        if any(len(starts) for _, starts in named):
+            is_named = np.repeat(np.array([chrom in self.names for chrom, _ in parts], np.bool_), counts)
+            means[is_named] = self.track.means_of_all(named, widths)
+        return means
+
+
+def match_chromosomes(
+    genome: Genome,
+    track: Track,
+    cautions: Cautions | None = None,
+    *,
+    allow_length_mismatch: bool = False,
+    missing: MissingChromosomes | None = None,
+    reach: Mapping[str, int] | None = None,
+) -> GenomeTrack:
+    """Find each chromosome of the genome in the track, under any convention of names or an alias.
+
+    Writers of tracks leave out chromosomes without data, so one that the track does not name counts as closed. That
+    holds only where the names fit: chromosomes in common hold half of the bases to scan and, unless every chromosome
+    to scan is among them, half of the track's data.
+
+    Parameters
+    ----------
+    genome : Genome
+    track : Track
+    cautions : Cautions, optional
+        Gets what differs: missing chromosomes, other lengths, intervals beyond the end.
+    allow_length_mismatch : bool
+        Accept a track that states other lengths for chromosomes than the genome has.
+    missing : {"closed", "unknown", "error"}, optional
+        What holds on chromosomes that the track does not name: no accessibility (closed), not available (unknown), or
+        a TrackError. Closed without asking whether names fit when it is given; closed with asking when not.
+    reach : mapping of str to int, optional
+        Bases to scan by chromosome; all of the genome if not given.
+
+    Returns
+    -------
+    GenomeTrack
+
+    Raises
+    ------
+    TrackError
+        When no chromosome is in both, names do not fit, or lengths differ on half of the bases to scan.
+    """
+    cautions = Cautions() if cautions is None else cautions
+    chromsizes = genome.chromsizes
+    reach = dict(chromsizes) if reach is None else reach
+    known = dict.fromkeys(track.names)
+    other = {matching_name(name, chromsizes): name for name in reversed(track.names)}
+    found = {chrom: chrom if chrom in known else other.get(chrom) for chrom in chromsizes}
+    names = {chrom: name for chrom, name in found.items() if name is not None}
+    if not names:
+        raise TrackError(
+            track.path,
+            f"no chromosome in common: it names {some_names(track.names)}, while {genome.path} has "
+            f"{some_names(chromsizes)}. Give --alias FILE if these are other names of the same sequences",
+        )
+    absent = [chrom for chrom in chromsizes if chrom not in names]
+    differ = [] if allow_length_mismatch else _other_lengths(genome, track, names, reach, cautions)
+    _check_missing(genome, track, names, [chrom for chrom in absent if chrom in reach], reach, missing, cautions)
+    for chrom in differ:
+        del names[chrom]
+    renamed = [f"{name} for {chrom}" for chrom, name in names.items() if name != chrom]
+    if renamed:
+        log.info("%s names chromosomes differently: %s", track.path, some_names(renamed))
+    beyond = sum(track.count_beyond(name, chromsizes[chrom]) for chrom, name in names.items())
+    if beyond:
+        cautions.add(
+            "intervals_beyond_end",
+            f"{track.path}: {beyond:,} intervals reach beyond the end of their chromosome and are cut",
+            intervals=beyond,
+        )
+    return GenomeTrack(track, names, frozenset() if missing == "unknown" else frozenset(absent))
+
+
+def _check_missing(
+    genome: Genome,
+    track: Track,
+    names: Mapping[str, str],
+    absent: Sequence[str],
+    reach: Mapping[str, int],
+    missing: MissingChromosomes | None,
+    cautions: Cautions,
+) -> None:
+    """Warn of chromosomes to scan that the track does not name, or raise an error when names do not fit."""
+    if not absent:
+        return
+    both = f"it names {some_names(track.names)}, while {genome.path} has {some_names(genome.chromsizes)}"
+    if missing == "error":
+        raise TrackError(track.path, f"does not name {some_names(absent)}: {both}. Give --alias FILE if names differ")
+    bases, total = sum(reach[chrom] for chrom in absent), sum(reach.values())
+    common = 1 - bases / total if total else 1.0
+    if missing is None:
+        held = track.bases_with_data()
+        in_common = sum(held[name] for name in dict.fromkeys(names.values()))
+        data = in_common / sum(held.values()) if any(held.values()) else 1.0
+        if common < FITTING_SHARE or data < FITTING_SHARE:
+            raise TrackError(
+                track.path,
+                f"names do not fit: chromosomes in common hold {common:.0%} of the bases to scan and {data:.0%} of the "
+                f"track's data; {both}. Give --alias FILE if names differ, or --missing-chromosomes closed if the "
+                f"track leaves out chromosomes without data",
+            )
+    elsewhere = "they are scored without accessibility" if missing == "unknown" else "they count as closed"
+    cautions.add(
+        "missing_chromosomes",
+        f"{track.path}: {len(absent):,} of {len(reach):,} chromosomes to scan are missing from the track "
+        f"({some_names(absent)}), {bases / max(total, 1):.1%} of the bases; {elsewhere} (--missing-chromosomes)",
+        chromosomes=len(absent),
+        bases=bases,
+        share=bases / max(total, 1),
+        names=list(absent[:_MOST_NAMES]),
+        treated_as=missing or "closed",
+    )
+
+
+_MOST_NAMES = 100  # in a record
+
+
+def _other_lengths(
+    genome: Genome, track: Track, names: Mapping[str, str], reach: Mapping[str, int], cautions: Cautions
+) -> list[str]:
+    """Return the chromosomes whose length in the track is another one; an error where they are most of the scan."""
+    sizes, chromsizes = track.sizes or {}, genome.chromsizes
+    differ = [chrom for chrom, name in names.items() if sizes.get(name, chromsizes[chrom]) != chromsizes[chrom]]
+    if not differ:
+        return []
+    in_reach = [chrom for chrom in differ if chrom in reach]
+    chrom = (in_reach or differ)[0]
+    example = f"{names[chrom]} has {sizes[names[chrom]]} bases, but {chrom} of {genome.path} has {chromsizes[chrom]}"
+    bases, total = sum(reach[chrom] for chrom in in_reach), sum(reach.values())
+    if in_reach and bases >= FITTING_SHARE * total:
+        raise TrackError(track.path, f"{example}: another assembly? --allow-length-mismatch accepts a partial genome")
+    concerned = f"{len(in_reach):,} of them to scan, without accessibility" if in_reach else "none of them to scan"
+    cautions.add(
+        "other_lengths",
+        f"{track.path}: {example}. {len(differ):,} chromosomes have another length, {concerned}",
+        chromosomes=len(differ),
+        to_scan=len(in_reach),
+        bases=bases,
+        share=bases / max(total, 1),
+        names=differ[:_MOST_NAMES],
+    )
+    return differ
