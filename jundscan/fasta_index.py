@@ -7,19 +7,18 @@ cannot be written to costs time and nothing else.
 from __future__ import annotations
 
 import logging
-import shutil
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.errors import FastaError
 from jundscan.fasta_bytes import SKIPPED_BYTES, BgzipReader, ReadAhead, index_mismatch
+from jundscan.fasta_faidx import FaiRecord, build_fai
 from jundscan.files import BLOCK_START, read_errors, temporary_beside
 
 log = logging.getLogger("jundscan")
@@ -27,35 +26,11 @@ log = logging.getLogger("jundscan")
 _FARTHEST = 1 << 62
 
 
-class Placed(NamedTuple):
-    """Where a sequence lies in the unpacked file: a line of a ``.fai``.
-
-    Attributes
-    ----------
-    length : int
-        Bases.
-    offset : int
-        Byte of the first base.
-    line_bases, line_bytes : int
-        Bases in each line but the last, and its bytes with the line end.
-    """
-
-    length: int
-    offset: int
-    line_bases: int
-    line_bytes: int
-
-    def byte(self, base: int) -> int:
-        """Byte of a base, or of the end of the bases for ``base = length``."""
-        lines, rest = divmod(base, self.line_bases)
-        return self.offset + lines * self.line_bytes + rest
-
-
-Index = dict[str, Placed]
+Index = dict[str, FaiRecord]
 
 
 def plain_index(path: Path, shown: Path | None = None) -> Index | None:
-    """Read the ``.fai`` of a plain FASTA; where it is missing or stale let pyfaidx make it, and keep it if possible.
+    """Read the ``.fai`` of a plain FASTA; where it is missing or stale build it, and keep it if possible.
 
     Parameters
     ----------
@@ -66,7 +41,7 @@ def plain_index(path: Path, shown: Path | None = None) -> Index | None:
 
     Returns
     -------
-    dict of str to Placed, or None
+    dict of str to FaiRecord, or None
         None for a file that no index can describe, as packed ones are without theirs: lines of unequal length, blank
         ones among them, or headers that are not UTF-8 text.
 
@@ -78,27 +53,34 @@ def plain_index(path: Path, shown: Path | None = None) -> Index | None:
     beside = _index_path(path, ".fai")
     if _is_current(beside, path):
         return _read_fai(path, beside)
-    with tempfile.TemporaryDirectory(prefix="jundscan.") as folder:
-        made = Path(folder, "index.fai")
-        if not _make_fai(path, shown or path, made):
-            log.info("%s: no index describes it (lines of unequal length?); it is read through", shown or path)
-            return None
-        index = _read_fai(path, made)
-        if shown is not None:
-            return index
-        # copied under another name first: no other run may find half an index
-        unfinished = temporary_beside(beside)
-        try:
-            shutil.copyfile(made, unfinished)
-            unfinished.replace(beside)
-        except OSError as err:
-            log.info("the index %s cannot be kept (%s); each run makes it anew", beside, err.strerror)
-        else:
-            log.info("wrote the index %s", beside)
-        finally:
-            with suppress(OSError):
-                unfinished.unlink(missing_ok=True)
+    with read_errors(shown or path, FastaError), path.open("rb") as file:
+        index = build_fai(file, shown or path)
+    if index is None:
+        log.info("%s: no index describes it (lines of unequal length?); it is read through", shown or path)
+    elif shown is None:
+        _keep_fai(beside, index)
     return index
+
+
+def _keep_fai(fai: Path, index: Index) -> None:
+    """Write an index beside its FASTA, where that is possible."""
+    # under another name first, because no other run may find half an index
+    unfinished = temporary_beside(fai)
+    try:
+        _write_fai(unfinished, index)
+        unfinished.replace(fai)
+    except OSError as err:
+        log.info("the index %s cannot be kept (%s); each run makes it anew", fai, err.strerror)
+    else:
+        log.info("wrote the index %s", fai)
+    finally:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+
+
+def _write_fai(fai: Path, index: Index) -> None:
+    with fai.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines("\t".join(map(str, (name, *record))) + "\n" for name, record in index.items())
 
 
 def bgzip_index(path: Path) -> tuple[Index, NDArray[np.int64]] | None:
@@ -106,7 +88,7 @@ def bgzip_index(path: Path) -> tuple[Index, NDArray[np.int64]] | None:
 
     Returns
     -------
-    index : dict of str to Placed
+    index : dict of str to FaiRecord
     blocks : numpy.ndarray, shape=(n, 2), dtype=int64
         Where each block starts: in the packed file, in the unpacked one.
 
@@ -144,7 +126,7 @@ def _read_gzi(path: Path, gzi: Path) -> NDArray[np.int64]:
 
 
 def check_index(
-    file: BinaryIO | BgzipReader, order: Sequence[tuple[str, Placed]], wanted: NDArray[np.intp], path: Path
+    file: BinaryIO | BgzipReader, order: Sequence[tuple[str, FaiRecord]], wanted: NDArray[np.intp], path: Path
 ) -> None:
     """Look whether sequences lie where their index says: a '>' and the name before each, the next one behind it.
 
@@ -152,7 +134,7 @@ def check_index(
     ----------
     file : BinaryIO or BgzipReader
         The unpacked FASTA.
-    order : sequence of (str, Placed)
+    order : sequence of (str, FaiRecord)
         Its index, as the sequences lie in the file; an older file's perhaps, since times of writing can be changed.
     wanted : numpy.ndarray, shape=(n,), dtype=intp
         Numbers in ``order`` of those that will be read; only they, and those behind them, are looked at.
@@ -236,22 +218,9 @@ def _read_fai(path: Path, fai: Path) -> Index:
                 numbers = int(length), int(offset), int(line_bases) or 1, int(line_bytes) or 1
                 if not (min(numbers) >= 0 and max(numbers) < _FARTHEST):
                     raise ValueError(f"impossible numbers {numbers}")
-                index[name] = Placed(*numbers)
+                index[name] = FaiRecord(*numbers)
         if not index:
             raise ValueError("empty")
     except ValueError as err:
         raise FastaError(path, f"its index {fai.name} is damaged; delete it") from err
     return index
-
-
-def _make_fai(path: Path, shown: Path, fai: Path) -> bool:
-    """Let pyfaidx make an index; tell whether there is one that describes the file."""
-    import pyfaidx
-
-    try:
-        with read_errors(shown, FastaError), pyfaidx.Faidx(str(path), indexname=str(fai)):
-            return True
-    except (UnicodeDecodeError, pyfaidx.FastaIndexingError):
-        return False
-    except (ValueError, RuntimeError) as err:
-        raise FastaError(shown, f"cannot be indexed: {' '.join(str(err).split())}") from err

@@ -1,6 +1,6 @@
 """The genome, from FASTA: lengths, runs of unknown bases, and codes block by block.
 
-A plain FASTA is read by its index (``.fai``, made by pyfaidx when missing or stale), so a region costs only
+A plain FASTA is read by its index (``.fai``, built when missing or stale), so a region costs only
 its own bases; so is a bgzipped one that has both its indexes. Any other is streamed, once for lengths
 and unknown bases and once for each call of :meth:`Genome.blocks`. Memory holds one block, whatever the size of
 genome and chromosomes.
@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from jundscan.encoding import encode
 from jundscan.errors import FastaError
 from jundscan.fasta_bytes import BgzipReader, ReadAhead, index_mismatch
-from jundscan.fasta_index import Index, Placed, bgzip_index, check_index, check_line_end, plain_index
+from jundscan.fasta_faidx import FaiRecord
+from jundscan.fasta_index import Index, bgzip_index, check_index, check_line_end, plain_index
 from jundscan.fasta_records import LINE_ENDS, NO_RUNS, READ_BYTES, checked_letters, count_bases, records, unknown_runs
 from jundscan.files import STDIN, open_unpacked, packing, read_errors, spooled
 from jundscan.interval_sets import merge_intervals
@@ -175,7 +176,7 @@ class Genome:
         return {chrom: number for number, chrom in enumerate(self.chromsizes, 1)}
 
     @cached_property
-    def _in_file(self) -> tuple[list[tuple[str, Placed]], dict[str, int]]:
+    def _in_file(self) -> tuple[list[tuple[str, FaiRecord]], dict[str, int]]:
         """The index as the sequences lie in the file, and the number of each in it."""
         order = sorted((self._index or {}).items(), key=lambda item: item[1].offset)
         return order, {name: number for number, (name, _) in enumerate(order)}

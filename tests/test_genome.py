@@ -9,10 +9,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pysam
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import jundscan.fasta_faidx
 import jundscan.fasta_records
 import jundscan.genome
 from jundscan.encoding import decode, encode
@@ -217,7 +219,7 @@ def test_an_index_that_cannot_be_kept_does_no_harm(tmp_path, caplog, monkeypatch
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("jundscan.fasta_index.shutil.copyfile", refuse)
+    monkeypatch.setattr("jundscan.fasta_index._write_fai", refuse)
     caplog.set_level("INFO", "jundscan")
     path = tmp_path / "genome.fa"
     path.write_bytes(b">a\nACGT\n")
@@ -248,18 +250,82 @@ def test_a_broken_index_is_an_error_of_one_line(tmp_path):
         open_genome(path)
 
 
-def test_memory_does_not_grow_with_the_chromosome(tmp_path):
-    path = tmp_path / "genome.fa.gz"
-    line = b"ACGTACGTAC" * 6 + b"\n"
-    with gzip.open(path, "wb", 1) as file:
-        file.write(b">a\n")
-        for _ in range(40):
-            file.write(line * 20_000)
+@settings(max_examples=200, deadline=None)
+@given(
+    records=st.dictionaries(
+        st.text("abc", min_size=1, max_size=3),
+        st.tuples(st.integers(1, 30), st.integers(1, 12), st.sampled_from([0, 0, 0, 1, 2]), st.sampled_from([0, 0, 1])),
+        min_size=1,
+        max_size=4,
+    ),
+    newline=st.sampled_from(["\n", "\r\n"]),
+    last_newline=st.booleans(),
+    read_bytes=st.integers(1, 40),
+)
+def test_the_index_is_that_of_samtools(records, newline, last_newline, read_bytes):
+    lines = []
+    for name, (length, width, blank, longer) in records.items():
+        whole, rest = divmod(length, width)
+        lines += [f">{name} described", *["A" * width] * whole, *["C" * rest] * (rest > 0), *["G" * 13] * longer]
+        lines += [""] * blank
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jundscan.fasta_faidx, "_READ_BYTES", read_bytes)
+        path = Path(folder, "genome.fa")
+        path.write_bytes((newline.join(lines) + newline * last_newline).encode())
+        genome = open_genome(path)
+        by_us, fai = genome.seekable, Path(f"{path}.fai")
+        written = fai.read_text() if by_us else None
+        fai.unlink(missing_ok=True)
+        verbosity = pysam.set_verbosity(0)
+        try:
+            pysam.faidx(str(path))
+            expected = fai.read_text()
+        except pysam.SamtoolsError:
+            expected = None
+        finally:
+            pysam.set_verbosity(verbosity)
+    assert written == expected
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b">a\nACGT\nACGTAC\n",  # the last line is longer
+        b">a\nACGT\r\nACGTA\nACGT\r\n",  # as many bytes, more bases
+        b">a\nAC\rGT\nAC\n",
+        b">a\n\nACGT\n",
+        b">a\nAC\n>b\nACGT\nA\n\nC\n",
+    ],
+)
+def test_a_file_with_uneven_lines_has_no_index_and_is_read_all_the_same(tmp_path, data):
+    path = tmp_path / "genome.fa"
+    path.write_bytes(data)
+    genome = open_genome(path)
+    assert not genome.seekable
+    letters = {line.split(b"\n")[0].decode(): b"".join(line.split()[1:]) for line in data.split(b">")[1:]}
+    for name, sequence in letters.items():
+        found = genome.bases([Region(name, 1, len(sequence))])
+        assert b"".join(decode(codes) for codes in found) == sequence[1:]
+
+
+@pytest.mark.parametrize("packing", ["plain", "gzip"])
+@pytest.mark.parametrize("layout", ["lines", "one line", "one line, carriage returns", "scaffolds of one line"])
+def test_memory_does_not_grow_with_the_chromosome(tmp_path, packing, layout):
+    path = tmp_path / "genome.fa"
+    newline = b"\r\n" if "returns" in layout else b"\n"
+    line = b"ACGTACGTAC" * 6 + (newline if layout == "lines" else b"")
+    with gzip.open(path, "wb", 1) if packing == "gzip" else path.open("wb") as file:
+        for scaffold in range(2 if "scaffolds" in layout else 1):
+            file.write(b">%d%s" % (scaffold, newline))
+            for _ in range(20 if "scaffolds" in layout else 40):
+                file.write(line * 20_000)
+            file.write(newline)
     script = (
         "import resource, sys; from jundscan.genome import open_genome; from jundscan.windows import Region\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
-        "before = peak(); genome = open_genome(sys.argv[1]); n = genome.chromsizes['a']\n"
-        "assert sum(len(b.codes) for b in genome.blocks([Region('a', 0, n)])) == n == 48_000_000\n"
+        "before = peak(); genome = open_genome(sys.argv[1])\n"
+        "whole = [Region(chrom, 0, size) for chrom, size in genome.chromsizes.items()]\n"
+        "assert sum(len(b.codes) for b in genome.blocks(whole)) == 48_000_000\n"
         "print(peak() - before)"
     )
     if sys.platform != "linux":
