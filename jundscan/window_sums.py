@@ -21,6 +21,13 @@ _KNOTS_EACH = 4
 """Knots for every window that are looked at together, rather than finding those of each stretch of windows."""
 _BUILT = 1 << 18
 """Knots made at a time, so that a track of millions of intervals needs little more memory than it keeps."""
+_MOST_LOST = 1 << 28
+"""Maximum ratio of a block's sum to its least value above 0, because a difference of float64 sums keeps 53 bits.
+
+A float32 mean needs 24 of these. Ordinary tracks stay below 2**24.
+"""
+_BAND_BITS = 12
+"""Binary orders of magnitude in a layer of sums: with 36,000 bases in a block its ratio stays below the maximum."""
 
 
 class RunningSums(NamedTuple):
@@ -39,12 +46,19 @@ class RunningSums(NamedTuple):
         Value times length of what lies before, in the block.
     block, widest : int
         Bases of a block, and of the widest stretch.
+    uneven : numpy.ndarray, shape=(m,), dtype=int64
+        Numbers, ascending, of blocks whose greatest values would swallow their least.
+    layers : tuple of RunningSums
+        Sums over intervals of like size in and around uneven blocks, from the least to the greatest. There the sum over
+        a stretch is the sum of its sums in all layers.
     """
 
     places: NDArray[Any]
     sums: NDArray[np.float64]
     block: int
     widest: int
+    uneven: NDArray[np.int64] = np.empty(0, np.int64)
+    layers: tuple[RunningSums, ...] = ()
 
     def means(self, starts: NDArray[np.int64], widths: Sequence[int]) -> NDArray[np.float32]:
         """Average over what lies around windows: the sum at its end minus that at its start.
@@ -68,6 +82,16 @@ class RunningSums(NamedTuple):
         return found
 
     def _means(self, starts: NDArray[np.int64], width: int) -> NDArray[np.float64]:
+        means = self._differences(starts, width)
+        if self.layers:
+            number = starts // self.block
+            found = np.minimum(np.searchsorted(self.uneven, number), len(self.uneven) - 1)
+            rows = np.flatnonzero(self.uneven[found] == number)
+            if len(rows):
+                means[rows] = sum(layer._differences(starts[rows], width) for layer in self.layers)
+        return means
+
+    def _differences(self, starts: NDArray[np.int64], width: int) -> NDArray[np.float64]:
         at = starts + starts // self.block * (self.widest + 1)
         near = self._near(at, width)
         places, sums = self.places[near].astype(np.float64), self.sums[near]
@@ -106,6 +130,20 @@ def running_sums(flat: Intervals, block: int, widest: int) -> RunningSums:
     block, widest : int
         Bases of a block, and of the widest stretch that is averaged over: at most a block.
     """
+    sums = _summed(flat, block, widest)
+    if not len(sums.uneven):
+        return sums
+    begins, ends = sums.uneven * block, sums.uneven * block + block + widest
+    near = np.searchsorted(ends, flat.starts, side="right") < np.searchsorted(begins, flat.ends)
+    rows = np.flatnonzero(near & (flat.values > 0))
+    bands = np.frexp(flat.values[rows])[1] // _BAND_BITS
+    of_bands = (rows[bands == band] for band in np.unique(bands))
+    layers = tuple(_summed(Intervals(*(column[some] for column in flat)), block, widest) for some in of_bands)
+    return sums._replace(layers=layers)
+
+
+def _summed(flat: Intervals, block: int, widest: int) -> RunningSums:
+    """Add up intervals in one layer, and find the blocks where this is not enough."""
     # where the value changes, and the value before each change and behind the last one
     edges = np.column_stack((flat.starts, flat.ends)).ravel()
     values = np.zeros(len(edges) + 1)
@@ -121,7 +159,7 @@ def running_sums(flat: Intervals, block: int, widest: int) -> RunningSums:
     begins, ends = first * block, last * block + block + widest
     first_edge = np.searchsorted(edges, begins, side="right")
     counts = np.searchsorted(edges, ends) - first_edge + 2  # with both ends
-    places, sums = [], []
+    places, sums, uneven = [], [], []
     for row, stop in together(counts, _BUILT):
         some = slice(row, stop)
         stops = np.cumsum(counts[some])
@@ -134,12 +172,15 @@ def running_sums(flat: Intervals, block: int, widest: int) -> RunningSums:
         masses = np.zeros(len(at))
         masses[1:] = values[edge[1:]] * np.diff(at)
         masses[heads] = 0.0
+        least = np.minimum.reduceat(np.where(masses > 0, values[edge], np.inf), heads)
         for head, end in zip(heads.tolist(), stops.tolist(), strict=True):
             np.cumsum(masses[head:end], out=masses[head:end])
+        # a straight line over several blocks holds one value
+        uneven.append(first[some][(masses[stops - 1] > _MOST_LOST * least) & (first[some] == last[some])])
         keep = np.append(True, np.diff(at) > 0)  # intervals that abut share an edge
         places.append(narrowed(at[keep]))
         sums.append(masses[keep])
-    return RunningSums(np.concatenate(places), np.concatenate(sums), block, widest)
+    return RunningSums(np.concatenate(places), np.concatenate(sums), block, widest, np.concatenate(uneven))
 
 
 def _blocks_with_edges(edges: NDArray[np.int64], block: int, widest: int) -> NDArray[np.int64]:
