@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from array import array
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -14,20 +14,14 @@ import numpy as np
 
 from jundscan.choices import BedValue
 from jundscan.errors import TrackError
+from jundscan.value_columns import PRESENCE, ValueColumn, count_columns, find_value_column
 
 Kind = Literal["track", "regions", "peaks"]
 Columns = defaultdict[bytes, tuple["array[int]", "array[int]", "array[float]"]]
 """Starts, ends and values of every chromosome, in compact arrays: a bedGraph can have a hundred million lines."""
 
 _SKIPPED = (b"#", b"track ", b"track\t", b"browser ", b"browser\t")
-_BEDGRAPH_COLUMN, _SCORE_COLUMN, _SIGNAL_COLUMN, _SUMMIT_COLUMN = 4, 5, 7, 10
-_VALUE_COLUMNS = {
-    ".narrowpeak": _SIGNAL_COLUMN,
-    ".broadpeak": _SIGNAL_COLUMN,
-    ".bedgraph": _BEDGRAPH_COLUMN,
-    ".bdg": _BEDGRAPH_COLUMN,
-}
-_PACKED = (".gz", ".bgz")
+_SCORE_COLUMN, _SUMMIT_COLUMN = 5, 10
 _NAME_BYTES = 64
 _GREATEST = float(np.finfo(np.float32).max)
 _FARTHEST = 1 << 34  # no chromosome is longer; sums of many such still fit, and float64 holds them exactly
@@ -42,11 +36,14 @@ class Wanted(NamedTuple):
         Column of the value, from 1; None: there is none.
     absent, least : float
         The value where there is none, and the least that there may be.
+    meaning : ValueColumn or None
+        What the values are; None where they are not looked at.
     """
 
     value_column: int | None
     absent: float
     least: float
+    meaning: ValueColumn | None = None
 
 
 def add_lines(columns: Columns, path: Path, number: int, lines: Sequence[bytes], wanted: Wanted) -> None:
@@ -77,6 +74,11 @@ def add_lines(columns: Columns, path: Path, number: int, lines: Sequence[bytes],
     for at, line in enumerate(lines, number):
         if fields := fields_of(line):
             _add_line(columns, path, at, fields, wanted)
+
+
+def declares_bedgraph(lines: Iterable[bytes]) -> bool:
+    """Tell whether a track line says that what follows is a bedGraph."""
+    return any(line.startswith(b"track") and b"type=bedgraph" in line.lower() for line in lines)
 
 
 def fields_of(line: bytes) -> list[bytes]:
@@ -135,42 +137,42 @@ def _add_quickly(columns: Columns, lines: Sequence[bytes], wanted: Wanted) -> bo
     return True
 
 
-def wanted_of(path: Path, fields: Sequence[bytes], kind: Kind, bed_value: BedValue) -> Wanted:
-    """Tell from the name of a file and its first line what is read of each line.
+def wanted_of(path: Path, sample: Sequence[Sequence[bytes]], kind: Kind, bed_value: BedValue, declared: bool) -> Wanted:
+    """Tell from the first lines of a file what is read of each line.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file, for messages.
+    sample : sequence of sequence of bytes
+        Columns of its first lines, at least one line.
+    kind, bed_value
+        See :func:`jundscan.intervals.read_intervals`.
+    declared : bool
+        Whether a track line says that it is a bedGraph.
 
     Raises
     ------
     TrackError
-        When presence is asked of a bedGraph.
+        When presence is asked of a bedGraph, or coordinates stand where a value or score is expected.
     """
     if kind == "regions":
         return Wanted(None, 1.0, 0.0)
     if kind == "peaks":
-        return Wanted(_SUMMIT_COLUMN if len(fields) == _SUMMIT_COLUMN else None, -1.0, -1.0)
-    column = _column_of_format(path, fields)
-    if bed_value == "presence" and column == _BEDGRAPH_COLUMN:
-        raise TrackError(path, "is a bedGraph; --bed-value presence is for BED and peaks")
-    return Wanted(column if bed_value == "score" else None, 1.0, 0.0)
-
-
-def _column_of_format(path: Path, fields: Sequence[bytes]) -> int | None:
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    extension = next((suffix for suffix in reversed(suffixes) if suffix not in _PACKED), "")
-    if extension in _VALUE_COLUMNS:
-        return _VALUE_COLUMNS[extension]
-    if len(fields) == 10:
-        return _SIGNAL_COLUMN
-    if len(fields) == 4 and extension != ".bed" and _is_number(fields[3]):
-        return _BEDGRAPH_COLUMN
-    return _SCORE_COLUMN if len(fields) >= 5 else None
-
-
-def _is_number(text: bytes) -> bool:
+        return Wanted(_SUMMIT_COLUMN if count_columns(sample) == _SUMMIT_COLUMN else None, -1.0, -1.0)
+    is_presence = bed_value == "presence"
     try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+        found = find_value_column(sample, declared)
+    except ValueError as err:
+        if not is_presence:
+            problem = f"{err}; cut out the columns that are meant, or count every interval as 1: --bed-value presence"
+            raise TrackError(path, problem) from err
+        found = ValueColumn("BED", meaning=PRESENCE)
+    if is_presence and found.kind == "bedGraph":
+        raise TrackError(path, "is a bedGraph; --bed-value presence is for BED and peaks (cut -f1-3 makes a BED of it)")
+    if is_presence:
+        found = ValueColumn(found.kind, meaning=PRESENCE)
+    return Wanted(found.column, 1.0, 0.0, found)
 
 
 def _complaint(fields: Sequence[bytes], value_column: int | None) -> str:

@@ -11,7 +11,7 @@ import logging
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,11 +21,15 @@ from numpy.typing import NDArray
 from jundscan.choices import BedValue
 from jundscan.errors import TrackError
 from jundscan.files import text_blocks
-from jundscan.interval_lines import Columns, Kind, Wanted, add_lines, fields_of, wanted_of
+from jundscan.interval_lines import Columns, Kind, Wanted, add_lines, declares_bedgraph, fields_of, wanted_of
 from jundscan.interval_sets import merge_intervals
 from jundscan.names import matching_name, some_names
+from jundscan.value_columns import ValueColumn
 
 log = logging.getLogger("jundscan")
+
+_SAMPLED_LINES = 1000
+"""Maximum number of lines that tell the format."""
 
 
 class Intervals(NamedTuple):
@@ -44,13 +48,24 @@ class Intervals(NamedTuple):
     values: NDArray[np.float64]
 
 
-def read_intervals(path: str | Path, kind: Kind, bed_value: BedValue = "score") -> dict[str, Intervals]:
+class IntervalFile(dict[str, Intervals]):
+    """Intervals of a file by chromosome, in the order of their first lines.
+
+    Attributes
+    ----------
+    meaning : ValueColumn or None
+        What the values are; None where they were not looked at.
+    """
+
+    meaning: ValueColumn | None = None
+
+
+def read_intervals(path: str | Path, kind: Kind, bed_value: BedValue = "score") -> IntervalFile:
     """Read a file of intervals, which may be unsorted and overlap.
 
-    The value of an interval is column 7 of narrowPeak and broadPeak (signalValue), column 4 of bedGraph and
-    column 5 of BED (score), or 1 where a BED has fewer columns. The extension tells the format, except that
-    ten columns are narrowPeak even when named ``.bed``. Under any other name ten columns are narrowPeak, four
-    with a number in the fourth are bedGraph, and all else is BED.
+    The value of an interval is column 7 of narrowPeak and broadPeak (signalValue), column 13 of gappedPeak, column 4
+    of bedGraph and column 5 of BED (score), or 1 where a BED has fewer columns. The first lines decide the format, and
+    the file's name does not: see :func:`jundscan.value_columns.find_value_column`. What is read of a track is logged.
 
     Parameters
     ----------
@@ -64,28 +79,40 @@ def read_intervals(path: str | Path, kind: Kind, bed_value: BedValue = "score") 
 
     Returns
     -------
-    dict of str to Intervals
-        By chromosome, in the order of their first lines.
+    IntervalFile
 
     Raises
     ------
     TrackError
-        When the file cannot be read or holds no interval, presence is asked of a bedGraph, or, naming the
-        line, when a start, end or value is missing or no number, start is not less than end, or anything is negative
-        or not finite.
+        When the file cannot be read or holds no interval, presence is asked of a bedGraph, coordinates stand where a
+        value or score is expected, or, naming the line, when a start, end or value is missing or no number, start is
+        not less than end, or anything is negative or not finite.
     """
     path = Path(path)
     columns: Columns = defaultdict(lambda: (array("q"), array("q"), array("d")))
     wanted: Wanted | None = None
+    declared = False
     for number, lines in text_blocks(path):
-        fields = None if wanted else next(filter(None, map(fields_of, lines)), None)
-        if fields:
-            wanted = wanted_of(path, fields, kind, bed_value)
+        if wanted is None:
+            declared = declared or declares_bedgraph(lines)
+            if sample := list(islice(filter(None, map(fields_of, lines)), _SAMPLED_LINES)):
+                wanted = wanted_of(path, sample, kind, bed_value, declared)
         if wanted:
             add_lines(columns, path, number, lines, wanted)
     if not columns:
         raise TrackError(path, "holds no interval")
-    return {_text(path, chrom): _sorted(*arrays) for chrom, arrays in columns.items()}
+    found = IntervalFile({_text(path, chrom): _sorted(*arrays) for chrom, arrays in columns.items()})
+    if wanted is not None and wanted.meaning is not None:
+        found.meaning = wanted.meaning
+        _log_meaning(path, wanted.meaning)
+    return found
+
+
+def _log_meaning(path: Path, meaning: ValueColumn) -> None:
+    if meaning.doubt:
+        log.warning("%s: read as %s; %s", path, meaning, meaning.doubt)
+    else:
+        log.info("%s: read as %s", path, meaning)
 
 
 def read_regions(path: str | Path, chromsizes: Mapping[str, int]) -> dict[str, NDArray[np.int64]]:

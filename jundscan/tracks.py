@@ -26,6 +26,7 @@ from jundscan.errors import TrackError
 from jundscan.files import read_errors
 from jundscan.intervals import Intervals, flatten_max, read_intervals
 from jundscan.metadata import MOST_WIDTH
+from jundscan.value_columns import BIGWIG, ValueColumn
 from jundscan.window_sums import narrowed, offset, running_sums, slabs, window_sums
 
 _BIGWIG_MAGICS = (b"\x26\xfc\x8f\x88", b"\x88\x8f\xfc\x26")  # either byte order
@@ -48,8 +49,11 @@ class Track(ABC):
         Chromosome lengths, bases, when the file states them.
     names : tuple of str
         Chromosomes that the track names, in the order of the file.
+    meaning : ValueColumn or None
+        What the values are, where a file says it.
     """
 
+    meaning: ValueColumn | None = None
     path: Path
     sizes: dict[str, int] | None
     names: tuple[str, ...]
@@ -129,6 +133,7 @@ class _TextTrack(Track):
         self.sizes = None
         as_read = read_intervals(path, "track", bed_value)
         self.names = tuple(as_read)
+        self.meaning = as_read.meaning
         lengths = np.array([len(intervals.ends) for intervals in as_read.values()])
         stops = np.cumsum(lengths)
         self._rows = dict(zip(self.names, zip((stops - lengths).tolist(), stops.tolist(), strict=True), strict=True))
@@ -232,6 +237,8 @@ class PerBaseTrack(Track):
 
 class _BigWigTrack(PerBaseTrack):
     """A bigWig, read as it is asked for."""
+
+    meaning = BIGWIG
 
     def __init__(self, path: Path) -> None:
         import pybigtools

@@ -287,7 +287,7 @@ def test_source_windows_are_evenly_spaced_without_unknown_bases(tmp_path_factory
 def test_the_scale_of_a_text_track_is_over_the_chromosomes_of_the_genome(tmp_path, missing, windows):
     genome = write_genome(tmp_path / "genome.fa", {"1": "ACGT" * 1000, "2": "ACGT" * 1000})
     track_path = tmp_path / "a.bdg"
-    track_path.write_text("".join(f"chr1\t{i * 20}\t{i * 20 + 20}\t{1 + i}\n" for i in range(100)))
+    track_path.write_text("".join(f"chr1\t{i * 20}\t{i * 20 + 20}\t{1.5 + i}\n" for i in range(100)))
     with open_track(track_path) as track:
         scale = track_scale(genome, match_chromosomes(genome, track, missing=missing))
         means = track.window_means("chr1", np.arange(3900))

@@ -29,7 +29,9 @@ KEYS = {
     "windows_scored", "windows_skipped", "hits", "bases_scanned", "seconds", "bases_per_second", "threshold",
     "threshold_rule", "stride", "accessibility", "accessibility_scale", "model", "provider", "accuracy",
 }  # fmt: skip
-MORE_KEYS = {"jundscan", "genome", "threads", "command", "timings", "versions", "inputs", "warnings"}
+MORE_KEYS = {
+    "accessibility_values", "jundscan", "genome", "threads", "command", "timings", "versions", "inputs", "warnings",
+}  # fmt: skip
 
 
 def rows_of(text: str) -> list[list[str]]:

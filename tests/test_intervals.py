@@ -40,7 +40,7 @@ def values_of(path, kind="track"):
         ("a", b"chr2\t30\t40\t4\n", 4.0),
         ("a", b"chr2\t30\t40\tname\n", 1.0),
         ("a.bed", b"chr2\t30\t40\n", 1.0),
-        ("a.bed.gz", b"chr2\t30\t40\t17\n", 1.0),
+        ("a.bed.gz", b"chr2\t30\t40\t17\n", 17.0),
         ("a.bed", b"chr2\t30\t40\tname\t800\t+\n", 800.0),
     ],
 )

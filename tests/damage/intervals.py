@@ -76,7 +76,7 @@ def _track(extension: str) -> Reader:
 
     def right(files: Files, found: Mapping[str, Any]) -> bool:
         (data,) = files.values()
-        return _same_means(found, oracles.intervals(oracles.unpacked(data), extension.lower(), "track"))
+        return _same_means(found, oracles.intervals(oracles.unpacked(data), "track"))
 
     return Reader(
         f"track {extension}", undamaged, st.one_of(cases), lambda folder: _read_track(next(folder.iterdir())), right
@@ -107,7 +107,7 @@ def _read_spans(folder: Path) -> dict[str, Any]:
 
 def _right_spans(files: Files, found: Mapping[str, Any]) -> bool:
     ((name, data),) = files.items()
-    rows = oracles.intervals(oracles.unpacked(data), "bed", "regions")
+    rows = oracles.intervals(oracles.unpacked(data), "regions")
     masks = _mask(rows)
     if name.startswith("exclude"):
         masks = {chrom: ~mask for chrom, mask in masks.items()}
@@ -144,7 +144,7 @@ def _read_peaks(folder: Path) -> list[tuple[str, int, int, int]]:
 def _right_peaks(files: Files, found: Any) -> bool:
     (data,) = files.values()
     expected = []
-    for name, start, end, offset in oracles.intervals(oracles.unpacked(data), "narrowpeak", "peaks"):
+    for name, start, end, offset in oracles.intervals(oracles.unpacked(data), "peaks"):
         chrom = next((one for one in (name, "chr" + name, name.removeprefix("chr")) if one in SIZES), None)
         inside = 0 <= offset < end - start
         summit = int(start + offset) if inside else start + (end - start) // 2
@@ -180,10 +180,10 @@ def _read_hits(folder: Path) -> list[tuple[str, int, int]]:
 
 
 def _right_hits(files: Files, found: Any) -> bool:
-    ((name, data),) = files.items()
+    (data,) = files.values()
     ranks = list(SIZES)
     expected = []
-    for chrom, start, end, value in oracles.intervals(oracles.unpacked(data), name.split(".")[1].lower(), "track"):
+    for chrom, start, end, value in oracles.intervals(oracles.unpacked(data), "track"):
         match = next((one for one in (chrom, "chr" + chrom, chrom.removeprefix("chr")) if one in SIZES), None)
         if match is None:
             continue

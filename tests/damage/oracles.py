@@ -25,7 +25,6 @@ class Invalid(Exception):
 WINDOW = 101
 _INTEGER = re.compile(rb"\s*[+-]?[0-9]+\s*")
 _NUMBER = re.compile(rb"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
-_EXTENSIONS = {"narrowpeak": 7, "broadpeak": 7, "bedgraph": 4, "bdg": 4}
 
 
 def unpacked(data: bytes) -> bytes:
@@ -76,27 +75,82 @@ def _is_float(text: bytes) -> bool:
     return _NUMBER.fullmatch(text) is not None or text.strip().lower().lstrip(b"+-") in (b"nan", b"inf", b"infinity")
 
 
-def intervals(data: bytes, extension: str, kind: str) -> list[tuple[str, int, int, float]]:
+def _lies_inside(fields: list[bytes], column: int) -> bool:
+    """Whether a column holds a place inside the interval."""
+    texts = fields[1], fields[column - 1] if len(fields) >= column else b"", fields[2] if len(fields) > 2 else b""
+    if not all(re.fullmatch(rb"\s*-?[0-9]{1,19}\s*", text) and len(text) < 20 for text in texts):
+        return False
+    return int(texts[0]) <= int(texts[1]) <= int(texts[2])
+
+
+def _track_column(lines: list[list[bytes]], declared: bool) -> int | None:
+    """Column of a track's values by what most lines hold; coordinates make it invalid."""
+    lengths = [len(fields) for fields in lines]
+    columns = max(sorted(set(lengths), reverse=True), key=lengths.count)
+    whole = [fields for fields in lines if len(fields) >= columns]
+
+    def most(test: Callable[[list[bytes]], bool]) -> bool:
+        return sum(map(test, whole)) * 2 >= len(lines)
+
+    def is_whole(text: bytes) -> bool:
+        return re.fullmatch(rb"\s*-?[0-9]+\s*", text) is not None
+
+    def is_thick(fields: list[bytes]) -> bool:
+        if re.fullmatch(rb"\s*[0-9]{1,3},[0-9]{1,3},[0-9]{1,3},?\s*", fields[8]):
+            return True
+        texts = fields[1], fields[6], fields[7], fields[2]
+        if not all(is_whole(text) and len(text) < 20 for text in texts):
+            return False
+        start, left, right, end = map(int, texts)
+        return start <= left <= right <= end or left == right == 0
+
+    if columns < 4:
+        return None
+    inside = len(lines) >= 3 and all(_lies_inside(fields, min(columns, 5)) for fields in lines)
+    if columns == 4:
+        if not most(lambda fields: _is_float(fields[3])):
+            return None
+        names = [fields[3].strip() if len(fields) > 3 else b"" for fields in lines]
+        first = 0 if names[0] == b"0" else 1
+        if not declared and len(lines) >= 10 and names == [str(first + at).encode() for at in range(len(lines))]:
+            return None
+        if inside and not declared:
+            raise Invalid
+        return 4
+    if columns in (9, 10) and most(lambda fields: all(map(_is_float, fields[6:9]))):
+        if columns == 9 and not most(is_thick):
+            return 7
+        if columns == 10 and most(lambda fields: is_whole(fields[9])):
+            return 7
+    if columns == 5 or not most(lambda fields: fields[5].strip() in (b"+", b"-", b".")):
+        pairs = columns > 5 and most(
+            lambda fields: (
+                is_whole(fields[4])
+                and is_whole(fields[5])
+                and -1 <= int(fields[4]) < int(fields[5])
+                and not _is_float(fields[3])
+            )
+        )
+        if pairs or inside:
+            raise Invalid
+    return 5
+
+
+def intervals(data: bytes, kind: str) -> list[tuple[str, int, int, float]]:
     """Rows of a BED, bedGraph, narrowPeak or broadPeak in the order of the file."""
     rows = []
     data = data.removeprefix(b"\xef\xbb\xbf")
     column: int | None = None
-    looked = False
-    for line in data.split(b"\n"):
-        if not line.strip() or re.match(rb"#|track[ \t]|browser[ \t]", line):
-            continue
-        fields = line.split(b"\t") if b"\t" in line else line.split()
-        if not looked and kind == "track":
-            column = _EXTENSIONS.get(extension)
-            if column is None and len(fields) == 10:
-                column = 7
-            if column is None and len(fields) == 4 and extension != "bed" and _is_float(fields[3]):
-                column = 4
-            if column is None and len(fields) >= 5:
-                column = 5
-        if not looked and kind == "peaks" and len(fields) == 10:
-            column = 10
-        looked = True
+    all_lines = data.split(b"\n")
+    kept = [line for line in all_lines if line.strip() and not re.match(rb"#|track[ \t]|browser[ \t]", line)]
+    columns = [line.split(b"\t") if b"\t" in line else line.split() for line in kept]
+    if kind == "track" and columns:
+        declared = any(line.startswith(b"track") and b"type=bedgraph" in line.lower() for line in all_lines)
+        column = _track_column(columns, declared)
+    elif kind == "peaks" and columns:
+        lengths = [len(fields) for fields in columns]
+        column = 10 if max(sorted(set(lengths), reverse=True), key=lengths.count) == 10 else None
+    for fields in columns:
         if len(fields) < (column or 3):
             raise Invalid
         start, end = _integer(fields[1]), _integer(fields[2])
