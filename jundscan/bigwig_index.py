@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.errors import TrackError
+from jundscan.file_kinds import check_address, kind_of
+from jundscan.files import read_errors
 
 MAGIC = 0x888FFC26
 _CHROM_MAGIC, _INDEX_MAGIC = 0x78CA8C91, 0x2468ACE0
@@ -21,6 +23,21 @@ _CHROM_HEADER, _INDEX_HEADER, _NODE_HEADER = 32, 48, 4
 _LONGEST_NAME = 1 << 12
 _MOST_UNPACKED = 1 << 26
 """Bytes of a block, packed or not: a thousand times what writers make."""
+
+
+def is_bigwig(path: Path) -> bool:
+    """Tell a bigWig by its first bytes; a pipe holds none, because what is read of it is gone.
+
+    Raises
+    ------
+    TrackError
+        When the file cannot be read.
+    """
+    check_address(path, TrackError)
+    if path.is_fifo():
+        return False
+    with read_errors(path, TrackError), path.open("rb") as file:
+        return kind_of(file.read(4)) == "bigWig"
 
 
 def check_bigwig(path: Path) -> None:
@@ -56,22 +73,28 @@ def _check(data: mmap.mmap, order: str) -> None:
         zoom_at = struct.unpack_from(f"{order}IIQQ", data, 64 + 24 * number)[3]
         if struct.unpack_from(f"{order}I", data, zoom_at)[0] != _INDEX_MAGIC:
             raise ValueError("no index of a zoom level where the header says")
+        _check_inside(data, _leaves(data, order, zoom_at))  # nothing reads these, but a cut file ends in them
     (count,) = struct.unpack_from(f"{order}Q", data, index_at + 8)
     if len(blocks) != count:
         raise ValueError(f"{count:,} blocks of values, of which {len(blocks):,} are in the index")
     if not len(blocks):
         return
-    first, start, last, end, at, size = (blocks[name].astype(np.uint64) for name in blocks.dtype.names or ())
+    first, start, last, end, _, _ = (blocks[name].astype(np.uint64) for name in blocks.dtype.names or ())
     if (last >= chroms).any() or (first > last).any() or ((first == last) & (start >= end)).any():
         raise ValueError("a block of no chromosome, or of no base")
     # blocks lie in the order of the genome, so one that was moved shows
     places = first * np.uint64(1 << 32) + start
     if (places[1:] < places[:-1]).any():
         raise ValueError("blocks out of order")
-    if (size > _MOST_UNPACKED).any() or (at > len(data)).any() or (at + size > len(data)).any():
-        raise ValueError("a block beyond the end of the file")
+    _check_inside(data, blocks)
     if not unpacked:
         _check_plain(data, order, blocks)
+
+
+def _check_inside(data: mmap.mmap, blocks: NDArray[np.void]) -> None:
+    at, size = (blocks[name].astype(np.uint64) for name in ("at", "size"))
+    if (size > _MOST_UNPACKED).any() or (at > len(data)).any() or (at + size > len(data)).any():
+        raise ValueError("a block beyond the end of the file")
 
 
 def _check_plain(data: mmap.mmap, order: str, blocks: NDArray[np.void]) -> None:

@@ -10,13 +10,15 @@ import shutil
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
-from jundscan.errors import FastaError, TrackError
+from jundscan.errors import FastaError, JundscanError, TrackError
+from jundscan.file_kinds import HEAD_BYTES, Purpose, check_address, check_head
 
 STDIN = Path("-")
 """What names the standard input."""
@@ -24,6 +26,9 @@ _GZIP_MAGIC = b"\x1f\x8b"
 BLOCK_START = b"\x1f\x8b\x08\x04"
 """How each block of a bgzipped file starts: a gzip member with an extra field (SAM specification, section 4.1)."""
 _BLOCK_FIELD = slice(12, 16), b"BC\x02\x00"  # the field, which holds the member's size
+BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+"""The empty block that ends every bgzipped file (SAM specification, section 4.1.2)."""
+_NO_END = "bgzip's EOF block is missing at its end"
 _COPY_BYTES = 1 << 20
 _BLOCK_BYTES = 1 << 18
 _LONGEST_LINE = 1 << 20
@@ -60,34 +65,99 @@ def temporary_beside(path: Path) -> Path:
     return path.with_name(f"{TEMPORARY}{os.urandom(4).hex()}.{path.name}")
 
 
+CheckHead = Callable[[bytes, bool], None]
+"""Takes the first bytes of a file, uncompressed, and whether they were compressed; raises for a wrong kind of file."""
+
+
+def kind_check(path: Path, purpose: Purpose, error: type[JundscanError]) -> CheckHead:
+    """Make the check that an input is of the kind wanted: see :func:`jundscan.file_kinds.check_head`."""
+    return partial(check_head, path, purpose, error)
+
+
 @contextmanager
-def open_unpacked(path: Path) -> Iterator[BinaryIO]:
+def open_unpacked(path: Path, check: CheckHead | None = None) -> Iterator[BinaryIO]:
     """Open a file for reading bytes, through gzip when its content (not its name) is gzipped or bgzipped.
 
     A pipe is fine: it is opened once and read forwards.
+
+    Raises
+    ------
+    EOFError
+        When a bgzipped file, or gzip's last member, has no end: at once for a file, at its end for a pipe.
+    JundscanError
+        What ``check`` raises.
     """
-    with path.open("rb") as file, unpacked(file) as content:
+    with path.open("rb") as file, unpacked(file, check) as content:
         yield content
 
 
 @contextmanager
-def unpacked(file: BufferedReader) -> Iterator[BinaryIO]:
+def unpacked(file: BufferedReader, check: CheckHead | None = None) -> Iterator[BinaryIO]:
     """Read an open file from where it stands, through gzip when that is what it holds; the file stays open."""
-    if file.peek(len(_GZIP_MAGIC))[: len(_GZIP_MAGIC)] == _GZIP_MAGIC:
-        with unpacking(file) as content:
-            yield content
-    else:
+    head = file.peek(HEAD_BYTES)[:HEAD_BYTES]
+    if not head.startswith(_GZIP_MAGIC):
+        if check is not None:
+            check(head, False)
         yield file
+        return
+    last = _LastBytes(file)
+    is_bgzip = _packing_of(head) == "bgzip"
+    if is_bgzip and file.seekable():
+        _check_end(file)
+    with unpacking(cast(BinaryIO, last)) as content:
+        if check is not None:
+            check(cast(Any, content).peek(HEAD_BYTES)[:HEAD_BYTES], True)
+        yield content
+    if is_bgzip and last.is_at_end and last.bytes != BGZIP_END:
+        raise EOFError(_NO_END)
+
+
+class _LastBytes:
+    """A file read forwards that keeps the last bytes which were read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.bytes = b""
+        self.is_at_end = False
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        self.is_at_end = self.is_at_end or (not data and size != 0)
+        self.bytes = (self.bytes + data[-len(BGZIP_END) :])[-len(BGZIP_END) :]
+        return data
+
+    def readinto(self, buffer: memoryview) -> int:
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _check_end(file: BinaryIO) -> None:
+    """Raise EOFError when the last block of a bgzipped file is missing; the file stays where it was."""
+    before = file.tell()
+    file.seek(0, os.SEEK_END)
+    file.seek(max(file.tell() - len(BGZIP_END), 0))
+    end = file.read()
+    file.seek(before)
+    if end != BGZIP_END:
+        raise EOFError(_NO_END)
 
 
 def text_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Number, from 1, the lines of a table of text, as :func:`text_blocks` gives them."""
-    for number, lines in text_blocks(path):
+    for number, lines in text_blocks(path, "table"):
         yield from enumerate(lines, number)
 
 
-def text_blocks(path: Path) -> Iterator[tuple[int, list[bytes]]]:
+def text_blocks(path: Path, purpose: Purpose) -> Iterator[tuple[int, list[bytes]]]:
     """Read a table of text, packed or not, many lines at a time; a byte-order mark is left out.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file; a pipe is fine.
+    purpose : Purpose
+        What it is read for, see :mod:`jundscan.file_kinds`.
 
     Yields
     ------
@@ -99,19 +169,23 @@ def text_blocks(path: Path) -> Iterator[tuple[int, list[bytes]]]:
     Raises
     ------
     TrackError
-        When the file cannot be read, or a line is longer than any of a table: so nothing that unpacks to a line
-        without end fills the memory.
+        When the file cannot be read, is of another kind or cut short, or a line is longer than any of a table: so
+        nothing that unpacks to a line without end fills the memory.
     """
-    with read_errors(path, TrackError), open_unpacked(path) as file:
-        number, rest = 1, file.read(len(codecs.BOM_UTF8)).removeprefix(codecs.BOM_UTF8)
-        while read := file.read(_BLOCK_BYTES):
-            *lines, rest = (rest + read).split(b"\n")
-            if lines:
-                yield number, lines
-            number += len(lines)
-            if len(rest) >= _LONGEST_LINE:
-                raise TrackError(path, f"more than {_LONGEST_LINE:,} bytes in one line: not a table of text", number)
-        if rest:
+    check_address(path, TrackError)
+    with read_errors(path, TrackError):
+        with open_unpacked(path, kind_check(path, purpose, TrackError)) as file:
+            number, rest = 1, file.read(len(codecs.BOM_UTF8)).removeprefix(codecs.BOM_UTF8)
+            while read := file.read(_BLOCK_BYTES):
+                *lines, rest = (rest + read).split(b"\n")
+                if lines:
+                    yield number, lines
+                number += len(lines)
+                if len(rest) >= _LONGEST_LINE:
+                    raise TrackError(
+                        path, f"more than {_LONGEST_LINE:,} bytes in one line: not a table of text", number
+                    )
+        if rest:  # the file is whole, and so is its last line
             yield number, [rest]
 
 
@@ -146,7 +220,10 @@ def unpacking(file: BinaryIO) -> BinaryIO:
 def packing(path: Path) -> str | None:
     """Tell by its first bytes how a file is packed: ``"gzip"``, ``"bgzip"``, or None."""
     with path.open("rb") as file:
-        head = file.read(18)
+        return _packing_of(file.read(18))
+
+
+def _packing_of(head: bytes) -> str | None:
     if not head.startswith(_GZIP_MAGIC):
         return None
     place, field = _BLOCK_FIELD

@@ -27,7 +27,8 @@ from jundscan.fasta_bytes import BgzipReader, ReadAhead, index_mismatch
 from jundscan.fasta_faidx import FaiRecord
 from jundscan.fasta_index import Index, bgzip_index, check_index, check_line_end, plain_index
 from jundscan.fasta_records import LINE_ENDS, NO_RUNS, READ_BYTES, checked_letters, count_bases, records, unknown_runs
-from jundscan.files import STDIN, open_unpacked, packing, read_errors, spooled
+from jundscan.file_kinds import check_address
+from jundscan.files import STDIN, kind_check, open_unpacked, packing, read_errors, spooled
 from jundscan.interval_sets import merge_intervals
 from jundscan.names import ChromSizes
 from jundscan.windows import Region, together
@@ -284,9 +285,10 @@ def open_genome(path: str | Path) -> Genome:
     Raises
     ------
     FastaError
-        When the file is missing, unreadable, empty or no FASTA, or cannot be indexed: names that repeat.
+        When the file is missing, unreadable, cut short, empty or no FASTA, or cannot be indexed: names that repeat.
     """
     path = Path(path)
+    check_address(path, FastaError, is_stdin_read=True)
     if path == STDIN and sys.stdin.isatty():
         raise FastaError(path, "standard input is a terminal; send a FASTA to it, or name a file")
     with read_errors(path, FastaError):
@@ -300,7 +302,7 @@ def open_genome(path: str | Path) -> Genome:
 
 
 def _open_file(path: Path, file: Path) -> Genome:
-    with read_errors(path, FastaError), open_unpacked(file) as letters:
+    with read_errors(path, FastaError), open_unpacked(file, kind_check(path, "genome", FastaError)) as letters:
         packed = packing(file)
         start = letters.read(READ_BYTES).lstrip()
     if not start:

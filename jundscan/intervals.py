@@ -92,7 +92,7 @@ def read_intervals(path: str | Path, kind: Kind, bed_value: BedValue = "score") 
     columns: Columns = defaultdict(lambda: (array("q"), array("q"), array("d")))
     wanted: Wanted | None = None
     declared = False
-    for number, lines in text_blocks(path):
+    for number, lines in text_blocks(path, "track" if kind == "track" else "intervals"):
         if wanted is None:
             declared = declared or declares_bedgraph(lines)
             if sample := list(islice(filter(None, map(fields_of, lines)), _SAMPLED_LINES)):

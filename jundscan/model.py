@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from jundscan.choices import DEFAULT_STRIDE, Device
 from jundscan.encoding import UNKNOWN, WINDOW_LENGTH
 from jundscan.errors import ModelError
+from jundscan.file_kinds import HEAD_BYTES, check_address, check_head
 from jundscan.metadata import LARGEST_TILE, METADATA_KEY, Metadata
 from jundscan.session import open_session
 
@@ -265,6 +266,7 @@ def load_model(path: str | Path | None = None, device: Device = "auto") -> Model
     101
     """
     file = default_model_path() if path is None else Path(path)
+    check_address(file, ModelError)
     if file.is_dir():
         file = file / "model.onnx"
     try:
@@ -276,6 +278,7 @@ def load_model(path: str | Path | None = None, device: Device = "auto") -> Model
         ) from err
     if len(content) > _MOST_BYTES:
         raise ModelError(f"{file}: more than {_MOST_BYTES:,} bytes; --model takes an .onnx file made by jundscan")
+    check_head(file, "model", ModelError, content[:HEAD_BYTES], False)
     session = open_session(content, file, device)
     metadata = _read_metadata(session, file)
     model = Model(file, metadata, hashlib.sha256(content).hexdigest(), session.get_providers()[0], session)

@@ -18,18 +18,16 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.bigwig_index import check_bigwig
+from jundscan.bigwig_index import check_bigwig, is_bigwig
 from jundscan.choices import BedValue
 from jundscan.data_stretches import BIN_BASES, stretches_with_data
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import TrackError
-from jundscan.files import read_errors
 from jundscan.intervals import Intervals, flatten_max, read_intervals
 from jundscan.metadata import MOST_WIDTH
 from jundscan.value_columns import BIGWIG, ValueColumn
 from jundscan.window_sums import narrowed, offset, running_sums, slabs, window_sums
 
-_BIGWIG_MAGICS = (b"\x26\xfc\x8f\x88", b"\x88\x8f\xfc\x26")  # either byte order
 # bases of a bigWig expanded at once: small enough for the processor's cache
 _SLAB_BASES = 1 << 15
 # bases between two windows beyond which these are read one by one: reading them takes as long as a call
@@ -53,8 +51,8 @@ class Track(ABC):
         What the values are, where a file says it.
     """
 
-    meaning: ValueColumn | None = None
     path: Path
+    meaning: ValueColumn | None = None
     sizes: dict[str, int] | None
     names: tuple[str, ...]
 
@@ -132,8 +130,7 @@ class _TextTrack(Track):
         self.path = path
         self.sizes = None
         as_read = read_intervals(path, "track", bed_value)
-        self.names = tuple(as_read)
-        self.meaning = as_read.meaning
+        self.names, self.meaning = tuple(as_read), as_read.meaning
         lengths = np.array([len(intervals.ends) for intervals in as_read.values()])
         stops = np.cumsum(lengths)
         self._rows = dict(zip(self.names, zip((stops - lengths).tolist(), stops.tolist(), strict=True), strict=True))
@@ -317,15 +314,11 @@ def open_track(path: str | Path, bed_value: BedValue = "score") -> Track:
     Raises
     ------
     TrackError
-        When the file is missing, unreadable or damaged, a line of it is wrong, or it has values of its own for every
-        base, of which presence is not the question.
+        When the file is missing, unreadable, damaged or of another kind, a line is wrong, or presence does not apply.
     """
     path = Path(path)
-    if not path.is_fifo():  # what is read from a pipe is gone
-        with read_errors(path, TrackError), path.open("rb") as file:
-            is_bigwig = file.read(4) in _BIGWIG_MAGICS
-        if is_bigwig and bed_value == "presence":
-            raise TrackError(path, "is a bigWig; --bed-value presence is for BED and peaks")
-        if is_bigwig:
-            return _BigWigTrack(path)
-    return _TextTrack(path, bed_value)
+    if not is_bigwig(path):
+        return _TextTrack(path, bed_value)
+    if bed_value == "presence":
+        raise TrackError(path, "is a bigWig; --bed-value presence is for BED and peaks")
+    return _BigWigTrack(path)

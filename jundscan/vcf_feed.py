@@ -17,7 +17,8 @@ from pathlib import Path
 from threading import Thread
 
 from jundscan.errors import InputError, TrackError
-from jundscan.files import STDIN, packing, read_errors, unpacked
+from jundscan.file_kinds import check_address
+from jundscan.files import STDIN, kind_check, open_unpacked, read_errors, unpacked
 
 LONGEST_RECORD = 1 << 24
 """Most bytes of a record: sixteen for each of a million people."""
@@ -25,8 +26,6 @@ LONGEST_HEADER = 1 << 26
 _CHUNK = 1 << 18
 _BCF = b"BCF"
 _LAST_HEADER_LINE = b"\n#CHROM"
-_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
-"""The empty block that ends every bgzipped file (SAM specification, section 4.1.2)."""
 
 
 class Feed:
@@ -51,12 +50,15 @@ class Feed:
     Raises
     ------
     InputError
-        When the last block of a bgzipped file is missing.
+        When it is another kind of file, or the last block of a bgzipped file is missing.
     """
 
     def __init__(self, path: Path) -> None:
-        if path.is_file() and packing(path) == "bgzip" and not _is_ended(path):
-            raise InputError(f"{path}: cut short: bgzip's EOF block is missing at its end; fetch it again")
+        check_address(path, TrackError, is_stdin_read=True)
+        self._check = kind_check(path, "variants", TrackError)
+        if path.is_file():  # of a pipe the thread finds it out
+            with read_errors(path, TrackError), open_unpacked(path, self._check):
+                pass
         self._path = path
         self.taken = self.passed = 0
         self.error: BaseException | None = None
@@ -91,16 +93,10 @@ class Feed:
 
     def _chunks(self) -> Generator[bytes, None, None]:
         source = Path("/dev/stdin") if self._path == STDIN else self._path
-        with read_errors(self._path, TrackError), source.open("rb") as file, unpacked(file) as content:
+        with read_errors(self._path, TrackError), source.open("rb") as file, unpacked(file, self._check) as content:
             for chunk in iter(partial(content.read, _CHUNK), b""):
                 self.taken = file.tell() if file.seekable() else 0
                 yield chunk
-
-
-def _is_ended(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - len(_END)))
-        return file.read() == _END
 
 
 def _looked_at(path: Path, chunks: Iterator[bytes]) -> Iterator[bytes]:

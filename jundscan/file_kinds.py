@@ -1,0 +1,222 @@
+"""Name what an input is when it is not what was asked for, and say what to do with it.
+
+The first bytes decide, and never the file's name. Sources: the formats' specifications (SAM, CRAM, VCF, GFF3, UCSC's
+bigWig, bigBed, 2bit and wiggle pages, RFC 8878), and file(1) for archives.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Literal
+
+from jundscan.errors import FastaError, JundscanError, TrackError
+
+Purpose = Literal["genome", "track", "intervals", "table", "variants", "model"]
+"""What a file is opened for."""
+HEAD_BYTES = 1 << 13
+"""Bytes that are looked at."""
+
+_WANTED: dict[Purpose, str] = {
+    "genome": "a FASTA file",
+    "track": "a bigWig, bedGraph, narrowPeak, broadPeak or BED",
+    "intervals": "a BED, narrowPeak or broadPeak",
+    "table": "a table of text",
+    "variants": "a VCF or BCF",
+    "model": "an .onnx file made by jundscan",
+}
+_ACCEPTED: dict[Purpose, tuple[str, ...]] = {"genome": ("FASTA",), "variants": ("VCF", "BCF")}
+
+_MAGICS = (
+    (b"\x26\xfc\x8f\x88", "bigWig"),
+    (b"\x88\x8f\xfc\x26", "bigWig"),
+    (b"\xeb\xf2\x89\x87", "bigBed"),
+    (b"\x87\x89\xf2\xeb", "bigBed"),
+    (b"\x43\x27\x41\x1a", "2bit"),
+    (b"\x1a\x41\x27\x43", "2bit"),
+    (b"BAM\1", "BAM"),
+    (b"CRAM\2", "CRAM"),
+    (b"CRAM\3", "CRAM"),
+    (b"BCF\2", "BCF"),
+    (b"BAI\1", "index"),
+    (b"TBI\1", "index"),
+    (b"CSI\1", "index"),
+    (b"\xfd7zXZ\0", "xz"),
+    (b"PK\3\4", "zip"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"\x04\x22\x4d\x18", "lz4"),
+    (b"7z\xbc\xaf\x27\x1c", "7z"),
+    (b"\x1f\x9d", "compress"),
+    (b"\x1f\x8b", "gzip"),
+    (b"\x89HDF\r\n\x1a\n", "HDF5"),
+    (b"%PDF-", "PDF"),
+    (b"version https://git-lfs.github.com/", "Git LFS"),
+    (b"##fileformat=VCF", "VCF"),
+    (b"##gff-version", "GFF"),
+    (b"#!genome-build", "GFF"),
+    (b"#PeakID\t", "HOMER"),
+    (b">", "FASTA"),
+)
+_PATTERNS = (
+    (rb"BZh[1-9]1AY&SY", "bzip2"),
+    (rb"@(HD|SQ|RG|PG|CO)\t", "SAM"),
+    (rb"@[^\n]*\n[A-Za-z.*=-]+\r?\n\+", "FASTQ"),
+    (rb"\s*<(!doctype html|html|\?xml)", "web page"),
+    (rb"(?:[^\n]*\n)*?(fixedStep|variableStep)[ \t]+chrom=", "wiggle"),
+    (rb"(?:#[^\n]*\n|\s*\n)*chr\tstart\tend\tlength\t", "MACS"),
+    (rb"(?:#[^\n]*\n)*[^\t\n]+\t[^\t\n]+\t[A-Za-z_]+\t[0-9]+\t[0-9]+\t[^\t\n]+\t[+.?-]\t[012.]\t", "GFF"),
+)
+_NAMES = {
+    "BAM": "a BAM (aligned reads)",
+    "CRAM": "a CRAM (aligned reads)",
+    "SAM": "a SAM (aligned reads)",
+    "FASTQ": "a FASTQ (reads)",
+    "bigWig": "a bigWig",
+    "bigBed": "a bigBed",
+    "2bit": "a 2bit genome",
+    "wiggle": "a wiggle",
+    "GFF": "a GFF or GTF (annotation)",
+    "index": "an index of another file",
+    "FASTA": "a FASTA",
+    "VCF": "a VCF",
+    "BCF": "a BCF",
+    "HDF5": "an HDF5 file",
+    "PDF": "a PDF",
+    "MACS": "the table of peaks of MACS (.xls)",
+    "HOMER": "a peak file of HOMER",
+    "tar": "a tar archive",
+    "web page": "a web page",
+    "Git LFS": "a pointer of Git LFS",
+}
+_DECOMPRESS = {
+    "xz": "xz -d",
+    "bzip2": "bunzip2",
+    "zip": "unzip",
+    "zstd": "zstd -d",
+    "lz4": "lz4 -d",
+    "7z": "7z x",
+    "compress": "uncompress",
+    "gzip": "gunzip",
+}
+_ADDRESS = re.compile(r"(https?|ftps?|sftp|s3|gs|file):/+(.*)", re.IGNORECASE | re.DOTALL)
+_FETCH = {"s3": "aws s3 cp {} .", "gs": "gcloud storage cp {} .", "sftp": "sftp {}"}
+
+
+def kind_of(head: bytes) -> str | None:
+    r"""Name the kind of a file by its first bytes, uncompressed; None for what has no mark of its own.
+
+    Examples
+    --------
+    >>> kind_of(b"CRAM\3"), kind_of(b"fixedStep chrom=chr1 start=1\n5\n"), kind_of(b"chr1\t0\t9\n")
+    ('CRAM', 'wiggle', None)
+    """
+    head = head.removeprefix(b"\xef\xbb\xbf")
+    for magic, kind in _MAGICS:
+        if head.startswith(magic):
+            return kind
+    if head[257:262] == b"ustar":
+        return "tar"
+    return next((kind for pattern, kind in _PATTERNS if re.match(pattern, head, re.IGNORECASE)), None)
+
+
+def check_address(path: Path, error: type[JundscanError], is_stdin_read: bool = False) -> None:
+    """Raise when a path is an address, or standard input where that is not read.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        As the user gave it.
+    error : type of JundscanError
+        What is raised.
+    is_stdin_read : bool
+        Whether ``-`` is fine.
+    """
+    if str(path) == "-" and not is_stdin_read and not path.exists():
+        raise _error(error, "-", "standard input is not read here; name a file (text may come from /dev/stdin)")
+    found = _ADDRESS.match(str(path))
+    if not found or path.exists():
+        return
+    scheme, rest = found[1].lower(), found[2]
+    if scheme == "file":
+        raise _error(error, f"file:///{rest}", f"is an address; name the file by its path: /{rest}")
+    typed = f"{found[1]}://{rest}"  # a path keeps one of the two slashes
+    fetch = _FETCH.get(scheme, "curl -fLO {}").format(shlex.quote(typed))
+    raise _error(error, typed, f"is an address, and jundscan reads files; download it first: {fetch}")
+
+
+def check_head(path: Path, purpose: Purpose, error: type[JundscanError], head: bytes, is_compressed: bool) -> None:
+    """Raise when the first bytes of a file are those of a kind that is not read for this purpose.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file's name for the message.
+    purpose : Purpose
+        What it is opened for.
+    error : type of JundscanError
+        What is raised.
+    head : bytes
+        The first bytes, uncompressed.
+    is_compressed : bool
+        Whether they came out of gzip.
+    """
+    kind = kind_of(head)
+    if kind is None or kind in _ACCEPTED.get(purpose, ()):
+        return
+    name = shlex.quote(str(path))
+    if kind == "gzip":
+        problem = f"is compressed with gzip{' twice' if is_compressed else ''}; run: gunzip {name}"
+    elif kind in _DECOMPRESS:
+        command = _DECOMPRESS[kind] + (f" on what this makes: gunzip {name}" if is_compressed else f" {name}")
+        problem = f"is compressed with {kind}; jundscan reads gzip and bgzip, so run: {command}"
+    elif is_compressed and _is_binary_track(kind) and purpose in ("track", "intervals", "genome"):
+        problem = f"is {_NAMES[kind]} inside gzip; run: gunzip {name}"
+    elif kind == "bigWig" and purpose == "track" and path.is_fifo():
+        problem = "is a bigWig, which cannot be read through a pipe; write it to a file first"
+    else:
+        advice = _advice(kind, purpose, name, path)
+        problem = f"is {_NAMES[kind]}, not {_WANTED[purpose]}" + (f"; {advice}" if advice else "")
+    raise _error(error, path, problem)
+
+
+def _is_binary_track(kind: str) -> bool:
+    return kind in ("bigWig", "bigBed", "2bit")
+
+
+def _advice(kind: str, purpose: Purpose, name: str, path: Path) -> str:
+    stem = shlex.quote(re.sub(r"(\.(gz|bgz))?$", "", path.name, flags=re.IGNORECASE).rpartition(".")[0] or path.name)
+    is_track = purpose in ("track", "intervals")
+    if kind in ("web page", "Git LFS"):
+        return "git lfs pull fetches the file" if kind == "Git LFS" else "the download failed: fetch it again"
+    if kind == "index":
+        return "name the file that the index belongs to"
+    if kind == "tar":
+        return f"unpack it: tar -xf {name}"
+    if kind in ("BAM", "CRAM", "SAM") and purpose == "track":
+        made = f"bamCoverage -b {name} -o {stem}.bw (bamCompare where there is a control)"
+        return f"make a track of it: {made}" if kind == "BAM" else f"sort it to BAM with samtools, then: {made}"
+    if kind == "bigBed" and is_track:
+        return f"convert it: bigBedToBed {name} {stem}.bed"
+    if kind == "wiggle" and is_track:
+        return f"convert it: wigToBigWig {name} chrom.sizes {stem}.bw"
+    if kind == "2bit" and purpose == "genome":
+        return f"convert it: twoBitToFa {name} {stem}.fa"
+    if kind == "GFF" and is_track:
+        return f"convert it: gff2bed < {name} > {stem}.bed (gtf2bed for GTF)"
+    if kind == "MACS":
+        return "its starts count from 1; name the .narrowPeak or .broadPeak beside it"
+    if kind == "HOMER":
+        return f"convert it: pos2bed.pl {name} > {stem}.bed"
+    if kind == "FASTQ":
+        return "name the genome that the reads come from" if purpose == "genome" else "align the reads first"
+    return {
+        "FASTA": "name it as the genome",
+        "bigWig": "name it with --accessibility",
+        "VCF": "jundscan variants reads it",
+        "BCF": "jundscan variants reads it",
+    }.get(kind, "")
+
+
+def _error(error: type[JundscanError], path: str | Path, problem: str) -> JundscanError:
+    return error(path, problem) if issubclass(error, FastaError | TrackError) else error(f"{path}: {problem}")
