@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import repeat
 from pathlib import Path
@@ -22,6 +23,51 @@ AddSpans = Callable[[str, NDArray[np.int64], NDArray[np.int64], NDArray[np.float
 _Piece = tuple[str, NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
 
 _QUEUED_PIECES = 4
+_MOST_BASES = (1 << 32) - 1
+_PROBED_BYTES = 1 << 20
+
+
+def check_bigwig_path(path: str | Path) -> None:
+    """Check before any work that the library which writes bigWigs can take a path.
+
+    Raises
+    ------
+    OutputError
+        When it is not UTF-8 text, because the library would end in a panic.
+    """
+    try:
+        os.path.realpath(path).encode()
+    except UnicodeEncodeError as err:
+        raise OutputError(f"{path}: the path of a bigWig must be UTF-8 text; rename it, or write .bedgraph.gz") from err
+
+
+def check_bigwig_sizes(path: str | Path, chromsizes: Mapping[str, int]) -> None:
+    """Check before any work that a bigWig can hold sequences.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The output, for the message.
+    chromsizes : mapping of str to int
+        Lengths in bases. The format has 32 bits for them.
+
+    Raises
+    ------
+    OutputError
+        When a sequence is too long, or its name is not UTF-8 text, empty or with a zero byte in it.
+    """
+    for chrom, size in chromsizes.items():
+        if size > _MOST_BASES:
+            raise OutputError(
+                f"{path}: a bigWig cannot hold {chrom}, whose {size:,} bases are more than {_MOST_BASES:,}; "
+                "write .bedgraph.gz instead"
+            )
+        try:
+            is_name = bool(chrom.encode()) and "\0" not in chrom
+        except UnicodeEncodeError:
+            is_name = False
+        if not is_name:
+            raise OutputError(f"{path}: a bigWig cannot hold the name {chrom!r}; rename it, or write .bedgraph.gz")
 
 
 @contextmanager
@@ -67,7 +113,7 @@ def open_bigwig(temporary: Path, shown: str | Path, chromsizes: Mapping[str, int
             writer.start()
         put((chrom, starts, ends, values))
         if done.is_set():
-            raise OutputError(f"{shown}: the bigWig cannot be written; is the disk full?")
+            raise OutputError(f"{shown}: the bigWig cannot be written: {_reason(temporary, failures)}")
 
     try:
         yield add
@@ -82,8 +128,17 @@ def open_bigwig(temporary: Path, shown: str | Path, chromsizes: Mapping[str, int
         with temporary.open("rb") as file, pybigtools.open(file) as written:  # given a path, it prints what is wrong
             written.chroms()
     except Exception as err:
-        cause = " ".join(str(failures[0] if failures else err).split())
-        raise OutputError(f"{shown}: the bigWig cannot be written; is the disk full? ({cause})") from err
+        raise OutputError(f"{shown}: the bigWig cannot be written: {_reason(temporary, [*failures, err])}") from err
+
+
+def _reason(temporary: Path, failures: Sequence[BaseException]) -> str:
+    """Tell why a bigWig was not finished: what the system says to more bytes in the same file, else the library."""
+    try:
+        with temporary.open("ab") as file:
+            file.write(bytes(_PROBED_BYTES))
+    except OSError as err:
+        return err.strerror or str(err)
+    return " ".join(str(failures[0]).split()) if failures else "pybigtools gave up without a reason"
 
 
 def _wait(done: threading.Event) -> None:

@@ -17,7 +17,7 @@ from jundscan.errors import InputError, OutputError
 from jundscan.intervals import read_intervals
 from jundscan.motifs import CONSENSUS, matches
 from jundscan.mutagenesis import Explanation, explain_regions
-from jundscan.names import matching_name
+from jundscan.names import check_names_in_text, matching_name
 from jundscan.plan import Scan
 from jundscan.record import run_facts
 from jundscan.rows import format_probability
@@ -135,6 +135,7 @@ def write_explanations(
 
     began = time.perf_counter()
     folder = Path(folder)
+    check_names_in_text(folder, (region.chrom for region in (*regions, *hits)))
     names = [*TABLES, *map(picture_name, regions), *(HIT_FILES if hits else ())]
     check_folder(folder, names, force)
     explained = []

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 
-from jundscan.errors import TrackError
+from jundscan.errors import OutputError, TrackError
 from jundscan.files import text_lines
 
 log = logging.getLogger("jundscan")
 
 _MITOCHONDRION = ("M", "MT", "chrM", "chrMT")
 _NAMES_SHOWN = 5
+_LINES_OF_BROWSERS = ("track", "browser")
+_NO_TEXT = ("Cc", "Cs")  # control characters, and what is no text in UTF-8
 # third column of UCSC's database table, which says who uses the alias in the first
 _SOURCES = {"assembly", "custom", "ensembl", "flybase", "genbank", "ncbi", "refseq", "ucsc", "wormbase"}
 
@@ -74,6 +77,40 @@ def some_names(names: Iterable[str]) -> str:
     """
     shown = list(islice(names, _NAMES_SHOWN + 1))
     return ", ".join(shown[:_NAMES_SHOWN]) + (", …" if len(shown) > _NAMES_SHOWN else "")
+
+
+def check_names_in_text(output: str | Path, names: Iterable[str]) -> None:
+    """Check that readers of BED, bedGraph and tables find the sequence's name at the start of its lines.
+
+    Parameters
+    ----------
+    output : str or pathlib.Path
+        The output, for the message.
+    names : iterable of str
+        The sequences that it will name.
+
+    Raises
+    ------
+    OutputError
+        When a name is empty, starts with ``#``, is ``track`` or ``browser``, or has a blank or control character in it.
+    """
+    for name in names:
+        problem = _problem_in_text(name)
+        if problem:
+            where = "stdout" if str(output) == "-" else output
+            raise OutputError(f"{where}: cannot name the sequence {name!r}: {problem}; rename it in the genome")
+
+
+def _problem_in_text(name: str) -> str:
+    if not name:
+        return "the name is empty"
+    if name.startswith("#"):
+        return "readers take lines that start with # for comments"
+    if name in _LINES_OF_BROWSERS:
+        return f"readers take lines that start with {name} for settings of a genome browser"
+    if any(letter.isspace() or unicodedata.category(letter) in _NO_TEXT for letter in name):
+        return "it has a blank or a control character in it"
+    return ""
 
 
 def read_aliases(path: str | Path, sizes: Mapping[str, int]) -> dict[str, str]:

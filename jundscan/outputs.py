@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from jundscan._version import __version__
 from jundscan.bigwig import AddSpans
 from jundscan.choices import Format
 from jundscan.hits import Hits
+from jundscan.names import check_names_in_text
 from jundscan.plan import Scan
 from jundscan.record import scan_record
 from jundscan.rows import WINDOWS_HEADER, write_hits, write_windows_tsv
@@ -132,6 +133,8 @@ def write_scan(
         The keys of ``scan --json``.
     """
     began = time.perf_counter()
+    in_reach = dict.fromkeys(span.chrom for span in scan.spans)
+    check_names_in_text(outputs.hits, in_reach)
     found = 0
     accuracy = significance = collected = None
     held: list[tuple[str, Hits]] = []  # narrowPeak's q values need every window first
@@ -151,8 +154,9 @@ def write_scan(
         # hits first: they get their name last, and not at all when a track cannot be finished
         longest = max(scan.genome.chromsizes.values(), default=0)
         stream = stack.enter_context(open_output(outputs.hits, outputs.force, "bed", longest))
-        add_spans = _open_track(scan, outputs.track, outputs.force, stack)
-        add_accuracy = _open_track(scan, outputs.accuracy_track, outputs.force, stack)
+        sizes = {chrom: scan.genome.chromsizes[chrom] for chrom in in_reach}
+        add_spans = _open_track(sizes, outputs.track, outputs.force, stack)
+        add_accuracy = _open_track(sizes, outputs.accuracy_track, outputs.force, stack)
         if outputs.comments:
             stream.write(header(scan, outputs.command) + (WINDOWS_HEADER if outputs.format == "tsv" else ""))
 
@@ -217,5 +221,5 @@ def _write_narrow_peaks(stream: TextIO, held: list[tuple[str, Hits]], significan
         first = rows.stop
 
 
-def _open_track(scan: Scan, path: Path | None, force: bool, stack: ExitStack) -> AddSpans | None:
-    return None if path is None else stack.enter_context(open_track_output(path, scan.genome.chromsizes, force))
+def _open_track(sizes: Mapping[str, int], path: Path | None, force: bool, stack: ExitStack) -> AddSpans | None:
+    return None if path is None else stack.enter_context(open_track_output(path, sizes, force))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any, TextIO, cast
 
 from jundscan.bgzip import INDEX_ENDINGS, BgzipFile, Preset, build_index, index_ending, is_packed, quiet_pysam
-from jundscan.bigwig import AddSpans, open_bigwig
+from jundscan.bigwig import AddSpans, check_bigwig_path, check_bigwig_sizes, open_bigwig
 from jundscan.errors import OutputError
 from jundscan.files import temporary_beside
 from jundscan.rows import write_spans
@@ -68,7 +68,13 @@ def check_track_output(path: str | Path, force: bool) -> None:
     """Find out before any work whether a track can be written: :func:`check_output`, and its ending."""
     if not str(path).lower().endswith((*_BIGWIG_ENDINGS, *_BEDGRAPH_ENDINGS)):
         raise OutputError(f"{path}: a track must end in .bw, .bigWig, .bedgraph or .bedgraph.gz")
+    if _is_bigwig(path):
+        check_bigwig_path(path)
     check_output(path, force, indexed=True)
+
+
+def _is_bigwig(path: str | Path) -> bool:
+    return str(path).lower().endswith(_BIGWIG_ENDINGS)
 
 
 @contextmanager
@@ -241,10 +247,11 @@ def open_track_output(path: str | Path, chromsizes: Mapping[str, int], force: bo
     Raises
     ------
     OutputError
-        When the name has none of these endings, and as in :func:`open_output`.
+        When the name has none of these endings, a bigWig cannot hold the sequences, and as in :func:`open_output`.
     """
     check_track_output(path, force)
-    if str(path).lower().endswith(_BIGWIG_ENDINGS):
+    if _is_bigwig(path):
+        check_bigwig_sizes(path, chromsizes)
         with replacing(path, force) as temporary, open_bigwig(temporary, path, chromsizes) as add:
             yield add
     else:
