@@ -75,7 +75,7 @@ def run_facts(scan: Scan, inputs: Mapping[str, Path | None], command: str | None
         "threshold": scan.threshold.value,
         "threshold_rule": scan.threshold.rule,
         "accessibility": None if scan.track is None else str(scan.track.path),
-        "accessibility_values": None if scan.track is None else scan.track.meaning and scan.track.meaning.to_dict(),
+        "accessibility_values": None if scan.track is None else scan.track.track.meaning and scan.track.track.meaning.to_dict(),
         "model": scan.model.identity(),
         "provider": scan.model.provider,
         "threads": scan.threads,
