@@ -30,12 +30,28 @@ LARGEST_TILE = 1 << 16
 
 @dataclass(frozen=True)
 class CalibrationRow:
-    """What to expect of windows at or above one threshold, as fractions; ``precision`` is None without a call."""
+    """What to expect at one threshold, as fractions.
+
+    Attributes
+    ----------
+    threshold : float
+        Windows with a probability at or above it are called.
+    recall, fpr : float
+        Shares of the bound and of the unbound windows that are called.
+    precision : float or None
+        Share of the called windows that are bound, at the model's prevalence; None where no window is called.
+    hit_precision : float or None
+        Share of the hits that lie on a peak, on held-out blocks; None where it is not known, as in older models.
+    peak_recall : float or None
+        Share of the peaks that are hit, on held-out blocks; None where it is not known, as in older models.
+    """
 
     threshold: float
     recall: float
     fpr: float
     precision: float | None
+    hit_precision: float | None = None
+    peak_recall: float | None = None
 
 
 @dataclass(frozen=True)
@@ -219,8 +235,9 @@ def _check(metadata: Metadata) -> None:
         _is_text("default_rule", table.default_rule)
         _are_fractions(f"{mode} default_threshold", [table.default_threshold])
         for row in table.rows:
-            numbers = [row.threshold, row.recall, row.fpr]
-            _are_fractions(f"{mode} rows", numbers if row.precision is None else [*numbers, row.precision])
+            optional = (row.precision, row.hit_precision, row.peak_recall)
+            known = [value for value in optional if value is not None]
+            _are_fractions(f"{mode} rows", [row.threshold, row.recall, row.fpr, *known])
         if any(one.threshold >= other.threshold for one, other in pairwise(table.rows)):
             raise ValueError(f"{mode} rows do not ascend by threshold")
     for scores in metadata.validation.values():

@@ -12,6 +12,12 @@ from jundscan.choices import Wish, check_fraction
 from jundscan.errors import InputError
 from jundscan.metadata import CalibrationRow, Metadata, ThresholdTable
 
+SHARES = ("recall", "fpr", "precision", "hit_precision", "peak_recall")
+"""Columns of the calibration table behind the threshold."""
+DENOMINATORS = (10, 100, 1_000, 10_000)
+LARGEST_ROUNDING = 0.25
+"""Of a natural frequency, relative to the share: 0.15 is 15 in 100 and not 2 in 10."""
+
 
 @dataclass(frozen=True)
 class Threshold:
@@ -35,14 +41,111 @@ class Threshold:
     is_beyond: bool = False
 
     def expectation(self) -> str:
-        """Say what to expect of windows, in a sentence part."""
+        """Write one sentence on windows, with shares as natural frequencies."""
         if self.expected is None:
-            return "no expectation: below the model's calibration table"
+            return "The model's calibration does not reach down to there: nothing is known of what to expect."
         row = self.expected
         if self.is_beyond:
-            return f"above the model's calibration table: recall at most {row.recall:.3g}, rate at most {row.fpr:.3g}"
-        precision = "unknown" if row.precision is None else f"{row.precision:.3g}"
-        return f"expected of windows: recall {row.recall:.3g}, false-positive rate {row.fpr:.3g}, precision {precision}"
+            found, called = (
+                _at_most(share, things)
+                for share, things in ((row.recall, "bound windows"), (row.fpr, "unbound windows"))
+            )
+            return (
+                f"The model's calibration does not reach up to there: expect {found} to be found and {called} to be "
+                "called."
+            )
+        found = f"{frequency(row.recall, 'bound windows')} to be found"
+        if row.precision is None:
+            return f"Expect {found}."
+        return f"Expect {frequency(row.precision, 'called windows')} to be bound, and {found}."
+
+    def peak_expectation(self) -> str | None:
+        """Write one sentence on hits and peaks; None where the model does not know their shares."""
+        row = self.expected
+        if row is None or self.is_beyond or row.hit_precision is None or row.peak_recall is None:
+            return None
+        return (
+            f"Of hits, expect {frequency(row.hit_precision)} to lie on a peak, "
+            f"and {frequency(row.peak_recall, 'peaks')} to be hit (held-out blocks)."
+        )
+
+    def shares(self) -> dict[str, float | None]:
+        """Return the shares to expect, by the names of :data:`SHARES`; all are None outside the calibration table."""
+        row = None if self.is_beyond else self.expected
+        return {share: None if row is None else getattr(row, share) for share in SHARES}
+
+
+def frequency(share: float, things: str = "") -> str:
+    """Write a share as a natural frequency.
+
+    The denominator is the smallest of 10, 100, 1,000 and 10,000 at which rounding changes the share by a quarter of
+    itself at most. Only a share of exactly 0 or 1 is written as none or all.
+
+    Parameters
+    ----------
+    share : float
+        From 0 to 1.
+    things : str
+        What is counted, in the plural.
+
+    Examples
+    --------
+    >>> [frequency(share) for share in (0.3, 0.22, 0.15, 0.002, 0.96)]
+    ['3 in 10', '2 in 10', '15 in 100', '2 in 1,000', '96 in 100']
+    >>> [frequency(share, "windows") for share in (0.0, 0.00001, 0.99999, 1.0)]
+    ['no windows', 'fewer than 1 in 10,000 windows', 'more than 9,999 in 10,000 windows', 'all windows']
+    """
+    if share in (0, 1):
+        return (f"all {things}" if share else f"no {things}").strip() if things else ("all" if share else "none")
+    for all_of_them in DENOMINATORS:
+        count = round(share * all_of_them)
+        if 0 < count < all_of_them and abs(count / all_of_them - share) <= LARGEST_ROUNDING * share:
+            return f"{count:,} in {all_of_them:,} {things}".rstrip()
+    few = share < 0.5
+    count = 1 if few else all_of_them - 1
+    return f"{'fewer' if few else 'more'} than {count:,} in {all_of_them:,} {things}".rstrip()
+
+
+def _at_most(share: float, things: str) -> str:
+    text = frequency(share, things)
+    return f"at most {text}" if text[0].isdigit() else text
+
+
+def expected_precision(table: ThresholdTable, probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Look up the share of bound windows among held-out windows that score at least as high.
+
+    The share is that of the calibration table, so it holds at the model's prevalence. Between two thresholds it is
+    interpolated linearly. It need not rise with the probability, because it is counted on few windows at the top.
+
+    Parameters
+    ----------
+    table : ThresholdTable
+        Rows without a precision are not used.
+    probabilities : numpy.ndarray, shape=(n,), dtype=float32
+
+    Returns
+    -------
+    numpy.ndarray, shape=(n,), dtype=float64
+        NaN below the first threshold; above the last one the last row's share.
+
+    Examples
+    --------
+    >>> rows = (CalibrationRow(0.5, 0.6, 0.1, 0.2), CalibrationRow(0.9, 0.1, 0.001, 0.6))
+    >>> found = expected_precision(ThresholdTable(0.5, "", rows), np.array([0.4, 0.5, 0.7, 0.95], np.float32))
+    >>> found.round(3).tolist()
+    [nan, 0.2, 0.4, 0.6]
+    """
+    rows = [(row.threshold, row.precision) for row in table.rows if row.precision is not None]
+    return _interpolated(rows, probabilities)
+
+
+def _interpolated(rows: Sequence[tuple[float, float]], probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Interpolate (threshold, value) between rows; NaN below the first one, the last value above the last one."""
+    if not rows:
+        return np.full(len(probabilities), np.nan)
+    thresholds, values = zip(*rows, strict=True)
+    found = np.interp(probabilities, thresholds, values)
+    return np.where(probabilities < np.float32(thresholds[0]), np.nan, found)
 
 
 def false_positive_rates(table: ThresholdTable, probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -59,12 +162,7 @@ def false_positive_rates(table: ThresholdTable, probabilities: NDArray[np.float3
     numpy.ndarray, shape=(n,), dtype=float64
         Above the last threshold the last rate, then an upper bound; NaN below the first.
     """
-    rows = [row for row in table.rows if row.fpr > 0]
-    if not rows:
-        return np.full(len(probabilities), np.nan)
-    thresholds = np.array([row.threshold for row in rows])
-    rates = np.interp(probabilities, thresholds, [row.fpr for row in rows])
-    return np.where(probabilities < np.float32(thresholds[0]), np.nan, rates)
+    return _interpolated([(row.threshold, row.fpr) for row in table.rows if row.fpr > 0], probabilities)
 
 
 def choose_threshold(metadata: Metadata, has_accessibility: bool, wish: Wish | None, value: float | None) -> Threshold:

@@ -27,10 +27,10 @@ from tests.inputs import scale_of, write_bigwig, write_fasta, write_rows
 
 KEYS = {
     "windows_scored", "windows_skipped", "hits", "bases_scanned", "seconds", "bases_per_second", "threshold",
-    "threshold_rule", "stride", "accessibility", "accessibility_scale", "model", "provider", "accuracy",
+    "threshold_rule", "expected", "stride", "accessibility", "accessibility_scale", "model", "provider", "accuracy",
 }  # fmt: skip
 MORE_KEYS = {
-    "accessibility_values", "jundscan", "genome", "threads", "command", "timings", "versions", "inputs", "warnings",
+    "accessibility_values", "expected", "jundscan", "genome", "threads", "command", "timings", "versions", "inputs", "warnings",
 }  # fmt: skip
 
 
@@ -71,7 +71,9 @@ def test_bed_goes_to_stdout_and_the_rest_to_stderr(run: Run, genome: Path, windo
     assert comments[2] == f"# command: jundscan scan {genome} --threshold {threshold}"
     said = ran.err.splitlines()
     assert any("sequence alone" in line for line in said)
-    assert any(line.startswith("threshold ") and "expected of windows" in line for line in said)
+    (calling,) = (line for line in said if line.startswith("Calling windows that score "))
+    assert f"{threshold:.4g} or more (--threshold {threshold:g}). Expect " in calling
+    assert calling.endswith(" bound windows to be found.")
     assert f"{len(rows)} hits in {len(windows):,} windows" in said[-1]
     assert "\r" not in ran.err  # no progress bar off a terminal
     assert "\x1b" not in ran.err
@@ -131,6 +133,8 @@ def test_the_record(tmp_path: Path, run: Run, genome: Path, track: Path, model: 
     record = json.loads(ran.out)
     assert record.keys() == KEYS | MORE_KEYS
     assert record["threshold_rule"] == "fpr 0.05"
+    (row,) = (row for row in model.metadata.with_accessibility.rows if row.threshold == record["threshold"])
+    assert record["expected"] == {share: getattr(row, share) for share in SHARES}
     assert record["model"] == model.identity()
     assert record["accessibility"] == str(track)
     assert record["accessibility_scale"] == json.loads(scale.read_text())

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jundscan.choices import Wish
-from jundscan.errors import InputError
+from jundscan.errors import InputError, ModelError
 from jundscan.metadata import CalibrationRow, Metadata, ThresholdTable
 from jundscan.model import Model
-from jundscan.thresholds import choose_threshold
+from jundscan.thresholds import SHARES, choose_threshold, expected_precision, false_positive_rates, frequency
 
 ROWS = (
     CalibrationRow(0.2, 0.9, 0.5, 0.01),
@@ -48,14 +52,15 @@ def test_wishes_are_granted_by_the_table(metadata: Metadata, wish: Wish, value: 
     assert chosen.rule == f"{wish} {value:g}"
     expected = max((row for row in ROWS if row.threshold <= threshold), key=lambda row: row.threshold)
     assert chosen.expected == expected
-    assert f"recall {expected.recall:.3g}" in chosen.expectation()
+    assert f"and {frequency(expected.recall, 'bound windows')} to be found." in chosen.expectation()
+    assert chosen.shares() == {share: getattr(expected, share) for share in SHARES}
 
 
 def test_without_a_wish_the_model_chooses_for_the_mode(metadata: Metadata) -> None:
     assert choose_threshold(metadata, True, None, None).value == 0.7
     chosen = choose_threshold(metadata, False, None, None)
     assert (chosen.value, chosen.rule) == (0.8, "fpr 0.5 (model default)")
-    assert "precision unknown" in chosen.expectation()
+    assert chosen.expectation() == "Expect 3 in 10 bound windows to be found."
 
 
 def test_above_the_table_little_is_promised(metadata: Metadata) -> None:
@@ -63,13 +68,90 @@ def test_above_the_table_little_is_promised(metadata: Metadata) -> None:
     assert not choose_threshold(metadata, True, "threshold", last.threshold).is_beyond
     chosen = choose_threshold(metadata, True, "threshold", 0.999)
     assert chosen.is_beyond
-    assert f"recall at most {last.recall:.3g}, rate at most {last.fpr:.3g}" in chosen.expectation()
+    assert chosen.expectation() == (
+        "The model's calibration does not reach up to there: expect at most 1 in 10 bound windows to be found and "
+        "at most 1 in 1,000 unbound windows to be called."
+    )
+    assert set(chosen.shares().values()) == {None}
+    assert chosen.peak_expectation() is None
 
 
 def test_below_the_table_nothing_is_promised(metadata: Metadata) -> None:
     chosen = choose_threshold(metadata, True, "threshold", 0.1)
     assert chosen.expected is None
-    assert "no expectation" in chosen.expectation()
+    assert "does not reach down to there: nothing is known" in chosen.expectation()
+    assert set(chosen.shares().values()) == {None}
+
+
+def test_peaks_are_spoken_of_where_the_model_knows_them(metadata: Metadata) -> None:
+    assert choose_threshold(metadata, True, None, None).peak_expectation() is None  # as in models of earlier versions
+    rows = tuple(replace(row, hit_precision=0.43, peak_recall=0.08) for row in ROWS)
+    knowing = replace(metadata, with_accessibility=ThresholdTable(0.7, "fpr 0.01", rows))
+    chosen = choose_threshold(knowing, True, None, None)
+    assert chosen.peak_expectation() == (
+        "Of hits, expect 4 in 10 to lie on a peak, and 8 in 100 peaks to be hit (held-out blocks)."
+    )
+    assert chosen.expectation() == "Expect 15 in 100 called windows to be bound, and 4 in 10 bound windows to be found."
+    assert (chosen.shares()["hit_precision"], chosen.shares()["peak_recall"]) == (0.43, 0.08)
+
+
+@pytest.mark.parametrize("wrong", [-0.1, 1.5, "0.5", True])
+@pytest.mark.parametrize("share", ["hit_precision", "peak_recall"])
+def test_shares_of_peaks_in_a_model_file_are_fractions_or_missing(
+    metadata: Metadata, share: str, wrong: object
+) -> None:
+    raw = metadata.to_dict()
+    rows = raw["with_accessibility"]["rows"]
+    for row in rows:
+        row.update({"hit_precision": 0.5, "peak_recall": None})
+    assert Metadata.from_json(json.dumps(raw), "here").with_accessibility.rows[0].hit_precision == 0.5
+    for row in rows:
+        del row["hit_precision"], row["peak_recall"]
+    assert Metadata.from_json(json.dumps(raw), "here") == metadata  # an older model
+    rows[-1][share] = wrong
+    with pytest.raises(ModelError, match=f"{wrong!r} is no number from 0 to 1"):
+        Metadata.from_json(json.dumps(raw), "here")
+
+
+@given(st.floats(0, 1))
+def test_frequencies_are_near_their_share_and_never_overstate(share: float) -> None:
+    words = frequency(share).replace(",", "").split()
+    if words[0] in ("none", "all"):
+        assert share == ("none", "all").index(words[0])
+        return
+    count, of = int(words[-3]), int(words[-1])
+    assert 0 < count < of
+    if len(words) == 3:
+        assert count / of == pytest.approx(share, rel=0.25)
+    else:
+        assert words[:2] == (["fewer", "than"] if count == 1 else ["more", "than"])
+        assert (share < count / of) if count == 1 else (share > count / of)
+
+
+def test_the_expected_precision_is_that_of_windows_that_score_as_high() -> None:
+    table = ThresholdTable(0.7, "", ROWS)
+    scores = np.array([0.1, 0.2, 0.35, 0.5, 0.6, 0.9, 0.95, 1.0], np.float32)
+    expected = [np.nan, 0.01, 0.105, 0.2, 0.175, 0.6, 0.6, 0.6]
+    np.testing.assert_allclose(expected_precision(table, scores), expected, atol=1e-6)
+    without = replace(ROWS[0], precision=None)
+    assert np.isnan(expected_precision(ThresholdTable(0.7, "", (without,)), scores)).all()
+    np.testing.assert_allclose(
+        expected_precision(ThresholdTable(0.7, "", (without, *ROWS[1:])), scores),
+        [np.nan] * 3 + expected[3:],
+        atol=1e-6,
+    )
+    # a window at the very threshold that the table names is not below it, though its score is a float32
+    one = (CalibrationRow(0.7, 0.4, 0.01, 0.15),)
+    assert expected_precision(ThresholdTable(0.7, "", one), np.array([0.7], np.float32)).tolist() == [0.15]
+
+
+def test_rates_of_unbound_windows_are_interpolated_and_never_zero() -> None:
+    rows = (*ROWS, CalibrationRow(0.95, 0.0, 0.0, None))
+    scores = np.array([0.1, 0.5, 0.6, 0.9, 1.0], np.float32)
+    rates = false_positive_rates(ThresholdTable(0.7, "", rows), scores)
+    np.testing.assert_allclose(rates, [np.nan, 0.1, 0.055, 0.001, 0.001], atol=1e-6)
+    for few in ((), (CalibrationRow(0.5, 0.0, 0.0, None),)):
+        assert np.isnan(false_positive_rates(ThresholdTable(0.7, "", few), scores)).all()
 
 
 @pytest.mark.parametrize(

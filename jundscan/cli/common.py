@@ -197,9 +197,13 @@ def say_accessibility(accessibility: Path | None, no_accessibility: bool) -> Non
         log.info("no --accessibility: scoring on sequence alone, which is much less accurate")
 
 
-def say_threshold(threshold: Threshold) -> None:
-    """Say which threshold was chosen, how, and what it promises."""
-    log.info("threshold %.4g: %s; %s", threshold.value, threshold.rule, threshold.expectation())
+def say_threshold(threshold: Threshold, *, hits: bool = False) -> None:
+    """Say which threshold was chosen, how, and what to expect of windows; with ``hits`` of hits and peaks too."""
+    rule = threshold.rule
+    shown = "model default" if rule.endswith("(model default)") else f"--{rule}"
+    log.info("Calling windows that score %.4g or more (%s). %s", threshold.value, shown, threshold.expectation())
+    if hits and (of_peaks := threshold.peak_expectation()) is not None:
+        log.info("%s", of_peaks)
 
 
 def check_files(outputs: dict[str, Path | str | None], inputs: Iterable[Path | str | None]) -> None:

@@ -58,6 +58,7 @@ def _use(folder: Path) -> tuple[Model, Any]:
             else:
                 assert 0 <= chosen.value <= 1
                 chosen.expectation()
+                chosen.peak_expectation()
     from jundscan.cli.info import info
 
     with redirect_stdout(io.StringIO()):
