@@ -18,7 +18,7 @@ from jundscan.memory import MemoryGenome, MemoryTrack, Sequences, Values
 from jundscan.model import Model, load_model
 from jundscan.neighbourhood import open_source
 from jundscan.plan import Scan, prepare
-from jundscan.scan import Hit, Scored, call_hits, score
+from jundscan.scan import Hit, Scored, call_hits, openness, score, worth
 from jundscan.scan_checks import judge
 from jundscan.shards import Shards, read_shards, shards_from_arrays
 from jundscan.tracks import Track
@@ -114,8 +114,9 @@ def scan(
     Returns
     -------
     iterator of Hit or of Scored
-        A hit is (chrom, start, end, probability, summit). A chunk of windows is :class:`jundscan.Scored`: its
-        arrays ``starts`` and ``probabilities`` leave out windows with unknown letters.
+        A hit is (chrom, start, end, probability, summit, expected_precision, accessibility), see
+        :class:`jundscan.Hit`. A chunk of windows is :class:`jundscan.Scored`: its arrays ``starts`` and
+        ``probabilities`` leave out windows with unknown letters.
 
     Raises
     ------
@@ -166,8 +167,10 @@ def _windows(ready: Scan) -> Iterator[Scored]:
 def _hits(ready: Scan) -> Iterator[Hit]:
     with ready:
         for chrom, hits in call_hits(ready, score(ready)):
-            for start, end, best, summit in zip(*(column.tolist() for column in hits), strict=True):
-                yield Hit(chrom, start, end, best, summit)
+            more = ([None if np.isnan(value) else value for value in column.tolist()]
+                    for column in (worth(ready, hits.best), openness(ready, chrom, hits.summit)))  # fmt: skip
+            for row in zip(*(column.tolist() for column in hits), *more, strict=True):
+                yield Hit(chrom, *row)
         judge(ready)
 
 

@@ -11,8 +11,8 @@ Device = Literal["auto", "cpu", "cuda"]
 """What a model is to run on; ``auto`` takes CUDA where it can be had."""
 Wish = Literal["threshold", "fpr", "precision", "recall"]
 """What a threshold is chosen by."""
-Format = Literal["bed", "narrowPeak", "tsv"]
-"""What a scan writes: hits, or one line for each window."""
+Format = Literal["bed", "narrowPeak", "table", "tsv"]
+"""What a scan writes: hits in one of three forms, or one line for each window."""
 BedValue = Literal["score", "presence"]
 """What an interval of a BED track counts as: its score, where there is one, or 1."""
 MissingChromosomes = Literal["closed", "unknown", "error"]

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
-
 from jundscan._version import __version__
 from jundscan.bigwig import AddSpans
 from jundscan.choices import Format
@@ -18,12 +16,14 @@ from jundscan.hits import Hits
 from jundscan.names import check_names_in_text
 from jundscan.plan import Scan
 from jundscan.record import scan_record
-from jundscan.rows import WINDOWS_HEADER, write_hits, write_windows_tsv
-from jundscan.scan import Scored, call_hits, score
+from jundscan.rows import HITS_HEADER, WINDOWS_HEADER, write_hit_table, write_hits, write_windows_tsv
+from jundscan.scan import Scored, call_hits, openness, score, worth
 from jundscan.scan_checks import judge
-from jundscan.significance import Significance
+from jundscan.thresholds import false_positive_rates
 from jundscan.windows import track_spans
 from jundscan.writers import check_output, check_track_output, open_output, open_track_output
+
+_COLUMNS = {"tsv": WINDOWS_HEADER, "table": HITS_HEADER}
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Outputs:
     ----------
     hits : str
         ``-`` is stdout.
-    format : {"bed", "narrowPeak", "tsv"}
-        ``tsv`` is one line per scored window instead of hits.
+    format : {"bed", "narrowPeak", "table", "tsv"}
+        ``table`` holds hits with all that is known of them, ``tsv`` one line per scored window instead of hits.
     track : pathlib.Path, optional
         The probability of every scored window, bedGraph or bigWig.
     truth : pathlib.Path, optional
@@ -69,7 +69,7 @@ class Outputs:
     def only_hits(self) -> bool:
         """Whether nothing is asked for that windows below the threshold are needed for."""
         every_window = (self.track, self.truth, self.report)
-        return self.format == "bed" and every_window == (None, None, None)
+        return self.format != "tsv" and every_window == (None, None, None)
 
     def check(self) -> None:
         """Find out before any work whether everything can be written.
@@ -136,8 +136,7 @@ def write_scan(
     in_reach = dict.fromkeys(span.chrom for span in scan.spans)
     check_names_in_text(outputs.hits, in_reach)
     found = 0
-    accuracy = significance = collected = None
-    held: list[tuple[str, Hits]] = []  # narrowPeak's q values need every window first
+    accuracy = collected = None
     with ExitStack() as stack:
         if outputs.truth is not None:
             from jundscan.accuracy import Accuracy
@@ -149,8 +148,6 @@ def write_scan(
             from jundscan.report.collect import Collector
 
             collected = Collector(scan)
-        if outputs.format == "narrowPeak":
-            significance = Significance(scan.model.metadata.table(scan.track is not None))
         # hits first: they get their name last, and not at all when a track cannot be finished
         longest = max(scan.genome.chromsizes.values(), default=0)
         stream = stack.enter_context(open_output(outputs.hits, outputs.force, "bed", longest))
@@ -158,7 +155,7 @@ def write_scan(
         add_spans = _open_track(sizes, outputs.track, outputs.force, stack)
         add_accuracy = _open_track(sizes, outputs.accuracy_track, outputs.force, stack)
         if outputs.comments:
-            stream.write(header(scan, outputs.command) + (WINDOWS_HEADER if outputs.format == "tsv" else ""))
+            stream.write(header(scan, outputs.command) + _COLUMNS.get(outputs.format, ""))
 
         def passing() -> Iterator[Scored]:
             for scored in scoring(scan):
@@ -169,8 +166,6 @@ def write_scan(
                     add_spans(scored.chrom, starts[some], ends[some], scored.probabilities[some])
                 if accuracy is not None:
                     accuracy.add(scored)
-                if significance is not None:
-                    significance.add(scored.probabilities)
                 if collected is not None:
                     collected.add(scored)
                 if outputs.format == "tsv":
@@ -179,18 +174,13 @@ def write_scan(
                 yield scored
 
         for chrom, hits in call_hits(scan, passing()):
-            if outputs.format == "bed":
-                write_hits(stream, "bed", chrom, hits, first=found + 1)
-            elif outputs.format == "narrowPeak":
-                held.append((chrom, hits))
+            _write_hits(stream, outputs.format, scan, chrom, hits, found + 1)
             if accuracy is not None:
                 accuracy.add_hits(chrom, hits)
             if collected is not None:
                 collected.add_hits(chrom, hits)
             found += len(hits.start)
         scan.timings["scanning"] = time.perf_counter() - began
-        if significance is not None:
-            _write_narrow_peaks(stream, held, significance)
         if accuracy is not None and add_accuracy is not None:
             accuracy.write_track(add_accuracy)
         stream.flush()  # a full disk shows before any file has its name
@@ -211,14 +201,15 @@ def write_scan(
     return record
 
 
-def _write_narrow_peaks(stream: TextIO, held: list[tuple[str, Hits]], significance: Significance) -> None:
-    best = np.concatenate([np.empty(0, np.float32), *(hits.best for _, hits in held)])
-    p_values, q_values = significance.p_values(best), significance.q_values(best)
-    first = 0
-    for chrom, hits in held:
-        rows = slice(first, first + len(hits.start))
-        write_hits(stream, "narrowPeak", chrom, hits, first + 1, p_values[rows], q_values[rows])
-        first = rows.stop
+def _write_hits(stream: TextIO, form: Format, scan: Scan, chrom: str, hits: Hits, first: int) -> None:
+    """Write the next hits in the form chosen; nothing where windows are written instead."""
+    if form == "narrowPeak":
+        rates = false_positive_rates(scan.model.metadata.table(scan.track is not None), hits.best)
+        write_hits(stream, form, chrom, hits, first, rates)
+    elif form == "table":
+        write_hit_table(stream, chrom, hits, first, worth(scan, hits.best), openness(scan, chrom, hits.summit))
+    elif form == "bed":
+        write_hits(stream, form, chrom, hits, first)
 
 
 def _open_track(sizes: Mapping[str, int], path: Path | None, force: bool, stack: ExitStack) -> AddSpans | None:

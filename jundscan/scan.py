@@ -25,6 +25,7 @@ from jundscan.encoding import WINDOW_LENGTH
 from jundscan.hits import HitCaller, Hits, is_positive
 from jundscan.plan import Scan
 from jundscan.tasks import Task, calls, in_order, join, known_runs, tasks
+from jundscan.thresholds import expected_precision
 from jundscan.windows import ranges
 
 TASK_BASES, TASK_WINDOWS = 1 << 20, 1 << 18
@@ -62,13 +63,31 @@ class Scored(NamedTuple):
 
 
 class Hit(NamedTuple):
-    """One stretch where JUND is predicted to bind; 0-based half-open."""
+    """One stretch where JUND is predicted to bind; 0-based half-open.
+
+    Attributes
+    ----------
+    chrom : str
+    start, end : int
+    probability : float
+        The model's score of the best window: it ranks windows, and is no chance of being bound.
+    summit : int
+        0-based position.
+    expected_precision : float or None
+        Share of bound windows among held-out windows that score at least as high, see
+        :func:`jundscan.thresholds.expected_precision`; None below the calibration table.
+    accessibility : float or None
+        Percentile, 0 to 1, of the window under the summit in its track. It is 0 in closed chromatin, and None where
+        it is not known.
+    """
 
     chrom: str
     start: int
     end: int
     probability: float
     summit: int
+    expected_precision: float | None = None
+    accessibility: float | None = None
 
 
 def score(scan: Scan, task_bases: int | None = None, call_windows: int | None = None) -> Iterator[Scored]:
@@ -186,6 +205,16 @@ def call_hits(scan: Scan, scored: Iterable[Scored]) -> Iterator[tuple[str, Hits]
             yield chrom, hits
     if chrom is not None and caller.is_open:
         yield chrom, caller.finish()
+
+
+def worth(scan: Scan, best: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the expected precision of hits whose best windows score so high, (n,); NaN where it is not known."""
+    return expected_precision(scan.model.metadata.table(scan.track is not None), best)
+
+
+def openness(scan: Scan, chrom: str, summits: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the accessibility percentile of the window under each summit, (n,), ascending; NaN where not known."""
+    return scan.accessibility_of([(chrom, summits - WINDOW_LENGTH // 2)])[:, 0]
 
 
 class _CallableModule(ModuleType):

@@ -11,14 +11,17 @@ import numpy as np
 import pybigtools
 import pytest
 
+import jundscan
 from jundscan.accessibility import IDENTITY
 from jundscan.genome import open_genome
 from jundscan.genome_tracks import match_chromosomes
 from jundscan.intervals import read_intervals
 from jundscan.model import DEFAULT_MODEL, Model
+from jundscan.outputs import Outputs
 from jundscan.plan import prepare
 from jundscan.record import what_is_seen
 from jundscan.scan import score
+from jundscan.thresholds import SHARES, expected_precision, false_positive_rates
 from jundscan.track_scale import track_scale
 from jundscan.tracks import open_track
 from jundscan.windows import track_spans
@@ -30,7 +33,7 @@ KEYS = {
     "threshold_rule", "expected", "stride", "accessibility", "accessibility_scale", "model", "provider", "accuracy",
 }  # fmt: skip
 MORE_KEYS = {
-    "accessibility_values", "expected", "jundscan", "genome", "threads", "command", "timings", "versions", "inputs", "warnings",
+    "accessibility_values", "jundscan", "genome", "threads", "command", "timings", "versions", "inputs", "warnings",
 }  # fmt: skip
 
 
@@ -90,6 +93,65 @@ def test_narrow_peaks_hold_the_probability_and_the_summit(run: Run, genome: Path
     for chrom, start, _, _, _, _, signal, _, _, summit in peaks:
         centre = int(start) + int(summit)
         assert windows[chrom, centre - 50] == pytest.approx(float(signal), abs=1e-6)
+
+
+def test_narrow_peaks_have_p_values_of_the_calibration_and_no_q_values(
+    run: Run, genome: Path, windows, model: Model
+) -> None:
+    table = model.metadata.without_accessibility
+    low = str(table.rows[0].threshold - 0.01)  # some hits are below the calibration table
+    peaks = rows_of(run("scan", genome, "--threshold", low, "-q", "--format", "narrowPeak").out)
+    peaks += rows_of(run("scan", genome, "--threshold", 0.6, "-q", "--format", "narrowPeak").out)
+    rates = false_positive_rates(table, np.array([row[6] for row in peaks], np.float32))
+    assert len(peaks) > 10
+    for row, rate in zip(peaks, rates.tolist(), strict=True):
+        assert float(row[7]) == (-1 if np.isnan(rate) else pytest.approx(-np.log10(rate), abs=1e-5))
+        assert row[8] == "-1"
+    assert Outputs(format="narrowPeak").only_hits  # so it is written as the scan goes
+
+
+@pytest.mark.parametrize("stride", [1, 10, 37])
+def test_the_hit_table_says_of_each_hit_what_python_says(
+    tmp_path: Path, run: Run, genome: Path, track: Path, model: Model, stride: int
+) -> None:
+    closed_ends = tmp_path / "closed.bedgraph"  # nothing behind base 1,000
+    lines = [line for line in track.read_text().splitlines() if int(line.split("\t")[2]) <= 1_000]
+    closed_ends.write_text("\n".join(lines) + "\n")
+    scale = tmp_path / "scale.json"
+    scale.write_text(json.dumps(scale_of(model).to_dict()))
+    options = {"accessibility": closed_ends, "scale": scale, "threshold": 0.15, "stride": stride}
+    hits = list(jundscan.scan(genome, device="cpu", **options))
+    ran = run("scan", genome, "--accessibility", closed_ends, "--accessibility-scale", scale, "--threshold", 0.15,
+              "--stride", stride, "--format", "table", "-q")  # fmt: skip
+    assert ran.code == 0, ran.err
+    header = [line for line in ran.out.splitlines() if line.startswith("#chrom")]
+    assert header == [
+        "#chrom\tstart\tend\tname\tscore\tprobability\texpected_precision\tsummit\taccessibility\tchromatin"
+    ]
+    rows = rows_of(ran.out)
+    assert len(rows) == len(hits) > 5
+    with prepare(genome, closed_ends, model=model, scale=scale_of(model), stride=stride) as ready:
+        for number, (row, hit) in enumerate(zip(rows, hits, strict=True), start=1):
+            assert (row[0], int(row[1]), int(row[2]), row[3]) == (*hit[:3], f"JUND_{number}")
+            assert int(row[4]) == round(1000 * hit.probability)
+            assert (np.float32(row[5]), int(row[7])) == (np.float32(hit.probability), hit.summit)
+            (worth,) = expected_precision(model.metadata.with_accessibility, np.array([row[5]], np.float32)).tolist()
+            if np.isnan(worth):
+                assert (row[6], hit.expected_precision) == (".", None)
+            else:
+                assert float(row[6]) == pytest.approx(hit.expected_precision, rel=1e-3)
+                assert hit.expected_precision == worth
+            (percentile,) = ready.accessibility_of([(hit.chrom, np.array([hit.summit - 50]))])[:, 0].tolist()
+            if np.isnan(percentile):
+                assert (*row[8:], hit.accessibility) == (".", "unknown", None)
+            else:
+                assert np.float32(row[8]) == np.float32(percentile) == np.float32(hit.accessibility)
+                assert row[9] == ("open" if percentile > 0 else "closed")
+    assert {"open", "closed"} <= {row[9] for row in rows}
+    bare = list(jundscan.scan(genome, device="cpu", threshold=0.15, stride=stride))
+    assert {hit.accessibility for hit in bare} == {None}
+    alone = rows_of(run("scan", genome, "--threshold", 0.15, "--stride", stride, "--format", "table", "-q").out)
+    assert {tuple(row[8:]) for row in alone} == {(".", "unknown")}
 
 
 def test_the_table_holds_every_window(tmp_path: Path, run: Run, genome: Path, windows) -> None:
@@ -170,7 +232,7 @@ def test_the_record_says_what_went_in_and_how_long_it_took(tmp_path: Path, run: 
     assert timings["scanning"] + timings["finishing"] == pytest.approx(record["seconds"])
 
 
-@pytest.mark.parametrize("form", ["bed", "narrowPeak", "tsv"])
+@pytest.mark.parametrize("form", ["bed", "narrowPeak", "table", "tsv"])
 def test_the_header_can_be_left_out(run: Run, genome: Path, threshold: float, form: str) -> None:
     arguments = ("scan", genome, "--threshold", threshold, "-q", "--format", form)
     with_header, without = run(*arguments).out, run(*arguments, "--no-header").out

@@ -159,6 +159,47 @@ def test_a_report_says_how_far_the_model_looks(tmp_path: Path, genome: Path, mod
     assert what_is_seen(alone) == "each window of 101 bases, and the window's accessibility"
 
 
+def test_the_hits_of_a_report_say_what_their_score_is_worth(
+    tmp_path: Path, run: Run, genome: Path, track: Path
+) -> None:
+    closed_ends = tmp_path / "closed.bedgraph"  # nothing behind base 1,000
+    lines = [line for line in track.read_text().splitlines() if int(line.split("\t")[2]) <= 1_000]
+    closed_ends.write_text("\n".join(lines) + "\n")
+    page, table = tmp_path / "r.html", tmp_path / "h.tsv"
+    ran = run("scan", genome, "--accessibility", closed_ends, "--accessibility-scale", "identity", "--threshold", 0.15,
+              "--format", "table", "-o", table, "--report", page)  # fmt: skip
+    assert ran.code == 0, ran.err
+    written = [line.split("\t") for line in table.read_text().splitlines() if not line.startswith("#")]
+    html = page.read_text()
+    cells = [
+        re.findall(r"<td.*?>(.*?)</td>", row) for row in re.findall(r"<tr><td><button.*?</tr>", html, flags=re.DOTALL)
+    ]
+    shown = {(row[1], row[2]): (row[6], row[8]) for row in cells}
+    assert len(shown) == len(written) > 5
+    for chrom, start, _, _, _, _, worth, _, _, chromatin in written:
+        precision, named = shown[chrom, start]
+        assert named == chromatin
+        assert precision == ("" if worth == "." else f"{float(worth):.3f}")
+    assert {named for _, named in shown.values()} >= {"open", "closed"}
+    assert "0.98 does not mean a chance of 98 %" in visible(page)
+    assert run("scan", genome, "--threshold", 0.15, "-o", tmp_path / "h.bed", "--report", page, "--force").code == 0
+    assert ">chromatin<" not in page.read_text()
+
+
+def test_a_report_speaks_of_peaks_where_the_model_does(tmp_path: Path, genome: Path, model: Model) -> None:
+    def text(hit_precision: float | None) -> str:
+        table = model.metadata.without_accessibility
+        rows = tuple(replace(row, hit_precision=hit_precision, peak_recall=0.5) for row in table.rows)
+        metadata = replace(model.metadata, without_accessibility=replace(table, rows=rows))
+        page = tmp_path / "r.html"
+        with prepare(genome, model=replace(model, metadata=metadata)) as scan:
+            write_scan(scan, Outputs(str(tmp_path / "h.bed"), report=page, force=True))
+        return visible(page)
+
+    assert "Of hits, expect 4 in 10 to lie on a peak, and 5 in 10 peaks to be hit (held-out blocks)." in text(0.4)
+    assert "Of hits, expect" not in text(None)
+
+
 def test_chromosomes_add_up_to_the_record(tmp_path: Path, genome: Path, model: Model) -> None:
     with prepare(genome, model=model, regions=["chr1:100-3000", "chr1:3050-5000", "chr2"]) as scan:
         record = write_scan(scan, Outputs(str(tmp_path / "h.bed"), report=tmp_path / "r.html"))

@@ -27,6 +27,7 @@ from tests.numpy_models import numpy_model
 FORMS = {
     "bed": ("hits.bed", "p.bw"),
     "narrowPeak": ("hits.narrowPeak", "p.bedgraph.gz"),
+    "table": ("hits.tsv", "p.bw"),
     "tsv": ("windows.tsv.gz", "p.bedgraph"),
 }
 
@@ -46,7 +47,7 @@ def content(path: Path) -> bytes:
     return data if path.suffix == ".bw" else b"".join(line for line in data.splitlines(True) if line[:1] != b"#")
 
 
-@pytest.mark.parametrize(("form", "stride"), [("bed", 10), ("narrowPeak", 20), ("tsv", 7)])
+@pytest.mark.parametrize(("form", "stride"), [("bed", 10), ("narrowPeak", 20), ("table", 10), ("tsv", 7)])
 def test_outputs_are_the_same_whatever_the_threads_pieces_and_order(
     tmp_path: Path, genome: Path, track: Path, model: Model, form: str, stride: int
 ) -> None:

@@ -87,6 +87,7 @@ def test_tabix_fetches_hits_windows_and_tracks(scanned: Callable[..., Path], win
     for name, options in (
         ("h.bed", ()),
         ("h.narrowPeak", ("--format", "narrowPeak")),
+        ("h.tsv", ("--format", "table")),
         ("w.tsv", ("--format", "tsv")),
         ("n.bed", ("--no-header",)),
     ):
@@ -143,6 +144,7 @@ def test_bedtools_accepts_hits_windows_and_tracks(
         ("h.bed", ()),
         ("h.bed.gz", ()),
         ("h.narrowPeak", ("--format", "narrowPeak")),
+        ("h.tsv", ("--format", "table")),
         ("w.tsv", ("--format", "tsv")),
     ):
         path = scanned(name, *options, "--force")

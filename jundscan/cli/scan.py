@@ -61,8 +61,8 @@ def scan(
         Format,
         typer.Option(
             "--format",
-            help="bed and narrowPeak hold hits (narrowPeak appears only when the scan is done: its q values rank all "
-            "windows), tsv one line per scored window.",
+            help="bed, narrowPeak and table hold hits; table says of each how often such a score is right and how open "
+            "its chromatin is. tsv holds one line per scored window.",
         ),
     ] = "bed",
     no_header: Annotated[

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from jundscan.peaks import Peaks, touching
 from jundscan.plan import Scan
@@ -17,6 +18,8 @@ from jundscan.report.collect import FLANK, PROBABILITY_BINS, BestHits, Collector
 from jundscan.report.meanings import INTERVAL, metric_rows
 from jundscan.report.neighbourhoods import neighbourhoods
 from jundscan.report.render import write_page
+from jundscan.rows import chromatin
+from jundscan.scan import openness, worth
 from jundscan.scan_checks import count_calls
 from jundscan.track_scale import DIFFERENT, accessibility_differs
 
@@ -71,7 +74,7 @@ def write_scan_report(
         "called": scan.windows_called,
         "checks": _checks(scan),
         "chromosomes": _chromosomes(scan, collected),
-        "hits": _hit_rows(hits, around, known),
+        "hits": _hit_rows(scan, hits, around, known),
         "shown_hits": len(hits.start),
         "has_truth": known is not None,
         "metrics": None if record["accuracy"] is None else metric_rows([record["accuracy"]]),
@@ -142,16 +145,19 @@ def _chromosomes(scan: Scan, collected: Collector) -> dict[str, Any]:
     return {"rows": rows, "total": {key: sum(row[key] for row in rows) for key in ("windows", "bases", "hits")}}
 
 
-def _hit_rows(hits: BestHits, around: list[dict[str, Any]], known: Mapping[str, Peaks] | None) -> list[dict[str, Any]]:
+def _hit_rows(
+    scan: Scan, hits: BestHits, around: list[dict[str, Any]], known: Mapping[str, Peaks] | None
+) -> list[dict[str, Any]]:
     rows = []
-    columns = (column.tolist() for column in hits)
-    for near, (chrom, start, end, best, summit) in zip(around, zip(*columns, strict=True), strict=True):
+    columns = (column.tolist() for column in (*hits, worth(scan, hits.best), _percentiles(scan, hits)))
+    for near, row in zip(around, zip(*columns, strict=True), strict=True):
+        chrom, start, end, best, summit, precision, percentile = row
         peaks = (known or {}).get(chrom)
         on_peak = peaks is not None and touching(peaks.start, peaks.end, np.array([[start, end]])).any()
-        openness = None
+        mean = None
         if near["accessibility"] is not None:
             # the window whose value stands on the summit
-            openness = near["accessibility"][bisect_right(near["to"], summit - near["start"])]
+            mean = near["accessibility"][bisect_right(near["to"], summit - near["start"])]
         rows.append(
             {
                 "chrom": chrom,
@@ -160,11 +166,23 @@ def _hit_rows(hits: BestHits, around: list[dict[str, Any]], known: Mapping[str, 
                 "end": end,
                 "summit": summit,
                 "probability": best,
-                "accessibility": openness,
+                "precision": None if np.isnan(precision) else precision,
+                "accessibility": mean,
+                "chromatin": chromatin(percentile),
                 "on_peak": bool(on_peak),
             }
         )
     return rows
+
+
+def _percentiles(scan: Scan, hits: BestHits) -> NDArray[np.float32]:
+    """Return the accessibility under each summit, (n,), as a percentile; NaN where it is not known."""
+    found = np.full(len(hits.summit), np.nan, np.float32)
+    for chrom in dict.fromkeys(hits.chrom.tolist()):
+        rows = np.flatnonzero(hits.chrom == chrom)
+        rows = rows[np.argsort(hits.summit[rows])]
+        found[rows] = openness(scan, chrom, hits.summit[rows])
+    return found
 
 
 def _along(collected: Collector) -> dict[str, Any]:
