@@ -8,6 +8,7 @@ from typing import Any
 
 from jundscan.metadata import MODES, Metadata, ThresholdTable
 from train.card_comparison import FAMILIES, METRICS, SHOWN, comparison_parts, metrics_row, table_head
+from train.card_peaks import peak_parts, share
 from train.config import ALONE
 from train.filters import Nearest
 
@@ -18,15 +19,15 @@ MOST_NAMED = 25
 
 def _threshold_rows(table: ThresholdTable) -> list[str]:
     rows = table.rows[:: max(1, len(table.rows) // 15)]
-    return [
-        "| threshold | recall | false-positive rate | precision |",
-        "|---|---|---|---|",
-        *(
-            f"| {row.threshold:.4f} | {row.recall:.3f} | {row.fpr:.5f} | "
-            f"{'–' if row.precision is None else f'{row.precision:.3f}'} |"
-            for row in rows
-        ),
-    ]
+    columns = ["threshold", "recall", "false-positive rate", "precision"]
+    knows_peaks = any(row.hit_precision is not None for row in rows)
+    columns += ["hits on a peak", "peaks hit"] if knows_peaks else []
+    lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+    for row in rows:
+        shares = (row.precision, row.hit_precision, row.peak_recall) if knows_peaks else (row.precision,)
+        cells = [f"{row.threshold:.4f}", f"{row.recall:.3f}", f"{row.fpr:.5f}", *map(share, shares)]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
 
 
 def _filter_lines(nearest: Sequence[Nearest], fixed: bool) -> list[str]:
@@ -78,6 +79,7 @@ def card(
     pictures: Sequence[str] = (),
     nearest: Sequence[Nearest] = (),
     comparison: dict[str, Any] | None = None,
+    peaks: dict[str, Any] | None = None,
 ) -> str:
     """Write a model card.
 
@@ -95,6 +97,8 @@ def card(
         Of the first layer's filters.
     comparison : dict, optional
         ``crossval.json``; without it the card says nothing of baselines and blocked folds.
+    peaks : dict, optional
+        ``peaks.json``; without it the card does not say whether shares of peaks and hits hold.
     """
     shown = {key: value for key, value in metadata.architecture.items() if key not in ("family", ALONE)}
     architecture = ", ".join(f"{key} {value}" for key, value in shown.items())
@@ -139,10 +143,13 @@ def card(
         f"`evaluate` decides at {metadata.decision_threshold:g} (both classes weighed alike), `scan` by default at "
         f"{metadata.with_accessibility.default_threshold:.4f} ({metadata.with_accessibility.default_rule}) with "
         f"accessibility, {metadata.without_accessibility.default_threshold:.4f} without.",
+        "A score ranks windows. It is no chance of being bound: precision is.",
         "",
     ]
     for mode, table in metadata.tables.items():
         lines += [f"{SHOWN[mode].capitalize()}:", "", *_threshold_rows(table), ""]
+    if peaks is not None:
+        lines += [*peak_parts(peaks), ""]
     lines += [
         "## All candidates",
         "By weighted accuracy on held-out blocks (average of the data sets) where a network sees more than the window, "

@@ -19,16 +19,16 @@ from jundscan.hits import is_positive
 from jundscan.metadata import MODES, WINDOW_MODES
 from jundscan.metrics import evaluate
 from train.baselines import BASELINES, BOOSTED, BOOSTED_AROUND, Table
-from train.checks import calibration_check, export_draft, rescaling_check
-from train.crossval import BLOCK_BASES, FOLDS, kept, load_all, out_of_fold, paired_predictions
+from train.checks import PERCENTILES, RESAMPLES, calibration_check, export_draft, rescaling_check
+from train.crossval import load_all, out_of_fold, paired_predictions
 from train.dataset import DataSet, Windows
 from train.fit import DECISION, JUDGED, Fitted
+from train.folds import BLOCK_BASES, FOLDS
 from train.pooled import Pool, Predictions, Tell, baseline_predictions, load_pool, network_predictions
+from train.records import kept
 from train.select import alone_beside, best_of, best_of_families
 from train.surroundings import modes
 
-RESAMPLES = 1000
-PERCENTILES = (2.5, 97.5)
 PARTS = ("paired", "calibration", "rescaled", "cross_cell", "repeated")
 """Of the record, beside its models."""
 SLOW = ("plain_mlp", "plain_cnn", "plain_lstm")

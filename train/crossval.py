@@ -7,27 +7,25 @@ with no peak divided, are immune. Designs are decided and thresholds calibrated 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import ShardError
 from jundscan.metadata import MODES, WINDOW_MODES
-from jundscan.writers import replacing
+from train.calibration import HeldOut
 from train.config import Candidate
-from train.dataset import TRAIN, VALID, DataSet, Windows, in_genome_order, load_windows, places
-from train.export import HeldOut
-from train.fit import Fitted, fit, judged, predict_modes
-from train.records import write_record
+from train.dataset import TRAIN, VALID, DataSet, Windows, load_windows, places
+from train.fit import Fitted, judged, predict_modes
+from train.folds import BLOCK_BASES, FOLDS, blocked_folds, fit_without
+from train.peak_level import peak_counts
+from train.records import kept, write_record
 from train.select import alone_beside, best_of, blocked_record
 from train.surroundings import modes, nothing_beside, summarised
 
-BLOCK_BASES = 1_000_000
-FOLDS = 5
 Predictions = list[dict[str, NDArray[np.float32]]]
 """For each data set probabilities (N,) by mode."""
 SOURCE = f"training and validation windows, each held out with its block of a megabase ({FOLDS} folds)"
@@ -71,58 +69,6 @@ def load_folds(data: Sequence[DataSet]) -> tuple[list[Windows], NDArray[np.int64
     return sets, fold
 
 
-def blocked_folds(
-    chroms: NDArray[np.str_],
-    starts: NDArray[np.int64],
-    bound: NDArray[np.bool_],
-    folds: int = FOLDS,
-    block_bases: int = BLOCK_BASES,
-    seed: int = 0,
-) -> NDArray[np.int64]:
-    """Give every window the fold of its block; a run of neighbouring bound windows goes with its first one.
-
-    Parameters
-    ----------
-    chroms, starts : numpy.ndarray, shape=(N,)
-        Places of the windows.
-    bound : numpy.ndarray, shape=(N,), dtype=bool
-        Windows that belong to a peak, of any of the data sets fitted together.
-    folds, block_bases, seed : int
-        Blocks are dealt out to folds at random.
-
-    Returns
-    -------
-    numpy.ndarray, shape=(N,), dtype=int64
-        0 to ``folds`` - 1.
-    """
-    order, follows = in_genome_order(chroms, starts)
-    joins = bound[order] & follows & np.roll(bound[order], 1)
-    # a window that continues a peak takes the place of the peak's first window
-    leaders = np.maximum.accumulate(np.where(joins, 0, np.arange(len(order))))
-    leader = np.empty(len(order), np.int64)
-    leader[order] = order[leaders]
-    _, block = np.unique(
-        np.stack([np.unique(chroms, return_inverse=True)[1], starts // block_bases]), axis=1, return_inverse=True
-    )
-    block = block.ravel()[leader]
-    dealt = np.random.default_rng(seed).permutation(block.max() + 1) % folds
-    return np.asarray(dealt[block], np.int64)
-
-
-def far_from(windows: Windows, held_out: NDArray[np.int64], reach: int) -> NDArray[np.bool_]:
-    """Tell which windows lie ``reach`` bases or more from every window of the rows ``held_out``."""
-    chroms, starts = places(windows)
-    far = np.ones(len(starts), np.bool_)
-    for chrom in np.unique(chroms[held_out]):
-        here = np.flatnonzero(chroms == chrom)
-        taken = np.sort(starts[held_out][chroms[held_out] == chrom])
-        behind = np.searchsorted(taken, starts[here])
-        before = np.abs(starts[here] - taken[np.maximum(behind - 1, 0)])
-        after = np.abs(taken[np.minimum(behind, len(taken) - 1)] - starts[here])
-        far[here] = np.minimum(before, after) - WINDOW_LENGTH >= reach
-    return far
-
-
 def out_of_fold(
     candidate: Candidate,
     sets: Sequence[Windows],
@@ -130,10 +76,9 @@ def out_of_fold(
     until: int | None = None,
     tell: Callable[[str], None] = lambda line: None,
     others: Sequence[Windows] = (),
+    keep: Path | None = None,
 ) -> list[dict[str, NDArray[np.float32]]]:
     """Fit with each fold held out and predict it, in every mode.
-
-    Windows that see bases or accessibility of the fold held out are left out of its fit.
 
     Parameters
     ----------
@@ -148,6 +93,8 @@ def out_of_fold(
         Told of every fold.
     others : sequence of Windows
         What to predict instead of ``sets``: the same windows of other cell types.
+    keep : pathlib.Path, optional
+        Folder that keeps the weights, see :func:`fit_without`.
 
     Returns
     -------
@@ -159,14 +106,9 @@ def out_of_fold(
     sets, predicted = every[: len(sets)], every[len(sets) :] or every
     empty = np.full(len(fold), np.nan, np.float32)
     pooled = [{mode: empty.copy() for mode in modes(config)} for _ in predicted]
-    reach = max(config.flank, (max(config.accessibility_widths) - WINDOW_LENGTH) // 2)
     for number in range(fold.max() + 1):
         held_out = np.flatnonzero(fold == number)
-        fitted_on = fold != number
-        if reach:
-            fitted_on &= far_from(sets[0], held_out, reach)
-        fitted = fit(candidate, [one.take(fitted_on) for one in sets], None, until=until)
-        network = fitted.network()
+        network = fit_without(candidate, sets, fold, number, until, keep).network()
         for one, result in zip(predicted, pooled, strict=True):
             for mode, found in predict_modes(network, one.take(held_out)).items():
                 result[mode][held_out] = found
@@ -191,7 +133,7 @@ def kept_out_of_fold(
     names = [[mode if not n else f"{n}/{mode}" for mode in modes(candidate.network)] for n in range(len(sets))]
 
     def compute() -> dict[str, NDArray[np.float32]]:
-        results = out_of_fold(candidate, sets, fold, epoch, tell)
+        results = out_of_fold(candidate, sets, fold, epoch, tell, keep=runs / candidate.key())
         return {
             name: found
             for ours, result in zip(names, results, strict=True)
@@ -240,7 +182,8 @@ def judged_on_folds(
     fits : list of Fitted
         With ``blocked`` where it was found.
     held_out : HeldOut
-        Predictions of the first data set by the recipe of the best of them: its candidate, stopped at its epoch.
+        Predictions of the first data set by the recipe of the best of them: its candidate, stopped at its epoch. Where
+        a genome is known, it is scanned too, and hits are compared with peaks.
 
     Raises
     ------
@@ -271,7 +214,13 @@ def judged_on_folds(
             fitted = replace(fitted, blocked=_mean(of_sets))
             write_record(fitted.blocked or {}, blocked_record(fitted, runs))
         judged_fits.append(fitted)
-    return judged_fits, HeldOut(SOURCE, sets[0].labels, found(best_of(judged_fits))[0])
+    best = best_of(judged_fits)
+    probabilities = found(best)[0]
+    peaks = {}
+    if data[0].source.genome is not None:
+        alone = alone_beside(best, judged_fits)
+        peaks = peak_counts(best, alone, sets, fold, data[0].source, probabilities, runs, tell)
+    return judged_fits, HeldOut(SOURCE, sets[0].labels, probabilities, peaks)
 
 
 def _mean(of_sets: Sequence[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
@@ -280,18 +229,3 @@ def _mean(of_sets: Sequence[dict[str, dict[str, float]]]) -> dict[str, dict[str,
         mode: {metric: float(np.mean([one[mode][metric] for one in of_sets])) for metric in metrics}
         for mode, metrics in of_sets[0].items()
     }
-
-
-def kept(
-    path: Path, names: Sequence[str], compute: Callable[[], Mapping[str, NDArray[np.float32]]]
-) -> dict[str, NDArray[np.float32]]:
-    """Read arrays from a file, or compute and keep them where it does not hold them all."""
-    if path.is_file():
-        with np.load(path) as file:
-            if set(names) <= set(file.files):
-                return {name: file[name] for name in names}
-    found = dict(compute())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path, force=True) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, **found)  # type: ignore[arg-type]
-    return found

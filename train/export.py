@@ -20,20 +20,18 @@ import torch
 from numpy.typing import NDArray
 
 from jundscan.encoding import ALPHABET, UNKNOWN, WINDOW_LENGTH
-from jundscan.errors import InputError
 from jundscan.metadata import (
     FORMAT_VERSION,
     METADATA_KEY,
     MODES,
-    CalibrationRow,
     Metadata,
     ThresholdTable,
 )
 from jundscan.model import Model, load_model
 from jundscan.selftest import run_self_test
 from jundscan.shards import read_shards
-from jundscan.thresholds import granting
-from train.config import ALONE, DEFAULT_FPR
+from train.calibration import HeldOut, calibration_table
+from train.config import ALONE
 from train.evaluations import evaluations
 from train.fit import DECISION, JUDGED, Fitted, predict
 from train.graph import build_graph, tiles
@@ -52,30 +50,11 @@ PARITY_WINDOWS = 4096
 """Windows of the long sequence that torch scores too."""
 MAX_WINDOWS = {"mlp": 8192, "cnn": 8192, "lstm": 2048}
 """Windows of one call, where a graph has no tiles; an LSTM holds all steps of all its windows at once."""
-CALIBRATION_RATES = np.unique(np.concatenate([np.geomspace(1e-4, 0.5, 60), [0.001, 0.002, 0.005, 0.01, 0.05, 0.1]]))
 LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy", "scikit-learn")
 
 
 class ParityError(RuntimeError):
     """Torch and ONNX Runtime disagree: the graph is wrong and nothing was exported."""
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """Predictions on windows not fitted on, which thresholds are calibrated by.
-
-    Attributes
-    ----------
-    source : str
-        What the windows are, for the model's metadata.
-    labels : numpy.ndarray, shape=(N,), dtype=int8
-    probabilities : dict
-        By mode (:data:`jundscan.metadata.MODES`), each (N,), float32.
-    """
-
-    source: str
-    labels: NDArray[np.int8]
-    probabilities: Mapping[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -148,35 +127,55 @@ def _random_accessibility(rng: np.random.Generator, count: int, widths: int) -> 
     return values
 
 
-def calibrate(
-    labels: NDArray[np.int8], probabilities: NDArray[np.float32], prevalence: float
-) -> tuple[CalibrationRow, ...]:
-    """Tabulate recall, false-positive rate and precision at ``prevalence`` over thresholds, from held-out windows.
+def described(
+    fitted: Fitted, name: str, provenance: Provenance, prevalence: float, source: str, alone: Fitted | None = None
+) -> Metadata:
+    """Describe a fitted network as its model file will, but for the thresholds and what is measured on the file.
 
-    One row for each rate of :data:`CALIBRATION_RATES` that the windows can tell apart; precision follows from
-    Bayes' rule: recall * prevalence / (recall * prevalence + fpr * (1 - prevalence)).
+    Parameters
+    ----------
+    fitted : Fitted
+    name : str
+        Of the model.
+    provenance : Provenance
+    prevalence : float
+        Share of bound windows.
+    source : str
+        What windows calibrate the thresholds.
+    alone : Fitted, optional
+        Scores the windows beside which nothing is known.
     """
-    bound, unbound = np.sort(probabilities[labels == 1]), np.sort(probabilities[labels == 0])
-    rows = {}
-    for rate in CALIBRATION_RATES:
-        rank = len(unbound) - int(rate * len(unbound))
-        if rank >= len(unbound):
-            continue  # fewer than one false window
-        threshold = float(unbound[rank])
-        recall = 1.0 - np.searchsorted(bound, threshold) / len(bound)
-        fpr = 1.0 - np.searchsorted(unbound, threshold) / len(unbound)
-        called = recall * prevalence + fpr * (1.0 - prevalence)
-        precision = float(recall * prevalence / called) if called > 0 else None
-        rows[threshold] = CalibrationRow(threshold, float(recall), float(fpr), precision)
-    return tuple(rows[threshold] for threshold in sorted(rows))
-
-
-def _table(labels: NDArray[np.int8], probabilities: NDArray[np.float32], prevalence: float) -> ThresholdTable:
-    rows = calibrate(labels, probabilities, prevalence)
-    default = granting(rows, "fpr", DEFAULT_FPR)
-    if default is None:  # many windows share the highest probability
-        raise InputError(f"no threshold has a false-positive rate of {DEFAULT_FPR:g}; make a larger validation part")
-    return ThresholdTable(default.threshold, f"fpr {DEFAULT_FPR:g}", rows)
+    config = fitted.candidate.network
+    placeholder = ThresholdTable(DECISION, "balanced", ())
+    return Metadata(
+        format_version=FORMAT_VERSION,
+        name=name,
+        version=provenance.version,
+        family=config.family,
+        window_length=WINDOW_LENGTH,
+        alphabet=ALPHABET,
+        architecture=asdict(config) | ({} if alone is None else {ALONE: asdict(alone.candidate.network)}),
+        accessibility_mapping="percentile",
+        missing_accessibility="nan",
+        max_windows_per_call=MAX_WINDOWS[config.family],
+        decision_threshold=DECISION,
+        prevalence=prevalence,
+        calibration_source=source,
+        with_accessibility=placeholder,
+        without_accessibility=placeholder,
+        window_with_accessibility=placeholder if config.sees_neighbourhood else None,
+        window_without_accessibility=placeholder if config.sees_neighbourhood else None,
+        flank=config.flank,
+        accessibility_widths=config.accessibility_widths,
+        assembly=provenance.assembly,
+        cell_types=provenance.cell_types,
+        training_data_sha256=provenance.training_data_sha256,
+        seed=fitted.candidate.fit.seed,
+        validation={},
+        training_accessibility=provenance.training_accessibility,
+        tiles={str(stride): windows for stride, windows in tiles(fitted.network()).items()},
+        library_versions={library: importlib.metadata.version(library) for library in LIBRARIES},
+    )
 
 
 def export(
@@ -215,54 +214,27 @@ def export(
     shards = read_shards(provenance.validation_folder)
     assert shards.labels is not None
     prevalence = float(shards.labels.mean())
-    placeholder = ThresholdTable(DECISION, "balanced", ())
-    sees_more = fitted.candidate.network.sees_neighbourhood
-    metadata = Metadata(
-        format_version=FORMAT_VERSION,
-        name=folder.name,
-        version=provenance.version,
-        family=family,
-        window_length=WINDOW_LENGTH,
-        alphabet=ALPHABET,
-        architecture=asdict(fitted.candidate.network)
-        | ({} if alone is None else {ALONE: asdict(alone.candidate.network)}),
-        accessibility_mapping="percentile",
-        missing_accessibility="nan",
-        max_windows_per_call=MAX_WINDOWS[family],
-        decision_threshold=DECISION,
-        prevalence=prevalence,
-        calibration_source="validation windows" if held_out is None else held_out.source,
-        with_accessibility=placeholder,
-        without_accessibility=placeholder,
-        window_with_accessibility=placeholder if sees_more else None,
-        window_without_accessibility=placeholder if sees_more else None,
-        flank=fitted.candidate.network.flank,
-        accessibility_widths=fitted.candidate.network.accessibility_widths,
-        assembly=provenance.assembly,
-        cell_types=provenance.cell_types,
-        training_data_sha256=provenance.training_data_sha256,
-        seed=fitted.candidate.fit.seed,
-        validation={},
-        training_accessibility=provenance.training_accessibility,
-        tiles={str(stride): windows for stride, windows in tiles(network).items()},
-        library_versions={name: importlib.metadata.version(name) for name in LIBRARIES},
-    )
+    source = "validation windows" if held_out is None else held_out.source
+    metadata = described(fitted, folder.name, provenance, prevalence, source, alone)
     graph = build_graph(network, other)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as work:
         file = Path(work) / "model.onnx"
-        draft = _write(graph, metadata, file)
+        draft = write_model(graph, metadata, file)
         difference = check_parity(network if other is None else Paired(network, other), family, draft)
         reports, tables = {}, {}
         for mode, evaluation in evaluations(shards, draft, provenance.source).items():
             assert evaluation.report is not None
             reports[mode] = evaluation.report
             if held_out is None:
-                tables[mode] = _table(shards.labels, evaluation.probabilities, prevalence)
+                tables[mode] = calibration_table(shards.labels, evaluation.probabilities, prevalence)
             else:
-                tables[mode] = _table(held_out.labels, held_out.probabilities[mode], prevalence)
+                tables[mode] = calibration_table(
+                    held_out.labels, held_out.probabilities[mode], prevalence, held_out.peaks.get(mode)
+                )
         validation = {mode: {key: report[key] for key in JUDGED} for mode, report in reports.items()}
-        final = _write(graph, replace(metadata, validation=validation, self_test=run_self_test(draft), **tables), file)
+        known = replace(metadata, validation=validation, self_test=run_self_test(draft), **tables)
+        final = write_model(graph, known, file)
         for report in reports.values():
             report["model"] = final.identity()
         metrics = {
@@ -284,7 +256,8 @@ def export(
     return metrics
 
 
-def _write(graph: onnx.ModelProto, metadata: Metadata, file: Path) -> Model:
+def write_model(graph: onnx.ModelProto, metadata: Metadata, file: Path) -> Model:
+    """Write a graph with its metadata into a model file, and load it on the CPU."""
     onnx.helper.set_model_props(graph, {METADATA_KEY: metadata.to_json()})
     file.write_bytes(graph.SerializeToString(deterministic=True))
     return load_model(file, "cpu")

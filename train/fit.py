@@ -200,7 +200,7 @@ def judged(windows: Windows, probabilities: NDArray[np.float32]) -> dict[str, fl
 
 def load_fitted(candidate: Candidate, checkpoint: Path) -> Fitted:
     """Read the best epoch so far from a checkpoint, of a finished fit or of one that was interrupted."""
-    saved = _read(checkpoint)
+    saved = _read(checkpoint, KEPT)
     return Fitted(candidate, saved["best"], saved["best_epoch"], saved["curve"])
 
 
@@ -249,7 +249,7 @@ def fit(
     best: dict[str, Tensor] = {}
     best_epoch = 0
     if checkpoint is not None and checkpoint.is_file():
-        saved = _read(checkpoint)
+        saved = _read(checkpoint, KEPT)
         network.load_state_dict(saved["network"])
         average.load_state_dict(saved["average"])
         optimizer.load_state_dict(saved["optimizer"])
@@ -263,7 +263,7 @@ def fit(
             best = {name: value.detach().cpu().clone() for name, value in average.state_dict().items()}
         if checkpoint is not None:
             states = (one.state_dict() for one in (network, average, optimizer))
-            _save(checkpoint, dict(zip(KEPT, (*states, curve, best, best_epoch), strict=True)))
+            save(checkpoint, dict(zip(KEPT, (*states, curve, best, best_epoch), strict=True)))
         shown = "  ".join(
             f"{metric} {value:.3f}" for metric, value in curve[-1].get("valid", {}).get(MODES[0], {}).items()
         )
@@ -279,11 +279,16 @@ def _placing(windows: Windows, flank: int) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(some))
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """Read what :func:`_save` wrote."""
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read the weights of a network that :func:`save` wrote."""
+    return _read(path, ())
+
+
+def _read(path: Path, keys: Sequence[str]) -> dict[str, Any]:
+    """Read what :func:`save` wrote, which must hold ``keys``."""
     try:
         saved: dict[str, Any] = torch.load(path, weights_only=True)
-        if not saved.keys() >= set(KEPT):
+        if not saved.keys() >= set(keys):
             raise ValueError("parts are missing")
     except Exception as err:  # torch's and pickle's errors share no base but Exception
         reason = str(err).partition("\n")[0]
@@ -291,7 +296,7 @@ def _read(path: Path) -> dict[str, Any]:
     return saved
 
 
-def _save(path: Path, content: dict[str, Any]) -> None:
+def save(path: Path, content: dict[str, Any]) -> None:
     """Write beside and rename, so that Ctrl-C never leaves half a checkpoint."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path, force=True) as temporary:

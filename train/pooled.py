@@ -14,8 +14,10 @@ from jundscan.metadata import MODES
 from train import baselines
 from train.baselines import BASELINES, Table
 from train.config import Candidate
-from train.crossval import BLOCK_BASES, FOLDS, kept, kept_out_of_fold, load_folds
+from train.crossval import kept_out_of_fold, load_folds
 from train.dataset import DataSet, places
+from train.folds import BLOCK_BASES, FOLDS
+from train.records import kept
 
 Predictions = dict[str, NDArray[np.float32]]
 """Probabilities (N,) by mode; a mode that the model does not know is missing."""

@@ -8,10 +8,12 @@ from typing import NamedTuple
 
 from jundscan.accessibility import distribution
 from jundscan.model import DEFAULT_MODEL
+from train.calibration import HeldOut
+from train.checks import peak_record
 from train.dataset import VALID, DataSet, windows_sha256
-from train.export import HeldOut, Provenance, export
+from train.export import Provenance, export
 from train.fit import Fitted
-from train.records import TRAINING, write_record
+from train.records import PEAKS, TRAINING, write_record
 from train.select import alone_beside, best_of, best_of_families, training_record
 
 
@@ -39,7 +41,7 @@ def export_all(
     sets : sequence of DataSet
         What they were fitted on; the first one selected.
     out : pathlib.Path
-        Gets a folder for each model, and ``training.json``.
+        Gets a folder for each model, ``training.json``, and ``peaks.json`` where scans of held-out blocks were made.
     origin : Origin
     held_out : HeldOut or None
         Calibrates the thresholds of the best; without it, and of the others, the validation windows do.
@@ -66,3 +68,7 @@ def export_all(
             f"average precision {metrics['average_precision']:.4f}"
         )
     write_record(training_record(fits, sets, origin.factor), out / TRAINING)
+    if held_out is None or not held_out.peaks:
+        (out / PEAKS).unlink(missing_ok=True)  # of an earlier export
+    else:
+        write_record(peak_record(held_out, best_of(fits), sets[0].name), out / PEAKS)

@@ -1,18 +1,21 @@
-"""The JSON files of an ``exported`` folder: written whole, read with errors of one line."""
+"""The JSON files of an ``exported`` folder, and arrays kept on the way: written whole, read with errors of one line."""
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from jundscan.errors import InputError
 from jundscan.files import read_json
 from jundscan.writers import replacing
 
-METRICS, TRAINING, COMPARISON = "metrics.json", "training.json", "crossval.json"
+METRICS, TRAINING, COMPARISON, PEAKS = "metrics.json", "training.json", "crossval.json", "peaks.json"
 
 log = logging.getLogger("jundscan")
 
@@ -73,3 +76,24 @@ def read_comparison(exported: Path) -> dict[str, Any] | None:
         return record
     log.warning("%s: of another network or data, left out of the card; python -m train crossval writes it anew", path)
     return None
+
+
+def read_peaks(exported: Path) -> dict[str, Any] | None:
+    """Read what ``python -m train run`` counted of peaks and hits on held-out blocks; None where it did not."""
+    path = exported / PEAKS
+    return read_record(path, "selected", "epoch", "data", "modes") if path.is_file() else None
+
+
+def kept(
+    path: Path, names: Sequence[str], compute: Callable[[], Mapping[str, NDArray[Any]]]
+) -> dict[str, NDArray[Any]]:
+    """Read arrays from a file, or compute and keep them where it does not hold them all."""
+    if path.is_file():
+        with np.load(path) as file:
+            if set(names) <= set(file.files):
+                return {name: file[name] for name in names}
+    found = dict(compute())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path, force=True) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, **found)  # type: ignore[arg-type]
+    return found

@@ -14,9 +14,10 @@ from jundscan.shards import read_shards
 from jundscan.writers import replacing
 from train.card import card
 from train.card_comparison import FAMILIES, SHOWN, metrics_row, table_head
+from train.card_peaks import peak_table
 from train.evaluations import evaluations
 from train.filters import draw_filters, nearest_motifs
-from train.records import METRICS, read_comparison, read_metrics, read_training
+from train.records import METRICS, read_comparison, read_metrics, read_peaks, read_training
 from train.source import NO_SOURCE, DataSource
 
 FILTERS = "filters.png"
@@ -55,7 +56,7 @@ def readme_block(exported: Path) -> str:
     for label, accuracy, auroc in PUBLIC:
         shown = ("–" if value is None else f"{value:.3f}" for value in (accuracy, auroc))
         lines.append(f"| {label} | {' | '.join(shown)} | – |")
-    return "\n".join([*lines, *_blocked(exported), README_END])
+    return "\n".join([*lines, *_blocked(exported), *_peaks(exported), README_END])
 
 
 def _blocked(exported: Path) -> list[str]:
@@ -83,6 +84,21 @@ def _blocked(exported: Path) -> list[str]:
     ]
 
 
+def _peaks(exported: Path) -> list[str]:
+    """Write what to expect of windows, hits and peaks at the default thresholds, where the model knows it."""
+    metadata = load_model(exported / DEFAULT_MODEL, "cpu").metadata
+    if not (table := peak_table(metadata)):
+        return []
+    data = read_training(exported)["data"][0]["name"]
+    return [
+        "",
+        f"What to expect of a scan at its default threshold: shares found on held-out blocks in {data}, of windows "
+        f"where {metadata.prevalence:.2%} of them are bound, and of hits and peaks.",
+        "",
+        *table,
+    ]
+
+
 def replace_block(text: str, begin: str, end: str, block: str) -> str:
     """Put ``block`` where ``text`` has one between the markers.
 
@@ -107,6 +123,7 @@ def model_card(exported: Path, name: str, pictures: Sequence[str], comparison: d
         pictures,
         nearest_motifs(exported / name / "model.onnx") if name == DEFAULT_MODEL else (),
         comparison,
+        read_peaks(exported) if name == DEFAULT_MODEL else None,
     )
 
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from jundscan.errors import ShardError
 from train.config import Candidate
-from train.crossval import blocked_folds, judged_on_folds, out_of_fold
+from train.crossval import judged_on_folds, out_of_fold
 from train.dataset import load_data_set
 from train.fit import fit
+from train.folds import blocked_folds
 
 from .conftest import make_windows, predict_windows, quick_fit, tiny, write_part
 

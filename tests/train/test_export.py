@@ -21,9 +21,10 @@ from jundscan.model import Model
 from jundscan.selftest import largest_difference, run_self_test
 from jundscan.shards import read_shards
 from tests.train.conftest import predict_windows, quick_fit, tiny
+from train.calibration import calibrate
 from train.config import Candidate, NetworkConfig
 from train.dataset import DataSet, windows_sha256
-from train.export import Provenance, calibrate, export
+from train.export import Provenance, export
 from train.fit import Fitted, fit
 from train.select import alone_beside
 

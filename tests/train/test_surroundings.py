@@ -10,9 +10,10 @@ import torch
 
 from jundscan.metadata import MODES, WINDOW_MODES
 from train.config import Candidate
-from train.crossval import far_from, out_of_fold, paired_predictions
+from train.crossval import out_of_fold, paired_predictions
 from train.dataset import Around, Windows
 from train.fit import fit, predict_modes
+from train.folds import far_from
 from train.networks import build_network
 from train.surroundings import inputs_of, modes, network_codes, nothing_beside, summarised, without_flanks
 
@@ -111,7 +112,7 @@ def test_windows_that_see_a_held_out_block_are_not_fitted_on(monkeypatch: pytest
         seen.extend(one.ids for one in train if one.ids is not None)
         return fit(candidate, train, None)
 
-    monkeypatch.setattr("train.crossval.fit", spy)
+    monkeypatch.setattr("train.folds.fit", spy)
     candidate = Candidate(tiny("around"), quick_fit(epochs=1))
     (found,) = out_of_fold(candidate, [windows], fold)
     assert set(found) == {*MODES, *WINDOW_MODES}
