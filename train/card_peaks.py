@@ -23,21 +23,18 @@ def default_row(metadata: Metadata, mode: str) -> CalibrationRow:
     return next(row for row in table.rows if row.threshold == table.default_threshold)
 
 
-def peak_table(metadata: Metadata) -> list[str]:
-    """Write what to expect at scan's default thresholds, of windows and of peaks, one line an item.
-
-    Empty where the model does not know the shares of peaks.
-    """
-    rows = {mode: default_row(metadata, mode) for mode in MODES if metadata.tables[mode].rows}
-    if all(row.hit_precision is None for row in rows.values()):
-        return []
-    columns = ["what the model sees", "threshold", "called windows that are bound", "bound windows called"]
-    columns += ["hits on a peak", "peaks hit"]
-    lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
-    for mode, row in rows.items():
-        shares = (row.precision, row.recall, row.hit_precision, row.peak_recall)
-        lines.append("| " + " | ".join([SHOWN[mode], f"{row.threshold:.4f}", *map(share, shares)]) + " |")
-    return lines
+def peak_sentence(metadata: Metadata) -> str:
+    """Write what to expect of windows, hits and peaks at scan's default thresholds; empty where that is not known."""
+    parts = []
+    for mode in MODES:
+        row = default_row(metadata, mode)
+        if row.precision is not None and row.hit_precision is not None and row.peak_recall is not None:
+            parts.append(
+                f"{SHOWN[mode]}, {row.precision:.1%} of the windows called are bound and {row.recall:.1%} of the bound "
+                f"ones are called; {row.hit_precision:.1%} of the hits lie on a peak and {row.peak_recall:.1%} of the "
+                "peaks are hit"
+            )
+    return ". ".join(part[0].upper() + part[1:] for part in parts) + "." if parts else ""
 
 
 def peak_parts(record: Mapping[str, Any]) -> list[str]:

@@ -14,7 +14,7 @@ from jundscan.shards import read_shards
 from jundscan.writers import replacing
 from train.card import card
 from train.card_comparison import FAMILIES, SHOWN, metrics_row, table_head
-from train.card_peaks import peak_table
+from train.card_peaks import peak_sentence
 from train.evaluations import evaluations
 from train.filters import draw_filters, nearest_motifs
 from train.records import METRICS, read_comparison, read_metrics, read_peaks, read_training
@@ -86,17 +86,10 @@ def _blocked(exported: Path) -> list[str]:
 
 def _peaks(exported: Path) -> list[str]:
     """Write what to expect of windows, hits and peaks at the default thresholds, where the model knows it."""
-    metadata = load_model(exported / DEFAULT_MODEL, "cpu").metadata
-    if not (table := peak_table(metadata)):
+    if not (sentence := peak_sentence(load_model(exported / DEFAULT_MODEL, "cpu").metadata)):
         return []
-    data = read_training(exported)["data"][0]["name"]
-    return [
-        "",
-        f"What to expect of a scan at its default threshold: shares found on held-out blocks in {data}, of windows "
-        f"where {metadata.prevalence:.2%} of them are bound, and of hits and peaks.",
-        "",
-        *table,
-    ]
+    name = read_training(exported)["data"][0]["name"]
+    return ["", f"A scan at its default threshold, on held-out blocks in {name}. {sentence}"]
 
 
 def replace_block(text: str, begin: str, end: str, block: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ import pytest
 
 from jundscan.errors import InputError
 from jundscan.metadata import MODES
-from jundscan.model import DEFAULT_MODEL
+from jundscan.model import DEFAULT_MODEL, Model, load_model
+from train.card import card
 from train.card_comparison import METRICS, comparison_parts
+from train.card_peaks import SHARES, peak_parts, peak_sentence
+from train.config import DEFAULT_FPR
 from train.filters import draw_filters, nearest_motif, nearest_motifs, read_filters
 from train.motifs import fetch_motifs, motif_filters
-from train.records import read_comparison
+from train.records import read_comparison, read_metrics, read_peaks, read_training
 from train.report import (
     README_BEGIN,
     README_END,
@@ -130,6 +134,87 @@ def test_only_a_comparison_of_this_network_and_data_is_in_its_card(
     (tmp_path / "crossval.json").write_text(json.dumps(record))
     assert read_comparison(tmp_path) == (None if change else record)
     assert [str(tmp_path / "crossval.json") in line for line in caplog.messages] == [True] * bool(change)
+
+
+def peaks() -> dict[str, Any]:
+    """Counts of peaks and hits, and what is promised from them."""
+    half = {"promised": 0.412, "observed": 0.437, "interval": [-0.05, 0.09], "within": True}
+    broken = {"promised": 0.5, "observed": 0.3, "interval": [-0.3, -0.1], "within": False}
+    entry = {
+        "rate": 0.002,
+        "threshold": 0.9,
+        "hit_precision": {"halves": half, "folds": [half, broken, None]},
+        "peak_recall": {"halves": broken, "folds": [half, half, half]},
+    }
+    mode = {
+        "peaks": 1_234, "thresholds": [0.5, 0.9], "peaks_hit": [900, 600], "hits": [5_000, 2_345],
+        "hits_on_peaks": [1_000, 800], "promises": [entry],
+    }  # fmt: skip
+    return {
+        "data": "TinyCells", "selected": "cnn-0", "epoch": 3, "stride": 10, "block_bases": 1_000_000, "blocks": 35,
+        "folds": 5, "resamples": 1000, "modes": dict.fromkeys(MODES, mode),
+    }  # fmt: skip
+
+
+def test_every_promise_on_peaks_is_in_the_card() -> None:
+    lines = peak_parts(peaks())
+    assert lines[1].startswith("TinyCells: each of 5 folds of blocks of 1,000,000 bases")
+    rows = [line for line in lines if line.startswith("|")]
+    assert {row.count("|") for row in rows} == {13}
+    assert rows[2] == (
+        "| with accessibility | 0.002 | 1,234 | 2,345 | 0.412 | 0.437 | +0.025 (-0.050 to +0.090) | 1 of 2 | "
+        "0.500 | 0.300 | -0.200 (-0.300 to -0.100) (outside) | 3 of 3 |"
+    )
+    record = peaks()
+    record["modes"][MODES[0]]["promises"][0]["hit_precision"]["halves"] = None
+    assert "| 2,345 | – | – | – | 1 of 2 |" in "\n".join(peak_parts(record))
+
+
+def test_tables_of_thresholds_speak_of_peaks_where_the_model_does(model: Model) -> None:
+    metadata = model.metadata
+    rows = tuple(replace(row, hit_precision=0.4321, peak_recall=0.5678) for row in metadata.with_accessibility.rows)
+    unknown = tuple(replace(row, hit_precision=None, peak_recall=None) for row in metadata.without_accessibility.rows)
+    knowing = replace(
+        metadata,
+        with_accessibility=replace(metadata.with_accessibility, rows=rows),
+        without_accessibility=replace(metadata.without_accessibility, rows=unknown),
+    )
+    text = card(knowing, read_metrics(EXPORTED, DEFAULT_MODEL), read_training(EXPORTED), peaks=peaks())
+    assert "| threshold | recall | false-positive rate | precision | hits on a peak | peaks hit |" in text
+    assert " | 0.432 | 0.568 |\n" in text
+    assert "### Peaks and hits" in text
+    assert text.count("| threshold | recall | false-positive rate | precision |\n") == len(metadata.tables) - 1
+    default = next(row for row in rows if row.threshold == metadata.with_accessibility.default_threshold)
+    assert peak_sentence(knowing) == (
+        f"With accessibility, {default.precision:.1%} of the windows called are bound and {default.recall:.1%} of the "
+        "bound ones are called; 43.2% of the hits lie on a peak and 56.8% of the peaks are hit."
+    )
+    assert peak_sentence(replace(knowing, with_accessibility=knowing.without_accessibility)) == ""
+
+
+def test_the_counts_of_peaks_in_the_repository_are_those_of_the_model() -> None:
+    record, model = read_peaks(EXPORTED), load_model(EXPORTED / DEFAULT_MODEL, "cpu")
+    training = read_training(EXPORTED)
+    for mode in MODES:
+        rows = model.metadata.tables[mode].rows
+        if record is None:
+            assert {(row.hit_precision, row.peak_recall) for row in rows} == {(None, None)}
+            continue
+        assert record["selected"] == training["selected"]
+        assert record["epoch"] == training["candidates"][training["selected"]]["best_epoch"]
+        found = record["modes"][mode]
+        assert found["thresholds"] == [row.threshold for row in rows]
+        for row, hit, hits, on_peaks in zip(
+            rows, found["peaks_hit"], found["hits"], found["hits_on_peaks"], strict=True
+        ):
+            assert row.peak_recall == hit / found["peaks"]
+            assert row.hit_precision == (on_peaks / hits if hits else None)
+        (default,) = (one for one in found["promises"] if one["rate"] == DEFAULT_FPR)
+        assert default["threshold"] == model.metadata.tables[mode].default_threshold
+        for name in SHARES:
+            halves = default[name]["halves"]
+            assert halves["within"] == (halves["interval"][0] <= 0 <= halves["interval"][1])
+            assert halves["within"], f"{mode}: {name} is not what was promised"
 
 
 @pytest.mark.parametrize("name", model_names(EXPORTED))
