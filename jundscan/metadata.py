@@ -189,15 +189,14 @@ class Metadata:
                 )
             for mode in (*MODES, *WINDOW_MODES):
                 if mode in MODES or raw.get(mode) is not None:
-                    rows = tuple(CalibrationRow(**row) for row in raw[mode].pop("rows"))
+                    rows = tuple(CalibrationRow(**_known(CalibrationRow, row)) for row in raw[mode].pop("rows"))
                     raw[mode] = ThresholdTable(rows=rows, **raw[mode])
             raw["cell_types"] = tuple(raw["cell_types"])
             raw["accessibility_widths"] = tuple(raw["accessibility_widths"])
             if raw.get("self_test") is not None:
                 scores = {mode: values and tuple(values) for mode, values in raw["self_test"].items()}
                 raw["self_test"] = SelfTest(**scores)
-            known = {one.name for one in fields(cls)}
-            metadata = cls(**{key: value for key, value in raw.items() if key in known})
+            metadata = cls(**_known(cls, raw))
             _check(metadata)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
             raise ModelError(f"{where}: its jundscan metadata cannot be read ({err}); export the model anew") from err
@@ -212,6 +211,12 @@ class Metadata:
                 f"{where}: made for another encoding or accessibility mapping {agreed}; export the model anew"
             )
         return metadata
+
+
+def _known(cls: Any, raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what a later version may have added to the fields of a dataclass."""
+    names = {one.name for one in fields(cls)}
+    return {key: value for key, value in raw.items() if key in names}
 
 
 def _check(metadata: Metadata) -> None:

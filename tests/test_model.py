@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +16,10 @@ import pytest
 from jundscan.errors import DeviceError, ModelError
 from jundscan.metadata import METADATA_KEY, Metadata
 from jundscan.model import Model, default_model_path, load_model
+from jundscan.thresholds import SHARES
+from tests.conftest import Run
 
-Edit = Callable[[dict[str, object]], object]
+Edit = Callable[[dict[str, Any]], object]
 
 
 def edited(path: Path, edit: Edit) -> Path:
@@ -50,12 +53,38 @@ def test_a_folder_or_a_file_names_a_model(tmp_path: Path, model: Model) -> None:
 def test_metadata_reads_back(model: Model) -> None:
     metadata = model.metadata
     assert Metadata.from_json(metadata.to_json(), "here") == metadata
-    assert metadata.to_dict()["with_accessibility"]["rows"][0].keys() == {"threshold", "recall", "fpr", "precision"}
+    assert metadata.to_dict()["with_accessibility"]["rows"][0].keys() == {"threshold", *SHARES}
 
 
 def test_a_later_field_is_no_trouble(tmp_path: Path, model: Model) -> None:
-    path = edited(tmp_path / "m.onnx", lambda metadata: metadata.update(new_field=1))
-    assert load_model(path, "cpu").metadata == model.metadata
+    def edit(metadata: dict[str, Any]) -> None:
+        metadata.update(new_field=1)
+        for row in metadata["with_accessibility"]["rows"]:
+            row.update(new_share=0.5)
+
+    assert load_model(edited(tmp_path / "m.onnx", edit), "cpu").metadata == model.metadata
+
+
+def test_a_model_says_what_it_knows_of_peaks_and_one_that_knows_nothing_says_nothing(
+    tmp_path: Path, run: Run, genome: Path, model: Model
+) -> None:
+    def edit(share: float | None) -> Edit:
+        def change(metadata: dict[str, Any]) -> None:
+            for row in metadata["without_accessibility"]["rows"]:
+                row.update(hit_precision=share, peak_recall=0.07)
+
+        return change
+
+    knowing, silent = edited(tmp_path / "knowing.onnx", edit(0.4)), edited(tmp_path / "silent.onnx", edit(None))
+    said = run("scan", genome, "--model", knowing, "--json", tmp_path / "r.json").err
+    assert "Of hits, expect 4 in 10 to lie on a peak, and 7 in 100 peaks to be hit (held-out blocks).\n" in said
+    expected = json.loads((tmp_path / "r.json").read_text())["expected"]
+    assert (expected["hit_precision"], expected["peak_recall"]) == (0.4, 0.07)
+    assert "peak" not in run("scan", genome, "--model", silent).err
+    shown = run("info", "--model", knowing).out
+    assert ("hits on a peak" in shown, "peaks hit" in shown, "0.400" in shown, "0.070" in shown) == (True,) * 4
+    assert "0.070" in run("info", "--model", silent).out
+    assert f"{model.metadata.name} {model.metadata.version}" in shown
 
 
 @pytest.mark.parametrize(

@@ -55,9 +55,13 @@ def info(
     console.print(about)
     for mode, table in metadata.tables.items():
         title, used = _MODES[mode]
-        rows = Table("threshold", "recall", "false-positive rate", "precision", title=title, title_justify="left")
+        shares = {"precision": "precision", "hit_precision": "hits on a peak", "peak_recall": "peaks hit"}
+        known = [share for share in shares if any(getattr(row, share) is not None for row in table.rows)]
+        columns = ("threshold", "recall", "false-positive rate", *(shares[share] for share in known))
+        rows = Table(*columns, title=title, title_justify="left")
         for row in table.rows[:: max(1, len(table.rows) // 12)]:
-            precision = "–" if row.precision is None else f"{row.precision:.3f}"
-            rows.add_row(f"{row.threshold:.4f}", f"{row.recall:.3f}", f"{row.fpr:.5f}", precision)
+            values = (getattr(row, share) for share in known)
+            cells = ("–" if value is None else f"{value:.3f}" for value in values)
+            rows.add_row(f"{row.threshold:.4f}", f"{row.recall:.3f}", f"{row.fpr:.5f}", *cells)
         console.print(rows)
         console.print(f"{used}: {table.default_rule}, threshold {table.default_threshold:.4f}")
