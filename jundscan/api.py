@@ -18,7 +18,7 @@ from jundscan.memory import MemoryGenome, MemoryTrack, Sequences, Values
 from jundscan.model import Model, load_model
 from jundscan.neighbourhood import open_source
 from jundscan.plan import Scan, prepare
-from jundscan.scan import Hit, Scored, call_hits, openness, score, worth
+from jundscan.scan import Hit, Scored, call_hits, score, worth
 from jundscan.scan_checks import judge
 from jundscan.shards import Shards, read_shards, shards_from_arrays
 from jundscan.tracks import Track
@@ -167,8 +167,8 @@ def _windows(ready: Scan) -> Iterator[Scored]:
 def _hits(ready: Scan) -> Iterator[Hit]:
     with ready:
         for chrom, hits in call_hits(ready, score(ready)):
-            more = ([None if np.isnan(value) else value for value in column.tolist()]
-                    for column in (worth(ready, hits.best), openness(ready, chrom, hits.summit)))  # fmt: skip
+            known = worth(ready, chrom, hits.best, hits.summit)
+            more = ([None if np.isnan(value) else value for value in column.tolist()] for column in known)
             for row in zip(*(column.tolist() for column in hits), *more, strict=True):
                 yield Hit(chrom, *row)
         judge(ready)

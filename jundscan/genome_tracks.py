@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,11 @@ class GenomeTrack:
     def path(self) -> Path:
         """The track's file."""
         return self.track.path
+
+    @property
+    def meaning(self) -> dict[str, Any] | None:
+        """What its values are, for the record of a run; None of a track that is no file."""
+        return self.track.meaning and self.track.meaning.to_dict()
 
     def knows(self, chrom: str) -> bool:
         """Tell whether a chromosome has accessibility, be it closed all over."""

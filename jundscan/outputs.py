@@ -17,7 +17,7 @@ from jundscan.names import check_names_in_text
 from jundscan.plan import Scan
 from jundscan.record import scan_record
 from jundscan.rows import HITS_HEADER, WINDOWS_HEADER, write_hit_table, write_hits, write_windows_tsv
-from jundscan.scan import Scored, call_hits, openness, score, worth
+from jundscan.scan import Scored, call_hits, score, worth
 from jundscan.scan_checks import judge
 from jundscan.thresholds import false_positive_rates
 from jundscan.windows import track_spans
@@ -207,7 +207,7 @@ def _write_hits(stream: TextIO, form: Format, scan: Scan, chrom: str, hits: Hits
         rates = false_positive_rates(scan.model.metadata.table(scan.track is not None), hits.best)
         write_hits(stream, form, chrom, hits, first, rates)
     elif form == "table":
-        write_hit_table(stream, chrom, hits, first, worth(scan, hits.best), openness(scan, chrom, hits.summit))
+        write_hit_table(stream, chrom, hits, first, *worth(scan, chrom, hits.best, hits.summit))
     elif form == "bed":
         write_hits(stream, form, chrom, hits, first)
 

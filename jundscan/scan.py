@@ -207,14 +207,36 @@ def call_hits(scan: Scan, scored: Iterable[Scored]) -> Iterator[tuple[str, Hits]
         yield chrom, caller.finish()
 
 
-def worth(scan: Scan, best: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the expected precision of hits whose best windows score so high, (n,); NaN where it is not known."""
-    return expected_precision(scan.model.metadata.table(scan.track is not None), best)
+class Worth(NamedTuple):
+    """What is known of hits beside their score; row i of every array is hit i.
+
+    Attributes
+    ----------
+    precision : numpy.ndarray, shape=(n,), dtype=float64
+        Expected precision, see :func:`jundscan.thresholds.expected_precision`; NaN where it is not known.
+    accessibility : numpy.ndarray, shape=(n,), dtype=float32
+        Percentile, 0 to 1, of the window under the summit; NaN where it is not known.
+    """
+
+    precision: NDArray[np.float64]
+    accessibility: NDArray[np.float32]
 
 
-def openness(scan: Scan, chrom: str, summits: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return the accessibility percentile of the window under each summit, (n,), ascending; NaN where not known."""
-    return scan.accessibility_of([(chrom, summits - WINDOW_LENGTH // 2)])[:, 0]
+def worth(scan: Scan, chrom: str, best: NDArray[np.float32], summits: NDArray[np.int64]) -> Worth:
+    """Look up what is known of hits; where accessibility is not known, the calibration without it holds.
+
+    Parameters
+    ----------
+    scan : Scan
+    chrom : str
+    best : numpy.ndarray, shape=(n,), dtype=float32
+        Highest probability of each hit.
+    summits : numpy.ndarray, shape=(n,), dtype=int64
+        0-based, ascending, none twice.
+    """
+    accessibility = scan.accessibility_of([(chrom, summits - WINDOW_LENGTH // 2)])[:, 0]
+    known, unknown = (expected_precision(scan.model.metadata.table(mode), best) for mode in (True, False))
+    return Worth(np.where(np.isnan(accessibility), unknown, known), accessibility)
 
 
 class _CallableModule(ModuleType):

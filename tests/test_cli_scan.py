@@ -135,13 +135,14 @@ def test_the_hit_table_says_of_each_hit_what_python_says(
             assert (row[0], int(row[1]), int(row[2]), row[3]) == (*hit[:3], f"JUND_{number}")
             assert int(row[4]) == round(1000 * hit.probability)
             assert (np.float32(row[5]), int(row[7])) == (np.float32(hit.probability), hit.summit)
-            (worth,) = expected_precision(model.metadata.with_accessibility, np.array([row[5]], np.float32)).tolist()
+            (percentile,) = ready.accessibility_of([(hit.chrom, np.array([hit.summit - 50]))])[:, 0].tolist()
+            held = model.metadata.table(not np.isnan(percentile))
+            (worth,) = expected_precision(held, np.array([row[5]], np.float32)).tolist()
             if np.isnan(worth):
                 assert (row[6], hit.expected_precision) == (".", None)
             else:
                 assert float(row[6]) == pytest.approx(hit.expected_precision, rel=1e-3)
                 assert hit.expected_precision == worth
-            (percentile,) = ready.accessibility_of([(hit.chrom, np.array([hit.summit - 50]))])[:, 0].tolist()
             if np.isnan(percentile):
                 assert (*row[8:], hit.accessibility) == (".", "unknown", None)
             else:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from jundscan.peaks import Peaks, touching
 from jundscan.plan import Scan
@@ -19,7 +18,7 @@ from jundscan.report.meanings import INTERVAL, metric_rows
 from jundscan.report.neighbourhoods import neighbourhoods
 from jundscan.report.render import write_page
 from jundscan.rows import chromatin
-from jundscan.scan import openness, worth
+from jundscan.scan import Worth, worth
 from jundscan.scan_checks import count_calls
 from jundscan.track_scale import DIFFERENT, accessibility_differs
 
@@ -149,7 +148,7 @@ def _hit_rows(
     scan: Scan, hits: BestHits, around: list[dict[str, Any]], known: Mapping[str, Peaks] | None
 ) -> list[dict[str, Any]]:
     rows = []
-    columns = (column.tolist() for column in (*hits, worth(scan, hits.best), _percentiles(scan, hits)))
+    columns = (column.tolist() for column in (*hits, *_worth(scan, hits)))
     for near, row in zip(around, zip(*columns, strict=True), strict=True):
         chrom, start, end, best, summit, precision, percentile = row
         peaks = (known or {}).get(chrom)
@@ -175,13 +174,13 @@ def _hit_rows(
     return rows
 
 
-def _percentiles(scan: Scan, hits: BestHits) -> NDArray[np.float32]:
-    """Return the accessibility under each summit, (n,), as a percentile; NaN where it is not known."""
-    found = np.full(len(hits.summit), np.nan, np.float32)
+def _worth(scan: Scan, hits: BestHits) -> Worth:
+    """Look up what is known of hits that are in no order."""
+    found = Worth(np.full(len(hits.best), np.nan), np.full(len(hits.best), np.nan, np.float32))
     for chrom in dict.fromkeys(hits.chrom.tolist()):
         rows = np.flatnonzero(hits.chrom == chrom)
         rows = rows[np.argsort(hits.summit[rows])]
-        found[rows] = openness(scan, chrom, hits.summit[rows])
+        found.precision[rows], found.accessibility[rows] = worth(scan, chrom, hits.best[rows], hits.summit[rows])
     return found
 
 
