@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.choices import Wish, check_fraction
+from jundscan.choices import DEFAULT_STRIDE, Wish, check_fraction
 from jundscan.errors import InputError
 from jundscan.metadata import CalibrationRow, Metadata, ThresholdTable
 
@@ -59,14 +59,18 @@ class Threshold:
             return f"Expect {found}."
         return f"Expect {frequency(row.precision, 'called windows')} to be bound, and {found}."
 
-    def peak_expectation(self) -> str | None:
-        """Write one sentence on hits and peaks; None where the model does not know their shares."""
+    def peak_expectation(self, stride: int = DEFAULT_STRIDE) -> str | None:
+        """Write one sentence on hits and peaks; None where the model does not know their shares.
+
+        The shares were found at the default stride. The sentence says so for a scan at another one.
+        """
         row = self.expected
         if row is None or self.is_beyond or row.hit_precision is None or row.peak_recall is None:
             return None
+        at_stride = "" if stride == DEFAULT_STRIDE else f", at stride {DEFAULT_STRIDE}"
         return (
             f"Of hits, expect {frequency(row.hit_precision)} to lie on a peak, "
-            f"and {frequency(row.peak_recall, 'peaks')} to be hit (held-out blocks)."
+            f"and {frequency(row.peak_recall, 'peaks')} to be hit (held-out blocks{at_stride})."
         )
 
     def shares(self) -> dict[str, float | None]:

@@ -91,6 +91,7 @@ def test_peaks_are_spoken_of_where_the_model_knows_them(metadata: Metadata) -> N
     assert chosen.peak_expectation() == (
         "Of hits, expect 4 in 10 to lie on a peak, and 8 in 100 peaks to be hit (held-out blocks)."
     )
+    assert (chosen.peak_expectation(50) or "").endswith(" peaks to be hit (held-out blocks, at stride 10).")
     assert chosen.expectation() == "Expect 15 in 100 called windows to be bound, and 4 in 10 bound windows to be found."
     assert (chosen.shares()["hit_precision"], chosen.shares()["peak_recall"]) == (0.43, 0.08)
 

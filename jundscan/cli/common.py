@@ -197,12 +197,12 @@ def say_accessibility(accessibility: Path | None, no_accessibility: bool) -> Non
         log.info("no --accessibility: scoring on sequence alone, which is much less accurate")
 
 
-def say_threshold(threshold: Threshold, *, hits: bool = False) -> None:
-    """Say which threshold was chosen, how, and what to expect of windows; with ``hits`` of hits and peaks too."""
+def say_threshold(threshold: Threshold, stride: int | None = None) -> None:
+    """Log the threshold, the rule that chose it and what to expect of windows; for a scan's stride of hits too."""
     rule = threshold.rule
     shown = "model default" if rule.endswith("(model default)") else f"--{rule}"
     log.info("Calling windows that score %.4g or more (%s). %s", threshold.value, shown, threshold.expectation())
-    if hits and (of_peaks := threshold.peak_expectation()) is not None:
+    if stride is not None and (of_peaks := threshold.peak_expectation(stride)) is not None:
         log.info("%s", of_peaks)
 
 

@@ -202,7 +202,7 @@ def scan(
             threads=threads if scheduler is None else threads or 1,
         ) as ready,
     ):
-        say_threshold(ready.threshold, hits=True)
+        say_threshold(ready.threshold, ready.stride)
         with progress("scanning", ready.windows, quiet) as tell:
             record = write_scan(ready, outputs, tell, scoring)
     if report is not None:

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jundscan.errors import ShardError
+from jundscan.errors import InputError, ShardError
 from train.config import Candidate
 from train.crossval import judged_on_folds, out_of_fold
 from train.dataset import load_data_set
 from train.fit import fit
-from train.folds import blocked_folds
+from train.folds import blocked_folds, fit_without
 
 from .conftest import make_windows, predict_windows, quick_fit, tiny, write_part
 
@@ -56,6 +56,21 @@ def test_every_window_is_predicted_by_a_network_that_did_not_see_it() -> None:
     expected = predict_windows(alone, windows.codes[fold == 1], windows.accessibility[fold == 1])
     np.testing.assert_array_equal(pooled["with_accessibility"][fold == 1], expected)
     assert not np.array_equal(pooled["with_accessibility"], pooled["without_accessibility"])
+
+
+def test_a_fit_without_a_fold_is_kept_and_not_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    windows = make_windows(400, seed=5)
+    fold = np.arange(400) // 200
+    candidate = Candidate(tiny("cnn"), quick_fit())
+    (pooled,) = out_of_fold(candidate, [windows], fold, 1, keep=tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fold_0_epoch_1.pt", "fold_1_epoch_1.pt"]
+    monkeypatch.setattr("train.folds.fit", None)
+    network = fit_without(candidate, [windows], fold, 1, 1, tmp_path).network()
+    found = predict_windows(network, windows.codes[fold == 1], windows.accessibility[fold == 1])
+    np.testing.assert_array_equal(found, pooled["with_accessibility"][fold == 1])
+    (tmp_path / "fold_0_epoch_1.pt").write_bytes(b"damaged")
+    with pytest.raises(InputError, match=r"fold_0_epoch_1\.pt: no checkpoint .*; delete it"):
+        fit_without(candidate, [windows], fold, 0, 1, tmp_path)
 
 
 def test_too_few_blocks_are_an_error(tmp_path: Path) -> None:
