@@ -154,7 +154,7 @@ def _count(
             for mode, track in zip(MODES, (source.accessibility, None), strict=True):
                 with prepare(
                     genome, track, model=model, regions=[str(one) for one in regions],
-                    scale=None if track is None else scale, allow_length_mismatch=True,
+                    scale=None if track is None else scale, allow_length_mismatch=True, judged=False,
                 ) as ready:  # fmt: skip
                     if track is not None:
                         scale = ready.scale
