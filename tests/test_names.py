@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from jundscan.errors import TrackError
+from jundscan.errors import OutputError, TrackError
 from jundscan.genome import open_genome
 from jundscan.genome_tracks import match_chromosomes
-from jundscan.names import ChromSizes, matching_name, read_aliases
+from jundscan.names import ChromSizes, check_names_in_text, matching_name, read_aliases
 from jundscan.tracks import open_track
+from tests.conftest import Run
 
 SIZES = {"chr1": 1_000, "chr2": 900, "chrM": 160}
 NAMES = {"1": "chr1", "CM000663.2": "chr1", "NC_000001.11": "chr1", "2": "chr2", "J01415.2": "chrM", "MT": "chrM"}
@@ -94,3 +95,44 @@ def test_a_track_under_aliases_is_matched(tmp_path: Path, caplog: pytest.LogCapt
     genome.chromsizes.aliases = read_aliases(write(tmp_path, "chr1\tNC_000001.11\n"), genome.chromsizes)
     assert match_chromosomes(genome, open_track(track)).names == {"chr1": "NC_000001.11", "chr2": "2"}
     assert "names chromosomes differently: NC_000001.11 for chr1, 2 for chr2" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("#chr1", "lines that start with # for comments"),
+        ("#", "for comments"),
+        ("track", "lines that start with track for settings of a genome browser"),
+        ("browser", "settings of a genome browser"),
+        ("", "the name is empty"),
+        ("chr 1", "a blank or a control character"),
+        ("chr\t1", "a blank or a control character"),
+        ("chr1\n", "a blank or a control character"),
+        ("chr\x1b[31m", "a blank or a control character"),
+        ("chr\u00a01", "a blank or a control character"),
+        ("chr\u20281", "a blank or a control character"),
+        ("caf\udce9", "a blank or a control character"),
+    ],
+)
+def test_names_that_readers_of_text_misread_are_errors(name: str, problem: str) -> None:
+    with pytest.raises(OutputError, match=problem) as raised:
+        check_names_in_text("hits.bed", ["chr1", name])
+    assert str(raised.value).startswith("hits.bed: cannot name the sequence ")
+    assert "\n" not in str(raised.value)
+
+
+def test_other_names_are_fine() -> None:
+    names = ["chr1", "track1", "mytrack", "browser_1", "Track", "é|x.1", "HLA-A*01:01:01:01", "1", "a#b", "…", "染色体"]
+    check_names_in_text("hits.bed", names)
+
+
+@pytest.mark.parametrize("name", ["#chr1", "track", "browser", "chr\x1c1", "chr\u00a01"])
+def test_a_scan_that_would_write_such_a_name_does_not_begin(tmp_path: Path, run: Run, name: str) -> None:
+    genome = tmp_path / "genome.fa"
+    genome.write_text(f">{name}\n{'ACGTTGCATC' * 30}\n>chr2\n{'ACGTTGCATC' * 30}\n")
+    for form in ("bed", "narrowPeak", "tsv"):
+        ran = run("scan", genome, "--no-accessibility", "--format", form, "--quiet")
+        assert (ran.code, ran.out) == (1, "")
+        assert ran.err.startswith("jundscan: stdout: cannot name the sequence ")
+        assert ran.err.count("\n") == 1
+    assert run("scan", genome, "--no-accessibility", "--region", "chr2", "--quiet").code == 0
