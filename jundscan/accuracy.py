@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,13 @@ from numpy.typing import NDArray
 from jundscan.bigwig import AddSpans
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.hits import Hits, is_positive
-from jundscan.intervals import read_regions
 from jundscan.metrics import balanced_weights, evaluate
 from jundscan.peaks import PeakComparison, Peaks, touching
 from jundscan.scan import Scored
+from jundscan.spans import read_excluded
 from jundscan.truth import read_truth
 
 BIN_BASES = 10_000
-
-log = logging.getLogger("jundscan")
 
 
 class Accuracy:
@@ -52,9 +49,7 @@ class Accuracy:
         self._threshold = threshold
         self._truth = read_truth(truth, chromsizes)
         self._excludes = exclude is not None
-        self._excluded = {} if exclude is None else read_regions(exclude, chromsizes)
-        if self._excludes and not self._excluded:
-            log.warning("%s excludes nothing: it names no chromosome of the genome", exclude)
+        self._excluded = {} if exclude is None else read_excluded(exclude, chromsizes)
         self._windows_excluded = 0
         self._peaks = PeakComparison(self._truth.known, self._excluded)
         self._labels: list[NDArray[np.int8]] = []

@@ -60,7 +60,9 @@ class IntervalFile(dict[str, Intervals]):
     meaning: ValueColumn | None = None
 
 
-def read_intervals(path: str | Path, kind: Kind, bed_value: BedValue = "score") -> IntervalFile:
+def read_intervals(
+    path: str | Path, kind: Kind, bed_value: BedValue = "score", may_be_empty: bool = False
+) -> IntervalFile:
     """Read a file of intervals, which may be unsorted and overlap.
 
     The value of an interval is column 7 of narrowPeak and broadPeak (signalValue), column 13 of gappedPeak, column 4
@@ -76,6 +78,8 @@ def read_intervals(path: str | Path, kind: Kind, bed_value: BedValue = "score") 
         relative to its start: the last of ten columns, or -1.
     bed_value : {"score", "presence"}
         With ``presence`` every interval of a track counts as 1, whatever its columns hold.
+    may_be_empty : bool
+        Whether a file without intervals is no error.
 
     Returns
     -------
@@ -99,7 +103,7 @@ def read_intervals(path: str | Path, kind: Kind, bed_value: BedValue = "score") 
                 wanted = wanted_of(path, sample, kind, bed_value, declared)
         if wanted:
             add_lines(columns, path, number, lines, wanted)
-    if not columns:
+    if not columns and not may_be_empty:
         raise TrackError(path, "holds no interval")
     found = IntervalFile({_text(path, chrom): _sorted(*arrays) for chrom, arrays in columns.items()})
     if wanted is not None and wanted.meaning is not None:
@@ -128,10 +132,11 @@ def read_regions(path: str | Path, chromsizes: Mapping[str, int]) -> dict[str, N
     Returns
     -------
     dict of str to numpy.ndarray, shape=(n, 2), dtype=int64
-        Starts and ends, sorted; overlapping and abutting intervals are one. Empty when no name is in common.
+        Starts and ends, sorted; overlapping and abutting intervals are one. Empty when the file is, or no name is in
+        common.
     """
     found: dict[str, list[NDArray[np.int64]]] = {}
-    by_name = read_intervals(path, "regions")
+    by_name = read_intervals(path, "regions", may_be_empty=True)
     for name, intervals in by_name.items():
         chrom = matching_name(name, chromsizes)
         if chrom is not None:

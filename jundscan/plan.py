@@ -23,7 +23,7 @@ from jundscan.genome import Genome, open_genome
 from jundscan.genome_tracks import GenomeTrack, match_chromosomes
 from jundscan.model import Model, load_model
 from jundscan.names import ChromSizes, read_aliases
-from jundscan.regions import scan_spans
+from jundscan.spans import RegionCounts, find_spans
 from jundscan.thresholds import Threshold, choose_threshold
 from jundscan.track_scale import compare_scale, scale_means, scale_of, warn_of_accessibility, warn_of_partial_genome
 from jundscan.tracks import Track, open_track
@@ -46,6 +46,7 @@ class Scan:
     stride: int
     threshold: Threshold
     spans: Sequence[Region]
+    regions: RegionCounts | None
     track: GenomeTrack | None
     scale: AccessibilityScale
     accessibility_shares: Sequence[float]
@@ -162,7 +163,7 @@ def prepare(
     wish, value
         How the threshold is chosen, see :func:`jundscan.thresholds.choose_threshold`.
     regions, regions_file, exclude
-        What to scan: see :func:`jundscan.regions.scan_spans`.
+        What to scan: see :func:`jundscan.spans.find_spans`.
     scale : AccessibilityScale, optional
         How window means become percentiles; without it found from the whole track.
     allow_length_mismatch : bool
@@ -205,7 +206,7 @@ def prepare(
         fasta = genome if isinstance(genome, Genome) else open_genome(genome)
         if alias is not None:
             fasta.chromsizes.aliases = read_aliases(alias, fasta.chromsizes)
-        spans = scan_spans(fasta.chromsizes, stride, regions, regions_file, exclude)
+        spans, counts = find_spans(fasta.chromsizes, stride, regions, regions_file, exclude)
         cautions, track = Cautions(), None
         if accessibility is not None:
             opened = accessibility if isinstance(accessibility, Track) else open_track(accessibility, bed_value)
@@ -227,6 +228,7 @@ def prepare(
             stride=stride,
             threshold=choose_threshold(ready.metadata, track is not None, wish, value),
             spans=spans,
+            regions=counts,
             track=track,
             scale=used,
             accessibility_shares=shares,

@@ -123,5 +123,6 @@ def scan_record(
         "seconds": seconds,
         "bases_per_second": scan.bases_scanned / seconds,
         "stride": scan.stride,
+        "regions": None if scan.regions is None else scan.regions._asdict(),
         "accuracy": accuracy and {**accuracy, "model": scan.model.identity(), "provider": scan.model.provider},
     }

@@ -1,11 +1,9 @@
-"""Regions as text: which spans ``--region``, ``--regions`` and ``--exclude`` leave to scan; ids of single windows."""
+"""Regions as text: ``chrom:start-end`` as users type it, and as ids of single windows."""
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -13,12 +11,8 @@ from numpy.typing import NDArray
 
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import InputError, RegionError
-from jundscan.interval_sets import merge_intervals, subtract_intervals
-from jundscan.intervals import read_intervals, read_regions, say_other_names
 from jundscan.names import matching_name, some_names
-from jundscan.windows import Region, count_windows, span_table
-
-log = logging.getLogger("jundscan")
+from jundscan.windows import Region
 
 _ID = re.compile(r"(.+):([0-9]{1,15})-([0-9]{1,15})")
 
@@ -135,98 +129,3 @@ def parse_ids(ids: NDArray[np.str_], where: str) -> NamedPlaces:
 def wrong_id(where: str, row: int, text: str, problem: str) -> InputError:
     """Make the error of an id that is no place of a window."""
     return InputError(f"{where}: id of row {row:,} (counted from 0): {text!r} {problem}")
-
-
-def scan_spans(
-    chromsizes: Mapping[str, int],
-    stride: int,
-    regions: str | Iterable[str] = (),
-    regions_file: str | Path | None = None,
-    exclude: str | Path | None = None,
-) -> Sequence[Region]:
-    """Find the spans whose windows are to be scored: a window counts when it lies wholly inside one.
-
-    What a model sees beside a window may lie outside.
-
-    Parameters
-    ----------
-    chromsizes : mapping of str to int
-        Length of every chromosome, bases, in file order.
-    stride : int
-        Bases between window starts.
-    regions : str or iterable of str
-        ``chrom`` or ``chrom:start-end``, 0-based half-open; with none of them and no file the whole genome.
-    regions_file, exclude : str or pathlib.Path, optional
-        BED files: more regions; and stretches that no window may touch.
-
-    Returns
-    -------
-    sequence of Region
-        In genome order; overlapping and abutting regions are one.
-
-    Raises
-    ------
-    RegionError
-        When a region is malformed, unknown, beyond its chromosome, or holds no window at this stride.
-    InputError
-        When nothing is left to scan.
-    """
-    texts = [regions] if isinstance(regions, str) else regions
-    named = [(text, parse_region(text, chromsizes)) for text in texts]
-    for text, region in named:
-        if not text.startswith(region.chrom):
-            log.info("region %s: the genome names it %s", text, region)
-    if regions_file is not None:
-        named += _read_regions(regions_file, chromsizes)
-    windows = count_windows(span_table([region for _, region in named], chromsizes), stride)
-    for empty in np.flatnonzero(windows == 0)[:1].tolist():
-        raise RegionError(
-            named[empty][0], f"holds no window of {WINDOW_LENGTH} bases at stride {stride}; widen it or lower --stride"
-        )
-    wanted = [region for _, region in named] or [Region(chrom, 0, size) for chrom, size in chromsizes.items()]
-    excluded = {} if exclude is None else read_regions(exclude, chromsizes)
-    if exclude is not None and not excluded:
-        log.warning("%s excludes nothing: it names no chromosome of the genome", exclude)
-    if named or excluded:
-        wanted = _cut(wanted, excluded, chromsizes)
-    spans = [span for span in wanted if span.end - span.start >= WINDOW_LENGTH]
-    if not count_windows(span_table(spans, chromsizes), stride).any():
-        what = f"no window of {WINDOW_LENGTH} bases to scan"
-        raise InputError(
-            f"{exclude}: leaves {what}" if excluded else f"{what}: all sequences of the genome are shorter"
-        )
-    return spans
-
-
-def _cut(
-    wanted: Iterable[Region], excluded: Mapping[str, NDArray[np.int64]], chromsizes: Mapping[str, int]
-) -> list[Region]:
-    """Join regions, leave out what is excluded, and put them in genome order."""
-    by_chrom: dict[str, list[Region]] = {}
-    for region in wanted:
-        by_chrom.setdefault(region.chrom, []).append(region)
-    spans = []
-    for chrom in (name for name in chromsizes if name in by_chrom):
-        left = by_chrom[chrom]
-        if len(left) > 1 or chrom in excluded:  # not for each of a hundred thousand scaffolds
-            stretches = merge_intervals(np.array([region[1:] for region in left], dtype=np.int64))
-            stretches = subtract_intervals(stretches, excluded.get(chrom, np.empty((0, 2), np.int64)))
-            left = [Region(chrom, start, end) for start, end in stretches.tolist()]
-        spans += left
-    return spans
-
-
-def _read_regions(path: str | Path, chromsizes: Mapping[str, int]) -> list[tuple[str, Region]]:
-    """Read the regions of a BED file, each with the text that tells where it comes from."""
-    found = []
-    by_name = read_intervals(path, "regions")
-    for name, intervals in by_name.items():
-        for start, end in zip(intervals.starts.tolist(), intervals.ends.tolist(), strict=True):
-            text = f"{name}:{start}-{end}"
-            shown = f"{text} in {path}"
-            try:
-                found.append((shown, parse_region(text, chromsizes)))
-            except RegionError as err:
-                raise RegionError(shown, str(err).removeprefix(f"region {text}: ")) from err
-    say_other_names(path, by_name, chromsizes)
-    return found

@@ -34,6 +34,7 @@ KEYS = {
 }  # fmt: skip
 MORE_KEYS = {
     "accessibility_values", "jundscan", "genome", "threads", "command", "timings", "versions", "inputs", "warnings",
+    "regions",
 }  # fmt: skip
 
 
@@ -231,6 +232,31 @@ def test_the_record_says_what_went_in_and_how_long_it_took(tmp_path: Path, run: 
     timings = record["timings"]
     assert timings.keys() == {"opening", "accessibility_scale", "scanning", "finishing"}
     assert timings["scanning"] + timings["finishing"] == pytest.approx(record["seconds"])
+
+
+def test_regions_left_out_and_cut_are_warned_of_and_recorded(tmp_path: Path, run: Run, genome: Path) -> None:
+    peaks = [("chr1", 500, 554), ("chr1", 1_000, 1_400), ("chr2", 2_900, 3_100), ("chr2", 4_000, 4_200)]
+    file = write_rows(tmp_path / "peaks.bed", peaks)
+    arguments = ("scan", genome, "-o", tmp_path / "h.bed", "-q", "--force", "--json", "-")
+    ran = run(*arguments, "--regions", file, "--threshold", 0)
+    assert ran.code == 0
+    assert ran.err == (
+        f"warning: {file}: of 4 regions 2 left out (1 without a window of 101 bases at stride 10, 1 beyond the end of "
+        "their chromosome (another assembly?)), 1 cut at the end of their chromosome (another assembly?)\n"
+    )
+    record = json.loads(ran.out)
+    assert record["regions"] == {"given": 4, "left_out": 2, "cut": 1}
+    assert record["windows_scored"] + record["windows_skipped"] == 30 + 5
+    assert json.loads(run(*arguments, "--region", "chr1").out)["regions"] == {"given": 1, "left_out": 0, "cut": 0}
+    assert json.loads(run(*arguments).out)["regions"] is None
+
+
+def test_an_empty_exclusion_changes_nothing_but_is_warned_of(tmp_path: Path, run: Run, genome: Path) -> None:
+    blacklist = write_rows(tmp_path / "blacklist.bed", [("# assembly hg38",)])
+    ran = run("scan", genome, "--threshold", 0.5, "--exclude", blacklist, "-q", "--no-header")
+    assert ran.code == 0
+    assert ran.err == f"warning: {blacklist} excludes nothing: it holds no interval on a chromosome of the genome\n"
+    assert ran.out == run("scan", genome, "--threshold", 0.5, "-q", "--no-header").out
 
 
 @pytest.mark.parametrize("form", ["bed", "narrowPeak", "table", "tsv"])

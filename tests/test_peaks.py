@@ -111,10 +111,12 @@ def test_a_region_trained_on_is_left_out_and_counted(tmp_path: Path, run: Run, g
 def test_excluding_needs_truth_and_a_chromosome(tmp_path: Path, run: Run, genome: Path) -> None:
     other = write_rows(tmp_path / "other.bed", [("chrX", 0, 10)])
     assert run("scan", genome, "--truth-exclude", other).code == 2
+    empty = write_rows(tmp_path / "empty.bed", [])
     peaks = write_rows(tmp_path / "peaks.bed", [("chr1", 0, SIZES["chr1"])])
-    ran = run("scan", genome, "--truth", peaks, "--truth-exclude", other)
-    assert ran.code == 0
-    assert "other.bed excludes nothing" in ran.err
+    for nothing in (other, empty):
+        ran = run("scan", genome, "--truth", peaks, "--truth-exclude", nothing)
+        assert ran.code == 0
+        assert f"warning: {nothing} excludes nothing" in ran.err
 
 
 def test_peaks_beyond_the_end_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

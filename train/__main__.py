@@ -17,7 +17,7 @@ from jundscan.errors import DeviceError, InputError, JundscanError, ShardError, 
 from jundscan.genome import open_genome
 from jundscan.genome_tracks import match_chromosomes
 from jundscan.plan import bases_by_chromosome
-from jundscan.regions import scan_spans
+from jundscan.spans import scan_spans
 from jundscan.tracks import open_track
 from jundscan.truth import read_truth
 from train.comparison import PARTS, compare

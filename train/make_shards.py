@@ -22,8 +22,8 @@ from jundscan.genome import Genome
 from jundscan.genome_tracks import GenomeTrack
 from jundscan.interval_sets import subtract_intervals
 from jundscan.metrics import balanced_weights
-from jundscan.regions import scan_spans
 from jundscan.shards import write_shards
+from jundscan.spans import scan_spans
 from jundscan.truth import Truth
 from jundscan.windows import Region, windows_in
 from train.split import PARTS, Blocks, Split, assign_parts, make_blocks

@@ -87,7 +87,14 @@ def scan(
             show_default=False,
         ),
     ] = None,
-    regions: Annotated[Path | None, typer.Option(help="Scan only the regions of a BED file.", **INPUT)] = None,
+    regions: Annotated[
+        Path | None,
+        typer.Option(
+            help="Scan only the regions of a BED file. A warning counts those left out because they hold no window, "
+            "and those cut at the end of their chromosome.",
+            **INPUT,
+        ),
+    ] = None,
     exclude: Annotated[
         Path | None,
         typer.Option(help="Score no window that touches a region of this BED file.", **INPUT),

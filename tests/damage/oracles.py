@@ -137,7 +137,7 @@ def _track_column(lines: list[list[bytes]], declared: bool) -> int | None:
 
 
 def intervals(data: bytes, kind: str) -> list[tuple[str, int, int, float]]:
-    """Rows of a BED, bedGraph, narrowPeak or broadPeak in the order of the file."""
+    """Rows of a BED, bedGraph, narrowPeak or broadPeak in the order of the file; only regions may be none."""
     rows = []
     data = data.removeprefix(b"\xef\xbb\xbf")
     column: int | None = None
@@ -161,7 +161,7 @@ def intervals(data: bytes, kind: str) -> list[tuple[str, int, int, float]]:
             rows.append((fields[0].decode(), start, end, value))
         except UnicodeDecodeError as err:
             raise Invalid from err
-    if not rows:
+    if not rows and kind != "regions":
         raise Invalid
     return rows
 

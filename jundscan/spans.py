@@ -1,0 +1,267 @@
+"""Which spans ``--region``, ``--regions`` and ``--exclude`` leave to scan; files of regions and of exclusions."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jundscan.encoding import WINDOW_LENGTH
+from jundscan.errors import InputError, RegionError, TrackError
+from jundscan.interval_sets import merge_intervals, subtract_intervals
+from jundscan.intervals import read_intervals, read_regions, say_other_names
+from jundscan.names import matching_name
+from jundscan.regions import parse_region
+from jundscan.windows import Region, count_windows, span_table
+
+log = logging.getLogger("jundscan")
+
+_APART = 1 << 40
+"""Bases from the start of one chromosome to the next in one row of coordinates, because no chromosome is longer."""
+
+
+class RegionCounts(NamedTuple):
+    """What became of the regions that a scan was given.
+
+    Attributes
+    ----------
+    given : int
+        Regions typed and lines of the file.
+    left_out : int
+        Regions of the file that hold no window, lie beyond the end of their chromosome, or on one that the genome
+        lacks.
+    cut : int
+        Regions of the file that reach beyond the end of their chromosome. What lies within it is scanned.
+    """
+
+    given: int
+    left_out: int
+    cut: int
+
+
+class GenomeRow:
+    """The chromosomes of a genome in one row of coordinates, far apart, so that intervals on all of them are one array.
+
+    Parameters
+    ----------
+    chromsizes : mapping of str to int
+        Length of every chromosome, bases, in file order.
+    """
+
+    def __init__(self, chromsizes: Mapping[str, int]) -> None:
+        self._names = list(chromsizes)
+        self._lengths = np.array(list(chromsizes.values()), np.int64)
+        self._begins = {chrom: rank * _APART for rank, chrom in enumerate(chromsizes)}
+
+    def place(self, by_chrom: Iterable[tuple[str, NDArray[np.int64]]]) -> NDArray[np.int64]:
+        """Put intervals of chromosomes, each (n, 2), into the row, (all of them, 2), in their order."""
+        moved = [intervals + self._begins[chrom] for chrom, intervals in by_chrom]
+        return np.concatenate([np.empty((0, 2), np.int64), *moved])
+
+    def place_regions(self, regions: Iterable[Region]) -> NDArray[np.int64]:
+        """Put regions into the row, (n, 2): quick also for one on each of a hundred thousand scaffolds."""
+        begins = self._begins
+        moved = [(begins[chrom] + start, begins[chrom] + end) for chrom, start, end in regions]
+        return np.array(moved, np.int64).reshape(-1, 2)
+
+    def table(self, placed: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return start, end and length of the chromosome of intervals in the row, (n, 3)."""
+        ranks = placed[:, 0] // _APART
+        return np.column_stack((placed - ranks[:, None] * _APART, self._lengths[ranks]))
+
+    def regions(self, placed: NDArray[np.int64]) -> list[Region]:
+        """Return the intervals in the row as regions."""
+        ranks = placed[:, 0] // _APART
+        rows = zip(ranks.tolist(), (placed - ranks[:, None] * _APART).tolist(), strict=True)
+        return [Region(self._names[rank], start, end) for rank, (start, end) in rows]
+
+
+class ListedRegions(NamedTuple):
+    """Regions of a file, cut at the ends of their chromosomes.
+
+    Attributes
+    ----------
+    placed : numpy.ndarray, shape=(n, 2), dtype=int64
+        In the genome's row of coordinates, in the order of the file's chromosomes.
+    is_cut : numpy.ndarray, shape=(n,), dtype=bool
+        Whether the region reaches beyond the end.
+    beyond, absent : int
+        Number of regions that lie beyond the end of their chromosome, and on chromosomes that the genome lacks.
+    """
+
+    placed: NDArray[np.int64]
+    is_cut: NDArray[np.bool_]
+    beyond: int
+    absent: int
+
+    @property
+    def given(self) -> int:
+        """Number of regions in the file."""
+        return len(self.placed) + self.beyond + self.absent
+
+
+def scan_spans(
+    chromsizes: Mapping[str, int],
+    stride: int,
+    regions: str | Iterable[str] = (),
+    regions_file: str | Path | None = None,
+    exclude: str | Path | None = None,
+) -> Sequence[Region]:
+    """Return the spans of :func:`find_spans`, which describes the parameters, without the counts."""
+    return find_spans(chromsizes, stride, regions, regions_file, exclude)[0]
+
+
+def find_spans(
+    chromsizes: Mapping[str, int],
+    stride: int,
+    regions: str | Iterable[str] = (),
+    regions_file: str | Path | None = None,
+    exclude: str | Path | None = None,
+) -> tuple[Sequence[Region], RegionCounts | None]:
+    """Find the spans whose windows are to be scored: a window counts when it lies wholly inside one.
+
+    What a model sees beside a window may lie outside.
+
+    Parameters
+    ----------
+    chromsizes : mapping of str to int
+        Length of every chromosome, bases, in file order.
+    stride : int
+        Bases between window starts.
+    regions : str or iterable of str
+        ``chrom`` or ``chrom:start-end``, 0-based half-open; with none of them and no file the whole genome.
+    regions_file, exclude : str or pathlib.Path, optional
+        BED files: more regions; and stretches that no window may touch. Regions of the file that hold no window are
+        left out, and those that reach beyond a chromosome are cut at its end. One warning counts both.
+
+    Returns
+    -------
+    spans : sequence of Region
+        In genome order; overlapping and abutting regions are one.
+    counts : RegionCounts or None
+        None when no region was given.
+
+    Raises
+    ------
+    RegionError
+        When a region of ``regions`` is malformed, unknown, beyond its chromosome, or holds no window at this stride.
+    InputError
+        When nothing is left to scan.
+    """
+    texts = [regions] if isinstance(regions, str) else regions
+    named = [(text, parse_region(text, chromsizes)) for text in texts]
+    for text, region in named:
+        if not text.startswith(region.chrom):
+            log.info("region %s: the genome names it %s", text, region)
+    windows = count_windows(span_table([region for _, region in named], chromsizes), stride)
+    for empty in np.flatnonzero(windows == 0)[:1].tolist():
+        raise RegionError(
+            named[empty][0], f"holds no window of {WINDOW_LENGTH} bases at stride {stride}; widen it or lower --stride"
+        )
+    row = GenomeRow(chromsizes)
+    counts, wanted = None, [Region(chrom, 0, size) for chrom, size in chromsizes.items()]
+    if named or regions_file is not None:
+        placed = row.place_regions(region for _, region in named)
+        placed, counts = _with_listed(placed, regions_file, row, chromsizes, stride)
+        wanted = row.regions(placed)
+    excluded = {} if exclude is None else read_excluded(exclude, chromsizes)
+    if excluded:
+        out = merge_intervals(row.place(excluded.items()))  # in the order of the genome
+        wanted = row.regions(subtract_intervals(row.place_regions(wanted), out))
+    spans = [span for span in wanted if span.end - span.start >= WINDOW_LENGTH]
+    if not count_windows(span_table(spans, chromsizes), stride).any():
+        what = f"no window of {WINDOW_LENGTH} bases to scan"
+        raise InputError(
+            f"{exclude}: leaves {what}" if excluded else f"{what}: all sequences of the genome are shorter"
+        )
+    return spans, counts
+
+
+def read_excluded(path: str | Path, chromsizes: Mapping[str, int]) -> dict[str, NDArray[np.int64]]:
+    """Read a file of regions to leave out, and log a warning when it leaves out nothing.
+
+    Parameters and result are those of :func:`jundscan.intervals.read_regions`. A file without intervals is no error,
+    because pipelines write one where nothing is to be left out.
+    """
+    excluded = read_regions(path, chromsizes)
+    if not excluded:
+        log.warning("%s excludes nothing: it holds no interval on a chromosome of the genome", path)
+    return excluded
+
+
+def read_listed(path: str | Path, row: GenomeRow, chromsizes: Mapping[str, int]) -> ListedRegions | None:
+    """Read a file of regions and cut them at the ends of their chromosomes.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        BED, narrowPeak or any other file of intervals.
+    row : GenomeRow
+        Of ``chromsizes``.
+    chromsizes : mapping of str to int
+        The genome's chromosomes, bases.
+
+    Returns
+    -------
+    ListedRegions or None
+        None when the file holds no interval.
+
+    Raises
+    ------
+    TrackError
+        When it cannot be read.
+    """
+    by_name = read_intervals(path, "regions", may_be_empty=True)
+    if not by_name:
+        return None
+    found: list[tuple[str, NDArray[np.int64]]] = []
+    is_cut = [np.empty(0, np.bool_)]
+    beyond = absent = 0
+    for name, (starts, ends, _) in by_name.items():
+        chrom = matching_name(name, chromsizes)
+        if chrom is None:
+            absent += len(starts)
+            continue
+        inside = starts < chromsizes[chrom]
+        beyond += len(starts) - int(inside.sum())
+        starts, ends = starts[inside], ends[inside]
+        found.append((chrom, np.column_stack((starts, np.minimum(ends, chromsizes[chrom])))))
+        is_cut.append(ends > chromsizes[chrom])
+    say_other_names(path, by_name, chromsizes)
+    return ListedRegions(row.place(found), np.concatenate(is_cut), beyond, absent)
+
+
+def _with_listed(
+    typed: NDArray[np.int64], path: str | Path | None, row: GenomeRow, chromsizes: Mapping[str, int], stride: int
+) -> tuple[NDArray[np.int64], RegionCounts]:
+    """Join the regions typed and those of a file, and leave out what holds no window; warn of it once."""
+    if path is None:
+        return merge_intervals(typed), RegionCounts(len(typed), 0, 0)
+    listed = read_listed(path, row, chromsizes)
+    if listed is None:
+        raise TrackError(path, "holds no region, so there is nothing to scan; without --regions all is scanned")
+    holds_window = count_windows(row.table(listed.placed), stride) > 0
+    short, cut = int((~holds_window).sum()), int((holds_window & listed.is_cut).sum())
+    left_out = short + listed.beyond + listed.absent
+    reasons = [
+        f"{count:,} {reason}"
+        for count, reason in (
+            (short, f"without a window of {WINDOW_LENGTH} bases at stride {stride}"),
+            (listed.beyond, "beyond the end of their chromosome (another assembly?)"),
+            (listed.absent, "on chromosomes that the genome lacks"),
+        )
+        if count
+    ]
+    if not len(typed) and not holds_window.any():
+        advice = "; widen them, join those that abut, or lower --stride" if short else ""
+        raise InputError(f"{path}: none of its {listed.given:,} regions can be scanned: {', '.join(reasons)}{advice}")
+    told = [f"{left_out:,} left out ({', '.join(reasons)})"] if left_out else []
+    told += [f"{cut:,} cut at the end of their chromosome (another assembly?)"] if cut else []
+    if told:
+        log.warning("%s: of %s regions %s", path, format(listed.given, ","), ", ".join(told))
+    joined = merge_intervals(np.concatenate((typed, listed.placed[holds_window])))
+    return joined, RegionCounts(len(typed) + listed.given, left_out, cut)
