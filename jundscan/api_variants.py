@@ -8,11 +8,14 @@ from typing import NamedTuple, Unpack
 
 from jundscan.alleles import HITS, STATUSES, Hit, Status, Variant
 from jundscan.api import ModelOptions, prepared
+from jundscan.choices import whole
 from jundscan.effects import score_variants
 from jundscan.memory import Sequences, Values
 from jundscan.mutagenesis import Explanation, explain_regions
 from jundscan.plan import Scan
+from jundscan.ranking import GivenHits, read_hits, strongest_hits
 from jundscan.regions import parse_region
+from jundscan.scan import Hit as FoundHit
 from jundscan.windows import Region
 
 
@@ -114,8 +117,11 @@ def _variant(given: Variant | tuple[str, int, str, str | Sequence[str]]) -> Vari
 
 def explain(
     genome: str | Path | Sequences,
-    regions: str | Iterable[str],
+    regions: str | Iterable[str] = (),
     accessibility: str | Path | Values | None = None,
+    *,
+    hits: str | Path | Iterable[FoundHit] | None = None,
+    top: int = 50,
     **options: Unpack[ModelOptions],
 ) -> Iterator[Explanation]:
     """Tell which bases drive the prediction: in-silico saturation mutagenesis of regions.
@@ -128,13 +134,19 @@ def explain(
         As for :func:`jundscan.scan`.
     regions : str or iterable of str
         ``chrom:start-end``, 0-based half-open.
+    hits : str, pathlib.Path or iterable of Hit, optional
+        A file of hits (BED, narrowPeak), or what :func:`jundscan.scan` yields. The 151 bases around the centre of the
+        strongest are explained too. Their windows are scored again, so strength is the exact probability that this
+        model and this track give.
+    top : int
+        How many of the hits, the strongest.
     **options
         As for :func:`jundscan.scan`, less stride and regions.
 
     Returns
     -------
     iterator of Explanation
-        One for each region, in their order.
+        One for each region, in their order, then one for each hit, the strongest first.
 
     Raises
     ------
@@ -148,11 +160,14 @@ def explain(
     >>> found.contributions.shape, found.differences.shape
     ((80,), (80, 4))
     """
+    top = whole("top", top)
     ready = prepared(genome, accessibility, options)
     texts = [regions] if isinstance(regions, str) else regions
-    return _explanations(ready, [parse_region(text, ready.genome.chromsizes) for text in texts])
+    chosen = [parse_region(text, ready.genome.chromsizes) for text in texts]
+    return _explanations(ready, chosen, None if hits is None else read_hits(hits, ready), top)
 
 
-def _explanations(ready: Scan, regions: Sequence[Region]) -> Iterator[Explanation]:
+def _explanations(ready: Scan, regions: Sequence[Region], hits: GivenHits | None, top: int) -> Iterator[Explanation]:
     with ready:
-        yield from explain_regions(ready, regions)
+        strongest = [] if hits is None else strongest_hits(ready, hits, top)
+        yield from explain_regions(ready, [*regions, *(hit.region for hit in strongest)])

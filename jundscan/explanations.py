@@ -13,62 +13,20 @@ import numpy as np
 
 from jundscan.aggregate import Aggregate, aggregate
 from jundscan.encoding import ALPHABET, WINDOW_LENGTH, decode
-from jundscan.errors import InputError, OutputError
-from jundscan.intervals import read_intervals
+from jundscan.errors import OutputError
 from jundscan.motifs import CONSENSUS, matches
 from jundscan.mutagenesis import Explanation, explain_regions
-from jundscan.names import check_names_in_text, matching_name
+from jundscan.names import check_names_in_text
 from jundscan.plan import Scan
+from jundscan.ranking import StrongHit
 from jundscan.record import run_facts
-from jundscan.rows import format_probability
+from jundscan.rows import format_probability, shortest_decimals
 from jundscan.windows import Region
 from jundscan.writers import cannot_write, check_output, open_output, remove_older
 
-HIT_BASES = 151
-"""Bases of a hit that are explained, around its centre."""
 TABLES = ("mutagenesis.tsv", "contributions.bedgraph", "accessibility.tsv", "sites.bed")
 HIT_FILES = ("hits.png", "logo.png", "logo.tsv")
 _MISSING = "."
-
-
-def strongest_hits(path: str | Path, scan: Scan, top: int) -> list[Region]:
-    """Read the hits of a scan and return what is to be explained of the strongest: bases around their centres.
-
-    Parameters
-    ----------
-    path : str or pathlib.Path
-        BED (strength is the score, column 5) or narrowPeak (signalValue, column 7).
-    scan : Scan
-        Its genome bounds the regions.
-    top : int
-        The most hits.
-
-    Returns
-    -------
-    list of Region
-        The strongest first; equally strong ones in the order of the genome.
-
-    Raises
-    ------
-    JundscanError
-        When the file cannot be read or no hit lies in the genome.
-    """
-    sizes = scan.genome.chromsizes
-    found: list[tuple[float, int, int, Region]] = []
-    ranks = {chrom: rank for rank, chrom in enumerate(sizes)}
-    for name, intervals in read_intervals(path, "track").items():
-        chrom = matching_name(name, sizes)
-        if chrom is None:
-            continue
-        for start, end, value in zip(*(column.tolist() for column in intervals), strict=True):
-            if end > sizes[chrom]:
-                raise InputError(f"{path}: {name}:{start}-{end} reaches beyond {chrom}, which has {sizes[chrom]} bases")
-            first = max(0, (start + end - HIT_BASES) // 2)
-            region = Region(chrom, first, min(first + HIT_BASES, sizes[chrom]))
-            found.append((-value, ranks[chrom], start, region))
-    if not found:
-        raise InputError(f"{path}: none of its hits is on a chromosome of {scan.genome.path}")
-    return [region for *_, region in sorted(found)[:top]]
 
 
 def picture_name(region: Region) -> str:
@@ -98,7 +56,7 @@ def check_folder(folder: str | Path, names: Iterable[str], force: bool) -> None:
 def write_explanations(
     scan: Scan,
     regions: Sequence[Region],
-    hits: Sequence[Region],
+    hits: Sequence[StrongHit],
     folder: str | Path,
     force: bool = False,
     tell: Callable[[int], None] = lambda done: None,
@@ -113,7 +71,7 @@ def write_explanations(
         From :func:`jundscan.plan.prepare`.
     regions : sequence of Region
         Each gets a picture of its own.
-    hits : sequence of Region
+    hits : sequence of StrongHit
         The strongest first; they share a page and an aggregated logo.
     folder : str or pathlib.Path
         Made when it does not exist.
@@ -135,11 +93,11 @@ def write_explanations(
 
     began = time.perf_counter()
     folder = Path(folder)
-    check_names_in_text(folder, (region.chrom for region in (*regions, *hits)))
-    names = [*TABLES, *map(picture_name, regions), *(HIT_FILES if hits else ())]
+    check_names_in_text(folder, (region.chrom for region in (*regions, *(hit.region for hit in hits))))
+    names = [*TABLES, *map(picture_name, regions), *(HIT_FILES if hits or hits_file is not None else ())]
     check_folder(folder, names, force)
     explained = []
-    for explanation in explain_regions(scan, [*regions, *hits]):
+    for explanation in explain_regions(scan, [*regions, *(hit.region for hit in hits)]):
         explained.append(explanation)
         tell(1)
     model = f"{scan.model.metadata.name} {scan.model.metadata.version}"
@@ -167,13 +125,19 @@ def write_explanations(
     return {
         **run_facts(scan, {"hits": hits_file}, command),
         "regions": [str(region) for region in regions],
-        "hits": [str(region) for region in hits],
+        "hits": [str(hit.region) for hit in hits],
+        "hit_probabilities": [None if math.isnan(value) else value for value in _exact(hits)],
         "bases": sum(len(one.codes) for one in explained),
         "sites": sites,
         "regions_with_a_site": sum(bool(matches(one.codes)) for one in explained),
         "files": [str(folder / name) for name in names if (folder / name).exists()],
         "seconds": time.perf_counter() - began,
     }
+
+
+def _exact(hits: Sequence[StrongHit]) -> list[float]:
+    """Probabilities as the shortest decimals of what float32 holds."""
+    return list(shortest_decimals(np.array([hit.probability for hit in hits], np.float32)).tolist())
 
 
 def _number(value: float) -> str:

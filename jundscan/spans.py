@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import InputError, RegionError, TrackError
 from jundscan.interval_sets import merge_intervals, subtract_intervals
-from jundscan.intervals import read_intervals, read_regions, say_other_names
+from jundscan.intervals import Intervals, read_intervals, read_regions, say_other_names
 from jundscan.names import matching_name
 from jundscan.regions import parse_region
 from jundscan.windows import Region, count_windows, span_table
@@ -59,8 +59,12 @@ class GenomeRow:
 
     def place(self, by_chrom: Iterable[tuple[str, NDArray[np.int64]]]) -> NDArray[np.int64]:
         """Put intervals of chromosomes, each (n, 2), into the row, (all of them, 2), in their order."""
-        moved = [intervals + self._begins[chrom] for chrom, intervals in by_chrom]
+        moved = [self.positions(chrom, intervals) for chrom, intervals in by_chrom]
         return np.concatenate([np.empty((0, 2), np.int64), *moved])
+
+    def positions(self, chrom: str, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Put positions on a chromosome, in any shape, into the row."""
+        return positions + self._begins[chrom]
 
     def place_regions(self, regions: Iterable[Region]) -> NDArray[np.int64]:
         """Put regions into the row, (n, 2): quick also for one on each of a hundred thousand scaffolds."""
@@ -218,6 +222,12 @@ def read_listed(path: str | Path, row: GenomeRow, chromsizes: Mapping[str, int])
     by_name = read_intervals(path, "regions", may_be_empty=True)
     if not by_name:
         return None
+    say_other_names(path, by_name, chromsizes)
+    return list_regions(by_name, row, chromsizes)
+
+
+def list_regions(by_name: Mapping[str, Intervals], row: GenomeRow, chromsizes: Mapping[str, int]) -> ListedRegions:
+    """Cut intervals, by the names that their source uses, at the ends of their chromosomes."""
     found: list[tuple[str, NDArray[np.int64]]] = []
     is_cut = [np.empty(0, np.bool_)]
     beyond = absent = 0
@@ -231,7 +241,6 @@ def read_listed(path: str | Path, row: GenomeRow, chromsizes: Mapping[str, int])
         starts, ends = starts[inside], ends[inside]
         found.append((chrom, np.column_stack((starts, np.minimum(ends, chromsizes[chrom])))))
         is_cut.append(ends > chromsizes[chrom])
-    say_other_names(path, by_name, chromsizes)
     return ListedRegions(row.place(found), np.concatenate(is_cut), beyond, absent)
 
 

@@ -56,7 +56,11 @@ def explain(
     ] = None,
     hits: Annotated[
         Path | None,
-        typer.Option(help="Hits of a scan, BED or narrowPeak: a page and a logo of the strongest.", **INPUT),
+        typer.Option(
+            help="Hits of a scan, BED or narrowPeak: a page and a logo of the strongest. Their windows are scored "
+            "again, because a BED's scores are rounded: give the scan's model, track and scale.",
+            **INPUT,
+        ),
     ] = None,
     top: Annotated[int, typer.Option(min=1, max=MOST_HITS, help="With --hits: how many.")] = 50,
     accessibility: AccessibilityOption = None,
@@ -84,10 +88,11 @@ def explain(
     Example: jundscan explain genome.fa --region chr22:20063400-20063600 --accessibility dnase.narrowPeak -o why
     """
     from jundscan.accessibility import given_scale
-    from jundscan.explanations import check_folder, picture_name, strongest_hits, write_explanations
+    from jundscan.explanations import check_folder, picture_name, write_explanations
     from jundscan.logos import check_pictures
     from jundscan.model import load_model
     from jundscan.plan import prepare
+    from jundscan.ranking import read_hits, strongest_hits
     from jundscan.regions import parse_region
     from jundscan.writers import check_output
 
@@ -119,9 +124,13 @@ def explain(
         threads=threads,
     ) as ready:
         regions = list(dict.fromkeys(parse_region(text, ready.genome.chromsizes) for text in region or ()))
-        strongest = [] if hits is None else strongest_hits(hits, ready, top)
+        given = None if hits is None else read_hits(hits, ready)
         check_folder(output, map(picture_name, regions), force)
         say_threshold(ready.threshold)
+        strongest = []
+        if given is not None and len(given.placed):
+            log.info("scoring the windows of %s hits to rank them", format(len(given.placed), ","))
+            strongest = strongest_hits(ready, given, top)
         with progress("explaining", len(regions) + len(strongest), quiet) as tell:
             record = write_explanations(ready, regions, strongest, output, force, tell, hits, command_line(context))
     if json_target is not None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,10 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from jundscan.explanations import strongest_hits
+from jundscan.api import scan
+from jundscan.memory import MemoryGenome
 from jundscan.plan import Scan, prepare
+from jundscan.ranking import FEW_HITS, read_hits, strongest_hits
 from jundscan.spans import scan_spans
 from jundscan.tracks import open_track
 from jundscan.truth import read_truth
@@ -90,13 +94,16 @@ def _chrom(name: str) -> str | None:
     return next((one for one in (name, "chr" + name, name.removeprefix("chr")) if one in SIZES), None)
 
 
+def _on_grid(chrom: str, start: int, end: int, stride: int) -> list[int]:
+    """Starts of the windows wholly inside a stretch."""
+    last = SIZES[chrom] - oracles.WINDOW
+    starts = {*range(0, last + 1, stride), last} if last >= 0 else set()
+    return [window for window in starts if start <= window and window + oracles.WINDOW <= end]
+
+
 def _holds_window(row: tuple[str, int, int, float]) -> bool:
-    """Tell whether a region, cut at the end of its chromosome, holds a window at stride 10."""
-    if (chrom := _chrom(row[0])) is None:
-        return False
-    size = SIZES[chrom]
-    starts = {*range(0, size - oracles.WINDOW + 1, 10), *([size - oracles.WINDOW] if size >= oracles.WINDOW else [])}
-    return any(row[1] <= start and start + oracles.WINDOW <= row[2] for start in starts)
+    chrom = _chrom(row[0])
+    return chrom is not None and bool(_on_grid(chrom, row[1], row[2], 10))
 
 
 def _mask(rows: list[tuple[str, int, int, float]]) -> dict[str, Any]:
@@ -183,31 +190,49 @@ _HIT_BASES, _TOP = 151, 5
 
 
 @cache
-def _prepared() -> Scan:
+def _sequences() -> dict[str, str]:
     rng = np.random.default_rng(1)
-    with tempfile.TemporaryDirectory() as folder:
-        sequences = {chrom: inputs.letters(rng, size) for chrom, size in SIZES.items()}
-        return prepare(inputs.write_fasta(Path(folder, "genome.fa"), sequences))
+    return {chrom: inputs.letters(rng, size) for chrom, size in SIZES.items()}
+
+
+@cache
+def _prepared() -> Scan:
+    return prepare(MemoryGenome(_sequences()))
+
+
+@cache
+def _probabilities() -> dict[str, Any]:
+    """Probability of every window of a chromosome, at stride 1."""
+    chunks = scan(_sequences(), windows=True, stride=1)
+    return {chunk.chrom: chunk.probabilities for chunk in chunks}
 
 
 def _read_hits(folder: Path) -> list[tuple[str, int, int]]:
-    return [tuple(region) for region in strongest_hits(next(folder.iterdir()), _prepared(), _TOP)]
+    ready = replace(_prepared(), stamps={})  # it watches the files that it read, which this folder takes along
+    hits = read_hits(next(folder.iterdir()), ready)
+    return [tuple(hit.region) for hit in strongest_hits(ready, hits, _TOP)]
 
 
 def _right_hits(files: Files, found: Any) -> bool:
     (data,) = files.values()
-    ranks = list(SIZES)
+    rows = oracles.intervals(oracles.unpacked(data), "regions")
+    cut = [(chrom, start, min(end, SIZES[chrom])) for name, start, end, _ in rows if (chrom := _chrom(name))]
+    hits = [hit for hit in cut if hit[1] < hit[2]]
+    if rows and not hits:
+        raise Invalid
+    step = 0
+    for chrom, start, end in hits:
+        last = SIZES[chrom] - oracles.WINDOW
+        step = math.gcd(step, *(place for place in (start, end - oracles.WINDOW) if place != last))
+    step = math.gcd(step, 10) if len(hits) < FEW_HITS or not step else step
     expected = []
-    for chrom, start, end, value in oracles.intervals(oracles.unpacked(data), "track"):
-        match = next((one for one in (chrom, "chr" + chrom, chrom.removeprefix("chr")) if one in SIZES), None)
-        if match is None:
-            continue
-        if end > SIZES[match]:
-            raise Invalid
+    for chrom, start, end in hits:
         first = max(0, (start + end - _HIT_BASES) // 2)
-        region = (match, first, min(first + _HIT_BASES, SIZES[match]))
-        expected.append((-value, ranks.index(match), start, region))
-    return found == [region for *_, region in sorted(expected)[:_TOP]]
+        region = (chrom, first, min(first + _HIT_BASES, SIZES[chrom]))
+        windows = _on_grid(chrom, start, end, step) or _on_grid(*region, step)
+        best = max((float(_probabilities()[chrom][window]) for window in windows), default=-1.0)
+        expected.append((-best, list(SIZES).index(chrom), start, end, region))
+    return found == [row[-1] for row in sorted(expected)[:_TOP]]
 
 
 def _hits() -> Reader:
