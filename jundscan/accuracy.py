@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.bigwig import AddSpans
+from jundscan.cautions import Caution
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.hits import Hits, is_positive
+from jundscan.interval_sets import merge_intervals, subtract_intervals
 from jundscan.metrics import balanced_weights, evaluate
 from jundscan.peaks import PeakComparison, Peaks, touching
 from jundscan.scan import Scored
-from jundscan.spans import read_excluded
+from jundscan.spans import read_excluded, read_inside
 from jundscan.truth import read_truth
+from jundscan.truth_span import CoveredBases, find_peak_span
 
 BIN_BASES = 10_000
 
@@ -35,25 +38,40 @@ class Accuracy:
     exclude : str or pathlib.Path, optional
         Regions to leave out of the comparison, BED, such as those a model was trained on: windows, peaks and hits
         that touch one do not count.
+    regions : sequence of str
+        Where the peaks are known: ``chrom``, ``chrom:start-end`` or a BED file each. Only windows, peaks and hits
+        wholly inside one count; with none of them all do.
 
     Raises
     ------
     TrackError
         When the peaks cannot be read or share no chromosome with the genome.
+    RegionError
+        When a region is malformed, unknown or beyond its chromosome.
+    InputError
+        When a BED file holds no region of the genome.
     """
 
     def __init__(
-        self, truth: str | Path, chromsizes: Mapping[str, int], threshold: float, exclude: str | Path | None = None
+        self,
+        truth: str | Path,
+        chromsizes: Mapping[str, int],
+        threshold: float,
+        exclude: str | Path | None = None,
+        regions: Sequence[str] = (),
     ) -> None:
         self._sizes = chromsizes
         self._threshold = threshold
         self._truth = read_truth(truth, chromsizes)
-        self._excludes = exclude is not None
+        self._excludes = exclude is not None or bool(regions)
         self._excluded = {} if exclude is None else read_excluded(exclude, chromsizes)
+        if regions:
+            self._excluded = _outside(read_inside(regions, chromsizes), self._excluded, chromsizes)
         self._windows_excluded = 0
         self._peaks = PeakComparison(self._truth.known, self._excluded)
         self._labels: list[NDArray[np.int8]] = []
         self._probabilities: list[NDArray[np.float32]] = []
+        self._bases, self._reached = 0, ("", 0)
         self._bins: dict[str, NDArray[np.int64]] = {}  # per bin: unbound, unbound correct, bound, bound correct
 
     @property
@@ -68,6 +86,12 @@ class Accuracy:
             kept = ~touching(starts, starts + WINDOW_LENGTH, self._excluded[scored.chrom])
             self._windows_excluded += len(starts) - int(kept.sum())
             starts, probabilities = starts[kept], probabilities[kept]
+        if not len(starts):
+            return
+        chrom, end = self._reached
+        self._bases += int(np.minimum(np.diff(starts), WINDOW_LENGTH).sum()) + WINDOW_LENGTH
+        self._bases -= max(0, end - int(starts[0])) if chrom == scored.chrom else 0
+        self._reached = scored.chrom, int(starts[-1]) + WINDOW_LENGTH
         labels = self._truth.labels(scored.chrom, starts)
         correct = is_positive(probabilities, self._threshold) == labels
         self._peaks.add_windows(scored.chrom, starts)
@@ -82,6 +106,27 @@ class Accuracy:
     def add_hits(self, chrom: str, hits: Hits) -> None:
         """Take the next hits."""
         self._peaks.add_hits(chrom, hits)
+
+    def cautions(self) -> list[Caution]:
+        """Return what may mislead about the comparison: peaks that are known for a part only of what was scanned."""
+        windows = sum(len(labels) for labels in self._labels)
+        if not windows:
+            message = f"No window was compared with the peaks of {self._truth.source}, because none was scored there."
+            return [Caution("nothing_compared", message, {"windows": 0})]
+        compared = {}
+        for chrom, bins in self._bins.items():
+            edges = np.minimum(np.arange(len(bins) + 1) * BIN_BASES, self._sizes[chrom])
+            before = np.append(0, np.cumsum(bins[:, 0] + bins[:, 2]))
+            compared[chrom] = CoveredBases(edges, before * (self._bases / windows))
+        peaks = {
+            chrom: spans[~touching(spans[:, 0], spans[:, 1], self._excluded.get(chrom))]
+            for chrom, spans in self._truth.peaks.items()
+        }
+        span = find_peak_span(peaks, compared)
+        if not span.is_partial:
+            return []
+        consequence = "Windows elsewhere count as unbound, so precision may be far too low."
+        return [span.caution(self._truth.source, "compared", consequence, "--truth-region")]
 
     def report(self) -> dict[str, Any]:
         """Compare.
@@ -114,3 +159,15 @@ class Accuracy:
             values = (counts[used][:, [1, 3]] @ per_class) / weights
             starts = used * BIN_BASES
             add(chrom, starts, np.minimum(starts + BIN_BASES, self._sizes[chrom]), values.astype(np.float32))
+
+
+def _outside(
+    inside: Mapping[str, NDArray[np.int64]], excluded: Mapping[str, NDArray[np.int64]], sizes: Mapping[str, int]
+) -> dict[str, NDArray[np.int64]]:
+    """Return what lies outside some stretches or is excluded, by chromosome, sorted and disjoint."""
+    nothing = np.empty((0, 2), np.int64)
+    outside = {}
+    for chrom, size in sizes.items():
+        beside = subtract_intervals(np.array([[0, size]]), inside.get(chrom, nothing))
+        outside[chrom] = merge_intervals(np.concatenate((beside, excluded.get(chrom, nothing))))
+    return outside

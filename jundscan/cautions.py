@@ -52,3 +52,16 @@ class Cautions(list[Caution]):
     def to_list(self) -> list[dict[str, Any]]:
         """Return what stands in a record under ``warnings``."""
         return [caution.to_dict() for caution in self]
+
+
+def bases_in_words(bases: float) -> str:
+    """Write a number of bases for messages.
+
+    Examples
+    --------
+    >>> bases_in_words(6_012_345), bases_in_words(43_210), bases_in_words(0)
+    ('6.0 Mb', '43 kb', '0 bp')
+    """
+    if bases < 1_000:
+        return f"{round(bases)} bp"
+    return f"{bases / 1e6:.1f} Mb" if bases >= 1_000_000 else f"{bases / 1e3:.0f} kb"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +46,8 @@ class Outputs:
         Replace files that exist.
     truth_exclude : pathlib.Path, optional
         Regions to leave out of the comparison; needs ``truth``.
+    truth_regions : sequence of str
+        Regions or BED files that the comparison is restricted to; needs ``truth``.
     comments : bool
         Whether hits or windows begin with lines that say where they come from.
     command : str, optional
@@ -61,6 +63,7 @@ class Outputs:
     accuracy_track: Path | None = None
     force: bool = False
     truth_exclude: Path | None = None
+    truth_regions: Sequence[str] = ()
     comments: bool = True
     command: str | None = None
     report: Path | None = None
@@ -142,7 +145,11 @@ def write_scan(
             from jundscan.accuracy import Accuracy
 
             accuracy = Accuracy(
-                outputs.truth, scan.genome.chromsizes, scan.threshold.value, exclude=outputs.truth_exclude
+                outputs.truth,
+                scan.genome.chromsizes,
+                scan.threshold.value,
+                exclude=outputs.truth_exclude,
+                regions=outputs.truth_regions,
             )
         if outputs.report is not None:
             from jundscan.report.collect import Collector
@@ -189,6 +196,7 @@ def write_scan(
     if not scan.windows_called:
         reason = "no window reaches the threshold" if scan.windows_scored else "no window could be scored"
         scan.cautions.add("no_hits", f"0 hits: {reason}")
+    scan.cautions.take(() if accuracy is None else accuracy.cautions())
     seconds = time.perf_counter() - began
     scan.timings["finishing"] = seconds - scan.timings["scanning"]
     inputs = {"truth": outputs.truth, "truth_exclude": outputs.truth_exclude}

@@ -45,7 +45,7 @@ def read_peaks(path: str | Path, chromsizes: Mapping[str, int]) -> dict[str, Pea
     Returns
     -------
     dict of str to Peaks
-        Empty when no name is in common.
+        Empty when the file is, or no name is in common.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def read_peaks(path: str | Path, chromsizes: Mapping[str, int]) -> dict[str, Pea
         See :func:`jundscan.intervals.read_intervals`.
     """
     found: dict[str, list[NDArray[np.int64]]] = {}
-    by_name = read_intervals(path, "peaks")
+    by_name = read_intervals(path, "peaks", may_be_empty=True)
     for name, (starts, ends, offsets) in by_name.items():
         chrom = matching_name(name, chromsizes)
         if chrom is not None:

@@ -197,6 +197,36 @@ def read_excluded(path: str | Path, chromsizes: Mapping[str, int]) -> dict[str, 
     return excluded
 
 
+def read_inside(regions: Iterable[str], chromsizes: Mapping[str, int]) -> dict[str, NDArray[np.int64]]:
+    """Read regions that bound something: ``chrom``, ``chrom:start-end`` or the name of a BED file each.
+
+    Returns
+    -------
+    dict of str to numpy.ndarray, shape=(n, 2), dtype=int64
+        By chromosome, sorted and disjoint.
+
+    Raises
+    ------
+    RegionError
+        When one is no file, and malformed, unknown or beyond its chromosome.
+    InputError
+        When a file cannot be read, or holds no region of the genome.
+    """
+    found: dict[str, list[NDArray[np.int64]]] = {}
+    for text in regions:
+        try:
+            chrom, start, end = parse_region(text, chromsizes)
+            by_chrom = {chrom: np.array([[start, end]], np.int64)}
+        except RegionError:
+            if not Path(text).is_file():
+                raise
+            if not (by_chrom := read_regions(text, chromsizes)):
+                raise InputError(f"{text}: holds no region on a chromosome of the genome") from None
+        for chrom, stretches in by_chrom.items():
+            found.setdefault(chrom, []).append(stretches)
+    return {chrom: merge_intervals(np.concatenate(parts)) for chrom, parts in found.items()}
+
+
 def read_listed(path: str | Path, row: GenomeRow, chromsizes: Mapping[str, int]) -> ListedRegions | None:
     """Read a file of regions and cut them at the ends of their chromosomes.
 

@@ -29,10 +29,13 @@ class Truth:
         Starts and ends by the genome's chromosome names; overlapping and abutting peaks are one.
     known : mapping of str to Peaks
         The same one by one, as they were read.
+    source : str
+        Where they come from, for messages.
     """
 
     peaks: Mapping[str, NDArray[np.int64]]
     known: Mapping[str, Peaks] = field(default_factory=dict)
+    source: str = "the truth"
 
     def labels(self, chrom: str, starts: NDArray[np.int64]) -> NDArray[np.int8]:
         """Label windows of a chromosome.
@@ -88,14 +91,16 @@ def read_truth(path: str | Path, chromsizes: Mapping[str, int]) -> Truth:
     Raises
     ------
     TrackError
-        When the peaks cannot be read or share no chromosome with the genome.
+        When there are no peaks, they cannot be read, or they share no chromosome with the genome.
     """
     known = read_peaks(path, chromsizes)
     if not known:
-        named = next(iter(read_intervals(path, "regions")))
+        named = next(iter(read_intervals(path, "regions", may_be_empty=True)), None)
+        if named is None:
+            raise TrackError(path, "holds no peak, so nothing can be compared with it; name the file of known peaks")
         raise TrackError(
             path,
             f"no chromosome in common with the genome: peaks on {named}, genome has {next(iter(chromsizes))}",
         )
     peaks = {chrom: merge_intervals(np.column_stack((rows.start, rows.end))) for chrom, rows in known.items()}
-    return Truth(peaks, known)
+    return Truth(peaks, known, str(path))

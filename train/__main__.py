@@ -31,6 +31,7 @@ from train.options import (
     AssemblyOption,
     DataOption,
     DeviceOption,
+    EverywhereOption,
     FactorOption,
     GenomeOption,
     OutOption,
@@ -196,6 +197,7 @@ def write_data_set(
     region: Annotated[
         list[str] | None, typer.Option(metavar="CHROM:START-END", help="Only windows in here; can be repeated.")
     ] = None,
+    everywhere: EverywhereOption = False,
     shard_windows: Annotated[int, typer.Option(help="Most windows of a shard; bounds the memory.")] = 100_000,
     missing_chromosomes: MissingChromosomesOption = None,
     allow_length_mismatch: Annotated[
@@ -228,7 +230,7 @@ def write_data_set(
         )
         made = make_shards(
             fasta, truth, track, out, split,
-            stride=stride, shard_windows=shard_windows, regions=region or (), force=force,
+            stride=stride, shard_windows=shard_windows, regions=region or (), everywhere=everywhere, force=force,
         )  # fmt: skip
     write_source(out, DataSource(genome, accessibility, cell_type, assembly))
     for part in made.parts:

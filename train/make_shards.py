@@ -7,6 +7,7 @@ than one shard for each part, whatever the size of the genome.
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,8 +26,11 @@ from jundscan.metrics import balanced_weights
 from jundscan.shards import write_shards
 from jundscan.spans import scan_spans
 from jundscan.truth import Truth
+from jundscan.truth_span import CoveredBases, find_peak_span
 from jundscan.windows import Region, windows_in
 from train.split import PARTS, Blocks, Split, assign_parts, make_blocks
+
+log = logging.getLogger("jundscan")
 
 READ_BASES = 1 << 17
 """Bases read at a time."""
@@ -147,6 +151,7 @@ def make_shards(
     stride: int = WINDOW_LENGTH,
     shard_windows: int = 100_000,
     regions: Sequence[str] = (),
+    everywhere: bool = False,
     force: bool = False,
 ) -> Made:
     """Write ``train_dataset``, ``valid_dataset`` and ``test_dataset`` into ``out``.
@@ -169,7 +174,10 @@ def make_shards(
     shard_windows : int
         The most windows of a shard.
     regions : sequence of str
-        ``chrom`` or ``chrom:start-end``, 0-based half-open; only windows wholly inside one are used.
+        ``chrom`` or ``chrom:start-end``, 0-based half-open; only windows wholly inside one are used. A warning says
+        when the peaks span less than half of their bases.
+    everywhere : bool
+        Whether the peaks are those of all windows, though they span less than half of the bases.
     force : bool
         Replace the shards that are there.
 
@@ -181,7 +189,8 @@ def make_shards(
     Raises
     ------
     InputError
-        When a number makes no sense, a region cannot be used, or a part lacks a class.
+        When a number makes no sense, a region cannot be used, or a part lacks a class; and, without ``regions`` or
+        ``everywhere``, when the peaks span less than half of the bases that windows come from.
     OutputError
         When a part is there already, or cannot be written.
     """
@@ -193,6 +202,8 @@ def make_shards(
     sizes = genome.chromsizes
     spans = scan_spans(sizes, stride, regions)
     stretches = known_stretches(genome, spans)
+    if not everywhere:
+        _check_peak_span(truth, stretches, bool(regions))
     blocks = make_blocks(sizes, truth, None if split.by_chromosome else split.block_bases, stride)
     counts, between = count_windows(genome, truth, stretches, blocks, stride)
     parts = assign_parts(counts, blocks, split)
@@ -225,6 +236,26 @@ def make_shards(
         for part, writer in writers.items()
     ]
     return Made(made, unknown=in_spans - int(counts.sum()) - between, between=between)
+
+
+def _check_peak_span(truth: Truth, stretches: Sequence[Region], has_regions: bool) -> None:
+    """Raise an error, or log a warning where regions were chosen, when peaks are known for a part of the windows."""
+    edges: dict[str, list[int]] = {}
+    for chrom, start, end in stretches:
+        edges.setdefault(chrom, []).extend((start, end))
+    compared = {}
+    for chrom, positions in edges.items():
+        lengths = np.diff(positions)
+        lengths[1::2] = 0  # between two stretches
+        compared[chrom] = CoveredBases(np.array(positions), np.append(0.0, np.cumsum(lengths)))
+    span = find_peak_span(truth.peaks, compared)
+    if not span.is_partial:
+        return
+    consequence = "Windows elsewhere are labelled unbound."
+    message = span.caution(truth.source, "that windows come from", consequence, "--region").message
+    if not has_regions:
+        raise InputError(f"{message} If they are those of the whole genome, give --everywhere.")
+    log.warning("%s", message)
 
 
 def _check_numbers(split: Split, shard_windows: int) -> None:

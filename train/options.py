@@ -47,3 +47,7 @@ TrackOption = Annotated[
         show_default=False,
     ),
 ]
+EverywhereOption = Annotated[
+    bool,
+    typer.Option("--everywhere", help="The peaks are those of the whole genome, though they span less than half."),
+]

@@ -111,6 +111,15 @@ def scan(
             **INPUT,
         ),
     ] = None,
+    truth_region: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="REGION|BED",
+            help="With --truth: where the peaks are known, chrom, chrom:start-end or a BED file; may be repeated. Only "
+            "windows inside are compared.",
+            show_default=False,
+        ),
+    ] = None,
     accuracy_track: Annotated[
         Path | None,
         typer.Option(help="With --truth: weighted accuracy in bins of 10 kb, as a track.", show_default=False),
@@ -155,9 +164,12 @@ def scan(
 
     wish, value = threshold_wish(threshold, fpr, precision, recall)
     check_accessibility(accessibility, no_accessibility, accessibility_scale)
-    _check_usage(truth, truth_exclude, accuracy_track)
+    _check_usage(truth, truth_exclude, truth_region, accuracy_track)
     _check_backend(backend, scheduler)
-    inputs = (genome, accessibility, accessibility_scale, regions, exclude, truth, truth_exclude, alias, model)
+    inputs = (
+        *(genome, accessibility, accessibility_scale, regions, exclude, truth, truth_exclude, alias, model),
+        *(truth_region or ()),
+    )
     check_files(
         {
             "--output": output,
@@ -177,6 +189,7 @@ def scan(
         accuracy_track,
         force,
         truth_exclude=truth_exclude,
+        truth_regions=truth_region or (),
         comments=not no_header,
         command=command_line(context),
         report=report,
@@ -254,9 +267,12 @@ def _say_accuracy(accuracy: dict[str, Any]) -> None:
     )
 
 
-def _check_usage(truth: Path | None, truth_exclude: Path | None, accuracy_track: Path | None) -> None:
-    for option, path in (("--accuracy-track", accuracy_track), ("--truth-exclude", truth_exclude)):
-        if path is not None and truth is None:
+def _check_usage(
+    truth: Path | None, truth_exclude: Path | None, truth_region: list[str] | None, accuracy_track: Path | None
+) -> None:
+    needing = {"--accuracy-track": accuracy_track, "--truth-exclude": truth_exclude, "--truth-region": truth_region}
+    for option, given in needing.items():
+        if given and truth is None:
             raise typer.BadParameter("needs --truth", param_hint=option)
 
 

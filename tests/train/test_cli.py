@@ -282,6 +282,18 @@ def test_shards_from_a_genome(run: Run, small_genome: SmallGenome, tmp_path: Pat
     assert len(said.splitlines()) == 3
 
 
+def test_shards_of_peaks_of_a_part_need_everywhere(run: Run, small_genome: SmallGenome, tmp_path: Path) -> None:
+    bed = tmp_path / "part.bed"
+    bed.write_text("".join(f"chr2\t{start}\t{start + 150}\n" for start in range(0, 6_000, 500)))
+    command = ["shards", small_genome.fasta, "--peaks", bed, "--out", tmp_path / "made", "--block-bases", 500]
+    code, _, err = run(*command)
+    assert code == 1
+    assert f"train: The peaks of {bed} span 6 kb of the 119 kb that windows come from." in err
+    assert err.splitlines()[-1].endswith("give --everywhere.")
+    assert run(*command, "--region", "chr2:0-8000", "--valid", 0.5, "--test", 0)[0] == 0
+    assert run(*command, "--everywhere", "--valid", 0.5, "--test", 0, "--force")[0] == 0
+
+
 def test_shards_help_has_an_example(run: Run) -> None:
     code, said, _ = run("shards", "--help")
     assert code == 0

@@ -213,6 +213,57 @@ def test_errors_are_one_line_and_leave_nothing(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.fixture
+def part_of_chr1(small_genome: SmallGenome, tmp_path: Path) -> Path:
+    """The peaks of its first 15 kb."""
+    bed = tmp_path / "part.bed"
+    bed.write_text("".join(f"chr1\t{start}\t{end}\n" for start, end in small_genome.peaks["chr1"] if end <= 15_000))
+    return bed
+
+
+def make_part(small: SmallGenome, bed: Path, out: Path, **options: object) -> Made:
+    genome = open_genome(small.fasta)
+    truth = read_truth(bed, genome.chromsizes)
+    return make_shards(genome, truth, None, {}, out, Split(2_500, 0.5, 0.0, 1), **options)  # type: ignore[arg-type]
+
+
+def test_peaks_of_a_part_are_refused(small_genome: SmallGenome, tmp_path: Path, part_of_chr1: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        make_part(small_genome, part_of_chr1, tmp_path / "out")
+    rows = [row.split("\t") for row in part_of_chr1.read_text().splitlines()]
+    first, last = min(int(row[1]) for row in rows), max(int(row[2]) for row in rows)
+    known = sum(len(s) - s.upper().count("N") for s in small_genome.sequences.values())
+    assert str(caught.value) == (
+        f"The peaks of {part_of_chr1} span {round((last - first) / 1000)} kb of the {round(known / 1000)} kb that "
+        "windows come from. Windows elsewhere are labelled unbound. If the peaks are those of a part of the genome, "
+        f"give --region chr1:{first}-{last}. If they are those of the whole genome, give --everywhere."
+    )
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "warns"),
+    [
+        ({"everywhere": True}, False),
+        ({"regions": ["chr1:0-16000"]}, False),
+        ({"regions": ["chr1"]}, True),
+        ({"regions": ["chr1"], "everywhere": True}, False),
+    ],
+)
+def test_peaks_of_a_part_with_regions_or_everywhere(
+    small_genome: SmallGenome,
+    tmp_path: Path,
+    part_of_chr1: Path,
+    caplog: pytest.LogCaptureFixture,
+    options: dict[str, object],
+    warns: bool,
+) -> None:
+    made = make_part(small_genome, part_of_chr1, tmp_path / "out", stride=25, **options)
+    assert sum(part.bound for part in made.parts) > 0
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [message.startswith(f"The peaks of {part_of_chr1} span 1") for message in warnings] == [True] * warns
+
+
 def test_peaks_on_other_chromosomes(small_genome: SmallGenome, tmp_path: Path) -> None:
     bed = tmp_path / "peaks.bed"
     bed.write_text("chrUn\t0\t100\n")
