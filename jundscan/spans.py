@@ -290,7 +290,7 @@ def _with_listed(
         f"{count:,} {reason}"
         for count, reason in (
             (short, f"without a window of {WINDOW_LENGTH} bases at stride {stride}"),
-            (listed.beyond, "beyond the end of their chromosome (another assembly?)"),
+            (listed.beyond, "beyond the end of the chromosome (another assembly?)"),
             (listed.absent, "on chromosomes that the genome lacks"),
         )
         if count
@@ -298,9 +298,9 @@ def _with_listed(
     if not len(typed) and not holds_window.any():
         advice = "; widen them, join those that abut, or lower --stride" if short else ""
         raise InputError(f"{path}: none of its {listed.given:,} regions can be scanned: {', '.join(reasons)}{advice}")
-    told = [f"{left_out:,} left out ({', '.join(reasons)})"] if left_out else []
-    told += [f"{cut:,} cut at the end of their chromosome (another assembly?)"] if cut else []
+    told = [f"left out {left_out:,} ({', '.join(reasons)})"] if left_out else []
+    told += [f"cut {cut:,} at the end of the chromosome (another assembly?)"] if cut else []
     if told:
-        log.warning("%s: of %s regions %s", path, format(listed.given, ","), ", ".join(told))
+        log.warning("%s: of %s regions, %s", path, format(listed.given, ","), " and ".join(told))
     joined = merge_intervals(np.concatenate((typed, listed.placed[holds_window])))
     return joined, RegionCounts(len(typed) + listed.given, left_out, cut)

@@ -241,8 +241,8 @@ def test_regions_left_out_and_cut_are_warned_of_and_recorded(tmp_path: Path, run
     ran = run(*arguments, "--regions", file, "--threshold", 0)
     assert ran.code == 0
     assert ran.err == (
-        f"warning: {file}: of 4 regions 2 left out (1 without a window of 101 bases at stride 10, 1 beyond the end of "
-        "their chromosome (another assembly?)), 1 cut at the end of their chromosome (another assembly?)\n"
+        f"warning: {file}: of 4 regions, left out 2 (1 without a window of 101 bases at stride 10, 1 beyond the end of "
+        "the chromosome (another assembly?)) and cut 1 at the end of the chromosome (another assembly?)\n"
     )
     record = json.loads(ran.out)
     assert record["regions"] == {"given": 4, "left_out": 2, "cut": 1}

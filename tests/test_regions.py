@@ -63,7 +63,7 @@ def test_a_bad_region_is_named(region: str, problem: str) -> None:
     assert str(caught.value).startswith(f"region {region}: ")
 
 
-LEFT_OUT = "(1 without a window of 101 bases at stride 50, 1 beyond the end of their chromosome (another assembly?), "
+LEFT_OUT = "(1 without a window of 101 bases at stride 50, 1 beyond the end of the chromosome (another assembly?), "
 
 
 def test_regions_of_a_file_that_cannot_be_scanned_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -73,8 +73,8 @@ def test_regions_of_a_file_that_cannot_be_scanned_are_counted(tmp_path: Path, ca
     assert spans == [Region("chr2", 0, 200), Region("chr2", 350, 500)]
     assert counts == (6, 4, 1)
     assert [record.getMessage() for record in caplog.records] == [
-        f"{file}: of 6 regions 4 left out {LEFT_OUT}2 on chromosomes that the genome lacks), "
-        "1 cut at the end of their chromosome (another assembly?)"
+        f"{file}: of 6 regions, left out 4 {LEFT_OUT}2 on chromosomes that the genome lacks) and "
+        "cut 1 at the end of the chromosome (another assembly?)"
     ]
 
 
@@ -110,7 +110,7 @@ def test_regions_typed_are_counted_and_may_join_those_of_a_file(tmp_path: Path) 
     ("rows", "problem"),
     [
         ([("chr1", 0, 100), ("chr1", 200, 300)], "none of its 2 regions can be scanned: 2 without a window of 101"),
-        ([("chr1", 1_000, 1_200)], "1 beyond the end of their chromosome"),
+        ([("chr1", 1_000, 1_200)], "1 beyond the end of the chromosome"),
         ([("chr7", 0, 1_200), ("tiny", 0, 80)], "1 on chromosomes that the genome lacks; widen them, join"),
         ([("chr7", 0, 1_200)], "1 on chromosomes that the genome lacks$"),
         ([], "holds no region"),
