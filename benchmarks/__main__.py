@@ -16,6 +16,7 @@ from benchmarks import machine, run
 from benchmarks.genome import make_genome
 from benchmarks.render import full, replace_block
 from benchmarks.timing import say
+from jundscan.cores import usable_cores
 from jundscan.model import load_model
 from train.records import write_record
 
@@ -30,7 +31,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--genome", type=Path, help="FASTA to take the bases from; default: random")
     parser.add_argument("--models", type=Path, default=FOLDER.parent / "exported", help="folder of model folders")
-    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1), help="the most threads")
+    parser.add_argument("--threads", type=int, default=min(2, usable_cores()), help="the most threads")
     parser.add_argument("--repeats", type=int, default=3, help="rounds of the speed table")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to try it out; writes nothing without --out")
     parser.add_argument("--only", nargs="+", choices=run.SECTIONS, help="these sections only")

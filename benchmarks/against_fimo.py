@@ -6,7 +6,6 @@ Run ``python -m benchmarks.against_fimo``; it prints its ratios beside the targe
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ from benchmarks.run import SLOW_PEER_BASES
 from benchmarks.targets import LEAST, MOST_BYTES
 from benchmarks.timing import in_turn, ratio
 from jundscan.choices import DEFAULT_STRIDE
+from jundscan.cores import usable_cores
 from jundscan.model import load_model
 from train.records import write_record
 
@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--model", type=Path, help="default: the model that a scan takes")
     parser.add_argument("--genome", type=Path, help="FASTA to take the bases from; default: as the whole benchmark")
     parser.add_argument("--bases", type=int, help="the most bases of one of the four chromosomes")
-    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--threads", type=int, default=min(2, usable_cores()))
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--out", type=Path, help="JSON")
     options = parser.parse_args(arguments)

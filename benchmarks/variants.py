@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +27,7 @@ from benchmarks.__main__ import data_folder
 from benchmarks.genome import read_codes
 from benchmarks.timing import in_turn, jundscan_command, ratio, run_command, say, seconds_of
 from benchmarks.windowed import Runtime, Seen
+from jundscan.cores import usable_cores
 from jundscan.effects import logits
 from jundscan.encoding import ALPHABET, UNKNOWN, WINDOW_LENGTH, decode
 from jundscan.model import Model, load_model
@@ -257,7 +257,7 @@ def verdicts(found: dict[str, Any]) -> Iterator[str]:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.variants", description=__doc__)
-    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--threads", type=int, default=min(2, usable_cores()))
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to try it out; writes nothing")
     options = parser.parse_args(arguments)
     found = measure(QUICK_SIZES if options.quick else SIZES, options.threads)

@@ -98,7 +98,7 @@ def scan(
     **options
         ``model``: a loaded model, a file or its folder; the installed one if not given.
         ``device``: ``"auto"``, ``"cpu"`` or ``"cuda"``, for a model that is not loaded yet.
-        ``threads``: worker threads; one a core if not given.
+        ``threads``: worker threads; one for each core that the process may use if not given.
         ``stride``: bases between window starts, 10 if not given.
         ``threshold``, ``fpr``, ``precision``, ``recall``: at most one of them chooses the threshold, see
         :func:`jundscan.thresholds.choose_threshold`; without one it is the model's own rule.
@@ -264,7 +264,7 @@ def evaluate(
     allow_length_mismatch, alias, bed_value, missing_chromosomes
         As for :func:`scan`.
     threads : int, optional
-        Worker threads; one a core if not given.
+        Worker threads; one for each core that the process may use if not given.
 
     Returns
     -------

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import math
-import os
 import platform
 import re
 from contextlib import suppress
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from jundscan.choices import Device
+from jundscan.cores import usable_cores
 from jundscan.errors import JundscanError
 from jundscan.files import read_json
 from jundscan.model import Model, default_model_path, load_model
@@ -82,9 +82,8 @@ def diagnose(model: str | Path | None = None) -> Diagnosis:
     diagnosis.found["python"] = platform.python_version()
     diagnosis.found["platform"] = f"{platform.system()} {platform.machine()}"
     _packages(diagnosis)
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
-    cores = os.cpu_count() or 1
-    diagnosis.found["threads"] = {"default": cores, "usable_cores": len(affinity(0)) if affinity else cores}
+    cores = usable_cores()
+    diagnosis.found["threads"] = {"default": cores, "usable_cores": cores}
     providers = _runtime(diagnosis)
     file = _model_file(diagnosis, model)
     diagnosis.found["devices"] = {}

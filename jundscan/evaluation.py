@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from jundscan.accessibility import IDENTITY, AccessibilityScale, fit_scale
 from jundscan.choices import check_fraction, whole
+from jundscan.cores import usable_cores
 from jundscan.metrics import balanced_weights, evaluate
 from jundscan.model import Model
 from jundscan.neighbourhood import PORTION, Neighbourhood, WindowSource, look_up
@@ -181,7 +181,7 @@ def evaluate_shards(
     scale : AccessibilityScale, optional
         See :func:`mapped_accessibility` and, with a track, :func:`track_accessibility`.
     threads : int, optional
-        As many as there are cores if not given.
+        One for each core that the process may use if not given.
     source : WindowSource, optional
         Where the surroundings of windows are looked up by their ids; without it the model sees the windows alone.
 
@@ -197,7 +197,7 @@ def evaluate_shards(
     """
     if threshold is not None:
         check_fraction("threshold", threshold)
-    threads = os.cpu_count() or 1 if threads is None else whole("threads", threads)
+    threads = usable_cores() if threads is None else whole("threads", threads)
     found = None
     if source is not None:
         if not model.metadata.sees_neighbourhood:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from jundscan.accessibility import IDENTITY, AccessibilityScale
 from jundscan.cautions import Cautions
 from jundscan.choices import DEFAULT_STRIDE, MOST_STRIDE, BedValue, MissingChromosomes, Wish, check_choice, whole
+from jundscan.cores import usable_cores
 from jundscan.errors import InputError
 from jundscan.files import Stamp, stamp
 from jundscan.genome import Genome, open_genome
@@ -175,7 +175,7 @@ def prepare(
     missing_chromosomes : {"closed", "unknown", "error"}, optional
         What holds on chromosomes that the track does not name, see :func:`jundscan.genome_tracks.match_chromosomes`.
     threads : int, optional
-        Worker threads; as many as there are cores if not given.
+        Worker threads; one for each core that the process may use if not given.
     concerned : callable, optional
         Gives, of the genome's chromosomes, those that the run is about, where it is not about the spans.
     judged : bool
@@ -191,7 +191,7 @@ def prepare(
     if missing_chromosomes is not None:
         check_choice("missing_chromosomes", missing_chromosomes, MissingChromosomes)
     stride = whole("stride", stride, MOST_STRIDE)
-    threads = os.cpu_count() or 1 if threads is None else whole("threads", threads)
+    threads = usable_cores() if threads is None else whole("threads", threads)
     files = {
         "genome": genome,
         "accessibility": accessibility,

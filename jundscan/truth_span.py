@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.cautions import Caution, bases_in_words
+from jundscan.cautions import Caution, Figure, bases_in_words
 from jundscan.windows import Region
 
 LEAST_SHARE = 0.5
@@ -99,7 +99,7 @@ class PeakSpan(NamedTuple):
         if len(self.stretches) > _SHOWN:
             shown += f" and {len(self.stretches) - _SHOWN:,} more"
         advice = f" If the peaks are those of a part of the genome, give {shown}." if shown else ""
-        figures = {
+        figures: dict[str, Figure] = {
             "peaks": self.peaks,
             "spanned_bases": round(self.bases),
             "compared_bases": round(self.total),

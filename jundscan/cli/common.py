@@ -35,7 +35,8 @@ DeviceOption = Annotated[
     typer.Option(help="cuda fails where CUDA cannot be had; auto takes it where it can and says what runs."),
 ]
 ThreadsOption = Annotated[
-    int | None, typer.Option(min=1, help="Worker threads. [default: one a core]", show_default=False)
+    int | None,
+    typer.Option(min=1, help="Worker threads. [default: one for each core that may be used]", show_default=False),
 ]
 JsonOption = Annotated[
     str | None,
