@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 from jundscan.errors import FastaError, JundscanError, TrackError
 from jundscan.file_kinds import HEAD_BYTES, Purpose, check_address, check_head
+from jundscan.streams import descriptor
 
 STDIN = Path("-")
 """What names the standard input."""
@@ -231,19 +232,20 @@ def _packing_of(head: bytes) -> str | None:
 
 
 def spooled(path: Path) -> Path | None:
-    """Copy standard input (``-``) or a pipe, which can be read only once, to a temporary file.
+    """Copy standard input (``-``), another stream or a pipe, which can be read only once, to a temporary file.
 
     Returns
     -------
     pathlib.Path or None
         The copy, for the caller to delete; None when ``path`` is a file that can be read again.
     """
-    if path != STDIN and not path.is_fifo():
+    number = None if path == STDIN else descriptor(path)
+    if path != STDIN and number is None and not path.is_fifo():
         return None
     copy = Path(tempfile.mkstemp(prefix="jundscan.")[1])
     try:
         with copy.open("wb") as target:
-            if path == STDIN:
+            if path == STDIN or number == 0:
                 shutil.copyfileobj(sys.stdin.buffer, target, _COPY_BYTES)
             else:
                 with path.open("rb") as source:

@@ -22,6 +22,7 @@ from jundscan.outputs import header as about_run
 from jundscan.plan import Scan
 from jundscan.record import run_facts
 from jundscan.rows import format_probabilities
+from jundscan.streams import is_stream
 from jundscan.variant_tasks import TASK_ALLELES
 from jundscan.vcf import (
     FIELDS,
@@ -59,7 +60,7 @@ def check_variant_output(path: str, force: bool) -> None:
         When the name tells no format, and as :func:`jundscan.writers.check_output` does.
     """
     pysam_module()
-    if path != "-" and not path.lower().endswith(_ENDINGS) and not Path(path).is_char_device():
+    if not is_stream(path) and not path.lower().endswith(_ENDINGS):
         raise OutputError(f"{path}: variants must go to a file that ends in .vcf, .vcf.gz or .tsv, or to - (VCF)")
     check_output(path, force, indexed=True)
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -20,6 +22,7 @@ from jundscan.bigwig import AddSpans, check_bigwig_path, check_bigwig_sizes, ope
 from jundscan.errors import OutputError
 from jundscan.files import temporary_beside
 from jundscan.rows import write_spans
+from jundscan.streams import check_stream, descriptor, is_stdout, is_stream
 
 _BUFFER = 1 << 20
 _GZIP_LEVEL = 6
@@ -33,7 +36,8 @@ def check_output(path: str | Path, force: bool, indexed: bool = False) -> None:
     Parameters
     ----------
     path : str or pathlib.Path
-        ``-`` is stdout, always fine.
+        ``-`` is stdout. A stream, a pipe or a device (see :mod:`jundscan.streams`) exists already, and needs no
+        ``force``.
     force : bool
         Whether an existing file may be replaced.
     indexed : bool
@@ -43,17 +47,16 @@ def check_output(path: str | Path, force: bool, indexed: bool = False) -> None:
     ------
     OutputError
         When the file or its index exists and ``force`` is false, it is a folder, its folder is missing or not
-        writable, or what makes the index is not installed.
+        writable, a stream is closed, or what makes the index is not installed.
     """
-    if str(path) == "-":
+    if is_stream(path):
+        check_stream(path)
         return
     target = _place(path)
     if target.is_dir():
         raise OutputError(f"{path}: a folder; name a file inside it")
     if not target.parent.is_dir():
         raise OutputError(f"{path}: no folder {target.parent}: make it first")
-    if _is_special(target):
-        return
     if target.exists() and not force:
         raise OutputError(f"{path}: exists already; --force replaces it")
     if not os.access(target.parent, os.W_OK):
@@ -65,8 +68,8 @@ def check_output(path: str | Path, force: bool, indexed: bool = False) -> None:
 
 
 def check_track_output(path: str | Path, force: bool) -> None:
-    """Find out before any work whether a track can be written: :func:`check_output`, and its ending."""
-    if not str(path).lower().endswith((*_BIGWIG_ENDINGS, *_BEDGRAPH_ENDINGS)):
+    """Find out before any work whether a track can be written: :func:`check_output`, and the ending of a file."""
+    if not is_stream(path) and not str(path).lower().endswith((*_BIGWIG_ENDINGS, *_BEDGRAPH_ENDINGS)):
         raise OutputError(f"{path}: a track must end in .bw, .bigWig, .bedgraph or .bedgraph.gz")
     if _is_bigwig(path):
         check_bigwig_path(path)
@@ -82,8 +85,9 @@ def replacing(path: str | Path, force: bool) -> Iterator[Path]:
     """Give a name to write to, beside ``path``, that is renamed to it when the block ends.
 
     When the block raises, nothing is left. When it writes nothing, an older file is removed all the same:
-    it would be taken for the result. A device or a pipe is given as it is. Several runs that write to one place do
-    not meet before the end: the last one's file stays, or, without ``force``, the first one's.
+    it would be taken for the result. To a stream, a pipe or a device everything is copied when the block ends. Several
+    runs that write to one place do not meet before the end: the last one's file stays, or, without ``force``, the first
+    one's.
 
     Raises
     ------
@@ -91,10 +95,15 @@ def replacing(path: str | Path, force: bool) -> Iterator[Path]:
         See :func:`check_output`; also when renaming fails, or a file has appeared there that ``force`` does not cover.
     """
     check_output(path, force)
-    target = _place(path)
-    if _is_special(target):
-        yield target
+    if is_stream(path):
+        with tempfile.TemporaryDirectory(prefix="jundscan.") as folder:
+            copied = Path(folder, Path(path).name)
+            yield copied
+            if copied.exists():
+                with copied.open("rb") as source, _open_stream(path) as stream:
+                    shutil.copyfileobj(source, stream, _BUFFER)
         return
+    target = _place(path)
     temporary = temporary_beside(target)
     try:
         yield temporary
@@ -122,7 +131,7 @@ def open_output(
     """Open a text output: a file, compressed when its name ends in ``.gz``, or ``-`` for stdout.
 
     The file is written beside its final name and renamed when the block ends; when the block raises, nothing
-    is left. Stdout streams and stays open; a device or a pipe is written directly.
+    is left. Stdout streams and stays open. Another stream, a pipe or a device is written directly.
 
     Parameters
     ----------
@@ -148,7 +157,8 @@ def open_output(
     BrokenPipeError
         When the reader of stdout or of a pipe has gone.
     """
-    if str(path) == "-":
+    if is_stdout(path) and not is_packed(path):
+        check_output(path, force)
         try:
             yield sys.stdout
             sys.stdout.flush()
@@ -157,15 +167,17 @@ def open_output(
         except OSError as err:
             raise cannot_write("stdout", err) from err
         return
-    if preset is not None and is_packed(path) and not _is_special(Path(path)):
+    if preset is not None and is_packed(path) and not is_stream(path):
         with _open_indexed(path, force, preset, longest, is_sorted) as stream:
             yield stream
         return
-    with (
-        replacing(path, force) as temporary,
-        _File(temporary, path) as raw,
-        io.BufferedWriter(raw, _BUFFER) as buffer,
-    ):
+    with ExitStack() as stack:
+        if is_stream(path):
+            check_output(path, force)
+            raw = _open_stream(path)
+        else:
+            raw = _File(stack.enter_context(replacing(path, force)), path)
+        buffer = stack.enter_context(io.BufferedWriter(stack.enter_context(raw), _BUFFER))
         binary = cast(IO[bytes], buffer)
         if is_packed(path):
             # no name and no time inside: equal content gives equal files
@@ -229,7 +241,7 @@ def _indexes(target: Path) -> list[Path]:
 
 @contextmanager
 def open_track_output(path: str | Path, chromsizes: Mapping[str, int], force: bool = False) -> Iterator[AddSpans]:
-    """Open a track: bigWig (``.bw``, ``.bigWig``) or bedGraph (``.bedgraph``, ``.bdg``, also ``.gz``).
+    """Open a track: bigWig (``.bw``, ``.bigWig``) or bedGraph (``.bedgraph``, ``.bdg``, also ``.gz``; a stream).
 
     Parameters
     ----------
@@ -263,10 +275,10 @@ def open_track_output(path: str | Path, chromsizes: Mapping[str, int], force: bo
 class _File(io.FileIO):
     """A raw file for writing whose failures name the output, through whatever buffers wrap it."""
 
-    def __init__(self, path: Path, shown: str | Path) -> None:
+    def __init__(self, file: Path | int, shown: str | Path, mode: str = "wb") -> None:
         self._shown = shown
         try:
-            super().__init__(path, "wb")
+            super().__init__(file, mode)
         except OSError as err:
             raise cannot_write(shown, err) from err
 
@@ -287,6 +299,20 @@ class _File(io.FileIO):
             raise cannot_write(self._shown, err) from err
 
 
+def _open_stream(path: str | Path) -> _File:
+    """Open a stream to write on where it stands; nothing that it holds is lost."""
+    number = descriptor(path)
+    if number is None:
+        return _File(Path(path), path, "ab")
+    for standard in (sys.stdout, sys.stderr):  # what was printed before comes before
+        if standard is not None:
+            standard.flush()
+    try:
+        return _File(os.dup(number), path)
+    except OSError as err:
+        raise cannot_write(path, err) from err
+
+
 def cannot_write(shown: str | Path, err: OSError) -> OutputError:
     """Say which output failed, and why, in one line."""
     return OutputError(f"{shown}: cannot be written: {err.strerror or err}")
@@ -299,10 +325,5 @@ def remove_older(path: str | Path, force: bool) -> None:
 
 
 def _place(path: str | Path) -> Path:
-    """Find the file behind a link, which is replaced in its stead; a pipe may have no other name than its link."""
-    return Path(path) if _is_special(Path(path)) else Path(os.path.realpath(path))
-
-
-def _is_special(target: Path) -> bool:
-    """Tell a device or a pipe, which can be neither replaced nor removed, from a file."""
-    return target.exists() and not target.is_file()
+    """Return the file behind a link, which is replaced in its stead."""
+    return Path(os.path.realpath(path))

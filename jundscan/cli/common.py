@@ -208,20 +208,35 @@ def say_threshold(threshold: Threshold, stride: int | None = None) -> None:
 
 
 def check_files(outputs: dict[str, Path | str | None], inputs: Iterable[Path | str | None]) -> None:
-    """Refuse two outputs in one place, and an output in the place of an input or of a file in an input folder."""
+    """Refuse two outputs in one place, and an output in the place of an input or of a file in an input folder.
+
+    A stream counts by what it is, whatever it is called, and as the file that a shell has connected to it.
+
+    Raises
+    ------
+    typer.BadParameter
+        A usage error, exit code 2.
+    """
+    from jundscan.streams import connected_file, place
+
     read = set()
     for path in (Path(path) for path in inputs if path is not None):
         read |= {os.path.realpath(one) for one in (path.iterdir() if path.is_dir() else (path,))}
     written: dict[str, str] = {}
+    streams: dict[str, bool] = {}
     for option, target in outputs.items():
         if target is None or str(target) == os.devnull:
             continue
-        place = "stdout" if str(target) == "-" else os.path.realpath(target)
-        if place in written:
-            raise typer.BadParameter(f"{written[place]} writes to {place} too; name another file", param_hint=option)
-        if place in read and Path(place).is_file():
+        file = connected_file(target)
+        places = {place(target)} if file is None else {place(target), file}
+        for one in places & written.keys():
+            # two streams may be connected to one file: each adds to it
+            if one != file or not streams[one]:
+                raise typer.BadParameter(f"{written[one]} writes to {one} too; name another file", param_hint=option)
+        if any(one in read and Path(one).is_file() for one in places):
             raise typer.BadParameter(f"{target} is an input of this run; name another file", param_hint=option)
-        written[place] = option
+        written |= dict.fromkeys(places, option)
+        streams |= dict.fromkeys(places, file is not None)
 
 
 @contextmanager

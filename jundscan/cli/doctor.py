@@ -19,6 +19,7 @@ def doctor(
     Example: jundscan doctor --json -
     """
     from jundscan.diagnosis import diagnose
+    from jundscan.streams import is_stdout
     from jundscan.writers import check_output
 
     start_log()
@@ -27,7 +28,7 @@ def doctor(
     diagnosis = diagnose(model)
     if json_target is not None:
         write_json(diagnosis.to_dict(), json_target, force)
-    if json_target != "-":
+    if not is_stdout(json_target):
         _show(diagnosis.found)
         for problem in diagnosis.problems:
             typer.echo(f"problem: {problem}")

@@ -113,13 +113,14 @@ def evaluate(
     from jundscan.model import load_model
     from jundscan.neighbourhood import open_source
     from jundscan.shards import read_shards
+    from jundscan.streams import is_stdout, is_stream
 
     fraction(threshold, "--threshold")
     if no_accessibility and accessibility_scale is not None:
         raise typer.BadParameter("has nothing to map with --no-accessibility", param_hint="--accessibility-scale")
     _check_usage(genome, accessibility, no_accessibility, alias)
     outputs = {"--predictions": predictions, "--json": json_target, "--report": report}
-    if plots is not None and str(plots) == "-":
+    if plots is not None and is_stream(plots):
         raise typer.BadParameter("pictures cannot go to stdout; name a folder", param_hint="--plots")
     check_files(outputs, (*shard_dirs, *(model or ()), genome, accessibility, accessibility_scale, alias))
     start_log(quiet)
@@ -176,7 +177,7 @@ def evaluate(
         log.info("wrote %s", report)
     if json_target is not None:
         write_json(_record(rows), json_target, force)
-    if json_target != "-" and predictions != "-":
+    if not is_stdout(json_target) and not is_stdout(predictions):
         _show(labelled)
 
 

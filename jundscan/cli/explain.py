@@ -94,13 +94,14 @@ def explain(
     from jundscan.plan import prepare
     from jundscan.ranking import read_hits, strongest_hits
     from jundscan.regions import parse_region
+    from jundscan.streams import is_stream
     from jundscan.writers import check_output
 
     wish, value = threshold_wish(threshold, fpr, precision, recall)
     check_accessibility(accessibility, no_accessibility, accessibility_scale)
     if not region and hits is None:
         raise typer.BadParameter("say what to explain: --region, --hits or both", param_hint="--region")
-    if str(output) == "-":
+    if is_stream(output):
         raise typer.BadParameter("several files cannot go to stdout; name a folder", param_hint="--output")
     check_files({"--json": json_target}, (genome, accessibility, accessibility_scale, alias, model, hits))
     start_log(quiet)

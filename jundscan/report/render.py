@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from jundscan._version import __version__
 from jundscan.errors import JundscanError, OutputError
+from jundscan.streams import is_stdout
 from jundscan.writers import check_output, open_output, replacing
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def check_report(path: str | Path, force: bool) -> None:
         import jinja2  # noqa: F401
     except ImportError as err:
         raise JundscanError("reports need Jinja2: run pip install 'jundscan[report]'") from err
-    if str(path) == "-":
+    if is_stdout(path):
         raise OutputError("a report is a file to open in a browser; name one that ends in .html")
     check_output(path, force)
 
