@@ -18,7 +18,8 @@ from jundscan.errors import JundscanError
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
-    from jundscan.api import evaluate, scan
+    from jundscan.api import scan
+    from jundscan.api_evaluation import evaluate
     from jundscan.api_variants import Effect, explain, variants
     from jundscan.evaluation import Evaluation
     from jundscan.model import Model, load_model
@@ -32,7 +33,7 @@ _HOMES = {
     "Hit": "jundscan.scan",
     "Model": "jundscan.model",
     "Scored": "jundscan.scan",
-    "evaluate": "jundscan.api",
+    "evaluate": "jundscan.api_evaluation",
     "explain": "jundscan.api_variants",
     "load_model": "jundscan.model",
     "scan": "jundscan.api",

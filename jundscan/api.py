@@ -1,31 +1,36 @@
-"""What ``import jundscan`` offers besides models: scan a genome, evaluate predictions; from files or from arrays."""
+"""What ``import jundscan`` offers of scans, from files or from arrays; options that its relatives share."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypedDict, Unpack, overload
+from typing import Any, Literal, TypedDict, Unpack, cast, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
 from jundscan.accessibility import AccessibilityScale, given_scale
-from jundscan.choices import BedValue, Device, MissingChromosomes, Wish
-from jundscan.evaluation import Evaluation, evaluate_shards
+from jundscan.arguments import (
+    check_options,
+    file_path,
+    flag,
+    is_path,
+    kind_of,
+    optional_path,
+    plain_array,
+    texts,
+)
+from jundscan.choices import BedValue, Device, MissingChromosomes, Wish, check_fraction
+from jundscan.errors import InputError
 from jundscan.genome import Genome
 from jundscan.memory import MemoryGenome, MemoryTrack, Sequences, Values
 from jundscan.model import Model, load_model
-from jundscan.neighbourhood import open_source
 from jundscan.plan import Scan, prepare
 from jundscan.scan import Hit, Scored, call_hits, score, worth
 from jundscan.scan_checks import judge
-from jundscan.shards import Shards, read_shards, shards_from_arrays
 from jundscan.tracks import Track
 
-Data: TypeAlias = "str | Path | Shards | NDArray[Any]"
-
 _WISHES: tuple[Wish, ...] = ("threshold", "fpr", "precision", "recall")
+_PATHS = {"regions_file", "exclude", "alias"}
 
 
 class ModelOptions(TypedDict, total=False):
@@ -52,6 +57,10 @@ class ScanOptions(ModelOptions, total=False):
     regions: str | Iterable[str]
     regions_file: str | Path | None
     exclude: str | Path | None
+
+
+MODEL_OPTIONS: frozenset[str] = getattr(ModelOptions, "__optional_keys__")  # noqa: B009 (mypy knows it not)
+SCAN_OPTIONS: frozenset[str] = getattr(ScanOptions, "__optional_keys__")  # noqa: B009
 
 
 @overload
@@ -120,10 +129,11 @@ def scan(
 
     Raises
     ------
+    InputError
+        When anything handed in cannot be used, also when more than one rule for the threshold is given. It is a
+        :class:`JundscanError` and a :class:`ValueError`.
     JundscanError
-        When anything handed in cannot be used.
-    ValueError
-        When more than one rule for the threshold is given.
+        When the model or the device cannot be used.
 
     Examples
     --------
@@ -133,29 +143,84 @@ def scan(
     >>> sum(len(chunk.starts) for chunk in scan(sequences, windows=True, stride=50, device="cpu"))
     9
     """
-    ready = prepared(genome, accessibility, options)
-    return _windows(ready) if windows else _hits(ready)
+    whole = flag("windows", windows)
+    ready = prepared("scan", genome, accessibility, options, SCAN_OPTIONS)
+    return _windows(ready) if whole else _hits(ready)
 
 
-def prepared(genome: str | Path | Sequences, accessibility: str | Path | Values | None, options: ModelOptions) -> Scan:
-    """Open and check what :func:`scan` and its relatives take."""
+def prepared(
+    called: str,
+    genome: str | Path | Sequences,
+    accessibility: str | Path | Values | None,
+    options: ModelOptions,
+    known: Collection[str] = MODEL_OPTIONS,
+) -> Scan:
+    """Open and check what :func:`scan` and its relatives take.
+
+    Parameters
+    ----------
+    called : str
+        Name of the function that was called, for messages.
+    genome, accessibility
+        As for :func:`scan`.
+    options : dict
+    known : collection of str
+        Which options there are.
+
+    Raises
+    ------
+    InputError
+        When anything handed in cannot be used.
+    """
     settings: dict[str, Any] = dict(options)
+    check_options(called, settings, known)
     wishes = {wish: value for wish in _WISHES if (value := settings.pop(wish, None)) is not None}
     if len(wishes) > 1:
-        raise ValueError(f"{' and '.join(wishes)} exclude each other")
-    if wishes:
-        (settings["wish"], settings["value"]) = next(iter(wishes.items()))
-    settings["scale"] = given_scale(settings.get("scale"))
-    settings["model"] = _loaded(settings.get("model"), settings.pop("device", "auto"))
-    return prepare(_genome(genome), _track(accessibility), **settings)
+        raise InputError(f"{' and '.join(wishes)} exclude each other")
+    for wish, value in wishes.items():
+        check_fraction(wish, value)
+        settings["wish"], settings["value"] = wish, float(value)
+    for name in _PATHS & settings.keys():
+        settings[name] = optional_path(name, settings[name])
+    settings["regions"] = texts("regions", settings.get("regions"))
+    settings["allow_length_mismatch"] = flag("allow_length_mismatch", settings.get("allow_length_mismatch", False))
+    settings["scale"] = scale_of(settings.get("scale"))
+    opened, track = given_genome(genome), given_track(accessibility)
+    settings["model"] = loaded_model(settings.get("model"), settings.pop("device", "auto"))
+    return prepare(opened, track, **settings)
 
 
-def _genome(given: str | Path | Sequences) -> Genome | str | Path:
-    return given if isinstance(given, str | Path) else MemoryGenome(given)
+def given_genome(given: object) -> Genome | Path:
+    """Return the genome that was handed in, or the path of its file; anything else is an InputError."""
+    if is_path(given):
+        return file_path("genome", given)
+    if isinstance(given, Genome):
+        return given
+    if not isinstance(given, Mapping) and plain_array(given) is None:
+        raise InputError(
+            f"genome: must be the path of a FASTA, sequences by name or an array of codes, not {kind_of(given)}"
+        )
+    return MemoryGenome(cast(Sequences, given))
 
 
-def _track(given: str | Path | Values | None) -> Track | str | Path | None:
-    return given if isinstance(given, str | Path | None) else MemoryTrack(given)
+def given_track(given: object) -> Track | Path | None:
+    """Return the track that was handed in, or the path of its file; anything else is an InputError."""
+    if given is None or isinstance(given, Track):
+        return given
+    if is_path(given):
+        return file_path("accessibility", given)
+    if not isinstance(given, Mapping) and plain_array(given) is None:
+        raise InputError(
+            f"accessibility: must be the path of a track, values by name or an array of values, not {kind_of(given)}"
+        )
+    return MemoryTrack(cast(Values, given))
+
+
+def scale_of(given: object) -> AccessibilityScale | None:
+    """Return the scale that was handed in or named; anything else is an InputError."""
+    if isinstance(given, AccessibilityScale) or (isinstance(given, str) and given == "identity"):
+        return given_scale(given)
+    return given_scale(optional_path("scale", given))
 
 
 def _windows(ready: Scan) -> Iterator[Scored]:
@@ -174,162 +239,6 @@ def _hits(ready: Scan) -> Iterator[Hit]:
         judge(ready)
 
 
-def _loaded(model: Model | str | Path | None, device: Device) -> Model:
-    return model if isinstance(model, Model) else load_model(model, device)
-
-
-class EvaluateOptions(TypedDict, total=False):
-    """Options of :func:`evaluate` for one and for several data sets; each is described there."""
-
-    genome: str | Path | Sequences | None
-    accessibility: str | Path | Values | None
-    model: Model | str | Path | None
-    device: Device
-    threshold: float | None
-    withhold_accessibility: bool
-    scale: AccessibilityScale | str | Path | None
-    allow_length_mismatch: bool
-    alias: str | Path | None
-    bed_value: BedValue
-    missing_chromosomes: MissingChromosomes | None
-    threads: int | None
-
-
-@overload
-def evaluate(  # type: ignore[overload-overlap]  # a str is a sequence of str too, and means a folder
-    data: Data,
-    y: NDArray[Any] | None = None,
-    w: NDArray[Any] | None = None,
-    a: NDArray[Any] | None = None,
-    *,
-    ids: NDArray[Any] | Sequence[str] | None = None,
-    **options: Unpack[EvaluateOptions],
-) -> Evaluation: ...
-
-
-@overload
-def evaluate(data: Sequence[str | Path | Shards], **options: Unpack[EvaluateOptions]) -> list[Evaluation]: ...
-
-
-def evaluate(
-    data: Data | Sequence[str | Path | Shards],
-    y: NDArray[Any] | None = None,
-    w: NDArray[Any] | None = None,
-    a: NDArray[Any] | None = None,
-    *,
-    ids: NDArray[Any] | Sequence[str] | None = None,
-    genome: str | Path | Sequences | None = None,
-    accessibility: str | Path | Values | None = None,
-    model: Model | str | Path | None = None,
-    device: Device = "auto",
-    threshold: float | None = None,
-    withhold_accessibility: bool = False,
-    scale: AccessibilityScale | str | Path | None = None,
-    allow_length_mismatch: bool = False,
-    alias: str | Path | None = None,
-    bed_value: BedValue = "score",
-    missing_chromosomes: MissingChromosomes | None = None,
-    threads: int | None = None,
-) -> Evaluation | list[Evaluation]:
-    """Score labelled windows and say how well: a folder of shards, several of them, or arrays.
-
-    Parameters
-    ----------
-    data : str, pathlib.Path, Shards, numpy.ndarray, or a sequence of the first three
-        A folder of shards; or windows, one-hot (n, 101, 4) in the order A C G T, or codes (n, 101).
-    y : numpy.ndarray, shape=(n,) or (n, 1), optional
-        Labels, 0 or 1, with windows as arrays; without them there are probabilities only.
-    w : numpy.ndarray, shape=(n,) or (n, 1), optional
-        Sample weights; without them both classes weigh alike.
-    a : numpy.ndarray, shape=(n,) or (n, 1), optional
-        Accessibility, the mean of the track over each window, in any unit; NaN is "not available".
-    ids : numpy.ndarray or sequence of str, shape=(n,), optional
-        Where the windows of an array lie, ``chrom:start-end``, 0-based half-open; empty where that is not known.
-    genome : str, pathlib.Path, mapping or numpy.ndarray, optional
-        As for :func:`scan`: what lies beside each window is looked up by its id. Without it a model that sees more
-        than a window sees the window alone.
-    accessibility : str, pathlib.Path, mapping or numpy.ndarray, optional
-        A track over this genome, as for :func:`scan`, instead of ``a`` where the place of a window is known.
-    model : Model, str or pathlib.Path, optional
-        A loaded model, a file or its folder; the installed one if not given.
-    device : {"auto", "cpu", "cuda"}
-        For a model that is not loaded yet.
-    threshold : float, optional
-        Windows at or above it are called bound; the model's balanced decision (0.5) if not given.
-    withhold_accessibility : bool
-        Score on sequence alone.
-    scale : AccessibilityScale, str or pathlib.Path, optional
-        How accessibility becomes percentiles, as for :func:`scan`; found from the whole track or, without one, from
-        these windows if not given.
-    allow_length_mismatch, alias, bed_value, missing_chromosomes
-        As for :func:`scan`.
-    threads : int, optional
-        Worker threads; one for each core that the process may use if not given.
-
-    Returns
-    -------
-    Evaluation or list of Evaluation
-        ``probabilities`` of every window and ``report``, the keys of ``jundscan evaluate --json``; a list for
-        several folders.
-
-    Raises
-    ------
-    JundscanError
-        When anything handed in cannot be used.
-    TypeError
-        When ``y``, ``w``, ``a`` or ``ids`` come with a folder, or a track without a genome.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> result = evaluate(rng.integers(0, 4, (200, 101)), y=rng.integers(0, 2, 200), device="cpu")
-    >>> result.report["n"], result.probabilities.shape
-    (200, (200,))
-    """
-    several = isinstance(data, Sequence) and not isinstance(data, str)
-    sources: Sequence[Any] = data if several else [data]  # type: ignore[assignment]
-    sets = [_shards(one, y, w, a, ids) for one in sources]
-    if genome is None and (accessibility is not None or alias is not None):
-        raise TypeError("accessibility and alias need the genome that the windows come from")
-    if accessibility is not None and withhold_accessibility:
-        raise TypeError("withhold_accessibility contradicts accessibility")
-    loaded, mapping = _loaded(model, device), given_scale(scale)
-    with ExitStack() as stack:
-        source = None
-        if genome is not None:
-            opened = open_source(
-                _genome(genome),
-                _track(accessibility),
-                allow_length_mismatch=allow_length_mismatch,
-                alias=alias,
-                bed_value=bed_value,
-                missing_chromosomes=missing_chromosomes,
-            )
-            source = stack.enter_context(opened)
-        results = [
-            evaluate_shards(
-                shards,
-                loaded,
-                threshold=threshold,
-                withhold_accessibility=withhold_accessibility,
-                scale=mapping,
-                threads=threads,
-                source=source,
-            )
-            for shards in sets
-        ]
-    return results if several else results[0]
-
-
-def _shards(
-    data: Data,
-    y: NDArray[Any] | None,
-    w: NDArray[Any] | None,
-    a: NDArray[Any] | None,
-    ids: NDArray[Any] | Sequence[str] | None,
-) -> Shards:
-    if isinstance(data, np.ndarray):
-        return shards_from_arrays(data, y, w, a, ids)
-    if any(column is not None for column in (y, w, a, ids)):
-        raise TypeError("y, w, a and ids come with windows as an array; a folder of shards holds its own")
-    return data if isinstance(data, Shards) else read_shards(data)
+def loaded_model(model: object, device: Device) -> Model:
+    """Return the model that was handed in, or open it; anything else is an InputError."""
+    return model if isinstance(model, Model) else load_model(optional_path("model", model), device)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import starmap
 from pathlib import Path
-from typing import NamedTuple, Unpack
+from typing import NamedTuple, Unpack, cast
 
 from jundscan.alleles import HITS, STATUSES, Hit, Status, Variant
 from jundscan.api import ModelOptions, prepared
+from jundscan.arguments import file_path, is_path, is_several, kind_of, texts, whole_number
 from jundscan.choices import whole
 from jundscan.effects import score_variants
+from jundscan.errors import InputError
 from jundscan.memory import Sequences, Values
 from jundscan.mutagenesis import Explanation, explain_regions
 from jundscan.plan import Scan
@@ -77,8 +80,11 @@ def variants(
 
     Raises
     ------
+    InputError
+        When anything handed in cannot be used. It is a :class:`JundscanError` and a :class:`ValueError`. Variants
+        that are not in a list or a tuple are checked while they are iterated over.
     JundscanError
-        When anything handed in cannot be used.
+        When the model or the device cannot be used.
 
     Examples
     --------
@@ -87,21 +93,33 @@ def variants(
     >>> effect.status, effect.difference < 0
     ('scored', True)
     """
-    return _effects(prepared(genome, accessibility, options), variants)
+    file = file_path("variants", variants) if is_path(variants) else None
+    given: Iterable[Variant] = ()
+    if file is None:
+        if not is_several(variants):
+            raise InputError(
+                "variants: must be the path of a VCF, or several (chrom, start, reference, alternatives), "
+                f"not {kind_of(variants)}"
+            )
+        given = starmap(_variant, enumerate(cast(Iterable[object], variants)))
+        if isinstance(variants, list | tuple):
+            given = list(given)
+    ready = prepared("variants", genome, accessibility, options)
+    if file is not None:
+        from jundscan.vcf import open_vcf, read_variants
+
+        try:
+            ready.watch(file)
+            vcf = ready.files.enter_context(open_vcf(file))
+        except BaseException:
+            ready.files.close()
+            raise
+        given = (variant for _, variant in read_variants(vcf))
+    return _effects(ready, given)
 
 
-def _effects(
-    ready: Scan, variants: str | Path | Iterable[Variant | tuple[str, int, str, str | Sequence[str]]]
-) -> Iterator[Effect]:
+def _effects(ready: Scan, given: Iterable[Variant]) -> Iterator[Effect]:
     with ready:
-        if isinstance(variants, str | Path):
-            from jundscan.vcf import open_vcf, read_variants
-
-            ready.watch(variants)
-            vcf = ready.files.enter_context(open_vcf(variants))
-            given: Iterable[Variant] = (variant for _, variant in read_variants(vcf))
-        else:
-            given = map(_variant, variants)
         for portion, effects in score_variants(ready, ((variant, variant) for variant in given)):
             names = ((v.chrom, v.start, v.reference, alternative) for v in portion for alternative in v.alternatives)
             rows = zip(*(column.tolist() for column in effects), strict=True)
@@ -110,9 +128,26 @@ def _effects(
                 yield Effect._make((*name, STATUSES[status], *numbers, made, old_fpr, new_fpr))
 
 
-def _variant(given: Variant | tuple[str, int, str, str | Sequence[str]]) -> Variant:
+def _variant(number: int, given: object) -> Variant:
+    """Turn what was handed in as a variant into one.
+
+    Raises
+    ------
+    InputError
+        When it is none; the message says which, counted from 0.
+    """
+    where = f"variants[{number}]"
+    if not isinstance(given, Sequence) or isinstance(given, str | bytes) or len(given) != len(Variant._fields):
+        raise InputError(f"{where}: must be (chrom, start, reference, alternatives), not {given!r}")
     chrom, start, reference, alternatives = given
-    return Variant(chrom, start, reference, (alternatives,) if isinstance(alternatives, str) else tuple(alternatives))
+    if isinstance(alternatives, str):
+        alternatives = (alternatives,)
+    if not is_several(alternatives):
+        raise InputError(f"{where}: alternatives must be text or several texts, not {alternatives!r}")
+    for name, text in (("chrom", chrom), ("reference", reference), *(("an alternative", one) for one in alternatives)):
+        if not isinstance(text, str):
+            raise InputError(f"{where}: {name} must be text, not {text!r}")
+    return Variant(chrom, whole_number(f"{where}: start", start), reference, tuple(alternatives))
 
 
 def explain(
@@ -150,8 +185,10 @@ def explain(
 
     Raises
     ------
+    InputError
+        When anything handed in cannot be used. It is a :class:`JundscanError` and a :class:`ValueError`.
     JundscanError
-        When anything handed in cannot be used.
+        When the model or the device cannot be used.
 
     Examples
     --------
@@ -161,10 +198,17 @@ def explain(
     ((80,), (80, 4))
     """
     top = whole("top", top)
-    ready = prepared(genome, accessibility, options)
-    texts = [regions] if isinstance(regions, str) else regions
-    chosen = [parse_region(text, ready.genome.chromsizes) for text in texts]
-    return _explanations(ready, chosen, None if hits is None else read_hits(hits, ready), top)
+    wanted = texts("regions", regions)
+    if not wanted and hits is None:
+        raise InputError("regions: none is named; give chrom:start-end, or several, or hits")
+    ready = prepared("explain", genome, accessibility, options)
+    try:
+        chosen = [parse_region(text, ready.genome.chromsizes) for text in wanted]
+        given = None if hits is None else read_hits(hits, ready)
+    except BaseException:
+        ready.files.close()
+        raise
+    return _explanations(ready, chosen, given, top)
 
 
 def _explanations(ready: Scan, regions: Sequence[Region], hits: GivenHits | None, top: int) -> Iterator[Explanation]:

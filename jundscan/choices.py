@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from operator import index
 from typing import Any, Literal, SupportsIndex, get_args
 
@@ -33,16 +34,13 @@ def check_choice(name: str, value: object, choices: Any) -> None:
     InputError
     """
     known = get_args(choices)
-    if value not in known:
+    if not isinstance(value, str) or value not in known:
         raise InputError(f"{name} {value!r}: takes {', '.join(known)}")
 
 
 def is_fraction(value: float) -> bool:
     """Tell a number from 0 to 1 from anything else."""
-    try:
-        return bool(0.0 <= value <= 1.0)
-    except (TypeError, ValueError):
-        return False
+    return isinstance(value, Real) and not isinstance(value, bool) and bool(0.0 <= value <= 1.0)
 
 
 def check_fraction(name: str, value: float) -> None:

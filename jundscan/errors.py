@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 _LONGEST = 1000
 
@@ -19,8 +20,18 @@ class JundscanError(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(printable(message))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let errors travel between processes, whatever they are made from."""
+        return _restored, (type(self), str(self), self.__dict__)
 
-class InputError(JundscanError):
+
+def _restored(cls: type[JundscanError], message: str, attributes: dict[str, Any]) -> JundscanError:
+    err = cls.__new__(cls, message)
+    err.__dict__.update(attributes)
+    return err
+
+
+class InputError(JundscanError, ValueError):
     """Something handed in cannot be used."""
 
 

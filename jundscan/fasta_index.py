@@ -221,6 +221,8 @@ def _read_fai(path: Path, fai: Path) -> Index:
                 index[name] = FaiRecord(*numbers)
         if not index:
             raise ValueError("empty")
+    except FastaError:
+        raise
     except ValueError as err:
         raise FastaError(path, f"its index {fai.name} is damaged; delete it") from err
     return index

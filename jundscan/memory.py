@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from string import ascii_letters
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from jundscan.arguments import kind_of, plain_array
 from jundscan.data_stretches import BIN_BASES
 from jundscan.encoding import UNKNOWN, encode
 from jundscan.errors import FastaError, TrackError
+from jundscan.fasta_records import LINE_ENDS, checked_letters
 from jundscan.genome import Block, Genome
 from jundscan.names import ChromSizes
 from jundscan.tracks import PerBaseTrack
@@ -24,6 +27,7 @@ Values: TypeAlias = "Mapping[str, ArrayLike] | NDArray[np.floating[Any]]"
 ONE = "sequence"
 """Name of an array that comes alone."""
 
+_LETTERS = (ascii_letters + "*-.").encode()  # with what stands for a gap or a stop
 _GENOME, _TRACK = Path("(sequences in memory)"), Path("(accessibility in memory)")
 
 
@@ -33,12 +37,14 @@ class MemoryGenome(Genome):
     Parameters
     ----------
     sequences : mapping of str to (str, bytes or numpy.ndarray), or numpy.ndarray
-        Letters of either case, or codes 0 to 4 (see :mod:`jundscan.encoding`), shape=(length,).
+        Letters of either case, or codes 0 to 4 (see :mod:`jundscan.encoding`), shape=(length,). Line ends between
+        letters are left out, as those of a FASTA are: wherever a text was wrapped, its bases are the same.
 
     Raises
     ------
     FastaError
-        When there is no sequence, or one is neither letters nor codes.
+        When there is no sequence, a name is no text, or a sequence is neither letters nor codes: a FASTA's whole text
+        with its names, a path, blanks between letters.
     """
 
     def __init__(self, sequences: Sequences) -> None:
@@ -46,6 +52,7 @@ class MemoryGenome(Genome):
         named = sequences if isinstance(sequences, Mapping) else {ONE: sequences}
         if not named:
             raise FastaError(_GENOME, "there is none")
+        _check_names(named, FastaError, _GENOME)
         self._codes = {chrom: _codes(chrom, sequence) for chrom, sequence in named.items()}
 
     @cached_property
@@ -82,7 +89,7 @@ class MemoryTrack(PerBaseTrack):
     Raises
     ------
     TrackError
-        When there is none, or one is no row of such numbers.
+        When there is none, a name is no text, or one is no row of such numbers.
     """
 
     def __init__(self, values: Values) -> None:
@@ -90,6 +97,7 @@ class MemoryTrack(PerBaseTrack):
         named = values if isinstance(values, Mapping) else {ONE: values}
         if not named:
             raise TrackError(_TRACK, "there is none; leave accessibility out to scan on sequence alone")
+        _check_names(named, TrackError, _TRACK)
         self._rows = {chrom: _row(chrom, row) for chrom, row in named.items()}
         self.sizes = {chrom: len(row) for chrom, row in self._rows.items()}
         self.names = tuple(self._rows)
@@ -112,22 +120,56 @@ class MemoryTrack(PerBaseTrack):
         return np.array([not row[start : start + BIN_BASES].any() for start in range(0, len(row), BIN_BASES)], np.bool_)
 
 
-def _codes(chrom: str, sequence: str | bytes | NDArray[Any]) -> NDArray[np.uint8]:
+def _check_names(named: Mapping[Any, Any], error: type[FastaError | TrackError], where: Path) -> None:
+    for name in named:
+        if not isinstance(name, str) or not name:
+            raise error(where, f"a name must be text, and {name!r} is {'empty' if name == '' else kind_of(name)}")
+
+
+def _codes(chrom: str, sequence: object) -> NDArray[np.uint8]:
     if isinstance(sequence, str):
-        sequence = sequence.encode("ascii", "replace")
-    if isinstance(sequence, bytes):
-        return encode(sequence)
-    codes = np.asarray(sequence)
-    if codes.ndim != 1 or codes.dtype.kind not in "iu":
-        raise FastaError(_GENOME, f"{chrom} is {codes.dtype} {codes.shape}, not letters or a row of codes")
+        return encode(_checked(chrom, sequence.encode("utf-8", "replace"), LINE_ENDS), drop=LINE_ENDS)
+    if isinstance(sequence, bytes | bytearray):
+        return encode(_checked(chrom, bytes(sequence), LINE_ENDS), drop=LINE_ENDS)
+    codes = plain_array(sequence)
+    if codes is not None and codes.ndim == 1 and codes.dtype in ("S1", "U1"):  # a letter in each place
+        letters = np.char.encode(codes.astype("U1"), "ascii", "replace") if codes.dtype == "U1" else codes
+        return encode(_checked(chrom, letters.astype("S1").tobytes()))
+    if codes is None or codes.ndim != 1 or codes.dtype.kind not in "iu":
+        raise FastaError(_GENOME, f"{chrom} is {kind_of(sequence)}, not letters or a row of codes")
     if len(codes) and not 0 <= codes.min() <= codes.max() <= UNKNOWN:
         raise FastaError(_GENOME, f"{chrom} has codes other than 0 to {UNKNOWN}: A 0, C 1, G 2, T 3, anything else 4")
     return codes.astype(np.uint8, copy=False)
 
 
-def _row(chrom: str, values: ArrayLike) -> NDArray[np.float64]:
+def _checked(chrom: str, letters: bytes, line_ends: bytes = b"") -> bytes:
+    """Return letters, and line ends where there may be some, as they are; anything else would be counted as bases.
+
+    Raises
+    ------
+    FastaError
+        When there is anything else.
+    """
+    if b">" in letters:
+        raise FastaError(
+            _GENOME,
+            f"{chrom} is the text of a FASTA with its names; hand in the sequence alone, or the path of the file",
+        )
+    checked_letters(letters, chrom, _GENOME)
+    if other := letters.translate(None, delete=_LETTERS + line_ends):
+        first = other.decode("utf-8", "replace")[0]
+        raise FastaError(
+            _GENOME, f"{chrom}: {first!r} is no letter of a sequence; a path is handed in alone, not under a name"
+        )
+    return letters
+
+
+def _row(chrom: str, values: object) -> NDArray[np.float64]:
+    made = plain_array(values)
+    if made is None or made.dtype.kind not in "biufO":
+        raise TrackError(_TRACK, f"{chrom} holds other things than numbers: it is {kind_of(values)}")
     try:
-        row = np.asarray(values, np.float64)
+        row = made.astype(np.float64, copy=False)
     except (TypeError, ValueError) as err:
         raise TrackError(_TRACK, f"{chrom} holds other things than numbers ({err})") from err
     if row.ndim != 1 or not (np.isfinite(row) & (row >= 0)).all():

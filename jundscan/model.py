@@ -7,16 +7,17 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.choices import DEFAULT_STRIDE, Device
+from jundscan.arguments import codes_array, file_path, float32_array
+from jundscan.choices import DEFAULT_STRIDE, Device, whole
 from jundscan.encoding import UNKNOWN, WINDOW_LENGTH
-from jundscan.errors import ModelError
-from jundscan.file_kinds import HEAD_BYTES, check_address, check_head
-from jundscan.metadata import LARGEST_TILE, METADATA_KEY, Metadata
+from jundscan.errors import InputError, ModelError
+from jundscan.metadata import LARGEST_TILE, Metadata
+from jundscan.model_file import read_metadata, read_model_file
 from jundscan.session import open_session
 
 if TYPE_CHECKING:
@@ -33,12 +34,13 @@ CALL_WINDOWS = LARGEST_TILE
 """Windows in one call where the graph sees to that itself, in tiles: so many that calls cost next to nothing."""
 BATCH_BASES = 1 << 16
 """Bases of single windows in one call: few enough that what becomes of them stays in the processor's cache."""
-_MOST_BYTES = 1 << 28
 
 
 @dataclass(frozen=True)
 class Model:
     """A model ready to run; calls from several threads at once are fine.
+
+    It can be pickled: the file's content goes along and is opened again on the other side, on the same kind of device.
 
     Attributes
     ----------
@@ -57,6 +59,25 @@ class Model:
     sha256: str
     provider: str
     session: onnxruntime.InferenceSession
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Give the file's content, which :func:`load_model` read, and where it is to be opened.
+
+        Raises
+        ------
+        ModelError
+            When the file is gone or another one by now.
+        """
+        content = read_model_file(self.path)
+        if hashlib.sha256(content).hexdigest() != self.sha256:
+            raise ModelError(
+                f"{self.path}: was changed after it was opened, so the model cannot be pickled; load it anew"
+            )
+        return _open, (content, self.path, "cuda" if self.provider.startswith("CUDA") else "cpu")
+
+    def __deepcopy__(self, memo: object) -> Model:
+        """Return the model itself: nothing in it changes."""
+        return self
 
     def identity(self) -> dict[str, str]:
         """Name, version and hash, as reports give them."""
@@ -92,9 +113,9 @@ class Model:
 
         Parameters
         ----------
-        codes : numpy.ndarray, shape=(length,), dtype=uint8
+        codes : numpy.ndarray, shape=(length,), integer
             Bases as in :mod:`jundscan.encoding`; the first window starts at base ``flank``.
-        accessibility : numpy.ndarray, shape=(windows,) or (windows, widths), dtype=float32
+        accessibility : numpy.ndarray, shape=(windows,) or (windows, widths), floating
             Mapped; NaN where not available; windows = (length - span) // stride + 1. One column is that of the
             windows' own bases.
         stride : int
@@ -107,10 +128,18 @@ class Model:
 
         Raises
         ------
-        ValueError
-            When the number of accessibility values is not the number of windows: the graph would trust it.
+        InputError
+            When these are no codes and numbers, or the number of accessibility values is not the number of windows: the
+            graph would trust it.
         """
+        codes, stride = codes_array("codes", codes, 1), whole("stride", stride)
+        accessibility = float32_array("accessibility", accessibility, (1, 2))
         windows = len(accessibility)
+        if windows < 1 or windows != (len(codes) - self.span) // stride + 1:
+            raise InputError(
+                f"accessibility: {windows:,} values, but {len(codes):,} bases hold "
+                f"{max((len(codes) - self.span) // stride + 1, 0):,} windows of {self.span} bases at stride {stride}"
+            )
         if stride > self.span:  # leave out the bases that no window sees
             codes = np.lib.stride_tricks.sliding_window_view(codes, self.span)[::stride].ravel()
             stride = self.span
@@ -129,10 +158,10 @@ class Model:
 
         Parameters
         ----------
-        codes : numpy.ndarray, shape=(n, length), dtype=uint8
+        codes : numpy.ndarray, shape=(n, length), integer
             Bases as in :mod:`jundscan.encoding`; length = span + windows - 1, and ``windows`` is best a multiple of
             :data:`LANES`.
-        accessibility : numpy.ndarray, shape=(n, windows) or (n, windows, widths), dtype=float32
+        accessibility : numpy.ndarray, shape=(n, windows) or (n, windows, widths), floating
             Mapped; NaN where not available.
         rows : int
             Less are taken where the model bounds the windows of a call.
@@ -141,8 +170,20 @@ class Model:
         -------
         numpy.ndarray, shape=(n, windows), dtype=float32
             Probabilities.
+
+        Raises
+        ------
+        InputError
+            When these are no codes and numbers of such shapes.
         """
+        codes, rows = codes_array("codes", codes, 2), whole("rows", rows)
+        accessibility = float32_array("accessibility", accessibility, (2, 3))
         windows = accessibility.shape[1]
+        if len(accessibility) != len(codes) or windows != codes.shape[1] - self.span + 1:
+            raise InputError(
+                f"accessibility: {' x '.join(map(str, accessibility.shape))} values, but {len(codes):,} rows of "
+                f"{codes.shape[1]:,} bases hold {max(codes.shape[1] - self.span + 1, 0):,} windows each"
+            )
         held = self._at_widths(accessibility.reshape(len(codes) * windows, *accessibility.shape[2:]))
         held = held.reshape(len(codes), windows, len(self.widths))
         rows = max(1, min(rows, self.metadata.max_windows_per_call // max(windows, 1)))
@@ -159,9 +200,9 @@ class Model:
 
         Parameters
         ----------
-        codes : numpy.ndarray, shape=(n, 101) or (n, span), dtype=uint8
+        codes : numpy.ndarray, shape=(n, 101) or (n, span), integer
             Windows alone, whose flanks are not known, or with both flanks.
-        accessibility : numpy.ndarray, shape=(n,) or (n, widths), dtype=float32
+        accessibility : numpy.ndarray, shape=(n,) or (n, widths), floating
             Mapped; NaN where not available. One column is that of the windows' own bases.
         threads : int
             Worker threads.
@@ -170,7 +211,20 @@ class Model:
         -------
         numpy.ndarray, shape=(n,), dtype=float32
             Probabilities.
+
+        Raises
+        ------
+        InputError
+            When these are no codes and numbers of such shapes.
         """
+        codes, threads = codes_array("codes", codes, 2), whole("threads", threads)
+        accessibility = float32_array("accessibility", accessibility, (1, 2))
+        if codes.shape[1] not in (WINDOW_LENGTH, self.span):
+            raise InputError(
+                f"codes: {codes.shape[1]} bases a window; must be {WINDOW_LENGTH}, or {self.span} with both flanks"
+            )
+        if len(accessibility) != len(codes):
+            raise InputError(f"accessibility: {len(accessibility):,} rows, but {len(codes):,} windows")
         batch = min(max(BATCH_BASES // self.span, 1), self.metadata.max_windows_per_call)
         missing = (self.span - codes.shape[1]) // 2
 
@@ -185,8 +239,10 @@ class Model:
 
     def _at_widths(self, accessibility: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return a column for each width, (n, widths); what is not given is not available."""
-        columns = accessibility.reshape(len(accessibility), -1)
+        columns = accessibility[:, None] if accessibility.ndim == 1 else accessibility
         missing = len(self.widths) - columns.shape[1]
+        if missing < 0 or not columns.shape[1]:
+            raise InputError(f"accessibility: {columns.shape[1]} columns, but the model sees {len(self.widths)} widths")
         if missing > 0:
             return np.pad(columns, ((0, 0), (0, missing)), constant_values=np.nan)
         return columns
@@ -194,7 +250,7 @@ class Model:
     def _run(self, codes: NDArray[np.uint8], accessibility: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
         windows = (codes.shape[1] - self.span) // stride + 1
         if accessibility.shape != (len(codes), windows, len(self.widths)):
-            raise ValueError(
+            raise InputError(
                 f"{windows} windows in each of {len(codes)} sequences, {len(self.widths)} widths, "
                 f"accessibility {accessibility.shape}"
             )
@@ -205,16 +261,6 @@ class Model:
         }
         probability: NDArray[np.float32] = self.session.run(["probability"], inputs)[0]
         return probability
-
-
-def interface(widths: int) -> dict[str, tuple[str, int]]:
-    """Give type and rank of the inputs and the output of a graph that takes accessibility at ``widths`` widths."""
-    return {
-        "sequence": ("tensor(uint8)", 2),
-        "accessibility": ("tensor(float)", 2 if widths == 1 else 3),
-        "stride": ("tensor(int64)", 0),
-        "probability": ("tensor(float)", 2),
-    }
 
 
 def model_folders() -> Iterator[Path]:
@@ -255,6 +301,8 @@ def load_model(path: str | Path | None = None, device: Device = "auto") -> Model
 
     Raises
     ------
+    InputError
+        When ``path`` is no path, or there is no such device.
     ModelError
         When the file is missing, is not one of our models, or does not fit its own metadata.
     DeviceError
@@ -265,44 +313,17 @@ def load_model(path: str | Path | None = None, device: Device = "auto") -> Model
     >>> load_model(device="cpu").metadata.window_length
     101
     """
-    file = default_model_path() if path is None else Path(path)
-    check_address(file, ModelError)
+    file = default_model_path() if path is None else file_path("model", path)
     if file.is_dir():
         file = file / "model.onnx"
-    try:
-        with file.open("rb") as opened:
-            content = opened.read(_MOST_BYTES + 1)
-    except OSError as err:
-        raise ModelError(
-            f"{file}: cannot be read ({err.strerror}); --model takes an .onnx file made by jundscan"
-        ) from err
-    if len(content) > _MOST_BYTES:
-        raise ModelError(f"{file}: more than {_MOST_BYTES:,} bytes; --model takes an .onnx file made by jundscan")
-    check_head(file, "model", ModelError, content[:HEAD_BYTES], False)
+    return _open(read_model_file(file), file, device)
+
+
+def _open(content: bytes, file: Path, device: Device) -> Model:
     session = open_session(content, file, device)
-    metadata = _read_metadata(session, file)
+    metadata = read_metadata(session, file)
     model = Model(file, metadata, hashlib.sha256(content).hexdigest(), session.get_providers()[0], session)
     from jundscan.selftest import check_scores  # which needs this module
 
     check_scores(model)
     return model
-
-
-def _read_metadata(session: onnxruntime.InferenceSession, file: Path) -> Metadata:
-    try:
-        text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-        ends = [*session.get_inputs(), *session.get_outputs()]
-        found = {value.name: (value.type, len(value.shape)) for value in ends}
-    except UnicodeDecodeError as err:
-        raise ModelError(f"{file}: names or metadata in it are not UTF-8 text; fetch or export the model anew") from err
-    if text is None:
-        raise ModelError(
-            f"{file}: an ONNX model, but without jundscan's metadata; export one with: python -m train export"
-        )
-    metadata = Metadata.from_json(text, str(file))
-    expected = interface(len(metadata.accessibility_widths))
-    if found != expected:
-        raise ModelError(
-            f"{file}: its inputs and outputs are {found}, jundscan needs {expected}; export the model anew"
-        )
-    return metadata

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from functools import partial
+from importlib import import_module
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -248,6 +249,10 @@ class _CallableModule(ModuleType):
 
         found: Iterator[Hit] | Iterator[Scored] = scan(*inputs, **options)
         return found
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let ``jundscan.scan`` be handed to another process, as functions can be."""
+        return import_module, (self.__name__,)
 
 
 sys.modules[__name__].__class__ = _CallableModule

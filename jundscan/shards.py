@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 
+from jundscan.arguments import kind_of, plain_array
 from jundscan.encoding import ALPHABET, UNKNOWN, WINDOW_LENGTH, codes_from_one_hot
 from jundscan.errors import OutputError, ShardError
 from jundscan.unpickle import read_array
@@ -102,13 +103,7 @@ def read_shards(folder: str | Path) -> Shards:
     )
 
 
-def shards_from_arrays(
-    x: NDArray[Any],
-    y: NDArray[Any] | None = None,
-    w: NDArray[Any] | None = None,
-    a: NDArray[Any] | None = None,
-    ids: NDArray[Any] | Sequence[str] | None = None,
-) -> Shards:
+def shards_from_arrays(x: object, y: object = None, w: object = None, a: object = None, ids: object = None) -> Shards:
     """Check windows that are arrays already, as those of files are.
 
     Parameters
@@ -133,26 +128,31 @@ def shards_from_arrays(
     path = Path("(arrays)")
 
     def checked(
-        kind: str, array: NDArray[Any] | Sequence[str] | None, check: Callable[[NDArray[Any]], NDArray[Any]]
+        kind: str, given: object, check: Callable[[NDArray[Any]], NDArray[Any]], rows: int | None = None
     ) -> Any:
-        if array is None:
+        if given is None:
             return None
+        made = plain_array(given)
         try:
-            column = check(np.asarray(array))
-            if kind != "X" and len(column) != len(x):
-                raise ValueError(f"{len(column):,} rows, but X has {len(x):,}")
-        except ValueError as err:
+            if made is None or made.dtype.kind not in "biufUO":
+                raise ValueError(f"is {kind_of(given)}, expected an array of {'text' if kind == 'ids' else 'numbers'}")
+            column = check(made)
+            if rows is not None and len(column) != rows:
+                raise ValueError(f"{len(column):,} rows, but X has {rows:,}")
+        except (ValueError, TypeError) as err:
             raise ShardError(path, f"{kind}: {err}") from err
         return column
 
-    codes = checked("X", x, _check_codes if np.ndim(x) == 2 else _check_x)
-    if not len(codes):
+    windows = plain_array(x)
+    codes = checked("X", x, _check_codes if windows is not None and windows.ndim == 2 else _check_x)
+    if codes is None or not len(codes):
         raise ShardError(path, "no window")
-    weights = checked("w", w, _check_w)
+    rows = len(codes)
+    weights = checked("w", w, _check_w, rows)
     if weights is not None and not weights.any():
         raise ShardError(path, "every sample weight (w) is 0: leave w out to use balanced weights")
-    labels, accessibility = checked("y", y, _check_y), checked("a", a, _check_a)
-    return Shards(path, codes, labels, weights, accessibility, checked("ids", ids, _check_ids))
+    labels, accessibility = checked("y", y, _check_y, rows), checked("a", a, _check_a, rows)
+    return Shards(path, codes, labels, weights, accessibility, checked("ids", ids, _check_texts, rows))
 
 
 def write_shards(
@@ -293,3 +293,8 @@ def _check_ids(array: NDArray[Any]) -> NDArray[np.str_]:
     if array.ndim != 1 or array.dtype.kind != "U":
         raise ValueError(f"shape {array.shape} of {array.dtype}, expected (windows,) of text")
     return array
+
+
+def _check_texts(array: NDArray[Any]) -> NDArray[np.str_]:
+    is_text = array.dtype.kind == "O" and all(isinstance(one, str) for one in array.ravel().tolist())
+    return _check_ids(array.astype(np.str_) if is_text else array)

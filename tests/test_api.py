@@ -14,7 +14,7 @@ import jundscan
 from jundscan.accessibility import IDENTITY
 from jundscan.api import ScanOptions
 from jundscan.encoding import encode, one_hot
-from jundscan.errors import FastaError, ShardError, TrackError
+from jundscan.errors import FastaError, InputError, ShardError, TrackError
 from jundscan.memory import MemoryGenome, MemoryTrack
 from jundscan.model import Model
 from jundscan.shards import read_shards, write_shards
@@ -191,9 +191,9 @@ def test_arrays_that_break_the_contract(columns: dict[str, np.ndarray], problem:
 
 
 def test_labels_beside_a_folder_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match="a folder of shards holds its own"):
+    with pytest.raises(InputError, match="a folder of shards holds its own"):
         jundscan.evaluate(tmp_path, np.zeros(3))
-    with pytest.raises(TypeError, match="a folder of shards holds its own"):
+    with pytest.raises(InputError, match="a folder of shards holds its own"):
         jundscan.evaluate(tmp_path, ids=["chr1:0-101"])
 
 
