@@ -119,8 +119,13 @@ def open_bigwig(temporary: Path, shown: str | Path, chromsizes: Mapping[str, int
         yield add
     finally:
         if writer.ident is not None:
-            put(None)
-            _wait(done)
+            try:
+                put(None)
+                done.wait()
+            except BaseException:  # once more: what it writes must not appear after all else is removed
+                put(None)
+                done.wait()
+                raise
     if writer.ident is None:
         log.warning("%s: not written, for no window was scored and a bigWig cannot be empty", shown)
         return
@@ -139,12 +144,3 @@ def _reason(temporary: Path, failures: Sequence[BaseException]) -> str:
     except OSError as err:
         return err.strerror or str(err)
     return " ".join(str(failures[0]).split()) if failures else "pybigtools gave up without a reason"
-
-
-def _wait(done: threading.Event) -> None:
-    """Wait to the end even when interrupted: Python aborts when it ends while a thread is inside pybigtools."""
-    try:
-        done.wait()
-    except BaseException:
-        done.wait()
-        raise

@@ -137,6 +137,66 @@ def test_what_nohup_ignores_stays_ignored_and_threads_take_no_signals(genome: Pa
     assert codes == [0]
 
 
+INSIDE_A_LIBRARY = """
+import sys, threading, time
+import pybigtools
+
+def spans():
+    at = 0
+    started.set()
+    while True:
+        time.sleep(0.0005)
+        yield "chr1", at, at + 1, 0.5
+        at += 2
+
+def write():
+    pybigtools.open(sys.argv.pop(), "w").write({"chr1": 10**9}, spans())
+
+started = threading.Event()
+threading.Thread(target=write, daemon=True).start()
+started.wait()
+time.sleep(0.05)
+from jundscan.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "number", "code"),
+    [
+        (["info", "--json", "-"], None, 0),
+        (["scan", "gone.fa"], None, 1),
+        (["scan", "--stride", "x"], None, 2),
+        (["scan", "genome.fa", "-o", "hits.bed", "--stride", "1"], signal.SIGTERM, 143),
+        (["scan", "genome.fa", "-o", "hits.bed", "--stride", "1"], signal.SIGINT, 130),
+    ],
+    ids=["ordinary", "error", "usage", "SIGTERM", "SIGINT"],
+)
+def test_a_process_ends_while_a_thread_is_inside_a_library(
+    tmp_path: Path, arguments: list[str], number: signal.Signals | None, code: int
+) -> None:
+    """Python itself aborts then, four times in five."""
+    write_fasta(tmp_path / "genome.fa", {"chr1": "ACGTTGCATGACTCAT" * 100_000})
+    command = [sys.executable, "-c", INSIDE_A_LIBRARY, *arguments, str(tmp_path / "other.bw")]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    for _ in range(2):
+        with subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            if number is not None:
+                deadline = time.monotonic() + 30
+                while not list(tmp_path.glob(".jundscan-*")) and time.monotonic() < deadline:
+                    time.sleep(0.02)
+                process.send_signal(number)
+            out, said = process.communicate(timeout=60)
+        assert process.returncode == code, said
+        assert "FATAL" not in said
+        if code == 0:
+            assert out.endswith("}\n")  # all that was held back was written
+        left = {path.name for path in tmp_path.iterdir()}
+        assert left <= {"genome.fa", "genome.fa.fai", "other.bw"}
+
+
 # where it cannot be written
 
 
