@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
 
+from jundscan.amounts import counted
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import ClusterError, JundscanError
 from jundscan.files import read_json
@@ -71,7 +72,7 @@ def on_cluster(scheduler: str, every_window: bool = True) -> Iterator[Callable[[
         if not workers:
             raise ClusterError(f"{scheduler}: the scheduler has no workers; start some: dask worker {scheduler}")
         _check_versions(client.run(versions, on_error="return"))
-        log.info("%d Dask workers, %d tasks at a time", len(workers), sum(workers.values()))
+        log.info("%s, %s at a time", counted(len(workers), "Dask worker"), counted(sum(workers.values()), "task"))
         yield partial(score_on_cluster, client=client, every_window=every_window)
 
 

@@ -6,7 +6,6 @@ Runtime only warns when a provider cannot be had, so what a session really got i
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from contextlib import redirect_stdout
@@ -24,7 +23,8 @@ MISSING_RUNTIME = (
     "(or 'jundscan[gpu]' on a machine with an NVIDIA GPU)"
 )
 
-log = logging.getLogger("jundscan")
+_FATAL = 4
+"""Of the severities of ONNX Runtime's log, the only one that is left on."""
 
 
 def open_session(content: bytes, file: Path, device: Device) -> onnxruntime.InferenceSession:
@@ -48,6 +48,7 @@ def open_session(content: bytes, file: Path, device: Device) -> onnxruntime.Infe
         raise DeviceError("ONNX Runtime is damaged; what to do says: jundscan doctor")
     if os.environ.get("ORT_DISABLE_TELEMETRY") == "1":  # see jundscan/__init__.py; Windows has but this switch
         runtime.disable_telemetry_events()
+    runtime.set_default_logger_severity(_FATAL)
     available = runtime.get_available_providers()
     cuda = "CUDAExecutionProvider"
     if device == "cuda" and cuda not in available:
@@ -59,7 +60,7 @@ def open_session(content: bytes, file: Path, device: Device) -> onnxruntime.Infe
     options = runtime.SessionOptions()
     # threads call run() side by side, which beats threads inside one call
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3 if device == "auto" else 2  # auto says itself which provider it got
+    options.log_severity_level = _FATAL  # what goes wrong is raised, and becomes one line of ours
     if cuda in providers:
         with redirect_stdout(sys.stderr):  # it prints what it cannot find, and stdout may be carrying hits
             runtime.preload_dlls(directory="")
@@ -75,6 +76,4 @@ def open_session(content: bytes, file: Path, device: Device) -> onnxruntime.Infe
             f"--device cuda: ONNX Runtime fell back to {got}; its CUDA and cuDNN libraries or the driver are missing, "
             "see: jundscan doctor"
         )
-    if device == "auto":
-        log.info("running on %s", got)
     return session

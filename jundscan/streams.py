@@ -44,6 +44,14 @@ def descriptor(path: str | Path) -> int | None:
     return None
 
 
+def open_descriptor(number: int) -> int:
+    """Return the descriptor behind a number: that of stderr is another one where a program keeps it to itself."""
+    if number == STDERR and sys.stderr is not None:
+        with suppress(OSError, ValueError):  # a stream in memory has none
+            return sys.stderr.fileno()
+    return number
+
+
 def is_stream(path: str | Path) -> bool:
     """Return whether a path names a stream, a pipe or a device, which can be neither replaced nor removed."""
     if descriptor(path) is not None or any(True for _ in _named_descriptors(path)):
@@ -55,6 +63,18 @@ def is_stream(path: str | Path) -> bool:
 def is_stdout(path: str | Path | None) -> bool:
     """Return whether a path names standard output: ``-``, ``/dev/stdout`` or another name of it."""
     return path is not None and descriptor(path) == STDOUT
+
+
+def is_terminal(path: str | Path | None) -> bool:
+    """Return whether what is written to a path appears on a terminal."""
+    if path is None:
+        return False
+    number = descriptor(path)
+    if number is not None:
+        with suppress(OSError):
+            return os.isatty(open_descriptor(number))
+        return False
+    return os.path.realpath(path).startswith(("/dev/tty", "/dev/pts/"))
 
 
 def place(path: str | Path) -> str:
@@ -70,7 +90,7 @@ def connected_file(path: str | Path) -> str | None:
     number = descriptor(path)
     if number is None:
         return None
-    file = os.path.realpath(f"/dev/fd/{number}")
+    file = os.path.realpath(f"/dev/fd/{open_descriptor(number)}")
     return file if os.path.isfile(file) else None
 
 
@@ -90,8 +110,8 @@ def check_stream(path: str | Path) -> None:
     if number == STDOUT:
         return
     try:
-        mode = os.fstat(number).st_mode
-        if stat.S_ISDIR(mode) or _is_read_only(number):
+        opened = open_descriptor(number)
+        if stat.S_ISDIR(os.fstat(opened).st_mode) or _is_read_only(opened):
             raise OutputError(f"{path}: cannot be written: {place(path)} is open for reading only")
     except OSError as err:
         raise OutputError(f"{path}: cannot be written: {err.strerror or err}") from err

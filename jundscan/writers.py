@@ -22,7 +22,7 @@ from jundscan.bigwig import AddSpans, check_bigwig_path, check_bigwig_sizes, ope
 from jundscan.errors import OutputError
 from jundscan.files import temporary_beside
 from jundscan.rows import write_spans
-from jundscan.streams import check_stream, descriptor, is_stdout, is_stream
+from jundscan.streams import check_stream, descriptor, is_stdout, is_stream, open_descriptor
 
 _BUFFER = 1 << 20
 _GZIP_LEVEL = 6
@@ -308,7 +308,7 @@ def _open_stream(path: str | Path) -> _File:
         if standard is not None:
             standard.flush()
     try:
-        return _File(os.dup(number), path)
+        return _File(os.dup(open_descriptor(number)), path)
     except OSError as err:
         raise cannot_write(path, err) from err
 

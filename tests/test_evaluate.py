@@ -75,7 +75,7 @@ def test_a_person_gets_a_table(run: Run, shards: Path, model: Model) -> None:
         assert text in ran.out
     assert ("The surroundings of 0 of 1,200 windows are known." in ran.out) == model.metadata.sees_neighbourhood
     assert ran.err.count("no --genome: the model sees the windows alone") == model.metadata.sees_neighbourhood
-    assert ran.err.splitlines()[0] == "running on CPUExecutionProvider"
+    assert ran.err.splitlines().count("running on CPUExecutionProvider") == 1
 
 
 def report_of(run: Run, *arguments: object) -> tuple[dict[str, object], str]:

@@ -222,8 +222,7 @@ def test_a_full_disk(tmp_path: Path, genome: Path, hits: str, track: str, kiloby
     env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     ran = subprocess.run(["bash", "-c", line], capture_output=True, text=True, cwd=ROOT, env=env, check=False)
     assert ran.returncode == 1, ran.stderr
-    *others, said = ran.stderr.splitlines()
-    assert not others or named.endswith(".bw")  # pybigtools' threads say for themselves how they end
+    (said,) = ran.stderr.splitlines()  # whatever pybigtools' threads have to say for themselves
     assert said.startswith("jundscan: ")
     assert f"{named}: " in said
     assert "cannot be written" in said

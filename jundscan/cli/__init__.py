@@ -15,7 +15,8 @@ import typer
 
 from jundscan._version import __version__
 from jundscan.cli import doctor, evaluate, explain, info, scale, scan, variants
-from jundscan.cli.process import end, ending_signals, hold_standard_streams
+from jundscan.cli.process import end, ending_signals, hold_standard_streams, keep_stderr
+from jundscan.cli.terminal import say_error
 from jundscan.errors import JundscanError, about
 
 app = typer.Typer(
@@ -62,11 +63,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         typed, and ends the process by :func:`jundscan.cli.process.end`.
     """
     if arguments is not None:
+        hold_standard_streams()
         _run(list(arguments))
         return
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # before and after _run it ends the process without a traceback
     code: object = 0
+    hold_standard_streams()
+    keep_stderr()
     try:
         _run(sys.argv[1:])
     except SystemExit as err:
@@ -80,7 +84,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(given: list[str]) -> None:
     came: list[int] = []
-    hold_standard_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # like every file of ours, whatever the locale is
     try:
@@ -92,11 +95,11 @@ def _run(given: list[str]) -> None:
         if came and code:
             sys.exit(128 + came[0])
         if isinstance(err, JundscanError):
-            typer.echo(f"jundscan: {err}", err=True)
+            say_error(err)
             sys.exit(err.exit_code)
         if getattr(err.__context__, "errno", None) == errno.EPIPE:  # of which click has made exit code 1
             sys.exit(128 + getattr(signal, "SIGPIPE", 13))
         if isinstance(err, OSError):
-            typer.echo(f"jundscan: {about(err)}", err=True)
+            say_error(about(err))
             sys.exit(1)
         raise

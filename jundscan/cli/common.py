@@ -6,18 +6,18 @@ import json
 import logging
 import os
 import shlex
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from jundscan.choices import BedValue, Device, MissingChromosomes, Wish, is_fraction
-from jundscan.errors import printable
+from jundscan.cli.terminal import progress as progress
+from jundscan.cli.terminal import start_log as start_log
 
 if TYPE_CHECKING:
+    from jundscan.model import Model
     from jundscan.thresholds import Threshold
 
 INPUT: dict[str, Any] = {"show_default": False, "readable": False}
@@ -113,24 +113,10 @@ LengthMismatchOption = Annotated[
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Warnings and errors only.")]
 NoAccessibilityOption = Annotated[bool, typer.Option("--no-accessibility", help="Score on sequence alone.")]
 
+MOST_NAMED = 100
+"""Most files that one message names."""
+
 log = logging.getLogger("jundscan")
-
-
-class _Lines(logging.Formatter):
-    """Information plain, everything worse named."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        text = printable(super().format(record))
-        return text if record.levelno <= logging.INFO else f"{record.levelname.lower()}: {text}"
-
-
-def start_log(quiet: bool = False) -> None:
-    """Send what the library says to stderr, so that it never mixes with data; ``quiet`` keeps warnings only."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Lines("%(message)s"))
-    log.handlers = [handler]
-    log.setLevel(logging.WARNING if quiet else logging.INFO)
-    log.propagate = False
 
 
 def command_line(context: typer.Context) -> str:
@@ -207,6 +193,27 @@ def say_threshold(threshold: Threshold, stride: int | None = None) -> None:
         log.info("%s", of_peaks)
 
 
+def say_provider(model: Model, device: Device) -> None:
+    """Say what a model runs on, where that was left to be found; not before something runs."""
+    if device == "auto":
+        log.info("running on %s", model.provider)
+
+
+def say_written(*outputs: str | Path | None) -> None:
+    """Name every file that was written, with its index; streams and pipes are where the user sent them."""
+    from jundscan.bgzip import INDEX_ENDINGS, is_packed
+    from jundscan.streams import is_stream
+
+    files: list[str] = []
+    for output in outputs:
+        if output is not None and not is_stream(output):
+            indexes = [f"{output}{ending}" for ending in INDEX_ENDINGS] if is_packed(output) else []
+            files += [name for name in (str(output), *indexes) if os.path.exists(name)]
+    if files:
+        more = len(files) - MOST_NAMED
+        log.info("wrote %s%s", ", ".join(files[:MOST_NAMED]), f" and {more:,} more" if more > 0 else "")
+
+
 def check_files(outputs: dict[str, Path | str | None], inputs: Iterable[Path | str | None]) -> None:
     """Refuse two outputs in one place, and an output in the place of an input or of a file in an input folder.
 
@@ -237,20 +244,3 @@ def check_files(outputs: dict[str, Path | str | None], inputs: Iterable[Path | s
             raise typer.BadParameter(f"{target} is an input of this run; name another file", param_hint=option)
         written |= dict.fromkeys(places, option)
         streams |= dict.fromkeys(places, file is not None)
-
-
-@contextmanager
-def progress(doing: str, total: int, quiet: bool) -> Iterator[Callable[[int], None]]:
-    """Show a bar on stderr, on a terminal only; what it yields is told how much more is done.
-
-    The bar keeps its hands off stdout, which rich would send to the bar's console: hits may be on their way there.
-    """
-    if quiet or not sys.stderr.isatty():
-        yield lambda done: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True, redirect_stdout=False, redirect_stderr=False) as bar:
-        task = bar.add_task(doing, total=total)
-        yield lambda done: bar.advance(task, done)

@@ -29,6 +29,8 @@ from jundscan.cli.common import (
     ThreadsOption,
     check_files,
     fraction,
+    say_provider,
+    say_written,
     start_log,
     write_json,
 )
@@ -145,6 +147,7 @@ def evaluate(
                 missing_chromosomes=missing_chromosomes,
             )
             source = stack.enter_context(opened)
+        say_provider(models[0], device)
         for one in models:
             for name, shards in zip(names, sets, strict=True):
                 result = evaluate_shards(
@@ -158,6 +161,7 @@ def evaluate(
                 )
                 called = f"{name}, {one.metadata.name}" if len(models) > 1 else name
                 rows.append(Evaluated(called, shards.path, result))
+    written: list[str | Path | None] = [predictions]
     if predictions is not None:
         _write_predictions(rows, predictions, force)
     labelled = [row for row in rows if row.result.report is not None]
@@ -165,18 +169,18 @@ def evaluate(
         if row.result.report is None and row.result.surroundings is not None:
             log.info("%s: %s", row.name, row.result.surroundings)
     if not labelled:
+        say_written(*written)
         return
     if plots is not None:
         title = models[0].metadata.name if len(models) == 1 else ""
-        for path in _draw(labelled, plots, title, force):
-            log.info("drew %s", path)
+        written += _draw(labelled, plots, title, force)
     if report is not None:
         from jundscan.report.evaluation_page import write_evaluation_report
 
         write_evaluation_report(report, rows, _record(rows), force)
-        log.info("wrote %s", report)
     if json_target is not None:
         write_json(_record(rows), json_target, force)
+    say_written(*written, report, json_target)
     if not is_stdout(json_target) and not is_stdout(predictions):
         _show(labelled)
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from jundscan.amounts import counted, seconds
 from jundscan.cli.common import (
     INPUT,
     AccessibilityOption,
@@ -33,7 +34,9 @@ from jundscan.cli.common import (
     command_line,
     progress,
     say_accessibility,
+    say_provider,
     say_threshold,
+    say_written,
     start_log,
     threshold_wish,
     write_json,
@@ -128,6 +131,7 @@ def explain(
         given = None if hits is None else read_hits(hits, ready)
         check_folder(output, map(picture_name, regions), force)
         say_threshold(ready.threshold)
+        say_provider(ready.model, device)
         strongest = []
         if given is not None and len(given.placed):
             log.info("scoring the windows of %s hits to rank them", format(len(given.placed), ","))
@@ -136,13 +140,12 @@ def explain(
             record = write_explanations(ready, regions, strongest, output, force, tell, hits, command_line(context))
     if json_target is not None:
         write_json(record, json_target, force)
+    say_written(*record["files"], json_target)
     log.info(
-        "%s bases of %d regions explained, known sites in %d of them; %d files in %s, %.1f s on %s",
-        format(record["bases"], ","),
-        len(record["regions"]) + len(record["hits"]),
-        record["regions_with_a_site"],
-        len(record["files"]),
-        output,
-        record["seconds"],
+        "%s of %s explained, known sites in %s of them; %s on %s",
+        counted(record["bases"], "base"),
+        counted(len(record["regions"]) + len(record["hits"]), "region"),
+        format(record["regions_with_a_site"], ","),
+        seconds(record["seconds"]),
         record["provider"],
     )

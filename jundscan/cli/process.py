@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import faulthandler
 import os
 import signal
 import sys
@@ -29,6 +30,20 @@ def hold_standard_streams() -> None:
         sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 (as long as the process)
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+
+
+def keep_stderr() -> None:
+    """Leave stderr to Python: what libraries write to it by themselves goes nowhere.
+
+    ONNX Runtime, htslib and the panics of libraries in Rust write there without asking. What they have to say is raised
+    as an error too, and becomes one line of ours. When a library crashes, Python writes where it was.
+    """
+    stream = open(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    os.close(nothing)
+    sys.stderr = stream
+    faulthandler.enable(stream)
 
 
 @contextmanager

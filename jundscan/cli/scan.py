@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from jundscan.amounts import bases, counted, seconds
 from jundscan.choices import DEFAULT_STRIDE, MOST_STRIDE, Backend, Format
 from jundscan.cli.common import (
     INPUT,
@@ -36,7 +37,9 @@ from jundscan.cli.common import (
     command_line,
     progress,
     say_accessibility,
+    say_provider,
     say_threshold,
+    say_written,
     start_log,
     threshold_wish,
     write_json,
@@ -223,21 +226,22 @@ def scan(
         ) as ready,
     ):
         say_threshold(ready.threshold, ready.stride)
-        with progress("scanning", ready.windows, quiet) as tell:
+        if scheduler is None:
+            say_provider(ready.model, device)
+        with progress("scanning", ready.windows, quiet, (output, track, accuracy_track)) as tell:
             record = write_scan(ready, outputs, tell, scoring)
-    if report is not None:
-        log.info("wrote %s", report)
     if json_target is not None:
         write_json(record, json_target, force)
+    say_written(output, track, accuracy_track, json_target, report)
     if record["accuracy"] is not None:
         _say_accuracy(record["accuracy"])
     log.info(
-        "%s hits in %s windows (%s skipped for unknown letters), %.1f Mb in %.1f s on %s",
-        format(record["hits"], ","),
-        format(record["windows_scored"], ","),
+        "%s in %s (%s skipped for unknown letters), %s in %s on %s",
+        counted(record["hits"], "hit"),
+        counted(record["windows_scored"], "window"),
         format(record["windows_skipped"], ","),
-        record["bases_scanned"] / 1e6,
-        record["seconds"],
+        bases(record["bases_scanned"]),
+        seconds(record["seconds"]),
         record["provider"],
     )
 
@@ -247,8 +251,8 @@ def _say_accuracy(accuracy: dict[str, Any]) -> None:
     peaks, excluded = accuracy["peaks"], accuracy["excluded"]
     if excluded is not None:
         log.info(
-            "left out of the comparison: %s windows, %s peaks, %s hits",
-            *(format(excluded[what], ",") for what in ("windows", "peaks", "hits")),
+            "left out of the comparison: %s, %s, %s",
+            *(counted(excluded[f"{what}s"], what) for what in ("window", "peak", "hit")),
         )
     values = [f"{accuracy['positives']:,} of {accuracy['n']:,} bound"] + [
         f"{metric.replace('_', ' ')} {accuracy[metric]:.3f}"

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from jundscan.amounts import counted, seconds
 from jundscan.cli.common import (
     INPUT,
     AccessibilityOption,
@@ -33,7 +34,9 @@ from jundscan.cli.common import (
     command_line,
     progress,
     say_accessibility,
+    say_provider,
     say_threshold,
+    say_written,
     start_log,
     threshold_wish,
     write_json,
@@ -107,25 +110,26 @@ def variants(
         threads=threads,
     ) as ready:
         say_threshold(ready.threshold)
+        say_provider(ready.model, device)
         size = vcf.stat().st_size if vcf.is_file() else 0
-        with progress("scoring variants", size, quiet) as tell:
+        with progress("scoring variants", size, quiet, (output,)) as tell:
             record = write_variants(ready, vcf, output, force, tell, command_line(context))
     if json_target is not None:
         write_json(record, json_target, force)
+    say_written(output, json_target)
     status, hits = record["status"], record["hits"]
     unscored = [f"{count:,} {name}" for name, count in status.items() if count and name not in ("scored", "partial")]
     if 2 * status["ref_mismatch"] > record["alleles"]:
         log.warning("%s: most REF alleles are not what %s has there: another assembly?", vcf, genome)
     log.info(
-        "%s alleles of %s records: %s scored (%s in part, N nearby), not scored: %s; "
-        "%s hits gained, %s lost; %.1f s on %s",
-        format(record["alleles"], ","),
-        format(record["records"], ","),
+        "%s of %s: %s scored (%s in part, N nearby), not scored: %s; %s gained, %s lost; %s on %s",
+        counted(record["alleles"], "allele"),
+        counted(record["records"], "record"),
         format(status["scored"] + status["partial"], ","),
         format(status["partial"], ","),
         ", ".join(unscored) or "none",
-        format(hits["gained"], ","),
+        counted(hits["gained"], "hit"),
         format(hits["lost"], ","),
-        record["seconds"],
+        seconds(record["seconds"]),
         record["provider"],
     )
