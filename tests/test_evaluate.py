@@ -191,7 +191,23 @@ def test_several_folders(tmp_path: Path, run: Run) -> None:
         low, high = report["confidence_intervals"]["auroc"]  # type: ignore[index]
         for text in (f"{report['n']:,}", f"{report['auroc']:.3f}", f"{low:.3f}–{high:.3f}"):
             assert text in shown.out
-    assert "K562, threshold 0.5: called bound: " in shown.out
+        for metric in ("precision", "recall", "f1", "mcc", "brier", "average_precision", "weighted_accuracy"):
+            assert f"{report[metric]:.3f}" in shown.out
+    assert "K562: called bound: " in shown.out
+    first, *others = shown.out.splitlines()
+    assert (
+        first == f"{DEFAULT_MODEL} at threshold 0.5 on CPUExecutionProvider; accessibility: percentile in these shards"
+    )
+    assert not any(text in line for line in others for text in ("threshold", "Provider", DEFAULT_MODEL, "percentile"))
+    assert max(map(len, others)) <= 80
+
+
+def test_what_differs_between_folders_is_said_of_each(tmp_path: Path, run: Run) -> None:
+    folders = write_shard(tmp_path / "a", 1_200), write_shard(tmp_path / "b", 1_200, a=None)
+    shown = run("evaluate", *folders).out
+    assert shown.splitlines()[0].endswith(f" bound; {DEFAULT_MODEL} at threshold 0.5 on CPUExecutionProvider")
+    assert "a: accessibility: percentile in these shards; called bound: " in shown
+    assert "b: accessibility: not available; called bound: " in shown
 
 
 def test_columns_that_only_some_folders_have(tmp_path: Path, run: Run) -> None:
@@ -215,7 +231,11 @@ def test_several_models(tmp_path: Path, run: Run, shards: Path) -> None:
     assert second["model"]["name"] == f"{DEFAULT_MODEL}-mlp"
     assert first["auroc"] != second["auroc"]
     shown = run("evaluate", shards, "--model", default_model_path(), "--model", other)
-    assert f"{DEFAULT_MODEL}-mlp, threshold 0.5: called bound" in shown.out
+    assert f"{DEFAULT_MODEL}-mlp: called bound: " in shown.out
+    first, *others = shown.out.splitlines()
+    assert "/shards: 1,200 windows, 239 bound; at threshold 0.5 on CPUExecutionProvider; accessibility: " in first
+    assert not any(shards.name in line or "threshold" in line for line in others)
+    assert f"{second['recall']:.3f}" in shown.out
 
 
 @pytest.mark.parametrize("option", ["--json", "--predictions", "--plots"])

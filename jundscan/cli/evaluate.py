@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from itertools import takewhile
 from pathlib import Path
@@ -34,15 +34,13 @@ from jundscan.cli.common import (
     start_log,
     write_json,
 )
+from jundscan.cli.evaluation_tables import show
 
 if TYPE_CHECKING:
     from jundscan.evaluation import Evaluated
     from jundscan.shards import Shards
 
 log = logging.getLogger("jundscan")
-
-SHOWN = ("weighted_accuracy", "auroc", "average_precision", "precision", "recall", "f1", "mcc", "brier")
-SHOWN_OF_SEVERAL = ("weighted_accuracy", "auroc", "average_precision", "mcc")
 
 
 def evaluate(
@@ -182,7 +180,7 @@ def evaluate(
         write_json(_record(rows), json_target, force)
     say_written(*written, report, json_target)
     if not is_stdout(json_target) and not is_stdout(predictions):
-        _show(labelled)
+        show(labelled)
 
 
 def _check_usage(genome: Path | None, accessibility: Path | None, no_accessibility: bool, alias: Path | None) -> None:
@@ -278,58 +276,3 @@ def _draw(rows: Sequence[Evaluated], folder: Path, title: str, force: bool) -> l
     from jundscan.plots import write_plots
 
     return write_plots(folder, [row.predictions for row in rows], title, force=force)
-
-
-def _show(rows: Sequence[Evaluated]) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False)
-    if len(rows) == 1:
-        report = rows[0].report
-        console.print(
-            f"{report['n']:,} windows, {report['positives']:,} bound; {report['model']['name']} "
-            f"at threshold {report['threshold']:g} on {report['provider']}; accessibility: {report['accessibility']}",
-            soft_wrap=True,
-        )
-    console.print(_table_of_one(rows[0].report) if len(rows) == 1 else _table_of_several(rows))
-    for row in rows:
-        (tn, fp), (fn, tp) = row.report["confusion_matrix"]
-        which = "" if len(rows) == 1 else f"{row.name}, threshold {row.report['threshold']:g}: "
-        console.print(
-            f"{which}called bound: {tp:,} of {tp + fn:,} bound, {fp:,} of {fp + tn:,} unbound windows", soft_wrap=True
-        )
-        if row.result.surroundings is not None:
-            which = "" if len(rows) == 1 else f"{row.name}: "
-            console.print(f"{which}{row.result.surroundings}", soft_wrap=True)
-
-
-def _table_of_one(report: dict[str, Any]) -> Any:
-    from rich.table import Table
-
-    table = Table("metric", "value", "95 % interval")
-    for name in SHOWN:
-        table.add_row(name.replace("_", " "), *_value(report, name, 4))
-    return table
-
-
-def _table_of_several(rows: Sequence[Evaluated]) -> Any:
-    """Draw a row for each evaluation; intervals stand below the values."""
-    from rich import box
-    from rich.table import Column, Table
-
-    columns = [
-        Column(name.replace("_", " "), justify="right", no_wrap=False, min_width=11) for name in SHOWN_OF_SEVERAL
-    ]
-    columns = [Column("data", overflow="fold"), Column("windows, bound", justify="right"), *columns]
-    table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for row in rows:
-        cells = ("\n".join(_value(row.report, name, 3)) for name in SHOWN_OF_SEVERAL)
-        table.add_row(row.name, f"{row.report['n']:,}\n{row.report['positives']:,}", *cells)
-    return table
-
-
-def _value(report: dict[str, Any], name: str, digits: int) -> Iterator[str]:
-    """Yield a metric and its interval as text."""
-    value, interval = report[name], report["confidence_intervals"][name]
-    yield "undefined" if value is None else f"{value:.{digits}f}"
-    yield "" if interval is None else f"{interval[0]:.{digits}f}–{interval[1]:.{digits}f}"
