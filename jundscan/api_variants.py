@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from itertools import starmap
 from pathlib import Path
 from typing import NamedTuple, Unpack, cast
 
-from jundscan.alleles import HITS, STATUSES, Hit, Status, Variant
+from jundscan.alleles import HITS, STATUSES, Hit, Status, Variant, problem_of
 from jundscan.api import ModelOptions, prepared
 from jundscan.arguments import file_path, is_path, is_several, kind_of, texts, whole_number
 from jundscan.choices import whole
@@ -19,26 +20,38 @@ from jundscan.plan import Scan
 from jundscan.ranking import GivenHits, read_hits, strongest_hits
 from jundscan.regions import parse_region
 from jundscan.scan import Hit as FoundHit
+from jundscan.variant_outputs import warn_of_shifts
+from jundscan.vcf import open_vcf
+from jundscan.vcf_contigs import Contigs, check_variants
 from jundscan.windows import Region
 
 
 class Effect(NamedTuple):
-    """Effect of one alternative allele; 0-based. Without a score, numbers are NaN, ``window`` -1 and ``hit`` None.
+    """Effect of one alternative allele. Without a score, numbers are NaN, ``window`` -1 and ``hit`` None.
 
     Attributes
     ----------
-    chrom, start, reference_allele, alternative_allele
+    chrom, reference_allele, alternative_allele
         The variant as it was given.
+    start : int
+        Position of the first letter of ``reference_allele``, 0-based.
+    pos : int
+        The same, 1-based: the POS of a VCF.
     status : str
         See :data:`jundscan.alleles.Status`.
     reference, alternative, difference, window, window_difference, reference_fpr, alternative_fpr
         See :class:`Effects`.
     hit : str or None
         See :data:`jundscan.alleles.Hit`.
+    left_shift : int
+        Bases by which the start of an indel moves left when it is left-aligned; 0 for anything else.
+    in_repeat : bool
+        Whether an indel could be written elsewhere: its effect is the same at each place.
     """
 
     chrom: str
     start: int
+    pos: int
     reference_allele: str
     alternative_allele: str
     status: Status
@@ -50,6 +63,8 @@ class Effect(NamedTuple):
     hit: Hit | None
     reference_fpr: float
     alternative_fpr: float
+    left_shift: int
+    in_repeat: bool
 
 
 def variants(
@@ -106,26 +121,33 @@ def variants(
             given = list(given)
     ready = prepared("variants", genome, accessibility, options)
     if file is not None:
-        from jundscan.vcf import open_vcf, read_variants
-
-        try:
+        with ExitStack() as on_failure:
+            on_failure.enter_context(ready)
             ready.watch(file)
+            contigs = Contigs(ready.genome, options.get("allow_length_mismatch", False))
+            check_variants(file, contigs)
             vcf = ready.files.enter_context(open_vcf(file))
-        except BaseException:
-            ready.files.close()
-            raise
-        given = (variant for _, variant in read_variants(vcf))
-    return _effects(ready, given)
+            on_failure.pop_all()
+        given = (variant for _, variant in contigs.checked(vcf))
+    return _effects(ready, file, given)
 
 
-def _effects(ready: Scan, given: Iterable[Variant]) -> Iterator[Effect]:
+def _effects(ready: Scan, path: Path | None, given: Iterable[Variant]) -> Iterator[Effect]:
+    not_left_aligned = 0
     with ready:
         for portion, effects in score_variants(ready, ((variant, variant) for variant in given)):
-            names = ((v.chrom, v.start, v.reference, alternative) for v in portion for alternative in v.alternatives)
+            not_left_aligned += int((effects.left_shift > 0).sum())
+            names = (
+                (v.chrom, v.start, v.start + 1, v.reference, alternative)
+                for v in portion
+                for alternative in v.alternatives
+            )
             rows = zip(*(column.tolist() for column in effects), strict=True)
-            for name, (status, *numbers, hit, old_fpr, new_fpr) in zip(names, rows, strict=True):
+            for name, (status, *numbers, hit, old_fpr, new_fpr, left_shift, in_repeat) in zip(names, rows, strict=True):
                 made = None if hit < 0 else HITS[hit]
-                yield Effect._make((*name, STATUSES[status], *numbers, made, old_fpr, new_fpr))
+                yield Effect._make((*name, STATUSES[status], *numbers, made, old_fpr, new_fpr, left_shift, in_repeat))
+    if path is not None:
+        warn_of_shifts(not_left_aligned, ready.genome.path, path)
 
 
 def _variant(number: int, given: object) -> Variant:
@@ -144,10 +166,14 @@ def _variant(number: int, given: object) -> Variant:
         alternatives = (alternatives,)
     if not is_several(alternatives):
         raise InputError(f"{where}: alternatives must be text or several texts, not {alternatives!r}")
+    alternatives = tuple(alternatives)
     for name, text in (("chrom", chrom), ("reference", reference), *(("an alternative", one) for one in alternatives)):
         if not isinstance(text, str):
             raise InputError(f"{where}: {name} must be text, not {text!r}")
-    return Variant(chrom, whole_number(f"{where}: start", start), reference, tuple(alternatives))
+    start = whole_number(f"{where}: start", start)
+    if (problem := problem_of(reference, alternatives)) is not None:
+        raise InputError(f"{where}, {chrom}:{start}: {problem}")
+    return Variant(chrom, start, reference, alternatives)
 
 
 def explain(

@@ -30,6 +30,7 @@ from jundscan.haplotypes import (
     splice,
 )
 from jundscan.hits import is_positive
+from jundscan.indels import spread
 from jundscan.interval_sets import merge_intervals
 from jundscan.plan import Scan
 from jundscan.tasks import in_order
@@ -62,6 +63,11 @@ class Effects(NamedTuple):
     reference_fpr, alternative_fpr : numpy.ndarray, shape=(n,), dtype=float64
         False-positive rate of windows at ``reference`` and ``alternative``, see
         :func:`jundscan.thresholds.false_positive_rates`.
+    left_shift : numpy.ndarray, shape=(n,), dtype=int64
+        Bases by which the start of an indel moves left when it is left-aligned with one base before it, as a VCF has
+        it; 0 for anything else.
+    in_repeat : numpy.ndarray, shape=(n,), dtype=bool
+        Whether an indel could be written elsewhere, see :mod:`jundscan.indels`.
     """
 
     status: NDArray[np.int8]
@@ -73,6 +79,8 @@ class Effects(NamedTuple):
     hit: NDArray[np.int8]
     reference_fpr: NDArray[np.float64]
     alternative_fpr: NDArray[np.float64]
+    left_shift: Places
+    in_repeat: NDArray[np.bool_]
 
 
 def logits(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -138,14 +146,19 @@ def _score_task(scan: Scan, task: Task, origins: dict[str, int]) -> Effects:
 
     mismatch = _mismatches(task, shift_at(task.written[0]))
     flag(np.flatnonzero(mismatch), "ref_mismatch")
-    empty = np.minimum(task.sites.last_reference(), task.sites.last_alternative()) < task.sites.first()
-    flag(np.flatnonzero(empty & ~mismatch), "no_window")
-    keep = np.flatnonzero(~mismatch & ~empty)
+    too_short = task.sites.too_short()
+    flag(np.flatnonzero(too_short & ~mismatch), "no_window")
+    keep = np.flatnonzero(~mismatch & ~too_short)
     effects = _none(status)
     if not keep.size:
         return effects
-    sites, flank = task.sites.take(keep), scan.model.flank
-    first, last, last_alternative = sites.first(), sites.last_reference(), sites.last_alternative()
+    every, alleles, left, right = spread(task.sites, task.alleles, task.codes, shift_at(task.sites.start))
+    is_indel = (task.sites.reference == 0) | (task.sites.alternative == 0)
+    aligned = np.maximum(every.start - 1, every.begin)
+    effects.left_shift[task.rows[keep]] = np.where(is_indel, np.maximum(task.written[0] - aligned, 0), 0)[keep]
+    effects.in_repeat[task.rows[keep]] = (left + right > 0)[keep]
+    sites, flank = every.take(keep), scan.model.flank
+    (first, last), (first_alternative, last_alternative) = sites.touched_reference(), sites.touched_alternative()
 
     # the reference: every window touched by any variant, once
     runs = merge_intervals(np.column_stack((first, last + 1)))
@@ -156,12 +169,12 @@ def _score_task(scan: Scan, task: Task, origins: dict[str, int]) -> Effects:
     scored = _run(scan, codes, accessibility)
 
     # the alternative haplotypes: every variant alone, each window with the accessibility of its partner
-    on_alternative = blocks(first, last_alternative)
-    begin = np.cumsum(task.sites.alternative) - task.sites.alternative
-    codes = splice(task.codes, shift_at(first), task.alleles, begin[keep], sites, on_alternative, flank)
+    on_alternative = blocks(first_alternative, last_alternative)
+    begin = np.cumsum(every.alternative) - every.alternative
+    codes = splice(task.codes, shift_at(first), alleles, begin[keep], sites, on_alternative, flank)
     held = np.full((len(codes) * BLOCK_WINDOWS, len(scan.model.widths)), np.nan, np.float32)
     if scan.track is not None:
-        row, window, _ = ranges(first, last_alternative)
+        row, window, _ = ranges(first_alternative, last_alternative)
         partner = partners(
             window, sites.start[row], sites.alternative[row], sites.reference[row], first[row], last[row]
         )
@@ -170,14 +183,16 @@ def _score_task(scan: Scan, task: Task, origins: dict[str, int]) -> Effects:
 
     # pairs: each window of the haplotype that has more, and its partner on the other
     longer = sites.alternative >= sites.reference
-    row, window, pair_begin = ranges(first, np.where(longer, last_alternative, last))
+    row, window, pair_begin = ranges(
+        np.where(longer, first_alternative, first), np.where(longer, last_alternative, last)
+    )
     if np.array_equal(sites.reference, sites.alternative):
         on_old = on_new = window
     else:
         lengths = (sites.alternative, sites.reference)
         own, other = (np.where(longer, one, two)[row] for one, two in (lengths, lengths[::-1]))
-        end = np.where(longer, last, last_alternative)[row]
-        partner = partners(window, sites.start[row], own, other, first[row], end)
+        begin_other, end_other = np.where(longer, first, first_alternative), np.where(longer, last, last_alternative)
+        partner = partners(window, sites.start[row], own, other, begin_other[row], end_other[row])
         on_old, on_new = np.where(longer[row], partner, window), np.where(longer[row], window, partner)
     old, new = scored[on_old + slot[row]], rescored[on_new + on_alternative.slot[row]]
     change = logits(new) - logits(old)
@@ -220,6 +235,8 @@ def _none(status: NDArray[np.int8]) -> Effects:
         np.full(n, -1, np.int8),
         np.full(n, np.nan),
         np.full(n, np.nan),
+        np.zeros(n, np.int64),
+        np.zeros(n, np.bool_),
     )
 
 

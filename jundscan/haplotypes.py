@@ -3,8 +3,9 @@
 A trimmed variant replaces the ``reference`` bases from ``start`` on by ``alternative`` other ones (either can be 0). A
 window of a haplotype is touched when it holds a base of its allele, or, where the allele is empty, both bases beside
 the gap. So the windows touched start at ``start - 100`` to ``start + allele - 1``, as far as they lie within the
-haplotype. What a window sees beside itself is its own haplotype too: bases of the flanks are spliced as those of the
-windows are, and windows that have the allele in a flank only are not touched.
+haplotype. A gap at the end of a haplotype has a base on one side only: the outermost window is taken there. What a
+window sees beside itself is its own haplotype too: bases of the flanks are spliced as those of the windows are, and
+windows that have the allele in a flank only are not touched.
 """
 
 from __future__ import annotations
@@ -56,18 +57,24 @@ class Sites(NamedTuple):
         """Return some of the variants."""
         return Sites._make(column[rows] for column in self)
 
-    def first(self) -> Places:
-        """Return the start of the first window touched, the same on both haplotypes."""
-        return np.maximum(self.start - REACH, self.begin)
+    def touched_reference(self) -> tuple[Places, Places]:
+        """Return the starts of the first and the last window touched on the reference."""
+        return self._touched(self.reference, self.end)
 
-    def last_reference(self) -> Places:
-        """Return the start of the last window touched on the reference; before the first where there is none."""
-        return np.asarray(np.minimum(self.start + self.reference - 1, self.end - WINDOW_LENGTH))
+    def touched_alternative(self) -> tuple[Places, Places]:
+        """Return the starts of the first and the last window touched on the alternative, in its own coordinates."""
+        return self._touched(self.alternative, self.end - self.reference + self.alternative)
 
-    def last_alternative(self) -> Places:
-        """Return the start of the last window touched on the alternative haplotype, in its own coordinates."""
-        end = self.end - self.reference + self.alternative
-        return np.asarray(np.minimum(self.start + self.alternative - 1, end - WINDOW_LENGTH))
+    def too_short(self) -> NDArray[np.bool_]:
+        """Tell where one of both haplotypes is shorter than a window."""
+        shorter = np.minimum(self.alternative - self.reference, 0)
+        return np.asarray(self.end - self.begin + shorter < WINDOW_LENGTH)
+
+    def _touched(self, allele: Places, end: Places) -> tuple[Places, Places]:
+        outermost = end - WINDOW_LENGTH
+        first = np.minimum(np.maximum(self.start - REACH, self.begin), outermost)
+        last = np.maximum(np.minimum(self.start + allele - 1, outermost), self.begin)
+        return first, last
 
 
 def partners(windows: Places, start: Places, own: Places, other: Places, first: Places, last: Places) -> Places:

@@ -29,18 +29,22 @@ from jundscan.vcf import (
     declare,
     open_vcf,
     pysam_module,
-    read_variants,
 )
+from jundscan.vcf_contigs import Contigs, check_variants
 from jundscan.writers import check_output, open_output
 
 log = logging.getLogger("jundscan")
 
 COLUMNS = (
-    *("chrom", "start", "end", "id", "reference", "alternative", "status"),
+    *("chrom", "start", "end", "pos", "id", "reference", "alternative", "status"),
     *("reference_probability", "alternative_probability", "difference"),
-    *("window_start", "window_end", "window_difference", "hit", "reference_fpr", "alternative_fpr"),
+    *("window_start", "window_end", "window_difference", "hit", "reference_fpr", "alternative_fpr", "left_shift"),
 )
-"""Columns of the TSV, one line for each ALT; start, end, window_start and window_end are 0-based half-open."""
+"""Columns of the TSV, one line for each ALT.
+
+start, end, window_start and window_end are 0-based half-open. pos is start + 1, the POS of the VCF. left_shift counts
+the bases by which POS of an indel moves when it is left-aligned.
+"""
 _ENDINGS = (".vcf", ".vcf.gz", ".tsv", ".tsv.gz")
 _MISSING = "."
 _INFO = 7  # its column
@@ -72,6 +76,7 @@ def write_variants(
     force: bool = False,
     tell: Callable[[int], None] = lambda position: None,
     command: str | None = None,
+    allow_length_mismatch: bool = False,
 ) -> dict[str, Any]:
     """Score the variants of a VCF or BCF and write their effects, in the order of the input.
 
@@ -89,6 +94,8 @@ def write_variants(
         Told how many more bytes of the input have been read, after each portion.
     command : str, optional
         The command line, for the header and the record.
+    allow_length_mismatch : bool
+        Accept a VCF whose header gives other lengths of the chromosomes that its records use.
 
     Returns
     -------
@@ -98,7 +105,8 @@ def write_variants(
     Raises
     ------
     InputError
-        When the variants cannot be read or share no chromosome with the genome.
+        When the variants cannot be read, share no chromosome with the genome, or are of another assembly by the
+        lengths in their header: before any work, unless they come through a pipe.
     OutputError
         When the output cannot be written; nothing is left then.
     """
@@ -108,11 +116,14 @@ def write_variants(
     tally, done, about = _Tally(), 0, about_run(scan, command)
     is_table = output.lower().endswith((".tsv", ".tsv.gz"))
     longest = max(scan.genome.chromsizes.values())
+    contigs = Contigs(scan.genome, allow_length_mismatch, to_vcf=not is_table)
+    check_variants(variants, contigs)
     with open_vcf(variants) as vcf:
         header, feed = vcf.file.header, vcf.feed
-        fresh = declare(vcf, scan, about)
+        fresh = declare(vcf, about)
+        contigs.declare(vcf)
         portion = min(TASK_ALLELES, _GENOTYPES // (1 + len(header.samples)) + 1)
-        portions = score_variants(scan, _counted(read_variants(vcf), tally), portion, lambda: feed.passed)
+        portions = score_variants(scan, _counted(contigs.checked(vcf), tally), portion, lambda: feed.passed)
         preset: Preset = "bed" if is_table else "vcf"
         with open_output(output, force, preset, longest, lambda: tally.is_sorted) as stream:
             stream.write(about + "#" + "\t".join(COLUMNS) + "\n" if is_table else str(header))
@@ -123,6 +134,7 @@ def write_variants(
                 tell(done - before)
     if is_packed(output) and not tally.is_sorted:
         log.warning("%s: not sorted, so not indexed; bcftools sort does both", output)
+    warn_of_shifts(tally.indels_not_left_aligned, scan.genome.path, variants)
     return {
         **run_facts(scan, {"variants": Path(variants)}, command),
         "output": output,
@@ -132,9 +144,21 @@ def write_variants(
         "alleles": tally.alleles,
         "status": {name: tally.status[number] for number, name in enumerate(STATUSES)},
         "hits": {name: tally.hits[number] for number, name in enumerate(HITS)},
+        "indels_in_repeats": tally.indels_in_repeats,
+        "indels_not_left_aligned": tally.indels_not_left_aligned,
         "seconds": (seconds := time.perf_counter() - began),
         "alleles_per_second": tally.alleles / seconds,
     }
+
+
+def warn_of_shifts(count: int, genome: str | Path, variants: str | Path) -> None:
+    """Warn of indels that are not left-aligned, with the command that aligns them."""
+    if count:
+        log.warning(
+            "%s: %s not left-aligned. Effects are the same wherever an indel is written in a repeat. Before comparing "
+            "positions with other files, run: bcftools norm -f %s %s",
+            *(variants, f"{count:,} indels are" if count > 1 else "1 indel is", genome, variants),
+        )
 
 
 def _counted(variants: Iterable[tuple[Any, Variant]], tally: _Tally) -> Iterator[tuple[Any, Variant]]:
@@ -148,6 +172,7 @@ class _Tally:
 
     def __init__(self) -> None:
         self.records = self.without_alternative = self.alleles = 0
+        self.indels_in_repeats = self.indels_not_left_aligned = 0
         self.is_sorted = True
         self.status: Counter[int] = Counter()
         self.hits: Counter[int] = Counter()
@@ -171,6 +196,8 @@ class _Tally:
         self.alleles += len(effects.status)
         self.status.update(effects.status.tolist())
         self.hits.update(effects.hit.tolist())
+        self.indels_in_repeats += int(effects.in_repeat.sum())
+        self.indels_not_left_aligned += int((effects.left_shift > 0).sum())
 
 
 def _columns(effects: Effects) -> Iterator[tuple[str, ...]]:
@@ -218,17 +245,18 @@ def _present(values: Iterable[str]) -> str:
 
 def _rows(records: Iterable[Any], effects: Effects) -> Iterator[str]:
     """Write one TSV line for each alternative allele."""
-    columns = [column.tolist() for column in effects]
+    columns = [column.tolist() for column in effects[:-1]]
     columns[1:3] = [format_probabilities(effects.reference), format_probabilities(effects.alternative)]
     alleles = zip(*columns, strict=True)
     for record in records:
         for alternative in record.alts or ():
-            status, old, new, change, window, window_change, hit, *rates = next(alleles)
-            site = [record.chrom, record.start, record.start + len(record.ref), record.id, record.ref, alternative]
-            effect: list[Any] = [None] * 9
+            status, old, new, change, window, window_change, hit, *rates, left_shift = next(alleles)
+            place = [record.chrom, record.start, record.start + len(record.ref), record.pos]
+            site = [*place, record.id, record.ref, alternative]
+            effect: list[Any] = [None] * 10
             if hit >= 0:
                 known = [rate if rate == rate else None for rate in rates]  # NaN is not itself
                 span = [window, window + WINDOW_LENGTH]
-                effect = [old, new, f"{change:.6g}", *span, f"{window_change:.6g}", HITS[hit], *known]
+                effect = [old, new, f"{change:.6g}", *span, f"{window_change:.6g}", HITS[hit], *known, left_shift]
             cells = [*site, STATUSES[status], *effect]
             yield "\t".join([_MISSING if cell is None else str(cell) for cell in cells]) + "\n"

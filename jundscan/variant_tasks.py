@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from jundscan.alleles import STATUSES, Variant, trim, unscorable
 from jundscan.encoding import WINDOW_LENGTH, encode
-from jundscan.errors import InputError
 from jundscan.haplotypes import REACH, Places, Sites, block_bases
+from jundscan.indels import REACH_OF_REPEATS
 from jundscan.interval_sets import merge_intervals
 from jundscan.names import matching_name
 from jundscan.plan import Scan
@@ -68,10 +68,10 @@ class Gather:
 
     def __init__(self, scan: Scan) -> None:
         self._sizes = scan.genome.chromsizes
-        self._before = REACH + scan.model.flank
+        self._before = REACH + 1 + scan.model.flank  # the outermost window at an end starts one base earlier
         self._behind = block_bases(scan.model.flank)
         # the bases read around the last variant of a chromosome end before those around the first of the next begin
-        self._apart = self._before + self._behind + _NEAR + 1
+        self._apart = self._before + self._behind + 2 * REACH_OF_REPEATS + _NEAR + 1
         self._reference = Reference(scan.genome)
         self._names: dict[str, str | None] = {}
         self.origins: dict[str, int] = {}
@@ -93,10 +93,8 @@ class Gather:
             if name not in self._names:
                 self._names[name] = matching_name(name, self._sizes)
             chrom = self._names[name]
-            if not (reference and all(alternatives)):
-                raise InputError(f"variant {name}:{start}: REF and ALT must not be empty; write an indel as a VCF does")
-            reference = _letters(reference)
-            for alternative in map(_letters, alternatives):
+            reference = reference.upper()
+            for alternative in map(str.upper, alternatives):
                 problem = unscorable(reference, alternative)
                 if problem is None:
                     if chrom is None:
@@ -116,8 +114,9 @@ class Gather:
         ends = begins + np.array([self._sizes[chrom] for chrom in chroms], np.int64)[of_chrom]
         starts, lengths = begins + written, _lengths(references)
         sites = Sites(begins + at_change, _lengths(olds), _lengths(news), begins, ends)
-        first = np.minimum(starts, sites.start - self._before)
-        behind = np.maximum(starts + lengths, sites.start + sites.reference + self._behind)
+        repeats = np.where((sites.reference == 0) | (sites.alternative == 0), REACH_OF_REPEATS, 0)
+        first = np.minimum(starts, sites.start - self._before - repeats)
+        behind = np.maximum(starts + lengths, sites.start + sites.reference + self._behind + repeats)
         stretches = merge_intervals(np.column_stack((first, behind + _NEAR)))
         in_order = sorted(chroms, key=self.origins.__getitem__)
         return Task(
@@ -132,7 +131,8 @@ class Gather:
         )
 
     def _regions(self, chroms: list[str], stretches: NDArray[np.int64]) -> list[Region]:
-        edges = np.array([self.origins[chrom] - self._before for chrom in chroms], np.int64)
+        before = self._before + REACH_OF_REPEATS
+        edges = np.array([self.origins[chrom] - before for chrom in chroms], np.int64)
         number = np.searchsorted(edges, stretches[:, 0], side="right") - 1
         return [
             Region(chroms[of], start - self.origins[chroms[of]], end - self.origins[chroms[of]])
@@ -142,8 +142,3 @@ class Gather:
 
 def _lengths(alleles: list[str]) -> Places:
     return np.fromiter(map(len, alleles), np.int64, len(alleles))
-
-
-def _letters(allele: str) -> str:
-    """Write an allele in upper case; one that is no ASCII text is as long, but unknown."""
-    return allele.upper() if allele.isascii() else "N" * len(allele)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jundscan.alleles import STATUSES, Variant
+from jundscan.alleles import STATUSES, Variant, problem_of
 from jundscan.encoding import WINDOW_LENGTH
-from jundscan.errors import InputError, JundscanError
+from jundscan.errors import InputError, JundscanError, TrackError
 from jundscan.files import packing
-from jundscan.intervals import say_other_names
-from jundscan.names import matching_name, some_names
-from jundscan.plan import Scan
 from jundscan.vcf_feed import Feed
 
 log = logging.getLogger("jundscan")
@@ -41,6 +38,8 @@ FIELDS = {
 MOST_WINDOWS = 1 << 20
 """Most windows that the alleles of one record may touch: all of them are in memory at once."""
 _MISSING = "."
+_SUBSTITUTIONS = {(base,) for base in "ACGT"}
+"""ALT of most records: they need no closer look."""
 
 
 def pysam_module() -> Any:
@@ -76,8 +75,15 @@ class Vcf(NamedTuple):
 
 
 @contextmanager
-def open_vcf(path: str | Path) -> Iterator[Vcf]:
+def open_vcf(path: str | Path, genotypes: bool = True) -> Iterator[Vcf]:
     """Open VCF or BCF; htslib's own messages are kept off the terminal, its failures are raised as ours.
+
+    Parameters
+    ----------
+    path : str or pathlib.Path
+        The file, compressed or not; ``-`` is standard input.
+    genotypes : bool
+        Whether records keep the columns of samples.
 
     Yields
     ------
@@ -94,11 +100,11 @@ def open_vcf(path: str | Path) -> Iterator[Vcf]:
     try:
         feed = Feed(Path(path))
         try:
-            file = pysam.VariantFile(feed.outlet)
+            file = pysam.VariantFile(feed.outlet, drop_samples=not genotypes)
         except (OSError, ValueError, TypeError) as err:  # the last when pysam wants to name a file that has no name
             raise feed.error or InputError(f"{path}: cannot be read as VCF or BCF; is its header whole?") from err
         with file:
-            if file.format == "VCF" and _ends_early(Path(path)):
+            if genotypes and file.format == "VCF" and _ends_early(Path(path)):
                 log.warning("%s: its last line has no end; was the file cut short?", path)
             yield Vcf(path, file, feed)
     finally:
@@ -121,7 +127,7 @@ def read_variants(vcf: Vcf) -> Iterator[tuple[Any, Variant]]:
     Raises
     ------
     InputError
-        When one cannot be read; the message counts them.
+        When one cannot be read, or is no VCF; the message names the line, or the number of a BCF's record.
     """
     records = iter(vcf.file)
     number = 0
@@ -131,46 +137,41 @@ def read_variants(vcf: Vcf) -> Iterator[tuple[Any, Variant]]:
             record = next(records, None)
             found = record and Variant(record.chrom, record.start, record.ref or _MISSING, record.alts or ())
         except (OSError, ValueError) as err:
-            raise vcf.feed.error or InputError(f"{vcf.path}: damaged or cut short at record {number} ({err})") from err
+            raise vcf.feed.error or _fault(vcf, number, f"damaged or cut short ({err})") from err
         if found is None:
             break
         chrom, _, reference, alternatives = found
         if not chrom or chrom.startswith("#"):  # written again it would be a comment
-            raise InputError(f"{vcf.path}: record {number}: its chromosome cannot be {chrom!r}")
-        if tuple(alternatives) == (_MISSING,):  # None stands for a missing ALT, this for nothing at all
-            raise InputError(f"{vcf.path}: record {number}: nothing is written for its ALT")
-        windows = sum(map(len, alternatives)) + len(alternatives) * (len(reference) + WINDOW_LENGTH)
-        if windows > MOST_WINDOWS:
-            raise InputError(
-                f"{vcf.path}: record {number}: its alleles touch some {windows:,} windows, more than {MOST_WINDOWS:,}; "
-                "leave it out"
-            )
+            raise _fault(vcf, number, f"its chromosome cannot be {chrom!r}")
+        if alternatives not in _SUBSTITUTIONS or len(reference) > 1:
+            _check_alleles(vcf, number, reference, alternatives)
         yield record, found
     if vcf.feed.error is not None:
         raise vcf.feed.error
 
 
-def declare(vcf: Vcf, scan: Scan, about: str) -> bool:
-    """Put fields, contigs and where they come from into the header; tell whether no field was there before."""
-    path, header = vcf.path, vcf.file.header
-    sizes = scan.genome.chromsizes
-    for name in _names_used(path) if not len(header.contigs) and Path(path).is_file() else ():
-        same = matching_name(name, sizes)
-        header.contigs.add(name, length=None if same is None else sizes[same])
-    contigs = list(header.contigs)
-    if contigs and not any(matching_name(name, sizes) for name in contigs):
-        raise InputError(
-            f"{path}: no chromosome in common: it names {some_names(contigs)}, "
-            f"while {scan.genome.path} has {some_names(sizes)}"
+def _check_alleles(vcf: Vcf, number: int, reference: str, alternatives: Sequence[str]) -> None:
+    if tuple(alternatives) == (_MISSING,):  # None stands for a missing ALT, this for nothing at all
+        raise _fault(vcf, number, "nothing is written for its ALT")
+    if (problem := problem_of(reference, alternatives)) is not None:
+        raise _fault(vcf, number, problem)
+    windows = sum(map(len, alternatives)) + len(alternatives) * (len(reference) + WINDOW_LENGTH)
+    if windows > MOST_WINDOWS:
+        raise _fault(
+            vcf, number, f"its alleles touch some {windows:,} windows, more than {MOST_WINDOWS:,}; leave it out"
         )
-    say_other_names(path, contigs, sizes)
-    for name in contigs:
-        same, length = matching_name(name, sizes), header.contigs[name].length
-        if same is not None and length not in (None, 0, sizes[same]):
-            log.warning(
-                "%s: %s has %d bases, but %s of %s has %d: another assembly?",
-                *(path, name, length, same, scan.genome.path, sizes[same]),
-            )
+
+
+def _fault(vcf: Vcf, number: int, problem: str) -> InputError:
+    """Say what is wrong with a record, by its line where the file is text."""
+    if vcf.feed.header_lines:
+        return TrackError(vcf.path, problem, vcf.feed.header_lines + number)
+    return InputError(f"{vcf.path}: record {number}: {problem}")
+
+
+def declare(vcf: Vcf, about: str) -> bool:
+    """Put fields and where they come from into the header; tell whether no field was there before."""
+    path, header = vcf.path, vcf.file.header
     fresh = True
     for key, (kind, text) in FIELDS.items():
         if key in header.info:
@@ -182,11 +183,3 @@ def declare(vcf: Vcf, scan: Scan, about: str) -> bool:
     for line in about.splitlines():
         header.add_line(f"##jundscan={line.removeprefix('# ')}")
     return fresh
-
-
-def _names_used(path: str | Path) -> list[str]:
-    """Read the file through for the chromosomes that its header does not declare."""
-    with open_vcf(path) as vcf:
-        for _ in read_variants(vcf):
-            pass
-        return list(vcf.file.header.contigs)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import os
 import struct
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from functools import partial
 from itertools import chain
@@ -19,13 +19,13 @@ from threading import Thread
 from jundscan.errors import InputError, TrackError
 from jundscan.file_kinds import check_address
 from jundscan.files import STDIN, kind_check, open_unpacked, read_errors, unpacked
+from jundscan.vcf_header import VcfHeader
 
 LONGEST_RECORD = 1 << 24
 """Most bytes of a record: sixteen for each of a million people."""
 LONGEST_HEADER = 1 << 26
 _CHUNK = 1 << 18
 _BCF = b"BCF"
-_LAST_HEADER_LINE = b"\n#CHROM"
 
 
 class Feed:
@@ -44,6 +44,8 @@ class Feed:
         Bytes of the file that have been read; 0 where that cannot be told.
     passed : int
         Bytes that have gone through, unpacked.
+    header_lines : int
+        Lines of a text's header, its last one included; 0 for BCF.
     error : BaseException or None
         What ended it before the file's end; set before the pipe ends.
 
@@ -60,7 +62,7 @@ class Feed:
             with read_errors(path, TrackError), open_unpacked(path, self._check):
                 pass
         self._path = path
-        self.taken = self.passed = 0
+        self.taken = self.passed = self.header_lines = 0
         self.error: BaseException | None = None
         self._wanted = True
         self.outlet, inlet = os.pipe()
@@ -81,7 +83,7 @@ class Feed:
         with suppress(BrokenPipeError), os.fdopen(inlet, "wb") as pipe:
             try:
                 with closing(self._chunks()) as chunks:
-                    for chunk in _looked_at(self._path, chunks):
+                    for chunk in self._looked_at(chunks):
                         pipe.write(chunk)
                         self.passed += len(chunk)
                         if not self._wanted:
@@ -98,18 +100,23 @@ class Feed:
                 self.taken = file.tell() if file.seekable() else 0
                 yield chunk
 
+    def _looked_at(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        first = next(chunks, b"")
+        everything = chain((first.removeprefix(codecs.BOM_UTF8),), chunks)
+        if first.startswith(_BCF):
+            return _records(self._path, everything)
+        return _lines(self._path, everything, VcfHeader(self._path), self._end_header)
 
-def _looked_at(path: Path, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    first = next(chunks, b"")
-    everything = chain((first.removeprefix(codecs.BOM_UTF8),), chunks)
-    return _records(path, everything) if first.startswith(_BCF) else _lines(path, everything)
+    def _end_header(self, lines: int) -> None:
+        self.header_lines = lines
 
 
-def _lines(path: Path, chunks: Iterable[bytes]) -> Iterator[bytes]:
+def _lines(
+    path: Path, chunks: Iterable[bytes], header: VcfHeader, end_header: Callable[[int], None]
+) -> Iterator[bytes]:
     """Pass text on, while it is UTF-8 without zero bytes and neither its header nor a line is too long."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     number, unended, passed = 1, 0, 0
-    seen: bytes | None = b"\n"  # while in the header: what may be the beginning of its last line
     for chunk in chunks:
         try:
             decoder.decode(chunk)
@@ -123,12 +130,15 @@ def _lines(path: Path, chunks: Iterable[bytes]) -> Iterator[bytes]:
             raise TrackError(path, f"more than {LONGEST_RECORD:,} bytes in one line", number)
         unended = unended + len(chunk) if first < 0 else len(chunk) - chunk.rfind(b"\n") - 1
         passed += len(chunk)
-        if seen is not None:
-            seen = None if _LAST_HEADER_LINE in seen + chunk else (seen + chunk)[-len(_LAST_HEADER_LINE) :]
-            if seen is not None and passed > LONGEST_HEADER:
+        if not header.is_whole:
+            header.take(chunk)
+            if header.is_whole:
+                end_header(header.lines)
+            elif passed > LONGEST_HEADER:
                 raise TrackError(path, f"no line #CHROM within {LONGEST_HEADER:,} bytes: not a VCF")
         number += chunk.count(b"\n")
         yield chunk
+    header.end()
 
 
 def _records(path: Path, chunks: Iterable[bytes]) -> Iterator[bytes]:

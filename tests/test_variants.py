@@ -6,7 +6,6 @@ import json
 import math
 import shutil
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,22 +16,21 @@ from hypothesis import strategies as st
 import jundscan
 from jundscan import effects as effects_module
 from jundscan.accessibility import IDENTITY
-from jundscan.alleles import HITS, STATUSES, Variant, trim
-from jundscan.effects import Effects, logits, score_variants
+from jundscan.alleles import STATUSES, Variant
 from jundscan.encoding import WINDOW_LENGTH, decode, encode, reverse_complement
 from jundscan.errors import InputError
 from jundscan.haplotypes import Sites, blocks, splice
 from jundscan.model import Model
-from jundscan.plan import Scan, prepare
+from jundscan.plan import prepare
 from jundscan.variant_outputs import write_variants
 from tests.conftest import Run
 from tests.inputs import PACKERS, genome_letters, letters, track_rows, write_fasta, write_rows
 from tests.numpy_models import numpy_model
+from tests.variant_oracle import BruteForce, agree, random_variants, score, vcf_row, write_vcf
 
 pysam = pytest.importorskip("pysam")
 
 SIZES = {"chr1": 9_000, "chr2": 3_033, "tiny": 101, "short": 60, "chr3": 450}
-TOLERANCE = 1e-6
 
 
 @pytest.fixture(scope="module")
@@ -52,146 +50,6 @@ def openness(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A track of percentiles on all chromosomes but chr3."""
     rows = track_rows(np.random.default_rng(3), {chrom: SIZES[chrom] for chrom in ("chr1", "chr2", "tiny")}, every=60)
     return write_rows(tmp_path_factory.mktemp("track") / "open.bedgraph", rows)
-
-
-def random_variants(chromosomes: dict[str, str], count: int, seed: int = 5) -> list[Variant]:
-    """Substitutions of 1 to 4 bases, insertions and deletions, some of them long, many at the ends of chromosomes."""
-    rng = np.random.default_rng(seed)
-    variants = []
-    names = [chrom for chrom in chromosomes if chrom != "short"]
-    while len(variants) < count:
-        chrom = str(rng.choice(names, p=[0.55, 0.2, 0.05, 0.2]))
-        sequence = chromosomes[chrom]
-        start = int(rng.integers(len(sequence)))
-        if rng.random() < 0.2:
-            start = int(rng.choice([0, 1, 99, 100, 101, len(sequence) - 101, len(sequence) - 2, len(sequence) - 1]))
-        old = int(rng.choice([1, 1, 1, 2, 4, 13, 60, 130]))
-        start = min(max(start, 0), len(sequence) - 1)
-        reference = sequence[start : start + old]
-        alternatives = tuple(
-            letters(rng, int(rng.choice([1, 1, 1, 2, 4, 13, 60, 130, 250]))) for _ in range(rng.integers(1, 3))
-        )
-        if rng.random() < 0.5:  # padded on the left, as a VCF pads indels
-            alternatives = tuple(reference[0].upper() + text for text in alternatives)
-        variants.append(Variant(chrom, start, reference, alternatives))
-    return variants
-
-
-def score(scan: Scan, variants: Sequence[Variant], task_alleles: int = 1024) -> Effects:
-    portions = list(score_variants(scan, enumerate(variants), task_alleles))
-    assert [number for numbers, _ in portions for number in numbers] == list(range(len(variants)))
-    return Effects._make(np.concatenate(columns) for columns in zip(*(found for _, found in portions), strict=True))
-
-
-class BruteForce:
-    """The definition, window by window: nothing shared with the program but the model and the track's means.
-
-    Each window is asked for with the flanks of its own haplotype, N beyond the ends.
-    """
-
-    def __init__(self, scan: Scan, chromosomes: dict[str, str]) -> None:
-        self.scan, self.chromosomes = scan, chromosomes
-        self.held = {
-            chrom: scan.accessibility_of([(chrom, np.arange(len(sequence) - WINDOW_LENGTH + 1))])
-            for chrom, sequence in chromosomes.items()
-        }
-        self.asked: dict[tuple[str, bytes], int] = {}
-
-    def ask(self, haplotype: str, window: int, values: np.ndarray) -> int:
-        flank = self.scan.model.flank
-        first, end = window - flank, window + WINDOW_LENGTH + flank
-        seen = "N" * -first + haplotype[max(first, 0) : end] + "N" * (end - len(haplotype))
-        return self.asked.setdefault((seen, values.tobytes()), len(self.asked))
-
-    def allele(self, variant: Variant, alternative: str) -> list[tuple[int, int, int]]:
-        """Give the pairs of windows: start on the reference, number of the one window and of the other."""
-        sequence = self.chromosomes[variant.chrom].upper()
-        start, old, new = trim(variant.start, variant.reference.upper(), alternative.upper())
-        changed = sequence[:start] + new + sequence[start + len(old) :]
-        on_old = self.touched(start, len(old), len(sequence))
-        on_new = self.touched(start, len(new), len(changed))
-        if not on_old or not on_new:
-            return []
-        held = self.held[variant.chrom]
-        of_new = {window: self.partner(window, start, len(new), len(old), on_old) for window in on_new}
-        of_old = {window: self.partner(window, start, len(old), len(new), on_new) for window in on_old}
-        numbers_old = {u: self.ask(sequence, u, held[u]) for u in on_old}
-        numbers_new = {v: self.ask(changed, v, held[u]) for v, u in of_new.items()}
-        pairs = [(u, v) for v, u in of_new.items()] if len(new) >= len(old) else list(of_old.items())
-        return [(u, numbers_old[u], numbers_new[v]) for u, v in pairs]
-
-    @staticmethod
-    def touched(start: int, length: int, end: int) -> list[int]:
-        """Windows that hold a base of the allele, or both neighbours of the gap when it has none."""
-        if length:
-            bases = range(start, start + length)
-            found = {w for base in bases for w in range(base - WINDOW_LENGTH + 1, base + 1)}
-        else:
-            found = {w for w in range(start - WINDOW_LENGTH, start) if w <= start - 1 and w + WINDOW_LENGTH > start}
-        return sorted(w for w in found if 0 <= w <= end - WINDOW_LENGTH)
-
-    @staticmethod
-    def partner(window: int, start: int, own: int, other: int, candidates: list[int]) -> int:
-        if window < start:
-            wanted = window  # the same start
-        elif window + WINDOW_LENGTH > start + own:
-            wanted = window + other - own  # the same end
-        else:
-            wanted = window
-        return min(max(wanted, candidates[0]), candidates[-1])  # the nearest: candidates follow one another
-
-    def run(self, variants: Sequence[Variant]) -> list[tuple[str, float, float, float, int, float]]:
-        asked = [
-            (variant, self.allele(variant, alternative)) for variant in variants for alternative in variant.alternatives
-        ]
-        flank = self.scan.model.flank
-        codes = np.array([encode(seen.encode()) for seen, _ in self.asked])
-        values = np.array([np.frombuffer(values, np.float32) for _, values in self.asked])
-        scored = self.scan.model.predict(codes, values)
-        scored[(codes[:, flank : flank + WINDOW_LENGTH] == 4).any(axis=1)] = np.nan
-        rows = []
-        for _, pairs in asked:
-            old, new = (np.array([scored[pair[side]] for pair in pairs]) for side in (1, 2))
-            known = ~np.isnan(old) & ~np.isnan(new) if pairs else np.empty(0, bool)
-            if not pairs or not known.any():
-                status = "unknown_bases" if pairs else "no_window"
-                rows.append((status, math.nan, math.nan, math.nan, -1, math.nan))
-                continue
-            change = np.where(known, logits(new) - logits(old), 0)
-            top = int(np.argmax(np.abs(change)))
-            best_old, best_new = np.nanmax(old), np.nanmax(new)
-            whole = logits(np.array([best_new])) - logits(np.array([best_old]))
-            status = "scored" if known.all() else "partial"
-            rows.append((status, best_old, best_new, float(whole[0]), pairs[top][0], float(change[top])))
-        return rows
-
-
-def agree(scan: Scan, chromosomes: dict[str, str], variants: list[Variant]) -> set[str]:
-    found = score(scan, variants)
-    expected = BruteForce(scan, chromosomes).run(variants)
-    flat = [(variant, alternative) for variant in variants for alternative in variant.alternatives]
-    assert len(found.status) == len(flat)
-    seen = set()
-    for row, ((variant, alternative), (status, old, new, change, _, window_change)) in enumerate(
-        zip(flat, expected, strict=True)
-    ):
-        about = (variant, alternative)
-        if variant.reference.upper() == alternative.upper():
-            status, old = "unchanged", math.nan
-        assert STATUSES[found.status[row]] == status, about
-        seen.add(status)
-        if math.isnan(old):
-            assert np.isnan(found.reference[row])
-            assert found.window[row] == found.hit[row] == -1
-            continue
-        assert found.reference[row] == pytest.approx(old, abs=TOLERANCE), about
-        assert found.alternative[row] == pytest.approx(new, abs=TOLERANCE), about
-        assert found.difference[row] == pytest.approx(change, abs=1e-4), about
-        assert abs(found.window_difference[row]) == pytest.approx(abs(window_change), abs=1e-4), about
-        hit_old, hit_new = (np.float32(p) >= np.float32(scan.threshold.value) for p in (old, new))
-        expected_hit = {(0, 1): "gained", (1, 0): "lost", (1, 1): "kept", (0, 0): "none"}[int(hit_old), int(hit_new)]
-        assert HITS[found.hit[row]] == expected_hit
-    return seen
 
 
 def test_variants_equal_brute_force(fasta: Path, openness: Path, chromosomes: dict[str, str], model: Model) -> None:
@@ -270,12 +128,14 @@ def test_blocks_of_a_haplotype_are_cut_from_it(drawn: tuple[str, int, int, str, 
     margin = flank + 500
     codes = encode(("N" * margin + chromosome + "N" * margin).encode())
     sites = Sites(*(np.array([value]) for value in (start, reference, len(allele), 0, len(chromosome))))
-    first, last = sites.first(), sites.last_alternative()
     haplotype = chromosome[:start] + allele + chromosome[start + reference :]
-    touched = BruteForce.touched(start, len(allele), len(haplotype))
-    assert touched == list(range(first[0], last[0] + 1))
-    if not touched:
+    assert sites.too_short()[0] == (min(len(chromosome), len(haplotype)) < WINDOW_LENGTH)
+    if sites.too_short()[0]:
         return
+    first, last = sites.touched_alternative()
+    assert BruteForce.touched([start], len(allele), len(haplotype)) == list(range(first[0], last[0] + 1))
+    [first_old], [last_old] = sites.touched_reference()
+    assert BruteForce.touched([start], reference, len(chromosome)) == list(range(first_old, last_old + 1))
     cut = blocks(first, last)
     rows = splice(codes, np.array([margin]), encode(allele.encode()), np.zeros(1, np.int64), sites, cut, flank)
     padded = "N" * margin + haplotype + "N" * margin
@@ -338,39 +198,27 @@ def test_breaking_a_planted_site_base_by_base(tmp_path: Path, model: Model, site
                 assert mean < -0.1, broken
 
 
-def write_vcf(path: Path, rows: Sequence[str], contigs: dict[str, int] | None = None, declared: str = "") -> Path:
-    header = [
-        "##fileformat=VCFv4.2",
-        *(f"##contig=<ID={name},length={size}>" for name, size in (contigs or {}).items()),
-    ]
-    header += [declared] if declared else []
-    lines = [*header, "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO", *rows]
-    path.write_text("".join(f"{line}\n" for line in lines))
-    return path
-
-
-def row(chrom: str, position: int, reference: str, alternatives: str, name: str = ".") -> str:
-    return f"{chrom}\t{position}\t{name}\t{reference}\t{alternatives}\t.\t.\t."
-
-
 @pytest.fixture
 def odd(tmp_path: Path, chromosomes: dict[str, str]) -> Path:
     """One record of every kind, in an order that is not that of the genome."""
     one, three = chromosomes["chr1"].upper(), chromosomes["chr3"].upper()
     other = {base: "ACGT"[("ACGT".index(base) + 1) % 4] for base in "ACGT"}
     rows = [
-        row("chr3", 200, three[199], other[three[199]], "last_first"),
-        row("chr1", 500, one[499], f"{other[one[499]]},{one[499]}TT,<DEL>,*", "multi"),
-        row("chr1", 510, other[one[509]], "GATTACA", "wrong_ref"),
-        row("chr1", 520, one[519], f"{one[519]}]chr2:50]", "breakend"),
-        row("chr1", 530, one[529], ".", "no_alt"),
-        row("chr1", 8_999, one[8_998] + one[8_999], one[8_998], "end"),
-        row("chr1", 9_001, "A", "C", "beyond"),
-        row("chrUn", 5, "A", "C", "elsewhere"),
-        row("chr1", 540, one[539], one[539], "same"),
-        row("chr1", 550, one[549], "N", "n_alt"),
-        row("chr1", 560, one[559], "Ä", "no_ascii"),
-        row("short", 5, chromosomes["short"][4].upper(), other[chromosomes["short"][4].upper()], "short"),
+        vcf_row("chr3", 200, three[199], other[three[199]], "last_first"),
+        vcf_row("chr1", 500, one[499], f"{other[one[499]]},{one[499]}TT,<DEL>,*", "multi"),
+        vcf_row("chr1", 510, other[one[509]], "GATTACA", "wrong_ref"),
+        vcf_row("chr1", 520, one[519], f"{one[519]}]chr2:50]", "breakend"),
+        vcf_row("chr1", 530, one[529], ".", "no_alt"),
+        vcf_row("chr1", 8_999, one[8_998] + one[8_999], one[8_998], "end"),
+        vcf_row("chr1", 9_001, "A", "C", "beyond"),
+        vcf_row("chrUn", 5, "A", "C", "elsewhere"),
+        vcf_row("chr1", 540, one[539], one[539], "same"),
+        vcf_row("chr1", 550, one[549], "N", "n_alt"),
+        vcf_row("chr1", 560, one[559], "R", "either_base"),
+        vcf_row("chr1", 570, one[569], f"{other[one[569]]},.", "one_missing"),
+        vcf_row("chr1", 580, one[579], "<*>,<INS:ME:ALU>,C<ctg1>", "symbols"),
+        vcf_row("chr1", 590, one[589], f"]chr2:50]{one[589]},[<ctg1>:5[{one[589]},.{one[589]},{one[589]}.", "joined"),
+        vcf_row("short", 5, chromosomes["short"][4].upper(), other[chromosomes["short"][4].upper()], "short"),
     ]
     return write_vcf(tmp_path / "odd.vcf", rows, SIZES | {"chrUn": 1000})
 
@@ -385,7 +233,10 @@ STATUS_OF = {
     "elsewhere": ("no_contig",),
     "same": ("unchanged",),
     "n_alt": ("unknown_bases",),
-    "no_ascii": ("unknown_bases",),
+    "either_base": ("ambiguous",),
+    "one_missing": ("scored", "no_alternative"),
+    "symbols": ("symbolic",) * 3,
+    "joined": ("breakend",) * 4,
     "short": ("no_window",),
 }
 
@@ -407,12 +258,12 @@ def test_odd_records_are_flagged_counted_and_kept_in_order(
                 values = new.info.get(key, (None,) * len(scored))
                 assert [value is not None for value in values] == scored
     record = json.loads((tmp_path / "r.json").read_text())
-    assert record["records"] == 12
+    assert record["records"] == 15
     assert record["records_without_alternative"] == 1
     assert not record["sorted"]
     expected = [status for statuses in STATUS_OF.values() for status in statuses]
     assert record["status"] == {status: expected.count(status) for status in STATUSES}
-    assert sum(record["status"].values()) == record["alleles"] == 14
+    assert sum(record["status"].values()) == record["alleles"] == 23
     assert "2 ref_mismatch" in ran.err
     if name.endswith(".gz"):
         assert "not sorted, so not indexed" in ran.err
@@ -434,11 +285,8 @@ def test_table_and_vcf_say_the_same(run: Run, tmp_path: Path, fasta: Path, openn
             alleles += [(record, number) for number in range(len(record.alts or ()))]
         assert len(alleles) == len(rows)
         for (record, number), cells in zip(alleles, rows, strict=True):
-            assert (cells["chrom"], int(cells["start"]), cells["alternative"]) == (
-                record.chrom,
-                record.start,
-                record.alts[number],
-            )
+            site = cells["chrom"], int(cells["start"]), int(cells["pos"]), cells["alternative"]
+            assert site == (record.chrom, record.start, record.pos, record.alts[number])
             assert cells["status"] == record.info["JUND_STATUS"][number]
             if cells["status"] == "scored":
                 assert float(cells["reference_probability"]) == pytest.approx(record.info["JUND_REF"][number], abs=1e-6)
@@ -446,14 +294,14 @@ def test_table_and_vcf_say_the_same(run: Run, tmp_path: Path, fasta: Path, openn
                 assert int(cells["window_start"]) == record.info["JUND_WINDOW"][number] - 1
                 assert cells["hit"] == record.info["JUND_HIT"][number]
             else:
-                assert set(list(cells.values())[7:]) == {"."}
+                assert set(list(cells.values())[8:]) == {"."}
 
 
 @pytest.fixture
 def plain(tmp_path: Path, chromosomes: dict[str, str]) -> Path:
     """Sorted substitutions on chr1, which the file calls 1 and does not declare."""
     one = chromosomes["chr1"].upper()
-    rows = [row("1", at + 1, one[at], "A" if one[at] != "A" else "C") for at in range(150, 8_000, 13)]
+    rows = [vcf_row("1", at + 1, one[at], "A" if one[at] != "A" else "C") for at in range(150, 8_000, 13)]
     return write_vcf(tmp_path / "plain.vcf", rows)
 
 
@@ -545,13 +393,18 @@ def test_packing_line_ends_and_a_byte_order_mark_change_nothing(
         assert table() == expected
 
 
-def test_another_assembly_and_a_cut_line_are_said(run: Run, tmp_path: Path, fasta: Path, plain: Path) -> None:
+def test_another_assembly_is_an_error_unless_allowed(run: Run, tmp_path: Path, fasta: Path, plain: Path) -> None:
     rows = [line.split("\t") for line in plain.read_text().splitlines() if not line.startswith("#")]
     letter = {"A": "C", "C": "G", "G": "T", "T": "A"}
-    other = [row("chr1", int(cells[1]), letter[cells[3]], "TTT") for cells in rows]
+    other = [vcf_row("chr1", int(cells[1]), letter[cells[3]], "TTT") for cells in rows]
     wrong = write_vcf(tmp_path / "wrong.vcf", other, {"chr1": 77})
     wrong.write_text(wrong.read_text().removesuffix("\n"))
     ran = run("variants", fasta, wrong, "-o", tmp_path / "out.vcf")
+    assert ran.code == 1
+    assert "chr1 has 77 bases, but chr1" in ran.err.splitlines()[-1]
+    assert "--allow-length-mismatch" in ran.err.splitlines()[-1]
+    assert not (tmp_path / "out.vcf").exists()
+    ran = run("variants", fasta, wrong, "-o", tmp_path / "out.vcf", "--allow-length-mismatch")
     assert ran.code == 0, ran.err
     assert "chr1 has 77 bases, but chr1" in ran.err
     assert "its last line has no end" in ran.err

@@ -113,7 +113,7 @@ def variants(
         say_provider(ready.model, device)
         size = vcf.stat().st_size if vcf.is_file() else 0
         with progress("scoring variants", size, quiet, (output,)) as tell:
-            record = write_variants(ready, vcf, output, force, tell, command_line(context))
+            record = write_variants(ready, vcf, output, force, tell, command_line(context), allow_length_mismatch)
     if json_target is not None:
         write_json(record, json_target, force)
     say_written(output, json_target)
