@@ -38,7 +38,8 @@ FIELDS = {
 MOST_WINDOWS = 1 << 20
 """Most windows that the alleles of one record may touch: all of them are in memory at once."""
 _MISSING = "."
-_SUBSTITUTIONS = {(base,) for base in "ACGT"}
+_BASES = frozenset("ACGT")
+_SUBSTITUTIONS = frozenset((base,) for base in _BASES)
 """ALT of most records: they need no closer look."""
 
 
@@ -143,7 +144,7 @@ def read_variants(vcf: Vcf) -> Iterator[tuple[Any, Variant]]:
         chrom, _, reference, alternatives = found
         if not chrom or chrom.startswith("#"):  # written again it would be a comment
             raise _fault(vcf, number, f"its chromosome cannot be {chrom!r}")
-        if alternatives not in _SUBSTITUTIONS or len(reference) > 1:
+        if alternatives not in _SUBSTITUTIONS or reference not in _BASES:
             _check_alleles(vcf, number, reference, alternatives)
         yield record, found
     if vcf.feed.error is not None:

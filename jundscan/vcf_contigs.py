@@ -59,8 +59,8 @@ class Contigs:
                 self._see(vcf, variant.chrom)
             if limit is not None and variant.start + len(variant.reference) > limit:
                 raise InputError(
-                    f"{vcf.path}: {variant.chrom}:{variant.start + 1} lies beyond {limit:,}, and integers of a VCF end "
-                    f"at {LARGEST_INTEGER:,}; write a table: -o effects.tsv"
+                    f"{vcf.path}: {variant.chrom}:{variant.start + 1}: JUND_WINDOW does not fit a VCF there, whose "
+                    f"integers end at {LARGEST_INTEGER:,}; write a table: -o effects.tsv"
                 )
             yield record, variant
         self._finish(vcf.path)

@@ -122,9 +122,10 @@ def variants(
     if 2 * status["ref_mismatch"] > record["alleles"]:
         log.warning("%s: most REF alleles are not what %s has there: another assembly?", vcf, genome)
     log.info(
-        "%s of %s: %s scored (%s in part, N nearby), not scored: %s; %s gained, %s lost; %s on %s",
+        "%s of %s%s: %s scored (%s in part, N nearby), not scored: %s; %s gained, %s lost; %s on %s",
         counted(record["alleles"], "allele"),
         counted(record["records"], "record"),
+        f" ({record['records_without_alternative']:,} without ALT)" if record["records_without_alternative"] else "",
         format(status["scored"] + status["partial"], ","),
         format(status["partial"], ","),
         ", ".join(unscored) or "none",

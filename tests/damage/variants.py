@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from jundscan.alleles import trim
 from jundscan.vcf import open_vcf, read_variants
 from tests import inputs
 from tests.damage import oracles
@@ -32,6 +33,7 @@ _HEADER = """##fileformat=VCFv4.2
 """
 _NASTY = [
     *(b"<DEL>", b"*", b"A,C", b"A,,C", b"A,", b"G]chr1:50]", b".A", b"N", b"n", b"ACGT" * 60, b"A*", b"<", b"0/1"),
+    *(b"R", b"AY", b"C<c>", b"<*>", b"A1", b"foo", b"A,.", b"[chr1:5[", b"G]chr1]", b"TGACTCAT"),
     *(
         b"0",
         b"1501",
@@ -191,7 +193,7 @@ def _table(path: Path) -> list[tuple[str, ...]]:
     assert lines.pop() == ""
     if ".tsv" in path.name:
         rows = [line.split("\t") for line in lines if not line.startswith("#")]
-        return [(row[0], row[1], row[4], row[5], row[6], *row[7:10], *row[12:]) for row in rows]
+        return [(row[0], row[1], row[5], row[6], row[7], *row[8:11], *row[13:17]) for row in rows]
     alleles = []
     for line in lines:
         if line.startswith("#"):
@@ -249,7 +251,9 @@ def _letters(allele: str) -> str:
 def _statuses(chrom: str, start: int, reference: str, alternative: str) -> set[str]:
     """Every status that an allele may have."""
     old, new = _letters(reference), _letters(alternative)
-    if new.startswith("<"):
+    if new == ".":
+        return {"no_alternative"}
+    if new.endswith(">") and "<" in new:
         return {"symbolic"}
     if any(letter in new for letter in "[]."):
         return {"breakend"}
@@ -257,6 +261,8 @@ def _statuses(chrom: str, start: int, reference: str, alternative: str) -> set[s
         return {"spanning_deletion"}
     if old == new:
         return {"unchanged"}
+    if set(trim(0, old, new)[2]) - set("ACGTN"):
+        return {"ambiguous"}
     names = [name for name in (chrom, "chr" + chrom, chrom.removeprefix("chr")) if name in _SIZES]
     if not names:
         return {"no_contig"}
