@@ -9,6 +9,7 @@ from typing import Any
 
 from jundscan.alleles import Variant
 from jundscan.errors import InputError
+from jundscan.files import STDIN
 from jundscan.genome import Genome
 from jundscan.indels import REACH_OF_REPEATS
 from jundscan.intervals import say_other_names
@@ -108,7 +109,7 @@ def check_variants(path: str | Path, contigs: Contigs) -> None:
     InputError
         As :meth:`Contigs.checked` does.
     """
-    if not Path(path).is_file():
+    if Path(path) == STDIN or not Path(path).is_file():
         return
     with open_vcf(path, genotypes=False) as vcf:
         _exhaust(contigs.checked(vcf))
