@@ -76,15 +76,17 @@ def variants(
     """Score what variants do to JUND: the effect of each alternative allele, in their order.
 
     Each window that an allele touches is scored on both haplotypes, with the surroundings that it has there. Each
-    allele is judged alone: phased neighbours are not combined. Everything is opened and checked by the call itself;
-    variants are scored while the result is iterated over.
+    allele is judged alone: phased neighbours are not combined. An indel in a repeat has the same effect wherever it is
+    written. Everything is opened, and a VCF is read through and checked, by the call itself; variants are scored while
+    the result is iterated over.
 
     Parameters
     ----------
     genome, accessibility
         As for :func:`jundscan.scan`.
     variants : str, pathlib.Path or iterable of Variant
-        A VCF or BCF, or (chrom, start, reference, alternatives) with 0-based starts and one alternative or several.
+        A VCF or BCF, or (chrom, start, reference, alternatives) with one alternative or several. ``start`` is 0-based:
+        POS of a VCF less 1.
     **options
         As for :func:`jundscan.scan`, less stride and regions.
 

@@ -3,8 +3,9 @@
 ``score_variants`` takes variants in any order and gives their effects in that order: the calling thread collects a few
 hundred alleles and the bases around them, worker threads score them. Windows of the reference that neighbours share are
 scored once. A window is scored with the flanks of its own haplotype, but one that holds the allele in a flank only is
-not touched. All windows go through the model in blocks of one size, many blocks to a call. Each allele is judged alone:
-phased neighbours are not put on one haplotype.
+not touched. An indel in a repeat touches the windows of all places at which it can be written. All windows go through
+the model in blocks of one size, many blocks to a call. Each allele is judged alone: phased neighbours are not put on
+one haplotype.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def test_variants_equal_brute_force(fasta: Path, openness: Path, chromosomes: di
 
 
 @pytest.mark.parametrize(
-    ("flank", "widths", "count"), [(0, (101,), 1_500), (30, (101, 301), 1_000), (400, (101, 301, 1101), 300)]
+    ("flank", "widths", "count"), [(0, (101,), 800), (30, (101, 301), 500), (400, (101, 301, 1101), 200)]
 )
 def test_neighbourhoods_of_any_size_equal_brute_force(
     fasta: Path,
