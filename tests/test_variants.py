@@ -264,6 +264,7 @@ def test_odd_records_are_flagged_counted_and_kept_in_order(
     expected = [status for statuses in STATUS_OF.values() for status in statuses]
     assert record["status"] == {status: expected.count(status) for status in STATUSES}
     assert sum(record["status"].values()) == record["alleles"] == 23
+    assert "23 alleles of 15 records (1 without ALT)" in ran.err
     assert "2 ref_mismatch" in ran.err
     if name.endswith(".gz"):
         assert "not sorted, so not indexed" in ran.err
