@@ -99,7 +99,8 @@ def run(
 
     Where a data set's dataset.json (or --genome and --track) says where its windows come from, the CNN sees what lies
     around them. Such networks are selected on blocks of the genome held out in turn, the others on validation windows.
-    Thresholds of the best are calibrated on held-out blocks.
+    Thresholds of the best are calibrated on held-out blocks, which are also scanned where genomes are known, to
+    compare hits with peaks (peaks.json).
 
     Example: python -m train run --data HepG2 --data K562 --out exported
 
