@@ -1,30 +1,32 @@
-"""A bigWig out: pybigtools pulls, the scan pushes, and a file that cannot be written is an error."""
+"""A bigWig out: another process writes what the scan sends, and a file that cannot be written is an error."""
 
 from __future__ import annotations
 
+import json
 import logging
 import os
-import queue
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from itertools import repeat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from jundscan import bigwig_child
+from jundscan.bigwig_child import END, HEAD
 from jundscan.errors import OutputError
 
 log = logging.getLogger("jundscan")
 
 AddSpans = Callable[[str, NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]], None]
 """Takes chrom, starts, ends, values of a track's next spans: sorted, disjoint, not changed afterwards."""
-_Piece = tuple[str, NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
 
-_QUEUED_PIECES = 4
 _MOST_BASES = (1 << 32) - 1
-_PROBED_BYTES = 1 << 20
+_PROBED_BYTES, _MOST_SAID = 1 << 20, 1 << 16
 
 
 def check_bigwig_path(path: str | Path) -> None:
@@ -72,75 +74,89 @@ def check_bigwig_sizes(path: str | Path, chromsizes: Mapping[str, int]) -> None:
 
 @contextmanager
 def open_bigwig(temporary: Path, shown: str | Path, chromsizes: Mapping[str, int]) -> Iterator[AddSpans]:
-    """Feed pybigtools, which pulls from an iterator, in a thread of its own through a short queue.
+    """Send spans to a process of its own in which pybigtools writes: see :mod:`jundscan.bigwig_child`.
 
-    pybigtools reports hardly any failure: it may return as if all were well, or raise what is no Exception.
-    Its header comes last, so a file that opens is whole.
+    pybigtools reports hardly any failure, and may return as if all were well. Its header comes last, so a file that
+    opens is whole.
     """
     import pybigtools
 
-    pieces: queue.Queue[_Piece | None] = queue.Queue(_QUEUED_PIECES)
-    failures: list[BaseException] = []
-    done = threading.Event()  # a thread's own join and is_alive can be wrong once a signal has interrupted them
+    with tempfile.TemporaryFile() as said:
+        child: subprocess.Popen[bytes] | None = None
 
-    def spans() -> Iterator[tuple[str, int, int, float]]:
-        while (piece := pieces.get()) is not None:
-            chrom, starts, ends, values = piece
-            yield from zip(repeat(chrom), starts.tolist(), ends.tolist(), values.tolist(), strict=False)
+        def add(chrom: str, starts: NDArray[np.int64], ends: NDArray[np.int64], values: NDArray[np.float32]) -> None:
+            nonlocal child
+            if not starts.size:
+                return
+            if child is None:
+                child = _start(temporary, shown, said)
+                _send(child, json.dumps(dict(chromsizes)).encode() + b"\n")
+            name = chrom.encode()
+            columns = (starts.astype(np.int64), ends.astype(np.int64), values.astype(np.float32))
+            piece = (HEAD.pack(len(name), len(starts)), name, *(column.tobytes() for column in columns))
+            if not _send(child, b"".join(piece)):
+                child.wait()
+                raise OutputError(f"{shown}: the bigWig cannot be written: {_reason(temporary, said)}")
 
-    def write() -> None:
         try:
-            pybigtools.open(str(temporary), "w").write(dict(chromsizes), spans())
-        except BaseException as err:  # its panics are no Exceptions
-            failures.append(err)
+            yield add
+            if child is not None:
+                _send(child, END)
+                _finish(child)
         finally:
-            done.set()
-
-    writer = threading.Thread(target=write, name="bigWig", daemon=True)
-
-    def put(piece: _Piece | None) -> None:
-        while not done.is_set():
-            try:
-                return pieces.put(piece, timeout=0.1)
-            except queue.Full:
-                continue
-        return None
-
-    def add(chrom: str, starts: NDArray[np.int64], ends: NDArray[np.int64], values: NDArray[np.float32]) -> None:
-        if not starts.size:
+            if child is not None:
+                child.kill()
+                _finish(child)
+        if child is None:
+            log.warning("%s: not written, for no window was scored and a bigWig cannot be empty", shown)
             return
-        if writer.ident is None:
-            writer.start()
-        put((chrom, starts, ends, values))
-        if done.is_set():
-            raise OutputError(f"{shown}: the bigWig cannot be written: {_reason(temporary, failures)}")
+        try:
+            with temporary.open("rb") as file, pybigtools.open(file) as written:  # of a path it prints what is wrong
+                written.chroms()
+        except Exception as err:
+            raise OutputError(f"{shown}: the bigWig cannot be written: {_reason(temporary, said, err)}") from err
 
+
+def _start(temporary: Path, shown: str | Path, said: BinaryIO) -> subprocess.Popen[bytes]:
+    import pybigtools
+
+    library = Path(pybigtools.__file__ or "").parents[1]
+    command = [sys.executable, "-P", bigwig_child.__file__, str(temporary), str(library)]
     try:
-        yield add
-    finally:
-        if writer.ident is not None:
-            try:
-                put(None)
-                done.wait()
-            except BaseException:  # once more: what it writes must not appear after all else is removed
-                put(None)
-                done.wait()
-                raise
-    if writer.ident is None:
-        log.warning("%s: not written, for no window was scored and a bigWig cannot be empty", shown)
-        return
+        # a session of its own, because Ctrl-C in a terminal is for this process to deal with
+        return subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said, start_new_session=True
+        )
+    except OSError as err:
+        raise OutputError(f"{shown}: the bigWig cannot be written: no process for it ({err.strerror or err})") from err
+
+
+def _send(child: subprocess.Popen[bytes], data: bytes) -> bool:
+    """Send bytes; False when the process has gone."""
     try:
-        with temporary.open("rb") as file, pybigtools.open(file) as written:  # given a path, it prints what is wrong
-            written.chroms()
-    except Exception as err:
-        raise OutputError(f"{shown}: the bigWig cannot be written: {_reason(temporary, [*failures, err])}") from err
+        if child.stdin is not None:
+            child.stdin.write(data)
+            child.stdin.flush()
+    except BrokenPipeError:
+        return False
+    return True
 
 
-def _reason(temporary: Path, failures: Sequence[BaseException]) -> str:
+def _finish(child: subprocess.Popen[bytes]) -> None:
+    """Close the pipe, and wait for the end of the process."""
+    with suppress(BrokenPipeError):
+        if child.stdin is not None:
+            child.stdin.close()
+    child.wait()
+
+
+def _reason(temporary: Path, said: BinaryIO, problem: object = "pybigtools gave up without a reason") -> str:
     """Tell why a bigWig was not finished: what the system says to more bytes in the same file, else the library."""
     try:
         with temporary.open("ab") as file:
             file.write(bytes(_PROBED_BYTES))
     except OSError as err:
         return err.strerror or str(err)
-    return " ".join(str(failures[0]).split()) if failures else "pybigtools gave up without a reason"
+    said.seek(0)
+    lines = said.read(_MOST_SAID).decode(errors="replace").splitlines()
+    return next((line.strip() for line in lines if line.strip()), " ".join(str(problem).split()))

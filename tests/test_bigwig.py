@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 import zlib
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from tests.conftest import SIZES, Run
 from tests.inputs import write_bigwig, write_fasta
 from tests.test_writers import small_files
 
+ROOT = Path(__file__).parents[1]
 SPAN = np.array([5]), np.array([15]), np.array([0.5], np.float32)
 
 
@@ -102,6 +106,46 @@ def test_why_a_bigwig_was_not_finished_is_what_the_system_says(tmp_path: Path) -
     with small_files(2_000), pytest.raises(OutputError, match=r"x\.bw: the bigWig cannot be written: File too large"):
         work()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("limit", [100, 5_000, 200_000])
+def test_a_library_that_panics_says_nothing_to_the_user(
+    tmp_path: Path, limit: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def work() -> None:
+        rng = np.random.default_rng(0)
+        with open_track_output(tmp_path / "x.bw", {"chr1": 10**9}) as add:
+            for first in range(0, 2_000_000, 200_000):
+                starts = np.arange(first, first + 200_000, 10)
+                add("chr1", starts, starts + 10, rng.random(len(starts)).astype(np.float32))
+
+    with small_files(limit), pytest.raises(OutputError):
+        work()
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for processes in /proc")
+def test_no_process_is_left_when_a_run_is_killed(tmp_path: Path) -> None:
+    script = (
+        "import sys, time, numpy as np\n"
+        "from jundscan.writers import open_track_output\n"
+        "with open_track_output(sys.argv[1], {'chr1': 900}) as add:\n"
+        "    add('chr1', np.array([5]), np.array([9]), np.array([1], np.float32))\n"
+        "    print('begun', flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "x.bw")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as scan:
+        assert scan.stdout is not None
+        assert scan.stdout.readline() == b"begun\n"
+        children = Path(f"/proc/{scan.pid}/task/{scan.pid}/children").read_text().split()
+        assert len(children) == 1
+        scan.kill()
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{children[0]}/cmdline").exists() and Path(f"/proc/{children[0]}/cmdline").read_bytes():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert not (tmp_path / "x.bw").exists()
 
 
 def test_a_failure_that_is_not_the_disks_does_not_blame_it(tmp_path: Path) -> None:
