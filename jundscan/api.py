@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack, cast, overload
 
@@ -24,6 +24,7 @@ from jundscan.errors import InputError
 from jundscan.genome import Genome
 from jundscan.memory import MemoryGenome, MemoryTrack, Sequences, Values
 from jundscan.model import Model, load_model
+from jundscan.names import ChromSizes
 from jundscan.plan import Scan, prepare
 from jundscan.scan import Hit, Scored, call_hits, score, worth
 from jundscan.scan_checks import judge
@@ -154,6 +155,7 @@ def prepared(
     accessibility: str | Path | Values | None,
     options: ModelOptions,
     known: Collection[str] = MODEL_OPTIONS,
+    concerned: Callable[[ChromSizes], Iterable[str]] | None = None,
 ) -> Scan:
     """Open and check what :func:`scan` and its relatives take.
 
@@ -166,6 +168,8 @@ def prepared(
     options : dict
     known : collection of str
         Which options there are.
+    concerned : callable, optional
+        As for :func:`jundscan.plan.prepare`.
 
     Raises
     ------
@@ -187,7 +191,7 @@ def prepared(
     settings["scale"] = scale_of(settings.get("scale"))
     opened, track = given_genome(genome), given_track(accessibility)
     settings["model"] = loaded_model(settings.get("model"), settings.pop("device", "auto"))
-    return prepare(opened, track, **settings)
+    return prepare(opened, track, concerned=concerned, **settings)
 
 
 def given_genome(given: object) -> Genome | Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from itertools import starmap
 from pathlib import Path
 from typing import NamedTuple, Unpack, cast
@@ -17,12 +18,12 @@ from jundscan.errors import InputError
 from jundscan.memory import Sequences, Values
 from jundscan.mutagenesis import Explanation, explain_regions
 from jundscan.plan import Scan
-from jundscan.ranking import GivenHits, read_hits, strongest_hits
+from jundscan.ranking import GivenHits, chromosomes_to_explain, read_hits, strongest_hits
 from jundscan.regions import parse_region
 from jundscan.scan import Hit as FoundHit
 from jundscan.variant_outputs import warn_of_shifts
 from jundscan.vcf import open_vcf
-from jundscan.vcf_contigs import Contigs, check_variants
+from jundscan.vcf_contigs import Contigs, check_variants, chromosomes_of
 from jundscan.windows import Region
 
 
@@ -121,7 +122,8 @@ def variants(
         given = starmap(_variant, enumerate(cast(Iterable[object], variants)))
         if isinstance(variants, list | tuple):
             given = list(given)
-    ready = prepared("variants", genome, accessibility, options)
+    concerned = None if file is None else partial(chromosomes_of, file)
+    ready = prepared("variants", genome, accessibility, options, concerned=concerned)
     if file is not None:
         with ExitStack() as on_failure:
             on_failure.enter_context(ready)
@@ -149,7 +151,7 @@ def _effects(ready: Scan, path: Path | None, given: Iterable[Variant]) -> Iterat
                 made = None if hit < 0 else HITS[hit]
                 yield Effect._make((*name, STATUSES[status], *numbers, made, old_fpr, new_fpr, left_shift, in_repeat))
     if path is not None:
-        warn_of_shifts(not_left_aligned, ready.genome.path, path)
+        warn_of_shifts(ready, not_left_aligned, path)
 
 
 def _variant(number: int, given: object) -> Variant:
@@ -229,7 +231,9 @@ def explain(
     wanted = texts("regions", regions)
     if not wanted and hits is None:
         raise InputError("regions: none is named; give chrom:start-end, or several, or hits")
-    ready = prepared("explain", genome, accessibility, options)
+    listed = file_path("hits", hits) if is_path(hits) else None
+    concerned = None if hits is not None and listed is None else partial(chromosomes_to_explain, wanted, listed)
+    ready = prepared("explain", genome, accessibility, options, concerned=concerned)
     try:
         chosen = [parse_region(text, ready.genome.chromsizes) for text in wanted]
         given = None if hits is None else read_hits(hits, ready)

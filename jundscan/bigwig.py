@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from jundscan import bigwig_child
 from jundscan.bigwig_child import END, HEAD
+from jundscan.cautions import warn
 from jundscan.errors import OutputError
 
 log = logging.getLogger("jundscan")
@@ -108,7 +109,7 @@ def open_bigwig(temporary: Path, shown: str | Path, chromsizes: Mapping[str, int
                 child.kill()
                 _finish(child)
         if child is None:
-            log.warning("%s: not written, for no window was scored and a bigWig cannot be empty", shown)
+            warn("empty_track", f"{shown}: not written, for no window was scored and a bigWig cannot be empty")
             return
         try:
             with temporary.open("rb") as file, pybigtools.open(file) as written:  # of a path it prints what is wrong

@@ -1,9 +1,15 @@
-"""Warnings about a result that may mislead: logged for everybody, and kept for the record of the run."""
+"""Warnings about a result that may mislead: logged for everybody, and kept for the record of the run.
+
+A run gathers them while its inputs are opened, with :func:`gathering`. What opens them calls :func:`warn`, which need
+not know of the run: without one it only logs.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -36,11 +42,11 @@ class Caution:
 
 
 class Cautions(list[Caution]):
-    """The warnings of a run, in the order in which they were found, each code once."""
+    """The warnings of a run, in the order in which they were found, each once."""
 
     def add(self, code: str, message: str, **figures: Figure) -> None:
-        """Log a warning and keep it, unless one of this code is there already."""
-        if all(caution.code != code for caution in self):
+        """Log a warning and keep it, unless the same is there already."""
+        if all((caution.code, caution.message) != (code, message) for caution in self):
             log.warning("%s", message)
             self.append(Caution(code, message, figures))
 
@@ -52,6 +58,25 @@ class Cautions(list[Caution]):
     def to_list(self) -> list[dict[str, Any]]:
         """Return what stands in a record under ``warnings``."""
         return [caution.to_dict() for caution in self]
+
+
+_gathered: ContextVar[Cautions | None] = ContextVar("cautions", default=None)
+
+
+@contextmanager
+def gathering(cautions: Cautions) -> Iterator[None]:
+    """Keep what :func:`warn` is told meanwhile, in this thread."""
+    token = _gathered.set(cautions)
+    try:
+        yield
+    finally:
+        _gathered.reset(token)
+
+
+def warn(code: str, message: str, **figures: Figure) -> None:
+    """Log a warning, and keep it for the run that gathers warnings, if there is one."""
+    cautions = _gathered.get()
+    (Cautions() if cautions is None else cautions).add(code, message, **figures)
 
 
 def bases_in_words(bases: float) -> str:

@@ -156,7 +156,7 @@ def score_on_cluster(
     job = _job(scan, every_window)
     if not scan.genome.seekable:
         advice = "write its sequences in lines of equal length, bgzip and index it"
-        log.warning("%s: no index, so each task reads it from its start; %s", scan.genome.path, advice)
+        scan.cautions.add("no_index", f"{scan.genome.path}: no index, so each task reads it from its start; {advice}")
     busy = scan.windows // (TASKS_PER_THREAD * max(sum(client.ncores().values()), 1))  # a share for every thread
     tasks = divided(scan, min(max(min(task_windows, busy), FEWEST_WINDOWS) * scan.stride, TASK_BASES))
     try:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.accessibility import IDENTITY, AccessibilityScale, fit_scale
+from jundscan.cautions import Cautions, gathering, warn
 from jundscan.choices import check_fraction, whole
 from jundscan.cores import usable_cores
 from jundscan.metrics import balanced_weights, evaluate
@@ -113,7 +114,7 @@ def mapped_accessibility(
             log.info("%s has no accessibility (shard-K-a.joblib): evaluated as not available", shards.path)
         return np.full(len(shards.codes), np.nan, np.float32), None
     if scale is IDENTITY and np.nanmax(means) > 1:
-        log.warning("%s: accessibility above 1 is no percentile, and counts as 1", shards.path)
+        warn("no_percentiles", f"{shards.path}: accessibility above 1 is no percentile, and counts as 1")
     used = fit_scale(means, str(shards.path)) if scale is None else scale
     return used.apply(means), used
 
@@ -154,7 +155,7 @@ def track_accessibility(
         means[~found.placed, 0] = shards.accessibility[~found.placed]
     mapped = scale.apply_all(means, model.widths)
     if scale is IDENTITY and np.fmax.reduce(mapped, axis=None, initial=0) > 1:
-        log.warning("%s: accessibility above 1 is no percentile, and counts as 1", source.track.path)
+        warn("no_percentiles", f"{source.track.path}: accessibility above 1 is no percentile, and counts as 1")
     return mapped, scale
 
 
@@ -198,18 +199,9 @@ def evaluate_shards(
     if threshold is not None:
         check_fraction("threshold", threshold)
     threads = usable_cores() if threads is None else whole("threads", threads)
-    found = None
-    if source is not None:
-        if not model.metadata.sees_neighbourhood:
-            log.info("%s sees nothing beyond a window: its surroundings are not used", model.metadata.name)
-        found = look_up(shards.codes, shards.ids, source.genome, model.flank, str(shards.path))
-    mapped: tuple[NDArray[np.float32], AccessibilityScale | None]
-    tracked = False
-    if source is None or found is None or source.track is None or withhold_accessibility:
-        mapped = mapped_accessibility(shards, withhold_accessibility, scale)
-    else:
-        tracked = True
-        mapped = track_accessibility(shards, found, source, model, scale)
+    cautions = Cautions()
+    with gathering(cautions):
+        found, mapped, tracked = _seen_by_model(shards, model, source, withhold_accessibility, scale)
     accessibility, used = mapped
     probabilities = _probabilities(shards, found, accessibility, model, threads)
     accessibility = accessibility.reshape(len(shards.codes), -1)[:, 0]
@@ -225,12 +217,30 @@ def evaluate_shards(
     report["model"] = model.identity()
     report["provider"] = model.provider
     report["accessibility"] = _how_mapped(used, scale, tracked)
-    report["warnings"] = [] if source is None else source.cautions.to_list()
+    report["warnings"] = Cautions([*(() if source is None else source.cautions), *cautions]).to_list()
     report["neighbourhood"] = {
         "windows": len(shards.codes),
         "known": 0 if known is None else int(np.count_nonzero(known)),
     }
     return Evaluation(shards, accessibility, probabilities, weights, report, known)
+
+
+def _seen_by_model(
+    shards: Shards,
+    model: Model,
+    source: WindowSource | None,
+    withhold: bool,
+    scale: AccessibilityScale | None,
+) -> tuple[Neighbourhood | None, tuple[NDArray[np.float32], AccessibilityScale | None], bool]:
+    """Look up surroundings and accessibility of windows, and tell whether the latter is that of the track."""
+    found = None
+    if source is not None:
+        if not model.metadata.sees_neighbourhood:
+            log.info("%s sees nothing beyond a window: its surroundings are not used", model.metadata.name)
+        found = look_up(shards.codes, shards.ids, source.genome, model.flank, str(shards.path))
+    if source is None or found is None or source.track is None or withhold:
+        return found, mapped_accessibility(shards, withhold, scale), False
+    return found, track_accessibility(shards, found, source, model, scale), True
 
 
 def _probabilities(

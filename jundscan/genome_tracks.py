@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from jundscan.amounts import counted
 from jundscan.cautions import Cautions
 from jundscan.choices import MissingChromosomes
 from jundscan.encoding import WINDOW_LENGTH
@@ -93,13 +94,13 @@ def match_chromosomes(
     *,
     allow_length_mismatch: bool = False,
     missing: MissingChromosomes | None = None,
-    reach: Mapping[str, int] | None = None,
+    reach: Mapping[str, int] | Callable[[], Mapping[str, int]] | None = None,
 ) -> GenomeTrack:
     """Find each chromosome of the genome in the track, under any convention of names or an alias.
 
     Writers of tracks leave out chromosomes without data, so one that the track does not name counts as closed. That
-    holds only where the names fit: chromosomes in common hold half of the bases to scan and, unless every chromosome
-    to scan is among them, half of the track's data.
+    holds only where the names fit: chromosomes in common hold half of the bases to scan, or of the genome, and half
+    of the track's data. Where every chromosome to scan is among them, there is nothing to ask.
 
     Parameters
     ----------
@@ -112,8 +113,9 @@ def match_chromosomes(
     missing : {"closed", "unknown", "error"}, optional
         What holds on chromosomes that the track does not name: no accessibility (closed), not available (unknown), or
         a TrackError. Closed without asking whether names fit when it is given; closed with asking when not.
-    reach : mapping of str to int, optional
-        Bases to scan by chromosome; all of the genome if not given.
+    reach : mapping of str to int, or callable, optional
+        Bases to scan by chromosome, or what finds them, which is asked where something differs; all of the genome if
+        not given.
 
     Returns
     -------
@@ -126,7 +128,6 @@ def match_chromosomes(
     """
     cautions = Cautions() if cautions is None else cautions
     chromsizes = genome.chromsizes
-    reach = dict(chromsizes) if reach is None else reach
     known = dict.fromkeys(track.names)
     other = {matching_name(name, chromsizes): name for name in reversed(track.names)}
     found = {chrom: chrom if chrom in known else other.get(chrom) for chrom in chromsizes}
@@ -138,8 +139,14 @@ def match_chromosomes(
             f"{some_names(chromsizes)}. Give --alias FILE if these are other names of the same sequences",
         )
     absent = [chrom for chrom in chromsizes if chrom not in names]
-    differ = [] if allow_length_mismatch else _other_lengths(genome, track, names, reach, cautions)
-    _check_missing(genome, track, names, [chrom for chrom in absent if chrom in reach], reach, missing, cautions)
+    sizes = track.sizes or {}
+    differ = [chrom for chrom, name in names.items() if sizes.get(name, chromsizes[chrom]) != chromsizes[chrom]]
+    if allow_length_mismatch:
+        differ = []
+    if differ or absent:
+        bases = (reach() if callable(reach) else reach) or dict(chromsizes)
+        _check_lengths(genome, track, names, differ, bases, cautions)
+        _check_missing(genome, track, names, [chrom for chrom in absent if chrom in bases], bases, missing, cautions)
     for chrom in differ:
         del names[chrom]
     renamed = [f"{name} for {chrom}" for chrom, name in names.items() if name != chrom]
@@ -149,7 +156,7 @@ def match_chromosomes(
     if beyond:
         cautions.add(
             "intervals_beyond_end",
-            f"{track.path}: {beyond:,} intervals reach beyond the end of their chromosome and are cut",
+            f"{track.path}: {counted(beyond, 'interval')} beyond the end of the chromosome, cut there",
             intervals=beyond,
         )
     return GenomeTrack(track, names, frozenset() if missing == "unknown" else frozenset(absent))
@@ -171,22 +178,24 @@ def _check_missing(
     if missing == "error":
         raise TrackError(track.path, f"does not name {some_names(absent)}: {both}. Give --alias FILE if names differ")
     bases, total = sum(reach[chrom] for chrom in absent), sum(reach.values())
+    sizes = genome.chromsizes
+    whole = sum(sizes[chrom] for chrom in names) / max(sum(sizes.values()), 1)
     common = 1 - bases / total if total else 1.0
     if missing is None:
         held = track.bases_with_data()
         in_common = sum(held[name] for name in dict.fromkeys(names.values()))
         data = in_common / sum(held.values()) if any(held.values()) else 1.0
-        if common < FITTING_SHARE or data < FITTING_SHARE:
+        if max(common, whole) < FITTING_SHARE or data < FITTING_SHARE:
             raise TrackError(
                 track.path,
                 f"names do not fit: chromosomes in common hold {common:.0%} of the bases to scan and {data:.0%} of the "
                 f"track's data; {both}. Give --alias FILE if names differ, or --missing-chromosomes closed if the "
                 f"track leaves out chromosomes without data",
             )
-    elsewhere = "they are scored without accessibility" if missing == "unknown" else "they count as closed"
+    elsewhere = "scored without accessibility" if missing == "unknown" else "counted as closed"
     cautions.add(
         "missing_chromosomes",
-        f"{track.path}: {len(absent):,} of {len(reach):,} chromosomes to scan are missing from the track "
+        f"{track.path}: of {counted(len(reach), 'chromosome')} to scan, {len(absent):,} missing from the track "
         f"({some_names(absent)}), {bases / max(total, 1):.1%} of the bases; {elsewhere} (--missing-chromosomes)",
         chromosomes=len(absent),
         bases=bases,
@@ -199,28 +208,31 @@ def _check_missing(
 _MOST_NAMES = 100  # in a record
 
 
-def _other_lengths(
-    genome: Genome, track: Track, names: Mapping[str, str], reach: Mapping[str, int], cautions: Cautions
-) -> list[str]:
-    """Return the chromosomes whose length in the track is another one; an error where they are most of the scan."""
-    sizes, chromsizes = track.sizes or {}, genome.chromsizes
-    differ = [chrom for chrom, name in names.items() if sizes.get(name, chromsizes[chrom]) != chromsizes[chrom]]
+def _check_lengths(
+    genome: Genome,
+    track: Track,
+    names: Mapping[str, str],
+    differ: Sequence[str],
+    reach: Mapping[str, int],
+    cautions: Cautions,
+) -> None:
+    """Warn of chromosomes whose length in the track is another one; an error where they are half of the scan."""
     if not differ:
-        return []
+        return
     in_reach = [chrom for chrom in differ if chrom in reach]
-    chrom = (in_reach or differ)[0]
-    example = f"{names[chrom]} has {sizes[names[chrom]]} bases, but {chrom} of {genome.path} has {chromsizes[chrom]}"
+    chrom, sizes = (in_reach or differ)[0], track.sizes or {}
+    lengths = f"{sizes[names[chrom]]} bases, but {chrom} of {genome.path} has {genome.chromsizes[chrom]}"
+    example = f"{names[chrom]} has {lengths}"
     bases, total = sum(reach[chrom] for chrom in in_reach), sum(reach.values())
     if in_reach and bases >= FITTING_SHARE * total:
         raise TrackError(track.path, f"{example}: another assembly? --allow-length-mismatch accepts a partial genome")
-    concerned = f"{len(in_reach):,} of them to scan, without accessibility" if in_reach else "none of them to scan"
+    concerned = f"{len(in_reach):,} to scan, without accessibility" if in_reach else "none to scan"
     cautions.add(
         "other_lengths",
-        f"{track.path}: {example}. {len(differ):,} chromosomes have another length, {concerned}",
+        f"{track.path}: {example}. Chromosomes of another length: {len(differ):,}, {concerned}",
         chromosomes=len(differ),
         to_scan=len(in_reach),
         bases=bases,
         share=bases / max(total, 1),
-        names=differ[:_MOST_NAMES],
+        names=list(differ[:_MOST_NAMES]),
     )
-    return differ

@@ -18,6 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from jundscan.amounts import counted
+from jundscan.cautions import warn
 from jundscan.choices import BedValue
 from jundscan.errors import TrackError
 from jundscan.files import text_blocks
@@ -114,7 +116,7 @@ def read_intervals(
 
 def _log_meaning(path: Path, meaning: ValueColumn) -> None:
     if meaning.doubt:
-        log.warning("%s: read as %s; %s", path, meaning, meaning.doubt)
+        warn("doubtful_values", f"{path}: read as {meaning}; {meaning.doubt}")
     else:
         log.info("%s: read as %s", path, meaning)
 
@@ -161,7 +163,11 @@ def warn_of_beyond(path: str | Path, by_name: Mapping[str, Intervals], chromsize
     sizes = {name: chromsizes[chrom] for name in by_name if (chrom := matching_name(name, chromsizes)) is not None}
     beyond = sum(int((by_name[name].ends > size).sum()) for name, size in sizes.items())
     if beyond:
-        log.warning("%s: %d intervals reach beyond the end of their chromosome; another assembly?", path, beyond)
+        warn(
+            "intervals_beyond_end",
+            f"{path}: {counted(beyond, 'interval')} beyond the end of the chromosome; another assembly?",
+            intervals=beyond,
+        )
 
 
 def flatten_max(intervals: Intervals) -> Intervals:

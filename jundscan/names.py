@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 
+from jundscan.cautions import warn
 from jundscan.errors import OutputError, TrackError
 from jundscan.files import text_lines
 
@@ -163,7 +164,12 @@ def read_aliases(path: str | Path, sizes: Mapping[str, int]) -> dict[str, str]:
         )
     if ambiguous:
         shown = some_names(sorted(ambiguous))
-        log.warning("%s: %d names stand for more than one sequence and are left out: %s", path, len(ambiguous), shown)
+        count = len(ambiguous)
+        warn(
+            "ambiguous_aliases",
+            f"{path}: names that stand for more than one sequence are left out, {count:,} in all: {shown}",
+            names=count,
+        )
     return {name: chrom for name, chrom in aliases.items() if name not in ambiguous}
 
 

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.accessibility import AccessibilityScale
-from jundscan.cautions import Cautions
+from jundscan.amounts import counted
+from jundscan.cautions import Cautions, warn
 from jundscan.choices import BedValue, MissingChromosomes, check_choice
 from jundscan.encoding import UNKNOWN, WINDOW_LENGTH
 from jundscan.errors import InputError
@@ -204,10 +205,13 @@ class Neighbourhood:
                 f"{where}: {count:,} of {comparable:,} windows, {first} for one, have other bases than {genome.path} "
                 "where their ids say: give the genome (assembly) that they come from"
             )
-        log.warning(
-            "%s: %s of %s windows, %s for one, have other bases than %s; their own count",
-            where, format(count, ","), format(comparable, ","), first, genome.path,
-        )  # fmt: skip
+        warn(
+            "other_bases",
+            f"{where}: {count:,} of {comparable:,} windows, {first} for one, have other bases than {genome.path}; "
+            f"their own count",
+            windows=count,
+            compared=comparable,
+        )
 
     def codes(self, rows: slice = slice(None)) -> NDArray[np.uint8]:
         """Return windows with their flanks.
@@ -288,7 +292,7 @@ def look_up(
     found = Neighbourhood(windows, _on_line(texts, line, genome, where), line, genome, flank)
     found.compare(texts, where, genome)
     if ids is None:
-        log.warning("%s: no ids (shard-K-ids.joblib), so that the surroundings of its windows are not known", where)
+        warn("no_ids", f"{where}: no ids (shard-K-ids.joblib), so that the surroundings of its windows are not known")
     return found
 
 
@@ -310,9 +314,12 @@ def _on_line(ids: NDArray[np.str_], line: Line, genome: Genome, where: str) -> N
         size = int(size_of[numbers[row]])
         raise wrong_id(where, row, str(ids[row]), f"reaches beyond its chromosome, of {size:,} bases in {genome.path}")
     if absent:
-        log.warning(
-            "%s: %s windows are on %d chromosomes that %s lacks (%s): scored without their surroundings",
-            where, format(int(np.count_nonzero((numbers >= 0) & (ranks < 0))), ","), len(absent), genome.path,
-            some_names(absent),
-        )  # fmt: skip
+        count = int(np.count_nonzero((numbers >= 0) & (ranks < 0)))
+        warn(
+            "windows_elsewhere",
+            f"{where}: {counted(count, 'window')} on {counted(len(absent), 'chromosome')} that {genome.path} lacks "
+            f"({some_names(absent)}): scored without surroundings",
+            windows=count,
+            chromosomes=len(absent),
+        )
     return np.where(ranks >= 0, line.origins[ranks] + starts, -1)

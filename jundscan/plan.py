@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.accessibility import IDENTITY, AccessibilityScale
-from jundscan.cautions import Cautions
+from jundscan.cautions import Cautions, gathering
 from jundscan.choices import DEFAULT_STRIDE, MOST_STRIDE, BedValue, MissingChromosomes, Wish, check_choice, whole
 from jundscan.cores import usable_cores
 from jundscan.errors import InputError
@@ -177,7 +177,8 @@ def prepare(
     threads : int, optional
         Worker threads; one for each core that the process may use if not given.
     concerned : callable, optional
-        Gives, of the genome's chromosomes, those that the run is about, where it is not about the spans.
+        Returns the chromosomes that the run is about where it is not about the spans; asked where names or lengths
+        differ between genome and track.
     judged : bool
         Whether the track is compared with the scale and with the model's training; a worker of a cluster need not.
 
@@ -201,13 +202,14 @@ def prepare(
     }
     inputs = {kind: Path(path) for kind, path in files.items() if isinstance(path, str | Path)}
     stamps = {path: before for path in inputs.values() if (before := stamp(path)) is not None}
-    with ExitStack() as stack:
+    cautions = Cautions()
+    with ExitStack() as stack, gathering(cautions):
         ready = model if isinstance(model, Model) else load_model(model)
         fasta = genome if isinstance(genome, Genome) else open_genome(genome)
         if alias is not None:
             fasta.chromsizes.aliases = read_aliases(alias, fasta.chromsizes)
         spans, counts = find_spans(fasta.chromsizes, stride, regions, regions_file, exclude)
-        cautions, track = Cautions(), None
+        track = None
         if accessibility is not None:
             opened = accessibility if isinstance(accessibility, Track) else open_track(accessibility, bed_value)
             stack.enter_context(opened)
@@ -217,7 +219,7 @@ def prepare(
                 cautions,
                 allow_length_mismatch=allow_length_mismatch,
                 missing=missing_chromosomes,
-                reach=_reach(spans, fasta.chromsizes, concerned),
+                reach=partial(_reach, spans, fasta.chromsizes, concerned),
             )
         ready_at = time.perf_counter()
         used, shares = _scale(fasta, track, scale, ready, cautions, judged)
@@ -254,9 +256,8 @@ def bases_by_chromosome(spans: Sequence[Region]) -> dict[str, int]:
 def _reach(
     spans: Sequence[Region], sizes: ChromSizes, concerned: Callable[[ChromSizes], Iterable[str]] | None
 ) -> dict[str, int]:
-    if concerned is None:
-        return bases_by_chromosome(spans)
-    return {chrom: sizes[chrom] for chrom in concerned(sizes)}
+    chosen = {} if concerned is None else {chrom: sizes[chrom] for chrom in concerned(sizes)}
+    return chosen or bases_by_chromosome(spans)
 
 
 def _scale(

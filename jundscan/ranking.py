@@ -16,13 +16,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from jundscan.amounts import counted
+from jundscan.arguments import is_several, kind_of
 from jundscan.choices import DEFAULT_STRIDE, MOST_STRIDE
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import InputError
 from jundscan.hits import is_positive
 from jundscan.interval_sets import merge_intervals
-from jundscan.intervals import Intervals
+from jundscan.intervals import Intervals, read_intervals
+from jundscan.names import ChromSizes, matching_name
 from jundscan.plan import Scan
+from jundscan.regions import parse_region
 from jundscan.scan import Hit, score
 from jundscan.spans import GenomeRow, list_regions, read_listed
 from jundscan.windows import Region, count_windows
@@ -98,23 +102,33 @@ def read_hits(hits: str | Path | Iterable[Hit], scan: Scan) -> GivenHits:
     else:
         listed = list_regions(_by_name(hits), row, sizes)
     if listed is None or not listed.given:
-        log.warning("%s: holds no hit, so none is explained", source)
+        scan.cautions.add("no_hits", f"{source}: holds no hit, so none is explained")
         return GivenHits(source, np.empty((0, 2), np.int64), row)
     if not len(listed.placed):
         raise InputError(f"{source}: none of its hits is on a chromosome of {scan.genome.path}, or before its end")
     if outside := listed.beyond + int(listed.is_cut.sum()):
-        log.warning(
-            "%s: %d of %s hits reach beyond the end of their chromosome; another assembly?",
-            source,
-            outside,
-            format(listed.given, ","),
+        scan.cautions.add(
+            "intervals_beyond_end",
+            f"{source}: {outside:,} of {counted(listed.given, 'hit')} beyond the chromosome's end; another assembly?",
+            intervals=outside,
         )
     return GivenHits(source, listed.placed[np.lexsort(listed.placed.T[::-1])], row)
 
 
+def chromosomes_to_explain(regions: Iterable[str], hits: str | Path | None, chromsizes: ChromSizes) -> list[str]:
+    """Return the chromosomes of regions and of a file of hits."""
+    named = {} if hits is None else read_intervals(hits, "regions", may_be_empty=True)
+    of_hits = [chrom for name in named if (chrom := matching_name(name, chromsizes)) is not None]
+    return [*(parse_region(text, chromsizes).chrom for text in regions), *of_hits]
+
+
 def _by_name(hits: Iterable[Hit]) -> dict[str, Intervals]:
     bounds: dict[str, list[tuple[int, int]]] = {}
+    if not is_several(hits):
+        raise InputError(f"hits: must be the path of a file, or hits from jundscan.scan, not {kind_of(hits)}")
     for hit in hits:
+        if not isinstance(hit, Hit):
+            raise InputError(f"hits: must be hits from jundscan.scan, not {kind_of(hit)}")
         bounds.setdefault(hit.chrom, []).append((hit.start, hit.end))
     by_name = {}
     for chrom, pairs in bounds.items():
@@ -166,13 +180,12 @@ def strongest_hits(scan: Scan, given: GivenHits, top: int) -> list[StrongHit]:
     strongest = np.where(np.isneginf(best), np.float32(np.nan), best)[order]
     below = int((~is_positive(strongest, scan.threshold.value)).sum())
     if below:
-        log.warning(
-            "%s: %d of the %d strongest hits score below the threshold of %.4g here; another model, track, scale or "
-            "threshold found them",
-            given.source,
-            below,
-            len(order),
-            scan.threshold.value,
+        scan.cautions.add(
+            "hits_of_another_run",
+            f"{given.source}: {below:,} of the {len(order):,} strongest hits score below the threshold of "
+            f"{scan.threshold.value:.4g} here; another model, track, scale or threshold found them",
+            below=below,
+            hits=len(order),
         )
     return [StrongHit(region, value) for region, value in zip(regions, strongest.tolist(), strict=True)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from jundscan.encoding import WINDOW_LENGTH
 from jundscan.plan import Scan
 
 MUCH_SKIPPED = 0.5
@@ -11,7 +12,7 @@ MUCH_SKIPPED = 0.5
 AS_EXPECTED = 3
 """Times as many windows called as expected that still count as alike: genomes and tracks differ by less."""
 FEWEST_EXPECTED = 10
-"""Calls to expect below which chance alone may triple them."""
+"""Calls to expect of windows that do not overlap, below which chance alone may triple them."""
 _WHOLE = 0.5  # share of the genome's bases that a scan must look at to stand for the genome
 
 
@@ -56,7 +57,9 @@ def count_calls(scan: Scan) -> Calls | None:
     prevalence = scan.model.metadata.prevalence
     share = prevalence * row.recall + (1 - prevalence) * row.fpr
     calls = Calls(scan.windows_called, scan.windows_scored, share * scan.windows_scored)
-    return calls if calls.expected >= FEWEST_EXPECTED else None
+    # windows over one site are called together
+    apart = calls.expected * min(scan.stride, WINDOW_LENGTH) / WINDOW_LENGTH
+    return calls if apart >= FEWEST_EXPECTED else None
 
 
 def judge(scan: Scan) -> None:

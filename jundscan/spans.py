@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from jundscan.amounts import counted
+from jundscan.cautions import warn
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import InputError, RegionError, TrackError
 from jundscan.interval_sets import merge_intervals, subtract_intervals
@@ -193,7 +195,7 @@ def read_excluded(path: str | Path, chromsizes: Mapping[str, int]) -> dict[str, 
     """
     excluded = read_regions(path, chromsizes)
     if not excluded:
-        log.warning("%s excludes nothing: it holds no interval on a chromosome of the genome", path)
+        warn("excludes_nothing", f"{path} excludes nothing: it holds no interval on a chromosome of the genome")
     return excluded
 
 
@@ -301,6 +303,7 @@ def _with_listed(
     told = [f"left out {left_out:,} ({', '.join(reasons)})"] if left_out else []
     told += [f"cut {cut:,} at the end of the chromosome (another assembly?)"] if cut else []
     if told:
-        log.warning("%s: of %s regions, %s", path, format(listed.given, ","), " and ".join(told))
+        counts = {"given": listed.given, "left_out": left_out, "cut": cut}
+        warn("regions_left_out", f"{path}: of {counted(listed.given, 'region')}, {' and '.join(told)}", **counts)
     joined = merge_intervals(np.concatenate((typed, listed.placed[holds_window])))
     return joined, RegionCounts(len(typed) + listed.given, left_out, cut)

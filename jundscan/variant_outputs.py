@@ -133,8 +133,16 @@ def write_variants(
                 before, done = done, feed.taken
                 tell(done - before)
     if is_packed(output) and not tally.is_sorted:
-        log.warning("%s: not sorted, so not indexed; bcftools sort does both", output)
-    warn_of_shifts(tally.indels_not_left_aligned, scan.genome.path, variants)
+        scan.cautions.add("unsorted", f"{output}: not sorted, so not indexed; bcftools sort does both")
+    warn_of_shifts(scan, tally.indels_not_left_aligned, variants)
+    mismatches = int(tally.status[STATUSES.index("ref_mismatch")])
+    if 2 * mismatches > tally.alleles:
+        scan.cautions.add(
+            "reference_mismatches",
+            f"{variants}: most REF alleles are not what {scan.genome.path} has there: another assembly?",
+            alleles=tally.alleles,
+            mismatches=mismatches,
+        )
     return {
         **run_facts(scan, {"variants": Path(variants)}, command),
         "output": output,
@@ -151,13 +159,15 @@ def write_variants(
     }
 
 
-def warn_of_shifts(count: int, genome: str | Path, variants: str | Path) -> None:
+def warn_of_shifts(scan: Scan, count: int, variants: str | Path) -> None:
     """Warn of indels that are not left-aligned, with the command that aligns them."""
     if count:
-        log.warning(
-            "%s: %s not left-aligned. Effects are the same wherever an indel is written in a repeat. Before comparing "
-            "positions with other files, run: bcftools norm -f %s %s",
-            *(variants, f"{count:,} indels are" if count > 1 else "1 indel is", genome, variants),
+        indels = f"{count:,} indels are" if count > 1 else "1 indel is"
+        scan.cautions.add(
+            "not_left_aligned",
+            f"{variants}: {indels} not left-aligned. Effects are the same wherever an indel is written in a repeat. "
+            f"Before comparing positions with other files, run: bcftools norm -f {scan.genome.path} {variants}",
+            indels=count,
         )
 
 

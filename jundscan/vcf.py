@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jundscan.alleles import STATUSES, Variant, problem_of
+from jundscan.cautions import warn
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import InputError, JundscanError, TrackError
 from jundscan.files import packing
@@ -106,7 +107,7 @@ def open_vcf(path: str | Path, genotypes: bool = True) -> Iterator[Vcf]:
             raise feed.error or InputError(f"{path}: cannot be read as VCF or BCF; is its header whole?") from err
         with file:
             if genotypes and file.format == "VCF" and _ends_early(Path(path)):
-                log.warning("%s: its last line has no end; was the file cut short?", path)
+                warn("unended_line", f"{path}: its last line has no end; was the file cut short?")
             yield Vcf(path, file, feed)
     finally:
         if feed is not None:

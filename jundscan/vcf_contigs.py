@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from jundscan.alleles import Variant
+from jundscan.cautions import warn
 from jundscan.errors import InputError
 from jundscan.files import STDIN
 from jundscan.genome import Genome
 from jundscan.indels import REACH_OF_REPEATS
 from jundscan.intervals import say_other_names
-from jundscan.names import matching_name, some_names
+from jundscan.names import ChromSizes, matching_name, some_names
 from jundscan.vcf import Vcf, open_vcf, read_variants
 
 log = logging.getLogger("jundscan")
@@ -85,7 +86,7 @@ class Contigs:
         )
         if not self._allow:
             raise InputError(f"{problem} If the genome is a part of it, allow this with --allow-length-mismatch")
-        log.warning("%s", problem)
+        warn("other_lengths", problem)
 
     def _finish(self, path: str | Path) -> None:
         if self._is_done:
@@ -113,6 +114,15 @@ def check_variants(path: str | Path, contigs: Contigs) -> None:
         return
     with open_vcf(path, genotypes=False) as vcf:
         _exhaust(contigs.checked(vcf))
+
+
+def chromosomes_of(path: str | Path, chromsizes: ChromSizes) -> list[str]:
+    """Return the genome's chromosomes that the records of a VCF lie on; none of what comes through a pipe."""
+    if Path(path) == STDIN or not Path(path).is_file():
+        return []
+    with open_vcf(path, genotypes=False) as vcf:
+        used = dict.fromkeys(variant.chrom for _, variant in read_variants(vcf))
+    return [chrom for name in used if (chrom := matching_name(name, chromsizes)) is not None]
 
 
 def _exhaust(items: Iterable[object]) -> None:

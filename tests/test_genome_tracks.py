@@ -167,7 +167,7 @@ def test_a_length_that_differs_elsewhere_is_a_warning(tmp_path: Path, run: Run, 
     ran = run("scan", genome, "--accessibility", track, "--region", "chrA", "-q", "-o", tmp_path / "h.bed")
     assert ran.code == 0
     assert "chrM has 5998 bases, but chrM of" in ran.err
-    assert "none of them to scan" in ran.err
+    assert "none to scan" in ran.err
 
 
 def test_a_chromosome_of_another_length_is_scored_without_accessibility(tmp_path: Path, run: Run, genome: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_chromosome_of_another_length_is_scored_without_accessibility(tmp_path
         one for one in json.loads((tmp_path / "r.json").read_text())["warnings"] if one["code"] == "other_lengths"
     ]
     assert (caution["figures"]["to_scan"], caution["figures"]["bases"]) == (1, 6_000)
-    assert "1 of them to scan, without accessibility" in caution["message"]
+    assert "Chromosomes of another length: 1, 1 to scan, without accessibility" in caution["message"]
 
 
 @pytest.mark.parametrize("sizes", [{"chrA": 39_999}, {"chrA": 1_000_000, "chrB": 30_001}, {"chrB": 9, "chrA": 40_001}])
@@ -195,3 +195,34 @@ def test_other_lengths_on_most_of_the_scan_are_an_error(
     ran = run("scan", genome, "--accessibility", track, "-o", tmp_path / "h.bed")
     assert (ran.code, (tmp_path / "h.bed").exists()) == (1, False)
     assert f"chrA has {sizes['chrA']} bases, but chrA of {genome} has 40000: another assembly?" in ran.err
+
+
+def test_only_chromosomes_of_variants_and_regions_must_be_in_the_track(tmp_path: Path, run: Run, genome: Path) -> None:
+    track = write_track(tmp_path / "t", "bedGraph", [("chrM", at, at + 60, at / 10 + 1) for at in range(0, 5_900, 80)])
+    header = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    scale = ("--accessibility-scale", "identity")
+    for chrom, code in (("chrM", 0), ("chrA", 1)):
+        vcf = tmp_path / f"{chrom}.vcf"
+        vcf.write_text(f"{header}{chrom}\t700\t.\tN\tT\t.\t.\t.\n")
+        hits = write_rows(tmp_path / f"{chrom}.bed", [(chrom, 500, 700)])
+        for command in (
+            ("variants", genome, vcf, "-o", tmp_path / f"{chrom}.tsv"),
+            ("explain", genome, "--region", f"{chrom}:900-960", "-o", tmp_path / f"{chrom}-region"),
+            ("explain", genome, "--hits", hits, "-o", tmp_path / f"{chrom}-hits"),
+        ):
+            ran = run(*command, "--accessibility", track, *scale)
+            assert ran.code == code, (command, ran.err)
+            assert ("names do not fit" in ran.err) == bool(code)
+    found = jundscan.variants(genome, tmp_path / "chrM.vcf", track, scale="identity")
+    assert [effect.chrom for effect in found] == ["chrM"]
+    explained = jundscan.explain(genome, "chrM:900-960", track, scale="identity")
+    assert [one.region.chrom for one in explained] == ["chrM"]
+
+
+def test_names_that_fit_on_the_genome_fit_on_a_chromosome_that_the_track_leaves_out(
+    tmp_path: Path, run: Run, genome: Path
+) -> None:
+    track = write_track(tmp_path / "t", "bedGraph", peaks("chrA"))
+    ran = run("scan", genome, "--accessibility", track, "--region", "chrB", "-o", tmp_path / "h.bed")
+    assert ran.code == 0
+    assert "of 1 chromosome to scan, 1 missing from the track (chrB), 100.0% of the bases; counted as closed" in ran.err

@@ -55,7 +55,7 @@ def test_a_genome_under_another_name_than_the_file_has_is_found_by_convention(tm
 def test_a_name_of_two_sequences_is_left_out_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = write(tmp_path, "chr1\tone\tunplaced\nchr2\ttwo\tunplaced\n")
     assert read_aliases(path, SIZES) == {"one": "chr1", "two": "chr2"}
-    assert "1 names stand for more than one sequence and are left out: unplaced" in caplog.text
+    assert "names that stand for more than one sequence are left out, 1 in all: unplaced" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import jundscan
 from jundscan import data_stretches
-from jundscan.cautions import Cautions
+from jundscan.cautions import Cautions, gathering, warn
 from jundscan.data_stretches import BIN_BASES, EMPTY_BASES, stretches_with_data
 from jundscan.errors import InputError
 from jundscan.genome import open_genome
@@ -259,8 +259,8 @@ def calls_of(tmp_path: Path, model: Model, sequences: dict[str, str], **options:
 
 def test_more_calls_than_expected_are_a_warning(tmp_path: Path, model: Model) -> None:
     rng = np.random.default_rng(1)
-    sites = "".join(letters(rng, 60) + "TGACTCATCAC" for _ in range(2_000))
-    dull = "".join(["A" * 500, "T" * 500]) * 120
+    sites = "".join(letters(rng, 60) + "TGACTCATCAC" for _ in range(9_000))
+    dull = "".join(["A" * 500, "T" * 500]) * 600
     [caution] = [one for one in calls_of(tmp_path, model, {"a": sites}) if one["code"] == "unexpected_calls"]
     figures = caution["figures"]
     assert isinstance(figures, dict)
@@ -269,8 +269,8 @@ def test_more_calls_than_expected_are_a_warning(tmp_path: Path, model: Model) ->
     few = [one["code"] for one in calls_of(tmp_path, model, {"a": dull})]
     assert few == ["unexpected_calls", "no_hits"]
     # selected regions are not the genome, and few calls are chance
-    assert calls_of(tmp_path, model, {"a": sites}, regions="a:0-60000") == []
-    assert [one["code"] for one in calls_of(tmp_path, model, {"a": sites[:9_000]})] == []
+    assert calls_of(tmp_path, model, {"a": sites}, regions="a:0-300000") == []
+    assert calls_of(tmp_path, model, {"a": sites[:90_000]}) == []
 
 
 def test_warnings_are_logged_from_python_too(caplog: pytest.LogCaptureFixture, model: Model) -> None:
@@ -279,13 +279,20 @@ def test_warnings_are_logged_from_python_too(caplog: pytest.LogCaptureFixture, m
     assert "of the windows hold unknown letters and were not scored" in caplog.text
 
 
-def test_each_code_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_warning_is_given_once_and_kept_for_the_run_that_gathers_them(caplog: pytest.LogCaptureFixture) -> None:
     cautions = Cautions()
     cautions.add("one", "first", number=1)
-    cautions.add("one", "again", number=2)
+    cautions.add("one", "first", number=1)
     cautions.take(list(cautions))
-    assert cautions.to_list() == [{"code": "one", "message": "first", "figures": {"number": 1}}]
-    assert caplog.messages == ["first"]
+    with gathering(cautions):
+        warn("one", "of another file", number=2)
+        warn("one", "first", number=1)
+    warn("two", "of no run")
+    assert cautions.to_list() == [
+        {"code": "one", "message": "first", "figures": {"number": 1}},
+        {"code": "one", "message": "of another file", "figures": {"number": 2}},
+    ]
+    assert caplog.messages == ["first", "of another file", "of no run"]
 
 
 def test_unlike_training_is_judged_on_the_track_not_on_the_region(tmp_path: Path, model: Model) -> None:

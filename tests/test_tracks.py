@@ -266,9 +266,9 @@ def test_names_are_matched_and_what_differs_is_said(tmp_path, genome, caplog):
     assert "names chromosomes differently: chr1 for 1" in caplog.text
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert warnings == [
-        f"{track.path}: 1 of 2 chromosomes to scan are missing from the track (2), 0.2% of the bases; "
-        "they count as closed (--missing-chromosomes)",
-        f"{track.path}: 2 intervals reach beyond the end of their chromosome and are cut",
+        f"{track.path}: of 2 chromosomes to scan, 1 missing from the track (2), 0.2% of the bases; "
+        "counted as closed (--missing-chromosomes)",
+        f"{track.path}: 2 intervals beyond the end of the chromosome, cut there",
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -95,7 +96,7 @@ def explain(
     from jundscan.logos import check_pictures
     from jundscan.model import load_model
     from jundscan.plan import prepare
-    from jundscan.ranking import read_hits, strongest_hits
+    from jundscan.ranking import chromosomes_to_explain, read_hits, strongest_hits
     from jundscan.regions import parse_region
     from jundscan.streams import is_stream
     from jundscan.writers import check_output
@@ -125,6 +126,7 @@ def explain(
         alias=alias,
         bed_value=bed_value,
         missing_chromosomes=missing_chromosomes,
+        concerned=partial(chromosomes_to_explain, region or (), hits),
         threads=threads,
     ) as ready:
         regions = list(dict.fromkeys(parse_region(text, ready.genome.chromsizes) for text in region or ()))

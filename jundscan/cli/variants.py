@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -83,6 +84,7 @@ def variants(
     from jundscan.model import load_model
     from jundscan.plan import prepare
     from jundscan.variant_outputs import check_variant_output, write_variants
+    from jundscan.vcf_contigs import chromosomes_of
     from jundscan.writers import check_output
 
     wish, value = threshold_wish(threshold, fpr, precision, recall)
@@ -107,6 +109,7 @@ def variants(
         alias=alias,
         bed_value=bed_value,
         missing_chromosomes=missing_chromosomes,
+        concerned=partial(chromosomes_of, vcf),
         threads=threads,
     ) as ready:
         say_threshold(ready.threshold)
@@ -119,8 +122,6 @@ def variants(
     say_written(output, json_target)
     status, hits = record["status"], record["hits"]
     unscored = [f"{count:,} {name}" for name, count in status.items() if count and name not in ("scored", "partial")]
-    if 2 * status["ref_mismatch"] > record["alleles"]:
-        log.warning("%s: most REF alleles are not what %s has there: another assembly?", vcf, genome)
     log.info(
         "%s of %s%s: %s scored (%s in part, N nearby), not scored: %s; %s gained, %s lost; %s on %s",
         counted(record["alleles"], "allele"),
