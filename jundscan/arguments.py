@@ -200,6 +200,15 @@ def codes_array(name: str, value: object, dimensions: int) -> NDArray[np.uint8]:
 
 
 def float32_array(name: str, value: object, dimensions: Iterable[int]) -> NDArray[np.float32]:
-    """Return numbers as float32, whatever type they have; errors are those of :func:`array`."""
+    """Return numbers as float32, whatever type they have; NaN is fine.
+
+    Raises
+    ------
+    InputError
+        When they are no such array (see :func:`array`), or one is infinite.
+    """
     with np.errstate(over="ignore"):
-        return array(name, value, dimensions).astype(np.float32, copy=False)
+        numbers = array(name, value, dimensions).astype(np.float32, copy=False)
+    if np.isinf(numbers).any():
+        raise InputError(f"{name}: has infinite values; where it is not available, give NaN")
+    return numbers

@@ -28,6 +28,7 @@ ONE = "sequence"
 """Name of an array that comes alone."""
 
 _LETTERS = (ascii_letters + "*-.").encode()  # with what stands for a gap or a stop
+_LARGEST = float(np.finfo(np.float32).max)
 _GENOME, _TRACK = Path("(sequences in memory)"), Path("(accessibility in memory)")
 
 
@@ -172,6 +173,6 @@ def _row(chrom: str, values: object) -> NDArray[np.float64]:
         row = made.astype(np.float64, copy=False)
     except (TypeError, ValueError) as err:
         raise TrackError(_TRACK, f"{chrom} holds other things than numbers ({err})") from err
-    if row.ndim != 1 or not (np.isfinite(row) & (row >= 0)).all():
+    if row.ndim != 1 or not ((row >= 0) & (row <= _LARGEST)).all():  # beyond float32 as good as infinite
         raise TrackError(_TRACK, f"{chrom}: needs one number for each base, none negative and all finite")
     return row

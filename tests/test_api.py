@@ -117,6 +117,7 @@ def test_sequences_that_are_none(given: dict[str, np.ndarray], problem: str) -> 
         ({}, "there is none"),
         ({"a": [1.0, -1.0]}, "none negative"),
         ({"a": [1.0, float("nan")]}, "none negative and all finite"),
+        ({"a": [1.0, 1e300]}, "none negative and all finite"),
         ({"a": [[1.0]]}, "one number for each base"),
         ({"a": ["x"]}, "other things than numbers"),
     ],

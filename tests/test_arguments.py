@@ -357,6 +357,8 @@ def test_numbers_of_any_type_for_a_model(model: Model) -> None:
         ({"codes": codes[:, :100]}, "100 bases a window; must be 101, or"),
         ({"accessibility": values[:4]}, "4 rows, but 5 windows"),
         ({"accessibility": np.zeros((5, 99))}, "99 columns, but the model sees"),
+        ({"accessibility": np.array([0.5, np.inf, 0, 0, 0])}, "has infinite values"),
+        ({"accessibility": np.full(5, 1e300)}, "has infinite values"),
         ({"accessibility": None}, "must be numbers in an array of 1 or 2 dimensions, not None"),
         ({"threads": 0}, "threads 0: must be a whole number, at least 1"),
     ):
