@@ -55,7 +55,7 @@ def _show(found: dict[str, Any]) -> None:
     ]
     for device, provider in found["devices"].items():
         rows.append((f"device {device}", f"runs on {provider}" if provider else "cannot be had"))
-    rows.append(("threads", f"{threads['default']} by default; {threads['usable_cores']} cores may be used"))
+    rows.append(("threads", f"{threads['default']} by default, one for each core that may be used"))
     if model["path"]:
         name = f"{model['name']} {model['version']}, " if model["name"] else ""
         rows.append(("model", f"{name}{model['path']}"))
