@@ -350,7 +350,7 @@ def test_values_in_memory(sequences: dict[str, str], seeing: Model) -> None:
     ],
 )
 def test_options_that_contradict_each_other(options: dict[str, object], problem: str, seeing: Model) -> None:
-    with pytest.raises(TypeError, match=problem):
+    with pytest.raises(InputError, match=problem):
         jundscan.evaluate(np.zeros((1, 101), int), model=seeing, **options)  # type: ignore[call-overload]
 
 
