@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
+from jundscan.cli import common
 from tests.conftest import Run
 from tests.inputs import write_shard
 
@@ -206,6 +207,12 @@ def test_one_thing_is_one_and_little_is_not_nothing(run: Run, tmp_path: Path) ->
     assert "0 hits gained, 0 lost" in said
 
 
+def named_in(said: str) -> list[str]:
+    """Find the names of the files that messages name, but for the index of the genome."""
+    rows = [line.removeprefix("wrote ") for line in said.splitlines() if line.startswith("wrote ")]
+    return [Path(name).name for row in rows if not row.startswith("the index") for name in row.split(", ")]
+
+
 def test_every_file_that_is_written_is_named(run: Run, tmp_path: Path, genome: Path, track: Path) -> None:
     files = {"-o": "hits.bed.gz", "--track": "p.bedgraph.gz", "--accuracy-track": "a.bw", "--json": "run.json"}
     options = [word for option, name in files.items() for word in (option, tmp_path / "out" / name)]
@@ -215,19 +222,29 @@ def test_every_file_that_is_written_is_named(run: Run, tmp_path: Path, genome: P
     truth.write_text("chr1\t100\t900\nchr1\t2000\t3000\n")
     ran = run("scan", genome, "--accessibility", track, *scale, "--truth", truth, *options)
     assert ran.code == 0
-    named = [line for line in ran.err.splitlines() if line.startswith("wrote ")][-1]
-    names = [Path(name).name for name in named.removeprefix("wrote ").split(", ")]
+    names = named_in(ran.err)
     assert sorted(names) == sorted(path.name for path in (tmp_path / "out").iterdir())
     assert {"hits.bed.gz.tbi", "p.bedgraph.gz.tbi"} < set(names)
     folder = write_shard(tmp_path / "shard")
     out = tmp_path / "evaluated"
     out.mkdir()
     ran = run("evaluate", folder, "--predictions", out / "p.tsv", "--plots", out / "plots", "--json", out / "r.json")
-    named = [line for line in ran.err.splitlines() if line.startswith("wrote ")][-1]
     written = {path.name for path in out.rglob("*") if path.is_file()}
-    assert {Path(name).name for name in named.removeprefix("wrote ").split(", ")} == written
+    assert set(named_in(ran.err)) == written
     ran = run("scan", genome, "-o", os.devnull, "--json", "-")
-    assert "wrote" not in ran.err
+    assert named_in(ran.err) == []
+
+
+def test_many_files_are_counted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(common, "MOST_NAMED", 3)
+    files = [tmp_path / f"{number}.png" for number in range(4)]
+    for file in files:
+        file.touch()
+    with caplog.at_level("INFO", "jundscan"):
+        common.say_written(*files, None, "-", tmp_path / "gone.bw")
+    assert caplog.messages == [*(f"wrote {file}" for file in files[:3]), f"wrote 1 file more in {tmp_path}"]
 
 
 def test_what_it_runs_on_is_said_only_when_something_runs(run: Run, tmp_path: Path, genome: Path) -> None:

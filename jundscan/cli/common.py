@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jundscan.choices import BedValue, Device, MissingChromosomes, Wish, is_fraction
+from jundscan.amounts import counted
+from jundscan.choices import BedValue, Device, Wish, is_fraction
 from jundscan.cli.terminal import progress as progress
 from jundscan.cli.terminal import start_log as start_log
 
@@ -114,7 +115,7 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Warnings and e
 NoAccessibilityOption = Annotated[bool, typer.Option("--no-accessibility", help="Score on sequence alone.")]
 
 MOST_NAMED = 100
-"""Most files that one message names."""
+"""Most files that are named at the end of a run."""
 
 log = logging.getLogger("jundscan")
 
@@ -200,18 +201,16 @@ def say_provider(model: Model, device: Device) -> None:
 
 
 def say_written(*outputs: str | Path | None) -> None:
-    """Name every file that was written, with its index; streams and pipes are where the user sent them."""
+    """Name every file that was written, a line each, with its index; streams are where the user sent them."""
     from jundscan.bgzip import INDEX_ENDINGS, is_packed
     from jundscan.streams import is_stream
 
-    files: list[str] = []
-    for output in outputs:
-        if output is not None and not is_stream(output):
-            indexes = [f"{output}{ending}" for ending in INDEX_ENDINGS] if is_packed(output) else []
-            files += [name for name in (str(output), *indexes) if os.path.exists(name)]
-    if files:
-        more = len(files) - MOST_NAMED
-        log.info("wrote %s%s", ", ".join(files[:MOST_NAMED]), f" and {more:,} more" if more > 0 else "")
+    files = [str(one) for one in outputs if one is not None and not is_stream(one) and os.path.exists(one)]
+    for file in files[:MOST_NAMED]:
+        indexes = [f"{file}{ending}" for ending in INDEX_ENDINGS if is_packed(file)]
+        log.info("wrote %s", ", ".join([file, *filter(os.path.exists, indexes)]))
+    if len(files) > MOST_NAMED:
+        log.info("wrote %s more in %s", counted(len(files) - MOST_NAMED, "file"), os.path.dirname(files[-1]) or ".")
 
 
 def check_files(outputs: dict[str, Path | str | None], inputs: Iterable[Path | str | None]) -> None:
