@@ -58,15 +58,17 @@ _MAGICS = (
     (b"#PeakID\t", "HOMER"),
     (b">", "FASTA"),
 )
-_PATTERNS = (
+_AT_START = (
     (rb"BZh[1-9]1AY&SY", "bzip2"),
     (rb"@(HD|SQ|RG|PG|CO)\t", "SAM"),
     (rb"@[^\n]*\n[A-Za-z.*=-]+\r?\n\+", "FASTQ"),
-    (rb"\s*<(!doctype html|html|\?xml)", "web page"),
-    (rb"(?:[^\n]*\n)*?(fixedStep|variableStep)[ \t]+chrom=", "wiggle"),
-    (rb"(?:#[^\n]*\n|\s*\n)*chr\tstart\tend\tlength\t", "MACS"),
-    (rb"(?:#[^\n]*\n)*[^\t\n]+\t[^\t\n]+\t[A-Za-z_]+\t[0-9]+\t[0-9]+\t[^\t\n]+\t[+.?-]\t[012.]\t", "GFF"),
 )
+_OF_FIRST_LINE = (
+    (rb"<(!doctype html|html|\?xml)", "web page"),
+    (rb"chr\tstart\tend\tlength\t", "MACS"),
+    (rb"[^\t]+\t[^\t]+\t[a-z_]+\t[0-9]+\t[0-9]+\t[^\t]+\t[+.?-]\t[012.]\t", "GFF"),
+)
+_WIGGLE = re.compile(rb"^(fixedStep|variableStep)[ \t]+chrom=", re.MULTILINE)
 _NAMES = {
     "BAM": "a BAM (aligned reads)",
     "CRAM": "a CRAM (aligned reads)",
@@ -117,7 +119,15 @@ def kind_of(head: bytes) -> str | None:
             return kind
     if head[257:262] == b"ustar":
         return "tar"
-    return next((kind for pattern, kind in _PATTERNS if re.match(pattern, head, re.IGNORECASE)), None)
+    for pattern, kind in _AT_START:
+        if re.match(pattern, head):
+            return kind
+    if _WIGGLE.search(head):
+        return "wiggle"
+    # line by line, because a pattern over blank lines can take for ever
+    lines = (line.strip(b" \t\r") for line in head.split(b"\n"))
+    first = next((line for line in lines if line and not line.startswith(b"#")), b"")
+    return next((kind for pattern, kind in _OF_FIRST_LINE if re.match(pattern, first, re.IGNORECASE)), None)
 
 
 def check_address(path: Path, error: type[JundscanError], is_stdin_read: bool = False) -> None:

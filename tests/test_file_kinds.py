@@ -7,6 +7,7 @@ import gzip
 import lzma
 import os
 import threading
+import time
 from pathlib import Path
 
 import pybigtools
@@ -14,7 +15,7 @@ import pysam
 import pytest
 
 from jundscan.errors import JundscanError, ModelError
-from jundscan.file_kinds import kind_of
+from jundscan.file_kinds import HEAD_BYTES, kind_of
 from jundscan.genome import open_genome
 from jundscan.intervals import read_intervals
 from jundscan.model import load_model
@@ -224,3 +225,13 @@ def test_a_track_of_text_is_no_other_kind(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "x.bed"
     path.write_bytes(data)
     assert sum(len(intervals.starts) for intervals in read_intervals(path, "track").values()) == 1
+
+
+@pytest.mark.parametrize(
+    "piece", [b"\n", b" \n", b"\r\n", b"#\n", b"\t", b"a\t", b"@\n", b"fixedStep", b"variableStep \n", b"<", b"9\t9\n"]
+)
+def test_no_head_takes_long_to_look_at(piece: bytes) -> None:
+    begin = time.process_time()
+    for ending in (b"", b"x", b"\n"):
+        kind_of((piece * HEAD_BYTES)[:HEAD_BYTES] + ending)
+    assert time.process_time() - begin < 0.5  # under a millisecond when the machine is free
