@@ -26,7 +26,11 @@ _WANTED: dict[Purpose, str] = {
     "variants": "a VCF or BCF",
     "model": "an .onnx file made by jundscan",
 }
-_ACCEPTED: dict[Purpose, tuple[str, ...]] = {"genome": ("FASTA",), "variants": ("VCF", "BCF")}
+_ACCEPTED: dict[Purpose, tuple[str, ...]] = {
+    "genome": ("FASTA",),
+    "variants": ("VCF", "BCF"),
+    "model": ("zip",),  # a checkpoint of PyTorch: what opens models says what it needs instead
+}
 
 _MAGICS = (
     (b"\x26\xfc\x8f\x88", "bigWig"),
@@ -179,7 +183,8 @@ def check_head(path: Path, purpose: Purpose, error: type[JundscanError], head: b
         problem = f"is compressed with gzip{' twice' if is_compressed else ''}; run: gunzip {name}"
     elif kind in _DECOMPRESS:
         command = _DECOMPRESS[kind] + (f" on what this makes: gunzip {name}" if is_compressed else f" {name}")
-        problem = f"is compressed with {kind}; jundscan reads gzip and bgzip, so run: {command}"
+        known = "" if purpose == "model" else "jundscan reads gzip and bgzip, so "
+        problem = f"is compressed with {kind}; {known}run: {command}"
     elif is_compressed and _is_binary_track(kind) and purpose in ("track", "intervals", "genome"):
         problem = f"is {_NAMES[kind]} inside gzip; run: gunzip {name}"
     elif kind == "bigWig" and purpose == "track" and path.is_fifo():

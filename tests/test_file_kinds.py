@@ -144,6 +144,9 @@ def test_other_inputs_are_named_too(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(b"onnx"))
     with pytest.raises(ModelError, match="is compressed with gzip; run: gunzip"):
         load_model(path)
+    path.write_bytes(lzma.compress(b"onnx"))
+    with pytest.raises(ModelError, match="is compressed with xz; run: xz -d"):
+        load_model(path)
 
 
 ADDRESSES = {
