@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jundscan.amounts import counted
-from jundscan.choices import BedValue, Device, Wish, is_fraction
+from jundscan.choices import BedValue, Device, MissingChromosomes, Wish, is_fraction
 from jundscan.cli.terminal import progress as progress
 from jundscan.cli.terminal import start_log as start_log
 
