@@ -97,9 +97,10 @@ def scan(
 
     Parameters
     ----------
-    genome : str, pathlib.Path, mapping or numpy.ndarray
-        A FASTA file, or sequences by name: letters (str, bytes) or codes (numpy.ndarray, shape=(length,), integer,
-        A 0, C 1, G 2, T 3, anything else 4). An array alone is one sequence, named ``sequence``.
+    genome : str, pathlib.Path, pyfaidx.Fasta, mapping or numpy.ndarray
+        A FASTA file, or one that pyfaidx has open, or sequences by name: letters (str, bytes) or codes (numpy.ndarray,
+        shape=(length,), integer, A 0, C 1, G 2, T 3, anything else 4). An array alone is one sequence, named
+        ``sequence``.
     accessibility : str, pathlib.Path, mapping, numpy.ndarray or None
         A track file, or values by name, one for each base (numpy.ndarray, shape=(length,), in any unit, not
         negative). Without it the model runs on sequence alone.
@@ -200,11 +201,21 @@ def given_genome(given: object) -> Genome | Path:
         return file_path("genome", given)
     if isinstance(given, Genome):
         return given
+    if type(given).__module__.partition(".")[0] == "pyfaidx" and (opened := _file_of(given)) is not None:
+        return opened
     if not isinstance(given, Mapping) and plain_array(given) is None:
         raise InputError(
-            f"genome: must be the path of a FASTA, sequences by name or an array of codes, not {kind_of(given)}"
+            f"genome: must be the path of a FASTA, a pyfaidx.Fasta, sequences by name or an array of codes, "
+            f"not {kind_of(given)}"
         )
     return MemoryGenome(cast(Sequences, given))
+
+
+def _file_of(given: object) -> Path | None:
+    """Return the file that a ``pyfaidx.Fasta`` has open; None for anything else of pyfaidx."""
+    import pyfaidx
+
+    return Path(given.filename) if isinstance(given, pyfaidx.Fasta) else None
 
 
 def given_track(given: object) -> Track | Path | None:

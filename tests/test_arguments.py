@@ -248,9 +248,10 @@ def test_what_is_wrong_is_said_by_the_call_itself(call: Callable[[], object], sa
 def test_objects_of_other_libraries(tmp_path: Path, model: Model) -> None:
     path = write_fasta(tmp_path / "genome.fa", {"s": SEQUENCE})
     with pyfaidx.Fasta(str(path)) as fasta:
-        with pytest.raises(InputError, match=r"genome: must be the path of a FASTA.* not pyfaidx\.Fasta"):
-            jundscan.scan(fasta, model=model)
         whole = scores(model, {"s": SEQUENCE})
+        assert scores(model, fasta) == whole
+        with pytest.raises(InputError, match=r"genome: must be the path of a FASTA.* not pyfaidx\.FastaRecord"):
+            jundscan.scan(fasta["s"], model=model)
         assert scores(model, {"s": str(fasta["s"])}) == whole
     with pytest.raises(InputError, match=r"s is types\.SimpleNamespace, not letters"):
         jundscan.scan({"s": SimpleNamespace()}, model=model)

@@ -20,7 +20,7 @@ from jundscan.genome import open_genome
 from jundscan.intervals import read_intervals
 from jundscan.model import load_model
 from jundscan.names import read_aliases
-from jundscan.regions import scan_spans
+from jundscan.spans import scan_spans
 from jundscan.tracks import open_track
 from jundscan.truth import read_truth
 from jundscan.vcf import open_vcf

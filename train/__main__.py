@@ -47,7 +47,7 @@ from train.select import best_of, best_of_families, claim, finished_or_best_so_f
 from train.source import DataSource, given_source, write_source
 from train.split import Split
 
-MODEL_VERSION = "2.0.0"
+MODEL_VERSION = "2.1.0"
 ASSEMBLY = "hg19"
 """Genome assembly of a model where neither an option nor ``dataset.json`` names one."""
 THREADS = 1

@@ -1,0 +1,44 @@
+"""Warnings are documented: every code that the source gives, with the figures that come with it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def given() -> dict[str, set[str]]:
+    """Codes in the source, each with the names of its figures."""
+    found: dict[str, set[str]] = {}
+    for path in (ROOT / "jundscan").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or len(node.args) < 2:
+                continue
+            name = ast.unparse(node.func)
+            code = node.args[0]
+            if not isinstance(code, ast.Constant) or not isinstance(code.value, str):
+                continue
+            if name == "warn" or name.endswith("cautions.add"):
+                figures = {keyword.arg for keyword in node.keywords if keyword.arg}
+                found.setdefault(code.value, set()).update(figures)
+            elif name == "Caution":
+                found.setdefault(code.value, set())
+    return found
+
+
+def documented() -> dict[str, set[str]]:
+    rows = [
+        line.split("|") for line in (ROOT / "docs" / "warnings.md").read_text().splitlines() if line.startswith("| `")
+    ]
+    return {row[1].strip(" `"): {name.strip(" `") for name in row[3].split(",") if name.strip()} for row in rows}
+
+
+def test_every_warning_is_documented() -> None:
+    assert given().keys() == documented().keys()
+
+
+def test_documented_figures_are_given() -> None:
+    listed = documented()
+    for code, figures in given().items():
+        assert figures <= listed[code], code
