@@ -77,16 +77,3 @@ def warn(code: str, message: str, **figures: Figure) -> None:
     """Log a warning, and keep it for the run that gathers warnings, if there is one."""
     cautions = _gathered.get()
     (Cautions() if cautions is None else cautions).add(code, message, **figures)
-
-
-def bases_in_words(bases: float) -> str:
-    """Write a number of bases for messages.
-
-    Examples
-    --------
-    >>> bases_in_words(6_012_345), bases_in_words(43_210), bases_in_words(0)
-    ('6.0 Mb', '43 kb', '0 bp')
-    """
-    if bases < 1_000:
-        return f"{round(bases)} bp"
-    return f"{bases / 1e6:.1f} Mb" if bases >= 1_000_000 else f"{bases / 1e3:.0f} kb"

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.cautions import Caution, Figure, bases_in_words
+from jundscan.amounts import bases
+from jundscan.cautions import Caution, Figure
 from jundscan.windows import Region
 
 LEAST_SHARE = 0.5
@@ -91,7 +92,7 @@ class PeakSpan(NamedTuple):
         option : str
             The option that restricts the windows to the part that the peaks span.
         """
-        spanned, total = bases_in_words(self.bases), bases_in_words(self.total)
+        spanned, total = bases(round(self.bases)), bases(round(self.total))
         where = f"The peaks of {source} span {spanned} of the {total} {purpose}."
         if not self.peaks:
             where = f"None of the peaks of {source} lies in the {total} {purpose}."
@@ -138,12 +139,12 @@ def find_peak_span(peaks: Mapping[str, NDArray[np.int64]], compared: Mapping[str
             stretches.append(Region(chrom, int(first[0]), int(last[1])))
     number = sum(len(edges) for edges in within.values())
     distance = sum(compared[chrom].total for chrom in within) / number if number else 0.0
-    bases = with_margins = 0.0
+    spanned = with_margins = 0.0
     for chrom, covered in compared.items():
         if chrom in within:
             first, last = within[chrom][0, 0], within[chrom][-1, 1]
-            bases += float(last - first)
+            spanned += float(last - first)
             with_margins += float(min(last + distance / 2, covered.total) - max(first - distance / 2, 0.0))
         elif covered.total <= _SURPRISING_DISTANCES * distance:
             with_margins += covered.total
-    return PeakSpan(stretches, number, bases, with_margins, sum(covered.total for covered in compared.values()))
+    return PeakSpan(stretches, number, spanned, with_margins, sum(covered.total for covered in compared.values()))

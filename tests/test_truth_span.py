@@ -11,7 +11,6 @@ import pytest
 from sklearn import metrics
 
 from jundscan.accuracy import BIN_BASES, Accuracy
-from jundscan.cautions import bases_in_words
 from jundscan.errors import InputError, RegionError, TrackError
 from jundscan.plan import prepare
 from jundscan.scan import Scored, score
@@ -111,12 +110,7 @@ def test_the_caution_has_both_figures_and_what_to_do() -> None:
     assert caution.figures["spanned_bases"] == 5 * 950_200
     assert caution.figures["compared_bases"] == 50 * MEGABASE
     none = span_of({"z": [5]}, {"a": covered((0, 900))}).caution("p.bed", "compared", "All count as unbound.", "-x")
-    assert none.message == "None of the peaks of p.bed lies in the 900 bp compared. All count as unbound."
-
-
-def test_bases_in_words() -> None:
-    words = [bases_in_words(bases) for bases in (1, 999, 1_000, 99_999, 1_000_000, 51_304_566)]
-    assert words == ["1 bp", "999 bp", "1 kb", "100 kb", "1.0 Mb", "51.3 Mb"]
+    assert none.message == "None of the peaks of p.bed lies in the 900 bases compared. All count as unbound."
 
 
 @pytest.fixture
