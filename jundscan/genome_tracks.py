@@ -124,7 +124,7 @@ def match_chromosomes(
     Raises
     ------
     TrackError
-        When no chromosome is in both, names do not fit, or lengths differ on half of the bases to scan.
+        When no chromosome is in both, names do not fit, or lengths differ on half of the bases to scan in common.
     """
     cautions = Cautions() if cautions is None else cautions
     chromsizes = genome.chromsizes
@@ -216,14 +216,14 @@ def _check_lengths(
     reach: Mapping[str, int],
     cautions: Cautions,
 ) -> None:
-    """Warn of chromosomes whose length in the track is another one; an error where they are half of the scan."""
+    """Warn of chromosomes whose length in the track is another one; an error where they are half of those in common."""
     if not differ:
         return
     in_reach = [chrom for chrom in differ if chrom in reach]
     chrom, sizes = (in_reach or differ)[0], track.sizes or {}
     lengths = f"{sizes[names[chrom]]} bases, but {chrom} of {genome.path} has {genome.chromsizes[chrom]}"
     example = f"{names[chrom]} has {lengths}"
-    bases, total = sum(reach[chrom] for chrom in in_reach), sum(reach.values())
+    bases, total = (sum(reach.get(chrom, 0) for chrom in chroms) for chroms in (in_reach, names))
     if in_reach and bases >= FITTING_SHARE * total:
         raise TrackError(track.path, f"{example}: another assembly? --allow-length-mismatch accepts a partial genome")
     concerned = f"{len(in_reach):,} to scan, without accessibility" if in_reach else "none to scan"

@@ -33,8 +33,8 @@ FEWEST_COMPARED = 100
 """Windows with data below which nothing is said of how a scale fits: a share of fewer is known too vaguely."""
 DIFFERENT = 0.1
 """Distributions of accessibility whose cumulative shares are further apart than this are called different."""
-UNLIKE = 0.2
-"""The same for a scale that was given: parts of a genome differ from the whole by up to half of this."""
+UNLIKE = 0.25
+"""The same for a scale that was given: parts of a genome differ from the whole, tracks of another depth by more."""
 HALF = 0.5
 
 

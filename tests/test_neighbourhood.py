@@ -184,8 +184,7 @@ def test_chromosomes_that_the_genome_lacks_are_warned_of(caplog: pytest.LogCaptu
     ids = np.array(["chr7:0-101", "chr22:0-101", "chr7:9-110", "chr8:999999999-1000000100"])
     found = look_up(np.stack([codes[:101]] * 4), ids, genome, 10, "s")
     assert [record.message for record in caplog.records] == [
-        "s: 3 windows are on 2 chromosomes that (sequences in memory) lacks (chr7, chr8): scored without their "
-        "surroundings"
+        "s: 3 windows on 2 chromosomes that (sequences in memory) lacks (chr7, chr8): scored without surroundings"
     ]
     assert found.placed.tolist() == found.known.tolist() == [False, True, False, False]
     assert (found.codes()[0][:10] == UNKNOWN).all()

@@ -98,7 +98,7 @@ def test_a_region_trained_on_is_left_out_and_counted(tmp_path: Path, run: Run, g
         "bytes": trained.stat().st_size,
         "modified": record["inputs"]["truth_exclude"]["modified"],
     }
-    assert f"left out of the comparison: {sum(out):,} windows, 1 peaks, {accuracy['excluded']['hits']} hits" in ran.err
+    assert f"left out of the comparison: {sum(out):,} windows, 1 peak, {accuracy['excluded']['hits']} hits" in ran.err
     assert f"peaks: {accuracy['peaks']['hit']} of 2 known ones hit" in ran.err
 
     # a scan without what touches those regions compares the same
@@ -122,4 +122,4 @@ def test_excluding_needs_truth_and_a_chromosome(tmp_path: Path, run: Run, genome
 def test_peaks_beyond_the_end_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = write_rows(tmp_path / "peaks.bed", [("1", 100, 200), ("chr1", 900, 1_100), ("chr2", 5_000, 5_100)])
     read_peaks(path, {"chr1": 1_000, "chr2": 5_100})
-    assert "1 intervals reach beyond the end of their chromosome; another assembly?" in caplog.text
+    assert "1 interval beyond the end of the chromosome; another assembly?" in caplog.text

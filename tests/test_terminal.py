@@ -104,7 +104,7 @@ def test_the_demo_on_a_terminal() -> None:
     assert shown.code == 0
     assert "\x1b" not in shown.text  # no bar, no colour
     assert "\r" not in shown.text.replace("\r\n", "\n")
-    messages = ("wrote the index", "threshold", "Calling", "running on")
+    messages = ("examples/dnase.bedgraph: read as", "wrote the index", "Calling", "running on")
     first, *others = shown.lines()
     assert first.startswith(messages)
     hits = [line for line in others if line.startswith("chr")]
@@ -176,7 +176,7 @@ def test_colours_of_warnings_and_errors(tmp_path: Path, variables: dict[str, str
     warning = on_a_terminal("scan", "genome.fa", "--threshold", "1", "-o", str(tmp_path / "hits.bed"), **variables)
     assert ("\x1b[31m\x1b[1mjundscan:\x1b[0m gone.fa: No such file" in error.text) == is_coloured
     assert "jundscan: gone.fa: No such file or directory" in error.lines()
-    assert ("\x1b[33m\x1b[1mwarning:\x1b[0m 0 hits" in warning.text) == is_coloured
+    assert bool(re.search(r"\x1b\[(33m\x1b\[1|1;33)mwarning:\x1b\[0m 0 hits", warning.text)) == is_coloured
     if variables.get("TERM") == "dumb":
         assert "\x1b" not in error.text + warning.text
 

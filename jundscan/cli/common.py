@@ -109,7 +109,7 @@ RecallOption = Annotated[
 ]
 LengthMismatchOption = Annotated[
     bool,
-    typer.Option(help="Accept a track whose header gives other chromosome lengths, for partial genomes."),
+    typer.Option(help="Accept a track or VCF whose header gives other chromosome lengths, for partial genomes."),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Warnings and errors only.")]
 NoAccessibilityOption = Annotated[bool, typer.Option("--no-accessibility", help="Score on sequence alone.")]

@@ -224,7 +224,7 @@ def part_of_chr1(small_genome: SmallGenome, tmp_path: Path) -> Path:
 def make_part(small: SmallGenome, bed: Path, out: Path, **options: object) -> Made:
     genome = open_genome(small.fasta)
     truth = read_truth(bed, genome.chromsizes)
-    return make_shards(genome, truth, None, {}, out, Split(2_500, 0.5, 0.0, 1), **options)  # type: ignore[arg-type]
+    return make_shards(genome, truth, None, out, Split(2_500, 0.5, 0.0, 1), **options)  # type: ignore[arg-type]
 
 
 def test_peaks_of_a_part_are_refused(small_genome: SmallGenome, tmp_path: Path, part_of_chr1: Path) -> None:

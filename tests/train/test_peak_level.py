@@ -101,15 +101,16 @@ def test_spans_hold_the_windows_of_a_fold_and_no_others() -> None:
 def data(small_genome: SmallGenome, tmp_path: Path) -> Path:
     """Shards of the small genome, with a dataset.json."""
     from jundscan.genome import open_genome
-    from jundscan.tracks import match_chromosomes, open_track
+    from jundscan.genome_tracks import match_chromosomes
+    from jundscan.tracks import open_track
     from jundscan.truth import read_truth
 
     folder = tmp_path / "data"
     genome = open_genome(small_genome.fasta)
     with open_track(small_genome.track) as track:
         make_shards(
-            genome, read_truth(small_genome.bed, genome.chromsizes), track, match_chromosomes(genome, track, False),
-            folder, Split(5_000, 0.3, 0.0, 0, (), ()), stride=WINDOW, shard_windows=10_000, regions=(), force=False,
+            genome, read_truth(small_genome.bed, genome.chromsizes), match_chromosomes(genome, track), folder,
+             Split(5_000, 0.3, 0.0, 0, (), ()), stride=WINDOW, shard_windows=10_000, regions=(), force=False,
         )  # fmt: skip
     write_source(folder, DataSource(small_genome.fasta, small_genome.track, "TinyCells", "made-up"))
     return folder
