@@ -11,7 +11,6 @@ import jundscan
 from jundscan.accessibility import read_scale
 from jundscan.aggregate import aggregate
 from jundscan.api_variants import Effect
-from jundscan.explanations import HIT_BASES
 from jundscan.logos import draw_aggregate, draw_region
 from jundscan.model import load_model
 from jundscan.plan import prepare
@@ -35,10 +34,8 @@ def main() -> None:
         threshold = ready.threshold.value
     [site] = jundscan.explain(genome, REGION, track, **options)
     draw_region(DOCS / "explain.png", site, model.flank, threshold, f"{REGION} of the example (synthetic)", force=True)
-    hits = sorted(jundscan.scan(genome, track, **options), key=lambda hit: -hit.probability)
-    middles = [(hit.chrom, (hit.start + hit.end - HIT_BASES) // 2) for hit in hits]
-    texts = [f"{chrom}:{start}-{start + HIT_BASES}" for chrom, start in middles]
-    found = aggregate(list(jundscan.explain(genome, texts, track, **options)))
+    hits = list(jundscan.scan(genome, track, **options))
+    found = aggregate(list(jundscan.explain(genome, (), track, hits=hits, top=len(hits), **options)))
     assert found is not None
     draw_aggregate(DOCS / "logo.png", found, f"What drives the {found.regions} hits of the example", force=True)
 
