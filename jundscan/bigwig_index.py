@@ -73,6 +73,7 @@ class Blocks:
         self._where = blocks[["at", "size"]].copy()
         self._order, self._uncompressed = order, uncompressed
         self._is_sound = np.zeros(len(blocks), np.bool_)
+        self._are_sound = False
 
     def check(self, file: BinaryIO, chrom: str, start: int, end: int) -> None:
         """Look at the blocks that tell of [start, end); the file stays where it is.
@@ -85,6 +86,15 @@ class Blocks:
         number = np.uint64(self._numbers[chrom])
         places = _place(np.array([number, number]), np.array([max(start, 0), max(end, 0)], np.uint64))
         first, stop = np.searchsorted(self._ends, places[0], "right"), np.searchsorted(self._starts, places[1])
+        self._check_rows(file, int(first), int(stop))
+
+    def check_all(self, file: BinaryIO) -> None:
+        """Look at all blocks; errors are those of :meth:`check`."""
+        if not self._are_sound:
+            self._check_rows(file, 0, len(self._is_sound))
+            self._are_sound = True
+
+    def _check_rows(self, file: BinaryIO, first: int, stop: int) -> None:
         for row in (np.flatnonzero(~self._is_sound[first:stop]) + first).tolist():
             at, size = self._where[row].tolist()
             before = file.tell()

@@ -55,6 +55,8 @@ def stretches_with_data(
     """
     if is_empty.all():
         return np.empty((0, 2), np.int64)
+    if size < EMPTY_BASES:  # most of a hundred thousand scaffolds
+        return np.array([[0, size]])
     edges = np.flatnonzero(np.diff(is_empty.astype(np.int8), prepend=0, append=0)).reshape(-1, 2)
     # at either end of an empty stretch one bin may hold data too, and one count as held because of its neighbour
     long = edges[(edges[:, 1] - edges[:, 0] + 4) * BIN_BASES >= EMPTY_BASES]

@@ -9,7 +9,7 @@ lies.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -18,7 +18,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.bigwig_index import Blocks, check_bigwig, is_bigwig
+from jundscan.bigwig_index import check_bigwig, is_bigwig
 from jundscan.choices import BedValue
 from jundscan.data_stretches import BIN_BASES, stretches_with_data
 from jundscan.encoding import WINDOW_LENGTH
@@ -282,19 +282,20 @@ class _BigWigTrack(PerBaseTrack):
             parts.append(self._read(chrom, end, end + rest, bins=1, summary=summary, exact=False))
         return np.concatenate([np.zeros(0), *parts])
 
-    def _read_by(self, summary: Mapping[str, object]) -> Sequence[Blocks]:
-        """Return the blocks that the library may read: values, or for a summary of bins the zoom levels too."""
+    def _check_blocks(self, chrom: str, start: int, end: int, is_summary: bool) -> None:
+        """Look at the blocks that the library may read: values, or for a summary of bins the zoom levels too."""
         values, zooms = self._blocks
-        if not summary:
-            return (values,)
-        has_fine = any(2 * level.reduction <= BIN_BASES for level in zooms)
-        return zooms if has_fine else (values, *zooms)
+        if is_summary:
+            for level in zooms:
+                level.check_all(self._file)
+            if any(2 * level.reduction <= BIN_BASES for level in zooms):
+                return
+        values.check(self._file, chrom, start, end)
 
     def _read(self, chrom: str, start: int, end: int, **summary: Any) -> NDArray[np.float64]:
         try:
             with self._lock:
-                for blocks in self._read_by(summary):
-                    blocks.check(self._file, chrom, start, end)
+                self._check_blocks(chrom, start, end, bool(summary))
                 values: NDArray[np.float64] = self._bigwig.values(chrom, start, end, fillna=0.0, oob=0.0, **summary)
         except BaseException as err:
             if not _is_damage(err):
