@@ -222,7 +222,8 @@ def _job(scan: Scan, every_window: bool) -> Job:
         stride=scan.stride,
         threads=scan.threads,
         bed_value=scan.bed_value,
-        missing_chromosomes="closed" if scan.track is None or scan.track.closed else "unknown",
+        track_names={} if scan.track is None else dict(scan.track.names),
+        closed=frozenset() if scan.track is None else scan.track.closed,
         threshold=scan.threshold,
         every_window=every_window,
     )

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jundscan.accessibility import AccessibilityScale
-from jundscan.choices import BedValue, Device, MissingChromosomes
+from jundscan.choices import BedValue, Device
 from jundscan.errors import ClusterError, JundscanError
 from jundscan.files import stamp
 from jundscan.hits import is_positive
@@ -47,8 +47,10 @@ class Job(NamedTuple):
         Hash of the model.
     device : {"cpu", "cuda"}
         What the model runs on there: another device would round in another way.
-    scale, stride, threads, bed_value, missing_chromosomes
+    scale, stride, threads, bed_value
         As for :func:`jundscan.plan.prepare`.
+    track_names, closed
+        Of the :class:`jundscan.genome_tracks.GenomeTrack`: decided where the scan was started, by what it looks at.
     threshold : Threshold
     every_window : bool
         Otherwise windows below the threshold are counted and not sent back.
@@ -67,7 +69,8 @@ class Job(NamedTuple):
     stride: int
     threads: int
     bed_value: BedValue
-    missing_chromosomes: MissingChromosomes
+    track_names: Mapping[str, str]
+    closed: frozenset[str]
     threshold: Threshold
     every_window: bool
 
@@ -169,10 +172,11 @@ def _open(job: Job) -> Scan:
         allow_length_mismatch=True,  # the machine that started the scan has looked
         alias=job.alias,
         bed_value=job.bed_value,
-        missing_chromosomes=job.missing_chromosomes,
+        missing_chromosomes="closed",
         threads=job.threads,
         judged=False,
     )
     if dict(ready.genome.chromsizes) != job.chromsizes:
         raise ClusterError(f"{job.genome} has other chromosomes; all machines must see the same files")
-    return replace(ready, threshold=job.threshold)
+    track = ready.track and replace(ready.track, names=job.track_names, closed=job.closed)
+    return replace(ready, threshold=job.threshold, track=track)

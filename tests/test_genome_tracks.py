@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import jundscan
+from jundscan.accessibility import IDENTITY
 from jundscan.cautions import Cautions
 from jundscan.errors import TrackError
 from jundscan.genome import open_genome
 from jundscan.genome_tracks import match_chromosomes
 from jundscan.model import Model
+from jundscan.plan import prepare
+from jundscan.scan import score
 from jundscan.tracks import open_track
 from tests.conftest import Run
 from tests.inputs import Row, letters, write_bigwig, write_fasta, write_rows
@@ -226,3 +230,21 @@ def test_names_that_fit_on_the_genome_fit_on_a_chromosome_that_the_track_leaves_
     ran = run("scan", genome, "--accessibility", track, "--region", "chrB", "-o", tmp_path / "h.bed")
     assert ran.code == 0
     assert "of 1 chromosome to scan, 1 missing from the track (chrB), 100.0% of the bases; counted as closed" in ran.err
+
+
+@pytest.mark.parametrize("policy", ["closed", "unknown"])
+def test_a_worker_of_a_cluster_sees_chromosomes_as_the_scan_does(tmp_path: Path, genome: Path, policy: str) -> None:
+    from jundscan.cluster import _job
+    from jundscan.stretches import _scans, score_stretches
+
+    track = write_bigwig(tmp_path / "t.bw", {"chrA": 40_000, "chrM": 5_998}, [*peaks("chrA"), ("chrM", 0, 900, 1.0)])
+    options: dict[str, Any] = {"scale": IDENTITY, "stride": 50, "missing_chromosomes": policy}
+    with prepare(genome, track, **options) as scan:
+        job = _job(scan, every_window=True)
+        part = score_stretches(job, scan.spans)
+        here = {scored.chrom: scored.probabilities for scored in score(scan, task_bases=1 << 20)}
+    assert not isinstance(part, str), part
+    _scans.pop(job.name).files.close()  # a worker keeps it open
+    assert [scored.chrom for scored in part.scored] == list(SIZES)
+    for scored in part.scored:
+        np.testing.assert_array_equal(scored.probabilities, here[scored.chrom])
