@@ -57,7 +57,7 @@ ScaleOption = Annotated[
     typer.Option(
         "--accessibility-scale",
         metavar="FILE|identity",
-        help="A scale found before (its file, or the --json of a scan); identity: the values are percentiles already.",
+        help="A scale found before (jundscan scale, or --json of a scan); identity: values are percentiles already.",
         show_default=False,
     ),
 ]
@@ -65,7 +65,7 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Replace output files
 GenomeArgument = Annotated[Path, typer.Argument(help="FASTA, plain, gzip or bgzip; - is standard input.", **INPUT)]
 BedValueOption = Annotated[
     BedValue,
-    typer.Option(help="What an interval of a BED track counts as: its score (column 5, else 1), or always 1."),
+    typer.Option(help="What an interval of a text track counts as: the value in its line, or always 1."),
 ]
 MissingChromosomesOption = Annotated[
     MissingChromosomes | None,
