@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jundscan.amounts import bases
 from jundscan.encoding import decode
 from jundscan.errors import InputError, JundscanError, OutputError, TrackError
 from jundscan.genome import open_genome
@@ -234,7 +235,7 @@ def test_peaks_of_a_part_are_refused(small_genome: SmallGenome, tmp_path: Path, 
     first, last = min(int(row[1]) for row in rows), max(int(row[2]) for row in rows)
     known = sum(len(s) - s.upper().count("N") for s in small_genome.sequences.values())
     assert str(caught.value) == (
-        f"The peaks of {part_of_chr1} span {round((last - first) / 1000)} kb of the {round(known / 1000)} kb that "
+        f"The peaks of {part_of_chr1} span {bases(last - first)} of the {bases(known)} that "
         "windows come from. Windows elsewhere are labelled unbound. If the peaks are those of a part of the genome, "
         f"give --region chr1:{first}-{last}. If they are those of the whole genome, give --everywhere."
     )
