@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from jundscan.errors import InputError, ModelError
 from jundscan.metadata import LARGEST_TILE, Metadata
 from jundscan.model_file import read_metadata, read_model_file
 from jundscan.session import open_session
+from jundscan.tasks import in_order
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -233,8 +233,7 @@ class Model:
             some = np.pad(codes[rows], ((0, 0), (missing, missing)), constant_values=UNKNOWN)
             return self._run(some, self._at_widths(accessibility[rows])[:, None], DEFAULT_STRIDE)[:, 0]
 
-        with ThreadPoolExecutor(threads) as pool:
-            parts = list(pool.map(score, range(0, len(codes), batch)))
+        parts = list(in_order(score, range(0, len(codes), batch), threads))
         return np.concatenate(parts) if parts else np.empty(0, np.float32)
 
     def _at_widths(self, accessibility: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -25,6 +25,8 @@ Result = TypeVar("Result")
 
 TASKS_PER_THREAD = 2
 """Tasks made ready ahead for each worker."""
+PATIENCE = 20
+"""Seconds to wait for work under way when work is given up: a task takes one or two."""
 _NO_CODES = np.empty(0, np.uint8)
 BRIDGED_BASES = 2048
 """Windows that do not count are scored along rather than making two calls where they start on no more bases than
@@ -116,11 +118,18 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], threads: int
         for item in items:
             waiting.append(workers.submit(work, item))
             if len(waiting) > TASKS_PER_THREAD * threads:
-                yield waiting.popleft().result()
+                result = waiting[0].result()
+                waiting.popleft()
+                yield result
         while waiting:
-            yield waiting.popleft().result()
+            result = waiting[0].result()
+            waiting.popleft()
+            yield result
     finally:
-        workers.shutdown(cancel_futures=True)
+        # A signal that raises inside the pool can leave one of its locks locked for ever. Then its threads never end,
+        # so that work under way is waited for here and not the threads.
+        workers.shutdown(wait=False, cancel_futures=True)
+        wait([future for future in waiting if not future.cancelled()], PATIENCE)
 
 
 def tasks(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from threading import Event
@@ -262,3 +264,30 @@ def test_many_scaffolds_share_the_calls_of_the_model(
     with prepare(genome, model=model) as ready:
         assert sum(len(scored.starts) for scored in score(ready)) == ready.windows == 2_000 * 11
     assert len(sizes) < 200
+
+
+@pytest.mark.parametrize("submitted", [1, 3])
+def test_an_interruption_that_leaves_a_lock_of_the_pool_locked_is_no_hang(
+    monkeypatch: pytest.MonkeyPatch, submitted: int
+) -> None:
+    """A signal handler that raises between taking a lock and guarding it does just that."""
+    pools: list[ThreadPoolExecutor] = []
+
+    class Interrupted(ThreadPoolExecutor):
+        taken = 0
+
+        def submit(self, *call: Any, **options: Any) -> Any:
+            pools.append(self)
+            self.taken += 1
+            if self.taken > submitted:
+                self._idle_semaphore._cond._lock.acquire()  # type: ignore[attr-defined]
+                raise KeyboardInterrupt
+            return super().submit(*call, **options)
+
+    monkeypatch.setattr("jundscan.tasks.ThreadPoolExecutor", Interrupted)
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        list(in_order(lambda seconds: time.sleep(seconds), [0.2] * 9, threads=2))
+    assert time.monotonic() - began < 5
+    pools[0]._idle_semaphore._cond._lock.release()  # type: ignore[attr-defined]
+    pools[0].shutdown()
