@@ -30,8 +30,8 @@ from jundscan.value_columns import ValueColumn
 
 log = logging.getLogger("jundscan")
 
-_SAMPLED_LINES = 1000
-"""Maximum number of lines that tell the format."""
+_SAMPLED_LINES, _SAMPLED_BLOCKS = 1000, 2
+"""Maximum number of lines that tell the format, and of the blocks of text that they are looked for in."""
 
 
 class Intervals(NamedTuple):
@@ -98,13 +98,25 @@ def read_intervals(
     columns: Columns = defaultdict(lambda: (array("q"), array("q"), array("d")))
     wanted: Wanted | None = None
     declared = False
+    sample: list[list[bytes]] = []
+    waiting: list[tuple[int, list[bytes]]] = []
     for number, lines in text_blocks(path, "track" if kind == "track" else "intervals"):
-        if wanted is None:
-            declared = declared or declares_bedgraph(lines)
-            if sample := list(islice(filter(None, map(fields_of, lines)), _SAMPLED_LINES)):
-                wanted = wanted_of(path, sample, kind, bed_value, declared)
-        if wanted:
+        if wanted is not None:
             add_lines(columns, path, number, lines, wanted)
+            continue
+        declared = declared or declares_bedgraph(lines)
+        if some := list(islice(filter(None, map(fields_of, lines)), _SAMPLED_LINES - len(sample))):
+            sample += some
+            waiting.append((number, lines))
+        # a last line without an end is a block of its own, and belongs to the first lines all the same
+        if len(sample) == _SAMPLED_LINES or len(waiting) == _SAMPLED_BLOCKS:
+            wanted = wanted_of(path, sample, kind, bed_value, declared)
+            for block in waiting:
+                add_lines(columns, path, *block, wanted)
+    if wanted is None and sample:
+        wanted = wanted_of(path, sample, kind, bed_value, declared)
+        for block in waiting:
+            add_lines(columns, path, *block, wanted)
     if not columns and not may_be_empty:
         raise TrackError(path, "holds no interval")
     found = IntervalFile({_text(path, chrom): _sorted(*arrays) for chrom, arrays in columns.items()})

@@ -174,3 +174,13 @@ def test_scores_near_the_start_of_a_chromosome_are_no_coordinates(tmp_path: Path
     assert read_intervals(write_rows(tmp_path / "x.bed", rows), "track")["chr1"].values[3] == 127
     with open_track(write_rows(tmp_path / "y.bed", [(*row[:3], row[4] / 2) for row in rows])) as track:
         assert track.window_means("chr1", np.array([700]), 1).tolist() == [0.0]
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_a_last_line_without_an_end_is_one_of_the_first_lines(tmp_path: Path, end: bytes) -> None:
+    path = tmp_path / "t.bed"
+    path.write_bytes(b"chr1\t5\t9\tpeak\nchr2\t7\t12\tpeak\t" + end)
+    with pytest.raises(TrackError, match="line 1: has 4 columns, needs 5"):
+        read_intervals(path, "track")
+    path.write_bytes(b"chr1\t5\t9\tpeak\t3\nchr2\t7\t12\tpeak\t4" + end)
+    assert read_intervals(path, "track")["chr2"].values.tolist() == [4.0]
