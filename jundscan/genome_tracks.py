@@ -87,6 +87,20 @@ class GenomeTrack:
         return means
 
 
+def data_share(track: Track, names: Mapping[str, str]) -> float:
+    """Return the share of a track's data on the chromosomes that a genome has in common with it; 1 without any data.
+
+    Parameters
+    ----------
+    track : Track
+    names : mapping of str to str
+        The track's name of each chromosome by the genome's.
+    """
+    held = track.bases_with_data()
+    total = sum(held.values())
+    return sum(held[name] for name in dict.fromkeys(names.values())) / total if total else 1.0
+
+
 def match_chromosomes(
     genome: Genome,
     track: Track,
@@ -182,9 +196,7 @@ def _check_missing(
     whole = sum(sizes[chrom] for chrom in names) / max(sum(sizes.values()), 1)
     common = 1 - bases / total if total else 1.0
     if missing is None:
-        held = track.bases_with_data()
-        in_common = sum(held[name] for name in dict.fromkeys(names.values()))
-        data = in_common / sum(held.values()) if any(held.values()) else 1.0
+        data = data_share(track, names)
         if max(common, whole) < FITTING_SHARE or data < FITTING_SHARE:
             raise TrackError(
                 track.path,

@@ -10,8 +10,8 @@ import heapq
 import logging
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from itertools import islice, pairwise
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +30,7 @@ from jundscan.value_columns import ValueColumn
 
 log = logging.getLogger("jundscan")
 
+_Block = tuple[int, list[bytes]]
 _SAMPLED_LINES, _SAMPLED_BLOCKS = 1000, 2
 """Maximum number of lines that tell the format, and of the blocks of text that they are looked for in."""
 
@@ -97,26 +98,12 @@ def read_intervals(
     path = Path(path)
     columns: Columns = defaultdict(lambda: (array("q"), array("q"), array("d")))
     wanted: Wanted | None = None
-    declared = False
-    sample: list[list[bytes]] = []
-    waiting: list[tuple[int, list[bytes]]] = []
-    for number, lines in text_blocks(path, "track" if kind == "track" else "intervals"):
-        if wanted is not None:
-            add_lines(columns, path, number, lines, wanted)
-            continue
-        declared = declared or declares_bedgraph(lines)
-        if some := list(islice(filter(None, map(fields_of, lines)), _SAMPLED_LINES - len(sample))):
-            sample += some
-            waiting.append((number, lines))
-        # a last line without an end is a block of its own, and belongs to the first lines all the same
-        if len(sample) == _SAMPLED_LINES or len(waiting) == _SAMPLED_BLOCKS:
-            wanted = wanted_of(path, sample, kind, bed_value, declared)
-            for block in waiting:
-                add_lines(columns, path, *block, wanted)
-    if wanted is None and sample:
+    blocks = text_blocks(path, "track" if kind == "track" else "intervals")
+    first, sample, declared = _first_lines(blocks)
+    if sample:
         wanted = wanted_of(path, sample, kind, bed_value, declared)
-        for block in waiting:
-            add_lines(columns, path, *block, wanted)
+        for number, lines in chain(first, blocks):
+            add_lines(columns, path, number, lines, wanted)
     if not columns and not may_be_empty:
         raise TrackError(path, "holds no interval")
     found = IntervalFile({_text(path, chrom): _sorted(*arrays) for chrom, arrays in columns.items()})
@@ -124,6 +111,36 @@ def read_intervals(
         found.meaning = wanted.meaning
         _log_meaning(path, wanted.meaning)
     return found
+
+
+def _first_lines(blocks: Iterator[_Block]) -> tuple[list[_Block], list[list[bytes]], bool]:
+    """Take blocks of text until their lines tell the format.
+
+    Parameters
+    ----------
+    blocks : iterator of (int, list of bytes)
+        From :func:`jundscan.files.text_blocks`. A last line without an end is a block of its own.
+
+    Returns
+    -------
+    taken : list of (int, list of bytes)
+        Blocks that hold intervals.
+    sample : list of list of bytes
+        Columns of their first lines.
+    is_declared : bool
+        Whether a track line says that the file is a bedGraph.
+    """
+    taken: list[_Block] = []
+    sample: list[list[bytes]] = []
+    is_declared = False
+    for number, lines in blocks:
+        is_declared = is_declared or declares_bedgraph(lines)
+        if some := list(islice(filter(None, map(fields_of, lines)), _SAMPLED_LINES - len(sample))):
+            sample += some
+            taken.append((number, lines))
+        if len(sample) == _SAMPLED_LINES or len(taken) == _SAMPLED_BLOCKS:
+            break
+    return taken, sample, is_declared
 
 
 def _log_meaning(path: Path, meaning: ValueColumn) -> None:

@@ -114,17 +114,19 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], threads: int
     """
     waiting: deque[Future[Result]] = deque()
     workers = ThreadPoolExecutor(threads, thread_name_prefix="jundscan")
+
+    def first_result() -> Result:
+        result = waiting[0].result()
+        waiting.popleft()  # not before, because work that is given up is waited for
+        return result
+
     try:
         for item in items:
             waiting.append(workers.submit(work, item))
             if len(waiting) > TASKS_PER_THREAD * threads:
-                result = waiting[0].result()
-                waiting.popleft()
-                yield result
+                yield first_result()
         while waiting:
-            result = waiting[0].result()
-            waiting.popleft()
-            yield result
+            yield first_result()
     finally:
         # A signal that raises inside the pool can leave one of its locks locked for ever. Then its threads never end,
         # so that work under way is waited for here and not the threads.

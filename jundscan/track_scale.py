@@ -19,7 +19,7 @@ from jundscan.cautions import Cautions
 from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import InputError
 from jundscan.genome import Genome
-from jundscan.genome_tracks import GenomeTrack
+from jundscan.genome_tracks import FITTING_SHARE, GenomeTrack, data_share
 from jundscan.interval_sets import subtract_intervals
 from jundscan.knots import fit_knots
 from jundscan.metadata import Metadata
@@ -30,12 +30,11 @@ SCALE_WINDOWS = 200_000
 COMPARED_WINDOWS = 20_000
 """Windows that a given scale is compared with: a share of them is known to within 1 %."""
 FEWEST_COMPARED = 100
-"""Windows with data below which nothing is said of how a scale fits: a share of fewer is known too vaguely."""
+"""Minimum number of windows with data that a scale is compared on, because a share of fewer is known too vaguely."""
 DIFFERENT = 0.1
 """Distributions of accessibility whose cumulative shares are further apart than this are called different."""
 UNLIKE = 0.25
 """The same for a scale that was given: parts of a genome differ from the whole, tracks of another depth by more."""
-HALF = 0.5
 
 
 def evenly_spaced(stretches: Mapping[str, NDArray[np.int64]], limit: int) -> dict[str, NDArray[np.int64]]:
@@ -179,10 +178,8 @@ def warn_of_partial_genome(track: GenomeTrack, cautions: Cautions) -> None:
     """Warn when the genome holds less than half of the data of a text track, whose scale is found on the genome."""
     if isinstance(track.track, PerBaseTrack):
         return
-    held = track.track.bases_with_data()
-    total = sum(held.values())
-    share = sum(held[name] for name in dict.fromkeys(track.names.values())) / max(total, 1)
-    if total and share < HALF:
+    share = data_share(track.track, track.names)
+    if share < FITTING_SHARE:
         cautions.add(
             "scale_of_part",
             f"{track.path}: the genome's chromosomes hold {share:.1%} of the track's data, and its scale is found on "
@@ -237,7 +234,7 @@ def compare_scale(
     mapped, zero = scale.apply(above), scale.zero_share
     # in its own track percentiles above 0 are spread evenly up to 1 (Kolmogorov and Smirnov)
     spread = np.clip((np.sort(mapped).astype(np.float64) - zero) / max(1 - zero, 1 / SCALE_WINDOWS), 0, 1)
-    ranks = (np.arange(len(spread)) + HALF) / len(spread)
+    ranks = (np.arange(len(spread)) + 0.5) / len(spread)
     shares = [zero, *((1 - zero) * np.array(distribution(mapped)[1:])).tolist()]
     return ScaleFit(shares, float(np.abs(spread - ranks).max()))
 
