@@ -157,7 +157,7 @@ def check_options(called: str, given: Iterable[str], known: Iterable[str]) -> No
 
 
 def array(name: str, value: object, dimensions: Iterable[int]) -> NDArray[Any]:
-    """Return numbers as an array of so many dimensions.
+    """Return numbers as an array whose number of dimensions is one of those allowed.
 
     Raises
     ------

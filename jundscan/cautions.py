@@ -65,7 +65,7 @@ _gathered: ContextVar[Cautions | None] = ContextVar("cautions", default=None)
 
 @contextmanager
 def gathering(cautions: Cautions) -> Iterator[None]:
-    """Keep what :func:`warn` is told meanwhile, in this thread."""
+    """Keep the warnings that :func:`warn` gets inside the block, in this thread."""
     token = _gathered.set(cautions)
     try:
         yield

@@ -1,7 +1,7 @@
 """The strongest hits of a file or of a scan, ranked by the exact probability that the model gives them here.
 
-A BED's score is rounded to 1,000 steps, so many hits of a scan tie, and the numbers of another model or track mean
-something else. So whatever a file says, the windows of its hits are scored again: these only.
+A BED's score is rounded to 1,000 steps, so hits of a scan often tie. Another model or track gives numbers of another
+meaning. So this module scores the windows of the hits again, and no other windows, whatever the file says.
 """
 
 from __future__ import annotations

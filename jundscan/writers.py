@@ -325,5 +325,5 @@ def remove_older(path: str | Path, force: bool) -> None:
 
 
 def _place(path: str | Path) -> Path:
-    """Return the file behind a link, which is replaced in its stead."""
+    """Return the file behind a link: an output replaces that file and keeps the link."""
     return Path(os.path.realpath(path))

@@ -136,7 +136,7 @@ def test_anything_as_an_option(option: str, model: Model) -> None:
 
 
 def test_anything_as_threads_or_windows(odd: Any, model: Model) -> None:
-    if odd != 10**30 if isinstance(odd, int) else True:  # so many threads nobody asks for by mistake
+    if odd != 10**30 if isinstance(odd, int) else True:  # nobody starts 10**30 threads by mistake
         tried(lambda: jundscan.scan({"s": SEQUENCE}, model=model, threads=odd))
     tried(lambda: jundscan.scan({"s": SEQUENCE}, model=model, windows=odd))
     tried(lambda: load_model(odd))

@@ -17,7 +17,7 @@ _OF_PROBABILITIES = ("auroc", "average_precision", "brier")
 
 
 def show(rows: Sequence[Evaluated]) -> None:
-    """Print the metrics of labelled windows. What is the same for all evaluations is said once, above.
+    """Print the metrics of labelled windows, with the facts that all evaluations share once above.
 
     Parameters
     ----------

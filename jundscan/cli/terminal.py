@@ -70,7 +70,7 @@ def say_error(message: object) -> None:
 def progress(
     doing: str, total: int, quiet: bool, streamed: Iterable[str | Path | None] = ()
 ) -> Iterator[Callable[[int], None]]:
-    """Show a bar on stderr, on a terminal only; what it yields is told how much more is done.
+    """Show a bar on stderr if that is a terminal. Yields a function that takes how much more is done.
 
     The bar keeps its hands off stdout, which rich would send to the bar's console: hits may be on their way there.
 
