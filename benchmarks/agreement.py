@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from benchmarks.genome import BenchmarkGenome
-from jundscan.encoding import UNKNOWN, WINDOW_LENGTH
+from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
 from jundscan.model import CALL_WINDOWS, Model
 from jundscan.plan import prepare
 from jundscan.scan import TASK_BASES, score

@@ -21,7 +21,7 @@ from torch import nn
 from benchmarks.genome import BenchmarkGenome
 from benchmarks.timing import in_turn, ratio, seconds_of
 from benchmarks.windowed import Seen, loader_predictions, plain_cnn, same_network
-from jundscan.encoding import WINDOW_LENGTH, one_hot
+from jundscan.dna.letters import WINDOW_LENGTH, one_hot
 from jundscan.evaluation import evaluate_shards
 from jundscan.model import Model
 from jundscan.neighbourhood import WindowSource, open_source

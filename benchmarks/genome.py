@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.encoding import UNKNOWN, decode
+from jundscan.dna.letters import UNKNOWN, decode
+from jundscan.dna.windows import Region
 from jundscan.genome import open_genome
-from jundscan.windows import Region
 
 SEED = 2026
 COPIES = 4

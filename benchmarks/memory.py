@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.genome import PEAKS, read_codes, write_peaks, write_repeated
 from benchmarks.timing import jundscan_command, run_command, say
-from jundscan.encoding import UNKNOWN
+from jundscan.dna.letters import UNKNOWN
 
 BASES = 51_304_566
 QUICK_BASES = 600_000

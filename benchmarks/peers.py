@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from benchmarks.machine import version_of
 from benchmarks.timing import seconds_of
-from jundscan.encoding import ALPHABET, decode, one_hot
+from jundscan.dna.letters import ALPHABET, decode, one_hot
 
 P_VALUE = 1e-4
 CONSENSUS = "RATGACTCATY"

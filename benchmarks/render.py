@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from benchmarks.targets import targets
-from jundscan.encoding import WINDOW_LENGTH
+from jundscan.dna.letters import WINDOW_LENGTH
 
 BEGIN = "<!-- benchmark: written by `python -m benchmarks`, do not edit -->"
 END = "<!-- /benchmark -->"

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.encoding import WINDOW_LENGTH
+from jundscan.dna.interval_sets import intersect_intervals, merge_intervals
+from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.hits import Hits
-from jundscan.interval_sets import intersect_intervals, merge_intervals
 from jundscan.model import Model
 from jundscan.plan import Scan, prepare
 from jundscan.scan import Scored, call_hits, score

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 
 from benchmarks.timing import in_turn, ratio, seconds_of
 from benchmarks.windowed import LOADER_BATCH, Items, Seen, plain_cnn, same_network
-from jundscan.encoding import WINDOW_LENGTH
+from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.model import Model
 from train.config import Candidate, FitConfig, NetworkConfig
 from train.dataset import Around, Windows

@@ -28,13 +28,13 @@ from benchmarks.genome import read_codes
 from benchmarks.timing import in_turn, jundscan_command, ratio, run_command, say, seconds_of
 from benchmarks.windowed import Runtime, Seen
 from jundscan.cores import usable_cores
+from jundscan.dna.letters import ALPHABET, UNKNOWN, WINDOW_LENGTH, decode
+from jundscan.dna.windows import Region
 from jundscan.effects import logits
-from jundscan.encoding import ALPHABET, UNKNOWN, WINDOW_LENGTH, decode
 from jundscan.model import Model, load_model
 from jundscan.mutagenesis import explain_regions
 from jundscan.plan import prepare
 from jundscan.variant_outputs import COLUMNS
-from jundscan.windows import Region
 from train.records import write_record
 
 TARGET = Path(__file__).with_name("variants.json")

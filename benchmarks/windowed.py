@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks.ours import percentiles
 from benchmarks.timing import seconds_of
 from jundscan.choices import DEFAULT_STRIDE
-from jundscan.encoding import WINDOW_LENGTH, one_hot
+from jundscan.dna.letters import WINDOW_LENGTH, one_hot
 from jundscan.model import BATCH_BASES, Model
 from train.config import NetworkConfig
 from train.networks import build_network

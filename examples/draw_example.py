@@ -11,12 +11,12 @@ import matplotlib as mpl
 import numpy as np
 
 from jundscan.accessibility import read_scale
-from jundscan.encoding import WINDOW_LENGTH
+from jundscan.dna.letters import WINDOW_LENGTH
+from jundscan.dna.windows import Region
 from jundscan.intervals import read_intervals
 from jundscan.model import load_model
 from jundscan.plan import prepare
 from jundscan.scan import call_hits, score
-from jundscan.windows import Region
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt

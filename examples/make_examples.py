@@ -18,14 +18,14 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from jundscan.accessibility import fit_scale
-from jundscan.encoding import UNKNOWN, WINDOW_LENGTH, one_hot
+from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH, one_hot
+from jundscan.dna.windows import Region
 from jundscan.genome import open_genome
 from jundscan.knots import Knots, fit_knots
 from jundscan.metrics import balanced_weights
 from jundscan.shards import write_shards
 from jundscan.tracks import open_track
 from jundscan.truth import read_truth
-from jundscan.windows import Region
 from train.config import WIDTHS
 
 HERE = Path(__file__).parent

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from jundscan.encoding import one_hot
+from jundscan.dna.letters import one_hot
 from jundscan.mutagenesis import Explanation
 
 WIDTH = 21

@@ -20,11 +20,11 @@ from jundscan.arguments import (
     texts,
 )
 from jundscan.choices import BedValue, Device, MissingChromosomes, Wish, check_fraction
+from jundscan.dna.chromosomes import ChromSizes
 from jundscan.errors import InputError
 from jundscan.genome import Genome
 from jundscan.memory import MemoryGenome, MemoryTrack, Sequences, Values
 from jundscan.model import Model, load_model
-from jundscan.names import ChromSizes
 from jundscan.plan import Scan, prepare
 from jundscan.scan import Hit, Scored, call_hits, score, worth
 from jundscan.scan_checks import judge

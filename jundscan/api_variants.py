@@ -13,18 +13,18 @@ from jundscan.alleles import HITS, STATUSES, Hit, Status, Variant, problem_of
 from jundscan.api import ModelOptions, prepared
 from jundscan.arguments import file_path, is_path, is_several, kind_of, texts, whole_number
 from jundscan.choices import whole
+from jundscan.dna.regions import parse_region
+from jundscan.dna.windows import Region
 from jundscan.effects import score_variants
 from jundscan.errors import InputError
 from jundscan.memory import Sequences, Values
 from jundscan.mutagenesis import Explanation, explain_regions
 from jundscan.plan import Scan
 from jundscan.ranking import GivenHits, chromosomes_to_explain, read_hits, strongest_hits
-from jundscan.regions import parse_region
 from jundscan.scan import Hit as FoundHit
 from jundscan.variant_outputs import warn_of_shifts
 from jundscan.vcf import open_vcf
 from jundscan.vcf_contigs import Contigs, check_variants, chromosomes_of
-from jundscan.windows import Region
 
 
 class Effect(NamedTuple):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.encoding import UNKNOWN
+from jundscan.dna.letters import UNKNOWN
 from jundscan.errors import InputError
 
 _SEQUENCE = re.compile(r"[ACGTUNacgtun\s]{30,}|>.*\n.*", re.DOTALL)

@@ -18,7 +18,8 @@ from typing import Any, cast
 from uuid import uuid4
 
 from jundscan.amounts import counted
-from jundscan.encoding import WINDOW_LENGTH
+from jundscan.dna.letters import WINDOW_LENGTH
+from jundscan.dna.windows import Region, chunks, span_table
 from jundscan.errors import ClusterError, JundscanError
 from jundscan.files import read_json
 from jundscan.model import default_model_path
@@ -26,7 +27,6 @@ from jundscan.plan import Scan
 from jundscan.record import versions
 from jundscan.scan import Scored
 from jundscan.stretches import Job, Part, forget, score_stretches
-from jundscan.windows import Region, chunks, span_table
 
 TASK_WINDOWS = 1 << 20
 """Windows in one task: a second or so of work, and some 20 MB to send back."""

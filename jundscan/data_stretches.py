@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.interval_sets import merge_intervals, subtract_intervals
+from jundscan.dna.interval_sets import merge_intervals, subtract_intervals
 
 EMPTY_BASES = 1_000_000
 """Bases: a stretch this long without a value other than 0 is taken for a gap; the longest peak-free regions of

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.alleles import STATUSES, Status, Variant
-from jundscan.encoding import UNKNOWN
+from jundscan.dna.interval_sets import merge_intervals
+from jundscan.dna.letters import UNKNOWN
 from jundscan.haplotypes import (
     BLOCK_WINDOWS,
     Places,
@@ -32,7 +33,6 @@ from jundscan.haplotypes import (
 )
 from jundscan.hits import is_positive
 from jundscan.indels import spread
-from jundscan.interval_sets import merge_intervals
 from jundscan.plan import Scan
 from jundscan.tasks import in_order
 from jundscan.thresholds import false_positive_rates

@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 
 from jundscan.aggregate import Aggregate, aggregate
-from jundscan.encoding import ALPHABET, WINDOW_LENGTH, decode
+from jundscan.dna.chromosomes import check_names_in_text
+from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH, decode
+from jundscan.dna.windows import Region
 from jundscan.errors import OutputError
 from jundscan.motifs import CONSENSUS, matches
 from jundscan.mutagenesis import Explanation, explain_regions
-from jundscan.names import check_names_in_text
 from jundscan.plan import Scan
 from jundscan.ranking import StrongHit
 from jundscan.record import run_facts
 from jundscan.rows import format_probability, shortest_decimals
-from jundscan.windows import Region
 from jundscan.writers import cannot_write, check_output, open_output, remove_older
 
 TABLES = ("mutagenesis.tsv", "contributions.bedgraph", "accessibility.tsv", "sites.bed")

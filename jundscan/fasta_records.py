@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.encoding import ALPHABET, UNKNOWN, encode
+from jundscan.dna.letters import ALPHABET, UNKNOWN, encode
 from jundscan.errors import FastaError
 from jundscan.fasta_index import name_in
 from jundscan.files import open_unpacked, read_errors

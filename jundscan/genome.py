@@ -21,7 +21,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.encoding import encode
+from jundscan.dna.chromosomes import ChromSizes
+from jundscan.dna.interval_sets import merge_intervals
+from jundscan.dna.letters import encode
+from jundscan.dna.windows import Region, together
 from jundscan.errors import FastaError
 from jundscan.fasta_bytes import BgzipReader, ReadAhead, index_mismatch
 from jundscan.fasta_faidx import FaiRecord
@@ -29,9 +32,6 @@ from jundscan.fasta_index import Index, bgzip_index, check_index, check_line_end
 from jundscan.fasta_records import LINE_ENDS, NO_RUNS, READ_BYTES, checked_letters, count_bases, records, unknown_runs
 from jundscan.file_kinds import check_address
 from jundscan.files import STDIN, kind_check, open_unpacked, packing, read_errors, spooled
-from jundscan.interval_sets import merge_intervals
-from jundscan.names import ChromSizes
-from jundscan.windows import Region, together
 
 
 class Block(NamedTuple):
@@ -44,7 +44,7 @@ class Block(NamedTuple):
     start : int
         Position of the first base, 0-based.
     codes : numpy.ndarray, shape=(bases,), dtype=uint8
-        Read-only codes 0 to 4, see :mod:`jundscan.encoding`.
+        Read-only codes 0 to 4, see :mod:`jundscan.dna.letters`.
     """
 
     chrom: str

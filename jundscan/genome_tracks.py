@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from jundscan.amounts import counted
 from jundscan.cautions import Cautions
 from jundscan.choices import MissingChromosomes
-from jundscan.encoding import WINDOW_LENGTH
+from jundscan.dna.chromosomes import matching_name, some_names
+from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import TrackError
 from jundscan.genome import Genome
-from jundscan.names import matching_name, some_names
 from jundscan.tracks import Track
 
 log = logging.getLogger("jundscan")

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from jundscan import windows
-from jundscan.encoding import UNKNOWN, WINDOW_LENGTH
+from jundscan.dna import windows
+from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
 
 Places = NDArray[np.int64]
 

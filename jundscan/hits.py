@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.encoding import WINDOW_LENGTH
+from jundscan.dna.letters import WINDOW_LENGTH
 
 _SUMMIT_RESOLUTION = 1e6
 """Probabilities that agree to 6 decimals are equally good summits: max pooling makes plateaus."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.encoding import UNKNOWN
+from jundscan.dna.letters import UNKNOWN
 from jundscan.haplotypes import Places, Sites
 
 REACH_OF_REPEATS = 1_000

@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from jundscan.amounts import counted
 from jundscan.cautions import warn
 from jundscan.choices import BedValue
+from jundscan.dna.chromosomes import matching_name, some_names
+from jundscan.dna.interval_sets import merge_intervals
 from jundscan.errors import TrackError
 from jundscan.files import text_blocks
 from jundscan.interval_lines import Columns, Kind, Wanted, add_lines, declares_bedgraph, fields_of, wanted_of
-from jundscan.interval_sets import merge_intervals
-from jundscan.names import matching_name, some_names
 from jundscan.value_columns import ValueColumn
 
 log = logging.getLogger("jundscan")

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.aggregate import Aggregate, contribution_logo
+from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH
 from jundscan.effects import CLIP
-from jundscan.encoding import ALPHABET, WINDOW_LENGTH
 from jundscan.errors import JundscanError
 from jundscan.motifs import Match, matches
 from jundscan.mutagenesis import Explanation

@@ -13,13 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from jundscan.arguments import kind_of, plain_array
 from jundscan.data_stretches import BIN_BASES
-from jundscan.encoding import UNKNOWN, encode
+from jundscan.dna.chromosomes import ChromSizes
+from jundscan.dna.letters import UNKNOWN, encode
+from jundscan.dna.windows import Region
 from jundscan.errors import FastaError, TrackError
 from jundscan.fasta_records import LINE_ENDS, checked_letters
 from jundscan.genome import Block, Genome
-from jundscan.names import ChromSizes
 from jundscan.tracks import PerBaseTrack
-from jundscan.windows import Region
 
 Sequences: TypeAlias = "Mapping[str, str | bytes | NDArray[np.integer[Any]]] | NDArray[np.integer[Any]]"
 Values: TypeAlias = "Mapping[str, ArrayLike] | NDArray[np.floating[Any]]"
@@ -38,7 +38,7 @@ class MemoryGenome(Genome):
     Parameters
     ----------
     sequences : mapping of str to (str, bytes or numpy.ndarray), or numpy.ndarray
-        Letters of either case, or codes 0 to 4 (see :mod:`jundscan.encoding`), shape=(length,). Line ends between
+        Letters of either case, or codes 0 to 4 (see :mod:`jundscan.dna.letters`), shape=(length,). Line ends between
         letters are left out, as those of a FASTA are: wherever a text was wrapped, its bases are the same.
 
     Raises

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from itertools import pairwise
 from typing import Any, Self
 
-from jundscan.encoding import ALPHABET, WINDOW_LENGTH
+from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH
 from jundscan.errors import ModelError
 
 METADATA_KEY = "jundscan"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from jundscan.arguments import codes_array, file_path, float32_array
 from jundscan.choices import DEFAULT_STRIDE, Device, whole
-from jundscan.encoding import UNKNOWN, WINDOW_LENGTH
+from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
 from jundscan.errors import InputError, ModelError
 from jundscan.metadata import LARGEST_TILE, Metadata
 from jundscan.model_file import read_metadata, read_model_file
@@ -114,7 +114,7 @@ class Model:
         Parameters
         ----------
         codes : numpy.ndarray, shape=(length,), integer
-            Bases as in :mod:`jundscan.encoding`; the first window starts at base ``flank``.
+            Bases as in :mod:`jundscan.dna.letters`; the first window starts at base ``flank``.
         accessibility : numpy.ndarray, shape=(windows,) or (windows, widths), floating
             Mapped; NaN where not available; windows = (length - span) // stride + 1. One column is that of the
             windows' own bases.
@@ -159,7 +159,7 @@ class Model:
         Parameters
         ----------
         codes : numpy.ndarray, shape=(n, length), integer
-            Bases as in :mod:`jundscan.encoding`; length = span + windows - 1, and ``windows`` is best a multiple of
+            Bases as in :mod:`jundscan.dna.letters`; length = span + windows - 1, and ``windows`` is best a multiple of
             :data:`LANES`.
         accessibility : numpy.ndarray, shape=(n, windows) or (n, windows, widths), floating
             Mapped; NaN where not available.

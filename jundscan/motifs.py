@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.encoding import decode
+from jundscan.dna.letters import decode
 
 CONSENSUS = {"TGACTCA": ("AP-1", "+"), "TGAGTCA": ("AP-1", "-"), "TGACGTCA": ("CRE", ".")}
 """Name and strand of each; the CRE reads alike on both."""
@@ -31,7 +31,7 @@ def matches(codes: NDArray[np.uint8]) -> list[Match]:
 
     Examples
     --------
-    >>> from jundscan.encoding import encode
+    >>> from jundscan.dna.letters import encode
     >>> [(match.start, match.name) for match in matches(encode(b"cctgactcatgacgtca"))]
     [(2, 'AP-1'), (9, 'CRE')]
     """

@@ -16,15 +16,15 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from jundscan.dna.letters import ALPHABET, UNKNOWN, WINDOW_LENGTH
+from jundscan.dna.windows import Region
 from jundscan.effects import logits
-from jundscan.encoding import ALPHABET, UNKNOWN, WINDOW_LENGTH
 from jundscan.errors import InputError
 from jundscan.haplotypes import known_windows
 from jundscan.model import LANES
 from jundscan.plan import Scan
 from jundscan.reference import Reference
 from jundscan.tasks import in_order
-from jundscan.windows import Region
 
 MOST_BASES = 1_000_000
 """Bases explained in one run."""

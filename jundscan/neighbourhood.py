@@ -19,17 +19,17 @@ from jundscan.accessibility import AccessibilityScale
 from jundscan.amounts import counted
 from jundscan.cautions import Cautions, warn
 from jundscan.choices import BedValue, MissingChromosomes, check_choice
-from jundscan.encoding import UNKNOWN, WINDOW_LENGTH
+from jundscan.dna.chromosomes import matching_name, read_aliases, some_names
+from jundscan.dna.interval_sets import merge_intervals
+from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
+from jundscan.dna.regions import parse_ids, wrong_id
+from jundscan.dna.windows import Region
 from jundscan.errors import InputError
 from jundscan.genome import Genome, open_genome
 from jundscan.genome_tracks import GenomeTrack, match_chromosomes
-from jundscan.interval_sets import merge_intervals
-from jundscan.names import matching_name, read_aliases, some_names
 from jundscan.reference import Reference
-from jundscan.regions import parse_ids, wrong_id
 from jundscan.track_scale import track_scale
 from jundscan.tracks import Track, open_track
-from jundscan.windows import Region
 
 PORTION = 16_384
 """Windows whose flanks are in memory at a time while they are scored."""
@@ -85,7 +85,7 @@ def open_source(
     allow_length_mismatch : bool
         Accept a track whose header gives other chromosome lengths than the genome.
     alias : str or pathlib.Path, optional
-        Other names of the chromosomes, for track and ids: see :func:`jundscan.names.read_aliases`.
+        Other names of the chromosomes, for track and ids: see :func:`jundscan.dna.chromosomes.read_aliases`.
     bed_value : {"score", "presence"}
         What an interval of a BED track counts as, see :func:`jundscan.intervals.read_intervals`.
     missing_chromosomes : {"closed", "unknown", "error"}, optional

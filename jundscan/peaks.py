@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.encoding import WINDOW_LENGTH
+from jundscan.dna.chromosomes import matching_name
+from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.hits import Hits
 from jundscan.intervals import read_intervals, say_other_names, warn_of_beyond
-from jundscan.names import matching_name
 
 
 class Peaks(NamedTuple):

@@ -17,17 +17,17 @@ from jundscan.accessibility import IDENTITY, AccessibilityScale
 from jundscan.cautions import Cautions, gathering
 from jundscan.choices import DEFAULT_STRIDE, MOST_STRIDE, BedValue, MissingChromosomes, Wish, check_choice, whole
 from jundscan.cores import usable_cores
+from jundscan.dna.chromosomes import ChromSizes, read_aliases
+from jundscan.dna.windows import Region, count_windows, span_table
 from jundscan.errors import InputError
 from jundscan.files import Stamp, stamp
 from jundscan.genome import Genome, open_genome
 from jundscan.genome_tracks import GenomeTrack, match_chromosomes
 from jundscan.model import Model, load_model
-from jundscan.names import ChromSizes, read_aliases
 from jundscan.spans import RegionCounts, find_spans
 from jundscan.thresholds import Threshold, choose_threshold
 from jundscan.track_scale import compare_scale, scale_means, scale_of, warn_of_accessibility, warn_of_partial_genome
 from jundscan.tracks import Track, open_track
-from jundscan.windows import Region, count_windows, span_table
 
 log = logging.getLogger("jundscan")
 
@@ -169,7 +169,7 @@ def prepare(
     allow_length_mismatch : bool
         Accept a track whose header gives other chromosome lengths than the genome.
     alias : str or pathlib.Path, optional
-        Other names of the chromosomes, for all files: see :func:`jundscan.names.read_aliases`.
+        Other names of the chromosomes, for all files: see :func:`jundscan.dna.chromosomes.read_aliases`.
     bed_value : {"score", "presence"}
         What an interval of a BED track counts as, see :func:`jundscan.intervals.read_intervals`.
     missing_chromosomes : {"closed", "unknown", "error"}, optional

@@ -19,17 +19,17 @@ from numpy.typing import NDArray
 from jundscan.amounts import counted
 from jundscan.arguments import is_several, kind_of
 from jundscan.choices import DEFAULT_STRIDE, MOST_STRIDE
-from jundscan.encoding import WINDOW_LENGTH
+from jundscan.dna.chromosomes import ChromSizes, matching_name
+from jundscan.dna.interval_sets import merge_intervals
+from jundscan.dna.letters import WINDOW_LENGTH
+from jundscan.dna.regions import parse_region
+from jundscan.dna.windows import Region, count_windows
 from jundscan.errors import InputError
 from jundscan.hits import is_positive
-from jundscan.interval_sets import merge_intervals
 from jundscan.intervals import Intervals, read_intervals
-from jundscan.names import ChromSizes, matching_name
 from jundscan.plan import Scan
-from jundscan.regions import parse_region
 from jundscan.scan import Hit, score
 from jundscan.spans import GenomeRow, list_regions, read_listed
-from jundscan.windows import Region, count_windows
 
 HIT_BASES = 151
 """Bases of a hit that are explained, around its centre."""

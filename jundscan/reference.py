@@ -9,9 +9,9 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.encoding import UNKNOWN
+from jundscan.dna.letters import UNKNOWN
+from jundscan.dna.windows import Region
 from jundscan.genome import Block, Genome
-from jundscan.windows import Region
 
 log = logging.getLogger("jundscan")
 

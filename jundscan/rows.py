@@ -10,7 +10,7 @@ from typing import Any, Literal, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.encoding import WINDOW_LENGTH
+from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.hits import Hits
 
 HitFormat = Literal["bed", "narrowPeak"]

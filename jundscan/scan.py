@@ -22,12 +22,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.encoding import WINDOW_LENGTH
+from jundscan.dna.letters import WINDOW_LENGTH
+from jundscan.dna.windows import ranges
 from jundscan.hits import HitCaller, Hits, is_positive
 from jundscan.plan import Scan
 from jundscan.tasks import Task, calls, in_order, join, known_runs, tasks
 from jundscan.thresholds import expected_precision
-from jundscan.windows import ranges
 
 TASK_BASES, TASK_WINDOWS = 1 << 20, 1 << 18
 """The most that one worker takes at a time: enough to make the handing over cheap."""

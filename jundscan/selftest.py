@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.encoding import ALPHABET, UNKNOWN, WINDOW_LENGTH, encode
+from jundscan.dna.letters import ALPHABET, UNKNOWN, WINDOW_LENGTH, encode
 from jundscan.errors import ModelError
 from jundscan.metadata import SelfTest
 from jundscan.model import Model

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.arguments import kind_of, plain_array
-from jundscan.encoding import ALPHABET, UNKNOWN, WINDOW_LENGTH, codes_from_one_hot
+from jundscan.dna.letters import ALPHABET, UNKNOWN, WINDOW_LENGTH, codes_from_one_hot
 from jundscan.errors import OutputError, ShardError
 from jundscan.unpickle import read_array
 
@@ -30,7 +30,7 @@ class Shards:
     path : pathlib.Path
         The folder.
     codes : numpy.ndarray, shape=(n, 101), dtype=uint8
-        Bases as codes 0 to 4 (see :mod:`jundscan.encoding`).
+        Bases as codes 0 to 4 (see :mod:`jundscan.dna.letters`).
     labels : numpy.ndarray, shape=(n,), dtype=int8, or None
         1 bound, 0 unbound.
     weights : numpy.ndarray, shape=(n,), dtype=float64, or None
@@ -39,7 +39,7 @@ class Shards:
         Mean of the track over the window, in the track's own unit; NaN is "not available".
     ids : numpy.ndarray, shape=(n,), dtype=str, or None
         ``chrom:start-end``, 0-based half-open; empty where no place is known. What is looked up by them checks them
-        (:func:`jundscan.regions.parse_ids`).
+        (:func:`jundscan.dna.regions.parse_ids`).
     """
 
     path: Path
@@ -109,7 +109,7 @@ def shards_from_arrays(x: object, y: object = None, w: object = None, a: object 
     Parameters
     ----------
     x : numpy.ndarray, shape=(n, 101, 4) or (n, 101)
-        One-hot windows, or codes 0 to 4 (see :mod:`jundscan.encoding`).
+        One-hot windows, or codes 0 to 4 (see :mod:`jundscan.dna.letters`).
     y, w, a : numpy.ndarray, shape=(n,) or (n, 1), or None
         Labels, sample weights, accessibility.
     ids : numpy.ndarray, shape=(n,), dtype=str, or sequence of str, or None
@@ -173,7 +173,7 @@ def write_shards(
     number : int
         K of the file names.
     x : numpy.ndarray, shape=(n, 101, 4)
-        One-hot windows (:func:`jundscan.encoding.one_hot`).
+        One-hot windows (:func:`jundscan.dna.letters.one_hot`).
     y, w, a : numpy.ndarray, shape=(n,) or (n, 1), or None
         Labels, sample weights, accessibility; None writes no file.
     ids : numpy.ndarray, shape=(n,), dtype=str, or None

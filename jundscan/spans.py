@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from jundscan.amounts import counted
 from jundscan.cautions import warn
-from jundscan.encoding import WINDOW_LENGTH
+from jundscan.dna.chromosomes import matching_name
+from jundscan.dna.interval_sets import merge_intervals, subtract_intervals
+from jundscan.dna.letters import WINDOW_LENGTH
+from jundscan.dna.regions import parse_region
+from jundscan.dna.windows import Region, count_windows, span_table
 from jundscan.errors import InputError, RegionError, TrackError
-from jundscan.interval_sets import merge_intervals, subtract_intervals
 from jundscan.intervals import Intervals, read_intervals, read_regions, say_other_names
-from jundscan.names import matching_name
-from jundscan.regions import parse_region
-from jundscan.windows import Region, count_windows, span_table
 
 log = logging.getLogger("jundscan")
 

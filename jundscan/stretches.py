@@ -17,6 +17,7 @@ import numpy as np
 
 from jundscan.accessibility import AccessibilityScale
 from jundscan.choices import BedValue, Device
+from jundscan.dna.windows import Region
 from jundscan.errors import ClusterError, JundscanError
 from jundscan.files import stamp
 from jundscan.hits import is_positive
@@ -24,7 +25,6 @@ from jundscan.model import load_model
 from jundscan.plan import Scan, prepare
 from jundscan.scan import Scored, score
 from jundscan.thresholds import Threshold
-from jundscan.windows import Region
 
 MOST_OPEN = 2
 """Scans that a worker keeps open from one task to the next."""

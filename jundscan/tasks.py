@@ -16,9 +16,9 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.encoding import UNKNOWN, WINDOW_LENGTH
-from jundscan.interval_sets import intersect_intervals
-from jundscan.windows import Chunks, Region, chunks, span_table, together, with_flanks
+from jundscan.dna.interval_sets import intersect_intervals
+from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
+from jundscan.dna.windows import Chunks, Region, chunks, span_table, together, with_flanks
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from jundscan.accessibility import IDENTITY, MOST_WIDER_KNOTS, AccessibilityScale, distribution, fit_scale
 from jundscan.cautions import Cautions
-from jundscan.encoding import WINDOW_LENGTH
+from jundscan.dna.interval_sets import subtract_intervals
+from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import InputError
 from jundscan.genome import Genome
 from jundscan.genome_tracks import FITTING_SHARE, GenomeTrack, data_share
-from jundscan.interval_sets import subtract_intervals
 from jundscan.knots import fit_knots
 from jundscan.metadata import Metadata
 from jundscan.tracks import PerBaseTrack, Track

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from jundscan.bigwig_index import check_bigwig, is_bigwig
 from jundscan.choices import BedValue
 from jundscan.data_stretches import BIN_BASES, stretches_with_data
-from jundscan.encoding import WINDOW_LENGTH
+from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import TrackError
 from jundscan.intervals import Intervals, flatten_max, read_intervals
 from jundscan.metadata import MOST_WIDTH

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.encoding import WINDOW_LENGTH
+from jundscan.dna.interval_sets import merge_intervals
+from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import TrackError
-from jundscan.interval_sets import merge_intervals
 from jundscan.intervals import read_intervals
 from jundscan.peaks import Peaks, read_peaks
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from jundscan.amounts import bases
 from jundscan.cautions import Caution, Figure
-from jundscan.windows import Region
+from jundscan.dna.windows import Region
 
 LEAST_SHARE = 0.5
 """Share of the bases compared that peaks must span, because a part only is likely below it."""

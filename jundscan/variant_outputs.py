@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from jundscan.alleles import HITS, STATUSES, Variant
 from jundscan.bgzip import Preset, is_packed
+from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.effects import Effects, score_variants
-from jundscan.encoding import WINDOW_LENGTH
 from jundscan.errors import OutputError
 from jundscan.outputs import header as about_run
 from jundscan.plan import Scan

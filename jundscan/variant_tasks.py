@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.alleles import STATUSES, Variant, trim, unscorable
-from jundscan.encoding import WINDOW_LENGTH, encode
+from jundscan.dna.chromosomes import matching_name
+from jundscan.dna.interval_sets import merge_intervals
+from jundscan.dna.letters import WINDOW_LENGTH, encode
+from jundscan.dna.windows import Region
 from jundscan.haplotypes import REACH, Places, Sites, block_bases
 from jundscan.indels import REACH_OF_REPEATS
-from jundscan.interval_sets import merge_intervals
-from jundscan.names import matching_name
 from jundscan.plan import Scan
 from jundscan.reference import Reference
-from jundscan.windows import Region
 
 TASK_ALLELES = 2048
 """Alleles that one worker takes at a time."""

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from jundscan.alleles import STATUSES, Variant, problem_of
 from jundscan.cautions import warn
-from jundscan.encoding import WINDOW_LENGTH
+from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import InputError, JundscanError, TrackError
 from jundscan.files import packing
 from jundscan.vcf_feed import Feed

@@ -9,12 +9,12 @@ from typing import Any
 
 from jundscan.alleles import Variant
 from jundscan.cautions import warn
+from jundscan.dna.chromosomes import ChromSizes, matching_name, some_names
 from jundscan.errors import InputError
 from jundscan.files import STDIN
 from jundscan.genome import Genome
 from jundscan.indels import REACH_OF_REPEATS
 from jundscan.intervals import say_other_names
-from jundscan.names import ChromSizes, matching_name, some_names
 from jundscan.vcf import Vcf, open_vcf, read_variants
 
 log = logging.getLogger("jundscan")

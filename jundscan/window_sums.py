@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.encoding import WINDOW_LENGTH
+from jundscan.dna.letters import WINDOW_LENGTH
+from jundscan.dna.windows import ranges, together
 from jundscan.intervals import Intervals
 from jundscan.metadata import MOST_WIDTH
-from jundscan.windows import ranges, together
 
 _CACHED = 1 << 15
 """Windows looked up at a time: few enough that the arrays stay in the processor's cache."""

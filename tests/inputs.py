@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.accessibility import AccessibilityScale
-from jundscan.encoding import one_hot
+from jundscan.dna.letters import one_hot
 from jundscan.knots import Knots
 from jundscan.model import Model
 from jundscan.shards import write_shards

@@ -13,13 +13,13 @@ import pytest
 import jundscan
 from jundscan.accessibility import IDENTITY
 from jundscan.api import ScanOptions
-from jundscan.encoding import encode, one_hot
+from jundscan.dna.letters import encode, one_hot
+from jundscan.dna.windows import Region
 from jundscan.errors import FastaError, InputError, ShardError, TrackError
 from jundscan.memory import MemoryGenome, MemoryTrack
 from jundscan.model import Model
 from jundscan.shards import read_shards, write_shards
 from jundscan.tracks import open_track
-from jundscan.windows import Region
 from tests.conftest import SIZES, Run
 from tests.inputs import write_shard
 

@@ -20,7 +20,7 @@ import pytest
 import jundscan
 from jundscan.accessibility import IDENTITY
 from jundscan.api import MODEL_OPTIONS, SCAN_OPTIONS
-from jundscan.encoding import encode
+from jundscan.dna.letters import encode
 from jundscan.errors import (
     ClusterError,
     DeviceError,

@@ -25,12 +25,12 @@ from benchmarks.render import BEGIN, END, full, replace_block, short
 from benchmarks.targets import LEAST, targets
 from benchmarks.timing import ratio, summary
 from benchmarks.windowed import Runtime, Seen, every_base, loader_predictions, plain_cnn, same_network
-from jundscan.encoding import UNKNOWN, WINDOW_LENGTH, one_hot
+from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH, one_hot
+from jundscan.dna.windows import Region
 from jundscan.evaluation import evaluate_shards
 from jundscan.genome import open_genome
 from jundscan.session import open_session
 from jundscan.shards import read_shards
-from jundscan.windows import Region
 from train.source import DataSource
 from train.surroundings import network_accessibility, network_codes
 

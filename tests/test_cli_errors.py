@@ -14,7 +14,7 @@ import joblib
 import numpy as np
 import pytest
 
-from jundscan.encoding import one_hot
+from jundscan.dna.letters import one_hot
 from jundscan.model import default_model_path
 from tests.conftest import Run
 from tests.inputs import bgzip, letters, write_bigwig, write_fasta, write_rows, write_shard

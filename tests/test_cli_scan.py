@@ -13,6 +13,7 @@ import pytest
 
 import jundscan
 from jundscan.accessibility import IDENTITY
+from jundscan.dna.windows import track_spans
 from jundscan.genome import open_genome
 from jundscan.genome_tracks import match_chromosomes
 from jundscan.intervals import read_intervals
@@ -24,7 +25,6 @@ from jundscan.scan import score
 from jundscan.thresholds import SHARES, expected_precision, false_positive_rates
 from jundscan.track_scale import track_scale
 from jundscan.tracks import open_track
-from jundscan.windows import track_spans
 from tests.conftest import SIZES, Run
 from tests.inputs import scale_of, write_bigwig, write_fasta, write_rows
 

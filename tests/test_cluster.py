@@ -19,12 +19,12 @@ import pytest
 
 from jundscan.accessibility import IDENTITY
 from jundscan.cluster import divided, score_on_cluster
+from jundscan.dna.windows import windows_in
 from jundscan.errors import ClusterError
 from jundscan.model import Model
 from jundscan.plan import prepare
 from jundscan.scan import score
 from jundscan.stretches import Part, forget, score_stretches
-from jundscan.windows import windows_in
 from tests.conftest import Run
 from tests.inputs import letters, track_rows, write_fasta, write_rows
 

@@ -12,15 +12,15 @@ import numpy as np
 import pybigtools
 import pytest
 
-from jundscan.encoding import decode
+from jundscan.dna.chromosomes import read_aliases
+from jundscan.dna.letters import decode
+from jundscan.dna.windows import Region
 from jundscan.errors import JundscanError, TrackError
 from jundscan.genome import open_genome
 from jundscan.intervals import read_intervals
-from jundscan.names import read_aliases
 from jundscan.tracks import open_track
 from jundscan.truth import read_truth
 from jundscan.vcf import open_vcf, read_variants
-from jundscan.windows import Region
 from tests.inputs import bgzip, letters
 from tests.test_inputs import index_bgzip
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jundscan.encoding import (
+from jundscan.dna.letters import (
     LETTER_TO_CODE,
     codes_from_one_hot,
     decode,

@@ -10,7 +10,7 @@ import pytest
 from sklearn import metrics
 
 from jundscan.accessibility import fit_scale
-from jundscan.encoding import encode, one_hot
+from jundscan.dna.letters import encode, one_hot
 from jundscan.model import DEFAULT_MODEL, Model, default_model_path
 from jundscan.shards import read_shards, write_shards
 from tests.conftest import Run

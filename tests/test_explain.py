@@ -12,13 +12,13 @@ import pytest
 import jundscan
 from jundscan.accessibility import IDENTITY
 from jundscan.aggregate import WIDTH, aggregate
+from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH, encode, reverse_complement
+from jundscan.dna.windows import Region
 from jundscan.effects import logits
-from jundscan.encoding import ALPHABET, WINDOW_LENGTH, encode, reverse_complement
 from jundscan.model import Model
 from jundscan.motifs import matches
 from jundscan.mutagenesis import Explanation, explain_regions
 from jundscan.plan import Scan, prepare
-from jundscan.windows import Region
 from tests.conftest import SIZES, Run
 from tests.inputs import letters, write_fasta, write_rows
 from tests.numpy_models import numpy_model

@@ -14,12 +14,12 @@ import pybigtools
 import pysam
 import pytest
 
+from jundscan.dna.chromosomes import read_aliases
 from jundscan.errors import JundscanError, ModelError
 from jundscan.file_kinds import HEAD_BYTES, kind_of
 from jundscan.genome import open_genome
 from jundscan.intervals import read_intervals
 from jundscan.model import load_model
-from jundscan.names import read_aliases
 from jundscan.spans import scan_spans
 from jundscan.tracks import open_track
 from jundscan.truth import read_truth

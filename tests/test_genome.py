@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 import jundscan.fasta_faidx
 import jundscan.fasta_records
 import jundscan.genome
-from jundscan.encoding import decode, encode
+from jundscan.dna.letters import decode, encode
+from jundscan.dna.windows import Region
 from jundscan.errors import FastaError
 from jundscan.genome import open_genome
-from jundscan.windows import Region
 from tests import inputs
 
 names = st.text("abcXYZ019_.*:|-é", min_size=1, max_size=6)
@@ -321,7 +321,7 @@ def test_memory_does_not_grow_with_the_chromosome(tmp_path, packing, layout):
                 file.write(line * 20_000)
             file.write(newline)
     script = (
-        "import resource, sys; from jundscan.genome import open_genome; from jundscan.windows import Region\n"
+        "import resource, sys; from jundscan.genome import open_genome; from jundscan.dna.windows import Region\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
         "before = peak(); genome = open_genome(sys.argv[1])\n"
         "whole = [Region(chrom, 0, size) for chrom, size in genome.chromsizes.items()]\n"

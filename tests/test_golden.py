@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jundscan.choices import DEFAULT_STRIDE
-from jundscan.interval_sets import intersect_intervals
+from jundscan.dna.interval_sets import intersect_intervals
 from jundscan.intervals import read_regions
 from tests import golden
 

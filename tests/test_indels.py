@@ -11,8 +11,8 @@ import pytest
 
 import jundscan
 from jundscan.alleles import STATUSES, Variant
+from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH, decode, encode, reverse_complement
 from jundscan.effects import Effects
-from jundscan.encoding import UNKNOWN, WINDOW_LENGTH, decode, encode, reverse_complement
 from jundscan.haplotypes import Sites
 from jundscan.indels import REACH_OF_REPEATS, spread
 from jundscan.model import Model

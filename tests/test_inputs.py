@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from jundscan.encoding import decode
+from jundscan.dna.letters import decode
+from jundscan.dna.windows import Region
 from jundscan.errors import FastaError
 from jundscan.genome import Genome, open_genome
-from jundscan.windows import Region
 from tests.conftest import SIZES, Run
 from tests.inputs import PACKERS, write_bigwig, write_fasta, write_rows
 

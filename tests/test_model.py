@@ -240,7 +240,7 @@ def test_threads_and_batches_do_not_matter(model: Model) -> None:
 
 
 def test_either_strand_gives_the_same(model: Model) -> None:
-    from jundscan.encoding import reverse_complement
+    from jundscan.dna.letters import reverse_complement
 
     rng = np.random.default_rng(1)
     codes, accessibility = rng.integers(0, 5, (50, 101), dtype=np.uint8), rng.random(50, dtype=np.float32)

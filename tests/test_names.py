@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from jundscan.dna.chromosomes import ChromSizes, check_names_in_text, matching_name, read_aliases
 from jundscan.errors import OutputError, TrackError
 from jundscan.genome import open_genome
 from jundscan.genome_tracks import match_chromosomes
-from jundscan.names import ChromSizes, check_names_in_text, matching_name, read_aliases
 from jundscan.tracks import open_track
 from tests.conftest import Run
 

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 import jundscan
 from jundscan.accessibility import IDENTITY
-from jundscan.encoding import UNKNOWN, WINDOW_LENGTH, encode
+from jundscan.dna.chromosomes import ChromSizes
+from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH, encode
+from jundscan.dna.regions import parse_ids
 from jundscan.errors import InputError
 from jundscan.genome import open_genome
 from jundscan.genome_tracks import GenomeTrack
 from jundscan.memory import MemoryGenome, MemoryTrack
 from jundscan.model import Model
-from jundscan.names import ChromSizes
 from jundscan.neighbourhood import look_up, open_source
-from jundscan.regions import parse_ids
 from jundscan.shards import read_shards
 from tests.inputs import write_fasta, write_rows
 from tests.numpy_models import numpy_model

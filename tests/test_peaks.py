@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jundscan.dna.interval_sets import merge_intervals
 from jundscan.errors import TrackError
 from jundscan.hits import Hits
-from jundscan.interval_sets import merge_intervals
 from jundscan.peaks import PeakComparison, Peaks, read_peaks
 from tests.conftest import SIZES, Run
 from tests.inputs import write_rows

@@ -13,7 +13,7 @@ import pytest
 
 import jundscan
 from jundscan.accessibility import IDENTITY
-from jundscan.encoding import WINDOW_LENGTH
+from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import InputError
 from jundscan.memory import MemoryGenome
 from jundscan.model import Model

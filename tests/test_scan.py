@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import jundscan
 from jundscan.accessibility import IDENTITY
-from jundscan.encoding import UNKNOWN, encode, one_hot
+from jundscan.dna.letters import UNKNOWN, encode, one_hot
 from jundscan.errors import JundscanError
 from jundscan.evaluation import evaluate_shards
 from jundscan.genome import open_genome

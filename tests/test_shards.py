@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from joblib.numpy_pickle import NumpyArrayWrapper
 
-from jundscan.encoding import codes_from_one_hot, one_hot
+from jundscan.dna.letters import codes_from_one_hot, one_hot
 from jundscan.errors import JundscanError, OutputError, ShardError
 from jundscan.shards import read_shards, write_shards
 from tests.damage.hostile import RECURSIVE

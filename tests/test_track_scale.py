@@ -17,6 +17,7 @@ import jundscan
 from jundscan import data_stretches
 from jundscan.cautions import Cautions, gathering, warn
 from jundscan.data_stretches import BIN_BASES, EMPTY_BASES, stretches_with_data
+from jundscan.dna.regions import parse_region
 from jundscan.errors import InputError
 from jundscan.genome import open_genome
 from jundscan.genome_tracks import match_chromosomes
@@ -24,7 +25,6 @@ from jundscan.memory import MemoryGenome, MemoryTrack
 from jundscan.model import Model
 from jundscan.outputs import Outputs, write_scan
 from jundscan.plan import prepare
-from jundscan.regions import parse_region
 from jundscan.track_scale import evenly_spaced, scale_means, track_scale
 from jundscan.tracks import PerBaseTrack, open_track
 from tests.conftest import Run

@@ -17,7 +17,7 @@ import jundscan
 from jundscan import effects as effects_module
 from jundscan.accessibility import IDENTITY
 from jundscan.alleles import STATUSES, Variant
-from jundscan.encoding import WINDOW_LENGTH, decode, encode, reverse_complement
+from jundscan.dna.letters import WINDOW_LENGTH, decode, encode, reverse_complement
 from jundscan.errors import InputError
 from jundscan.haplotypes import Sites, blocks, splice
 from jundscan.model import Model

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from jundscan.dna.windows import windows_in
 from jundscan.errors import InputError, RegionError
 from jundscan.model import Model
 from jundscan.outputs import Outputs, write_scan
 from jundscan.plan import prepare
 from jundscan.spans import find_spans, scan_spans
-from jundscan.windows import windows_in
 from tests.inputs import genome_letters, write_fasta, write_rows
 
 CASES = int(os.environ.get("JUNDSCAN_CASES", "60"))

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from jundscan.alleles import HITS, STATUSES, Variant, trim
+from jundscan.dna.letters import WINDOW_LENGTH, encode
 from jundscan.effects import Effects, logits, score_variants
-from jundscan.encoding import WINDOW_LENGTH, encode
 from jundscan.plan import Scan
 from tests.inputs import letters
 

@@ -12,7 +12,7 @@ import torch
 import typer
 
 from jundscan.cli.common import MissingChromosomesOption, start_log
-from jundscan.encoding import WINDOW_LENGTH
+from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import DeviceError, InputError, JundscanError, ShardError, about
 from jundscan.genome import open_genome
 from jundscan.genome_tracks import match_chromosomes

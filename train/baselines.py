@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from jundscan.encoding import UNKNOWN, WINDOW_LENGTH
+from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
 from train.features import one_hot
 from train.motifs import fetch_motifs, log_odds
 from train.plain import Plain, PlainCNN, PlainLSTM, PlainMLP

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from jundscan.encoding import WINDOW_LENGTH
+from jundscan.dna.letters import WINDOW_LENGTH
 
 DEFAULT_FPR = 0.002
 """Scan's default rule: two false windows in a thousand, half as many as there are bound ones."""

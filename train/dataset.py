@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.accessibility import fit_scale
-from jundscan.encoding import WINDOW_LENGTH
+from jundscan.dna.letters import WINDOW_LENGTH
+from jundscan.dna.regions import parse_ids
 from jundscan.errors import InputError, ShardError
 from jundscan.metrics import balanced_weights
 from jundscan.neighbourhood import look_up, open_source
-from jundscan.regions import parse_ids
 from jundscan.shards import read_shards
 from train.config import DEFAULT_FPR, FLANK, WIDTHS
 from train.source import NO_SOURCE, DataSource, read_source

@@ -19,7 +19,7 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from jundscan.encoding import ALPHABET, UNKNOWN, WINDOW_LENGTH
+from jundscan.dna.letters import ALPHABET, UNKNOWN, WINDOW_LENGTH
 from jundscan.metadata import (
     FORMAT_VERSION,
     METADATA_KEY,

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from jundscan.encoding import ALPHABET, COMPLEMENT, WINDOW_LENGTH
+from jundscan.dna.letters import ALPHABET, COMPLEMENT, WINDOW_LENGTH
 
 ACCESSIBILITY_KNOTS = tuple(1.0 - 0.5**number for number in range(9))
 """The percentile enters the head by how far it is above 0, 1/2, 3/4, ... 255/256: the upper end, where the signal is,

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from jundscan.encoding import ALPHABET
+from jundscan.dna.letters import ALPHABET
 from jundscan.writers import replacing
 from train.motifs import fetch_motifs, log_odds
 

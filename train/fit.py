@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from jundscan.encoding import UNKNOWN
+from jundscan.dna.letters import UNKNOWN
 from jundscan.errors import InputError
 from jundscan.metadata import MODES
 from jundscan.metrics import evaluate

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.encoding import WINDOW_LENGTH
+from jundscan.dna.letters import WINDOW_LENGTH
 from train.config import Candidate
 from train.dataset import Windows, in_genome_order, places
 from train.fit import Fitted, fit, read_weights, save

@@ -30,7 +30,7 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from jundscan.encoding import ALPHABET, WINDOW_LENGTH
+from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH
 from train.graph_alone import alone_first, where_alone
 from train.graph_recurrent import last_state
 from train.graph_side import BLOCK, STEPS, accessibility_steps, dinucleotide_counts, side_weights

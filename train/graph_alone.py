@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from jundscan.encoding import ALPHABET
+from jundscan.dna.letters import ALPHABET
 from train.graph_side import CHANNELS
 from train.graph_tiles import Write
 from train.graph_writer import PROBABILITIES, GraphWriter

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from onnx import helper
 
-from jundscan.encoding import WINDOW_LENGTH
+from jundscan.dna.letters import WINDOW_LENGTH
 from train.graph_writer import GraphWriter, array, window_indices
 from train.networks import LSTM
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.choices import DEFAULT_STRIDE
-from jundscan.encoding import ALPHABET, WINDOW_LENGTH
+from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH
 from train.config import NetworkConfig
 from train.features import (
     ACCESSIBILITY_FEATURES,

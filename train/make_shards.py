@@ -17,17 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.choices import MOST_STRIDE, whole
-from jundscan.encoding import WINDOW_LENGTH, one_hot
+from jundscan.dna.interval_sets import subtract_intervals
+from jundscan.dna.letters import WINDOW_LENGTH, one_hot
+from jundscan.dna.windows import Region, windows_in
 from jundscan.errors import InputError, OutputError
 from jundscan.genome import Genome
 from jundscan.genome_tracks import GenomeTrack
-from jundscan.interval_sets import subtract_intervals
 from jundscan.metrics import balanced_weights
 from jundscan.shards import write_shards
 from jundscan.spans import scan_spans
 from jundscan.truth import Truth
 from jundscan.truth_span import CoveredBases, find_peak_span
-from jundscan.windows import Region, windows_in
 from train.split import PARTS, Blocks, Split, assign_parts, make_blocks
 
 log = logging.getLogger("jundscan")

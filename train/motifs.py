@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.encoding import ALPHABET
+from jundscan.dna.letters import ALPHABET
 
 PLACED = 2
 """Motifs that the MLP's filters, which see a whole window, start from."""

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from jundscan.encoding import ALPHABET, WINDOW_LENGTH
+from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH
 from train.config import NetworkConfig
 from train.features import (
     ACCESSIBILITY_FEATURES,

@@ -20,17 +20,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.choices import DEFAULT_STRIDE
-from jundscan.encoding import WINDOW_LENGTH
+from jundscan.dna.chromosomes import matching_name
+from jundscan.dna.interval_sets import merge_intervals
+from jundscan.dna.letters import WINDOW_LENGTH
+from jundscan.dna.windows import Region
 from jundscan.genome import open_genome
 from jundscan.hits import HitCaller, Hits
-from jundscan.interval_sets import merge_intervals
 from jundscan.metadata import MODES
 from jundscan.model import DEFAULT_MODEL, Model
-from jundscan.names import matching_name
 from jundscan.peaks import touching
 from jundscan.plan import prepare
 from jundscan.scan import score
-from jundscan.windows import Region
 from train.calibration import PeakCounts, calibrate
 from train.dataset import Windows, in_genome_order, places
 from train.export import Provenance, described, write_model

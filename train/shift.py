@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from jundscan.encoding import WINDOW_LENGTH
+from jundscan.dna.letters import WINDOW_LENGTH
 from train.dataset import Windows, in_genome_order, places
 
 FARTHEST = WINDOW_LENGTH // 2

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.encoding import WINDOW_LENGTH
+from jundscan.dna.chromosomes import matching_name, some_names
+from jundscan.dna.interval_sets import merge_intervals
+from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import InputError
-from jundscan.interval_sets import merge_intervals
-from jundscan.names import matching_name, some_names
 from jundscan.truth import Truth
 from train.dataset import TRAIN, VALID
 

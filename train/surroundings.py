@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from jundscan.encoding import UNKNOWN, WINDOW_LENGTH
+from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
 from jundscan.metadata import MODES, WINDOW_MODES
 from jundscan.session import open_session
 from train.config import NetworkConfig

@@ -92,12 +92,12 @@ def explain(
     Example: jundscan explain genome.fa --region chr22:20063400-20063600 --accessibility dnase.narrowPeak -o why
     """
     from jundscan.accessibility import given_scale
+    from jundscan.dna.regions import parse_region
     from jundscan.explanations import check_folder, picture_name, write_explanations
     from jundscan.logos import check_pictures
     from jundscan.model import load_model
     from jundscan.plan import prepare
     from jundscan.ranking import chromosomes_to_explain, read_hits, strongest_hits
-    from jundscan.regions import parse_region
     from jundscan.streams import is_stream
     from jundscan.writers import check_output
 

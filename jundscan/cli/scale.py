@@ -53,10 +53,10 @@ def scale(
     Example: jundscan scale dnase.narrowPeak genome.fa -o scale.json
     """
     from jundscan.cautions import Cautions
+    from jundscan.dna.chromosomes import read_aliases
     from jundscan.genome import open_genome
     from jundscan.genome_tracks import match_chromosomes
     from jundscan.model import load_model
-    from jundscan.names import read_aliases
     from jundscan.track_scale import track_scale
     from jundscan.tracks import open_track
     from jundscan.writers import check_output

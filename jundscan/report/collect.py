@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.encoding import WINDOW_LENGTH
+from jundscan.dna.letters import WINDOW_LENGTH
+from jundscan.dna.windows import Region
 from jundscan.hits import Hits
 from jundscan.plan import Scan
 from jundscan.report.pieces import Piece, RecentBases
 from jundscan.scan import Scored
-from jundscan.windows import Region
 
 BEST_HITS = 1_000
 """Hits in the report's table; all are in the scan's own output."""

@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.encoding import decode
-from jundscan.interval_sets import intersect_intervals, merge_intervals
+from jundscan.dna.interval_sets import intersect_intervals, merge_intervals
+from jundscan.dna.letters import decode
+from jundscan.dna.windows import Region, track_spans, with_flanks
 from jundscan.peaks import Peaks, touching
 from jundscan.plan import Scan
 from jundscan.report.collect import FLANK, BestHits, around_summit
 from jundscan.report.pieces import Piece, Pieces
 from jundscan.scan import score
-from jundscan.windows import Region, track_spans, with_flanks
 
 _FINEST = 10  # bases between two values shown; where windows are closer, the highest of them
 

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
-from jundscan.encoding import decode
+from jundscan.dna.letters import decode
+from jundscan.dna.windows import Region
 from jundscan.genome import open_genome
-from jundscan.windows import Region
 from tests import inputs
 from tests.damage import oracles
 from tests.damage.mutations import damaged_bytes, damaged_text, seeds

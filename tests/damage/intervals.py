@@ -14,13 +14,13 @@ import numpy as np
 from hypothesis import strategies as st
 
 from jundscan.api import scan
+from jundscan.dna.windows import Region
 from jundscan.memory import MemoryGenome
 from jundscan.plan import Scan, prepare
 from jundscan.ranking import FEW_HITS, read_hits, strongest_hits
 from jundscan.spans import scan_spans
 from jundscan.tracks import open_track
 from jundscan.truth import read_truth
-from jundscan.windows import Region
 from tests import inputs
 from tests.damage import oracles
 from tests.damage.mutations import damaged_bytes, damaged_text, seeds

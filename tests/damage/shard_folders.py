@@ -13,9 +13,9 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from jundscan.encoding import one_hot
+from jundscan.dna.letters import one_hot
+from jundscan.dna.regions import parse_ids
 from jundscan.errors import InputError
-from jundscan.regions import parse_ids
 from jundscan.shards import Shards, read_shards, write_shards
 from tests import inputs
 from tests.damage.mutations import damaged_bytes

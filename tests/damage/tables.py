@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from jundscan.accessibility import read_scale
 from jundscan.cluster import written_address
-from jundscan.names import read_aliases
+from jundscan.dna.chromosomes import read_aliases
 from tests.damage import oracles
 from tests.damage.intervals import SIZES
 from tests.damage.mutations import damaged_json, damaged_text

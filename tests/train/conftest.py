@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from jundscan.encoding import decode, one_hot
+from jundscan.dna.letters import decode, one_hot
 from jundscan.metrics import balanced_weights
 from jundscan.shards import write_shards
 from train.config import FitConfig, NetworkConfig

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 from threadpoolctl import threadpool_limits
 
-from jundscan.encoding import reverse_complement
+from jundscan.dna.letters import reverse_complement
 from jundscan.errors import ShardError
 from jundscan.metrics import balanced_weights
 from train import baselines, checks, comparison, crossval, pooled

@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from jundscan.encoding import UNKNOWN, WINDOW_LENGTH
+from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
 from jundscan.model import LANES
 from tests.train.conftest import KINDS, random_network, tiny
 from tests.train.test_graph import subgraphs

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from jundscan.amounts import bases
-from jundscan.encoding import decode
+from jundscan.dna.letters import decode
+from jundscan.dna.windows import Region
 from jundscan.errors import InputError, JundscanError, OutputError, TrackError
 from jundscan.genome import open_genome
 from jundscan.genome_tracks import match_chromosomes
@@ -16,7 +17,6 @@ from jundscan.metrics import balanced_weights
 from jundscan.shards import Shards, read_shards
 from jundscan.tracks import open_track
 from jundscan.truth import Truth, read_truth
-from jundscan.windows import Region
 from tests.train.conftest import SmallGenome
 from train import make_shards as module
 from train.make_shards import Made, make_shards, read_windows

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jundscan.encoding import encode
+from jundscan.dna.letters import encode
 from jundscan.errors import InputError
 from jundscan.genome import open_genome
 from jundscan.genome_tracks import match_chromosomes

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.encoding import WINDOW_LENGTH
+from jundscan.dna.chromosomes import matching_name, some_names
+from jundscan.dna.letters import WINDOW_LENGTH
+from jundscan.dna.windows import Region
 from jundscan.errors import InputError, RegionError
-from jundscan.names import matching_name, some_names
-from jundscan.windows import Region
 
 _ID = re.compile(r"(.+):([0-9]{1,15})-([0-9]{1,15})")
 
