@@ -23,9 +23,9 @@ from benchmarks.timing import in_turn, ratio, seconds_of
 from benchmarks.windowed import Seen, loader_predictions, plain_cnn, same_network
 from jundscan.dna.letters import WINDOW_LENGTH, one_hot
 from jundscan.evaluation import evaluate_shards
+from jundscan.io.shards import read_shards, write_shards
 from jundscan.model import Model
 from jundscan.neighbourhood import WindowSource, open_source
-from jundscan.shards import read_shards, write_shards
 from train.dataset import load_windows
 from train.source import NO_SOURCE, DataSource, read_source
 from train.surroundings import network_accessibility, network_codes

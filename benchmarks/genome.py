@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from jundscan.dna.letters import UNKNOWN, decode
 from jundscan.dna.windows import Region
-from jundscan.genome import open_genome
+from jundscan.io.fasta.genome import open_genome
 
 SEED = 2026
 COPIES = 4

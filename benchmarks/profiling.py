@@ -26,8 +26,8 @@ from benchmarks.ours import percentiles
 from benchmarks.timing import seconds_of
 from jundscan.accessibility import AccessibilityScale
 from jundscan.choices import DEFAULT_STRIDE
-from jundscan.genome import Genome
 from jundscan.hits import HitCaller
+from jundscan.io.fasta.genome import Genome
 from jundscan.model import Model
 from jundscan.outputs import Outputs, write_scan
 from jundscan.plan import prepare

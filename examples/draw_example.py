@@ -13,7 +13,7 @@ import numpy as np
 from jundscan.accessibility import read_scale
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.windows import Region
-from jundscan.intervals import read_intervals
+from jundscan.io.bed import read_intervals
 from jundscan.model import load_model
 from jundscan.plan import prepare
 from jundscan.scan import call_hits, score

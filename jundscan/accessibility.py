@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import InputError
-from jundscan.files import read_json
+from jundscan.io.files import read_json
 from jundscan.knots import Knots, fit_knots
 from jundscan.metadata import DISTRIBUTION_BINS, MOST_WIDTH
 

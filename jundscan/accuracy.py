@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.bigwig import AddSpans
 from jundscan.cautions import Caution
 from jundscan.dna.interval_sets import merge_intervals, subtract_intervals
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.hits import Hits, is_positive
+from jundscan.io.bigwig import AddSpans
 from jundscan.metrics import balanced_weights, evaluate
 from jundscan.peaks import PeakComparison, Peaks, touching
 from jundscan.scan import Scored

@@ -9,7 +9,10 @@ from typing import Any, Literal, TypedDict, Unpack, cast, overload
 import numpy as np
 
 from jundscan.accessibility import AccessibilityScale, given_scale
-from jundscan.arguments import (
+from jundscan.choices import BedValue, Device, MissingChromosomes, Wish, check_fraction
+from jundscan.dna.chromosomes import ChromSizes
+from jundscan.errors import InputError
+from jundscan.io.arguments import (
     check_options,
     file_path,
     flag,
@@ -19,11 +22,8 @@ from jundscan.arguments import (
     plain_array,
     texts,
 )
-from jundscan.choices import BedValue, Device, MissingChromosomes, Wish, check_fraction
-from jundscan.dna.chromosomes import ChromSizes
-from jundscan.errors import InputError
-from jundscan.genome import Genome
-from jundscan.memory import MemoryGenome, MemoryTrack, Sequences, Values
+from jundscan.io.fasta.arrays import MemoryGenome, MemoryTrack, Sequences, Values
+from jundscan.io.fasta.genome import Genome
 from jundscan.model import Model, load_model
 from jundscan.plan import Scan, prepare
 from jundscan.scan import Hit, Scored, call_hits, score, worth

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from jundscan.accessibility import AccessibilityScale
 from jundscan.api import given_genome, given_track, loaded_model, scale_of
-from jundscan.arguments import file_path, flag, is_path, kind_of, optional_path
 from jundscan.choices import BedValue, Device, MissingChromosomes, check_fraction
 from jundscan.errors import InputError
 from jundscan.evaluation import Evaluation, evaluate_shards
-from jundscan.memory import Sequences, Values
+from jundscan.io.arguments import file_path, flag, is_path, kind_of, optional_path
+from jundscan.io.fasta.arrays import Sequences, Values
+from jundscan.io.shards import Shards, read_shards, shards_from_arrays
 from jundscan.model import Model
 from jundscan.neighbourhood import open_source
-from jundscan.shards import Shards, read_shards, shards_from_arrays
 
 Data: TypeAlias = "str | Path | Shards | NDArray[Any]"
 

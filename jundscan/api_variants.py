@@ -9,21 +9,21 @@ from itertools import starmap
 from pathlib import Path
 from typing import NamedTuple, Unpack, cast
 
-from jundscan.alleles import HITS, STATUSES, Hit, Status, Variant, problem_of
 from jundscan.api import ModelOptions, prepared
-from jundscan.arguments import file_path, is_path, is_several, kind_of, texts, whole_number
 from jundscan.choices import whole
 from jundscan.dna.regions import parse_region
 from jundscan.dna.windows import Region
 from jundscan.effects import score_variants
 from jundscan.errors import InputError
-from jundscan.memory import Sequences, Values
+from jundscan.io.alleles import HITS, STATUSES, Hit, Status, Variant, problem_of
+from jundscan.io.arguments import file_path, is_path, is_several, kind_of, texts, whole_number
+from jundscan.io.fasta.arrays import Sequences, Values
+from jundscan.io.vcf import open_vcf
 from jundscan.mutagenesis import Explanation, explain_regions
 from jundscan.plan import Scan
 from jundscan.ranking import GivenHits, chromosomes_to_explain, read_hits, strongest_hits
 from jundscan.scan import Hit as FoundHit
 from jundscan.variant_outputs import warn_of_shifts
-from jundscan.vcf import open_vcf
 from jundscan.vcf_contigs import Contigs, check_variants, chromosomes_of
 
 
@@ -39,11 +39,11 @@ class Effect(NamedTuple):
     pos : int
         The same, 1-based: the POS of a VCF.
     status : str
-        See :data:`jundscan.alleles.Status`.
+        See :data:`jundscan.io.alleles.Status`.
     reference, alternative, difference, window, window_difference, reference_fpr, alternative_fpr
         See :class:`Effects`.
     hit : str or None
-        See :data:`jundscan.alleles.Hit`.
+        See :data:`jundscan.io.alleles.Hit`.
     left_shift : int
         Bases by which the start of an indel moves left when it is left-aligned; 0 for anything else.
     in_repeat : bool

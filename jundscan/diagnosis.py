@@ -15,7 +15,7 @@ from typing import Any
 from jundscan.choices import Device
 from jundscan.cores import usable_cores
 from jundscan.errors import JundscanError
-from jundscan.files import read_json
+from jundscan.io.files import read_json
 from jundscan.model import Model, default_model_path, load_model
 from jundscan.selftest import TOLERANCE, largest_difference
 from jundscan.session import MISSING_RUNTIME

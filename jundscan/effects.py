@@ -17,7 +17,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.alleles import STATUSES, Status, Variant
 from jundscan.dna.interval_sets import merge_intervals
 from jundscan.dna.letters import UNKNOWN
 from jundscan.haplotypes import (
@@ -33,6 +32,7 @@ from jundscan.haplotypes import (
 )
 from jundscan.hits import is_positive
 from jundscan.indels import spread
+from jundscan.io.alleles import STATUSES, Status, Variant
 from jundscan.plan import Scan
 from jundscan.tasks import in_order
 from jundscan.thresholds import false_positive_rates
@@ -50,7 +50,7 @@ class Effects(NamedTuple):
     Attributes
     ----------
     status : numpy.ndarray, shape=(n,), dtype=int8
-        Place in :data:`jundscan.alleles.STATUSES`.
+        Place in :data:`jundscan.io.alleles.STATUSES`.
     reference, alternative : numpy.ndarray, shape=(n,), dtype=float32
         Best probability among the windows touched on each haplotype.
     difference : numpy.ndarray, shape=(n,), dtype=float64
@@ -60,7 +60,7 @@ class Effects(NamedTuple):
     window_difference : numpy.ndarray, shape=(n,), dtype=float64
         That difference, alternative minus reference.
     hit : numpy.ndarray, shape=(n,), dtype=int8
-        Place in :data:`jundscan.alleles.HITS`.
+        Place in :data:`jundscan.io.alleles.HITS`.
     reference_fpr, alternative_fpr : numpy.ndarray, shape=(n,), dtype=float64
         False-positive rate of windows at ``reference`` and ``alternative``, see
         :func:`jundscan.thresholds.false_positive_rates`.

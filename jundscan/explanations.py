@@ -16,13 +16,13 @@ from jundscan.dna.chromosomes import check_names_in_text
 from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH, decode
 from jundscan.dna.windows import Region
 from jundscan.errors import OutputError
+from jundscan.io.numbers import format_probability, shortest_decimals
+from jundscan.io.outputs import cannot_write, check_output, open_output, remove_older
 from jundscan.motifs import CONSENSUS, matches
 from jundscan.mutagenesis import Explanation, explain_regions
 from jundscan.plan import Scan
 from jundscan.ranking import StrongHit
 from jundscan.record import run_facts
-from jundscan.rows import format_probability, shortest_decimals
-from jundscan.writers import cannot_write, check_output, open_output, remove_older
 
 TABLES = ("mutagenesis.tsv", "contributions.bedgraph", "accessibility.tsv", "sites.bed")
 HIT_FILES = ("hits.png", "logo.png", "logo.tsv")

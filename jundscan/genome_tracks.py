@@ -17,7 +17,7 @@ from jundscan.choices import MissingChromosomes
 from jundscan.dna.chromosomes import matching_name, some_names
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import TrackError
-from jundscan.genome import Genome
+from jundscan.io.fasta.genome import Genome
 from jundscan.tracks import Track
 
 log = logging.getLogger("jundscan")

@@ -17,9 +17,9 @@ from jundscan.aggregate import Aggregate, contribution_logo
 from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH
 from jundscan.effects import CLIP
 from jundscan.errors import JundscanError
+from jundscan.io.outputs import cannot_write, replacing
 from jundscan.motifs import Match, matches
 from jundscan.mutagenesis import Explanation
-from jundscan.writers import cannot_write, replacing
 
 COLOURS = {"A": "#009e73", "C": "#0072b2", "G": "#e69f00", "T": "#d55e00"}
 """Of Okabe and Ito, which colour-blind readers can tell apart."""

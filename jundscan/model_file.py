@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jundscan.errors import ModelError
-from jundscan.file_kinds import HEAD_BYTES, check_address, check_head
+from jundscan.io.file_kinds import HEAD_BYTES, check_address, check_head
 from jundscan.metadata import METADATA_KEY, Metadata
 
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ from jundscan.dna.windows import Region
 from jundscan.effects import logits
 from jundscan.errors import InputError
 from jundscan.haplotypes import known_windows
+from jundscan.io.fasta.stretches import Reference
 from jundscan.model import LANES
 from jundscan.plan import Scan
-from jundscan.reference import Reference
 from jundscan.tasks import in_order
 
 MOST_BASES = 1_000_000

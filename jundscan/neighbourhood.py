@@ -25,9 +25,9 @@ from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
 from jundscan.dna.regions import parse_ids, wrong_id
 from jundscan.dna.windows import Region
 from jundscan.errors import InputError
-from jundscan.genome import Genome, open_genome
 from jundscan.genome_tracks import GenomeTrack, match_chromosomes
-from jundscan.reference import Reference
+from jundscan.io.fasta.genome import Genome, open_genome
+from jundscan.io.fasta.stretches import Reference
 from jundscan.track_scale import track_scale
 from jundscan.tracks import Track, open_track
 
@@ -87,7 +87,7 @@ def open_source(
     alias : str or pathlib.Path, optional
         Other names of the chromosomes, for track and ids: see :func:`jundscan.dna.chromosomes.read_aliases`.
     bed_value : {"score", "presence"}
-        What an interval of a BED track counts as, see :func:`jundscan.intervals.read_intervals`.
+        What an interval of a BED track counts as, see :func:`jundscan.io.bed.read_intervals`.
     missing_chromosomes : {"closed", "unknown", "error"}, optional
         What holds on chromosomes that the track does not name, see :func:`jundscan.genome_tracks.match_chromosomes`.
 

@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from jundscan._version import __version__
-from jundscan.bigwig import AddSpans
 from jundscan.choices import Format
 from jundscan.dna.chromosomes import check_names_in_text
 from jundscan.dna.windows import track_spans
 from jundscan.hits import Hits
+from jundscan.io.bigwig import AddSpans
+from jundscan.io.numbers import HITS_HEADER, WINDOWS_HEADER, write_hit_table, write_hits, write_windows_tsv
+from jundscan.io.outputs import check_output, check_track_output, open_output, open_track_output
 from jundscan.plan import Scan
 from jundscan.record import scan_record
-from jundscan.rows import HITS_HEADER, WINDOWS_HEADER, write_hit_table, write_hits, write_windows_tsv
 from jundscan.scan import Scored, call_hits, score, worth
 from jundscan.scan_checks import judge
 from jundscan.thresholds import false_positive_rates
-from jundscan.writers import check_output, check_track_output, open_output, open_track_output
 
 _COLUMNS = {"tsv": WINDOWS_HEADER, "table": HITS_HEADER}
 

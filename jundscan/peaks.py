@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from jundscan.dna.chromosomes import matching_name
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.hits import Hits
-from jundscan.intervals import read_intervals, say_other_names, warn_of_beyond
+from jundscan.io.bed import read_intervals, say_other_names, warn_of_beyond
 
 
 class Peaks(NamedTuple):
@@ -50,7 +50,7 @@ def read_peaks(path: str | Path, chromsizes: Mapping[str, int]) -> dict[str, Pea
     Raises
     ------
     TrackError
-        See :func:`jundscan.intervals.read_intervals`.
+        See :func:`jundscan.io.bed.read_intervals`.
     """
     found: dict[str, list[NDArray[np.int64]]] = {}
     by_name = read_intervals(path, "peaks", may_be_empty=True)

@@ -20,9 +20,9 @@ from jundscan.cores import usable_cores
 from jundscan.dna.chromosomes import ChromSizes, read_aliases
 from jundscan.dna.windows import Region, count_windows, span_table
 from jundscan.errors import InputError
-from jundscan.files import Stamp, stamp
-from jundscan.genome import Genome, open_genome
 from jundscan.genome_tracks import GenomeTrack, match_chromosomes
+from jundscan.io.fasta.genome import Genome, open_genome
+from jundscan.io.files import Stamp, stamp
 from jundscan.model import Model, load_model
 from jundscan.spans import RegionCounts, find_spans
 from jundscan.thresholds import Threshold, choose_threshold
@@ -171,7 +171,7 @@ def prepare(
     alias : str or pathlib.Path, optional
         Other names of the chromosomes, for all files: see :func:`jundscan.dna.chromosomes.read_aliases`.
     bed_value : {"score", "presence"}
-        What an interval of a BED track counts as, see :func:`jundscan.intervals.read_intervals`.
+        What an interval of a BED track counts as, see :func:`jundscan.io.bed.read_intervals`.
     missing_chromosomes : {"closed", "unknown", "error"}, optional
         What holds on chromosomes that the track does not name, see :func:`jundscan.genome_tracks.match_chromosomes`.
     threads : int, optional

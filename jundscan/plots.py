@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from jundscan.errors import JundscanError, OutputError
 from jundscan.hits import is_positive
-from jundscan.writers import cannot_write, check_output, remove_older, replacing
+from jundscan.io.outputs import cannot_write, check_output, remove_older, replacing
 
 log = logging.getLogger("jundscan")
 

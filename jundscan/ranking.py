@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.amounts import counted
-from jundscan.arguments import is_several, kind_of
 from jundscan.choices import DEFAULT_STRIDE, MOST_STRIDE
 from jundscan.dna.chromosomes import ChromSizes, matching_name
 from jundscan.dna.interval_sets import merge_intervals
@@ -26,7 +25,8 @@ from jundscan.dna.regions import parse_region
 from jundscan.dna.windows import Region, count_windows
 from jundscan.errors import InputError
 from jundscan.hits import is_positive
-from jundscan.intervals import Intervals, read_intervals
+from jundscan.io.arguments import is_several, kind_of
+from jundscan.io.bed import Intervals, read_intervals
 from jundscan.plan import Scan
 from jundscan.scan import Hit, score
 from jundscan.spans import GenomeRow, list_regions, read_listed

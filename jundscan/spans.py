@@ -18,7 +18,7 @@ from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.regions import parse_region
 from jundscan.dna.windows import Region, count_windows, span_table
 from jundscan.errors import InputError, RegionError, TrackError
-from jundscan.intervals import Intervals, read_intervals, read_regions, say_other_names
+from jundscan.io.bed import Intervals, read_intervals, read_regions, say_other_names
 
 log = logging.getLogger("jundscan")
 
@@ -190,7 +190,7 @@ def find_spans(
 def read_excluded(path: str | Path, chromsizes: Mapping[str, int]) -> dict[str, NDArray[np.int64]]:
     """Read a file of regions to leave out, and log a warning when it leaves out nothing.
 
-    Parameters and result are those of :func:`jundscan.intervals.read_regions`. A file without intervals is no error,
+    Parameters and result are those of :func:`jundscan.io.bed.read_regions`. A file without intervals is no error,
     because pipelines write one where nothing is to be left out.
     """
     excluded = read_regions(path, chromsizes)

@@ -19,8 +19,8 @@ from jundscan.accessibility import AccessibilityScale
 from jundscan.choices import BedValue, Device
 from jundscan.dna.windows import Region
 from jundscan.errors import ClusterError, JundscanError
-from jundscan.files import stamp
 from jundscan.hits import is_positive
+from jundscan.io.files import stamp
 from jundscan.model import load_model
 from jundscan.plan import Scan, prepare
 from jundscan.scan import Scored, score

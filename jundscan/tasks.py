@@ -151,8 +151,8 @@ def tasks(
     chromsizes : mapping of str to int
         Lengths of the chromosomes, bases.
     read : callable
-        Gives the codes of regions one after another, cut anywhere, as :meth:`jundscan.genome.Genome.bases` does. They
-        are read to their end, but no farther than a task needs.
+        Gives the codes of regions one after another, cut anywhere, as :meth:`jundscan.io.fasta.genome.Genome.bases`
+        does. They are read to their end, but no farther than a task needs.
     stride : int
         Bases from one window to the next.
     most_bases : int

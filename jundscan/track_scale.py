@@ -19,8 +19,8 @@ from jundscan.cautions import Cautions
 from jundscan.dna.interval_sets import subtract_intervals
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import InputError
-from jundscan.genome import Genome
 from jundscan.genome_tracks import FITTING_SHARE, GenomeTrack, data_share
+from jundscan.io.fasta.genome import Genome
 from jundscan.knots import fit_knots
 from jundscan.metadata import Metadata
 from jundscan.tracks import PerBaseTrack, Track

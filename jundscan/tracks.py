@@ -18,14 +18,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.bigwig_index import check_bigwig, is_bigwig
 from jundscan.choices import BedValue
 from jundscan.data_stretches import BIN_BASES, stretches_with_data
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import TrackError
-from jundscan.intervals import Intervals, flatten_max, read_intervals
+from jundscan.io.bed import Intervals, flatten_max, read_intervals
+from jundscan.io.bigwig_check import check_bigwig, is_bigwig
+from jundscan.io.value_columns import BIGWIG, ValueColumn
 from jundscan.metadata import MOST_WIDTH
-from jundscan.value_columns import BIGWIG, ValueColumn
 from jundscan.window_sums import narrowed, offset, running_sums, slabs, window_sums
 
 # bases of a bigWig expanded at once: small enough for the processor's cache
@@ -313,7 +313,7 @@ def _is_damage(err: BaseException) -> bool:
 
 
 def open_track(path: str | Path, bed_value: BedValue = "score") -> Track:
-    """Open a bigWig (told by its content) or a text file of intervals (see :mod:`jundscan.intervals`).
+    """Open a bigWig (told by its content) or a text file of intervals (see :mod:`jundscan.io.bed`).
 
     Parameters
     ----------

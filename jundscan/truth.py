@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from jundscan.dna.interval_sets import merge_intervals
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import TrackError
-from jundscan.intervals import read_intervals
+from jundscan.io.bed import read_intervals
 from jundscan.peaks import Peaks, read_peaks
 
 BOUND_BASES = WINDOW_LENGTH // 2 + 1

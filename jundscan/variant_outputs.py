@@ -13,25 +13,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.alleles import HITS, STATUSES, Variant
-from jundscan.bgzip import Preset, is_packed
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.effects import Effects, score_variants
 from jundscan.errors import OutputError
-from jundscan.outputs import header as about_run
-from jundscan.plan import Scan
-from jundscan.record import run_facts
-from jundscan.rows import format_probabilities
-from jundscan.streams import is_stream
-from jundscan.variant_tasks import TASK_ALLELES
-from jundscan.vcf import (
+from jundscan.io.alleles import HITS, STATUSES, Variant
+from jundscan.io.bgzip import Preset, is_packed
+from jundscan.io.numbers import format_probabilities
+from jundscan.io.outputs import check_output, open_output
+from jundscan.io.streams import is_stream
+from jundscan.io.vcf import (
     FIELDS,
     declare,
     open_vcf,
     pysam_module,
 )
+from jundscan.outputs import header as about_run
+from jundscan.plan import Scan
+from jundscan.record import run_facts
+from jundscan.variant_tasks import TASK_ALLELES
 from jundscan.vcf_contigs import Contigs, check_variants
-from jundscan.writers import check_output, open_output
 
 log = logging.getLogger("jundscan")
 
@@ -61,7 +61,7 @@ def check_variant_output(path: str, force: bool) -> None:
     JundscanError
         When pysam is not installed.
     OutputError
-        When the name tells no format, and as :func:`jundscan.writers.check_output` does.
+        When the name tells no format, and as :func:`jundscan.io.outputs.check_output` does.
     """
     pysam_module()
     if not is_stream(path) and not path.lower().endswith(_ENDINGS):

@@ -8,15 +8,15 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.alleles import STATUSES, Variant, trim, unscorable
 from jundscan.dna.chromosomes import matching_name
 from jundscan.dna.interval_sets import merge_intervals
 from jundscan.dna.letters import WINDOW_LENGTH, encode
 from jundscan.dna.windows import Region
 from jundscan.haplotypes import REACH, Places, Sites, block_bases
 from jundscan.indels import REACH_OF_REPEATS
+from jundscan.io.alleles import STATUSES, Variant, trim, unscorable
+from jundscan.io.fasta.stretches import Reference
 from jundscan.plan import Scan
-from jundscan.reference import Reference
 
 TASK_ALLELES = 2048
 """Alleles that one worker takes at a time."""

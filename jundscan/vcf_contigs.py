@@ -7,15 +7,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from jundscan.alleles import Variant
 from jundscan.cautions import warn
 from jundscan.dna.chromosomes import ChromSizes, matching_name, some_names
 from jundscan.errors import InputError
-from jundscan.files import STDIN
-from jundscan.genome import Genome
 from jundscan.indels import REACH_OF_REPEATS
-from jundscan.intervals import say_other_names
-from jundscan.vcf import Vcf, open_vcf, read_variants
+from jundscan.io.alleles import Variant
+from jundscan.io.bed import say_other_names
+from jundscan.io.fasta.genome import Genome
+from jundscan.io.files import STDIN
+from jundscan.io.vcf import Vcf, open_vcf, read_variants
 
 log = logging.getLogger("jundscan")
 
@@ -52,8 +52,8 @@ class Contigs:
         Raises
         ------
         InputError
-            As :func:`jundscan.vcf.read_variants` does. When a chromosome's length differs from the genome's. When the
-            genome has none of the chromosomes: after the last record. When a VCF cannot hold a position.
+            As :func:`jundscan.io.vcf.read_variants` does. When a chromosome's length differs from the genome's. When
+            the genome has none of the chromosomes: after the last record. When a VCF cannot hold a position.
         """
         limit = LARGEST_INTEGER - REACH_OF_REPEATS if self._to_vcf else None
         for record, variant in read_variants(vcf):

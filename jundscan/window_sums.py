@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.windows import ranges, together
-from jundscan.intervals import Intervals
+from jundscan.io.bed import Intervals
 from jundscan.metadata import MOST_WIDTH
 
 _CACHED = 1 << 15

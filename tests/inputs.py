@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from jundscan.accessibility import AccessibilityScale
 from jundscan.dna.letters import one_hot
+from jundscan.io.shards import write_shards
 from jundscan.knots import Knots
 from jundscan.model import Model
-from jundscan.shards import write_shards
 
 Row = tuple[str, int, int, float]
 

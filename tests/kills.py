@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jundscan.files import TEMPORARY
+from jundscan.io.files import TEMPORARY
 from tests.inputs import letters, track_rows, write_fasta, write_rows
 
 ROOT = Path(__file__).parents[1]

@@ -17,10 +17,10 @@ from jundscan.accessibility import (
     read_scale,
 )
 from jundscan.errors import InputError
-from jundscan.genome import open_genome
 from jundscan.genome_tracks import GenomeTrack, match_chromosomes
+from jundscan.io.fasta.arrays import MemoryGenome, MemoryTrack
+from jundscan.io.fasta.genome import open_genome
 from jundscan.knots import Knots, fit_knots
-from jundscan.memory import MemoryGenome, MemoryTrack
 from jundscan.plan import prepare
 from jundscan.track_scale import evenly_spaced, known_stretches, track_scale
 from jundscan.tracks import open_track
@@ -401,7 +401,7 @@ def test_as_many_knots_as_values_up_to_two_thousand():
 
 
 def test_a_scale_too_large_to_be_one_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("jundscan.files._LONGEST_JSON", 60)
+    monkeypatch.setattr("jundscan.io.files._LONGEST_JSON", 60)
     text = json.dumps({"windows": 3, "values": [1.0], "percentiles": [0.5]})
     path = tmp_path / "scale.json"
     path.write_text(text.ljust(60))

@@ -16,9 +16,9 @@ from jundscan.api import ScanOptions
 from jundscan.dna.letters import encode, one_hot
 from jundscan.dna.windows import Region
 from jundscan.errors import FastaError, InputError, ShardError, TrackError
-from jundscan.memory import MemoryGenome, MemoryTrack
+from jundscan.io.fasta.arrays import MemoryGenome, MemoryTrack
+from jundscan.io.shards import read_shards, write_shards
 from jundscan.model import Model
-from jundscan.shards import read_shards, write_shards
 from jundscan.tracks import open_track
 from tests.conftest import SIZES, Run
 from tests.inputs import write_shard
@@ -128,7 +128,7 @@ def test_values_that_are_no_track(given: dict[str, list[float]], problem: str) -
 
 
 def test_genome_in_memory(sequences: dict[str, str], genome: Path) -> None:
-    from jundscan.genome import open_genome
+    from jundscan.io.fasta.genome import open_genome
 
     there, here = open_genome(genome), MemoryGenome(sequences)
     assert there.chromsizes == here.chromsizes

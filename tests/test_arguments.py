@@ -33,7 +33,7 @@ from jundscan.errors import (
     ShardError,
     TrackError,
 )
-from jundscan.memory import MemoryGenome, MemoryTrack
+from jundscan.io.fasta.arrays import MemoryGenome, MemoryTrack
 from jundscan.model import Model, load_model
 from tests.inputs import write_fasta
 

@@ -28,9 +28,9 @@ from benchmarks.windowed import Runtime, Seen, every_base, loader_predictions, p
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH, one_hot
 from jundscan.dna.windows import Region
 from jundscan.evaluation import evaluate_shards
-from jundscan.genome import open_genome
+from jundscan.io.fasta.genome import open_genome
+from jundscan.io.shards import read_shards
 from jundscan.session import open_session
-from jundscan.shards import read_shards
 from train.source import DataSource
 from train.surroundings import network_accessibility, network_codes
 

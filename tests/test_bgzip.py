@@ -12,7 +12,7 @@ import pysam
 import pytest
 
 from jundscan.errors import OutputError
-from jundscan.writers import check_output, open_output
+from jundscan.io.outputs import check_output, open_output
 from tests.conftest import Run
 
 
@@ -117,7 +117,7 @@ def test_a_place_that_cannot_be_opened(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_while_closing(tmp_path: Path) -> None:
-    from jundscan.bgzip import BgzipFile
+    from jundscan.io.bgzip import BgzipFile
 
     file = BgzipFile(Path("/dev/full"), "hits.bed.gz")
     file.write(b"x" * 10)

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from jundscan.errors import OutputError, TrackError
+from jundscan.io.outputs import check_track_output, open_track_output
 from jundscan.tracks import open_track
-from jundscan.writers import check_track_output, open_track_output
 from tests.conftest import SIZES, Run
 from tests.inputs import write_bigwig, write_fasta
 from tests.test_writers import small_files
@@ -128,7 +128,7 @@ def test_a_library_that_panics_says_nothing_to_the_user(
 def test_no_process_is_left_when_a_run_is_killed(tmp_path: Path) -> None:
     script = (
         "import sys, time, numpy as np\n"
-        "from jundscan.writers import open_track_output\n"
+        "from jundscan.io.outputs import open_track_output\n"
         "with open_track_output(sys.argv[1], {'chr1': 900}) as add:\n"
         "    add('chr1', np.array([5]), np.array([9]), np.array([1], np.float32))\n"
         "    print('begun', flush=True)\n"

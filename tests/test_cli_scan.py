@@ -14,9 +14,9 @@ import pytest
 import jundscan
 from jundscan.accessibility import IDENTITY
 from jundscan.dna.windows import track_spans
-from jundscan.genome import open_genome
 from jundscan.genome_tracks import match_chromosomes
-from jundscan.intervals import read_intervals
+from jundscan.io.bed import read_intervals
+from jundscan.io.fasta.genome import open_genome
 from jundscan.model import DEFAULT_MODEL, Model
 from jundscan.outputs import Outputs
 from jundscan.plan import prepare

@@ -11,8 +11,8 @@ from sklearn import metrics
 
 from jundscan.accessibility import fit_scale
 from jundscan.dna.letters import encode, one_hot
+from jundscan.io.shards import read_shards, write_shards
 from jundscan.model import DEFAULT_MODEL, Model, default_model_path
-from jundscan.shards import read_shards, write_shards
 from tests.conftest import Run
 from tests.inputs import write_shard
 

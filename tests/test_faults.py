@@ -19,10 +19,10 @@ import pytest
 from jundscan.accessibility import IDENTITY
 from jundscan.cli import main
 from jundscan.errors import InputError, OutputError
+from jundscan.io.outputs import _File, open_output, open_track_output
 from jundscan.model import Model
 from jundscan.outputs import Outputs, write_scan
 from jundscan.plan import prepare
-from jundscan.writers import _File, open_output, open_track_output
 from tests import kills
 from tests.conftest import SIZES, Run
 from tests.inputs import write_bigwig, write_fasta, write_rows
@@ -397,7 +397,7 @@ def test_a_file_and_its_index_are_of_the_same_run(tmp_path: Path) -> None:
 
     script = (
         "import sys\n"
-        "from jundscan.writers import open_output\n"
+        "from jundscan.io.outputs import open_output\n"
         "for turn in range(8):\n"
         "    with open_output(sys.argv[1], force=True, preset='bed') as stream:\n"
         "        chrom = f'chr{sys.argv[2]}'\n"
@@ -420,7 +420,7 @@ def test_a_file_and_its_index_are_of_the_same_run(tmp_path: Path) -> None:
 
 def test_indexes_of_a_genome_made_at_once(tmp_path: Path, sequences: dict[str, str]) -> None:
     genome = write_fasta(tmp_path / "genome.fa", sequences)
-    command = [sys.executable, "-c", f"from jundscan.genome import open_genome; open_genome({str(genome)!r})"]
+    command = [sys.executable, "-c", f"from jundscan.io.fasta.genome import open_genome; open_genome({str(genome)!r})"]
     runs = [subprocess.Popen(command, cwd=ROOT) for _ in range(4)]
     assert [run.wait() for run in runs] == [0] * 4
     assert sorted(path.name for path in tmp_path.iterdir()) == ["genome.fa", "genome.fa.fai"]
@@ -430,8 +430,8 @@ def test_indexes_of_a_genome_made_at_once(tmp_path: Path, sequences: dict[str, s
 def test_an_index_that_is_interrupted_leaves_nothing(
     tmp_path: Path, sequences: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from jundscan import fasta_index
-    from jundscan.genome import open_genome
+    from jundscan.io.fasta import index as fasta_index
+    from jundscan.io.fasta.genome import open_genome
 
     genome = write_fasta(tmp_path / "genome.fa", sequences)
 

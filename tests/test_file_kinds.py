@@ -16,14 +16,14 @@ import pytest
 
 from jundscan.dna.chromosomes import read_aliases
 from jundscan.errors import JundscanError, ModelError
-from jundscan.file_kinds import HEAD_BYTES, kind_of
-from jundscan.genome import open_genome
-from jundscan.intervals import read_intervals
+from jundscan.io.bed import read_intervals
+from jundscan.io.fasta.genome import open_genome
+from jundscan.io.file_kinds import HEAD_BYTES, kind_of
+from jundscan.io.vcf import open_vcf
 from jundscan.model import load_model
 from jundscan.spans import scan_spans
 from jundscan.tracks import open_track
 from jundscan.truth import read_truth
-from jundscan.vcf import open_vcf
 from tests.conftest import Run
 from tests.inputs import bgzip
 

@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import jundscan.fasta_faidx
-import jundscan.fasta_records
-import jundscan.genome
+import jundscan.io.fasta.faidx
+import jundscan.io.fasta.genome
+import jundscan.io.fasta.stream
 from jundscan.dna.letters import decode, encode
 from jundscan.dna.windows import Region
 from jundscan.errors import FastaError
-from jundscan.genome import open_genome
+from jundscan.io.fasta.genome import open_genome
 from tests import inputs
 
 names = st.text("abcXYZ019_.*:|-é", min_size=1, max_size=6)
@@ -58,7 +58,7 @@ def runs_of_unknown(sequence: str) -> list[list[int]]:
 @pytest.fixture
 def small_reads(monkeypatch):
     """Make headers, lines and records straddle what is read at once."""
-    for module in (jundscan.genome, jundscan.fasta_records):
+    for module in (jundscan.io.fasta.genome, jundscan.io.fasta.stream):
         monkeypatch.setattr(module, "READ_BYTES", 11)
 
 
@@ -80,7 +80,7 @@ def test_blocks_are_the_naive_parse(records, width, newline, last_newline, packi
         pairs = zip(edges[::2], edges[1::2], strict=False) if len(edges) > 1 else [(0, len(sequence))]
         regions += [Region(chrom, start, end) for start, end in pairs]
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        for module in (jundscan.genome, jundscan.fasta_records):
+        for module in (jundscan.io.fasta.genome, jundscan.io.fasta.stream):
             patch.setattr(module, "READ_BYTES", read_bytes)
         path = Path(folder, "genome.fa")
         path.write_bytes(PACKERS[packing](fasta(records, width, newline, last_newline)))
@@ -219,7 +219,7 @@ def test_an_index_that_cannot_be_kept_does_no_harm(tmp_path, caplog, monkeypatch
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("jundscan.fasta_index._write_fai", refuse)
+    monkeypatch.setattr("jundscan.io.fasta.index._write_fai", refuse)
     caplog.set_level("INFO", "jundscan")
     path = tmp_path / "genome.fa"
     path.write_bytes(b">a\nACGT\n")
@@ -269,7 +269,7 @@ def test_the_index_is_that_of_samtools(records, newline, last_newline, read_byte
         lines += [f">{name} described", *["A" * width] * whole, *["C" * rest] * (rest > 0), *["G" * 13] * longer]
         lines += [""] * blank
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jundscan.fasta_faidx, "_READ_BYTES", read_bytes)
+        patch.setattr(jundscan.io.fasta.faidx, "_READ_BYTES", read_bytes)
         path = Path(folder, "genome.fa")
         path.write_bytes((newline.join(lines) + newline * last_newline).encode())
         genome = open_genome(path)
@@ -321,7 +321,9 @@ def test_memory_does_not_grow_with_the_chromosome(tmp_path, packing, layout):
                 file.write(line * 20_000)
             file.write(newline)
     script = (
-        "import resource, sys; from jundscan.genome import open_genome; from jundscan.dna.windows import Region\n"
+        "import resource, sys\n"
+        "from jundscan.dna.windows import Region\n"
+        "from jundscan.io.fasta.genome import open_genome\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
         "before = peak(); genome = open_genome(sys.argv[1])\n"
         "whole = [Region(chrom, 0, size) for chrom, size in genome.chromsizes.items()]\n"

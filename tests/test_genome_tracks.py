@@ -14,8 +14,8 @@ import jundscan
 from jundscan.accessibility import IDENTITY
 from jundscan.cautions import Cautions
 from jundscan.errors import TrackError
-from jundscan.genome import open_genome
 from jundscan.genome_tracks import match_chromosomes
+from jundscan.io.fasta.genome import open_genome
 from jundscan.model import Model
 from jundscan.plan import prepare
 from jundscan.scan import score

@@ -10,7 +10,7 @@ import pytest
 
 from jundscan.choices import DEFAULT_STRIDE
 from jundscan.dna.interval_sets import intersect_intervals
-from jundscan.intervals import read_regions
+from jundscan.io.bed import read_regions
 from tests import golden
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import jundscan
-from jundscan.alleles import STATUSES, Variant
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH, decode, encode, reverse_complement
 from jundscan.effects import Effects
 from jundscan.haplotypes import Sites
 from jundscan.indels import REACH_OF_REPEATS, spread
+from jundscan.io.alleles import STATUSES, Variant
 from jundscan.model import Model
 from jundscan.plan import prepare
 from tests.conftest import Run

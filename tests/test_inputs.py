@@ -18,7 +18,7 @@ import pytest
 from jundscan.dna.letters import decode
 from jundscan.dna.windows import Region
 from jundscan.errors import FastaError
-from jundscan.genome import Genome, open_genome
+from jundscan.io.fasta.genome import Genome, open_genome
 from tests.conftest import SIZES, Run
 from tests.inputs import PACKERS, write_bigwig, write_fasta, write_rows
 
@@ -206,8 +206,8 @@ def test_a_bgzipped_genome_is_read_by_its_indexes(indexed: Path, genome: Path, m
     def refuse(*_: object) -> None:
         raise AssertionError("streamed, although there are indexes")
 
-    monkeypatch.setattr("jundscan.genome.records", refuse)
-    monkeypatch.setattr("jundscan.fasta_bytes.SKIPPED_BYTES", 50)
+    monkeypatch.setattr("jundscan.io.fasta.genome.records", refuse)
+    monkeypatch.setattr("jundscan.io.fasta.random_access.SKIPPED_BYTES", 50)
     packed = open_genome(indexed)
     assert packed.chromsizes == SIZES
     assert read(packed, *regions) == expected

@@ -9,8 +9,8 @@ import pytest
 
 from jundscan.dna.chromosomes import ChromSizes, check_names_in_text, matching_name, read_aliases
 from jundscan.errors import OutputError, TrackError
-from jundscan.genome import open_genome
 from jundscan.genome_tracks import match_chromosomes
+from jundscan.io.fasta.genome import open_genome
 from jundscan.tracks import open_track
 from tests.conftest import Run
 

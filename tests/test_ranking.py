@@ -15,7 +15,7 @@ import jundscan
 from jundscan.accessibility import IDENTITY
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import InputError
-from jundscan.memory import MemoryGenome
+from jundscan.io.fasta.arrays import MemoryGenome
 from jundscan.model import Model
 from jundscan.plan import Scan, prepare
 from jundscan.ranking import HIT_BASES, read_hits, strongest_hits

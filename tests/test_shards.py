@@ -14,7 +14,7 @@ from joblib.numpy_pickle import NumpyArrayWrapper
 
 from jundscan.dna.letters import codes_from_one_hot, one_hot
 from jundscan.errors import JundscanError, OutputError, ShardError
-from jundscan.shards import read_shards, write_shards
+from jundscan.io.shards import read_shards, write_shards
 from tests.damage.hostile import RECURSIVE
 
 RNG = np.random.default_rng(0)

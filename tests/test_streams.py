@@ -13,7 +13,7 @@ from pathlib import Path
 import pybigtools
 import pytest
 
-from jundscan.streams import connected_file, descriptor, is_stream, place
+from jundscan.io.streams import connected_file, descriptor, is_stream, place
 from tests.conftest import Run
 from tests.inputs import write_shard
 

@@ -19,9 +19,9 @@ from jundscan.cautions import Cautions, gathering, warn
 from jundscan.data_stretches import BIN_BASES, EMPTY_BASES, stretches_with_data
 from jundscan.dna.regions import parse_region
 from jundscan.errors import InputError
-from jundscan.genome import open_genome
 from jundscan.genome_tracks import match_chromosomes
-from jundscan.memory import MemoryGenome, MemoryTrack
+from jundscan.io.fasta.arrays import MemoryGenome, MemoryTrack
+from jundscan.io.fasta.genome import open_genome
 from jundscan.model import Model
 from jundscan.outputs import Outputs, write_scan
 from jundscan.plan import prepare

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 import jundscan.tracks
 import jundscan.window_sums
 from jundscan.errors import TrackError
-from jundscan.genome import open_genome
 from jundscan.genome_tracks import match_chromosomes
-from jundscan.memory import MemoryTrack
+from jundscan.io.fasta.arrays import MemoryTrack
+from jundscan.io.fasta.genome import open_genome
 from jundscan.metadata import MOST_WIDTH
 from jundscan.tracks import Track, open_track
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from jundscan.errors import TrackError
-from jundscan.intervals import read_intervals
+from jundscan.io.bed import read_intervals
 from jundscan.tracks import open_track
 from tests.conftest import Run
 from tests.inputs import write_bigwig, write_rows

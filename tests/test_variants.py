@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 import jundscan
 from jundscan import effects as effects_module
 from jundscan.accessibility import IDENTITY
-from jundscan.alleles import STATUSES, Variant
 from jundscan.dna.letters import WINDOW_LENGTH, decode, encode, reverse_complement
 from jundscan.errors import InputError
 from jundscan.haplotypes import Sites, blocks, splice
+from jundscan.io.alleles import STATUSES, Variant
 from jundscan.model import Model
 from jundscan.plan import prepare
 from jundscan.variant_outputs import write_variants

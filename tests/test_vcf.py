@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import jundscan
-from jundscan.alleles import STATUSES, problem_of, unscorable
 from jundscan.errors import InputError
+from jundscan.io.alleles import STATUSES, problem_of, unscorable
 from jundscan.model import Model
 from tests.conftest import Run
 from tests.inputs import letters, write_fasta

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import jundscan.window_sums
-from jundscan.intervals import Intervals
+from jundscan.io.bed import Intervals
 from jundscan.tracks import open_track
 from jundscan.window_sums import offset, running_sums
 from tests.inputs import write_bigwig, write_rows

@@ -18,14 +18,14 @@ from hypothesis import strategies as st
 
 from jundscan.errors import OutputError
 from jundscan.hits import Hits
-from jundscan.rows import (
+from jundscan.io.numbers import (
     WINDOWS_HEADER,
     format_probabilities,
     format_probability,
     write_hits,
     write_windows_tsv,
 )
-from jundscan.writers import check_output, open_output, open_track_output
+from jundscan.io.outputs import check_output, open_output, open_track_output
 
 probabilities = st.floats(0, 1, width=32)
 
@@ -251,7 +251,7 @@ def test_the_failing_output_is_named(tmp_path: Path) -> None:
 
 def test_a_full_stdout_and_a_closed_pipe() -> None:
     script = (
-        "from jundscan.writers import open_output\n"
+        "from jundscan.io.outputs import open_output\n"
         "try:\n"
         "    with open_output('-') as stream:\n"
         "        for _ in range(100_000): stream.write('x' * 10)\n"

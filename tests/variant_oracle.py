@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jundscan.alleles import HITS, STATUSES, Variant, trim
 from jundscan.dna.letters import WINDOW_LENGTH, encode
 from jundscan.effects import Effects, logits, score_variants
+from jundscan.io.alleles import HITS, STATUSES, Variant, trim
 from jundscan.plan import Scan
 from tests.inputs import letters
 

@@ -14,8 +14,8 @@ import typer
 from jundscan.cli.common import MissingChromosomesOption, start_log
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import DeviceError, InputError, JundscanError, ShardError, about
-from jundscan.genome import open_genome
 from jundscan.genome_tracks import match_chromosomes
+from jundscan.io.fasta.genome import open_genome
 from jundscan.plan import bases_by_chromosome
 from jundscan.spans import scan_spans
 from jundscan.tracks import open_track

@@ -7,10 +7,10 @@ from contextlib import ExitStack
 from jundscan.accessibility import AccessibilityScale, fit_scale
 from jundscan.errors import InputError
 from jundscan.evaluation import Evaluation, evaluate_shards
+from jundscan.io.shards import Shards
 from jundscan.metadata import MODES
 from jundscan.model import Model
 from jundscan.neighbourhood import WindowSource, open_source
-from jundscan.shards import Shards
 from train.source import DataSource
 
 

@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from jundscan.dna.letters import ALPHABET, UNKNOWN, WINDOW_LENGTH
+from jundscan.io.shards import read_shards
 from jundscan.metadata import (
     FORMAT_VERSION,
     METADATA_KEY,
@@ -29,7 +30,6 @@ from jundscan.metadata import (
 )
 from jundscan.model import Model, load_model
 from jundscan.selftest import run_self_test
-from jundscan.shards import read_shards
 from train.calibration import HeldOut, calibration_table
 from train.config import ALONE
 from train.evaluations import evaluations

@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 
 from jundscan.dna.letters import ALPHABET
-from jundscan.writers import replacing
+from jundscan.io.outputs import replacing
 from train.motifs import fetch_motifs, log_odds
 
 MOST = 16

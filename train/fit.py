@@ -20,9 +20,9 @@ from torch import Tensor, nn
 
 from jundscan.dna.letters import UNKNOWN
 from jundscan.errors import InputError
+from jundscan.io.outputs import replacing
 from jundscan.metadata import MODES
 from jundscan.metrics import evaluate
-from jundscan.writers import replacing
 from train.config import Candidate, FitConfig
 from train.dataset import Windows
 from train.features import reverse_complement

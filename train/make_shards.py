@@ -21,10 +21,10 @@ from jundscan.dna.interval_sets import subtract_intervals
 from jundscan.dna.letters import WINDOW_LENGTH, one_hot
 from jundscan.dna.windows import Region, windows_in
 from jundscan.errors import InputError, OutputError
-from jundscan.genome import Genome
 from jundscan.genome_tracks import GenomeTrack
+from jundscan.io.fasta.genome import Genome
+from jundscan.io.shards import write_shards
 from jundscan.metrics import balanced_weights
-from jundscan.shards import write_shards
 from jundscan.spans import scan_spans
 from jundscan.truth import Truth
 from jundscan.truth_span import CoveredBases, find_peak_span

@@ -24,8 +24,8 @@ from jundscan.dna.chromosomes import matching_name
 from jundscan.dna.interval_sets import merge_intervals
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.windows import Region
-from jundscan.genome import open_genome
 from jundscan.hits import HitCaller, Hits
+from jundscan.io.fasta.genome import open_genome
 from jundscan.metadata import MODES
 from jundscan.model import DEFAULT_MODEL, Model
 from jundscan.peaks import touching

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.errors import InputError
-from jundscan.files import read_json
-from jundscan.writers import replacing
+from jundscan.io.files import read_json
+from jundscan.io.outputs import replacing
 
 METRICS, TRAINING, COMPARISON, PEAKS = "metrics.json", "training.json", "crossval.json", "peaks.json"
 

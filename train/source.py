@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from jundscan.errors import InputError
-from jundscan.files import read_json
-from jundscan.writers import replacing
+from jundscan.io.files import read_json
+from jundscan.io.outputs import replacing
 
 DATA_SET = "dataset.json"
 KEYS = ("genome", "accessibility", "cell_type", "assembly")

@@ -127,7 +127,7 @@ def command_line(context: typer.Context) -> str:
 
 def write_json(report: dict[str, Any], target: str, force: bool) -> None:
     """Write a report as JSON to a file, or to stdout for ``-``: one line for each key of the outermost object."""
-    from jundscan.writers import open_output
+    from jundscan.io.outputs import open_output
 
     with open_output(target, force=force) as stream:
         lines = (json.dumps({key: value}, allow_nan=False)[1:-1] for key, value in report.items())
@@ -202,8 +202,8 @@ def say_provider(model: Model, device: Device) -> None:
 
 def say_written(*outputs: str | Path | None) -> None:
     """Name every file that was written, a line each, with its index; streams are where the user sent them."""
-    from jundscan.bgzip import INDEX_ENDINGS, is_packed
-    from jundscan.streams import is_stream
+    from jundscan.io.bgzip import INDEX_ENDINGS, is_packed
+    from jundscan.io.streams import is_stream
 
     files = [str(one) for one in outputs if one is not None and not is_stream(one) and os.path.exists(one)]
     for file in files[:MOST_NAMED]:
@@ -223,7 +223,7 @@ def check_files(outputs: dict[str, Path | str | None], inputs: Iterable[Path | s
     typer.BadParameter
         A usage error, exit code 2.
     """
-    from jundscan.streams import connected_file, place
+    from jundscan.io.streams import connected_file, place
 
     read = set()
     for path in (Path(path) for path in inputs if path is not None):

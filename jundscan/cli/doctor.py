@@ -19,8 +19,8 @@ def doctor(
     Example: jundscan doctor --json -
     """
     from jundscan.diagnosis import diagnose
-    from jundscan.streams import is_stdout
-    from jundscan.writers import check_output
+    from jundscan.io.outputs import check_output
+    from jundscan.io.streams import is_stdout
 
     start_log()
     if json_target is not None:

@@ -38,7 +38,7 @@ from jundscan.cli.evaluation_tables import show
 
 if TYPE_CHECKING:
     from jundscan.evaluation import Evaluated
-    from jundscan.shards import Shards
+    from jundscan.io.shards import Shards
 
 log = logging.getLogger("jundscan")
 
@@ -110,10 +110,10 @@ def evaluate(
     """
     from jundscan.accessibility import given_scale
     from jundscan.evaluation import Evaluated, evaluate_shards
+    from jundscan.io.shards import read_shards
+    from jundscan.io.streams import is_stdout, is_stream
     from jundscan.model import load_model
     from jundscan.neighbourhood import open_source
-    from jundscan.shards import read_shards
-    from jundscan.streams import is_stdout, is_stream
 
     fraction(threshold, "--threshold")
     if no_accessibility and accessibility_scale is not None:
@@ -194,7 +194,7 @@ def _check_usage(genome: Path | None, accessibility: Path | None, no_accessibili
 def _check_outputs(
     predictions: str | None, json_target: str | None, plots: Path | None, report: Path | None, force: bool
 ) -> None:
-    from jundscan.writers import check_output
+    from jundscan.io.outputs import check_output
 
     for target in (predictions, json_target):
         if target is not None:
@@ -234,7 +234,7 @@ def _shared(paths: Sequence[Sequence[str]]) -> int:
 
 
 def _write_predictions(rows: Sequence[Evaluated], target: str, force: bool) -> None:
-    from jundscan.writers import open_output
+    from jundscan.io.outputs import open_output
 
     tables = [_columns(row, len(rows) > 1) for row in rows]
     header = list(dict.fromkeys(name for table in tables for name in table))
@@ -248,7 +248,7 @@ def _write_predictions(rows: Sequence[Evaluated], target: str, force: bool) -> N
 
 def _columns(row: Evaluated, named: bool) -> dict[str, Iterable[str]]:
     """Give one evaluation's windows as columns of text; ``named`` says first which evaluation it is."""
-    from jundscan.rows import format_probabilities
+    from jundscan.io.numbers import format_probabilities
 
     result = row.result
     shards, count = result.shards, len(result.probabilities)

@@ -94,12 +94,12 @@ def explain(
     from jundscan.accessibility import given_scale
     from jundscan.dna.regions import parse_region
     from jundscan.explanations import check_folder, picture_name, write_explanations
+    from jundscan.io.outputs import check_output
+    from jundscan.io.streams import is_stream
     from jundscan.logos import check_pictures
     from jundscan.model import load_model
     from jundscan.plan import prepare
     from jundscan.ranking import chromosomes_to_explain, read_hits, strongest_hits
-    from jundscan.streams import is_stream
-    from jundscan.writers import check_output
 
     wish, value = threshold_wish(threshold, fpr, precision, recall)
     check_accessibility(accessibility, no_accessibility, accessibility_scale)

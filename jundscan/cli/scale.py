@@ -54,12 +54,12 @@ def scale(
     """
     from jundscan.cautions import Cautions
     from jundscan.dna.chromosomes import read_aliases
-    from jundscan.genome import open_genome
     from jundscan.genome_tracks import match_chromosomes
+    from jundscan.io.fasta.genome import open_genome
+    from jundscan.io.outputs import check_output
     from jundscan.model import load_model
     from jundscan.track_scale import track_scale
     from jundscan.tracks import open_track
-    from jundscan.writers import check_output
 
     check_files({"--output": output}, (track, genome, alias, model))
     if genome is None and alias is not None:

@@ -159,11 +159,11 @@ def scan(
     Example: jundscan scan genome.fa --accessibility dnase.narrowPeak -o hits.bed
     """
     from jundscan.accessibility import given_scale
+    from jundscan.io.outputs import check_output
     from jundscan.model import load_model
     from jundscan.outputs import Outputs, write_scan
     from jundscan.plan import prepare
     from jundscan.scan import score
-    from jundscan.writers import check_output
 
     wish, value = threshold_wish(threshold, fpr, precision, recall)
     check_accessibility(accessibility, no_accessibility, accessibility_scale)

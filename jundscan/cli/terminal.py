@@ -86,7 +86,7 @@ def progress(
         Outputs that are written meanwhile. When one of them is a terminal there is no bar, because lines and bar would
         write over each other.
     """
-    from jundscan.streams import is_terminal
+    from jundscan.io.streams import is_terminal
 
     if quiet or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb" or any(map(is_terminal, streamed)):
         yield lambda done: None

@@ -81,11 +81,11 @@ def variants(
     Example: jundscan variants genome.fa variants.vcf.gz --accessibility dnase.narrowPeak -o effects.vcf.gz
     """
     from jundscan.accessibility import given_scale
+    from jundscan.io.outputs import check_output
     from jundscan.model import load_model
     from jundscan.plan import prepare
     from jundscan.variant_outputs import check_variant_output, write_variants
     from jundscan.vcf_contigs import chromosomes_of
-    from jundscan.writers import check_output
 
     wish, value = threshold_wish(threshold, fpr, precision, recall)
     check_accessibility(accessibility, no_accessibility, accessibility_scale)

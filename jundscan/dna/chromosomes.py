@@ -10,7 +10,7 @@ from pathlib import Path
 
 from jundscan.cautions import warn
 from jundscan.errors import OutputError, TrackError
-from jundscan.files import text_lines
+from jundscan.io.files import text_lines
 
 log = logging.getLogger("jundscan")
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.dna.windows import Region
-from jundscan.genome import Block, Genome
+from jundscan.io.fasta.genome import Block, Genome
 from jundscan.scan import TASK_BASES
 from jundscan.tasks import TASKS_PER_THREAD
 
@@ -39,11 +39,11 @@ class RecentBases(Genome):
         self._most_bases = _HELD_BASES + (TASKS_PER_THREAD + 1) * threads * TASK_BASES
 
     def unknown_runs(self, chrom: str) -> NDArray[np.int64]:
-        """See :meth:`jundscan.genome.Genome.unknown_runs`."""
+        """See :meth:`jundscan.io.fasta.genome.Genome.unknown_runs`."""
         return self._genome.unknown_runs(chrom)
 
     def blocks(self, regions: Sequence[Region], block_bases: int = 1 << 20) -> Iterator[Block]:
-        """See :meth:`jundscan.genome.Genome.blocks`."""
+        """See :meth:`jundscan.io.fasta.genome.Genome.blocks`."""
         for block in self._genome.blocks(regions, block_bases):
             self._held.append(block)
             self._by_chrom[block.chrom].append(block)

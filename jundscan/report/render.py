@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from jundscan._version import __version__
 from jundscan.errors import JundscanError, OutputError
-from jundscan.streams import is_stdout
-from jundscan.writers import check_output, open_output, replacing
+from jundscan.io.outputs import check_output, open_output, replacing
+from jundscan.io.streams import is_stdout
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jundscan.io.numbers import chromatin
 from jundscan.peaks import Peaks, touching
 from jundscan.plan import Scan
 from jundscan.record import what_is_seen
@@ -17,7 +18,6 @@ from jundscan.report.collect import FLANK, PROBABILITY_BINS, BestHits, Collector
 from jundscan.report.meanings import INTERVAL, metric_rows
 from jundscan.report.neighbourhoods import neighbourhoods
 from jundscan.report.render import write_page
-from jundscan.rows import chromatin
 from jundscan.scan import Worth, worth
 from jundscan.scan_checks import count_calls
 from jundscan.track_scale import DIFFERENT, accessibility_differs

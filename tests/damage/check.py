@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from jundscan import bigwig_child
 from jundscan.errors import JundscanError
+from jundscan.io import bigwig_child
 from tests.damage.oracles import UNSPECIFIED, Invalid
 from tests.damage.reader import Files, Reader
 

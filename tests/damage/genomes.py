@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from jundscan.dna.letters import decode
 from jundscan.dna.windows import Region
-from jundscan.genome import open_genome
+from jundscan.io.fasta.genome import open_genome
 from tests import inputs
 from tests.damage import oracles
 from tests.damage.mutations import damaged_bytes, damaged_text, seeds

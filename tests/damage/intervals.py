@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from jundscan.api import scan
 from jundscan.dna.windows import Region
-from jundscan.memory import MemoryGenome
+from jundscan.io.fasta.arrays import MemoryGenome
 from jundscan.plan import Scan, prepare
 from jundscan.ranking import FEW_HITS, read_hits, strongest_hits
 from jundscan.spans import scan_spans

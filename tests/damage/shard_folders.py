@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from jundscan.dna.letters import one_hot
 from jundscan.dna.regions import parse_ids
 from jundscan.errors import InputError
-from jundscan.shards import Shards, read_shards, write_shards
+from jundscan.io.shards import Shards, read_shards, write_shards
 from tests import inputs
 from tests.damage.mutations import damaged_bytes
 from tests.damage.oracles import UNSPECIFIED

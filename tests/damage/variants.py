@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from jundscan.alleles import trim
-from jundscan.vcf import open_vcf, read_variants
+from jundscan.io.alleles import trim
+from jundscan.io.vcf import open_vcf, read_variants
 from tests import inputs
 from tests.damage import oracles
 from tests.damage.mutations import damaged_bytes, damaged_text, seeds

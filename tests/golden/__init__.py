@@ -16,7 +16,7 @@ import numpy as np
 from jundscan.accessibility import read_scale
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.windows import Region, windows_in
-from jundscan.genome import open_genome
+from jundscan.io.fasta.genome import open_genome
 from jundscan.model import default_model_path, load_model
 from jundscan.outputs import Outputs, write_scan
 from jundscan.plan import prepare

@@ -11,8 +11,8 @@ import pytest
 
 from jundscan.dna.letters import encode
 from jundscan.errors import InputError
-from jundscan.genome import open_genome
 from jundscan.genome_tracks import match_chromosomes
+from jundscan.io.fasta.genome import open_genome
 from jundscan.track_scale import track_scale
 from jundscan.tracks import open_track
 from jundscan.truth import read_truth

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jundscan.alleles import STATUSES, Variant, problem_of
 from jundscan.cautions import warn
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import InputError, JundscanError, TrackError
-from jundscan.files import packing
-from jundscan.vcf_feed import Feed
+from jundscan.io.alleles import STATUSES, Variant, problem_of
+from jundscan.io.files import packing
+from jundscan.io.vcf_guard import Feed
 
 log = logging.getLogger("jundscan")
 

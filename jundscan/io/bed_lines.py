@@ -14,7 +14,7 @@ import numpy as np
 
 from jundscan.choices import BedValue
 from jundscan.errors import TrackError
-from jundscan.value_columns import PRESENCE, ValueColumn, count_columns, find_value_column
+from jundscan.io.value_columns import PRESENCE, ValueColumn, count_columns, find_value_column
 
 Kind = Literal["track", "regions", "peaks"]
 Columns = defaultdict[bytes, tuple["array[int]", "array[int]", "array[float]"]]
@@ -147,7 +147,7 @@ def wanted_of(path: Path, sample: Sequence[Sequence[bytes]], kind: Kind, bed_val
     sample : sequence of sequence of bytes
         Columns of its first lines, at least one line.
     kind, bed_value
-        See :func:`jundscan.intervals.read_intervals`.
+        See :func:`jundscan.io.bed.read_intervals`.
     declared : bool
         Whether a track line says that it is a bedGraph.
 

@@ -111,7 +111,7 @@ class _Builder:
         return data.find(b"\n>", begin) + 1 or -1
 
     def _name_in(self, header: bytes) -> str:
-        from jundscan.fasta_index import name_in  # which needs this module
+        from jundscan.io.fasta.index import name_in  # which needs this module
 
         header.decode()
         name = name_in(header, self._path)

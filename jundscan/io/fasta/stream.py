@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from jundscan.dna.letters import ALPHABET, UNKNOWN, encode
 from jundscan.errors import FastaError
-from jundscan.fasta_index import name_in
-from jundscan.files import open_unpacked, read_errors
+from jundscan.io.fasta.index import name_in
+from jundscan.io.files import open_unpacked, read_errors
 
 READ_BYTES = 1 << 18
 LINE_ENDS = b"\r\n"

@@ -16,10 +16,10 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan import bigwig_child
-from jundscan.bigwig_child import END, HEAD
 from jundscan.cautions import warn
 from jundscan.errors import OutputError
+from jundscan.io import bigwig_child
+from jundscan.io.bigwig_child import END, HEAD
 
 log = logging.getLogger("jundscan")
 
@@ -75,7 +75,7 @@ def check_bigwig_sizes(path: str | Path, chromsizes: Mapping[str, int]) -> None:
 
 @contextmanager
 def open_bigwig(temporary: Path, shown: str | Path, chromsizes: Mapping[str, int]) -> Iterator[AddSpans]:
-    """Send spans to a process of its own in which pybigtools writes: see :mod:`jundscan.bigwig_child`.
+    """Send spans to a process of its own in which pybigtools writes: see :mod:`jundscan.io.bigwig_child`.
 
     pybigtools reports hardly any failure, and may return as if all were well. Its header comes last, so a file that
     opens is whole.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.errors import FastaError
-from jundscan.files import BLOCK_START, unpacking
+from jundscan.io.files import BLOCK_START, unpacking
 
 _SIZE_BYTES = 4
 _AHEAD_BYTES, _NEAR_BYTES = 1 << 18, 1 << 12
@@ -25,7 +25,7 @@ class BgzipReader:
     file : BinaryIO
         The packed file.
     blocks : numpy.ndarray, shape=(n, 2), dtype=int64
-        From :func:`jundscan.fasta_index.bgzip_index`.
+        From :func:`jundscan.io.fasta.index.bgzip_index`.
     path : pathlib.Path
         The file, for messages.
     """

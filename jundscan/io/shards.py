@@ -12,10 +12,10 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.arguments import kind_of, plain_array
 from jundscan.dna.letters import ALPHABET, UNKNOWN, WINDOW_LENGTH, codes_from_one_hot
 from jundscan.errors import OutputError, ShardError
-from jundscan.unpickle import read_array
+from jundscan.io.arguments import kind_of, plain_array
+from jundscan.io.safe_pickle import read_array
 
 _FILE_NAME = re.compile(r"shard-(0|[1-9]\d*)-(X|y|w|a|ids)\.joblib")
 _COMPRESSION = 3

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.errors import TrackError
-from jundscan.file_kinds import check_address, kind_of
-from jundscan.files import read_errors
+from jundscan.io.file_kinds import check_address, kind_of
+from jundscan.io.files import read_errors
 
 MAGIC = 0x888FFC26
 _CHROM_MAGIC, _INDEX_MAGIC = 0x78CA8C91, 0x2468ACE0

@@ -17,9 +17,9 @@ from pathlib import Path
 from threading import Thread
 
 from jundscan.errors import InputError, TrackError
-from jundscan.file_kinds import check_address
-from jundscan.files import STDIN, kind_check, open_unpacked, read_errors, unpacked
-from jundscan.vcf_header import VcfHeader
+from jundscan.io.file_kinds import check_address
+from jundscan.io.files import STDIN, kind_check, open_unpacked, read_errors, unpacked
+from jundscan.io.vcf_header import VcfHeader
 
 LONGEST_RECORD = 1 << 24
 """Most bytes of a record: sixteen for each of a million people."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from jundscan.dna.letters import UNKNOWN
 from jundscan.dna.windows import Region
-from jundscan.genome import Block, Genome
+from jundscan.io.fasta.genome import Block, Genome
 
 log = logging.getLogger("jundscan")
 

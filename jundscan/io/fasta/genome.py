@@ -26,12 +26,12 @@ from jundscan.dna.interval_sets import merge_intervals
 from jundscan.dna.letters import encode
 from jundscan.dna.windows import Region, together
 from jundscan.errors import FastaError
-from jundscan.fasta_bytes import BgzipReader, ReadAhead, index_mismatch
-from jundscan.fasta_faidx import FaiRecord
-from jundscan.fasta_index import Index, bgzip_index, check_index, check_line_end, plain_index
-from jundscan.fasta_records import LINE_ENDS, NO_RUNS, READ_BYTES, checked_letters, count_bases, records, unknown_runs
-from jundscan.file_kinds import check_address
-from jundscan.files import STDIN, kind_check, open_unpacked, packing, read_errors, spooled
+from jundscan.io.fasta.faidx import FaiRecord
+from jundscan.io.fasta.index import Index, bgzip_index, check_index, check_line_end, plain_index
+from jundscan.io.fasta.random_access import BgzipReader, ReadAhead, index_mismatch
+from jundscan.io.fasta.stream import LINE_ENDS, NO_RUNS, READ_BYTES, checked_letters, count_bases, records, unknown_runs
+from jundscan.io.file_kinds import check_address
+from jundscan.io.files import STDIN, kind_check, open_unpacked, packing, read_errors, spooled
 
 
 class Block(NamedTuple):

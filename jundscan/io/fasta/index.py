@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.errors import FastaError
-from jundscan.fasta_bytes import SKIPPED_BYTES, BgzipReader, ReadAhead, index_mismatch
-from jundscan.fasta_faidx import FaiRecord, build_fai
-from jundscan.files import BLOCK_START, read_errors, temporary_beside
+from jundscan.io.fasta.faidx import FaiRecord, build_fai
+from jundscan.io.fasta.random_access import SKIPPED_BYTES, BgzipReader, ReadAhead, index_mismatch
+from jundscan.io.files import BLOCK_START, read_errors, temporary_beside
 
 log = logging.getLogger("jundscan")
 

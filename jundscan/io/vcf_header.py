@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 from jundscan.errors import TrackError
-from jundscan.files import packing
+from jundscan.io.files import packing
 
 FIRST_LINE = "##fileformat=VCFv4.2"
 COLUMNS_LINE = r"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"

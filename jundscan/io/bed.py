@@ -24,9 +24,9 @@ from jundscan.choices import BedValue
 from jundscan.dna.chromosomes import matching_name, some_names
 from jundscan.dna.interval_sets import merge_intervals
 from jundscan.errors import TrackError
-from jundscan.files import text_blocks
-from jundscan.interval_lines import Columns, Kind, Wanted, add_lines, declares_bedgraph, fields_of, wanted_of
-from jundscan.value_columns import ValueColumn
+from jundscan.io.bed_lines import Columns, Kind, Wanted, add_lines, declares_bedgraph, fields_of, wanted_of
+from jundscan.io.files import text_blocks
+from jundscan.io.value_columns import ValueColumn
 
 log = logging.getLogger("jundscan")
 
@@ -70,7 +70,8 @@ def read_intervals(
 
     The value of an interval is column 7 of narrowPeak and broadPeak (signalValue), column 13 of gappedPeak, column 4
     of bedGraph and column 5 of BED (score), or 1 where a BED has fewer columns. The first lines decide the format, and
-    the file's name does not: see :func:`jundscan.value_columns.find_value_column`. What is read of a track is logged.
+    the file's name does not: see :func:`jundscan.io.value_columns.find_value_column`. What is read of a track is
+    logged.
 
     Parameters
     ----------
@@ -119,7 +120,7 @@ def _first_lines(blocks: Iterator[_Block]) -> tuple[list[_Block], list[list[byte
     Parameters
     ----------
     blocks : iterator of (int, list of bytes)
-        From :func:`jundscan.files.text_blocks`. A last line without an end is a block of its own.
+        From :func:`jundscan.io.files.text_blocks`. A last line without an end is a block of its own.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Write the spans that come through standard input to a bigWig: a program, started by :mod:`jundscan.bigwig`.
+"""Write the spans that come through standard input to a bigWig: a program, started by :mod:`jundscan.io.bigwig`.
 
 The library that writes bigWigs ends threads in panics, which print stacks to stderr, and a program that ends while a
 thread is inside it aborts. In a process of its own neither reaches the user.

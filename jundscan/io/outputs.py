@@ -17,12 +17,12 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, TextIO, cast
 
-from jundscan.bgzip import INDEX_ENDINGS, BgzipFile, Preset, build_index, index_ending, is_packed, quiet_pysam
-from jundscan.bigwig import AddSpans, check_bigwig_path, check_bigwig_sizes, open_bigwig
 from jundscan.errors import OutputError
-from jundscan.files import temporary_beside
-from jundscan.rows import write_spans
-from jundscan.streams import check_stream, descriptor, is_stdout, is_stream, open_descriptor
+from jundscan.io.bgzip import INDEX_ENDINGS, BgzipFile, Preset, build_index, index_ending, is_packed, quiet_pysam
+from jundscan.io.bigwig import AddSpans, check_bigwig_path, check_bigwig_sizes, open_bigwig
+from jundscan.io.files import temporary_beside
+from jundscan.io.numbers import write_spans
+from jundscan.io.streams import check_stream, descriptor, is_stdout, is_stream, open_descriptor
 
 _BUFFER = 1 << 20
 _GZIP_LEVEL = 6
@@ -36,7 +36,7 @@ def check_output(path: str | Path, force: bool, indexed: bool = False) -> None:
     Parameters
     ----------
     path : str or pathlib.Path
-        ``-`` is stdout. A stream, a pipe or a device (see :mod:`jundscan.streams`) exists already, and needs no
+        ``-`` is stdout. A stream, a pipe or a device (see :mod:`jundscan.io.streams`) exists already, and needs no
         ``force``.
     force : bool
         Whether an existing file may be replaced.

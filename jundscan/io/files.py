@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
 from jundscan.errors import FastaError, JundscanError, TrackError
-from jundscan.file_kinds import HEAD_BYTES, Purpose, check_address, check_head
-from jundscan.streams import descriptor
+from jundscan.io.file_kinds import HEAD_BYTES, Purpose, check_address, check_head
+from jundscan.io.streams import descriptor
 
 STDIN = Path("-")
 """What names the standard input."""
@@ -71,7 +71,7 @@ CheckHead = Callable[[bytes, bool], None]
 
 
 def kind_check(path: Path, purpose: Purpose, error: type[JundscanError]) -> CheckHead:
-    """Make the check that an input is of the kind wanted: see :func:`jundscan.file_kinds.check_head`."""
+    """Make the check that an input is of the kind wanted: see :func:`jundscan.io.file_kinds.check_head`."""
     return partial(check_head, path, purpose, error)
 
 
@@ -158,7 +158,7 @@ def text_blocks(path: Path, purpose: Purpose) -> Iterator[tuple[int, list[bytes]
     path : pathlib.Path
         The file; a pipe is fine.
     purpose : Purpose
-        What it is read for, see :mod:`jundscan.file_kinds`.
+        What it is read for, see :mod:`jundscan.io.file_kinds`.
 
     Yields
     ------
