@@ -19,12 +19,12 @@ from unittest.mock import patch
 
 import numpy as np
 
+import jundscan.accessibility.tracks
 import jundscan.outputs
-import jundscan.tracks
 from benchmarks.genome import BenchmarkGenome
 from benchmarks.ours import percentiles
 from benchmarks.timing import seconds_of
-from jundscan.accessibility import AccessibilityScale
+from jundscan.accessibility.scale import AccessibilityScale
 from jundscan.choices import DEFAULT_STRIDE
 from jundscan.hits import HitCaller
 from jundscan.io.fasta.genome import Genome
@@ -39,7 +39,7 @@ STAGES: tuple[tuple[str, Any, str], ...] = (
     ("opening the track", SCAN, "open_track"),
     ("accessibility scale", SCAN, "_scale"),
     ("reading and encoding", Genome, "bases"),
-    ("window means", jundscan.tracks._TextTrack, "means_of_all"),
+    ("window means", jundscan.accessibility.tracks._TextTrack, "means_of_all"),
     ("window means", AccessibilityScale, "apply_all"),
     ("inference", Model, "slide"),
     ("hit calling", HitCaller, "add"),

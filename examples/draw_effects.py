@@ -8,7 +8,7 @@ import matplotlib as mpl
 import numpy as np
 
 import jundscan
-from jundscan.accessibility import read_scale
+from jundscan.accessibility.scale import read_scale
 from jundscan.aggregate import aggregate
 from jundscan.api_variants import Effect
 from jundscan.logos import draw_aggregate, draw_region

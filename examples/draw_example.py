@@ -10,7 +10,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 
-from jundscan.accessibility import read_scale
+from jundscan.accessibility.scale import read_scale
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.windows import Region
 from jundscan.io.bed import read_intervals

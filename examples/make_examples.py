@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from jundscan.accessibility import fit_scale
+from jundscan.accessibility.knots import Knots, fit_knots
+from jundscan.accessibility.scale import fit_scale
+from jundscan.accessibility.tracks import open_track
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH, one_hot
 from jundscan.dna.windows import Region
 from jundscan.io.fasta.genome import open_genome
 from jundscan.io.shards import write_shards
-from jundscan.knots import Knots, fit_knots
 from jundscan.metrics import balanced_weights
-from jundscan.tracks import open_track
 from jundscan.truth import read_truth
 from train.config import WIDTHS
 

@@ -8,7 +8,8 @@ from typing import Any, Literal, TypedDict, Unpack, cast, overload
 
 import numpy as np
 
-from jundscan.accessibility import AccessibilityScale, given_scale
+from jundscan.accessibility.scale import AccessibilityScale, given_scale
+from jundscan.accessibility.tracks import Track
 from jundscan.choices import BedValue, Device, MissingChromosomes, Wish, check_fraction
 from jundscan.dna.chromosomes import ChromSizes
 from jundscan.errors import InputError
@@ -28,7 +29,6 @@ from jundscan.model import Model, load_model
 from jundscan.plan import Scan, prepare
 from jundscan.scan import Hit, Scored, call_hits, score, worth
 from jundscan.scan_checks import judge
-from jundscan.tracks import Track
 
 _WISHES: tuple[Wish, ...] = ("threshold", "fpr", "precision", "recall")
 _PATHS = {"regions_file", "exclude", "alias"}
@@ -120,7 +120,8 @@ def scan(
         ``allow_length_mismatch``: accept a track of other chromosome lengths. ``alias``: a file of other names of
         chromosomes. ``bed_value``: whether an interval of a BED counts as its score or, ``"presence"``, as 1.
         ``missing_chromosomes``: what holds on chromosomes that the track does not name: ``"closed"``, ``"unknown"`` or
-        ``"error"``; closed where names fit if not given, see :func:`jundscan.genome_tracks.match_chromosomes`.
+        ``"error"``; closed where names fit if not given, see
+        :func:`jundscan.accessibility.genome_tracks.match_chromosomes`.
 
     Returns
     -------

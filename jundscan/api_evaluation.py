@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, TypedDict, Unpack, overload
 
 from numpy.typing import NDArray
 
-from jundscan.accessibility import AccessibilityScale
+from jundscan.accessibility.scale import AccessibilityScale
 from jundscan.api import given_genome, given_track, loaded_model, scale_of
 from jundscan.choices import BedValue, Device, MissingChromosomes, check_fraction
 from jundscan.errors import InputError

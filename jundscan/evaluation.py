@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.accessibility import IDENTITY, AccessibilityScale, fit_scale
+from jundscan.accessibility.scale import IDENTITY, AccessibilityScale, fit_scale
 from jundscan.cautions import Cautions, gathering, warn
 from jundscan.choices import check_fraction, whole
 from jundscan.cores import usable_cores

@@ -23,7 +23,8 @@ MOST_FLANK, MOST_WIDTH = 10_000, 4_001
 """Bases; a model that asks for more is damaged."""
 _LONGEST_TEXT = 500
 DISTRIBUTION_BINS = 20
-"""Equal parts of what is above 0, in :func:`jundscan.accessibility.distribution`; what is at 0 comes before them."""
+"""Equal parts of what is above 0, in :func:`jundscan.accessibility.scale.distribution`; what is at 0 comes before
+them."""
 LARGEST_TILE = 1 << 16
 """Windows; a model that names more is damaged."""
 
@@ -111,7 +112,7 @@ class Metadata:
         What ``jundscan doctor`` compares with; None in models exported before there was one.
     training_accessibility : mapping of str to list of float, optional
         How accessibility was distributed in each data set of training, see
-        :func:`jundscan.accessibility.distribution`; models of earlier versions do not say.
+        :func:`jundscan.accessibility.scale.distribution`; models of earlier versions do not say.
     """
 
     format_version: int

@@ -15,7 +15,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.accessibility import AccessibilityScale
+from jundscan.accessibility.genome_tracks import GenomeTrack, match_chromosomes
+from jundscan.accessibility.scale import AccessibilityScale
+from jundscan.accessibility.track_scale import track_scale
+from jundscan.accessibility.tracks import Track, open_track
 from jundscan.amounts import counted
 from jundscan.cautions import Cautions, warn
 from jundscan.choices import BedValue, MissingChromosomes, check_choice
@@ -25,11 +28,8 @@ from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
 from jundscan.dna.regions import parse_ids, wrong_id
 from jundscan.dna.windows import Region
 from jundscan.errors import InputError
-from jundscan.genome_tracks import GenomeTrack, match_chromosomes
 from jundscan.io.fasta.genome import Genome, open_genome
 from jundscan.io.fasta.stretches import Reference
-from jundscan.track_scale import track_scale
-from jundscan.tracks import Track, open_track
 
 PORTION = 16_384
 """Windows whose flanks are in memory at a time while they are scored."""
@@ -57,7 +57,9 @@ class WindowSource:
     _scales: dict[tuple[int, ...], AccessibilityScale] = field(default_factory=dict, init=False, repr=False)
 
     def scale(self, widths: tuple[int, ...]) -> AccessibilityScale:
-        """Find the scale of the whole track, see :func:`jundscan.track_scale.track_scale`; once for each widths."""
+        """Find the scale of the whole track, see :func:`jundscan.accessibility.track_scale.track_scale`; once for each
+        widths.
+        """
         assert self.track is not None
         if widths not in self._scales:
             self._scales[widths] = track_scale(self.genome, self.track, widths, self.cautions)
@@ -89,7 +91,8 @@ def open_source(
     bed_value : {"score", "presence"}
         What an interval of a BED track counts as, see :func:`jundscan.io.bed.read_intervals`.
     missing_chromosomes : {"closed", "unknown", "error"}, optional
-        What holds on chromosomes that the track does not name, see :func:`jundscan.genome_tracks.match_chromosomes`.
+        What holds on chromosomes that the track does not name, see
+        :func:`jundscan.accessibility.genome_tracks.match_chromosomes`.
 
     Yields
     ------

@@ -13,21 +13,27 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.accessibility import IDENTITY, AccessibilityScale
+from jundscan.accessibility.genome_tracks import GenomeTrack, match_chromosomes
+from jundscan.accessibility.scale import IDENTITY, AccessibilityScale
+from jundscan.accessibility.track_scale import (
+    compare_scale,
+    scale_means,
+    scale_of,
+    warn_of_accessibility,
+    warn_of_partial_genome,
+)
+from jundscan.accessibility.tracks import Track, open_track
 from jundscan.cautions import Cautions, gathering
 from jundscan.choices import DEFAULT_STRIDE, MOST_STRIDE, BedValue, MissingChromosomes, Wish, check_choice, whole
 from jundscan.cores import usable_cores
 from jundscan.dna.chromosomes import ChromSizes, read_aliases
 from jundscan.dna.windows import Region, count_windows, span_table
 from jundscan.errors import InputError
-from jundscan.genome_tracks import GenomeTrack, match_chromosomes
 from jundscan.io.fasta.genome import Genome, open_genome
 from jundscan.io.files import Stamp, stamp
 from jundscan.model import Model, load_model
 from jundscan.spans import RegionCounts, find_spans
 from jundscan.thresholds import Threshold, choose_threshold
-from jundscan.track_scale import compare_scale, scale_means, scale_of, warn_of_accessibility, warn_of_partial_genome
-from jundscan.tracks import Track, open_track
 
 log = logging.getLogger("jundscan")
 
@@ -38,7 +44,7 @@ class Scan:
 
     ``inputs`` are the files it was made from, by what they are, ``stamps`` how they were before anything was read, and
     ``timings`` the seconds that each stage took. ``accessibility_shares`` tell how accessibility is distributed over
-    the track (:func:`jundscan.accessibility.distribution`), and ``cautions`` hold what may mislead in the result.
+    the track (:func:`jundscan.accessibility.scale.distribution`), and ``cautions`` hold what may mislead in the result.
     """
 
     genome: Genome
@@ -173,7 +179,8 @@ def prepare(
     bed_value : {"score", "presence"}
         What an interval of a BED track counts as, see :func:`jundscan.io.bed.read_intervals`.
     missing_chromosomes : {"closed", "unknown", "error"}, optional
-        What holds on chromosomes that the track does not name, see :func:`jundscan.genome_tracks.match_chromosomes`.
+        What holds on chromosomes that the track does not name, see
+        :func:`jundscan.accessibility.genome_tracks.match_chromosomes`.
     threads : int, optional
         Worker threads; one for each core that the process may use if not given.
     concerned : callable, optional

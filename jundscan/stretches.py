@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jundscan.accessibility import AccessibilityScale
+from jundscan.accessibility.scale import AccessibilityScale
 from jundscan.choices import BedValue, Device
 from jundscan.dna.windows import Region
 from jundscan.errors import ClusterError, JundscanError
@@ -50,7 +50,8 @@ class Job(NamedTuple):
     scale, stride, threads, bed_value
         As for :func:`jundscan.plan.prepare`.
     track_names, closed
-        Of the :class:`jundscan.genome_tracks.GenomeTrack`: decided where the scan was started, by what it looks at.
+        Of the :class:`jundscan.accessibility.genome_tracks.GenomeTrack`: decided where the scan was started, by what it
+        looks at.
     threshold : Threshold
     every_window : bool
         Otherwise windows below the threshold are counted and not sent back.

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.accessibility import AccessibilityScale
+from jundscan.accessibility.knots import Knots
+from jundscan.accessibility.scale import AccessibilityScale
 from jundscan.dna.letters import one_hot
 from jundscan.io.shards import write_shards
-from jundscan.knots import Knots
 from jundscan.model import Model
 
 Row = tuple[str, int, int, float]

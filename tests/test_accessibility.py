@@ -9,21 +9,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jundscan.accessibility import (
+from jundscan.accessibility.genome_tracks import GenomeTrack, match_chromosomes
+from jundscan.accessibility.knots import Knots, fit_knots
+from jundscan.accessibility.scale import (
     IDENTITY,
     AccessibilityScale,
     fit_scale,
     given_scale,
     read_scale,
 )
+from jundscan.accessibility.track_scale import evenly_spaced, known_stretches, track_scale
+from jundscan.accessibility.tracks import open_track
 from jundscan.errors import InputError
-from jundscan.genome_tracks import GenomeTrack, match_chromosomes
 from jundscan.io.fasta.arrays import MemoryGenome, MemoryTrack
 from jundscan.io.fasta.genome import open_genome
-from jundscan.knots import Knots, fit_knots
 from jundscan.plan import prepare
-from jundscan.track_scale import evenly_spaced, known_stretches, track_scale
-from jundscan.tracks import open_track
 from tests.numpy_models import numpy_model
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import jundscan
-from jundscan.accessibility import IDENTITY
+from jundscan.accessibility.scale import IDENTITY
+from jundscan.accessibility.tracks import open_track
 from jundscan.api import ScanOptions
 from jundscan.dna.letters import encode, one_hot
 from jundscan.dna.windows import Region
@@ -19,7 +20,6 @@ from jundscan.errors import FastaError, InputError, ShardError, TrackError
 from jundscan.io.fasta.arrays import MemoryGenome, MemoryTrack
 from jundscan.io.shards import read_shards, write_shards
 from jundscan.model import Model
-from jundscan.tracks import open_track
 from tests.conftest import SIZES, Run
 from tests.inputs import write_shard
 

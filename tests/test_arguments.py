@@ -18,7 +18,7 @@ import pyfaidx
 import pytest
 
 import jundscan
-from jundscan.accessibility import IDENTITY
+from jundscan.accessibility.scale import IDENTITY
 from jundscan.api import MODEL_OPTIONS, SCAN_OPTIONS
 from jundscan.dna.letters import encode
 from jundscan.errors import (

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jundscan.accessibility.tracks import open_track
 from jundscan.errors import OutputError, TrackError
 from jundscan.io.outputs import check_track_output, open_track_output
-from jundscan.tracks import open_track
 from tests.conftest import SIZES, Run
 from tests.inputs import write_bigwig, write_fasta
 from tests.test_writers import small_files

@@ -12,9 +12,11 @@ import pybigtools
 import pytest
 
 import jundscan
-from jundscan.accessibility import IDENTITY
+from jundscan.accessibility.genome_tracks import match_chromosomes
+from jundscan.accessibility.scale import IDENTITY
+from jundscan.accessibility.track_scale import track_scale
+from jundscan.accessibility.tracks import open_track
 from jundscan.dna.windows import track_spans
-from jundscan.genome_tracks import match_chromosomes
 from jundscan.io.bed import read_intervals
 from jundscan.io.fasta.genome import open_genome
 from jundscan.model import DEFAULT_MODEL, Model
@@ -23,8 +25,6 @@ from jundscan.plan import prepare
 from jundscan.record import what_is_seen
 from jundscan.scan import score
 from jundscan.thresholds import SHARES, expected_precision, false_positive_rates
-from jundscan.track_scale import track_scale
-from jundscan.tracks import open_track
 from tests.conftest import SIZES, Run
 from tests.inputs import scale_of, write_bigwig, write_fasta, write_rows
 

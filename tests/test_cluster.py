@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from jundscan.accessibility import IDENTITY
+from jundscan.accessibility.scale import IDENTITY
 from jundscan.cluster import divided, score_on_cluster
 from jundscan.dna.windows import windows_in
 from jundscan.errors import ClusterError

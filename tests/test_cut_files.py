@@ -12,6 +12,7 @@ import numpy as np
 import pybigtools
 import pytest
 
+from jundscan.accessibility.tracks import open_track
 from jundscan.dna.chromosomes import read_aliases
 from jundscan.dna.letters import decode
 from jundscan.dna.windows import Region
@@ -19,7 +20,6 @@ from jundscan.errors import JundscanError, TrackError
 from jundscan.io.bed import read_intervals
 from jundscan.io.fasta.genome import open_genome
 from jundscan.io.vcf import open_vcf, read_variants
-from jundscan.tracks import open_track
 from jundscan.truth import read_truth
 from tests.inputs import bgzip, letters
 from tests.test_inputs import index_bgzip

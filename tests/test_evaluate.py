@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from jundscan.accessibility import fit_scale
+from jundscan.accessibility.scale import fit_scale
 from jundscan.dna.letters import encode, one_hot
 from jundscan.io.shards import read_shards, write_shards
 from jundscan.model import DEFAULT_MODEL, Model, default_model_path

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import jundscan
-from jundscan.accessibility import IDENTITY
+from jundscan.accessibility.scale import IDENTITY
 from jundscan.aggregate import WIDTH, aggregate
 from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH, encode, reverse_complement
 from jundscan.dna.windows import Region

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jundscan.accessibility import IDENTITY
+from jundscan.accessibility.scale import IDENTITY
 from jundscan.cli import main
 from jundscan.errors import InputError, OutputError
 from jundscan.io.outputs import _File, open_output, open_track_output

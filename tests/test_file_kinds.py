@@ -14,6 +14,7 @@ import pybigtools
 import pysam
 import pytest
 
+from jundscan.accessibility.tracks import open_track
 from jundscan.dna.chromosomes import read_aliases
 from jundscan.errors import JundscanError, ModelError
 from jundscan.io.bed import read_intervals
@@ -22,7 +23,6 @@ from jundscan.io.file_kinds import HEAD_BYTES, kind_of
 from jundscan.io.vcf import open_vcf
 from jundscan.model import load_model
 from jundscan.spans import scan_spans
-from jundscan.tracks import open_track
 from jundscan.truth import read_truth
 from tests.conftest import Run
 from tests.inputs import bgzip

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 import jundscan
-from jundscan.accessibility import IDENTITY
+from jundscan.accessibility.genome_tracks import match_chromosomes
+from jundscan.accessibility.scale import IDENTITY
+from jundscan.accessibility.tracks import open_track
 from jundscan.cautions import Cautions
 from jundscan.errors import TrackError
-from jundscan.genome_tracks import match_chromosomes
 from jundscan.io.fasta.genome import open_genome
 from jundscan.model import Model
 from jundscan.plan import prepare
 from jundscan.scan import score
-from jundscan.tracks import open_track
 from tests.conftest import Run
 from tests.inputs import Row, letters, write_bigwig, write_fasta, write_rows
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from jundscan.accessibility.genome_tracks import match_chromosomes
+from jundscan.accessibility.tracks import open_track
 from jundscan.dna.chromosomes import ChromSizes, check_names_in_text, matching_name, read_aliases
 from jundscan.errors import OutputError, TrackError
-from jundscan.genome_tracks import match_chromosomes
 from jundscan.io.fasta.genome import open_genome
-from jundscan.tracks import open_track
 from tests.conftest import Run
 
 SIZES = {"chr1": 1_000, "chr2": 900, "chrM": 160}

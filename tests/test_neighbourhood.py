@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jundscan
-from jundscan.accessibility import IDENTITY
+from jundscan.accessibility.genome_tracks import GenomeTrack
+from jundscan.accessibility.scale import IDENTITY
 from jundscan.dna.chromosomes import ChromSizes
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH, encode
 from jundscan.dna.regions import parse_ids
 from jundscan.errors import InputError
-from jundscan.genome_tracks import GenomeTrack
 from jundscan.io.fasta.arrays import MemoryGenome, MemoryTrack
 from jundscan.io.fasta.genome import open_genome
 from jundscan.io.shards import read_shards

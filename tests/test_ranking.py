@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import jundscan
-from jundscan.accessibility import IDENTITY
+from jundscan.accessibility.scale import IDENTITY
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import InputError
 from jundscan.io.fasta.arrays import MemoryGenome

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jundscan.accessibility import distribution
+from jundscan.accessibility.scale import distribution
+from jundscan.accessibility.tracks import open_track
 from jundscan.hits import Hits
 from jundscan.metrics import evaluate
 from jundscan.model import Model
@@ -29,7 +30,6 @@ from jundscan.report.evaluation_page import _confusion, _thinned
 from jundscan.report.neighbourhoods import FLANK
 from jundscan.report.scan_page import accessibility_differs
 from jundscan.scan import score
-from jundscan.tracks import open_track
 from tests.conftest import Run
 from tests.inputs import scale_of, write_fasta, write_shard
 from tests.numpy_models import numpy_model
@@ -265,7 +265,7 @@ def test_the_policy_admits_the_reports_own_scripts_only(tmp_path: Path, run: Run
 def test_accessibility_unlike_that_of_training_is_a_warning(
     tmp_path: Path, genome: Path, track: Path, model: Model
 ) -> None:
-    from jundscan.accessibility import IDENTITY
+    from jundscan.accessibility.scale import IDENTITY
 
     def text(trained: dict[str, list[float]] | None) -> str:
         known = replace(model, metadata=replace(model.metadata, training_accessibility=trained))

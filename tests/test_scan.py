@@ -14,18 +14,18 @@ import pytest
 from numpy.typing import NDArray
 
 import jundscan
-from jundscan.accessibility import IDENTITY
+from jundscan.accessibility.genome_tracks import match_chromosomes
+from jundscan.accessibility.scale import IDENTITY
+from jundscan.accessibility.track_scale import track_scale
+from jundscan.accessibility.tracks import open_track
 from jundscan.dna.letters import UNKNOWN, encode, one_hot
 from jundscan.errors import JundscanError
 from jundscan.evaluation import evaluate_shards
-from jundscan.genome_tracks import match_chromosomes
 from jundscan.io.fasta.genome import open_genome
 from jundscan.io.shards import read_shards, write_shards
 from jundscan.model import Model, default_model_path, load_model
 from jundscan.plan import Scan, prepare
 from jundscan.scan import call_hits, score
-from jundscan.track_scale import track_scale
-from jundscan.tracks import open_track
 from tests.inputs import Row, genome_letters, scale_of, write_bigwig, write_fasta, write_rows
 from tests.numpy_models import numpy_model
 

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from jundscan.accessibility.tracks import open_track
 from jundscan.dna.letters import UNKNOWN
 from jundscan.dna.windows import Region, span_table, windows_in
 from jundscan.dna.windows import chunks as chunks_of
@@ -23,7 +24,6 @@ from jundscan.model import Model
 from jundscan.plan import prepare
 from jundscan.scan import score
 from jundscan.tasks import TASKS_PER_THREAD, calls, in_order, join, known_runs, tasks
-from jundscan.tracks import open_track
 from tests.inputs import genome_letters, scale_of, track_rows, write_fasta, write_rows
 from tests.numpy_models import numpy_model
 

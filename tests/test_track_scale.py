@@ -14,19 +14,19 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import jundscan
-from jundscan import data_stretches
+from jundscan.accessibility import data_stretches
+from jundscan.accessibility.data_stretches import BIN_BASES, EMPTY_BASES, stretches_with_data
+from jundscan.accessibility.genome_tracks import match_chromosomes
+from jundscan.accessibility.track_scale import evenly_spaced, scale_means, track_scale
+from jundscan.accessibility.tracks import PerBaseTrack, open_track
 from jundscan.cautions import Cautions, gathering, warn
-from jundscan.data_stretches import BIN_BASES, EMPTY_BASES, stretches_with_data
 from jundscan.dna.regions import parse_region
 from jundscan.errors import InputError
-from jundscan.genome_tracks import match_chromosomes
 from jundscan.io.fasta.arrays import MemoryGenome, MemoryTrack
 from jundscan.io.fasta.genome import open_genome
 from jundscan.model import Model
 from jundscan.outputs import Outputs, write_scan
 from jundscan.plan import prepare
-from jundscan.track_scale import evenly_spaced, scale_means, track_scale
-from jundscan.tracks import PerBaseTrack, open_track
 from tests.conftest import Run
 from tests.inputs import letters, write_bigwig, write_fasta, write_rows
 

@@ -12,14 +12,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import jundscan.tracks
-import jundscan.window_sums
+import jundscan.accessibility.tracks
+import jundscan.accessibility.window_means
+from jundscan.accessibility.genome_tracks import match_chromosomes
+from jundscan.accessibility.tracks import Track, open_track
 from jundscan.errors import TrackError
-from jundscan.genome_tracks import match_chromosomes
 from jundscan.io.fasta.arrays import MemoryTrack
 from jundscan.io.fasta.genome import open_genome
 from jundscan.metadata import MOST_WIDTH
-from jundscan.tracks import Track, open_track
 
 LENGTH = 2000
 rows = st.lists(
@@ -99,11 +99,11 @@ def test_means_are_those_of_a_loop_and_depend_on_nothing_else(
         kind = "text"
     widest = max(widest, *widths)
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jundscan.tracks, "_SLAB_BASES", slab)
-        patch.setattr(jundscan.tracks, "_GAP_BASES", gap)
-        patch.setattr(jundscan.tracks, "_BLOCK_BASES", max(block, widest))
-        patch.setattr(jundscan.tracks, "MOST_WIDTH", widest)
-        patch.setattr(jundscan.window_sums, "MOST_WIDTH", widest)
+        patch.setattr(jundscan.accessibility.tracks, "_SLAB_BASES", slab)
+        patch.setattr(jundscan.accessibility.tracks, "_GAP_BASES", gap)
+        patch.setattr(jundscan.accessibility.tracks, "_BLOCK_BASES", max(block, widest))
+        patch.setattr(jundscan.accessibility.tracks, "MOST_WIDTH", widest)
+        patch.setattr(jundscan.accessibility.window_means, "MOST_WIDTH", widest)
         with made_track(kind, Path(folder, "track.bedgraph"), rows) as track:
             together = track.means_of_all([("chr1", np.array(starts))], widths)
             for column, width in enumerate(widths):
@@ -174,9 +174,9 @@ def test_what_surrounds_a_window_never_reaches_another_chromosome(seed, bigwig, 
 
 def test_windows_far_apart_are_read_alone_and_near_ones_together(tmp_path, monkeypatch):
     read = []
-    values = jundscan.tracks._BigWigTrack._values
+    values = jundscan.accessibility.tracks._BigWigTrack._values
     monkeypatch.setattr(
-        jundscan.tracks._BigWigTrack,
+        jundscan.accessibility.tracks._BigWigTrack,
         "_values",
         lambda track, chrom, start, end: (read.append((start, end)), values(track, chrom, start, end))[1],
     )

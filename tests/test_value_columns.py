@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jundscan.accessibility.tracks import open_track
 from jundscan.errors import TrackError
 from jundscan.io.bed import read_intervals
-from jundscan.tracks import open_track
 from tests.conftest import Run
 from tests.inputs import write_bigwig, write_rows
 

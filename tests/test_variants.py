@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import jundscan
 from jundscan import effects as effects_module
-from jundscan.accessibility import IDENTITY
+from jundscan.accessibility.scale import IDENTITY
 from jundscan.dna.letters import WINDOW_LENGTH, decode, encode, reverse_complement
 from jundscan.errors import InputError
 from jundscan.haplotypes import Sites, blocks, splice

@@ -11,10 +11,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-import jundscan.window_sums
+import jundscan.accessibility.window_means
+from jundscan.accessibility.tracks import open_track
+from jundscan.accessibility.window_means import offset, running_sums
 from jundscan.io.bed import Intervals
-from jundscan.tracks import open_track
-from jundscan.window_sums import offset, running_sums
 from tests.inputs import write_bigwig, write_rows
 
 WIDEST = 301
@@ -57,7 +57,7 @@ def test_means_are_exact_whatever_lies_beside_a_window(
 ) -> None:
     flat = intervals_of(parts, WIDEST + before)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jundscan.window_sums, "MOST_WIDTH", WIDEST)
+        patch.setattr(jundscan.accessibility.window_means, "MOST_WIDTH", WIDEST)
         sums = running_sums(flat, block, WIDEST)
         starts = np.arange(WIDEST, int(flat.ends[-1]) + 200, step)
         found = sums.means(starts, widths)

@@ -11,14 +11,14 @@ from typing import Annotated, get_args
 import torch
 import typer
 
+from jundscan.accessibility.genome_tracks import match_chromosomes
+from jundscan.accessibility.tracks import open_track
 from jundscan.cli.common import MissingChromosomesOption, start_log
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import DeviceError, InputError, JundscanError, ShardError, about
-from jundscan.genome_tracks import match_chromosomes
 from jundscan.io.fasta.genome import open_genome
 from jundscan.plan import bases_by_chromosome
 from jundscan.spans import scan_spans
-from jundscan.tracks import open_track
 from jundscan.truth import read_truth
 from train.comparison import PARTS, compare
 from train.config import Family, candidates

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.accessibility import fit_scale
+from jundscan.accessibility.scale import fit_scale
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.regions import parse_ids
 from jundscan.errors import InputError, ShardError

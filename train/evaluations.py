@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from jundscan.accessibility import AccessibilityScale, fit_scale
+from jundscan.accessibility.scale import AccessibilityScale, fit_scale
 from jundscan.errors import InputError
 from jundscan.evaluation import Evaluation, evaluate_shards
 from jundscan.io.shards import Shards

@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from jundscan.accessibility.genome_tracks import GenomeTrack
 from jundscan.choices import MOST_STRIDE, whole
 from jundscan.dna.interval_sets import subtract_intervals
 from jundscan.dna.letters import WINDOW_LENGTH, one_hot
 from jundscan.dna.windows import Region, windows_in
 from jundscan.errors import InputError, OutputError
-from jundscan.genome_tracks import GenomeTrack
 from jundscan.io.fasta.genome import Genome
 from jundscan.io.shards import write_shards
 from jundscan.metrics import balanced_weights

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from jundscan.accessibility import distribution
+from jundscan.accessibility.scale import distribution
 from jundscan.model import DEFAULT_MODEL
 from train.calibration import HeldOut
 from train.checks import peak_record

@@ -108,7 +108,7 @@ def evaluate(
 
     Example: jundscan evaluate HepG2/valid_dataset --genome hg19.fa --accessibility dnase.narrowPeak
     """
-    from jundscan.accessibility import given_scale
+    from jundscan.accessibility.scale import given_scale
     from jundscan.evaluation import Evaluated, evaluate_shards
     from jundscan.io.shards import read_shards
     from jundscan.io.streams import is_stdout, is_stream

@@ -91,7 +91,7 @@ def explain(
 
     Example: jundscan explain genome.fa --region chr22:20063400-20063600 --accessibility dnase.narrowPeak -o why
     """
-    from jundscan.accessibility import given_scale
+    from jundscan.accessibility.scale import given_scale
     from jundscan.dna.regions import parse_region
     from jundscan.explanations import check_folder, picture_name, write_explanations
     from jundscan.io.outputs import check_output

@@ -52,14 +52,14 @@ def scale(
 
     Example: jundscan scale dnase.narrowPeak genome.fa -o scale.json
     """
+    from jundscan.accessibility.genome_tracks import match_chromosomes
+    from jundscan.accessibility.track_scale import track_scale
+    from jundscan.accessibility.tracks import open_track
     from jundscan.cautions import Cautions
     from jundscan.dna.chromosomes import read_aliases
-    from jundscan.genome_tracks import match_chromosomes
     from jundscan.io.fasta.genome import open_genome
     from jundscan.io.outputs import check_output
     from jundscan.model import load_model
-    from jundscan.track_scale import track_scale
-    from jundscan.tracks import open_track
 
     check_files({"--output": output}, (track, genome, alias, model))
     if genome is None and alias is not None:

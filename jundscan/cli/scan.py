@@ -158,7 +158,7 @@ def scan(
 
     Example: jundscan scan genome.fa --accessibility dnase.narrowPeak -o hits.bed
     """
-    from jundscan.accessibility import given_scale
+    from jundscan.accessibility.scale import given_scale
     from jundscan.io.outputs import check_output
     from jundscan.model import load_model
     from jundscan.outputs import Outputs, write_scan

@@ -80,7 +80,7 @@ def variants(
 
     Example: jundscan variants genome.fa variants.vcf.gz --accessibility dnase.narrowPeak -o effects.vcf.gz
     """
-    from jundscan.accessibility import given_scale
+    from jundscan.accessibility.scale import given_scale
     from jundscan.io.outputs import check_output
     from jundscan.model import load_model
     from jundscan.plan import prepare

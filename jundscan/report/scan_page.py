@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jundscan.accessibility.track_scale import DIFFERENT, accessibility_differs
 from jundscan.io.numbers import chromatin
 from jundscan.peaks import Peaks, touching
 from jundscan.plan import Scan
@@ -20,7 +21,6 @@ from jundscan.report.neighbourhoods import neighbourhoods
 from jundscan.report.render import write_page
 from jundscan.scan import Worth, worth
 from jundscan.scan_checks import count_calls
-from jundscan.track_scale import DIFFERENT, accessibility_differs
 
 _ROWS = 100  # chromosomes in the table; the others are one row
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from jundscan.accessibility import read_scale
+from jundscan.accessibility.scale import read_scale
 from jundscan.cluster import written_address
 from jundscan.dna.chromosomes import read_aliases
 from tests.damage import oracles

@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from jundscan.accessibility import read_scale
+from jundscan.accessibility.scale import read_scale
+from jundscan.accessibility.tracks import open_track
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.windows import Region, windows_in
 from jundscan.io.fasta.genome import open_genome
 from jundscan.model import default_model_path, load_model
 from jundscan.outputs import Outputs, write_scan
 from jundscan.plan import prepare
-from jundscan.tracks import open_track
 
 FOLDER = Path(__file__).parent
 EXAMPLES = FOLDER.parents[1] / "examples"

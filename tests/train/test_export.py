@@ -13,7 +13,7 @@ import pytest
 
 import jundscan
 import train.export
-from jundscan.accessibility import distribution
+from jundscan.accessibility.scale import distribution
 from jundscan.evaluation import evaluate_shards
 from jundscan.io.shards import read_shards
 from jundscan.metadata import Metadata, ThresholdTable

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jundscan.accessibility.genome_tracks import match_chromosomes
+from jundscan.accessibility.tracks import open_track
 from jundscan.amounts import bases
 from jundscan.dna.letters import decode
 from jundscan.dna.windows import Region
 from jundscan.errors import InputError, JundscanError, OutputError, TrackError
-from jundscan.genome_tracks import match_chromosomes
 from jundscan.io.fasta.genome import open_genome
 from jundscan.io.shards import Shards, read_shards
 from jundscan.metrics import balanced_weights
-from jundscan.tracks import open_track
 from jundscan.truth import Truth, read_truth
 from tests.train.conftest import SmallGenome
 from train import make_shards as module

@@ -100,9 +100,9 @@ def test_spans_hold_the_windows_of_a_fold_and_no_others() -> None:
 @pytest.fixture
 def data(small_genome: SmallGenome, tmp_path: Path) -> Path:
     """Shards of the small genome, with a dataset.json."""
-    from jundscan.genome_tracks import match_chromosomes
+    from jundscan.accessibility.genome_tracks import match_chromosomes
+    from jundscan.accessibility.tracks import open_track
     from jundscan.io.fasta.genome import open_genome
-    from jundscan.tracks import open_track
     from jundscan.truth import read_truth
 
     folder = tmp_path / "data"

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jundscan.accessibility.genome_tracks import match_chromosomes
+from jundscan.accessibility.track_scale import track_scale
+from jundscan.accessibility.tracks import open_track
 from jundscan.dna.letters import encode
 from jundscan.errors import InputError
-from jundscan.genome_tracks import match_chromosomes
 from jundscan.io.fasta.genome import open_genome
-from jundscan.track_scale import track_scale
-from jundscan.tracks import open_track
 from jundscan.truth import read_truth
 from train.config import FLANK, WIDTHS
 from train.dataset import DataSet, knows_around, load_data_set

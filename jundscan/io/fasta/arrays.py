@@ -11,7 +11,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from jundscan.data_stretches import BIN_BASES
+from jundscan.accessibility.data_stretches import BIN_BASES
+from jundscan.accessibility.tracks import PerBaseTrack
 from jundscan.dna.chromosomes import ChromSizes
 from jundscan.dna.letters import UNKNOWN, encode
 from jundscan.dna.windows import Region
@@ -19,7 +20,6 @@ from jundscan.errors import FastaError, TrackError
 from jundscan.io.arguments import kind_of, plain_array
 from jundscan.io.fasta.genome import Block, Genome
 from jundscan.io.fasta.stream import LINE_ENDS, checked_letters
-from jundscan.tracks import PerBaseTrack
 
 Sequences: TypeAlias = "Mapping[str, str | bytes | NDArray[np.integer[Any]]] | NDArray[np.integer[Any]]"
 Values: TypeAlias = "Mapping[str, ArrayLike] | NDArray[np.floating[Any]]"

@@ -1,8 +1,8 @@
 """The scale of a track: which of its windows decide, and whether a scale that was given fits the track.
 
 The scale belongs to the track. A track that knows the lengths of its chromosomes is looked at as a whole, whatever the
-FASTA holds, without its long empty stretches (:mod:`jundscan.data_stretches`). A text track knows no lengths: there
-the known bases of the genome's chromosomes decide.
+FASTA holds, without its long empty stretches (:mod:`jundscan.accessibility.data_stretches`). A text track knows no
+lengths: there the known bases of the genome's chromosomes decide.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.accessibility import IDENTITY, MOST_WIDER_KNOTS, AccessibilityScale, distribution, fit_scale
+from jundscan.accessibility.genome_tracks import FITTING_SHARE, GenomeTrack, data_share
+from jundscan.accessibility.knots import fit_knots
+from jundscan.accessibility.scale import IDENTITY, MOST_WIDER_KNOTS, AccessibilityScale, distribution, fit_scale
+from jundscan.accessibility.tracks import PerBaseTrack, Track
 from jundscan.cautions import Cautions
 from jundscan.dna.interval_sets import subtract_intervals
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import InputError
-from jundscan.genome_tracks import FITTING_SHARE, GenomeTrack, data_share
 from jundscan.io.fasta.genome import Genome
-from jundscan.knots import fit_knots
 from jundscan.metadata import Metadata
-from jundscan.tracks import PerBaseTrack, Track
 
 SCALE_WINDOWS = 200_000
 """Maximum windows that a scale is found on."""
@@ -126,7 +126,7 @@ def _filled(windows: Mapping[str, NDArray[np.int64]]) -> list[tuple[str, NDArray
 
 
 def scale_of(means: NDArray[np.float32], widths: Sequence[int], where: str) -> AccessibilityScale:
-    """Find the percentiles of means at each width, see :func:`jundscan.accessibility.fit_scale`.
+    """Find the percentiles of means at each width, see :func:`jundscan.accessibility.scale.fit_scale`.
 
     Parameters
     ----------
@@ -194,8 +194,8 @@ class ScaleFit(NamedTuple):
     Attributes
     ----------
     shares : list of float
-        How accessibility is distributed over the track, see :func:`jundscan.accessibility.distribution`; empty where
-        too few windows have data.
+        How accessibility is distributed over the track, see :func:`jundscan.accessibility.scale.distribution`; empty
+        where too few windows have data.
     apart : float or None
         Largest share of windows with data that stand elsewhere than in the track that the scale was found on; None
         for a scale that was found on this track, and for the identity.

@@ -18,15 +18,15 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from jundscan.accessibility.data_stretches import BIN_BASES, stretches_with_data
+from jundscan.accessibility.window_means import narrowed, offset, running_sums, slabs, window_sums
 from jundscan.choices import BedValue
-from jundscan.data_stretches import BIN_BASES, stretches_with_data
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import TrackError
 from jundscan.io.bed import Intervals, flatten_max, read_intervals
 from jundscan.io.bigwig_check import check_bigwig, is_bigwig
 from jundscan.io.value_columns import BIGWIG, ValueColumn
 from jundscan.metadata import MOST_WIDTH
-from jundscan.window_sums import narrowed, offset, running_sums, slabs, window_sums
 
 # bases of a bigWig expanded at once: small enough for the processor's cache
 _SLAB_BASES = 1 << 15
@@ -194,7 +194,7 @@ class PerBaseTrack(Track):
         Returns
         -------
         dict of str to numpy.ndarray, shape=(n, 2), dtype=int64
-            See :func:`jundscan.data_stretches.stretches_with_data`.
+            See :func:`jundscan.accessibility.data_stretches.stretches_with_data`.
         """
         if self._stretches is None:
             self._stretches = {
@@ -229,7 +229,9 @@ class PerBaseTrack(Track):
 
     @abstractmethod
     def _is_empty(self, chrom: str) -> NDArray[np.bool_]:
-        """Tell which bins of a chromosome hold no value other than 0, see :mod:`jundscan.data_stretches`."""
+        """Tell which bins of a chromosome hold no value other than 0, see
+        :mod:`jundscan.accessibility.data_stretches`.
+        """
 
 
 class _BigWigTrack(PerBaseTrack):

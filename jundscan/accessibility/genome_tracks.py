@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from jundscan.accessibility.tracks import Track
 from jundscan.amounts import counted
 from jundscan.cautions import Cautions
 from jundscan.choices import MissingChromosomes
@@ -18,7 +19,6 @@ from jundscan.dna.chromosomes import matching_name, some_names
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import TrackError
 from jundscan.io.fasta.genome import Genome
-from jundscan.tracks import Track
 
 log = logging.getLogger("jundscan")
 

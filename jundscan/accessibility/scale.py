@@ -3,7 +3,7 @@
 Assays and pipelines differ in scale, so the model sees a percentile, found once for a whole track (or data
 set): 0 stays 0, and "more open than 97 % of the genome" means the same everywhere. Never a region, a chunk or
 a batch decides it. What lies around a window is compared with what lies around others, at every width anew. Which
-windows of a track decide is the topic of :mod:`jundscan.track_scale`.
+windows of a track decide is the topic of :mod:`jundscan.accessibility.track_scale`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from jundscan.accessibility.knots import Knots, fit_knots
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import InputError
 from jundscan.io.files import read_json
-from jundscan.knots import Knots, fit_knots
 from jundscan.metadata import DISTRIBUTION_BINS, MOST_WIDTH
 
 _KEY = "accessibility_scale"
