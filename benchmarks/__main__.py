@@ -17,7 +17,7 @@ from benchmarks.genome import make_genome
 from benchmarks.render import full, replace_block
 from benchmarks.timing import say
 from jundscan.cores import usable_cores
-from jundscan.model import load_model
+from jundscan.model.model import load_model
 from train.records import write_record
 
 FOLDER = Path(__file__).parent

@@ -19,7 +19,7 @@ from benchmarks.targets import LEAST, MOST_BYTES
 from benchmarks.timing import in_turn, ratio
 from jundscan.choices import DEFAULT_STRIDE
 from jundscan.cores import usable_cores
-from jundscan.model import load_model
+from jundscan.model.model import load_model
 from train.records import write_record
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from benchmarks.genome import BenchmarkGenome
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
-from jundscan.model import CALL_WINDOWS, Model
+from jundscan.model.model import CALL_WINDOWS, Model
 from jundscan.plan import prepare
 from jundscan.scan import TASK_BASES, score
 

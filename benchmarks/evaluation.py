@@ -24,7 +24,7 @@ from benchmarks.windowed import Seen, loader_predictions, plain_cnn, same_networ
 from jundscan.dna.letters import WINDOW_LENGTH, one_hot
 from jundscan.evaluation import evaluate_shards
 from jundscan.io.shards import read_shards, write_shards
-from jundscan.model import Model
+from jundscan.model.model import Model
 from jundscan.neighbourhood import WindowSource, open_source
 from train.dataset import load_windows
 from train.source import NO_SOURCE, DataSource, read_source

@@ -19,7 +19,7 @@ from benchmarks.genome import COPIES, make_genome
 from benchmarks.ours import EndToEnd, kernel_rate
 from benchmarks.timing import in_turn, ratio
 from jundscan.choices import DEFAULT_STRIDE
-from jundscan.model import default_model_path, load_model
+from jundscan.model.model import default_model_path, load_model
 from train.records import write_record
 
 TARGET = Path(__file__).with_name("longer.json")

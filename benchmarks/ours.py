@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from benchmarks.genome import BenchmarkGenome
 from benchmarks.timing import jundscan_command, run_command
-from jundscan.model import Model
+from jundscan.model.model import Model
 from jundscan.scan import TASK_BASES
 
 SHARES = 16

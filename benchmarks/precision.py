@@ -28,7 +28,7 @@ from benchmarks import machine
 from benchmarks.timing import in_turn, ratio, seconds_of
 from benchmarks.windowed import Seen
 from jundscan.choices import DEFAULT_STRIDE
-from jundscan.model import BATCH_BASES, Model, default_model_path, load_model
+from jundscan.model.model import BATCH_BASES, Model, default_model_path, load_model
 from train.dataset import TRAIN, VALID, Windows, load_windows
 from train.networks import KNOTS
 from train.source import read_source

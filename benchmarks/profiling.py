@@ -28,7 +28,7 @@ from jundscan.accessibility.scale import AccessibilityScale
 from jundscan.choices import DEFAULT_STRIDE
 from jundscan.hits import HitCaller
 from jundscan.io.fasta.genome import Genome
-from jundscan.model import Model
+from jundscan.model.model import Model
 from jundscan.outputs import Outputs, write_scan
 from jundscan.plan import prepare
 

@@ -16,7 +16,7 @@ from benchmarks.genome import BASES_PER_PEAK, BenchmarkGenome, make_genome, writ
 from benchmarks.ours import EndToEnd, kernel_rate, strides
 from benchmarks.timing import Summary, in_turn, ratio, say
 from jundscan.choices import DEFAULT_STRIDE
-from jundscan.model import DEFAULT_MODEL, Model, load_model
+from jundscan.model.model import DEFAULT_MODEL, Model, load_model
 
 SECTIONS = ("speeds", "startup", "memory", "evaluation", "training", "agreement", "stride")
 OTHERS = ("mlp", "lstm")

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from benchmarks.timing import in_turn, ratio, seconds_of
 from benchmarks.windowed import LOADER_BATCH, Items, Seen, plain_cnn, same_network
 from jundscan.dna.letters import WINDOW_LENGTH
-from jundscan.model import Model
+from jundscan.model.model import Model
 from train.config import Candidate, FitConfig, NetworkConfig
 from train.dataset import Around, Windows
 from train.fit import Listener, fit

@@ -31,7 +31,7 @@ from jundscan.cores import usable_cores
 from jundscan.dna.letters import ALPHABET, UNKNOWN, WINDOW_LENGTH, decode
 from jundscan.dna.windows import Region
 from jundscan.effects import logits
-from jundscan.model import Model, load_model
+from jundscan.model.model import Model, load_model
 from jundscan.mutagenesis import explain_regions
 from jundscan.plan import prepare
 from jundscan.variant_outputs import COLUMNS

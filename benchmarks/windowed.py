@@ -20,7 +20,7 @@ from benchmarks.ours import percentiles
 from benchmarks.timing import seconds_of
 from jundscan.choices import DEFAULT_STRIDE
 from jundscan.dna.letters import WINDOW_LENGTH, one_hot
-from jundscan.model import BATCH_BASES, Model
+from jundscan.model.model import BATCH_BASES, Model
 from train.config import NetworkConfig
 from train.networks import build_network
 from train.plain import PlainCNN
@@ -119,7 +119,7 @@ class Runtime:
     """Windows through ONNX Runtime, threads inside the session.
 
     They take the branch of the graph and the size of batch that are the fastest for single windows, those of
-    :meth:`jundscan.model.Model.predict`.
+    :meth:`jundscan.model.model.Model.predict`.
     """
 
     def __init__(self, model: Model, threads: int) -> None:

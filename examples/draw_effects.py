@@ -12,7 +12,7 @@ from jundscan.accessibility.scale import read_scale
 from jundscan.aggregate import aggregate
 from jundscan.api_variants import Effect
 from jundscan.logos import draw_aggregate, draw_region
-from jundscan.model import load_model
+from jundscan.model.model import load_model
 from jundscan.plan import prepare
 
 mpl.use("Agg")

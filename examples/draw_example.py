@@ -14,7 +14,7 @@ from jundscan.accessibility.scale import read_scale
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.windows import Region
 from jundscan.io.bed import read_intervals
-from jundscan.model import load_model
+from jundscan.model.model import load_model
 from jundscan.plan import prepare
 from jundscan.scan import call_hits, score
 

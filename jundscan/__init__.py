@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from jundscan.api_evaluation import evaluate
     from jundscan.api_variants import Effect, explain, variants
     from jundscan.evaluation import Evaluation
-    from jundscan.model import Model, load_model
+    from jundscan.model.model import Model, load_model
     from jundscan.mutagenesis import Explanation
     from jundscan.scan import Hit, Scored
 
@@ -31,11 +31,11 @@ _HOMES = {
     "Evaluation": "jundscan.evaluation",
     "Explanation": "jundscan.mutagenesis",
     "Hit": "jundscan.scan",
-    "Model": "jundscan.model",
+    "Model": "jundscan.model.model",
     "Scored": "jundscan.scan",
     "evaluate": "jundscan.api_evaluation",
     "explain": "jundscan.api_variants",
-    "load_model": "jundscan.model",
+    "load_model": "jundscan.model.model",
     "scan": "jundscan.api",
     "variants": "jundscan.api_variants",
 }

@@ -25,7 +25,7 @@ from jundscan.io.arguments import (
 )
 from jundscan.io.fasta.arrays import MemoryGenome, MemoryTrack, Sequences, Values
 from jundscan.io.fasta.genome import Genome
-from jundscan.model import Model, load_model
+from jundscan.model.model import Model, load_model
 from jundscan.plan import Scan, prepare
 from jundscan.scan import Hit, Scored, call_hits, score, worth
 from jundscan.scan_checks import judge
@@ -112,7 +112,7 @@ def scan(
         ``threads``: worker threads; one for each core that the process may use if not given.
         ``stride``: bases between window starts, 10 if not given.
         ``threshold``, ``fpr``, ``precision``, ``recall``: at most one of them chooses the threshold, see
-        :func:`jundscan.thresholds.choose_threshold`; without one it is the model's own rule.
+        :func:`jundscan.model.thresholds.choose_threshold`; without one it is the model's own rule.
         ``regions`` (one or several ``chrom:start-end``, 0-based half-open), ``regions_file``, ``exclude`` (BED files):
         where.
         ``scale``: how window means become percentiles: a file (see ``--accessibility-scale``), ``"identity"`` for

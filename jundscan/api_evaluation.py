@@ -17,7 +17,7 @@ from jundscan.evaluation import Evaluation, evaluate_shards
 from jundscan.io.arguments import file_path, flag, is_path, kind_of, optional_path
 from jundscan.io.fasta.arrays import Sequences, Values
 from jundscan.io.shards import Shards, read_shards, shards_from_arrays
-from jundscan.model import Model
+from jundscan.model.model import Model
 from jundscan.neighbourhood import open_source
 
 Data: TypeAlias = "str | Path | Shards | NDArray[Any]"

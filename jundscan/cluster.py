@@ -22,7 +22,7 @@ from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.windows import Region, chunks, span_table
 from jundscan.errors import ClusterError, JundscanError
 from jundscan.io.files import read_json
-from jundscan.model import default_model_path
+from jundscan.model.model import default_model_path
 from jundscan.plan import Scan
 from jundscan.record import versions
 from jundscan.scan import Scored

@@ -16,9 +16,9 @@ from jundscan.choices import Device
 from jundscan.cores import usable_cores
 from jundscan.errors import JundscanError
 from jundscan.io.files import read_json
-from jundscan.model import Model, default_model_path, load_model
-from jundscan.selftest import TOLERANCE, largest_difference
-from jundscan.session import MISSING_RUNTIME
+from jundscan.model.model import Model, default_model_path, load_model
+from jundscan.model.reference_scores import TOLERANCE, largest_difference
+from jundscan.model.session import MISSING_RUNTIME
 
 RUNTIME_MODULE = "onnxruntime"
 RUNTIME_WHEELS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml")

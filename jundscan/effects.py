@@ -33,9 +33,9 @@ from jundscan.haplotypes import (
 from jundscan.hits import is_positive
 from jundscan.indels import spread
 from jundscan.io.alleles import STATUSES, Status, Variant
+from jundscan.model.thresholds import false_positive_rates
 from jundscan.plan import Scan
 from jundscan.tasks import in_order
-from jundscan.thresholds import false_positive_rates
 from jundscan.variant_tasks import TASK_ALLELES, Gather, Payload, Task, portions
 
 CALL_BLOCKS = 40
@@ -63,7 +63,7 @@ class Effects(NamedTuple):
         Place in :data:`jundscan.io.alleles.HITS`.
     reference_fpr, alternative_fpr : numpy.ndarray, shape=(n,), dtype=float64
         False-positive rate of windows at ``reference`` and ``alternative``, see
-        :func:`jundscan.thresholds.false_positive_rates`.
+        :func:`jundscan.model.thresholds.false_positive_rates`.
     left_shift : numpy.ndarray, shape=(n,), dtype=int64
         Bases by which the start of an indel moves left when it is left-aligned with one base before it, as a VCF has
         it; 0 for anything else.

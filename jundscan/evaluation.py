@@ -16,7 +16,7 @@ from jundscan.choices import check_fraction, whole
 from jundscan.cores import usable_cores
 from jundscan.io.shards import Shards
 from jundscan.metrics import balanced_weights, evaluate
-from jundscan.model import Model
+from jundscan.model.model import Model
 from jundscan.neighbourhood import PORTION, Neighbourhood, WindowSource, look_up
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from jundscan.effects import logits
 from jundscan.errors import InputError
 from jundscan.haplotypes import known_windows
 from jundscan.io.fasta.stretches import Reference
-from jundscan.model import LANES
+from jundscan.model.model import LANES
 from jundscan.plan import Scan
 from jundscan.tasks import in_order
 

@@ -57,8 +57,9 @@ class WindowSource:
     _scales: dict[tuple[int, ...], AccessibilityScale] = field(default_factory=dict, init=False, repr=False)
 
     def scale(self, widths: tuple[int, ...]) -> AccessibilityScale:
-        """Find the scale of the whole track, see :func:`jundscan.accessibility.track_scale.track_scale`; once for each
-        widths.
+        """Find the scale of the whole track, once for each widths.
+
+        See :func:`jundscan.accessibility.track_scale.track_scale`.
         """
         assert self.track is not None
         if widths not in self._scales:

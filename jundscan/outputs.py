@@ -17,11 +17,11 @@ from jundscan.hits import Hits
 from jundscan.io.bigwig import AddSpans
 from jundscan.io.numbers import HITS_HEADER, WINDOWS_HEADER, write_hit_table, write_hits, write_windows_tsv
 from jundscan.io.outputs import check_output, check_track_output, open_output, open_track_output
+from jundscan.model.thresholds import false_positive_rates
 from jundscan.plan import Scan
 from jundscan.record import scan_record
 from jundscan.scan import Scored, call_hits, score, worth
 from jundscan.scan_checks import judge
-from jundscan.thresholds import false_positive_rates
 
 _COLUMNS = {"tsv": WINDOWS_HEADER, "table": HITS_HEADER}
 

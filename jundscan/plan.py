@@ -31,9 +31,9 @@ from jundscan.dna.windows import Region, count_windows, span_table
 from jundscan.errors import InputError
 from jundscan.io.fasta.genome import Genome, open_genome
 from jundscan.io.files import Stamp, stamp
-from jundscan.model import Model, load_model
+from jundscan.model.model import Model, load_model
+from jundscan.model.thresholds import Threshold, choose_threshold
 from jundscan.spans import RegionCounts, find_spans
-from jundscan.thresholds import Threshold, choose_threshold
 
 log = logging.getLogger("jundscan")
 
@@ -167,7 +167,7 @@ def prepare(
     stride : int
         Bases between window starts.
     wish, value
-        How the threshold is chosen, see :func:`jundscan.thresholds.choose_threshold`.
+        How the threshold is chosen, see :func:`jundscan.model.thresholds.choose_threshold`.
     regions, regions_file, exclude
         What to scan: see :func:`jundscan.spans.find_spans`.
     scale : AccessibilityScale, optional

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from jundscan._version import __version__
-from jundscan.metadata import Metadata
+from jundscan.model.metadata import Metadata
 from jundscan.plan import Scan
 
 

@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.windows import ranges
 from jundscan.hits import HitCaller, Hits, is_positive
+from jundscan.model.thresholds import expected_precision
 from jundscan.plan import Scan
 from jundscan.tasks import Task, calls, in_order, join, known_runs, tasks
-from jundscan.thresholds import expected_precision
 
 TASK_BASES, TASK_WINDOWS = 1 << 20, 1 << 18
 """The most that one worker takes at a time: enough to make the handing over cheap."""
@@ -76,7 +76,7 @@ class Hit(NamedTuple):
         0-based position.
     expected_precision : float or None
         Share of bound windows among held-out windows that score at least as high, see
-        :func:`jundscan.thresholds.expected_precision`; None below the calibration table.
+        :func:`jundscan.model.thresholds.expected_precision`; None below the calibration table.
     accessibility : float or None
         Percentile, 0 to 1, of the window under the summit in its track. It is 0 in closed chromatin, and None where
         it is not known.
@@ -214,7 +214,7 @@ class Worth(NamedTuple):
     Attributes
     ----------
     precision : numpy.ndarray, shape=(n,), dtype=float64
-        Expected precision, see :func:`jundscan.thresholds.expected_precision`; NaN where it is not known.
+        Expected precision, see :func:`jundscan.model.thresholds.expected_precision`; NaN where it is not known.
     accessibility : numpy.ndarray, shape=(n,), dtype=float32
         Percentile, 0 to 1, of the window under the summit; NaN where it is not known.
     """

@@ -21,10 +21,10 @@ from jundscan.dna.windows import Region
 from jundscan.errors import ClusterError, JundscanError
 from jundscan.hits import is_positive
 from jundscan.io.files import stamp
-from jundscan.model import load_model
+from jundscan.model.model import load_model
+from jundscan.model.thresholds import Threshold
 from jundscan.plan import Scan, prepare
 from jundscan.scan import Scored, score
-from jundscan.thresholds import Threshold
 
 MOST_OPEN = 2
 """Scans that a worker keeps open from one task to the next."""

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from jundscan.cli import main
-from jundscan.model import Model, load_model
+from jundscan.model.model import Model, load_model
 from tests.inputs import genome_letters, track_rows, write_fasta, write_rows
 
 

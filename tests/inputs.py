@@ -15,7 +15,7 @@ from jundscan.accessibility.knots import Knots
 from jundscan.accessibility.scale import AccessibilityScale
 from jundscan.dna.letters import one_hot
 from jundscan.io.shards import write_shards
-from jundscan.model import Model
+from jundscan.model.model import Model
 
 Row = tuple[str, int, int, float]
 

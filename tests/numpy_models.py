@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH
-from jundscan.model import Model
+from jundscan.model.model import Model
 
 
 class NumpyGraph:

@@ -19,7 +19,7 @@ from jundscan.dna.windows import Region
 from jundscan.errors import FastaError, InputError, ShardError, TrackError
 from jundscan.io.fasta.arrays import MemoryGenome, MemoryTrack
 from jundscan.io.shards import read_shards, write_shards
-from jundscan.model import Model
+from jundscan.model.model import Model
 from tests.conftest import SIZES, Run
 from tests.inputs import write_shard
 

@@ -34,7 +34,7 @@ from jundscan.errors import (
     TrackError,
 )
 from jundscan.io.fasta.arrays import MemoryGenome, MemoryTrack
-from jundscan.model import Model, load_model
+from jundscan.model.model import Model, load_model
 from tests.inputs import write_fasta
 
 SEQUENCE = "ACGTTGCA" * 20 + "TGACTCA" + "ACGTTGCA" * 20

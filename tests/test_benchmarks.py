@@ -30,7 +30,7 @@ from jundscan.dna.windows import Region
 from jundscan.evaluation import evaluate_shards
 from jundscan.io.fasta.genome import open_genome
 from jundscan.io.shards import read_shards
-from jundscan.session import open_session
+from jundscan.model.session import open_session
 from train.source import DataSource
 from train.surroundings import network_accessibility, network_codes
 

@@ -21,7 +21,7 @@ from jundscan.accessibility.scale import IDENTITY
 from jundscan.cluster import divided, score_on_cluster
 from jundscan.dna.windows import windows_in
 from jundscan.errors import ClusterError
-from jundscan.model import Model
+from jundscan.model.model import Model
 from jundscan.plan import prepare
 from jundscan.scan import score
 from jundscan.stretches import Part, forget, score_stretches

@@ -74,7 +74,7 @@ def test_every_part_takes_the_same_default(tmp_path: Path, monkeypatch: pytest.M
     import jundscan
     from jundscan.diagnosis import diagnose
     from jundscan.io.fasta.arrays import MemoryGenome
-    from jundscan.model import Model
+    from jundscan.model.model import Model
 
     taken = []
     for module in ("plan", "evaluation", "diagnosis"):

@@ -12,7 +12,7 @@ from sklearn import metrics
 from jundscan.accessibility.scale import fit_scale
 from jundscan.dna.letters import encode, one_hot
 from jundscan.io.shards import read_shards, write_shards
-from jundscan.model import DEFAULT_MODEL, Model, default_model_path
+from jundscan.model.model import DEFAULT_MODEL, Model, default_model_path
 from tests.conftest import Run
 from tests.inputs import write_shard
 

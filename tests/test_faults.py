@@ -20,7 +20,7 @@ from jundscan.accessibility.scale import IDENTITY
 from jundscan.cli import main
 from jundscan.errors import InputError, OutputError
 from jundscan.io.outputs import _File, open_output, open_track_output
-from jundscan.model import Model
+from jundscan.model.model import Model
 from jundscan.outputs import Outputs, write_scan
 from jundscan.plan import prepare
 from tests import kills
@@ -113,7 +113,7 @@ def test_an_interruption_that_an_import_turns_into_an_error(
         except BaseException as err:
             raise InputError("ONNX Runtime is not installed") from err
 
-    monkeypatch.setattr("jundscan.model.load_model", load)
+    monkeypatch.setattr("jundscan.model.model.load_model", load)
     with pytest.raises(SystemExit) as end:
         main(["scan", str(genome), "-q"])
     assert (end.value.code, capsys.readouterr().err) == (143, "")

@@ -21,7 +21,7 @@ from jundscan.io.bed import read_intervals
 from jundscan.io.fasta.genome import open_genome
 from jundscan.io.file_kinds import HEAD_BYTES, kind_of
 from jundscan.io.vcf import open_vcf
-from jundscan.model import load_model
+from jundscan.model.model import load_model
 from jundscan.spans import scan_spans
 from jundscan.truth import read_truth
 from tests.conftest import Run

@@ -17,7 +17,7 @@ from jundscan.accessibility.tracks import open_track
 from jundscan.cautions import Cautions
 from jundscan.errors import TrackError
 from jundscan.io.fasta.genome import open_genome
-from jundscan.model import Model
+from jundscan.model.model import Model
 from jundscan.plan import prepare
 from jundscan.scan import score
 from tests.conftest import Run

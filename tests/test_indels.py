@@ -15,7 +15,7 @@ from jundscan.effects import Effects
 from jundscan.haplotypes import Sites
 from jundscan.indels import REACH_OF_REPEATS, spread
 from jundscan.io.alleles import STATUSES, Variant
-from jundscan.model import Model
+from jundscan.model.model import Model
 from jundscan.plan import prepare
 from tests.conftest import Run
 from tests.inputs import letters, write_fasta

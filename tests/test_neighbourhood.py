@@ -21,7 +21,7 @@ from jundscan.errors import InputError
 from jundscan.io.fasta.arrays import MemoryGenome, MemoryTrack
 from jundscan.io.fasta.genome import open_genome
 from jundscan.io.shards import read_shards
-from jundscan.model import Model
+from jundscan.model.model import Model
 from jundscan.neighbourhood import look_up, open_source
 from tests.inputs import write_fasta, write_rows
 from tests.numpy_models import numpy_model

@@ -16,7 +16,7 @@ from jundscan.accessibility.scale import IDENTITY
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import InputError
 from jundscan.io.fasta.arrays import MemoryGenome
-from jundscan.model import Model
+from jundscan.model.model import Model
 from jundscan.plan import Scan, prepare
 from jundscan.ranking import HIT_BASES, read_hits, strongest_hits
 from jundscan.scan import Hit as FoundHit

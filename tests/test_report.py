@@ -19,7 +19,7 @@ from jundscan.accessibility.scale import distribution
 from jundscan.accessibility.tracks import open_track
 from jundscan.hits import Hits
 from jundscan.metrics import evaluate
-from jundscan.model import Model
+from jundscan.model.model import Model
 from jundscan.outputs import Outputs, write_scan
 from jundscan.plan import prepare
 from jundscan.plots import Predictions

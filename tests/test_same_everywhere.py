@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 import jundscan
-from jundscan.model import DEFAULT_MODEL, Model, default_model_path
+from jundscan.model.model import DEFAULT_MODEL, Model, default_model_path
 from jundscan.outputs import Outputs, write_scan
 from jundscan.plan import prepare
 from jundscan.scan import score

@@ -20,7 +20,7 @@ from jundscan.accessibility.tracks import open_track
 from jundscan.dna.letters import UNKNOWN
 from jundscan.dna.windows import Region, span_table, windows_in
 from jundscan.dna.windows import chunks as chunks_of
-from jundscan.model import Model
+from jundscan.model.model import Model
 from jundscan.plan import prepare
 from jundscan.scan import score
 from jundscan.tasks import TASKS_PER_THREAD, calls, in_order, join, known_runs, tasks

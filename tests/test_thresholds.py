@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from jundscan.choices import Wish
 from jundscan.errors import InputError, ModelError
-from jundscan.metadata import CalibrationRow, Metadata, ThresholdTable
-from jundscan.model import Model
-from jundscan.thresholds import SHARES, choose_threshold, expected_precision, false_positive_rates, frequency
+from jundscan.model.metadata import CalibrationRow, Metadata, ThresholdTable
+from jundscan.model.model import Model
+from jundscan.model.thresholds import SHARES, choose_threshold, expected_precision, false_positive_rates, frequency
 
 ROWS = (
     CalibrationRow(0.2, 0.9, 0.5, 0.01),

@@ -24,7 +24,7 @@ from jundscan.dna.regions import parse_region
 from jundscan.errors import InputError
 from jundscan.io.fasta.arrays import MemoryGenome, MemoryTrack
 from jundscan.io.fasta.genome import open_genome
-from jundscan.model import Model
+from jundscan.model.model import Model
 from jundscan.outputs import Outputs, write_scan
 from jundscan.plan import prepare
 from tests.conftest import Run

@@ -19,7 +19,7 @@ from jundscan.accessibility.tracks import Track, open_track
 from jundscan.errors import TrackError
 from jundscan.io.fasta.arrays import MemoryTrack
 from jundscan.io.fasta.genome import open_genome
-from jundscan.metadata import MOST_WIDTH
+from jundscan.model.metadata import MOST_WIDTH
 
 LENGTH = 2000
 rows = st.lists(

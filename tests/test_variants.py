@@ -20,7 +20,7 @@ from jundscan.dna.letters import WINDOW_LENGTH, decode, encode, reverse_compleme
 from jundscan.errors import InputError
 from jundscan.haplotypes import Sites, blocks, splice
 from jundscan.io.alleles import STATUSES, Variant
-from jundscan.model import Model
+from jundscan.model.model import Model
 from jundscan.plan import prepare
 from jundscan.variant_outputs import write_variants
 from tests.conftest import Run

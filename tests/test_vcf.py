@@ -15,7 +15,7 @@ import pytest
 import jundscan
 from jundscan.errors import InputError
 from jundscan.io.alleles import STATUSES, problem_of, unscorable
-from jundscan.model import Model
+from jundscan.model.model import Model
 from tests.conftest import Run
 from tests.inputs import letters, write_fasta
 from tests.variant_oracle import vcf_row, write_vcf

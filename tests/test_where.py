@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from jundscan.dna.windows import windows_in
 from jundscan.errors import InputError, RegionError
-from jundscan.model import Model
+from jundscan.model.model import Model
 from jundscan.outputs import Outputs, write_scan
 from jundscan.plan import prepare
 from jundscan.spans import find_spans, scan_spans

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.errors import InputError
-from jundscan.metadata import CalibrationRow, ThresholdTable
-from jundscan.thresholds import granting
+from jundscan.model.metadata import CalibrationRow, ThresholdTable
+from jundscan.model.thresholds import granting
 from train.config import DEFAULT_FPR
 
 CALIBRATION_RATES = np.unique(np.concatenate([np.geomspace(1e-4, 0.5, 60), [0.001, 0.002, 0.005, 0.01, 0.05, 0.1]]))
@@ -53,7 +53,7 @@ class HeldOut:
         What the windows are, for the model's metadata.
     labels : numpy.ndarray, shape=(N,), dtype=int8
     probabilities : dict
-        By mode (:data:`jundscan.metadata.MODES`), each (N,), float32.
+        By mode (:data:`jundscan.model.metadata.MODES`), each (N,), float32.
     peaks : dict
         By mode, counts at the thresholds that :func:`calibrate` finds on these windows; empty where no genome is known.
     """

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jundscan.metadata import MODES, Metadata, ThresholdTable
+from jundscan.model.metadata import MODES, Metadata, ThresholdTable
 from train.card_comparison import FAMILIES, METRICS, SHOWN, comparison_parts, metrics_row, table_head
 from train.card_peaks import peak_parts, share
 from train.config import ALONE

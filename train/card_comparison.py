@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jundscan.metadata import MODES, WINDOW_MODES
+from jundscan.model.metadata import MODES, WINDOW_MODES
 from train.baselines import BASELINES
 from train.fit import JUDGED
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jundscan.metadata import MODES, CalibrationRow, Metadata
+from jundscan.model.metadata import MODES, CalibrationRow, Metadata
 from train.card_comparison import SHOWN
 
 SHARES = {"hit_precision": "hits on a peak", "peak_recall": "peaks hit"}

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.errors import ShardError
-from jundscan.metadata import MODES, WINDOW_MODES
+from jundscan.model.metadata import MODES, WINDOW_MODES
 from train.calibration import HeldOut
 from train.config import Candidate
 from train.dataset import TRAIN, VALID, DataSet, Windows, load_windows, places

@@ -8,8 +8,8 @@ from jundscan.accessibility.scale import AccessibilityScale, fit_scale
 from jundscan.errors import InputError
 from jundscan.evaluation import Evaluation, evaluate_shards
 from jundscan.io.shards import Shards
-from jundscan.metadata import MODES
-from jundscan.model import Model
+from jundscan.model.metadata import MODES
+from jundscan.model.model import Model
 from jundscan.neighbourhood import WindowSource, open_source
 from train.source import DataSource
 
@@ -27,7 +27,7 @@ def evaluations(shards: Shards, model: Model, origin: DataSource) -> dict[str, E
     Returns
     -------
     dict
-        Mode to evaluation, :data:`jundscan.metadata.MODES` first.
+        Mode to evaluation, :data:`jundscan.model.metadata.MODES` first.
     """
     found = {}
     with ExitStack() as stack:

@@ -21,15 +21,15 @@ from numpy.typing import NDArray
 
 from jundscan.dna.letters import ALPHABET, UNKNOWN, WINDOW_LENGTH
 from jundscan.io.shards import read_shards
-from jundscan.metadata import (
+from jundscan.model.metadata import (
     FORMAT_VERSION,
     METADATA_KEY,
     MODES,
     Metadata,
     ThresholdTable,
 )
-from jundscan.model import Model, load_model
-from jundscan.selftest import run_self_test
+from jundscan.model.model import Model, load_model
+from jundscan.model.reference_scores import run_self_test
 from train.calibration import HeldOut, calibration_table
 from train.config import ALONE
 from train.evaluations import evaluations

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from jundscan.dna.letters import UNKNOWN
 from jundscan.errors import InputError
 from jundscan.io.outputs import replacing
-from jundscan.metadata import MODES
 from jundscan.metrics import evaluate
+from jundscan.model.metadata import MODES
 from train.config import Candidate, FitConfig
 from train.dataset import Windows
 from train.features import reverse_complement

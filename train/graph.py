@@ -245,7 +245,7 @@ def build_summary(network: CNN) -> onnx.ModelProto:
 
 
 def build_graph(network: Network, alone: Network | None = None) -> onnx.ModelProto:
-    """Write a trained network as an ONNX model with the interface ``jundscan.model`` expects.
+    """Write a trained network as an ONNX model with the interface ``jundscan.model.model`` expects.
 
     Parameters
     ----------

@@ -26,8 +26,8 @@ from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.windows import Region
 from jundscan.hits import HitCaller, Hits
 from jundscan.io.fasta.genome import open_genome
-from jundscan.metadata import MODES
-from jundscan.model import DEFAULT_MODEL, Model
+from jundscan.model.metadata import MODES
+from jundscan.model.model import DEFAULT_MODEL, Model
 from jundscan.peaks import touching
 from jundscan.plan import prepare
 from jundscan.scan import score
@@ -104,7 +104,7 @@ def peak_counts(
     Returns
     -------
     dict of str to PeakCounts
-        By mode of :data:`jundscan.metadata.MODES`.
+        By mode of :data:`jundscan.model.metadata.MODES`.
     """
     thresholds = {
         mode: np.array([row.threshold for row in calibrate(sets[0].labels, probabilities[mode], 0.5)]) for mode in MODES

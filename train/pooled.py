@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.metadata import MODES
+from jundscan.model.metadata import MODES
 from train import baselines
 from train.baselines import BASELINES, Table
 from train.config import Candidate

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jundscan.accessibility.scale import distribution
-from jundscan.model import DEFAULT_MODEL
+from jundscan.model.model import DEFAULT_MODEL
 from train.calibration import HeldOut
 from train.checks import peak_record
 from train.dataset import VALID, DataSet, windows_sha256

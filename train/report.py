@@ -9,8 +9,8 @@ from typing import Any
 from jundscan.errors import InputError, ShardError
 from jundscan.io.outputs import replacing
 from jundscan.io.shards import read_shards
-from jundscan.metadata import MODES, WINDOW_MODES
-from jundscan.model import DEFAULT_MODEL, load_model
+from jundscan.model.metadata import MODES, WINDOW_MODES
+from jundscan.model.model import DEFAULT_MODEL, load_model
 from jundscan.plots import Predictions, write_plots
 from train.card import card
 from train.card_comparison import FAMILIES, SHOWN, metrics_row, table_head

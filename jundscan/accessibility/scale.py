@@ -21,7 +21,7 @@ from jundscan.accessibility.knots import Knots, fit_knots
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import InputError
 from jundscan.io.files import read_json
-from jundscan.metadata import DISTRIBUTION_BINS, MOST_WIDTH
+from jundscan.model.metadata import DISTRIBUTION_BINS, MOST_WIDTH
 
 _KEY = "accessibility_scale"
 _MOST_KNOTS, MOST_WIDER_KNOTS = 2048, 1024  # of a window's own width, and of each wider one

@@ -23,7 +23,7 @@ from jundscan.dna.interval_sets import subtract_intervals
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import InputError
 from jundscan.io.fasta.genome import Genome
-from jundscan.metadata import Metadata
+from jundscan.model.metadata import Metadata
 
 SCALE_WINDOWS = 200_000
 """Maximum windows that a scale is found on."""

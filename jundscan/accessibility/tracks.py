@@ -26,7 +26,7 @@ from jundscan.errors import TrackError
 from jundscan.io.bed import Intervals, flatten_max, read_intervals
 from jundscan.io.bigwig_check import check_bigwig, is_bigwig
 from jundscan.io.value_columns import BIGWIG, ValueColumn
-from jundscan.metadata import MOST_WIDTH
+from jundscan.model.metadata import MOST_WIDTH
 
 # bases of a bigWig expanded at once: small enough for the processor's cache
 _SLAB_BASES = 1 << 15
@@ -229,9 +229,7 @@ class PerBaseTrack(Track):
 
     @abstractmethod
     def _is_empty(self, chrom: str) -> NDArray[np.bool_]:
-        """Tell which bins of a chromosome hold no value other than 0, see
-        :mod:`jundscan.accessibility.data_stretches`.
-        """
+        """Find the bins of a chromosome that hold no value but 0: :mod:`jundscan.accessibility.data_stretches`."""
 
 
 class _BigWigTrack(PerBaseTrack):

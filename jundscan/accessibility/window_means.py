@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.windows import ranges, together
 from jundscan.io.bed import Intervals
-from jundscan.metadata import MOST_WIDTH
+from jundscan.model.metadata import MOST_WIDTH
 
 _CACHED = 1 << 15
 """Windows looked up at a time: few enough that the arrays stay in the processor's cache."""

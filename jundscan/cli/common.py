@@ -18,8 +18,8 @@ from jundscan.cli.terminal import progress as progress
 from jundscan.cli.terminal import start_log as start_log
 
 if TYPE_CHECKING:
-    from jundscan.model import Model
-    from jundscan.thresholds import Threshold
+    from jundscan.model.model import Model
+    from jundscan.model.thresholds import Threshold
 
 INPUT: dict[str, Any] = {"show_default": False, "readable": False}
 """Of arguments that name an input: whether it can be read is found when it is opened, and is no error of usage."""

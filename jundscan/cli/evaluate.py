@@ -112,7 +112,7 @@ def evaluate(
     from jundscan.evaluation import Evaluated, evaluate_shards
     from jundscan.io.shards import read_shards
     from jundscan.io.streams import is_stdout, is_stream
-    from jundscan.model import load_model
+    from jundscan.model.model import load_model
     from jundscan.neighbourhood import open_source
 
     fraction(threshold, "--threshold")

@@ -97,7 +97,7 @@ def explain(
     from jundscan.io.outputs import check_output
     from jundscan.io.streams import is_stream
     from jundscan.logos import check_pictures
-    from jundscan.model import load_model
+    from jundscan.model.model import load_model
     from jundscan.plan import prepare
     from jundscan.ranking import chromosomes_to_explain, read_hits, strongest_hits
 

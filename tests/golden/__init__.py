@@ -18,7 +18,7 @@ from jundscan.accessibility.tracks import open_track
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.windows import Region, windows_in
 from jundscan.io.fasta.genome import open_genome
-from jundscan.model import default_model_path, load_model
+from jundscan.model.model import default_model_path, load_model
 from jundscan.outputs import Outputs, write_scan
 from jundscan.plan import prepare
 

@@ -18,7 +18,7 @@ import train.__main__
 import train.config
 import train.export
 from jundscan.io.shards import read_shards
-from jundscan.metadata import MODES, WINDOW_MODES
+from jundscan.model.metadata import MODES, WINDOW_MODES
 from tests.train.conftest import FAMILIES, SmallGenome, make_windows, quick_fit, tiny, write_part
 from tests.train.test_report import EXPORTED, PICTURES
 from train.config import Candidate

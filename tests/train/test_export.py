@@ -16,10 +16,10 @@ import train.export
 from jundscan.accessibility.scale import distribution
 from jundscan.evaluation import evaluate_shards
 from jundscan.io.shards import read_shards
-from jundscan.metadata import Metadata, ThresholdTable
 from jundscan.metrics import evaluate
-from jundscan.model import Model
-from jundscan.selftest import largest_difference, run_self_test
+from jundscan.model.metadata import Metadata, ThresholdTable
+from jundscan.model.model import Model
+from jundscan.model.reference_scores import largest_difference, run_self_test
 from tests.train.conftest import predict_windows, quick_fit, tiny
 from train.calibration import calibrate
 from train.config import Candidate, NetworkConfig

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
-from jundscan.model import LANES
+from jundscan.model.model import LANES
 from tests.train.conftest import KINDS, random_network, tiny
 from tests.train.test_graph import subgraphs
 from train.graph import TILES, build_graph, tiles

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import jundscan
 import train.peak_level
-from jundscan.metadata import MODES, CalibrationRow
+from jundscan.model.metadata import MODES, CalibrationRow
 from tests.train.conftest import SmallGenome, quick_fit, tiny
 from train.calibration import HeldOut, PeakCounts, calibrate, calibration_table, with_peaks
 from train.checks import peak_check, peak_record

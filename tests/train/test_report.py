@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from jundscan.errors import InputError
-from jundscan.metadata import MODES
-from jundscan.model import DEFAULT_MODEL, Model, load_model
+from jundscan.model.metadata import MODES
+from jundscan.model.model import DEFAULT_MODEL, Model, load_model
 from train.card import card
 from train.card_comparison import METRICS, comparison_parts
 from train.card_peaks import SHARES, peak_parts, peak_sentence

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from jundscan.metadata import MODES, WINDOW_MODES
+from jundscan.model.metadata import MODES, WINDOW_MODES
 from train.config import Candidate
 from train.crossval import out_of_fold, paired_predictions
 from train.dataset import Around, Windows

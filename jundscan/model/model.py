@@ -15,9 +15,9 @@ from jundscan.choices import DEFAULT_STRIDE, Device, whole
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
 from jundscan.errors import InputError, ModelError
 from jundscan.io.arguments import codes_array, file_path, float32_array
-from jundscan.metadata import LARGEST_TILE, Metadata
-from jundscan.model_file import read_metadata, read_model_file
-from jundscan.session import open_session
+from jundscan.model.metadata import LARGEST_TILE, Metadata
+from jundscan.model.model_file import read_metadata, read_model_file
+from jundscan.model.session import open_session
 from jundscan.tasks import in_order
 
 if TYPE_CHECKING:
@@ -264,7 +264,7 @@ class Model:
 
 def model_folders() -> Iterator[Path]:
     """Yield where exported models are looked for: inside the installed package, then beside it in a checkout."""
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     yield package / "exported"
     yield package.parent / "exported"
 
@@ -322,7 +322,7 @@ def _open(content: bytes, file: Path, device: Device) -> Model:
     session = open_session(content, file, device)
     metadata = read_metadata(session, file)
     model = Model(file, metadata, hashlib.sha256(content).hexdigest(), session.get_providers()[0], session)
-    from jundscan.selftest import check_scores  # which needs this module
+    from jundscan.model.reference_scores import check_scores  # which needs this module
 
     check_scores(model)
     return model

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jundscan.errors import ModelError
 from jundscan.io.file_kinds import HEAD_BYTES, check_address, check_head
-from jundscan.metadata import METADATA_KEY, Metadata
+from jundscan.model.metadata import METADATA_KEY, Metadata
 
 if TYPE_CHECKING:
     import onnxruntime

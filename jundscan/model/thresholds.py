@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from jundscan.choices import DEFAULT_STRIDE, Wish, check_fraction
 from jundscan.errors import InputError
-from jundscan.metadata import CalibrationRow, Metadata, ThresholdTable
+from jundscan.model.metadata import CalibrationRow, Metadata, ThresholdTable
 
 SHARES = ("recall", "fpr", "precision", "hit_precision", "peak_recall")
 """Columns of the calibration table behind the threshold."""

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from jundscan.dna.letters import ALPHABET, UNKNOWN, WINDOW_LENGTH, encode
 from jundscan.errors import ModelError
-from jundscan.metadata import SelfTest
-from jundscan.model import Model
+from jundscan.model.metadata import SelfTest
+from jundscan.model.model import Model
 
 FAR = 0.02
 """No processor rounds so differently: a model that is so far from its reference scores is damaged."""

@@ -66,7 +66,8 @@ class ThresholdTable:
 
 @dataclass(frozen=True)
 class SelfTest:
-    """Probabilities of the windows of :func:`jundscan.selftest.reference_windows`, from when the model was exported.
+    """Probabilities of the windows of :func:`jundscan.model.reference_scores.reference_windows`, from when the model
+    was exported.
 
     The last two are those of the windows alone; None where a model sees no more than that.
     """

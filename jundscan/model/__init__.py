@@ -1,0 +1,1 @@
+"""The ONNX file: its metadata, session, thresholds and reference scores."""
