@@ -16,8 +16,8 @@ from benchmarks import machine, run
 from benchmarks.genome import make_genome
 from benchmarks.render import full, replace_block
 from benchmarks.timing import say
-from jundscan.cores import usable_cores
 from jundscan.model.model import load_model
+from jundscan.threads import usable_cores
 from train.records import write_record
 
 FOLDER = Path(__file__).parent

@@ -18,8 +18,8 @@ from benchmarks.run import SLOW_PEER_BASES
 from benchmarks.targets import LEAST, MOST_BYTES
 from benchmarks.timing import in_turn, ratio
 from jundscan.choices import DEFAULT_STRIDE
-from jundscan.cores import usable_cores
 from jundscan.model.model import load_model
+from jundscan.threads import usable_cores
 from train.records import write_record
 
 

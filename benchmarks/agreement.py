@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from benchmarks.genome import BenchmarkGenome
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
 from jundscan.model.model import CALL_WINDOWS, Model
-from jundscan.plan import prepare
-from jundscan.scan import TASK_BASES, score
+from jundscan.scanning.plan import prepare
+from jundscan.scanning.score import TASK_BASES, score
 
 CHROM = "chr1"
 REGION_BASES = 1_000_000

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from benchmarks.genome import BenchmarkGenome
 from benchmarks.timing import jundscan_command, run_command
 from jundscan.model.model import Model
-from jundscan.scan import TASK_BASES
+from jundscan.scanning.score import TASK_BASES
 
 SHARES = 16
 """The kernel's work is handed out in so many shares a thread at least, none longer than a task of the scan."""

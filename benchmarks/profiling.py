@@ -20,17 +20,17 @@ from unittest.mock import patch
 import numpy as np
 
 import jundscan.accessibility.tracks
-import jundscan.outputs
+import jundscan.scanning.outputs
 from benchmarks.genome import BenchmarkGenome
 from benchmarks.ours import percentiles
 from benchmarks.timing import seconds_of
 from jundscan.accessibility.scale import AccessibilityScale
 from jundscan.choices import DEFAULT_STRIDE
-from jundscan.hits import HitCaller
 from jundscan.io.fasta.genome import Genome
 from jundscan.model.model import Model
-from jundscan.outputs import Outputs, write_scan
-from jundscan.plan import prepare
+from jundscan.scanning.hits import HitCaller
+from jundscan.scanning.outputs import Outputs, write_scan
+from jundscan.scanning.plan import prepare
 
 SCAN = sys.modules[prepare.__module__]  # the package's attribute of this name is the function
 STAGES: tuple[tuple[str, Any, str], ...] = (
@@ -44,7 +44,7 @@ STAGES: tuple[tuple[str, Any, str], ...] = (
     ("inference", Model, "slide"),
     ("hit calling", HitCaller, "add"),
     ("hit calling", HitCaller, "finish"),
-    ("writing", jundscan.outputs, "write_hits"),
+    ("writing", jundscan.scanning.outputs, "write_hits"),
 )
 """Stage, and the function that does it."""
 GLUE = "everything else"

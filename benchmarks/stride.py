@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from jundscan.dna.interval_sets import intersect_intervals, merge_intervals
 from jundscan.dna.letters import WINDOW_LENGTH
-from jundscan.hits import Hits
 from jundscan.io.shards import read_shards
 from jundscan.model.model import Model
 from jundscan.model.thresholds import choose_threshold
-from jundscan.plan import Scan, prepare
-from jundscan.scan import Scored, call_hits, score
+from jundscan.scanning.hits import Hits
+from jundscan.scanning.plan import Scan, prepare
+from jundscan.scanning.score import Scored, call_hits, score
 
 STRIDES = (1, 2, 5, 10, 20, 25, 50)
 CELL, CHROM = "HepG2", "chr22"

@@ -27,13 +27,13 @@ from benchmarks.__main__ import data_folder
 from benchmarks.genome import read_codes
 from benchmarks.timing import in_turn, jundscan_command, ratio, run_command, say, seconds_of
 from benchmarks.windowed import Runtime, Seen
-from jundscan.cores import usable_cores
 from jundscan.dna.letters import ALPHABET, UNKNOWN, WINDOW_LENGTH, decode
 from jundscan.dna.windows import Region
 from jundscan.effects import logits
 from jundscan.model.model import Model, load_model
 from jundscan.mutagenesis import explain_regions
-from jundscan.plan import prepare
+from jundscan.scanning.plan import prepare
+from jundscan.threads import usable_cores
 from jundscan.variant_outputs import COLUMNS
 from train.records import write_record
 

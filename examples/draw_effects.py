@@ -13,7 +13,7 @@ from jundscan.aggregate import aggregate
 from jundscan.api_variants import Effect
 from jundscan.logos import draw_aggregate, draw_region
 from jundscan.model.model import load_model
-from jundscan.plan import prepare
+from jundscan.scanning.plan import prepare
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt

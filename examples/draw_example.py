@@ -15,8 +15,8 @@ from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.windows import Region
 from jundscan.io.bed import read_intervals
 from jundscan.model.model import load_model
-from jundscan.plan import prepare
-from jundscan.scan import call_hits, score
+from jundscan.scanning.plan import prepare
+from jundscan.scanning.score import call_hits, score
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt

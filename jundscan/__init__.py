@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from jundscan.evaluation import Evaluation
     from jundscan.model.model import Model, load_model
     from jundscan.mutagenesis import Explanation
-    from jundscan.scan import Hit, Scored
+    from jundscan.scanning.score import Hit, Scored
 
 _HOMES = {
     "Effect": "jundscan.api_variants",
     "Evaluation": "jundscan.evaluation",
     "Explanation": "jundscan.mutagenesis",
-    "Hit": "jundscan.scan",
+    "Hit": "jundscan.scanning.score",
     "Model": "jundscan.model.model",
-    "Scored": "jundscan.scan",
+    "Scored": "jundscan.scanning.score",
     "evaluate": "jundscan.api_evaluation",
     "explain": "jundscan.api_variants",
     "load_model": "jundscan.model.model",

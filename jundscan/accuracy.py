@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from jundscan.cautions import Caution
 from jundscan.dna.interval_sets import merge_intervals, subtract_intervals
 from jundscan.dna.letters import WINDOW_LENGTH
-from jundscan.hits import Hits, is_positive
 from jundscan.io.bigwig import AddSpans
 from jundscan.metrics import balanced_weights, evaluate
 from jundscan.peaks import PeakComparison, Peaks, touching
-from jundscan.scan import Scored
-from jundscan.spans import read_excluded, read_inside
+from jundscan.scanning.hits import Hits, is_positive
+from jundscan.scanning.score import Scored
+from jundscan.scanning.spans import read_excluded, read_inside
 from jundscan.truth import read_truth
 from jundscan.truth_span import CoveredBases, find_peak_span
 

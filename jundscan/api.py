@@ -26,9 +26,9 @@ from jundscan.io.arguments import (
 from jundscan.io.fasta.arrays import MemoryGenome, MemoryTrack, Sequences, Values
 from jundscan.io.fasta.genome import Genome
 from jundscan.model.model import Model, load_model
-from jundscan.plan import Scan, prepare
-from jundscan.scan import Hit, Scored, call_hits, score, worth
-from jundscan.scan_checks import judge
+from jundscan.scanning.checks import judge
+from jundscan.scanning.plan import Scan, prepare
+from jundscan.scanning.score import Hit, Scored, call_hits, score, worth
 
 _WISHES: tuple[Wish, ...] = ("threshold", "fpr", "precision", "recall")
 _PATHS = {"regions_file", "exclude", "alias"}
@@ -171,7 +171,7 @@ def prepared(
     known : collection of str
         Which options there are.
     concerned : callable, optional
-        As for :func:`jundscan.plan.prepare`.
+        As for :func:`jundscan.scanning.plan.prepare`.
 
     Raises
     ------

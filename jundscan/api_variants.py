@@ -20,9 +20,9 @@ from jundscan.io.arguments import file_path, is_path, is_several, kind_of, texts
 from jundscan.io.fasta.arrays import Sequences, Values
 from jundscan.io.vcf import open_vcf
 from jundscan.mutagenesis import Explanation, explain_regions
-from jundscan.plan import Scan
 from jundscan.ranking import GivenHits, chromosomes_to_explain, read_hits, strongest_hits
-from jundscan.scan import Hit as FoundHit
+from jundscan.scanning.plan import Scan
+from jundscan.scanning.score import Hit as FoundHit
 from jundscan.variant_outputs import warn_of_shifts
 from jundscan.vcf_contigs import Contigs, check_variants, chromosomes_of
 

@@ -1,8 +1,9 @@
 """The same scan on a Dask cluster: stretches of chromosomes go through joblib, and each worker scores some of them.
 
-A worker opens the files by the paths that this machine uses, once for a scan, and runs :func:`jundscan.scan.score` on
-stretch after stretch (``stretches.py``); what it finds comes back in genome order and goes the way of a local scan.
-Stretches are cut between windows, so the result is that of one machine. Dask gives those of a lost worker to another.
+A worker opens the files by the paths that this machine uses, once for a scan, and runs
+:func:`jundscan.scanning.score.score` on stretch after stretch (``stretches.py``); what it finds comes back in genome
+order and goes the way of a local scan. Stretches are cut between windows, so the result is that of one machine. Dask
+gives those of a lost worker to another.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from jundscan.dna.windows import Region, chunks, span_table
 from jundscan.errors import ClusterError, JundscanError
 from jundscan.io.files import read_json
 from jundscan.model.model import default_model_path
-from jundscan.plan import Scan
-from jundscan.record import versions
-from jundscan.scan import Scored
+from jundscan.run.record import versions
+from jundscan.scanning.plan import Scan
+from jundscan.scanning.score import Scored
 from jundscan.stretches import Job, Part, forget, score_stretches
 
 TASK_WINDOWS = 1 << 20
@@ -42,7 +43,7 @@ log = logging.getLogger("jundscan")
 
 @contextmanager
 def on_cluster(scheduler: str, every_window: bool = True) -> Iterator[Callable[[Scan], Iterable[Scored]]]:
-    """Connect to a Dask cluster and give what scores a scan there, in place of :func:`jundscan.scan.score`.
+    """Connect to a Dask cluster and give what scores a scan there, in place of :func:`jundscan.scanning.score.score`.
 
     Parameters
     ----------
@@ -135,7 +136,7 @@ def score_on_cluster(
     Parameters
     ----------
     scan : Scan
-        From :func:`jundscan.plan.prepare`, of files that all workers see; its counters are brought up to date.
+        From :func:`jundscan.scanning.plan.prepare`, of files that all workers see; its counters are brought up to date.
     client : distributed.Client
     every_window : bool
         See :func:`on_cluster`.

@@ -30,12 +30,12 @@ from jundscan.haplotypes import (
     ranges,
     splice,
 )
-from jundscan.hits import is_positive
 from jundscan.indels import spread
 from jundscan.io.alleles import STATUSES, Status, Variant
 from jundscan.model.thresholds import false_positive_rates
-from jundscan.plan import Scan
-from jundscan.tasks import in_order
+from jundscan.scanning.hits import is_positive
+from jundscan.scanning.plan import Scan
+from jundscan.scanning.tasks import in_order
 from jundscan.variant_tasks import TASK_ALLELES, Gather, Payload, Task, portions
 
 CALL_BLOCKS = 40
@@ -110,7 +110,7 @@ def score_variants(
     Parameters
     ----------
     scan : Scan
-        From :func:`jundscan.plan.prepare`; stride and regions do not matter.
+        From :func:`jundscan.scanning.plan.prepare`; stride and regions do not matter.
     variants : iterable
         Each with whatever is to come back with its effects.
     task_alleles : int

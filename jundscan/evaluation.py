@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from jundscan.accessibility.scale import IDENTITY, AccessibilityScale, fit_scale
 from jundscan.cautions import Cautions, gathering, warn
 from jundscan.choices import check_fraction, whole
-from jundscan.cores import usable_cores
 from jundscan.io.shards import Shards
 from jundscan.metrics import balanced_weights, evaluate
 from jundscan.model.model import Model
 from jundscan.neighbourhood import PORTION, Neighbourhood, WindowSource, look_up
+from jundscan.threads import usable_cores
 
 if TYPE_CHECKING:
     from jundscan.plots import Predictions

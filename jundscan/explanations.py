@@ -20,9 +20,9 @@ from jundscan.io.numbers import format_probability, shortest_decimals
 from jundscan.io.outputs import cannot_write, check_output, open_output, remove_older
 from jundscan.motifs import CONSENSUS, matches
 from jundscan.mutagenesis import Explanation, explain_regions
-from jundscan.plan import Scan
 from jundscan.ranking import StrongHit
-from jundscan.record import run_facts
+from jundscan.run.record import run_facts
+from jundscan.scanning.plan import Scan
 
 TABLES = ("mutagenesis.tsv", "contributions.bedgraph", "accessibility.tsv", "sites.bed")
 HIT_FILES = ("hits.png", "logo.png", "logo.tsv")
@@ -68,7 +68,7 @@ def write_explanations(
     Parameters
     ----------
     scan : Scan
-        From :func:`jundscan.plan.prepare`.
+        From :func:`jundscan.scanning.plan.prepare`.
     regions : sequence of Region
         Each gets a picture of its own.
     hits : sequence of StrongHit

@@ -23,8 +23,8 @@ from jundscan.errors import InputError
 from jundscan.haplotypes import known_windows
 from jundscan.io.fasta.stretches import Reference
 from jundscan.model.model import LANES
-from jundscan.plan import Scan
-from jundscan.tasks import in_order
+from jundscan.scanning.plan import Scan
+from jundscan.scanning.tasks import in_order
 
 MOST_BASES = 1_000_000
 """Bases explained in one run."""
@@ -126,7 +126,7 @@ def explain_regions(scan: Scan, regions: Iterable[Region]) -> Iterator[Explanati
     Parameters
     ----------
     scan : Scan
-        From :func:`jundscan.plan.prepare`; stride and regions do not matter.
+        From :func:`jundscan.scanning.plan.prepare`; stride and regions do not matter.
     regions : iterable of Region
         Inside their chromosomes.
 

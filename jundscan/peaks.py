@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from jundscan.dna.chromosomes import matching_name
 from jundscan.dna.letters import WINDOW_LENGTH
-from jundscan.hits import Hits
 from jundscan.io.bed import read_intervals, say_other_names, warn_of_beyond
+from jundscan.scanning.hits import Hits
 
 
 class Peaks(NamedTuple):

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.errors import JundscanError, OutputError
-from jundscan.hits import is_positive
 from jundscan.io.outputs import cannot_write, check_output, remove_older, replacing
+from jundscan.scanning.hits import is_positive
 
 log = logging.getLogger("jundscan")
 

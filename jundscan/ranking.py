@@ -24,12 +24,12 @@ from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.regions import parse_region
 from jundscan.dna.windows import Region, count_windows
 from jundscan.errors import InputError
-from jundscan.hits import is_positive
 from jundscan.io.arguments import is_several, kind_of
 from jundscan.io.bed import Intervals, read_intervals
-from jundscan.plan import Scan
-from jundscan.scan import Hit, score
-from jundscan.spans import GenomeRow, list_regions, read_listed
+from jundscan.scanning.hits import is_positive
+from jundscan.scanning.plan import Scan
+from jundscan.scanning.score import Hit, score
+from jundscan.scanning.spans import GenomeRow, list_regions, read_listed
 
 HIT_BASES = 151
 """Bases of a hit that are explained, around its centre."""
@@ -148,7 +148,7 @@ def strongest_hits(scan: Scan, given: GivenHits, top: int) -> list[StrongHit]:
     Parameters
     ----------
     scan : Scan
-        From :func:`jundscan.plan.prepare`; its stride and regions do not matter.
+        From :func:`jundscan.scanning.plan.prepare`; its stride and regions do not matter.
     given : GivenHits
         From :func:`read_hits`.
     top : int

@@ -19,12 +19,12 @@ from jundscan.accessibility.scale import AccessibilityScale
 from jundscan.choices import BedValue, Device
 from jundscan.dna.windows import Region
 from jundscan.errors import ClusterError, JundscanError
-from jundscan.hits import is_positive
 from jundscan.io.files import stamp
 from jundscan.model.model import load_model
 from jundscan.model.thresholds import Threshold
-from jundscan.plan import Scan, prepare
-from jundscan.scan import Scored, score
+from jundscan.scanning.hits import is_positive
+from jundscan.scanning.plan import Scan, prepare
+from jundscan.scanning.score import Scored, score
 
 MOST_OPEN = 2
 """Scans that a worker keeps open from one task to the next."""
@@ -48,7 +48,7 @@ class Job(NamedTuple):
     device : {"cpu", "cuda"}
         What the model runs on there: another device would round in another way.
     scale, stride, threads, bed_value
-        As for :func:`jundscan.plan.prepare`.
+        As for :func:`jundscan.scanning.plan.prepare`.
     track_names, closed
         Of the :class:`jundscan.accessibility.genome_tracks.GenomeTrack`: decided where the scan was started, by what it
         looks at.
@@ -77,7 +77,7 @@ class Job(NamedTuple):
 
 
 class Part(NamedTuple):
-    """What a worker found on some stretches, and its counters, which are those of :class:`jundscan.plan.Scan`.
+    """What a worker found on some stretches, and its counters, which are those of :class:`jundscan.scanning.plan.Scan`.
 
     ``first`` is the chromosome and start of the first window scored, ``last`` those of the end of the last one.
     """

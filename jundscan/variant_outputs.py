@@ -27,9 +27,9 @@ from jundscan.io.vcf import (
     open_vcf,
     pysam_module,
 )
-from jundscan.outputs import header as about_run
-from jundscan.plan import Scan
-from jundscan.record import run_facts
+from jundscan.run.record import run_facts
+from jundscan.scanning.outputs import header as about_run
+from jundscan.scanning.plan import Scan
 from jundscan.variant_tasks import TASK_ALLELES
 from jundscan.vcf_contigs import Contigs, check_variants
 
@@ -83,7 +83,7 @@ def write_variants(
     Parameters
     ----------
     scan : Scan
-        From :func:`jundscan.plan.prepare`.
+        From :func:`jundscan.scanning.plan.prepare`.
     variants : str or pathlib.Path
         VCF, gzipped or not, or BCF; need not be sorted.
     output : str

@@ -16,7 +16,7 @@ from jundscan.haplotypes import REACH, Places, Sites, block_bases
 from jundscan.indels import REACH_OF_REPEATS
 from jundscan.io.alleles import STATUSES, Variant, trim, unscorable
 from jundscan.io.fasta.stretches import Reference
-from jundscan.plan import Scan
+from jundscan.scanning.plan import Scan
 
 TASK_ALLELES = 2048
 """Alleles that one worker takes at a time."""

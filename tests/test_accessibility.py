@@ -23,7 +23,7 @@ from jundscan.accessibility.tracks import open_track
 from jundscan.errors import InputError
 from jundscan.io.fasta.arrays import MemoryGenome, MemoryTrack
 from jundscan.io.fasta.genome import open_genome
-from jundscan.plan import prepare
+from jundscan.scanning.plan import prepare
 from tests.numpy_models import numpy_model
 
 

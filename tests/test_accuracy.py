@@ -12,7 +12,7 @@ from sklearn import metrics
 
 from jundscan.accuracy import Accuracy
 from jundscan.errors import TrackError
-from jundscan.scan import Scored
+from jundscan.scanning.score import Scored
 from tests.conftest import Run
 from tests.inputs import genome_letters, write_fasta, write_rows
 

@@ -220,7 +220,7 @@ def test_the_surroundings_of_folders_and_arrays(
 def test_options_are_what_a_scan_takes() -> None:
     from inspect import signature
 
-    from jundscan.plan import prepare
+    from jundscan.scanning.plan import prepare
 
     rules = {"threshold", "fpr", "precision", "recall", "device"}
     assert get_type_hints(ScanOptions).keys() - rules <= signature(prepare).parameters.keys()

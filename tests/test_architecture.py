@@ -40,7 +40,7 @@ except SystemExit as end:
 
 def test_no_module_of_jundscan_needs_what_trains() -> None:
     modules = [module.name for module in pkgutil.walk_packages([str(PACKAGE)], "jundscan.")]
-    assert {"jundscan.scan", "jundscan.cli.evaluate"} <= set(modules)
+    assert {"jundscan.scanning.score", "jundscan.cli.evaluate"} <= set(modules)
     loaded = loaded_after(f"import importlib\nfor name in {modules}: importlib.import_module(name)")
     assert not loaded & {"torch", "onnx", "train", "tests"}
 

@@ -21,10 +21,10 @@ from jundscan.io.bed import read_intervals
 from jundscan.io.fasta.genome import open_genome
 from jundscan.model.model import DEFAULT_MODEL, Model
 from jundscan.model.thresholds import SHARES, expected_precision, false_positive_rates
-from jundscan.outputs import Outputs
-from jundscan.plan import prepare
-from jundscan.record import what_is_seen
-from jundscan.scan import score
+from jundscan.run.record import what_is_seen
+from jundscan.scanning.outputs import Outputs
+from jundscan.scanning.plan import prepare
+from jundscan.scanning.score import score
 from tests.conftest import SIZES, Run
 from tests.inputs import scale_of, write_bigwig, write_fasta, write_rows
 

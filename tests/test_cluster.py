@@ -22,8 +22,8 @@ from jundscan.cluster import divided, score_on_cluster
 from jundscan.dna.windows import windows_in
 from jundscan.errors import ClusterError
 from jundscan.model.model import Model
-from jundscan.plan import prepare
-from jundscan.scan import score
+from jundscan.scanning.plan import prepare
+from jundscan.scanning.score import score
 from jundscan.stretches import Part, forget, score_stretches
 from tests.conftest import Run
 from tests.inputs import letters, track_rows, write_fasta, write_rows

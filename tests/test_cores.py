@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from jundscan import cores
-from jundscan.cores import usable_cores
-from jundscan.plan import prepare
+from jundscan import threads as cores
+from jundscan.scanning.plan import prepare
+from jundscan.threads import usable_cores
 from tests.inputs import write_shard
 
 ROOT = Path(__file__).parents[1]

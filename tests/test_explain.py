@@ -18,7 +18,7 @@ from jundscan.effects import logits
 from jundscan.model.model import Model
 from jundscan.motifs import matches
 from jundscan.mutagenesis import Explanation, explain_regions
-from jundscan.plan import Scan, prepare
+from jundscan.scanning.plan import Scan, prepare
 from tests.conftest import SIZES, Run
 from tests.inputs import letters, write_fasta, write_rows
 from tests.numpy_models import numpy_model

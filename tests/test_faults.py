@@ -21,8 +21,8 @@ from jundscan.cli import main
 from jundscan.errors import InputError, OutputError
 from jundscan.io.outputs import _File, open_output, open_track_output
 from jundscan.model.model import Model
-from jundscan.outputs import Outputs, write_scan
-from jundscan.plan import prepare
+from jundscan.scanning.outputs import Outputs, write_scan
+from jundscan.scanning.plan import prepare
 from tests import kills
 from tests.conftest import SIZES, Run
 from tests.inputs import write_bigwig, write_fasta, write_rows
@@ -94,7 +94,7 @@ def test_a_signal_while_writing(
                     signal.raise_signal(number)
 
     (tmp_path / "hits.bed").write_text("older")
-    monkeypatch.setattr("jundscan.outputs.write_scan", work)
+    monkeypatch.setattr("jundscan.scanning.outputs.write_scan", work)
     with pytest.raises(SystemExit) as end:
         main(["scan", str(genome), "-o", str(tmp_path / "hits.bed"), "--force", "-q"])
     assert end.value.code == 128 + number

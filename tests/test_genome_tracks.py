@@ -18,8 +18,8 @@ from jundscan.cautions import Cautions
 from jundscan.errors import TrackError
 from jundscan.io.fasta.genome import open_genome
 from jundscan.model.model import Model
-from jundscan.plan import prepare
-from jundscan.scan import score
+from jundscan.scanning.plan import prepare
+from jundscan.scanning.score import score
 from tests.conftest import Run
 from tests.inputs import Row, letters, write_bigwig, write_fasta, write_rows
 

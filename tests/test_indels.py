@@ -16,7 +16,7 @@ from jundscan.haplotypes import Sites
 from jundscan.indels import REACH_OF_REPEATS, spread
 from jundscan.io.alleles import STATUSES, Variant
 from jundscan.model.model import Model
-from jundscan.plan import prepare
+from jundscan.scanning.plan import prepare
 from tests.conftest import Run
 from tests.inputs import letters, write_fasta
 from tests.numpy_models import numpy_model

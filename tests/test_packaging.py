@@ -142,7 +142,7 @@ def test_the_source_distribution_builds_the_wheel(tmp_path: Path, wheel: Path) -
     with tarfile.open(archive) as file:
         names = {name.partition("/")[2] for name in file.getnames()}
         file.extractall(tmp_path, filter="data")
-    assert {"pyproject.toml", "LICENSE", "SECURITY.md", "jundscan/scan.py", "train/__main__.py"} <= names
+    assert {"pyproject.toml", "LICENSE", "SECURITY.md", "jundscan/scanning/score.py", "train/__main__.py"} <= names
     assert {"tests/damage/readers.py", "exported/jund-2/model.onnx"} <= names
     (unpacked,) = (path for path in tmp_path.iterdir() if path.name.startswith("jundscan-"))
     subprocess.run([*hatchling, "wheel"], cwd=unpacked, check=True, capture_output=True)

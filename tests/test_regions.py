@@ -10,7 +10,7 @@ import pytest
 
 from jundscan.dna.windows import Region
 from jundscan.errors import InputError, RegionError
-from jundscan.spans import find_spans, scan_spans
+from jundscan.scanning.spans import find_spans, scan_spans
 from tests.inputs import write_rows
 
 SIZES = {"chr1": 1_000, "chr2": 500, "tiny": 80}

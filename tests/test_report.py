@@ -17,19 +17,19 @@ import pytest
 
 from jundscan.accessibility.scale import distribution
 from jundscan.accessibility.tracks import open_track
-from jundscan.hits import Hits
 from jundscan.metrics import evaluate
 from jundscan.model.model import Model
-from jundscan.outputs import Outputs, write_scan
-from jundscan.plan import prepare
 from jundscan.plots import Predictions
-from jundscan.record import what_is_seen
 from jundscan.report import collect
 from jundscan.report.collect import Collector
 from jundscan.report.evaluation_page import _confusion, _thinned
 from jundscan.report.neighbourhoods import FLANK
 from jundscan.report.scan_page import accessibility_differs
-from jundscan.scan import score
+from jundscan.run.record import what_is_seen
+from jundscan.scanning.hits import Hits
+from jundscan.scanning.outputs import Outputs, write_scan
+from jundscan.scanning.plan import prepare
+from jundscan.scanning.score import score
 from tests.conftest import Run
 from tests.inputs import scale_of, write_fasta, write_shard
 from tests.numpy_models import numpy_model

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 import jundscan
 from jundscan.model.model import DEFAULT_MODEL, Model, default_model_path
-from jundscan.outputs import Outputs, write_scan
-from jundscan.plan import prepare
-from jundscan.scan import score
+from jundscan.scanning.outputs import Outputs, write_scan
+from jundscan.scanning.plan import prepare
+from jundscan.scanning.score import score
 from tests import golden
 from tests.inputs import scale_of, write_rows
 from tests.numpy_models import numpy_model

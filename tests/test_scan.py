@@ -24,8 +24,8 @@ from jundscan.evaluation import evaluate_shards
 from jundscan.io.fasta.genome import open_genome
 from jundscan.io.shards import read_shards, write_shards
 from jundscan.model.model import Model, default_model_path, load_model
-from jundscan.plan import Scan, prepare
-from jundscan.scan import call_hits, score
+from jundscan.scanning.plan import Scan, prepare
+from jundscan.scanning.score import call_hits, score
 from tests.inputs import Row, genome_letters, scale_of, write_bigwig, write_fasta, write_rows
 from tests.numpy_models import numpy_model
 
@@ -325,8 +325,8 @@ MEMORY = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from jundscan.outputs import Outputs, write_scan
-from jundscan.plan import prepare
+from jundscan.scanning.outputs import Outputs, write_scan
+from jundscan.scanning.plan import prepare
 
 folder, megabases = Path(sys.argv[1]), int(sys.argv[2])
 line = np.random.default_rng(0).choice(np.frombuffer(b"ACGT", np.uint8), 100_000).tobytes() + b"\\n"

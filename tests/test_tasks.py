@@ -21,9 +21,9 @@ from jundscan.dna.letters import UNKNOWN
 from jundscan.dna.windows import Region, span_table, windows_in
 from jundscan.dna.windows import chunks as chunks_of
 from jundscan.model.model import Model
-from jundscan.plan import prepare
-from jundscan.scan import score
-from jundscan.tasks import TASKS_PER_THREAD, calls, in_order, join, known_runs, tasks
+from jundscan.scanning.plan import prepare
+from jundscan.scanning.score import score
+from jundscan.scanning.tasks import TASKS_PER_THREAD, calls, in_order, join, known_runs, tasks
 from tests.inputs import genome_letters, scale_of, track_rows, write_fasta, write_rows
 from tests.numpy_models import numpy_model
 
@@ -284,7 +284,7 @@ def test_an_interruption_that_leaves_a_lock_of_the_pool_locked_is_no_hang(
                 raise KeyboardInterrupt
             return super().submit(*call, **options)
 
-    monkeypatch.setattr("jundscan.tasks.ThreadPoolExecutor", Interrupted)
+    monkeypatch.setattr("jundscan.scanning.tasks.ThreadPoolExecutor", Interrupted)
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         list(in_order(lambda seconds: time.sleep(seconds), [0.2] * 9, threads=2))

@@ -25,8 +25,8 @@ from jundscan.errors import InputError
 from jundscan.io.fasta.arrays import MemoryGenome, MemoryTrack
 from jundscan.io.fasta.genome import open_genome
 from jundscan.model.model import Model
-from jundscan.outputs import Outputs, write_scan
-from jundscan.plan import prepare
+from jundscan.scanning.outputs import Outputs, write_scan
+from jundscan.scanning.plan import prepare
 from tests.conftest import Run
 from tests.inputs import letters, write_bigwig, write_fasta, write_rows
 

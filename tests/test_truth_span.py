@@ -12,8 +12,8 @@ from sklearn import metrics
 
 from jundscan.accuracy import BIN_BASES, Accuracy
 from jundscan.errors import InputError, RegionError, TrackError
-from jundscan.plan import prepare
-from jundscan.scan import Scored, score
+from jundscan.scanning.plan import prepare
+from jundscan.scanning.score import Scored, score
 from jundscan.truth_span import CoveredBases, PeakSpan, find_peak_span
 from tests.conftest import Run
 from tests.inputs import letters, write_fasta, write_rows

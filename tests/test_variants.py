@@ -21,7 +21,7 @@ from jundscan.errors import InputError
 from jundscan.haplotypes import Sites, blocks, splice
 from jundscan.io.alleles import STATUSES, Variant
 from jundscan.model.model import Model
-from jundscan.plan import prepare
+from jundscan.scanning.plan import prepare
 from jundscan.variant_outputs import write_variants
 from tests.conftest import Run
 from tests.inputs import PACKERS, genome_letters, letters, track_rows, write_fasta, write_rows

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from jundscan.dna.windows import windows_in
 from jundscan.errors import InputError, RegionError
 from jundscan.model.model import Model
-from jundscan.outputs import Outputs, write_scan
-from jundscan.plan import prepare
-from jundscan.spans import find_spans, scan_spans
+from jundscan.scanning.outputs import Outputs, write_scan
+from jundscan.scanning.plan import prepare
+from jundscan.scanning.spans import find_spans, scan_spans
 from tests.inputs import genome_letters, write_fasta, write_rows
 
 CASES = int(os.environ.get("JUNDSCAN_CASES", "60"))

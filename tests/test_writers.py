@@ -17,7 +17,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jundscan.errors import OutputError
-from jundscan.hits import Hits
 from jundscan.io.numbers import (
     WINDOWS_HEADER,
     format_probabilities,
@@ -26,6 +25,7 @@ from jundscan.io.numbers import (
     write_windows_tsv,
 )
 from jundscan.io.outputs import check_output, open_output, open_track_output
+from jundscan.scanning.hits import Hits
 
 probabilities = st.floats(0, 1, width=32)
 

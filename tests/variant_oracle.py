@@ -12,7 +12,7 @@ import pytest
 from jundscan.dna.letters import WINDOW_LENGTH, encode
 from jundscan.effects import Effects, logits, score_variants
 from jundscan.io.alleles import HITS, STATUSES, Variant, trim
-from jundscan.plan import Scan
+from jundscan.scanning.plan import Scan
 from tests.inputs import letters
 
 TOLERANCE = 1e-6

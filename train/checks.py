@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from jundscan.choices import DEFAULT_STRIDE
 from jundscan.evaluation import evaluate_shards
-from jundscan.hits import is_positive
 from jundscan.io.shards import read_shards
 from jundscan.model.metadata import CalibrationRow
 from jundscan.model.model import DEFAULT_MODEL, Model, load_model
 from jundscan.model.thresholds import granting
+from jundscan.scanning.hits import is_positive
 from train.calibration import HeldOut, PeakCounts, calibrate
 from train.dataset import VALID
 from train.export import Provenance, export

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.errors import ShardError
-from jundscan.hits import is_positive
 from jundscan.metrics import evaluate
 from jundscan.model.metadata import MODES, WINDOW_MODES
+from jundscan.scanning.hits import is_positive
 from train.baselines import BASELINES, BOOSTED, BOOSTED_AROUND, Table
 from train.checks import PERCENTILES, RESAMPLES, calibration_check, export_draft, rescaling_check
 from train.crossval import load_all, out_of_fold, paired_predictions

@@ -25,7 +25,7 @@ from jundscan.errors import InputError, OutputError
 from jundscan.io.fasta.genome import Genome
 from jundscan.io.shards import write_shards
 from jundscan.metrics import balanced_weights
-from jundscan.spans import scan_spans
+from jundscan.scanning.spans import scan_spans
 from jundscan.truth import Truth
 from jundscan.truth_span import CoveredBases, find_peak_span
 from train.split import PARTS, Blocks, Split, assign_parts, make_blocks

@@ -98,8 +98,8 @@ def explain(
     from jundscan.io.streams import is_stream
     from jundscan.logos import check_pictures
     from jundscan.model.model import load_model
-    from jundscan.plan import prepare
     from jundscan.ranking import chromosomes_to_explain, read_hits, strongest_hits
+    from jundscan.scanning.plan import prepare
 
     wish, value = threshold_wish(threshold, fpr, precision, recall)
     check_accessibility(accessibility, no_accessibility, accessibility_scale)

@@ -161,9 +161,9 @@ def scan(
     from jundscan.accessibility.scale import given_scale
     from jundscan.io.outputs import check_output
     from jundscan.model.model import load_model
-    from jundscan.outputs import Outputs, write_scan
-    from jundscan.plan import prepare
-    from jundscan.scan import score
+    from jundscan.scanning.outputs import Outputs, write_scan
+    from jundscan.scanning.plan import prepare
+    from jundscan.scanning.score import score
 
     wish, value = threshold_wish(threshold, fpr, precision, recall)
     check_accessibility(accessibility, no_accessibility, accessibility_scale)

@@ -83,7 +83,7 @@ def variants(
     from jundscan.accessibility.scale import given_scale
     from jundscan.io.outputs import check_output
     from jundscan.model.model import load_model
-    from jundscan.plan import prepare
+    from jundscan.scanning.plan import prepare
     from jundscan.variant_outputs import check_variant_output, write_variants
     from jundscan.vcf_contigs import chromosomes_of
 

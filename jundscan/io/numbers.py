@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.dna.letters import WINDOW_LENGTH
-from jundscan.hits import Hits
+from jundscan.scanning.hits import Hits
 
 HitFormat = Literal["bed", "narrowPeak"]
 WINDOWS_HEADER = "#chrom\tstart\tend\tprobability\n"

@@ -66,10 +66,10 @@ class ThresholdTable:
 
 @dataclass(frozen=True)
 class SelfTest:
-    """Probabilities of the windows of :func:`jundscan.model.reference_scores.reference_windows`, from when the model
-    was exported.
+    """Probabilities that the model gave to reference windows when it was exported.
 
-    The last two are those of the windows alone; None where a model sees no more than that.
+    The windows are those of :func:`jundscan.model.reference_scores.reference_windows`. The last two are those of the
+    windows alone; None where a model sees no more than that.
     """
 
     with_accessibility: tuple[float, ...]

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.windows import Region
-from jundscan.hits import Hits
-from jundscan.plan import Scan
 from jundscan.report.pieces import Piece, RecentBases
-from jundscan.scan import Scored
+from jundscan.scanning.hits import Hits
+from jundscan.scanning.plan import Scan
+from jundscan.scanning.score import Scored
 
 BEST_HITS = 1_000
 """Hits in the report's table; all are in the scan's own output."""

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.evaluation import Evaluated
-from jundscan.hits import is_positive
 from jundscan.plots import Predictions, reliability
 from jundscan.report import charts
 from jundscan.report.meanings import INTERVAL, SURROUNDINGS, metric_rows
 from jundscan.report.render import write_page
+from jundscan.scanning.hits import is_positive
 
 MISTAKES = 25
 """Of each kind and evaluation, in the table."""

@@ -18,10 +18,10 @@ from jundscan.dna.interval_sets import intersect_intervals, merge_intervals
 from jundscan.dna.letters import decode
 from jundscan.dna.windows import Region, track_spans, with_flanks
 from jundscan.peaks import Peaks, touching
-from jundscan.plan import Scan
 from jundscan.report.collect import FLANK, BestHits, around_summit
 from jundscan.report.pieces import Piece, Pieces
-from jundscan.scan import score
+from jundscan.scanning.plan import Scan
+from jundscan.scanning.score import score
 
 _FINEST = 10  # bases between two values shown; where windows are closer, the highest of them
 

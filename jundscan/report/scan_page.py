@@ -12,15 +12,15 @@ import numpy as np
 from jundscan.accessibility.track_scale import DIFFERENT, accessibility_differs
 from jundscan.io.numbers import chromatin
 from jundscan.peaks import Peaks, touching
-from jundscan.plan import Scan
-from jundscan.record import what_is_seen
 from jundscan.report import charts
 from jundscan.report.collect import FLANK, PROBABILITY_BINS, BestHits, Collector
 from jundscan.report.meanings import INTERVAL, metric_rows
 from jundscan.report.neighbourhoods import neighbourhoods
 from jundscan.report.render import write_page
-from jundscan.scan import Worth, worth
-from jundscan.scan_checks import count_calls
+from jundscan.run.record import what_is_seen
+from jundscan.scanning.checks import count_calls
+from jundscan.scanning.plan import Scan
+from jundscan.scanning.score import Worth, worth
 
 _ROWS = 100  # chromosomes in the table; the others are one row
 

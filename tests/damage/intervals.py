@@ -17,9 +17,9 @@ from jundscan.accessibility.tracks import open_track
 from jundscan.api import scan
 from jundscan.dna.windows import Region
 from jundscan.io.fasta.arrays import MemoryGenome
-from jundscan.plan import Scan, prepare
 from jundscan.ranking import FEW_HITS, read_hits, strongest_hits
-from jundscan.spans import scan_spans
+from jundscan.scanning.plan import Scan, prepare
+from jundscan.scanning.spans import scan_spans
 from jundscan.truth import read_truth
 from tests import inputs
 from tests.damage import oracles

@@ -19,8 +19,8 @@ from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.windows import Region, windows_in
 from jundscan.io.fasta.genome import open_genome
 from jundscan.model.model import default_model_path, load_model
-from jundscan.outputs import Outputs, write_scan
-from jundscan.plan import prepare
+from jundscan.scanning.outputs import Outputs, write_scan
+from jundscan.scanning.plan import prepare
 
 FOLDER = Path(__file__).parent
 EXAMPLES = FOLDER.parents[1] / "examples"

@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.windows import ranges
-from jundscan.hits import HitCaller, Hits, is_positive
 from jundscan.model.thresholds import expected_precision
-from jundscan.plan import Scan
-from jundscan.tasks import Task, calls, in_order, join, known_runs, tasks
+from jundscan.scanning.hits import HitCaller, Hits, is_positive
+from jundscan.scanning.plan import Scan
+from jundscan.scanning.tasks import Task, calls, in_order, join, known_runs, tasks
 
 TASK_BASES, TASK_WINDOWS = 1 << 20, 1 << 18
 """The most that one worker takes at a time: enough to make the handing over cheap."""
@@ -97,7 +97,7 @@ def score(scan: Scan, task_bases: int | None = None, call_windows: int | None = 
     Parameters
     ----------
     scan : Scan
-        From :func:`jundscan.plan.prepare`; its counters are brought up to date on the way.
+        From :func:`jundscan.scanning.plan.prepare`; its counters are brought up to date on the way.
     task_bases, call_windows : int, optional
         The most bases that a worker gets at a time, and windows that the model gets.
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from jundscan._version import __version__
 from jundscan.model.metadata import Metadata
-from jundscan.plan import Scan
+from jundscan.scanning.plan import Scan
 
 
 def file_facts(path: Path) -> dict[str, Any]:

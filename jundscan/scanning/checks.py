@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from jundscan.dna.letters import WINDOW_LENGTH
-from jundscan.plan import Scan
+from jundscan.scanning.plan import Scan
 
 MUCH_SKIPPED = 0.5
 """Share of windows with unknown letters above which a scan says so."""

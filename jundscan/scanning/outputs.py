@@ -13,15 +13,15 @@ from jundscan._version import __version__
 from jundscan.choices import Format
 from jundscan.dna.chromosomes import check_names_in_text
 from jundscan.dna.windows import track_spans
-from jundscan.hits import Hits
 from jundscan.io.bigwig import AddSpans
 from jundscan.io.numbers import HITS_HEADER, WINDOWS_HEADER, write_hit_table, write_hits, write_windows_tsv
 from jundscan.io.outputs import check_output, check_track_output, open_output, open_track_output
 from jundscan.model.thresholds import false_positive_rates
-from jundscan.plan import Scan
-from jundscan.record import scan_record
-from jundscan.scan import Scored, call_hits, score, worth
-from jundscan.scan_checks import judge
+from jundscan.run.record import scan_record
+from jundscan.scanning.checks import judge
+from jundscan.scanning.hits import Hits
+from jundscan.scanning.plan import Scan
+from jundscan.scanning.score import Scored, call_hits, score, worth
 
 _COLUMNS = {"tsv": WINDOWS_HEADER, "table": HITS_HEADER}
 
@@ -123,12 +123,12 @@ def write_scan(
     Parameters
     ----------
     scan : Scan
-        From :func:`jundscan.plan.prepare`.
+        From :func:`jundscan.scanning.plan.prepare`.
     outputs : Outputs
     tell : callable
         Told the number of windows after each portion.
     scoring : callable
-        What scores the windows: :func:`jundscan.scan.score`, or its like on other machines.
+        What scores the windows: :func:`jundscan.scanning.score.score`, or its like on other machines.
 
     Returns
     -------

@@ -25,7 +25,6 @@ from jundscan.accessibility.track_scale import (
 from jundscan.accessibility.tracks import Track, open_track
 from jundscan.cautions import Cautions, gathering
 from jundscan.choices import DEFAULT_STRIDE, MOST_STRIDE, BedValue, MissingChromosomes, Wish, check_choice, whole
-from jundscan.cores import usable_cores
 from jundscan.dna.chromosomes import ChromSizes, read_aliases
 from jundscan.dna.windows import Region, count_windows, span_table
 from jundscan.errors import InputError
@@ -33,7 +32,8 @@ from jundscan.io.fasta.genome import Genome, open_genome
 from jundscan.io.files import Stamp, stamp
 from jundscan.model.model import Model, load_model
 from jundscan.model.thresholds import Threshold, choose_threshold
-from jundscan.spans import RegionCounts, find_spans
+from jundscan.scanning.spans import RegionCounts, find_spans
+from jundscan.threads import usable_cores
 
 log = logging.getLogger("jundscan")
 
@@ -169,7 +169,7 @@ def prepare(
     wish, value
         How the threshold is chosen, see :func:`jundscan.model.thresholds.choose_threshold`.
     regions, regions_file, exclude
-        What to scan: see :func:`jundscan.spans.find_spans`.
+        What to scan: see :func:`jundscan.scanning.spans.find_spans`.
     scale : AccessibilityScale, optional
         How window means become percentiles; without it found from the whole track.
     allow_length_mismatch : bool

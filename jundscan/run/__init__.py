@@ -1,0 +1,1 @@
+"""What every command shares: opened inputs and the JSON record of a run."""

@@ -1,0 +1,1 @@
+"""Spans to tasks, scores, hits and sinks; read ``score`` first."""
