@@ -11,13 +11,10 @@ are scanned, so that a window's probability depends on the genome and the track 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from functools import partial
-from importlib import import_module
-from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -238,21 +235,3 @@ def worth(scan: Scan, chrom: str, best: NDArray[np.float32], summits: NDArray[np
     accessibility = scan.accessibility_of([(chrom, summits - WINDOW_LENGTH // 2)])[:, 0]
     known, unknown = (expected_precision(scan.model.metadata.table(mode), best) for mode in (True, False))
     return Worth(np.where(np.isnan(accessibility), unknown, known), accessibility)
-
-
-class _CallableModule(ModuleType):
-    """Lets ``jundscan.scan`` be both this module and, as the package promises, :func:`jundscan.api.scan`."""
-
-    def __call__(self, *inputs: Any, **options: Any) -> Iterator[Hit] | Iterator[Scored]:
-        """Scan a genome; arguments and result are those of :func:`jundscan.api.scan`."""
-        from jundscan.api import scan
-
-        found: Iterator[Hit] | Iterator[Scored] = scan(*inputs, **options)
-        return found
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Let ``jundscan.scan`` be handed to another process, as functions can be."""
-        return import_module, (self.__name__,)
-
-
-sys.modules[__name__].__class__ = _CallableModule
