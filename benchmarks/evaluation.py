@@ -22,10 +22,10 @@ from benchmarks.genome import BenchmarkGenome
 from benchmarks.timing import in_turn, ratio, seconds_of
 from benchmarks.windowed import Seen, loader_predictions, plain_cnn, same_network
 from jundscan.dna.letters import WINDOW_LENGTH, one_hot
-from jundscan.evaluation import evaluate_shards
+from jundscan.evaluation.labelled_windows import evaluate_shards
+from jundscan.evaluation.neighbourhood import WindowSource, open_source
 from jundscan.io.shards import read_shards, write_shards
 from jundscan.model.model import Model
-from jundscan.neighbourhood import WindowSource, open_source
 from train.dataset import load_windows
 from train.source import NO_SOURCE, DataSource, read_source
 from train.surroundings import network_accessibility, network_codes

@@ -22,10 +22,10 @@ from jundscan.accessibility.scale import fit_scale
 from jundscan.accessibility.tracks import open_track
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH, one_hot
 from jundscan.dna.windows import Region
+from jundscan.evaluation.metrics import balanced_weights
+from jundscan.evaluation.truth import read_truth
 from jundscan.io.fasta.genome import open_genome
 from jundscan.io.shards import write_shards
-from jundscan.metrics import balanced_weights
-from jundscan.truth import read_truth
 from train.config import WIDTHS
 
 HERE = Path(__file__).parent

@@ -13,12 +13,12 @@ from jundscan.accessibility.scale import AccessibilityScale
 from jundscan.api import given_genome, given_track, loaded_model, scale_of
 from jundscan.choices import BedValue, Device, MissingChromosomes, check_fraction
 from jundscan.errors import InputError
-from jundscan.evaluation import Evaluation, evaluate_shards
+from jundscan.evaluation.labelled_windows import Evaluation, evaluate_shards
+from jundscan.evaluation.neighbourhood import open_source
 from jundscan.io.arguments import file_path, flag, is_path, kind_of, optional_path
 from jundscan.io.fasta.arrays import Sequences, Values
 from jundscan.io.shards import Shards, read_shards, shards_from_arrays
 from jundscan.model.model import Model
-from jundscan.neighbourhood import open_source
 
 Data: TypeAlias = "str | Path | Shards | NDArray[Any]"
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from jundscan.accuracy import Accuracy
 from jundscan.errors import TrackError
+from jundscan.evaluation.scan_accuracy import Accuracy
 from jundscan.scanning.score import Scored
 from tests.conftest import Run
 from tests.inputs import genome_letters, write_fasta, write_rows

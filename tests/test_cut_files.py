@@ -17,10 +17,10 @@ from jundscan.dna.chromosomes import read_aliases
 from jundscan.dna.letters import decode
 from jundscan.dna.windows import Region
 from jundscan.errors import JundscanError, TrackError
+from jundscan.evaluation.truth import read_truth
 from jundscan.io.bed import read_intervals
 from jundscan.io.fasta.genome import open_genome
 from jundscan.io.vcf import open_vcf, read_variants
-from jundscan.truth import read_truth
 from tests.inputs import bgzip, letters
 from tests.test_inputs import index_bgzip
 

@@ -17,13 +17,13 @@ import pytest
 from jundscan.accessibility.tracks import open_track
 from jundscan.dna.chromosomes import read_aliases
 from jundscan.errors import JundscanError, ModelError
+from jundscan.evaluation.truth import read_truth
 from jundscan.io.bed import read_intervals
 from jundscan.io.fasta.genome import open_genome
 from jundscan.io.file_kinds import HEAD_BYTES, kind_of
 from jundscan.io.vcf import open_vcf
 from jundscan.model.model import load_model
 from jundscan.scanning.spans import scan_spans
-from jundscan.truth import read_truth
 from tests.conftest import Run
 from tests.inputs import bgzip
 

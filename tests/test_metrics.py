@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from jundscan.metrics import balanced_weights, evaluate
+from jundscan.evaluation.metrics import balanced_weights, evaluate
 
 KEYS = [
     "n",

@@ -18,11 +18,11 @@ from jundscan.dna.chromosomes import ChromSizes
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH, encode
 from jundscan.dna.regions import parse_ids
 from jundscan.errors import InputError
+from jundscan.evaluation.neighbourhood import look_up, open_source
 from jundscan.io.fasta.arrays import MemoryGenome, MemoryTrack
 from jundscan.io.fasta.genome import open_genome
 from jundscan.io.shards import read_shards
 from jundscan.model.model import Model
-from jundscan.neighbourhood import look_up, open_source
 from tests.inputs import write_fasta, write_rows
 from tests.numpy_models import numpy_model
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from jundscan.dna.interval_sets import merge_intervals
 from jundscan.errors import TrackError
-from jundscan.peaks import PeakComparison, Peaks, read_peaks
+from jundscan.evaluation.peaks import PeakComparison, Peaks, read_peaks
 from jundscan.scanning.hits import Hits
 from tests.conftest import SIZES, Run
 from tests.inputs import write_rows

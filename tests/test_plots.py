@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from jundscan.errors import JundscanError, OutputError
-from jundscan.metrics import balanced_weights
+from jundscan.evaluation.metrics import balanced_weights
 
 pytest.importorskip("matplotlib")
-from jundscan.plots import FORMATS, PICTURES, Predictions, reliability, write_plots
+from jundscan.evaluation.plots import FORMATS, PICTURES, Predictions, reliability, write_plots
 
 RNG = np.random.default_rng(0)
 LABELS = (RNG.random(400) < 0.1).astype(np.int8)

@@ -17,9 +17,9 @@ import pytest
 
 from jundscan.accessibility.scale import distribution
 from jundscan.accessibility.tracks import open_track
-from jundscan.metrics import evaluate
+from jundscan.evaluation.metrics import evaluate
+from jundscan.evaluation.plots import Predictions
 from jundscan.model.model import Model
-from jundscan.plots import Predictions
 from jundscan.report import collect
 from jundscan.report.collect import Collector
 from jundscan.report.evaluation_page import _confusion, _thinned

@@ -20,7 +20,7 @@ from jundscan.accessibility.track_scale import track_scale
 from jundscan.accessibility.tracks import open_track
 from jundscan.dna.letters import UNKNOWN, encode, one_hot
 from jundscan.errors import JundscanError
-from jundscan.evaluation import evaluate_shards
+from jundscan.evaluation.labelled_windows import evaluate_shards
 from jundscan.io.fasta.genome import open_genome
 from jundscan.io.shards import read_shards, write_shards
 from jundscan.model.model import Model, default_model_path, load_model

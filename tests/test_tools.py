@@ -14,7 +14,7 @@ import pyfaidx
 import pysam
 import pytest
 
-from jundscan.accuracy import BIN_BASES
+from jundscan.evaluation.scan_accuracy import BIN_BASES
 from tests.conftest import SIZES, Run
 from tests.inputs import genome_letters, write_fasta, write_rows
 

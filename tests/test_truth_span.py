@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from jundscan.accuracy import BIN_BASES, Accuracy
 from jundscan.errors import InputError, RegionError, TrackError
+from jundscan.evaluation.scan_accuracy import BIN_BASES, Accuracy
+from jundscan.evaluation.truth_span import CoveredBases, PeakSpan, find_peak_span
 from jundscan.scanning.plan import prepare
 from jundscan.scanning.score import Scored, score
-from jundscan.truth_span import CoveredBases, PeakSpan, find_peak_span
 from tests.conftest import Run
 from tests.inputs import letters, write_fasta, write_rows
 

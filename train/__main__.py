@@ -16,10 +16,10 @@ from jundscan.accessibility.tracks import open_track
 from jundscan.cli.common import MissingChromosomesOption, start_log
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import DeviceError, InputError, JundscanError, ShardError, about
+from jundscan.evaluation.truth import read_truth
 from jundscan.io.fasta.genome import open_genome
 from jundscan.scanning.plan import bases_by_chromosome
 from jundscan.scanning.spans import scan_spans
-from jundscan.truth import read_truth
 from train.comparison import PARTS, compare
 from train.config import Family, candidates
 from train.crossval import held_out_cache, judged_on_folds

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.choices import DEFAULT_STRIDE
-from jundscan.evaluation import evaluate_shards
+from jundscan.evaluation.labelled_windows import evaluate_shards
 from jundscan.io.shards import read_shards
 from jundscan.model.metadata import CalibrationRow
 from jundscan.model.model import DEFAULT_MODEL, Model, load_model

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.errors import ShardError
-from jundscan.metrics import evaluate
+from jundscan.evaluation.metrics import evaluate
 from jundscan.model.metadata import MODES, WINDOW_MODES
 from jundscan.scanning.hits import is_positive
 from train.baselines import BASELINES, BOOSTED, BOOSTED_AROUND, Table

@@ -17,9 +17,9 @@ from jundscan.accessibility.scale import fit_scale
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.regions import parse_ids
 from jundscan.errors import InputError, ShardError
+from jundscan.evaluation.metrics import balanced_weights
+from jundscan.evaluation.neighbourhood import look_up, open_source
 from jundscan.io.shards import read_shards
-from jundscan.metrics import balanced_weights
-from jundscan.neighbourhood import look_up, open_source
 from train.config import DEFAULT_FPR, FLANK, WIDTHS
 from train.source import NO_SOURCE, DataSource, read_source
 

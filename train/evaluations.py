@@ -6,11 +6,11 @@ from contextlib import ExitStack
 
 from jundscan.accessibility.scale import AccessibilityScale, fit_scale
 from jundscan.errors import InputError
-from jundscan.evaluation import Evaluation, evaluate_shards
+from jundscan.evaluation.labelled_windows import Evaluation, evaluate_shards
+from jundscan.evaluation.neighbourhood import WindowSource, open_source
 from jundscan.io.shards import Shards
 from jundscan.model.metadata import MODES
 from jundscan.model.model import Model
-from jundscan.neighbourhood import WindowSource, open_source
 from train.source import DataSource
 
 

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from jundscan.dna.letters import UNKNOWN
 from jundscan.errors import InputError
+from jundscan.evaluation.metrics import evaluate
 from jundscan.io.outputs import replacing
-from jundscan.metrics import evaluate
 from jundscan.model.metadata import MODES
 from train.config import Candidate, FitConfig
 from train.dataset import Windows

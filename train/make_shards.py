@@ -22,12 +22,12 @@ from jundscan.dna.interval_sets import subtract_intervals
 from jundscan.dna.letters import WINDOW_LENGTH, one_hot
 from jundscan.dna.windows import Region, windows_in
 from jundscan.errors import InputError, OutputError
+from jundscan.evaluation.metrics import balanced_weights
+from jundscan.evaluation.truth import Truth
+from jundscan.evaluation.truth_span import CoveredBases, find_peak_span
 from jundscan.io.fasta.genome import Genome
 from jundscan.io.shards import write_shards
-from jundscan.metrics import balanced_weights
 from jundscan.scanning.spans import scan_spans
-from jundscan.truth import Truth
-from jundscan.truth_span import CoveredBases, find_peak_span
 from train.split import PARTS, Blocks, Split, assign_parts, make_blocks
 
 log = logging.getLogger("jundscan")

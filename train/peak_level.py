@@ -24,10 +24,10 @@ from jundscan.dna.chromosomes import matching_name
 from jundscan.dna.interval_sets import merge_intervals
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.windows import Region
+from jundscan.evaluation.peaks import touching
 from jundscan.io.fasta.genome import open_genome
 from jundscan.model.metadata import MODES
 from jundscan.model.model import DEFAULT_MODEL, Model
-from jundscan.peaks import touching
 from jundscan.scanning.hits import HitCaller, Hits
 from jundscan.scanning.plan import prepare
 from jundscan.scanning.score import score

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from jundscan.errors import InputError, ShardError
+from jundscan.evaluation.plots import Predictions, write_plots
 from jundscan.io.outputs import replacing
 from jundscan.io.shards import read_shards
 from jundscan.model.metadata import MODES, WINDOW_MODES
 from jundscan.model.model import DEFAULT_MODEL, load_model
-from jundscan.plots import Predictions, write_plots
 from train.card import card
 from train.card_comparison import FAMILIES, SHOWN, metrics_row, table_head
 from train.card_peaks import peak_sentence

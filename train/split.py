@@ -12,7 +12,7 @@ from jundscan.dna.chromosomes import matching_name, some_names
 from jundscan.dna.interval_sets import merge_intervals
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import InputError
-from jundscan.truth import Truth
+from jundscan.evaluation.truth import Truth
 from train.dataset import TRAIN, VALID
 
 PARTS = (TRAIN, VALID, "test_dataset")

@@ -37,7 +37,7 @@ from jundscan.cli.common import (
 from jundscan.cli.evaluation_tables import show
 
 if TYPE_CHECKING:
-    from jundscan.evaluation import Evaluated
+    from jundscan.evaluation.labelled_windows import Evaluated
     from jundscan.io.shards import Shards
 
 log = logging.getLogger("jundscan")
@@ -109,11 +109,11 @@ def evaluate(
     Example: jundscan evaluate HepG2/valid_dataset --genome hg19.fa --accessibility dnase.narrowPeak
     """
     from jundscan.accessibility.scale import given_scale
-    from jundscan.evaluation import Evaluated, evaluate_shards
+    from jundscan.evaluation.labelled_windows import Evaluated, evaluate_shards
+    from jundscan.evaluation.neighbourhood import open_source
     from jundscan.io.shards import read_shards
     from jundscan.io.streams import is_stdout, is_stream
     from jundscan.model.model import load_model
-    from jundscan.neighbourhood import open_source
 
     fraction(threshold, "--threshold")
     if no_accessibility and accessibility_scale is not None:
@@ -200,7 +200,7 @@ def _check_outputs(
         if target is not None:
             check_output(target, force)
     if plots is not None:
-        from jundscan.plots import check_plots
+        from jundscan.evaluation.plots import check_plots
 
         check_plots(plots, force)
     if report is not None:
@@ -273,6 +273,6 @@ def _record(rows: Sequence[Evaluated]) -> dict[str, Any]:
 
 
 def _draw(rows: Sequence[Evaluated], folder: Path, title: str, force: bool) -> list[Path]:
-    from jundscan.plots import write_plots
+    from jundscan.evaluation.plots import write_plots
 
     return write_plots(folder, [row.predictions for row in rows], title, force=force)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jundscan.amounts import counted
 
 if TYPE_CHECKING:
-    from jundscan.evaluation import Evaluated
+    from jundscan.evaluation.labelled_windows import Evaluated
 
 _SHOWN = ("weighted_accuracy", "auroc", "average_precision", "precision", "recall", "f1", "mcc", "brier")
 _OF_CALLS = ("weighted_accuracy", "precision", "recall", "f1", "mcc")

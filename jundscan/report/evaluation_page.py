@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.evaluation import Evaluated
-from jundscan.plots import Predictions, reliability
+from jundscan.evaluation.labelled_windows import Evaluated
+from jundscan.evaluation.plots import Predictions, reliability
 from jundscan.report import charts
 from jundscan.report.meanings import INTERVAL, SURROUNDINGS, metric_rows
 from jundscan.report.render import write_page

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from jundscan.dna.interval_sets import intersect_intervals, merge_intervals
 from jundscan.dna.letters import decode
 from jundscan.dna.windows import Region, track_spans, with_flanks
-from jundscan.peaks import Peaks, touching
+from jundscan.evaluation.peaks import Peaks, touching
 from jundscan.report.collect import FLANK, BestHits, around_summit
 from jundscan.report.pieces import Piece, Pieces
 from jundscan.scanning.plan import Scan

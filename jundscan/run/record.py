@@ -112,7 +112,7 @@ def scan_record(
     seconds : float
         From the first window to the last output.
     accuracy : dict or None
-        From :meth:`jundscan.accuracy.Accuracy.report`.
+        From :meth:`jundscan.evaluation.scan_accuracy.Accuracy.report`.
     """
     return {
         **run_facts(scan, inputs, command),

@@ -142,7 +142,7 @@ def write_scan(
     accuracy = collected = None
     with ExitStack() as stack:
         if outputs.truth is not None:
-            from jundscan.accuracy import Accuracy
+            from jundscan.evaluation.scan_accuracy import Accuracy
 
             accuracy = Accuracy(
                 outputs.truth,

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from jundscan.accessibility.tracks import open_track
 from jundscan.api import scan
 from jundscan.dna.windows import Region
+from jundscan.evaluation.truth import read_truth
 from jundscan.io.fasta.arrays import MemoryGenome
 from jundscan.ranking import FEW_HITS, read_hits, strongest_hits
 from jundscan.scanning.plan import Scan, prepare
 from jundscan.scanning.spans import scan_spans
-from jundscan.truth import read_truth
 from tests import inputs
 from tests.damage import oracles
 from tests.damage.mutations import damaged_bytes, damaged_text, seeds

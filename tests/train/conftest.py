@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from jundscan.dna.letters import decode, one_hot
+from jundscan.evaluation.metrics import balanced_weights
 from jundscan.io.shards import write_shards
-from jundscan.metrics import balanced_weights
 from train.config import FitConfig, NetworkConfig
 from train.dataset import DataSet, Windows, load_data_set
 from train.fit import predict

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from jundscan.dna.letters import reverse_complement
 from jundscan.errors import ShardError
-from jundscan.metrics import balanced_weights
+from jundscan.evaluation.metrics import balanced_weights
 from train import baselines, checks, comparison, crossval, pooled
 from train.baselines import (
     AP1,
@@ -212,7 +212,7 @@ def write_cells(folder: Path, seed: int) -> Windows:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     few_motifs(monkeypatch)
     monkeypatch.setattr(comparison, "RESAMPLES", 20)
-    monkeypatch.setattr("jundscan.metrics._RESAMPLES", 20)
+    monkeypatch.setattr("jundscan.evaluation.metrics._RESAMPLES", 20)
     for name in comparison.SLOW:
         label, baseline = BASELINES[name]
         monkeypatch.setitem(BASELINES, name, (label, replace(baseline, epochs=1)))  # type: ignore[type-var]

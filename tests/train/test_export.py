@@ -14,9 +14,9 @@ import pytest
 import jundscan
 import train.export
 from jundscan.accessibility.scale import distribution
-from jundscan.evaluation import evaluate_shards
+from jundscan.evaluation.labelled_windows import evaluate_shards
+from jundscan.evaluation.metrics import evaluate
 from jundscan.io.shards import read_shards
-from jundscan.metrics import evaluate
 from jundscan.model.metadata import Metadata, ThresholdTable
 from jundscan.model.model import Model
 from jundscan.model.reference_scores import largest_difference, run_self_test

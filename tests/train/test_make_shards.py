@@ -13,10 +13,10 @@ from jundscan.amounts import bases
 from jundscan.dna.letters import decode
 from jundscan.dna.windows import Region
 from jundscan.errors import InputError, JundscanError, OutputError, TrackError
+from jundscan.evaluation.metrics import balanced_weights
+from jundscan.evaluation.truth import Truth, read_truth
 from jundscan.io.fasta.genome import open_genome
 from jundscan.io.shards import Shards, read_shards
-from jundscan.metrics import balanced_weights
-from jundscan.truth import Truth, read_truth
 from tests.train.conftest import SmallGenome
 from train import make_shards as module
 from train.make_shards import Made, make_shards, read_windows

@@ -102,8 +102,8 @@ def data(small_genome: SmallGenome, tmp_path: Path) -> Path:
     """Shards of the small genome, with a dataset.json."""
     from jundscan.accessibility.genome_tracks import match_chromosomes
     from jundscan.accessibility.tracks import open_track
+    from jundscan.evaluation.truth import read_truth
     from jundscan.io.fasta.genome import open_genome
-    from jundscan.truth import read_truth
 
     folder = tmp_path / "data"
     genome = open_genome(small_genome.fasta)

@@ -14,8 +14,8 @@ from jundscan.accessibility.track_scale import track_scale
 from jundscan.accessibility.tracks import open_track
 from jundscan.dna.letters import encode
 from jundscan.errors import InputError
+from jundscan.evaluation.truth import read_truth
 from jundscan.io.fasta.genome import open_genome
-from jundscan.truth import read_truth
 from train.config import FLANK, WIDTHS
 from train.dataset import DataSet, knows_around, load_data_set
 from train.make_shards import make_shards

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from jundscan.cautions import Caution
 from jundscan.dna.interval_sets import merge_intervals, subtract_intervals
 from jundscan.dna.letters import WINDOW_LENGTH
+from jundscan.evaluation.metrics import balanced_weights, evaluate
+from jundscan.evaluation.peaks import PeakComparison, Peaks, touching
+from jundscan.evaluation.truth import read_truth
+from jundscan.evaluation.truth_span import CoveredBases, find_peak_span
 from jundscan.io.bigwig import AddSpans
-from jundscan.metrics import balanced_weights, evaluate
-from jundscan.peaks import PeakComparison, Peaks, touching
 from jundscan.scanning.hits import Hits, is_positive
 from jundscan.scanning.score import Scored
 from jundscan.scanning.spans import read_excluded, read_inside
-from jundscan.truth import read_truth
-from jundscan.truth_span import CoveredBases, find_peak_span
 
 BIN_BASES = 10_000
 
@@ -135,8 +135,8 @@ class Accuracy:
         -------
         dict
             The keys of ``evaluate --json`` over all windows compared, both classes weighed alike; ``peaks``, see
-            :meth:`jundscan.peaks.PeakComparison.report`; ``excluded``, the windows, peaks and hits left out, None
-            without regions to exclude.
+            :meth:`jundscan.evaluation.peaks.PeakComparison.report`; ``excluded``, the windows, peaks and hits left out,
+            None without regions to exclude.
         """
         labels = np.concatenate([*self._labels, np.empty(0, np.int8)])
         probabilities = np.concatenate([*self._probabilities, np.empty(0, np.float32)])

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from jundscan.accessibility.scale import IDENTITY, AccessibilityScale, fit_scale
 from jundscan.cautions import Cautions, gathering, warn
 from jundscan.choices import check_fraction, whole
+from jundscan.evaluation.metrics import balanced_weights, evaluate
+from jundscan.evaluation.neighbourhood import PORTION, Neighbourhood, WindowSource, look_up
 from jundscan.io.shards import Shards
-from jundscan.metrics import balanced_weights, evaluate
 from jundscan.model.model import Model
-from jundscan.neighbourhood import PORTION, Neighbourhood, WindowSource, look_up
 from jundscan.threads import usable_cores
 
 if TYPE_CHECKING:
-    from jundscan.plots import Predictions
+    from jundscan.evaluation.plots import Predictions
 
 log = logging.getLogger("jundscan")
 
@@ -83,7 +83,7 @@ class Evaluated:
     @property
     def predictions(self) -> Predictions:
         """What pictures are drawn of."""
-        from jundscan.plots import Predictions
+        from jundscan.evaluation.plots import Predictions
 
         labels, weights = self.result.shards.labels, self.result.weights
         assert labels is not None
@@ -194,7 +194,7 @@ def evaluate_shards(
     ------
     InputError
         When threshold or threads are out of range, the shards too few to tell how open a window is, or their ids
-        do not fit the genome (see :func:`jundscan.neighbourhood.look_up`).
+        do not fit the genome (see :func:`jundscan.evaluation.neighbourhood.look_up`).
     """
     if threshold is not None:
         check_fraction("threshold", threshold)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from jundscan.dna.interval_sets import merge_intervals
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import TrackError
+from jundscan.evaluation.peaks import Peaks, read_peaks
 from jundscan.io.bed import read_intervals
-from jundscan.peaks import Peaks, read_peaks
 
 BOUND_BASES = WINDOW_LENGTH // 2 + 1
 """A window counts as bound when at least so many of its bases lie in a peak: 51."""

@@ -1,0 +1,1 @@
+"""Labelled windows, or known peaks, to metrics and pictures."""
