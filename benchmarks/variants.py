@@ -29,12 +29,12 @@ from benchmarks.timing import in_turn, jundscan_command, ratio, run_command, say
 from benchmarks.windowed import Runtime, Seen
 from jundscan.dna.letters import ALPHABET, UNKNOWN, WINDOW_LENGTH, decode
 from jundscan.dna.windows import Region
-from jundscan.effects import logits
+from jundscan.effects.outputs import COLUMNS
+from jundscan.effects.score import logits
 from jundscan.model.model import Model, load_model
 from jundscan.mutagenesis import explain_regions
 from jundscan.scanning.plan import prepare
 from jundscan.threads import usable_cores
-from jundscan.variant_outputs import COLUMNS
 from train.records import write_record
 
 TARGET = Path(__file__).with_name("variants.json")

@@ -13,7 +13,9 @@ from jundscan.api import ModelOptions, prepared
 from jundscan.choices import whole
 from jundscan.dna.regions import parse_region
 from jundscan.dna.windows import Region
-from jundscan.effects import score_variants
+from jundscan.effects.contigs import Contigs, check_variants, chromosomes_of
+from jundscan.effects.outputs import warn_of_shifts
+from jundscan.effects.score import score_variants
 from jundscan.errors import InputError
 from jundscan.io.alleles import HITS, STATUSES, Hit, Status, Variant, problem_of
 from jundscan.io.arguments import file_path, is_path, is_several, kind_of, texts, whole_number
@@ -23,8 +25,6 @@ from jundscan.mutagenesis import Explanation, explain_regions
 from jundscan.ranking import GivenHits, chromosomes_to_explain, read_hits, strongest_hits
 from jundscan.scanning.plan import Scan
 from jundscan.scanning.score import Hit as FoundHit
-from jundscan.variant_outputs import warn_of_shifts
-from jundscan.vcf_contigs import Contigs, check_variants, chromosomes_of
 
 
 class Effect(NamedTuple):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from jundscan.aggregate import Aggregate, contribution_logo
 from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH
-from jundscan.effects import CLIP
+from jundscan.effects.score import CLIP
 from jundscan.errors import JundscanError
 from jundscan.io.outputs import cannot_write, replacing
 from jundscan.motifs import Match, matches

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from jundscan.dna.letters import ALPHABET, UNKNOWN, WINDOW_LENGTH
 from jundscan.dna.windows import Region
-from jundscan.effects import logits
+from jundscan.effects.haplotypes import known_windows
+from jundscan.effects.score import logits
 from jundscan.errors import InputError
-from jundscan.haplotypes import known_windows
 from jundscan.io.fasta.stretches import Reference
 from jundscan.model.model import LANES
 from jundscan.scanning.plan import Scan

@@ -14,7 +14,7 @@ from jundscan.accessibility.scale import IDENTITY
 from jundscan.aggregate import WIDTH, aggregate
 from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH, encode, reverse_complement
 from jundscan.dna.windows import Region
-from jundscan.effects import logits
+from jundscan.effects.score import logits
 from jundscan.model.model import Model
 from jundscan.motifs import matches
 from jundscan.mutagenesis import Explanation, explain_regions

@@ -11,9 +11,9 @@ import pytest
 
 import jundscan
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH, decode, encode, reverse_complement
-from jundscan.effects import Effects
-from jundscan.haplotypes import Sites
-from jundscan.indels import REACH_OF_REPEATS, spread
+from jundscan.effects.haplotypes import Sites
+from jundscan.effects.indels import REACH_OF_REPEATS, spread
+from jundscan.effects.score import Effects
 from jundscan.io.alleles import STATUSES, Variant
 from jundscan.model.model import Model
 from jundscan.scanning.plan import prepare

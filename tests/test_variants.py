@@ -14,15 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jundscan
-from jundscan import effects as effects_module
 from jundscan.accessibility.scale import IDENTITY
 from jundscan.dna.letters import WINDOW_LENGTH, decode, encode, reverse_complement
+from jundscan.effects import score as effects_module
+from jundscan.effects.haplotypes import Sites, blocks, splice
+from jundscan.effects.outputs import write_variants
 from jundscan.errors import InputError
-from jundscan.haplotypes import Sites, blocks, splice
 from jundscan.io.alleles import STATUSES, Variant
 from jundscan.model.model import Model
 from jundscan.scanning.plan import prepare
-from jundscan.variant_outputs import write_variants
 from tests.conftest import Run
 from tests.inputs import PACKERS, genome_letters, letters, track_rows, write_fasta, write_rows
 from tests.numpy_models import numpy_model

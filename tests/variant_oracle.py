@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from jundscan.dna.letters import WINDOW_LENGTH, encode
-from jundscan.effects import Effects, logits, score_variants
+from jundscan.effects.score import Effects, logits, score_variants
 from jundscan.io.alleles import HITS, STATUSES, Variant, trim
 from jundscan.scanning.plan import Scan
 from tests.inputs import letters

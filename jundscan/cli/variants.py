@@ -81,11 +81,11 @@ def variants(
     Example: jundscan variants genome.fa variants.vcf.gz --accessibility dnase.narrowPeak -o effects.vcf.gz
     """
     from jundscan.accessibility.scale import given_scale
+    from jundscan.effects.contigs import chromosomes_of
+    from jundscan.effects.outputs import check_variant_output, write_variants
     from jundscan.io.outputs import check_output
     from jundscan.model.model import load_model
     from jundscan.scanning.plan import prepare
-    from jundscan.variant_outputs import check_variant_output, write_variants
-    from jundscan.vcf_contigs import chromosomes_of
 
     wish, value = threshold_wish(threshold, fpr, precision, recall)
     check_accessibility(accessibility, no_accessibility, accessibility_scale)

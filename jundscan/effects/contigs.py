@@ -9,8 +9,8 @@ from typing import Any
 
 from jundscan.cautions import warn
 from jundscan.dna.chromosomes import ChromSizes, matching_name, some_names
+from jundscan.effects.indels import REACH_OF_REPEATS
 from jundscan.errors import InputError
-from jundscan.indels import REACH_OF_REPEATS
 from jundscan.io.alleles import Variant
 from jundscan.io.bed import say_other_names
 from jundscan.io.fasta.genome import Genome

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.dna.letters import UNKNOWN
-from jundscan.haplotypes import Places, Sites
+from jundscan.effects.haplotypes import Places, Sites
 
 REACH_OF_REPEATS = 1_000
 """Bases on either side of an indel in which other places to write it are looked for: they are read for each indel."""

@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.dna.letters import WINDOW_LENGTH
-from jundscan.effects import Effects, score_variants
+from jundscan.effects.contigs import Contigs, check_variants
+from jundscan.effects.score import Effects, score_variants
+from jundscan.effects.tasks import TASK_ALLELES
 from jundscan.errors import OutputError
 from jundscan.io.alleles import HITS, STATUSES, Variant
 from jundscan.io.bgzip import Preset, is_packed
@@ -30,8 +32,6 @@ from jundscan.io.vcf import (
 from jundscan.run.record import run_facts
 from jundscan.scanning.outputs import header as about_run
 from jundscan.scanning.plan import Scan
-from jundscan.variant_tasks import TASK_ALLELES
-from jundscan.vcf_contigs import Contigs, check_variants
 
 log = logging.getLogger("jundscan")
 

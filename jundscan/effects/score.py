@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from jundscan.dna.interval_sets import merge_intervals
 from jundscan.dna.letters import UNKNOWN
-from jundscan.haplotypes import (
+from jundscan.effects.haplotypes import (
     BLOCK_WINDOWS,
     Places,
     bases_of,
@@ -30,13 +30,13 @@ from jundscan.haplotypes import (
     ranges,
     splice,
 )
-from jundscan.indels import spread
+from jundscan.effects.indels import spread
+from jundscan.effects.tasks import TASK_ALLELES, Gather, Payload, Task, portions
 from jundscan.io.alleles import STATUSES, Status, Variant
 from jundscan.model.thresholds import false_positive_rates
 from jundscan.scanning.hits import is_positive
 from jundscan.scanning.plan import Scan
 from jundscan.scanning.tasks import in_order
-from jundscan.variant_tasks import TASK_ALLELES, Gather, Payload, Task, portions
 
 CALL_BLOCKS = 40
 """Blocks in one call of the model: few enough that its arrays stay in the processor's cache."""
@@ -68,7 +68,7 @@ class Effects(NamedTuple):
         Bases by which the start of an indel moves left when it is left-aligned with one base before it, as a VCF has
         it; 0 for anything else.
     in_repeat : numpy.ndarray, shape=(n,), dtype=bool
-        Whether an indel could be written elsewhere, see :mod:`jundscan.indels`.
+        Whether an indel could be written elsewhere, see :mod:`jundscan.effects.indels`.
     """
 
     status: NDArray[np.int8]

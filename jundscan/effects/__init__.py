@@ -1,0 +1,1 @@
+"""Alleles of a VCF to their effect on the score."""
