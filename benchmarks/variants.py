@@ -31,8 +31,8 @@ from jundscan.dna.letters import ALPHABET, UNKNOWN, WINDOW_LENGTH, decode
 from jundscan.dna.windows import Region
 from jundscan.effects.outputs import COLUMNS
 from jundscan.effects.score import logits
+from jundscan.explanations.mutagenesis import explain_regions
 from jundscan.model.model import Model, load_model
-from jundscan.mutagenesis import explain_regions
 from jundscan.scanning.plan import prepare
 from jundscan.threads import usable_cores
 from train.records import write_record

@@ -9,9 +9,9 @@ import numpy as np
 
 import jundscan
 from jundscan.accessibility.scale import read_scale
-from jundscan.aggregate import aggregate
 from jundscan.api_variants import Effect
-from jundscan.logos import draw_aggregate, draw_region
+from jundscan.explanations.alignment import aggregate
+from jundscan.explanations.pictures import draw_aggregate, draw_region
 from jundscan.model.model import load_model
 from jundscan.scanning.plan import prepare
 

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from jundscan.api_evaluation import evaluate
     from jundscan.api_variants import Effect, explain, variants
     from jundscan.evaluation.labelled_windows import Evaluation
+    from jundscan.explanations.mutagenesis import Explanation
     from jundscan.model.model import Model, load_model
-    from jundscan.mutagenesis import Explanation
     from jundscan.scanning.score import Hit, Scored
 
 _HOMES = {
     "Effect": "jundscan.api_variants",
     "Evaluation": "jundscan.evaluation.labelled_windows",
-    "Explanation": "jundscan.mutagenesis",
+    "Explanation": "jundscan.explanations.mutagenesis",
     "Hit": "jundscan.scanning.score",
     "Model": "jundscan.model.model",
     "Scored": "jundscan.scanning.score",

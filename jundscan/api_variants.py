@@ -17,12 +17,12 @@ from jundscan.effects.contigs import Contigs, check_variants, chromosomes_of
 from jundscan.effects.outputs import warn_of_shifts
 from jundscan.effects.score import score_variants
 from jundscan.errors import InputError
+from jundscan.explanations.mutagenesis import Explanation, explain_regions
+from jundscan.explanations.ranking import GivenHits, chromosomes_to_explain, read_hits, strongest_hits
 from jundscan.io.alleles import HITS, STATUSES, Hit, Status, Variant, problem_of
 from jundscan.io.arguments import file_path, is_path, is_several, kind_of, texts, whole_number
 from jundscan.io.fasta.arrays import Sequences, Values
 from jundscan.io.vcf import open_vcf
-from jundscan.mutagenesis import Explanation, explain_regions
-from jundscan.ranking import GivenHits, chromosomes_to_explain, read_hits, strongest_hits
 from jundscan.scanning.plan import Scan
 from jundscan.scanning.score import Hit as FoundHit
 

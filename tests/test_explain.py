@@ -11,13 +11,13 @@ import pytest
 
 import jundscan
 from jundscan.accessibility.scale import IDENTITY
-from jundscan.aggregate import WIDTH, aggregate
 from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH, encode, reverse_complement
 from jundscan.dna.windows import Region
 from jundscan.effects.score import logits
+from jundscan.explanations.alignment import WIDTH, aggregate
+from jundscan.explanations.known_sites import matches
+from jundscan.explanations.mutagenesis import Explanation, explain_regions
 from jundscan.model.model import Model
-from jundscan.motifs import matches
-from jundscan.mutagenesis import Explanation, explain_regions
 from jundscan.scanning.plan import Scan, prepare
 from tests.conftest import SIZES, Run
 from tests.inputs import letters, write_fasta, write_rows
@@ -124,8 +124,8 @@ def test_regions_in_any_order_and_cut_anyhow(
     options = {"model": model, "scale": IDENTITY}
     once = list(jundscan.explain(genome, texts, track, threads=1, **options))
     assert [str(one.region) for one in once] == ["chr2:1000-1300", "chr1:200-700", "chr1:100-350"]
-    monkeypatch.setattr("jundscan.mutagenesis.COPY_SUBSTITUTIONS", 1)
-    monkeypatch.setattr("jundscan.mutagenesis.CALL_BASES", 2_000)
+    monkeypatch.setattr("jundscan.explanations.mutagenesis.COPY_SUBSTITUTIONS", 1)
+    monkeypatch.setattr("jundscan.explanations.mutagenesis.CALL_BASES", 2_000)
     for one, other in zip(once, jundscan.explain(genome, texts, track, threads=3, **options), strict=True):
         for name in ("codes", "differences", "contributions", "probabilities", "accessibility"):
             np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
@@ -296,7 +296,7 @@ def test_usage(run: Run, tmp_path: Path, planted: Path, monkeypatch: pytest.Monk
     a_file = tmp_path / "file"
     a_file.write_text("mine")
     assert "not a folder" in run("explain", planted, "--region", "chr1:0-200", "-o", a_file).err
-    monkeypatch.setattr("jundscan.mutagenesis.MOST_BASES", 100)
+    monkeypatch.setattr("jundscan.explanations.mutagenesis.MOST_BASES", 100)
     assert "at most 100" in run("explain", planted, "--region", "chr1:0-200", "-o", folder).err
     monkeypatch.setitem(sys.modules, "logomaker", None)
     missing = run("explain", planted, "--region", "chr1:0-200", "-o", folder)

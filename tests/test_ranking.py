@@ -15,9 +15,9 @@ import jundscan
 from jundscan.accessibility.scale import IDENTITY
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import InputError
+from jundscan.explanations.ranking import HIT_BASES, read_hits, strongest_hits
 from jundscan.io.fasta.arrays import MemoryGenome
 from jundscan.model.model import Model
-from jundscan.ranking import HIT_BASES, read_hits, strongest_hits
 from jundscan.scanning.plan import Scan, prepare
 from jundscan.scanning.score import Hit as FoundHit
 from tests.conftest import Run

@@ -93,12 +93,12 @@ def explain(
     """
     from jundscan.accessibility.scale import given_scale
     from jundscan.dna.regions import parse_region
-    from jundscan.explanations import check_folder, picture_name, write_explanations
+    from jundscan.explanations.outputs import check_folder, picture_name, write_explanations
+    from jundscan.explanations.pictures import check_pictures
+    from jundscan.explanations.ranking import chromosomes_to_explain, read_hits, strongest_hits
     from jundscan.io.outputs import check_output
     from jundscan.io.streams import is_stream
-    from jundscan.logos import check_pictures
     from jundscan.model.model import load_model
-    from jundscan.ranking import chromosomes_to_explain, read_hits, strongest_hits
     from jundscan.scanning.plan import prepare
 
     wish, value = threshold_wish(threshold, fpr, precision, recall)

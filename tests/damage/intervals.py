@@ -17,8 +17,8 @@ from jundscan.accessibility.tracks import open_track
 from jundscan.api import scan
 from jundscan.dna.windows import Region
 from jundscan.evaluation.truth import read_truth
+from jundscan.explanations.ranking import FEW_HITS, read_hits, strongest_hits
 from jundscan.io.fasta.arrays import MemoryGenome
-from jundscan.ranking import FEW_HITS, read_hits, strongest_hits
 from jundscan.scanning.plan import Scan, prepare
 from jundscan.scanning.spans import scan_spans
 from tests import inputs

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.aggregate import Aggregate, contribution_logo
 from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH
 from jundscan.effects.score import CLIP
 from jundscan.errors import JundscanError
+from jundscan.explanations.alignment import Aggregate, contribution_logo
+from jundscan.explanations.known_sites import Match, matches
+from jundscan.explanations.mutagenesis import Explanation
 from jundscan.io.outputs import cannot_write, replacing
-from jundscan.motifs import Match, matches
-from jundscan.mutagenesis import Explanation
 
 COLOURS = {"A": "#009e73", "C": "#0072b2", "G": "#e69f00", "T": "#d55e00"}
 """Of Okabe and Ito, which colour-blind readers can tell apart."""

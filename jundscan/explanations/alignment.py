@@ -10,7 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from jundscan.dna.letters import one_hot
-from jundscan.mutagenesis import Explanation
+from jundscan.explanations.mutagenesis import Explanation
 
 WIDTH = 21
 """Bases of the average: a site and what stands beside it."""

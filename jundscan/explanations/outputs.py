@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from jundscan.aggregate import Aggregate, aggregate
 from jundscan.dna.chromosomes import check_names_in_text
 from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH, decode
 from jundscan.dna.windows import Region
 from jundscan.errors import OutputError
+from jundscan.explanations.alignment import Aggregate, aggregate
+from jundscan.explanations.known_sites import CONSENSUS, matches
+from jundscan.explanations.mutagenesis import Explanation, explain_regions
+from jundscan.explanations.ranking import StrongHit
 from jundscan.io.numbers import format_probability, shortest_decimals
 from jundscan.io.outputs import cannot_write, check_output, open_output, remove_older
-from jundscan.motifs import CONSENSUS, matches
-from jundscan.mutagenesis import Explanation, explain_regions
-from jundscan.ranking import StrongHit
 from jundscan.run.record import run_facts
 from jundscan.scanning.plan import Scan
 
@@ -89,7 +89,7 @@ def write_explanations(
     dict
         The keys of ``explain --json``.
     """
-    from jundscan.logos import draw_aggregate, draw_page, draw_region
+    from jundscan.explanations.pictures import draw_aggregate, draw_page, draw_region
 
     began = time.perf_counter()
     folder = Path(folder)

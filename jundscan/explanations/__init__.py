@@ -1,0 +1,1 @@
+"""Which bases matter: saturation mutagenesis of hits and regions, and logos."""
