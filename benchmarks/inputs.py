@@ -23,7 +23,7 @@ import pysam
 from benchmarks import machine
 from benchmarks.genome import PEAKS, read_codes, write_fasta, write_peaks
 from benchmarks.timing import in_turn, jundscan_command, ratio, run_command, summary
-from jundscan.choices import DEFAULT_STRIDE
+from jundscan.options import DEFAULT_STRIDE
 
 TARGET = Path(__file__).with_name("inputs.json")
 REPEATS = 5

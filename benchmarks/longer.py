@@ -18,8 +18,8 @@ from benchmarks.__main__ import default_genome
 from benchmarks.genome import COPIES, make_genome
 from benchmarks.ours import EndToEnd, kernel_rate
 from benchmarks.timing import in_turn, ratio
-from jundscan.choices import DEFAULT_STRIDE
 from jundscan.model.model import default_model_path, load_model
+from jundscan.options import DEFAULT_STRIDE
 from train.records import write_record
 
 TARGET = Path(__file__).with_name("longer.json")

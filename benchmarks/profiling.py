@@ -25,9 +25,9 @@ from benchmarks.genome import BenchmarkGenome
 from benchmarks.ours import percentiles
 from benchmarks.timing import seconds_of
 from jundscan.accessibility.scale import AccessibilityScale
-from jundscan.choices import DEFAULT_STRIDE
 from jundscan.io.fasta.genome import Genome
 from jundscan.model.model import Model
+from jundscan.options import DEFAULT_STRIDE
 from jundscan.scanning.hits import HitCaller
 from jundscan.scanning.outputs import Outputs, write_scan
 from jundscan.scanning.plan import prepare

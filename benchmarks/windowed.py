@@ -18,9 +18,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.ours import percentiles
 from benchmarks.timing import seconds_of
-from jundscan.choices import DEFAULT_STRIDE
 from jundscan.dna.letters import WINDOW_LENGTH, one_hot
 from jundscan.model.model import BATCH_BASES, Model
+from jundscan.options import DEFAULT_STRIDE
 from train.config import NetworkConfig
 from train.networks import build_network
 from train.plain import PlainCNN

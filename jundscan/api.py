@@ -10,7 +10,6 @@ import numpy as np
 
 from jundscan.accessibility.scale import AccessibilityScale, given_scale
 from jundscan.accessibility.tracks import Track
-from jundscan.choices import BedValue, Device, MissingChromosomes, Wish, check_fraction
 from jundscan.dna.chromosomes import ChromSizes
 from jundscan.errors import InputError
 from jundscan.io.arguments import (
@@ -26,6 +25,7 @@ from jundscan.io.arguments import (
 from jundscan.io.fasta.arrays import MemoryGenome, MemoryTrack, Sequences, Values
 from jundscan.io.fasta.genome import Genome
 from jundscan.model.model import Model, load_model
+from jundscan.options import BedValue, Device, MissingChromosomes, Wish, check_fraction
 from jundscan.scanning.checks import judge
 from jundscan.scanning.plan import Scan, prepare
 from jundscan.scanning.score import Hit, Scored, call_hits, score, worth

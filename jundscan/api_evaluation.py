@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from jundscan.accessibility.scale import AccessibilityScale
 from jundscan.api import given_genome, given_track, loaded_model, scale_of
-from jundscan.choices import BedValue, Device, MissingChromosomes, check_fraction
 from jundscan.errors import InputError
 from jundscan.evaluation.labelled_windows import Evaluation, evaluate_shards
 from jundscan.evaluation.neighbourhood import open_source
@@ -19,6 +18,7 @@ from jundscan.io.arguments import file_path, flag, is_path, kind_of, optional_pa
 from jundscan.io.fasta.arrays import Sequences, Values
 from jundscan.io.shards import Shards, read_shards, shards_from_arrays
 from jundscan.model.model import Model
+from jundscan.options import BedValue, Device, MissingChromosomes, check_fraction
 
 Data: TypeAlias = "str | Path | Shards | NDArray[Any]"
 

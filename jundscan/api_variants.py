@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple, Unpack, cast
 
 from jundscan.api import ModelOptions, prepared
-from jundscan.choices import whole
 from jundscan.dna.regions import parse_region
 from jundscan.dna.windows import Region
 from jundscan.effects.contigs import Contigs, check_variants, chromosomes_of
@@ -23,6 +22,7 @@ from jundscan.io.alleles import HITS, STATUSES, Hit, Status, Variant, problem_of
 from jundscan.io.arguments import file_path, is_path, is_several, kind_of, texts, whole_number
 from jundscan.io.fasta.arrays import Sequences, Values
 from jundscan.io.vcf import open_vcf
+from jundscan.options import whole
 from jundscan.scanning.plan import Scan
 from jundscan.scanning.score import Hit as FoundHit
 

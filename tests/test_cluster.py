@@ -18,13 +18,13 @@ import numpy as np
 import pytest
 
 from jundscan.accessibility.scale import IDENTITY
-from jundscan.cluster import divided, score_on_cluster
+from jundscan.cluster.client import divided, score_on_cluster
+from jundscan.cluster.worker import Part, forget, score_stretches
 from jundscan.dna.windows import windows_in
 from jundscan.errors import ClusterError
 from jundscan.model.model import Model
 from jundscan.scanning.plan import prepare
 from jundscan.scanning.score import score
-from jundscan.stretches import Part, forget, score_stretches
 from tests.conftest import Run
 from tests.inputs import letters, track_rows, write_fasta, write_rows
 
@@ -68,8 +68,8 @@ class Alone:
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[Alone]:
     """Joblib without Dask: the tasks themselves are the real ones."""
-    monkeypatch.setattr("jundscan.cluster._backend", lambda client: "threading")
-    monkeypatch.setattr("jundscan.cluster.FEWEST_WINDOWS", 1)
+    monkeypatch.setattr("jundscan.cluster.client._backend", lambda client: "threading")
+    monkeypatch.setattr("jundscan.cluster.client.FEWEST_WINDOWS", 1)
     yield Alone()
     forget()
 
@@ -131,7 +131,7 @@ def test_a_worker_says_what_it_sees_otherwise(
 
 def test_another_model_is_refused(genome: Path, model: Model) -> None:
     with prepare(genome, model=model) as ready:
-        from jundscan.cluster import _job
+        from jundscan.cluster.client import _job
 
         job = _job(ready, every_window=True)._replace(sha256="0" * 64)
         assert "another model" in str(score_stretches(job, ready.spans))

@@ -72,7 +72,7 @@ def test_systems_that_assign_no_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_part_takes_the_same_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import jundscan
-    from jundscan.diagnosis import diagnose
+    from jundscan.doctor import diagnose
     from jundscan.io.fasta.arrays import MemoryGenome
     from jundscan.model.model import Model
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jundscan import diagnosis
+from jundscan import doctor as diagnosis
 from jundscan.model.model import DEFAULT_MODEL, Model, default_model_path, load_model
 from jundscan.model.reference_scores import TOLERANCE, largest_difference, reference_windows
 from tests.conftest import Run
@@ -236,7 +236,7 @@ def test_without_the_package_metadata(tmp_path: Path) -> None:
         "import importlib.metadata as m, sys\n"
         "def gone(name): raise m.PackageNotFoundError(name)\n"
         "m.requires = gone\n"
-        "from jundscan.diagnosis import diagnose; print(diagnose().problems)"
+        "from jundscan.doctor import diagnose; print(diagnose().problems)"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"

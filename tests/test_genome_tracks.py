@@ -234,8 +234,8 @@ def test_names_that_fit_on_the_genome_fit_on_a_chromosome_that_the_track_leaves_
 
 @pytest.mark.parametrize("policy", ["closed", "unknown"])
 def test_a_worker_of_a_cluster_sees_chromosomes_as_the_scan_does(tmp_path: Path, genome: Path, policy: str) -> None:
-    from jundscan.cluster import _job
-    from jundscan.stretches import _scans, score_stretches
+    from jundscan.cluster.client import _job
+    from jundscan.cluster.worker import _scans, score_stretches
 
     track = write_bigwig(tmp_path / "t.bw", {"chrA": 40_000, "chrM": 5_998}, [*peaks("chrA"), ("chrM", 0, 900, 1.0)])
     options: dict[str, Any] = {"scale": IDENTITY, "stride": 50, "missing_chromosomes": policy}

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jundscan.choices import DEFAULT_STRIDE
 from jundscan.dna.interval_sets import intersect_intervals
 from jundscan.io.bed import read_regions
+from jundscan.options import DEFAULT_STRIDE
 from tests import golden
 
 

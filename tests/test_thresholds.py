@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jundscan.choices import Wish
 from jundscan.errors import InputError, ModelError
 from jundscan.model.metadata import CalibrationRow, Metadata, ThresholdTable
 from jundscan.model.model import Model
 from jundscan.model.thresholds import SHARES, choose_threshold, expected_precision, false_positive_rates, frequency
+from jundscan.options import Wish
 
 ROWS = (
     CalibrationRow(0.2, 0.9, 0.5, 0.01),

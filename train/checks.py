@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.choices import DEFAULT_STRIDE
 from jundscan.evaluation.labelled_windows import evaluate_shards
 from jundscan.io.shards import read_shards
 from jundscan.model.metadata import CalibrationRow
 from jundscan.model.model import DEFAULT_MODEL, Model, load_model
 from jundscan.model.thresholds import granting
+from jundscan.options import DEFAULT_STRIDE
 from jundscan.scanning.hits import is_positive
 from train.calibration import HeldOut, PeakCounts, calibrate
 from train.dataset import VALID

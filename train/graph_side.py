@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.choices import DEFAULT_STRIDE
 from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH
+from jundscan.options import DEFAULT_STRIDE
 from train.config import NetworkConfig
 from train.features import (
     ACCESSIBILITY_FEATURES,

@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.accessibility.genome_tracks import GenomeTrack
-from jundscan.choices import MOST_STRIDE, whole
 from jundscan.dna.interval_sets import subtract_intervals
 from jundscan.dna.letters import WINDOW_LENGTH, one_hot
 from jundscan.dna.windows import Region, windows_in
@@ -27,6 +26,7 @@ from jundscan.evaluation.truth import Truth
 from jundscan.evaluation.truth_span import CoveredBases, find_peak_span
 from jundscan.io.fasta.genome import Genome
 from jundscan.io.shards import write_shards
+from jundscan.options import MOST_STRIDE, whole
 from jundscan.scanning.spans import scan_spans
 from train.split import PARTS, Blocks, Split, assign_parts, make_blocks
 

@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.choices import DEFAULT_STRIDE
 from jundscan.dna.chromosomes import matching_name
 from jundscan.dna.interval_sets import merge_intervals
 from jundscan.dna.letters import WINDOW_LENGTH
@@ -28,6 +27,7 @@ from jundscan.evaluation.peaks import touching
 from jundscan.io.fasta.genome import open_genome
 from jundscan.model.metadata import MODES
 from jundscan.model.model import DEFAULT_MODEL, Model
+from jundscan.options import DEFAULT_STRIDE
 from jundscan.scanning.hits import HitCaller, Hits
 from jundscan.scanning.plan import prepare
 from jundscan.scanning.score import score

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from jundscan.accessibility.tracks import Track
 from jundscan.amounts import counted
 from jundscan.cautions import Cautions
-from jundscan.choices import MissingChromosomes
 from jundscan.dna.chromosomes import matching_name, some_names
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import TrackError
 from jundscan.io.fasta.genome import Genome
+from jundscan.options import MissingChromosomes
 
 log = logging.getLogger("jundscan")
 

@@ -18,7 +18,7 @@ def doctor(
 
     Example: jundscan doctor --json -
     """
-    from jundscan.diagnosis import diagnose
+    from jundscan.doctor import diagnose
     from jundscan.io.outputs import check_output
     from jundscan.io.streams import is_stdout
 

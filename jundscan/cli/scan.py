@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 
 from jundscan.amounts import bases, counted, seconds
-from jundscan.choices import DEFAULT_STRIDE, MOST_STRIDE, Backend, Format
 from jundscan.cli.common import (
     INPUT,
     AccessibilityOption,
@@ -44,6 +43,7 @@ from jundscan.cli.common import (
     threshold_wish,
     write_json,
 )
+from jundscan.options import DEFAULT_STRIDE, MOST_STRIDE, Backend, Format
 
 log = logging.getLogger("jundscan")
 
@@ -203,7 +203,7 @@ def scan(
     say_accessibility(accessibility, no_accessibility)
     scale = given_scale(accessibility_scale)
     if scheduler is not None:
-        from jundscan.cluster import on_cluster
+        from jundscan.cluster.client import on_cluster
 
     with (
         nullcontext(score) if scheduler is None else on_cluster(scheduler, not outputs.only_hits) as scoring,

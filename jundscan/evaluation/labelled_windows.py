@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from jundscan.accessibility.scale import IDENTITY, AccessibilityScale, fit_scale
 from jundscan.cautions import Cautions, gathering, warn
-from jundscan.choices import check_fraction, whole
 from jundscan.evaluation.metrics import balanced_weights, evaluate
 from jundscan.evaluation.neighbourhood import PORTION, Neighbourhood, WindowSource, look_up
 from jundscan.io.shards import Shards
 from jundscan.model.model import Model
+from jundscan.options import check_fraction, whole
 from jundscan.threads import usable_cores
 
 if TYPE_CHECKING:

@@ -21,7 +21,6 @@ from jundscan.accessibility.track_scale import track_scale
 from jundscan.accessibility.tracks import Track, open_track
 from jundscan.amounts import counted
 from jundscan.cautions import Cautions, warn
-from jundscan.choices import BedValue, MissingChromosomes, check_choice
 from jundscan.dna.chromosomes import matching_name, read_aliases, some_names
 from jundscan.dna.interval_sets import merge_intervals
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
@@ -30,6 +29,7 @@ from jundscan.dna.windows import Region
 from jundscan.errors import InputError
 from jundscan.io.fasta.genome import Genome, open_genome
 from jundscan.io.fasta.stretches import Reference
+from jundscan.options import BedValue, MissingChromosomes, check_choice
 
 PORTION = 16_384
 """Windows whose flanks are in memory at a time while they are scored."""

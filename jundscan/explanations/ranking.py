@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.amounts import counted
-from jundscan.choices import DEFAULT_STRIDE, MOST_STRIDE
 from jundscan.dna.chromosomes import ChromSizes, matching_name
 from jundscan.dna.interval_sets import merge_intervals
 from jundscan.dna.letters import WINDOW_LENGTH
@@ -26,6 +25,7 @@ from jundscan.dna.windows import Region, count_windows
 from jundscan.errors import InputError
 from jundscan.io.arguments import is_several, kind_of
 from jundscan.io.bed import Intervals, read_intervals
+from jundscan.options import DEFAULT_STRIDE, MOST_STRIDE
 from jundscan.scanning.hits import is_positive
 from jundscan.scanning.plan import Scan
 from jundscan.scanning.score import Hit, score

@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 
 from jundscan.amounts import counted
 from jundscan.cautions import warn
-from jundscan.choices import BedValue
 from jundscan.dna.chromosomes import matching_name, some_names
 from jundscan.dna.interval_sets import merge_intervals
 from jundscan.errors import TrackError
 from jundscan.io.bed_lines import Columns, Kind, Wanted, add_lines, declares_bedgraph, fields_of, wanted_of
 from jundscan.io.files import text_blocks
 from jundscan.io.value_columns import ValueColumn
+from jundscan.options import BedValue
 
 log = logging.getLogger("jundscan")
 

@@ -12,9 +12,9 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from jundscan.choices import BedValue
 from jundscan.errors import TrackError
 from jundscan.io.value_columns import PRESENCE, ValueColumn, count_columns, find_value_column
+from jundscan.options import BedValue
 
 Kind = Literal["track", "regions", "peaks"]
 Columns = defaultdict[bytes, tuple["array[int]", "array[int]", "array[float]"]]

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.choices import DEFAULT_STRIDE, Device, whole
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
 from jundscan.errors import InputError, ModelError
 from jundscan.io.arguments import codes_array, file_path, float32_array
 from jundscan.model.metadata import LARGEST_TILE, Metadata
 from jundscan.model.model_file import read_metadata, read_model_file
 from jundscan.model.session import open_session
+from jundscan.options import DEFAULT_STRIDE, Device, whole
 from jundscan.scanning.tasks import in_order
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jundscan.choices import Device, check_choice
 from jundscan.errors import DeviceError, ModelError
+from jundscan.options import Device, check_choice
 
 if TYPE_CHECKING:
     import onnxruntime

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.choices import DEFAULT_STRIDE, Wish, check_fraction
 from jundscan.errors import InputError
 from jundscan.model.metadata import CalibrationRow, Metadata, ThresholdTable
+from jundscan.options import DEFAULT_STRIDE, Wish, check_fraction
 
 SHARES = ("recall", "fpr", "precision", "hit_precision", "peak_recall")
 """Columns of the calibration table behind the threshold."""

@@ -14,7 +14,7 @@ from jundscan.evaluation.peaks import Peaks, touching
 from jundscan.io.numbers import chromatin
 from jundscan.report import charts
 from jundscan.report.collect import FLANK, PROBABILITY_BINS, BestHits, Collector
-from jundscan.report.meanings import INTERVAL, metric_rows
+from jundscan.report.metric_texts import INTERVAL, metric_rows
 from jundscan.report.neighbourhoods import neighbourhoods
 from jundscan.report.render import write_page
 from jundscan.run.record import what_is_seen

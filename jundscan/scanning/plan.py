@@ -24,7 +24,6 @@ from jundscan.accessibility.track_scale import (
 )
 from jundscan.accessibility.tracks import Track, open_track
 from jundscan.cautions import Cautions, gathering
-from jundscan.choices import DEFAULT_STRIDE, MOST_STRIDE, BedValue, MissingChromosomes, Wish, check_choice, whole
 from jundscan.dna.chromosomes import ChromSizes, read_aliases
 from jundscan.dna.windows import Region, count_windows, span_table
 from jundscan.errors import InputError
@@ -32,6 +31,7 @@ from jundscan.io.fasta.genome import Genome, open_genome
 from jundscan.io.files import Stamp, stamp
 from jundscan.model.model import Model, load_model
 from jundscan.model.thresholds import Threshold, choose_threshold
+from jundscan.options import DEFAULT_STRIDE, MOST_STRIDE, BedValue, MissingChromosomes, Wish, check_choice, whole
 from jundscan.scanning.spans import RegionCounts, find_spans
 from jundscan.threads import usable_cores
 

@@ -14,13 +14,13 @@ import numpy as np
 from hypothesis import strategies as st
 from typer import Exit
 
-from jundscan.choices import Wish
 from jundscan.cli.doctor import doctor
 from jundscan.errors import InputError
 from jundscan.model.metadata import METADATA_KEY
 from jundscan.model.model import Model, default_model_path, load_model
 from jundscan.model.reference_scores import reference_windows
 from jundscan.model.thresholds import choose_threshold
+from jundscan.options import Wish
 from tests.damage.mutations import damaged_bytes, damaged_json, damaged_values
 from tests.damage.oracles import UNSPECIFIED
 from tests.damage.reader import Files, Reader

@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from jundscan.accessibility.scale import read_scale
-from jundscan.cluster import written_address
+from jundscan.cluster.client import written_address
 from jundscan.dna.chromosomes import read_aliases
 from tests.damage import oracles
 from tests.damage.intervals import SIZES

@@ -6,7 +6,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from jundscan.choices import DEFAULT_STRIDE
+from jundscan.options import DEFAULT_STRIDE
 from tests.golden import FOLDER, SCORES_STRIDE, features, models, scan_to
 from tests.readme import README, examples, rewrite, run_all
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jundscan.choices import Device
 from jundscan.errors import JundscanError
 from jundscan.io.files import read_json
 from jundscan.model.model import Model, default_model_path, load_model
 from jundscan.model.reference_scores import TOLERANCE, largest_difference
 from jundscan.model.session import MISSING_RUNTIME
+from jundscan.options import Device
 from jundscan.threads import usable_cores
 
 RUNTIME_MODULE = "onnxruntime"

@@ -19,6 +19,7 @@ from typing import Any, cast
 from uuid import uuid4
 
 from jundscan.amounts import counted
+from jundscan.cluster.worker import Job, Part, forget, score_stretches
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.windows import Region, chunks, span_table
 from jundscan.errors import ClusterError, JundscanError
@@ -27,7 +28,6 @@ from jundscan.model.model import default_model_path
 from jundscan.run.record import versions
 from jundscan.scanning.plan import Scan
 from jundscan.scanning.score import Scored
-from jundscan.stretches import Job, Part, forget, score_stretches
 
 TASK_WINDOWS = 1 << 20
 """Windows in one task: a second or so of work, and some 20 MB to send back."""
