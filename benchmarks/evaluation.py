@@ -26,9 +26,9 @@ from jundscan.evaluation.labelled_windows import evaluate_shards
 from jundscan.evaluation.neighbourhood import WindowSource, open_source
 from jundscan.io.shards import read_shards, write_shards
 from jundscan.model.model import Model
-from train.dataset import load_windows
-from train.source import NO_SOURCE, DataSource, read_source
-from train.surroundings import network_accessibility, network_codes
+from train.data.dataset import load_windows
+from train.data.source import NO_SOURCE, DataSource, read_source
+from train.data.surroundings import network_accessibility, network_codes
 
 WINDOWS = 34_527
 QUICK_WINDOWS = 1_500

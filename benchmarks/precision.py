@@ -29,10 +29,10 @@ from benchmarks.timing import in_turn, ratio, seconds_of
 from benchmarks.windowed import Seen
 from jundscan.model.model import BATCH_BASES, Model, default_model_path, load_model
 from jundscan.options import DEFAULT_STRIDE
-from train.dataset import TRAIN, VALID, Windows, load_windows
-from train.networks import KNOTS
-from train.source import read_source
-from train.surroundings import network_accessibility, network_codes
+from train.data.dataset import TRAIN, VALID, Windows, load_windows
+from train.data.source import read_source
+from train.data.surroundings import network_accessibility, network_codes
+from train.networks.networks import KNOTS
 
 TARGET = Path(__file__).with_name("precision.json")
 CALLS = 400

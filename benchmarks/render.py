@@ -259,7 +259,7 @@ def _evaluation(found: dict[str, Any]) -> str:
 
 def _training(found: dict[str, Any]) -> str:
     names = {
-        "ours": f"`train.fit`, batches of {found['batch']:,}",
+        "ours": f"`train.fitting.fit`, batches of {found['batch']:,}",
         "summaries": "once before it: what fixed filters find, with surroundings and without",
         "loop_same_network": "torch DataLoader loop, the same architecture",
         "loop_plain": "torch DataLoader loop, a plain CNN on windows alone",

@@ -1,4 +1,4 @@
-"""Windows per second of ``train.fit``, against the usual DataLoader loop.
+"""Windows per second of ``train.fitting.fit``, against the usual DataLoader loop.
 
 What fixed filters find in a window is computed once, before the fit, and timed apart; the loop computes it in every
 step.
@@ -21,9 +21,9 @@ from benchmarks.windowed import LOADER_BATCH, Items, Seen, plain_cnn, same_netwo
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.model.model import Model
 from train.config import Candidate, FitConfig, NetworkConfig
-from train.dataset import Around, Windows
-from train.fit import Listener, fit
-from train.surroundings import summarised
+from train.data.dataset import Around, Windows
+from train.data.surroundings import summarised
+from train.fitting.fit import Listener, fit
 
 WINDOWS, QUICK_WINDOWS = 20_000, 1_000
 LOOP_WINDOWS, QUICK_LOOP_WINDOWS = 5_000, 300

@@ -75,7 +75,7 @@ def test_scan_leaves_scikit_learn_out(tmp_path: Path, genome: Path) -> None:
     assert not loaded & {"sklearn", "scipy", "torch", "onnx", "train", "matplotlib", "jinja2", "pysam"}
 
 
-@pytest.mark.parametrize("path", sorted([*PACKAGE.rglob("*.py"), *TRAIN.glob("*.py")]), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted([*PACKAGE.rglob("*.py"), *TRAIN.rglob("*.py")]), ids=lambda path: path.stem)
 def test_every_module_says_what_it_is_about(path: Path) -> None:
     assert path.read_text().startswith('"""') or path.stem == "_version"
 

@@ -31,8 +31,8 @@ from jundscan.evaluation.labelled_windows import evaluate_shards
 from jundscan.io.fasta.genome import open_genome
 from jundscan.io.shards import read_shards
 from jundscan.model.session import open_session
-from train.source import DataSource
-from train.surroundings import network_accessibility, network_codes
+from train.data.source import DataSource
+from train.data.surroundings import network_accessibility, network_codes
 
 
 def read_chrom(path: Path, chrom: str) -> np.ndarray:

@@ -20,13 +20,18 @@ from jundscan.evaluation.truth import read_truth
 from jundscan.io.fasta.genome import open_genome
 from jundscan.scanning.plan import bases_by_chromosome
 from jundscan.scanning.spans import scan_spans
-from train.comparison import PARTS, compare
+from train.cards.report import write_cards, write_readme
+from train.comparison.comparison import PARTS, compare
+from train.comparison.crossval import held_out_cache, judged_on_folds
 from train.config import Family, candidates
-from train.crossval import held_out_cache, judged_on_folds
-from train.dataset import VALID, DataSet, knows_around, load_data_set
-from train.export import ParityError
-from train.fit import Fitted
-from train.make_shards import make_shards
+from train.data.dataset import VALID, DataSet, knows_around, load_data_set
+from train.data.make_shards import make_shards
+from train.data.source import DataSource, given_source, write_source
+from train.data.split import Split
+from train.export.export import ParityError
+from train.export.publish import Origin, export_all
+from train.fitting.fit import Fitted
+from train.fitting.select import best_of, best_of_families, claim, finished_or_best_so_far, fit_candidates
 from train.options import (
     AssemblyOption,
     DataOption,
@@ -40,12 +45,7 @@ from train.options import (
     TrackOption,
     VersionOption,
 )
-from train.publish import Origin, export_all
 from train.records import write_record
-from train.report import write_cards, write_readme
-from train.select import best_of, best_of_families, claim, finished_or_best_so_far, fit_candidates
-from train.source import DataSource, given_source, write_source
-from train.split import Split
 
 MODEL_VERSION = "2.1.0"
 ASSEMBLY = "hg19"

@@ -19,8 +19,8 @@ from threadpoolctl import threadpool_limits
 from jundscan.dna.letters import reverse_complement
 from jundscan.errors import ShardError
 from jundscan.evaluation.metrics import balanced_weights
-from train import baselines, checks, comparison, crossval, pooled
-from train.baselines import (
+from train.comparison import baselines, checks, comparison, crossval, pooled
+from train.comparison.baselines import (
     AP1,
     BASELINES,
     BOOSTED_AROUND,
@@ -32,14 +32,14 @@ from train.baselines import (
     PlainMLP,
     Tabular,
 )
-from train.checks import calibration_check
-from train.comparison import PARTS, bootstrap, compare
+from train.comparison.checks import calibration_check
+from train.comparison.comparison import PARTS, bootstrap, compare
+from train.comparison.tables import Table, weights_of
 from train.config import Candidate
-from train.dataset import Windows, load_data_set
-from train.fit import Fitted, fit
-from train.motifs import fetch_motifs, log_odds
+from train.data.dataset import Windows, load_data_set
+from train.fitting.fit import Fitted, fit
+from train.networks.motifs import fetch_motifs, log_odds
 from train.records import write_record
-from train.tables import Table, weights_of
 
 from .conftest import make_windows, quick_fit, tiny, write_part
 
@@ -216,8 +216,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in comparison.SLOW:
         label, baseline = BASELINES[name]
         monkeypatch.setitem(BASELINES, name, (label, replace(baseline, epochs=1)))  # type: ignore[type-var]
-    monkeypatch.setattr("train.export.PARITY_BATCHES", {"cnn": (1,)})
-    monkeypatch.setattr("train.export.PARITY_LENGTHS", {"cnn": 300})
+    monkeypatch.setattr("train.export.export.PARITY_BATCHES", {"cnn": (1,)})
+    monkeypatch.setattr("train.export.export.PARITY_LENGTHS", {"cnn": 300})
 
 
 @pytest.mark.usefixtures("quick")

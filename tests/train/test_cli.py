@@ -16,14 +16,14 @@ import pytest
 import jundscan
 import train.__main__
 import train.config
-import train.export
+import train.export.export
 from jundscan.io.shards import read_shards
 from jundscan.model.metadata import MODES, WINDOW_MODES
 from tests.train.conftest import FAMILIES, SmallGenome, make_windows, quick_fit, tiny, write_part
 from tests.train.test_report import EXPORTED, PICTURES
+from train.cards.report import README_BEGIN, README_END, readme_block
 from train.config import Candidate
-from train.report import README_BEGIN, README_END, readme_block
-from train.select import SELECTED_BY
+from train.fitting.select import SELECTED_BY
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -39,8 +39,8 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     """Call the program in this process: exit code, stdout, stderr."""
     for module in (train.config, train.__main__):
         monkeypatch.setattr(module, "candidates", few_candidates)
-    monkeypatch.setattr(train.export, "PARITY_BATCHES", dict.fromkeys(FAMILIES, (1, 7)))
-    monkeypatch.setattr(train.export, "PARITY_LENGTHS", dict.fromkeys(FAMILIES, 500))
+    monkeypatch.setattr(train.export.export, "PARITY_BATCHES", dict.fromkeys(FAMILIES, (1, 7)))
+    monkeypatch.setattr(train.export.export, "PARITY_LENGTHS", dict.fromkeys(FAMILIES, 500))
     monkeypatch.setenv("COLUMNS", "200")
     log = logging.getLogger("jundscan")
     before = log.handlers, log.level, log.propagate

@@ -12,8 +12,8 @@ import torch
 
 from tests.train.conftest import FAMILIES, make_windows, predict_windows, quick_fit, tiny, write_part
 from train.config import Candidate
-from train.dataset import DataSet, Windows, load_windows, share_beside
-from train.fit import Fitted, Listener, fit, load_fitted
+from train.data.dataset import DataSet, Windows, load_windows, share_beside
+from train.fitting.fit import Fitted, Listener, fit, load_fitted
 
 SHORT = quick_fit(epochs=3, seed=5)
 

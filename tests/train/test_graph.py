@@ -12,8 +12,8 @@ from onnx import TensorProto, helper, shape_inference
 
 from jundscan.model.model_file import interface
 from tests.train.conftest import KINDS, random_network, tiny
-from train.graph import build_graph
-from train.graph_side import BLOCK
+from train.graphs.graph import build_graph
+from train.graphs.side import BLOCK
 
 # Kernels of ONNX Runtime's CUDAExecutionProvider for opset 18, of the operators that the graphs may use: the types of
 # each operator's main input (T, T1 or B; of Range and Gather the data). From microsoft/onnxruntime,

@@ -14,8 +14,8 @@ from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
 from jundscan.model.model import LANES
 from tests.train.conftest import KINDS, random_network, tiny
 from tests.train.test_graph import subgraphs
-from train.graph import TILES, build_graph, tiles
-from train.graph_side import BLOCK
+from train.graphs.graph import TILES, build_graph, tiles
+from train.graphs.side import BLOCK
 
 SHORT = 48
 TILE_OF = {1: TILES["each"], BLOCK: TILES["block"]}

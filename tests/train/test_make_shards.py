@@ -18,9 +18,9 @@ from jundscan.evaluation.truth import Truth, read_truth
 from jundscan.io.fasta.genome import open_genome
 from jundscan.io.shards import Shards, read_shards
 from tests.train.conftest import SmallGenome
-from train import make_shards as module
-from train.make_shards import Made, make_shards, read_windows
-from train.split import PARTS, Split, make_blocks
+from train.data import make_shards as module
+from train.data.make_shards import Made, make_shards, read_windows
+from train.data.split import PARTS, Split, make_blocks
 
 
 def make(small: SmallGenome, out: Path, split: Split, with_track: bool = True, **options: object) -> Made:

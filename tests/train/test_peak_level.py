@@ -10,19 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jundscan
-import train.peak_level
+import train.comparison.peak_level
 from jundscan.model.metadata import MODES, CalibrationRow
 from tests.train.conftest import SmallGenome, quick_fit, tiny
-from train.calibration import HeldOut, PeakCounts, calibrate, calibration_table, with_peaks
-from train.checks import peak_check, peak_record
+from train.comparison.checks import peak_check, peak_record
+from train.comparison.folds import fit_without
+from train.comparison.peak_level import Scanned, Truth, count, peak_counts, spans_of
 from train.config import Candidate
-from train.dataset import TRAIN, VALID, load_windows, places
-from train.fit import Fitted
-from train.folds import fit_without
-from train.make_shards import make_shards
-from train.peak_level import Scanned, Truth, count, peak_counts, spans_of
-from train.source import DataSource, read_source, write_source
-from train.split import Split
+from train.data.dataset import TRAIN, VALID, load_windows, places
+from train.data.make_shards import make_shards
+from train.data.source import DataSource, read_source, write_source
+from train.data.split import Split
+from train.export.calibration import HeldOut, PeakCounts, calibrate, calibration_table, with_peaks
+from train.fitting.fit import Fitted
 
 WINDOW = 101
 
@@ -143,7 +143,7 @@ def test_held_out_chromosomes_are_scanned_by_networks_that_never_saw_them(
     # the same by what a user calls
     sets = [windows]
     networks = [fit_without(one.candidate, sets, fold, 0, one.epoch) for one in recipes]
-    model = train.peak_level._model(networks, tmp_path / "model.onnx")
+    model = train.comparison.peak_level._model(networks, tmp_path / "model.onnx")
     first = fold == 0
     (region,) = spans_of(chroms, starts, first, {"chr1": 61_237, "chr2": 40_050, "chr3": 20_101})
     bound = [set(range(start, start + WINDOW)) for start in starts[first & (windows.labels > 0)].tolist()]
@@ -162,7 +162,7 @@ def test_held_out_chromosomes_are_scanned_by_networks_that_never_saw_them(
         assert counts[MODES[0]].hits_on_peaks[0, column] == sum(any(span & one for one in bound) for span in judged)
 
     # and not again
-    monkeypatch.setattr(train.peak_level, "_count", None)
+    monkeypatch.setattr(train.comparison.peak_level, "_count", None)
     again = peak_counts(*arguments)
     for mode in MODES:
         for kept, found in zip(again[mode], counts[mode], strict=True):

@@ -14,14 +14,11 @@ import pytest
 from jundscan.errors import InputError
 from jundscan.model.metadata import MODES
 from jundscan.model.model import DEFAULT_MODEL, Model, load_model
-from train.card import card
-from train.card_comparison import METRICS, comparison_parts
-from train.card_peaks import SHARES, peak_parts, peak_sentence
-from train.config import DEFAULT_FPR
-from train.filters import draw_filters, nearest_motif, nearest_motifs, read_filters
-from train.motifs import fetch_motifs, motif_filters
-from train.records import read_comparison, read_metrics, read_peaks, read_training
-from train.report import (
+from train.cards.card import card
+from train.cards.comparison import METRICS, comparison_parts
+from train.cards.filters import draw_filters, nearest_motif, nearest_motifs, read_filters
+from train.cards.peaks import SHARES, peak_parts, peak_sentence
+from train.cards.report import (
     README_BEGIN,
     README_END,
     model_card,
@@ -29,6 +26,9 @@ from train.report import (
     readme_block,
     replace_block,
 )
+from train.config import DEFAULT_FPR
+from train.networks.motifs import fetch_motifs, motif_filters
+from train.records import read_comparison, read_metrics, read_peaks, read_training
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPORTED = ROOT / "exported"

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from train.dataset import Windows
-from train.shift import FARTHEST, neighbours, shifted
+from train.data.dataset import Windows
+from train.data.shift import FARTHEST, neighbours, shifted
 
 LENGTH = 101
 

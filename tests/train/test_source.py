@@ -17,10 +17,10 @@ from jundscan.errors import InputError
 from jundscan.evaluation.truth import read_truth
 from jundscan.io.fasta.genome import open_genome
 from train.config import FLANK, WIDTHS
-from train.dataset import DataSet, knows_around, load_data_set
-from train.make_shards import make_shards
-from train.source import DATA_SET, NO_SOURCE, DataSource, read_source, write_source
-from train.split import Split
+from train.data.dataset import DataSet, knows_around, load_data_set
+from train.data.make_shards import make_shards
+from train.data.source import DATA_SET, NO_SOURCE, DataSource, read_source, write_source
+from train.data.split import Split
 
 from .conftest import SmallGenome
 

@@ -1,0 +1,1 @@
+"""Held-out blocks, baselines and what the model promises on them."""

@@ -1,0 +1,290 @@
+"""How the networks compare with the baselines, and whether the exported recipe keeps its promises: ``crossval.json``.
+
+Everything is judged on windows that were not fitted on. Intervals and differences are bootstrapped over megabases of
+the genome, since windows of a neighbourhood are no independent witnesses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jundscan.errors import ShardError
+from jundscan.evaluation.metrics import evaluate
+from jundscan.model.metadata import MODES, WINDOW_MODES
+from jundscan.scanning.hits import is_positive
+from train.comparison.baselines import BASELINES, BOOSTED, BOOSTED_AROUND, Table
+from train.comparison.checks import PERCENTILES, RESAMPLES, calibration_check, export_draft, rescaling_check
+from train.comparison.crossval import load_all, out_of_fold, paired_predictions
+from train.comparison.folds import BLOCK_BASES, FOLDS
+from train.comparison.pooled import Pool, Predictions, Tell, baseline_predictions, load_pool, network_predictions
+from train.data.dataset import DataSet, Windows
+from train.data.surroundings import modes
+from train.fitting.fit import DECISION, JUDGED, Fitted
+from train.fitting.select import alone_beside, best_of, best_of_families
+from train.records import kept
+
+PARTS = ("paired", "calibration", "rescaled", "cross_cell", "repeated")
+"""Of the record, beside its models."""
+SLOW = ("plain_mlp", "plain_cnn", "plain_lstm")
+"""Baselines that take longer than all the rest, and come last."""
+
+
+def bootstrap(
+    labels: NDArray[np.int8],
+    weights: NDArray[np.float64],
+    block: NDArray[np.int64],
+    probabilities: NDArray[np.float32],
+    seed: int = 0,
+) -> dict[str, NDArray[np.float64]]:
+    """Draw blocks with replacement and judge each draw; the same seed draws the same blocks.
+
+    Parameters
+    ----------
+    labels, weights, block, probabilities : numpy.ndarray, shape=(N,)
+    seed : int
+
+    Returns
+    -------
+    dict
+        Metric to its values (draws,), without draws that hold one class only.
+    """
+    bound = labels == 1
+    # a level for every bound window's score and one for what lies between two: exact, and few
+    scores = np.unique(probabilities[bound])
+    edges = np.unique(np.concatenate([scores, np.nextafter(scores, np.float32(np.inf))]))
+    level = len(edges) - np.searchsorted(edges, probabilities, side="right")  # 0: best
+    blocks, size = int(block.max()) + 1, len(edges) + 1
+    counts = [
+        np.bincount(block[rows] * size + level[rows], minlength=blocks * size).reshape(blocks, size).astype(np.float64)
+        for rows in (~bound, bound)
+    ]
+    correct = is_positive(probabilities, DECISION) == bound
+    weight = np.bincount(block, weights, blocks), np.bincount(block, weights * correct, blocks)
+    rng = np.random.default_rng(seed)
+    parts: dict[str, list[float]] = {metric: [] for metric in JUDGED}
+    for _ in range(RESAMPLES):
+        drawn = np.bincount(rng.integers(0, blocks, blocks), minlength=blocks).astype(np.float64)
+        unbound_at, bound_at = (drawn @ one for one in counts)
+        unbound_to, bound_to = unbound_at.cumsum(), bound_at.cumsum()
+        if unbound_to[-1] == 0 or bound_to[-1] == 0:
+            continue
+        parts["weighted_accuracy"].append(drawn @ weight[1] / (drawn @ weight[0]))
+        parts["auroc"].append(unbound_at @ (bound_to - bound_at / 2) / (unbound_to[-1] * bound_to[-1]))
+        precision = bound_to / np.maximum(bound_to + unbound_to, 1)
+        parts["average_precision"].append(bound_at @ precision / bound_to[-1])
+    return {metric: np.array(values) for metric, values in parts.items()}
+
+
+def _interval(values: NDArray[np.float64]) -> list[float]:
+    return [float(value) for value in np.percentile(values, PERCENTILES)]
+
+
+def _points(table: Table, probabilities: NDArray[np.float32]) -> dict[str, Any]:
+    windows = table.windows
+    report = evaluate(windows.labels, probabilities, windows.weights, DECISION, intervals=False)
+    return {metric: report[metric] for metric in JUDGED}
+
+
+def judge(pool: Pool, predictions: Sequence[Predictions]) -> dict[str, Any]:
+    """Judge pooled predictions: cell type to mode to metrics with intervals; None for a mode that there is not."""
+    parts = zip(pool.names, pool.tables, predictions, strict=True)
+    return {name: judge_table(pool, table, found) for name, table, found in parts}
+
+
+def judge_table(pool: Pool, table: Table, found: Predictions) -> dict[str, Any]:
+    """Judge the predictions of one table: mode to metrics with intervals; None for a mode that there is not."""
+    modes: dict[str, Any] = dict.fromkeys((*MODES, *WINDOW_MODES))
+    for mode, probabilities in found.items():
+        draws = bootstrap(table.windows.labels, table.windows.weights, pool.block, probabilities)
+        intervals = {metric: _interval(values) for metric, values in draws.items()}
+        modes[mode] = {**_points(table, probabilities), "confidence_intervals": intervals}
+    return modes
+
+
+def paired(pool: Pool, ours: Sequence[Predictions], theirs: Sequence[Predictions]) -> dict[str, Any]:
+    """Subtract metrics of ``theirs`` from those of ``ours``, both judged on the same draws of blocks."""
+    cells: dict[str, Any] = {}
+    for name, table, one, other in zip(pool.names, pool.tables, ours, theirs, strict=True):
+        cells[name] = {}
+        for mode in one.keys() & other.keys():
+            draws, points = [], []
+            for found in (one, other):
+                draws.append(bootstrap(table.windows.labels, table.windows.weights, pool.block, found[mode]))
+                points.append(_points(table, found[mode]))
+            cells[name][mode] = {
+                metric: {
+                    "difference": points[0][metric] - points[1][metric],
+                    "interval": _interval(draws[0][metric] - draws[1][metric]),
+                    "share_better": float((draws[0][metric] > draws[1][metric]).mean()),
+                }
+                for metric in JUDGED
+            }
+    return cells
+
+
+def seeds_summary(pool: Pool, repeats: Mapping[int, Sequence[Predictions]]) -> dict[str, Any]:
+    """Mean and standard deviation of the metrics over seeds, by cell type and mode."""
+    cells: dict[str, Any] = {}
+    for number, (name, table) in enumerate(zip(pool.names, pool.tables, strict=True)):
+        cells[name] = {}
+        for mode in next(iter(repeats.values()))[number]:
+            points = [_points(table, found[number][mode]) for found in repeats.values()]
+            cells[name][mode] = {
+                metric: {
+                    "mean": float(np.mean([one[metric] for one in points])),
+                    "sd": float(np.std([one[metric] for one in points], ddof=1)) if len(points) > 1 else None,
+                    "values": [one[metric] for one in points],
+                }
+                for metric in JUDGED
+            }
+    return {"seeds": list(repeats), "cells": cells}
+
+
+def cross_cell(selected: Fitted, pool: Pool, others: Mapping[str, Windows], tell: Tell) -> list[dict[str, Any]]:
+    """Fit without a cell type, and judge on the blocks of it that were held out; for every cell type with a track.
+
+    Modes of the window alone are those of the same network with the rest withheld.
+
+    Parameters
+    ----------
+    selected : Fitted
+    pool : Pool
+    others : mapping of str to Windows
+        The same windows of further cell types, which are fitted on too.
+    tell : callable
+
+    Returns
+    -------
+    list of dict
+        ``fitted_on`` (names), ``judged_on``, and the metrics by mode with intervals over blocks.
+    """
+    rows: list[dict[str, Any]] = []
+    candidate, epoch = selected.candidate, selected.epoch
+    sets = dict(zip(pool.names, (table.windows for table in pool.tables), strict=True)) | dict(others)
+    for name, table in zip(pool.names, pool.tables, strict=True):
+        fitted_on = {other: windows for other, windows in sets.items() if other != name}
+        if not fitted_on or np.isnan(table.windows.accessibility).all():
+            continue
+
+        def compute(
+            fitted_on: Mapping[str, Windows] = fitted_on, table: Table = table, name: str = name
+        ) -> dict[str, NDArray[np.float32]]:
+            tell(f"{candidate.key()} fitted without {name}")
+            return out_of_fold(candidate, list(fitted_on.values()), pool.fold, epoch, tell, [table.windows])[0]
+
+        cache = pool.cache(f"{candidate.key()}_{epoch}_{'_'.join(fitted_on)}_for_{name}.npz")
+        found = kept(cache, modes(candidate.network), compute)
+        rows.append({"fitted_on": list(fitted_on), "judged_on": name, **judge_table(pool, table, found)})
+    return rows
+
+
+def compare(
+    sets: Sequence[DataSet],
+    fits: Sequence[Fitted],
+    runs: Path,
+    seeds: Sequence[int],
+    tell: Tell,
+    others: Sequence[DataSet] = (),
+) -> Iterator[dict[str, Any]]:
+    """Compare all models; the record grows, and is given after each of its parts, the quick ones first.
+
+    Parameters
+    ----------
+    sets : sequence of DataSet
+        Of the same windows; the networks were fitted on all of them.
+    fits : sequence of Fitted
+        What ``runs`` holds.
+    runs : pathlib.Path
+        Keeps every expensive result, so that a second call is quick.
+    seeds : sequence of int
+        That the selected network is repeated with, beside its own.
+    tell : callable
+        Told what is going on.
+    others : sequence of DataSet
+        Of the same windows in further cell types: they join the fits that leave a cell type out.
+    """
+    folders = [one.path for one in sets]
+    pool = load_pool(sets, runs, tell)
+    further = {one.name: load_all(one) for one in others}
+    for name, windows in further.items():
+        if not np.array_equal(windows.ids, pool.tables[0].windows.ids):
+            raise ShardError(folders[0], f"{name} does not hold the same windows: no common folds")
+    best = best_of(fits)
+    families = best_of_families(fits)
+    record: dict[str, Any] = {
+        "data": [
+            {"name": name, "windows": len(table.windows.labels), "bound": int(table.windows.labels.sum())}
+            for name, table in zip(pool.names, pool.tables, strict=True)
+        ],
+        "folds": FOLDS,
+        "block_bases": BLOCK_BASES,
+        "blocks": int(pool.block.max()) + 1,
+        "resamples": RESAMPLES,
+        "selected": best.candidate.key(),
+        "epoch": best.epoch,
+        "models": {},
+    }
+    results = {}
+
+    def add_baseline(name: str) -> None:
+        results[name] = baseline_predictions(name, pool, tell)
+        record["models"][name] = {"kind": "baseline", "label": BASELINES[name][0], "cells": judge(pool, results[name])}
+
+    for name in BASELINES:
+        if name not in SLOW and (name != BOOSTED_AROUND or pool.tables[0].around is not None):
+            add_baseline(name)
+    yield record
+    ordered = sorted(families.items(), key=lambda item: item[1] is not best)  # the selected one first
+    alone = alone_beside(best, fits)
+    for family, fitted in ordered[:1]:
+        record["models"][family] = _network(fitted, pool, results, tell, alone)
+    ours = results[best.candidate.key()]
+    rival = BOOSTED_AROUND if BOOSTED_AROUND in results else BOOSTED
+    record["paired"] = {"minus": rival, "cells": paired(pool, ours, results[rival])}
+    labels = pool.tables[0].windows.labels
+    record["calibration"] = {
+        "data": pool.names[0],
+        "modes": {mode: calibration_check(labels, found, pool.fold) for mode, found in ours[0].items()},
+    }
+    yield record
+    record["rescaled"] = rescaling_check(export_draft(best, folders), folders)
+    yield record
+    record["cross_cell"] = cross_cell(best, pool, further, tell)
+    yield record
+    repeats = {best.candidate.fit.seed: ours}
+    for seed in seeds:
+        if seed in repeats:
+            continue
+        again = replace(best.candidate, fit=replace(best.candidate.fit, seed=seed))
+        repeats[seed] = _predictions(replace(best, candidate=again), pool, tell, alone)
+        record["repeated"] = seeds_summary(pool, repeats)
+        yield record
+    for family, fitted in ordered[1:]:
+        record["models"][family] = _network(fitted, pool, results, tell)
+        yield record
+    for name in SLOW:
+        add_baseline(name)
+        yield record
+
+
+def _predictions(fitted: Fitted, pool: Pool, tell: Tell, alone: Fitted | None) -> list[Predictions]:
+    found = network_predictions(fitted.candidate, fitted.epoch, pool, tell)
+    if alone is None:
+        return found
+    other = network_predictions(alone.candidate, alone.epoch, pool, tell)
+    windows = [table.windows for table in pool.tables]
+    return paired_predictions(found, other, windows, fitted.candidate.network.flank)
+
+
+def _network(
+    fitted: Fitted, pool: Pool, results: dict[str, list[Predictions]], tell: Tell, alone: Fitted | None = None
+) -> dict[str, Any]:
+    key = fitted.candidate.key()
+    results[key] = _predictions(fitted, pool, tell, alone)
+    return {"kind": "network", "key": key, "epoch": fitted.epoch, "cells": judge(pool, results[key])}

@@ -1,0 +1,231 @@
+"""Blocked cross-validation: contiguous blocks of the genome held out in turn, predictions pooled out of fold.
+
+The public parts are divided window by window, so that neighbours of most windows, and windows of the same peak,
+stand on both sides; accessibility, which is constant inside a peak, can then give the peak away. Blocks of a megabase,
+with no peak divided, are immune. Designs are decided and thresholds calibrated on these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jundscan.errors import ShardError
+from jundscan.model.metadata import MODES, WINDOW_MODES
+from train.comparison.folds import BLOCK_BASES, FOLDS, blocked_folds, fit_without
+from train.comparison.peak_level import peak_counts
+from train.config import Candidate
+from train.data.dataset import TRAIN, VALID, DataSet, Windows, load_windows, places
+from train.data.surroundings import modes, nothing_beside, summarised
+from train.export.calibration import HeldOut
+from train.fitting.fit import Fitted, judged, predict_modes
+from train.fitting.select import alone_beside, best_of, blocked_record
+from train.records import kept, write_record
+
+Predictions = list[dict[str, NDArray[np.float32]]]
+"""For each data set probabilities (N,) by mode."""
+SOURCE = f"training and validation windows, each held out with its block of a megabase ({FOLDS} folds)"
+
+
+def load_all(data: DataSet) -> Windows:
+    """Read the training and the validation part of a data set as one set of windows.
+
+    Raises
+    ------
+    ShardError
+        When the windows have no ids: blocks need their places.
+    """
+    windows = load_windows(data.path / TRAIN, data.path / VALID, source=data.source)
+    if windows.ids is None:
+        raise ShardError(data.path, "no ids (shard-K-ids.joblib): blocked folds need the windows' places")
+    return windows
+
+
+def load_folds(data: Sequence[DataSet]) -> tuple[list[Windows], NDArray[np.int64]]:
+    """Read data sets of the same windows, and divide them into blocked folds.
+
+    Returns
+    -------
+    sets : list of Windows
+        See :func:`load_all`.
+    fold : numpy.ndarray, shape=(N,), dtype=int64
+        See :func:`blocked_folds`.
+
+    Raises
+    ------
+    ShardError
+        When the windows cannot be divided: no ids, other windows in each set, too few blocks.
+    """
+    sets = [load_all(one) for one in data]
+    if any(not np.array_equal(one.ids, sets[0].ids) for one in sets):
+        raise ShardError(data[0].path, "the data sets do not hold the same windows: no common folds")
+    fold = blocked_folds(*places(sets[0]), np.any([one.labels > 0 for one in sets], axis=0))
+    if len(np.unique(fold)) < FOLDS or any(not one.labels[fold == n].any() for one in sets for n in range(FOLDS)):
+        raise ShardError(data[0].path, f"too few blocks of {BLOCK_BASES:,} bases with bound windows for {FOLDS} folds")
+    return sets, fold
+
+
+def out_of_fold(
+    candidate: Candidate,
+    sets: Sequence[Windows],
+    fold: NDArray[np.int64],
+    until: int | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+    others: Sequence[Windows] = (),
+    keep: Path | None = None,
+) -> list[dict[str, NDArray[np.float32]]]:
+    """Fit with each fold held out and predict it, in every mode.
+
+    Parameters
+    ----------
+    candidate : Candidate
+    sets : sequence of Windows
+        The same windows in the same order, one set a cell type; all are fitted together.
+    fold : numpy.ndarray, shape=(N,)
+        From :func:`blocked_folds`.
+    until : int, optional
+        Epoch to stop at.
+    tell : callable
+        Told of every fold.
+    others : sequence of Windows
+        What to predict instead of ``sets``: the same windows of other cell types.
+    keep : pathlib.Path, optional
+        Folder that keeps the weights, see :func:`fit_without`.
+
+    Returns
+    -------
+    list of dict
+        For each set predicted, probabilities (N,) by mode (:func:`train.data.surroundings.modes`).
+    """
+    config = candidate.network
+    every = summarised([*sets, *others], config)
+    sets, predicted = every[: len(sets)], every[len(sets) :] or every
+    empty = np.full(len(fold), np.nan, np.float32)
+    pooled = [{mode: empty.copy() for mode in modes(config)} for _ in predicted]
+    for number in range(fold.max() + 1):
+        held_out = np.flatnonzero(fold == number)
+        network = fit_without(candidate, sets, fold, number, until, keep).network()
+        for one, result in zip(predicted, pooled, strict=True):
+            for mode, found in predict_modes(network, one.take(held_out)).items():
+                result[mode][held_out] = found
+        tell(f"{candidate.key()} fold {number + 1}/{fold.max() + 1} held out")
+    return pooled
+
+
+def held_out_cache(runs: Path, candidate: Candidate, epoch: int) -> Path:
+    """Where out-of-fold predictions of a recipe are kept: a candidate, stopped at an epoch."""
+    return runs / candidate.key() / f"held_out_epoch_{epoch}.npz"
+
+
+def kept_out_of_fold(
+    candidate: Candidate,
+    epoch: int,
+    sets: Sequence[Windows],
+    fold: NDArray[np.int64],
+    runs: Path,
+    tell: Callable[[str], None],
+) -> list[dict[str, NDArray[np.float32]]]:
+    """Do what :func:`out_of_fold` does, or read from ``runs`` what it found before."""
+    names = [[mode if not n else f"{n}/{mode}" for mode in modes(candidate.network)] for n in range(len(sets))]
+
+    def compute() -> dict[str, NDArray[np.float32]]:
+        results = out_of_fold(candidate, sets, fold, epoch, tell, keep=runs / candidate.key())
+        return {
+            name: found
+            for ours, result in zip(names, results, strict=True)
+            for name, found in zip(ours, result.values(), strict=True)
+        }
+
+    found = kept(held_out_cache(runs, candidate, epoch), [name for ours in names for name in ours], compute)
+    return [{mode: found[name] for name, mode in zip(ours, modes(candidate.network), strict=True)} for ours in names]
+
+
+def paired_predictions(around: Predictions, alone: Predictions, sets: Sequence[Windows], flank: int) -> Predictions:
+    """Put together what a network that sees ``flank`` bases and one that sees windows alone predict, as one model.
+
+    The second one predicts windows beside which nothing is known, and every window in the modes of windows alone.
+    """
+    both: Predictions = []
+    for one, other, windows in zip(around, alone, sets, strict=True):
+        bare = nothing_beside(windows, flank)
+        both.append(
+            {mode: np.where(bare, other[mode], one[mode]) for mode in MODES}
+            | {name: other[mode] for name, mode in zip(WINDOW_MODES, MODES, strict=True)}
+        )
+    return both
+
+
+def judged_on_folds(
+    fits: Sequence[Fitted], data: Sequence[DataSet], runs: Path, tell: Callable[[str], None]
+) -> tuple[list[Fitted], HeldOut]:
+    """Judge networks that see more than the window on blocked folds, and predict the best network's windows there.
+
+    On the public split nearly every validation window has a trained neighbour whose bases such a network has seen, so
+    that validation cannot choose among them.
+
+    Parameters
+    ----------
+    fits : sequence of Fitted
+    data : sequence of DataSet
+        Of the same windows.
+    runs : pathlib.Path
+        Keeps the results, and has them already if they were found before.
+    tell : callable
+        Told of every fold.
+
+    Returns
+    -------
+    fits : list of Fitted
+        With ``blocked`` where it was found.
+    held_out : HeldOut
+        Predictions of the first data set by the recipe of the best of them: its candidate, stopped at its epoch. Where
+        a genome is known, it is scanned too, and hits are compared with peaks.
+
+    Raises
+    ------
+    ShardError
+        When the windows cannot be divided into blocked folds.
+    """
+    sets, fold = load_folds(data)
+    results: dict[str, Predictions] = {}
+
+    def found(fitted: Fitted) -> Predictions:
+        nonlocal sets
+        key = fitted.candidate.key()
+        if key not in results:
+            if fitted.candidate.network.fixed_filters:
+                sets = summarised(sets, fitted.candidate.network)
+            results[key] = kept_out_of_fold(fitted.candidate, fitted.epoch, sets, fold, runs, tell)
+            if (alone := alone_beside(fitted, fits)) is not None:
+                results[key] = paired_predictions(results[key], found(alone), sets, fitted.candidate.network.flank)
+        return results[key]
+
+    judged_fits = []
+    for fitted in fits:
+        if fitted.candidate.network.sees_neighbourhood:
+            of_sets = [
+                {mode: judged(one, probabilities) for mode, probabilities in result.items()}
+                for one, result in zip(sets, found(fitted), strict=True)
+            ]
+            fitted = replace(fitted, blocked=_mean(of_sets))
+            write_record(fitted.blocked or {}, blocked_record(fitted, runs))
+        judged_fits.append(fitted)
+    best = best_of(judged_fits)
+    probabilities = found(best)[0]
+    peaks = {}
+    if data[0].source.genome is not None:
+        alone = alone_beside(best, judged_fits)
+        peaks = peak_counts(best, alone, sets, fold, data[0].source, probabilities, runs, tell)
+    return judged_fits, HeldOut(SOURCE, sets[0].labels, probabilities, peaks)
+
+
+def _mean(of_sets: Sequence[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
+    """Average metrics over data sets."""
+    return {
+        mode: {metric: float(np.mean([one[mode][metric] for one in of_sets])) for metric in metrics}
+        for mode, metrics in of_sets[0].items()
+    }

@@ -1,0 +1,282 @@
+"""Peaks hit and hits on peaks, from scans of blocks of the genome by networks that were not fitted on them.
+
+A scan is judged by the labelled windows alone. A peak is a stretch of bound windows that touch one another, one of them
+within reach of the scan: it shares a base with a scored window. A hit is on a peak when it shares a base with one,
+whatever else it covers, as ``scan --truth`` counts. A hit that shares no base
+with a labelled window is left out, since nothing is known of it. A hit that also covers bases without a label is judged
+by its labelled windows: a peak that lies in the other bases only is missed, so that the share of hits on peaks is
+rather too low than too high.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jundscan.dna.chromosomes import matching_name
+from jundscan.dna.interval_sets import merge_intervals
+from jundscan.dna.letters import WINDOW_LENGTH
+from jundscan.dna.windows import Region
+from jundscan.evaluation.peaks import touching
+from jundscan.io.fasta.genome import open_genome
+from jundscan.model.metadata import MODES
+from jundscan.model.model import DEFAULT_MODEL, Model
+from jundscan.options import DEFAULT_STRIDE
+from jundscan.scanning.hits import HitCaller, Hits
+from jundscan.scanning.plan import prepare
+from jundscan.scanning.score import score
+from train.comparison.folds import blocks, fit_without
+from train.data.dataset import Windows, in_genome_order, places
+from train.data.source import DataSource
+from train.data.surroundings import summarised
+from train.export.calibration import PeakCounts, calibrate
+from train.export.export import Provenance, described, write_model
+from train.fitting.fit import Fitted
+from train.graphs.graph import build_graph
+from train.records import kept
+
+
+class Truth(NamedTuple):
+    """Labelled windows of one chromosome and fold, ascending; row i of every array is window i.
+
+    Attributes
+    ----------
+    start, block : numpy.ndarray, shape=(n,), dtype=int64
+    bound : numpy.ndarray, shape=(n,), dtype=bool
+    """
+
+    start: NDArray[np.int64]
+    block: NDArray[np.int64]
+    bound: NDArray[np.bool_]
+
+
+class Scanned(NamedTuple):
+    """Scored windows of one chromosome, ascending; row i of every array is window i.
+
+    Attributes
+    ----------
+    indices, starts : numpy.ndarray, shape=(n,), dtype=int64
+    probabilities : numpy.ndarray, shape=(n,), dtype=float32
+    """
+
+    indices: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+
+
+def peak_counts(
+    fitted: Fitted,
+    alone: Fitted | None,
+    sets: Sequence[Windows],
+    fold: NDArray[np.int64],
+    source: DataSource,
+    probabilities: Mapping[str, NDArray[np.float32]],
+    runs: Path,
+    tell: Callable[[str], None] = lambda line: None,
+) -> dict[str, PeakCounts]:
+    """Count peaks and hits of the first data set, each fold scanned by the recipe fitted without it.
+
+    Parameters
+    ----------
+    fitted : Fitted
+        The recipe: its candidate, stopped at its epoch.
+    alone : Fitted or None
+        The recipe of the network for windows beside which nothing is known.
+    sets : sequence of Windows
+        The same windows in the same order, one set a cell type, with ids; all are fitted together.
+    fold : numpy.ndarray, shape=(N,)
+        From :func:`train.comparison.folds.blocked_folds`.
+    source : DataSource
+        Genome and track of the first data set.
+    probabilities : mapping
+        By mode, (N,): those of the first set's windows out of fold, whose calibration gives the thresholds.
+    runs : pathlib.Path
+        Keeps counts and weights, and has them already if they were found before.
+    tell : callable
+        Told of every fold.
+
+    Returns
+    -------
+    dict of str to PeakCounts
+        By mode of :data:`jundscan.model.metadata.MODES`.
+    """
+    thresholds = {
+        mode: np.array([row.threshold for row in calibrate(sets[0].labels, probabilities[mode], 0.5)]) for mode in MODES
+    }
+    recipe = "_".join(f"{one.candidate.key()}_{one.epoch}" for one in (fitted, alone) if one is not None)
+    digest = hashlib.sha256(b"".join(one.tobytes() for one in thresholds.values())).hexdigest()[:10]
+
+    def compute() -> dict[str, NDArray[Any]]:
+        found = _count(fitted, alone, sets, fold, source, thresholds, runs, tell)
+        return {f"{mode}/{name}": array for mode in MODES for name, array in found[mode]._asdict().items()}
+
+    names = {mode: [f"{mode}/{name}" for name in PeakCounts._fields] for mode in MODES}
+    kept_at = runs / fitted.candidate.key() / f"peaks_{recipe}_{digest}.npz"
+    arrays = kept(kept_at, [name for ours in names.values() for name in ours], compute)
+    return {mode: PeakCounts(*(arrays[name] for name in ours)) for mode, ours in names.items()}
+
+
+def _count(
+    fitted: Fitted,
+    alone: Fitted | None,
+    sets: Sequence[Windows],
+    fold: NDArray[np.int64],
+    source: DataSource,
+    thresholds: Mapping[str, NDArray[np.float64]],
+    runs: Path,
+    tell: Callable[[str], None],
+) -> dict[str, PeakCounts]:
+    assert source.genome is not None
+    sets = summarised(sets, fitted.candidate.network)
+    genome = open_genome(source.genome)
+    chroms, starts = places(sets[0])
+    bound = np.any([one.labels > 0 for one in sets], axis=0)
+    block = blocks(chroms, starts, bound)
+    counts = {mode: _none_yet(thresholds[mode], block, fold) for mode in MODES}
+    scale = None
+    for number in range(int(fold.max()) + 1):
+        here = fold == number
+        recipes = [
+            fit_without(one.candidate, sets, fold, number, one.epoch, runs / one.candidate.key())
+            for one in (fitted, alone)
+            if one is not None
+        ]
+        truth = _truths(chroms[here], starts[here], block[here], sets[0].labels[here] > 0, genome.chromsizes)
+        regions = spans_of(chroms, starts, here, genome.chromsizes)
+        with tempfile.TemporaryDirectory() as work:
+            model = _model(recipes, Path(work) / "model.onnx")
+            for mode, track in zip(MODES, (source.accessibility, None), strict=True):
+                with prepare(
+                    genome, track, model=model, regions=[str(one) for one in regions],
+                    scale=None if track is None else scale, allow_length_mismatch=True, judged=False,
+                ) as ready:  # fmt: skip
+                    if track is not None:
+                        scale = ready.scale
+                    by_chrom: dict[str, list[Scanned]] = {}
+                    for scored in score(ready):
+                        by_chrom.setdefault(scored.chrom, []).append(Scanned(*scored[1:4]))
+                for chrom, labelled in truth.items():
+                    count(counts[mode], labelled, _joined(by_chrom.get(chrom, [])))
+        tell(f"{fitted.candidate.key()} fold {number + 1}/{fold.max() + 1}: scanned, hits compared with its windows")
+    return counts
+
+
+def _none_yet(thresholds: NDArray[np.float64], block: NDArray[np.int64], fold: NDArray[np.int64]) -> PeakCounts:
+    number = int(block.max()) + 1
+    of_block = np.zeros(number, np.int64)
+    of_block[block] = fold
+    each = (np.zeros((number, len(thresholds)), np.int64) for _ in range(3))
+    return PeakCounts(thresholds, of_block, np.zeros(number, np.int64), *each)
+
+
+def _model(recipes: Sequence[Fitted], file: Path) -> Model:
+    networks = [one.network() for one in recipes]
+    provenance = Provenance("0", (), "", "", file.parent)
+    metadata = described(recipes[0], DEFAULT_MODEL, provenance, 0.5, "", *recipes[1:])
+    return write_model(build_graph(*networks), metadata, file)
+
+
+def _truths(
+    chroms: NDArray[np.str_],
+    starts: NDArray[np.int64],
+    block: NDArray[np.int64],
+    bound: NDArray[np.bool_],
+    chromsizes: Mapping[str, int],
+) -> dict[str, Truth]:
+    """Gather labelled windows by the genome's chromosome names; windows elsewhere are left out."""
+    found = {}
+    for name in np.unique(chroms).tolist():
+        if (chrom := matching_name(name, chromsizes)) is not None:
+            rows = np.flatnonzero(chroms == name)
+            rows = rows[np.argsort(starts[rows], kind="stable")]
+            found[chrom] = Truth(starts[rows], block[rows], bound[rows])
+    return found
+
+
+def spans_of(
+    chroms: NDArray[np.str_], starts: NDArray[np.int64], here: NDArray[np.bool_], chromsizes: Mapping[str, int]
+) -> list[Region]:
+    """Find the stretches from a first to a last window of ``here`` that no other window lies in.
+
+    Parameters
+    ----------
+    chroms, starts : numpy.ndarray, shape=(N,)
+        Places of windows.
+    here : numpy.ndarray, shape=(N,), dtype=bool
+        Windows of a fold.
+    chromsizes : mapping of str to int
+        The genome's chromosomes, bases.
+
+    Returns
+    -------
+    list of Region
+        By the genome's names, each with a window of the default stride at least.
+    """
+    order, _ = in_genome_order(chroms, starts)
+    names, at, ours = chroms[order], starts[order], here[order]
+    edge = np.ones(len(order) + 1, np.bool_)
+    edge[1:-1] = (names[1:] != names[:-1]) | (ours[1:] != ours[:-1])
+    first = np.flatnonzero(edge[:-1])
+    last = np.append(first[1:], len(order)) - 1
+    spans = []
+    for one, other in zip(first[ours[first]], last[ours[first]], strict=True):
+        chrom = matching_name(str(names[one]), chromsizes)
+        start, end = int(at[one]), int(at[other]) + WINDOW_LENGTH
+        on_grid = -(-start // DEFAULT_STRIDE) * DEFAULT_STRIDE
+        if chrom is not None and on_grid + WINDOW_LENGTH <= end <= chromsizes[chrom]:
+            spans.append(Region(chrom, start, end))
+    return spans
+
+
+def _joined(parts: Sequence[Scanned]) -> Scanned:
+    nothing = Scanned(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
+    return Scanned(*(np.concatenate(columns) for columns in zip(nothing, *parts, strict=True)))
+
+
+def count(counts: PeakCounts, truth: Truth, scanned: Scanned) -> None:
+    """Call hits at every threshold, compare them with labelled windows, and add to ``counts``.
+
+    Parameters
+    ----------
+    counts : PeakCounts
+        Its arrays are changed.
+    truth : Truth
+    scanned : Scanned
+        Of the same chromosome.
+    """
+    blocks_of = len(counts.peaks)
+    peaks = merge_intervals(_intervals(truth.start[truth.bound]))
+    peaks = peaks[touching(peaks[:, 0], peaks[:, 1], merge_intervals(_intervals(scanned.starts)))]
+    labelled = merge_intervals(_intervals(truth.start))
+    block_of_peak = truth.block[np.searchsorted(truth.start, peaks[:, 0])]
+    counts.peaks[:] += np.bincount(block_of_peak, minlength=blocks_of)
+    for column, threshold in enumerate(counts.thresholds.tolist()):
+        hits = _called(scanned, threshold)
+        spans = np.column_stack((hits.start, hits.end))
+        is_hit = touching(peaks[:, 0], peaks[:, 1], spans)
+        judged = spans[touching(hits.start, hits.end, labelled)]
+        # the first labelled window that a hit shares a base with
+        block_of_hit = truth.block[np.searchsorted(truth.start + WINDOW_LENGTH, judged[:, 0], side="right")]
+        on_peak = touching(judged[:, 0], judged[:, 1], peaks)
+        for counted, rows in (
+            (counts.peaks_hit, block_of_peak[is_hit]),
+            (counts.hits, block_of_hit),
+            (counts.hits_on_peaks, block_of_hit[on_peak]),
+        ):
+            counted[:, column] += np.bincount(rows, minlength=blocks_of)
+
+
+def _intervals(starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.column_stack((starts, starts + WINDOW_LENGTH))
+
+
+def _called(scanned: Scanned, threshold: float) -> Hits:
+    caller = HitCaller(threshold, DEFAULT_STRIDE)
+    first, last = caller.add(*scanned), caller.finish()
+    return Hits(*(np.concatenate(columns) for columns in zip(first, last, strict=True)))

@@ -1,0 +1,1 @@
+"""Shards and what lies around their windows, split and sampled for training."""

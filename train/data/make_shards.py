@@ -1,0 +1,282 @@
+"""Make a data set from any genome and peaks: labelled windows, split into train, valid and test.
+
+The genome's windows are walked through twice. The first pass reads no sequence: it only counts the windows of every
+block and so decides the split, the sample weights and every error. The second one reads and writes; it holds no more
+than one shard for each part, whatever the size of the genome.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jundscan.accessibility.genome_tracks import GenomeTrack
+from jundscan.dna.interval_sets import subtract_intervals
+from jundscan.dna.letters import WINDOW_LENGTH, one_hot
+from jundscan.dna.windows import Region, windows_in
+from jundscan.errors import InputError, OutputError
+from jundscan.evaluation.metrics import balanced_weights
+from jundscan.evaluation.truth import Truth
+from jundscan.evaluation.truth_span import CoveredBases, find_peak_span
+from jundscan.io.fasta.genome import Genome
+from jundscan.io.shards import write_shards
+from jundscan.options import MOST_STRIDE, whole
+from jundscan.scanning.spans import scan_spans
+from train.data.split import PARTS, Blocks, Split, assign_parts, make_blocks
+
+log = logging.getLogger("jundscan")
+
+READ_BASES = 1 << 17
+"""Bases read at a time."""
+COUNT_WINDOWS = 1 << 20
+"""Windows counted at a time."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What was written of one part."""
+
+    folder: Path
+    windows: int
+    bound: int
+    shards: int
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was written, and what was left out: windows with unknown letters, and those between blocks."""
+
+    parts: list[Part]
+    unknown: int
+    between: int
+
+
+def grid_starts(start: int, end: int, length: int, stride: int) -> NDArray[np.int64]:
+    """Return the starts of the windows on the grid wholly inside the bases [start, end) of a chromosome."""
+    windows = windows_in(start, end, length, stride)
+    return np.arange(windows.first, windows.first + windows.count, dtype=np.int64) * stride
+
+
+def known_stretches(genome: Genome, spans: Sequence[Region]) -> list[Region]:
+    """Cut the unknown bases out of spans and keep what can hold a window."""
+    stretches = []
+    for span in spans:
+        known = subtract_intervals(np.array([[span.start, span.end]]), genome.unknown_runs(span.chrom))
+        known = known[known[:, 1] - known[:, 0] >= WINDOW_LENGTH]
+        stretches += [Region(span.chrom, start, end) for start, end in known.tolist()]
+    return stretches
+
+
+def count_windows(
+    genome: Genome, truth: Truth, stretches: Sequence[Region], blocks: Blocks, stride: int
+) -> tuple[NDArray[np.int64], int]:
+    """Count the unbound and bound windows of every block, (blocks, 2), and those left out between blocks."""
+    counts = np.zeros((len(blocks.chroms), 2), np.int64)
+    between = 0
+    for chrom, start, end in stretches:
+        length = genome.chromsizes[chrom]
+        while len(starts := grid_starts(start, min(end, start + COUNT_WINDOWS * stride), length, stride)):
+            numbers, labels = blocks.numbers(chrom, starts), truth.labels(chrom, starts)
+            kept = numbers >= 0
+            np.add.at(counts, (numbers[kept], labels[kept]), 1)
+            between += int(np.count_nonzero(~kept))
+            start = int(starts[-1]) + 1
+    return counts, between
+
+
+def read_windows(
+    genome: Genome, stretches: Sequence[Region], stride: int
+) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.uint8]]]:
+    """Read the windows of stretches in genome order: chromosome, starts (n,) and codes (n, 101), piece by piece."""
+    held, held_start, held_chrom = np.empty(0, np.uint8), 0, ""
+    for block in genome.blocks(stretches, READ_BASES):
+        if block.chrom != held_chrom or block.start != held_start + len(held):
+            held, held_start, held_chrom = block.codes, block.start, block.chrom
+        else:
+            held = np.concatenate([held, block.codes])
+        end = held_start + len(held)
+        starts = grid_starts(held_start, end, genome.chromsizes[block.chrom], stride)
+        if not len(starts):
+            continue
+        views = np.lib.stride_tricks.sliding_window_view(held, WINDOW_LENGTH)
+        yield block.chrom, starts, views[starts - held_start]
+        rest = min(int(starts[-1]) + stride, end)
+        held, held_start = held[rest - held_start :], rest
+
+
+@dataclass
+class _Writer:
+    """Collects the windows of one part and writes a shard whenever there are enough."""
+
+    folder: Path
+    counts: NDArray[np.int64]
+    shard_windows: int
+    has_accessibility: bool
+    shards: int = 0
+    waiting: list[tuple[NDArray[np.generic], ...]] = field(default_factory=list)
+
+    def add(self, *columns: NDArray[np.generic]) -> None:
+        if len(columns[0]):
+            self.waiting.append(columns)
+        while sum(len(rows[0]) for rows in self.waiting) >= self.shard_windows:
+            self._write()
+
+    def finish(self) -> None:
+        if sum(len(rows[0]) for rows in self.waiting):
+            self._write()
+
+    def _write(self) -> None:
+        joined = tuple(np.concatenate(column) for column in zip(*self.waiting, strict=True))
+        codes, labels, means, ids = (column[: self.shard_windows] for column in joined)
+        self.waiting = [tuple(column[self.shard_windows :] for column in joined)]
+        weights = balanced_weights(labels, self.counts)
+        accessibility = means if self.has_accessibility else None
+        write_shards(self.folder, self.shards, one_hot(codes), labels, weights, accessibility, ids)
+        self.shards += 1
+
+
+def make_shards(
+    genome: Genome,
+    truth: Truth,
+    track: GenomeTrack | None,
+    out: Path,
+    split: Split,
+    *,
+    stride: int = WINDOW_LENGTH,
+    shard_windows: int = 100_000,
+    regions: Sequence[str] = (),
+    everywhere: bool = False,
+    force: bool = False,
+) -> Made:
+    """Write ``train_dataset``, ``valid_dataset`` and ``test_dataset`` into ``out``.
+
+    Windows start at 0, stride, 2·stride, … of each chromosome. Those with an unknown letter are left out, and at
+    strides below 101 those that share bases with the block before theirs.
+
+    Parameters
+    ----------
+    genome : Genome
+    truth : Truth
+        Known peaks, the labels.
+    track : GenomeTrack or None
+        Accessibility; its means are written as they are. None writes no accessibility.
+    out : pathlib.Path
+        Made when it does not exist.
+    split : Split
+    stride : int
+        Bases between window starts.
+    shard_windows : int
+        The most windows of a shard.
+    regions : sequence of str
+        ``chrom`` or ``chrom:start-end``, 0-based half-open; only windows wholly inside one are used. A warning says
+        when the peaks span less than half of their bases.
+    everywhere : bool
+        Whether the peaks are those of all windows, though they span less than half of the bases.
+    force : bool
+        Replace the shards that are there.
+
+    Returns
+    -------
+    Made
+        A part that was not asked for (a share of 0, no chromosome) is not in it, nor written.
+
+    Raises
+    ------
+    InputError
+        When a number makes no sense, a region cannot be used, or a part lacks a class; and, without ``regions`` or
+        ``everywhere``, when the peaks span less than half of the bases that windows come from.
+    OutputError
+        When a part is there already, or cannot be written.
+    """
+    _check_numbers(split, shard_windows)
+    stride = whole("stride", stride, MOST_STRIDE)
+    existing = [out / part for part in PARTS if (out / part).exists()]
+    if existing and not force:
+        raise OutputError(f"{existing[0]}: exists already; choose another --out, or --force to replace its shards")
+    sizes = genome.chromsizes
+    spans = scan_spans(sizes, stride, regions)
+    stretches = known_stretches(genome, spans)
+    if not everywhere:
+        _check_peak_span(truth, stretches, bool(regions))
+    blocks = make_blocks(sizes, truth, None if split.by_chromosome else split.block_bases, stride)
+    counts, between = count_windows(genome, truth, stretches, blocks, stride)
+    parts = assign_parts(counts, blocks, split)
+    in_spans = sum(windows_in(span.start, span.end, sizes[span.chrom], stride).count for span in spans)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out, prefix=".shards-") as work:
+            writers = {
+                part: _Writer(Path(work) / name, counts[parts == part].sum(axis=0), shard_windows, track is not None)
+                for part, name in enumerate(PARTS)
+                if part in parts and counts[parts == part].any()
+            }
+            for chrom, starts, codes in read_windows(genome, stretches, stride):
+                numbers = blocks.numbers(chrom, starts)
+                labels = truth.labels(chrom, starts)
+                means = np.full(len(starts), np.nan, np.float32)
+                if track is not None:
+                    means = track.means([(chrom, starts)])[:, 0]
+                ids = np.array([f"{chrom}:{start}-{start + WINDOW_LENGTH}" for start in starts.tolist()])
+                for part, writer in writers.items():
+                    rows = (numbers >= 0) & (parts[numbers] == part)
+                    writer.add(codes[rows], labels[rows], means[rows], ids[rows])
+            for writer in writers.values():
+                writer.finish()
+            _move(Path(work), out)
+    except OSError as err:
+        raise OutputError(f"{out}: cannot be written: {err.strerror or err}") from err
+    made = [
+        Part(out / PARTS[part], int(writer.counts.sum()), int(writer.counts[1]), writer.shards)
+        for part, writer in writers.items()
+    ]
+    return Made(made, unknown=in_spans - int(counts.sum()) - between, between=between)
+
+
+def _check_peak_span(truth: Truth, stretches: Sequence[Region], has_regions: bool) -> None:
+    """Raise an error, or log a warning where regions were chosen, when peaks are known for a part of the windows."""
+    edges: dict[str, list[int]] = {}
+    for chrom, start, end in stretches:
+        edges.setdefault(chrom, []).extend((start, end))
+    compared = {}
+    for chrom, positions in edges.items():
+        lengths = np.diff(positions)
+        lengths[1::2] = 0  # between two stretches
+        compared[chrom] = CoveredBases(np.array(positions), np.append(0.0, np.cumsum(lengths)))
+    span = find_peak_span(truth.peaks, compared)
+    if not span.is_partial:
+        return
+    consequence = "Windows elsewhere are labelled unbound."
+    message = span.caution(truth.source, "that windows come from", consequence, "--region").message
+    if not has_regions:
+        raise InputError(f"{message} If they are those of the whole genome, give --everywhere.")
+    log.warning("%s", message)
+
+
+def _check_numbers(split: Split, shard_windows: int) -> None:
+    if shard_windows < 1:
+        raise InputError(f"--shard-windows {shard_windows}: must be at least 1")
+    if split.block_bases < WINDOW_LENGTH:
+        raise InputError(f"--block-bases {split.block_bases}: must be at least {WINDOW_LENGTH}, the bases of a window")
+    if min(split.valid, split.test) < 0 or not split.valid + split.test < 1:
+        raise InputError(f"--valid {split.valid:g} and --test {split.test:g}: must be shares that leave some to train")
+
+
+def _move(work: Path, out: Path) -> None:
+    """Put finished parts in place; shards that were there go, whatever else is in their folders stays."""
+    for name in PARTS:
+        target = out / name
+        if target.exists():
+            for old in target.glob("shard-*.joblib"):
+                old.unlink()
+            if not any(target.iterdir()):
+                target.rmdir()
+        if (work / name).exists():
+            target.mkdir(exist_ok=True)
+            for new in sorted((work / name).iterdir()):
+                new.replace(target / new.name)

@@ -1,0 +1,66 @@
+"""Batches of training windows: bound ones more often than they occur, moved along the genome where that is wished."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from train.config import FitConfig, NetworkConfig
+from train.data.dataset import Windows
+from train.data.shift import neighbours, shifted
+from train.data.surroundings import inputs_of
+
+
+class Batch(NamedTuple):
+    """Windows of one step: codes or summaries (B, n), targets (B,), accessibility (B, widths) and weights (B,)."""
+
+    inputs: Tensor
+    targets: Tensor
+    accessibility: Tensor
+    weights: Tensor
+
+
+class Sampler:
+    """One data set on the device, and how batches are drawn from it.
+
+    Bound windows are drawn more often than they occur. Each window's weight is divided by how often it is drawn, so
+    that a batch's weighted loss is, on average, that of the whole set with the weights ``w``.
+    """
+
+    def __init__(self, windows: Windows, config: NetworkConfig, device: torch.device) -> None:
+        self.inputs = inputs_of(windows, config, device)
+        self.targets = torch.from_numpy(windows.labels.astype(np.float32)).to(device)
+        self.rows = [torch.from_numpy(np.flatnonzero(windows.labels == label)) for label in (1, 0)]
+        self.weights = torch.from_numpy((windows.weights / windows.weights.sum()).astype(np.float32))
+        self._windows = windows
+
+    @cached_property
+    def near(self) -> Tensor:
+        """The windows beside each; found only where windows are moved."""
+        return torch.from_numpy(neighbours(self._windows))
+
+    def draw(self, count: int, config: FitConfig, generator: torch.Generator) -> Batch:
+        """Draw ``count`` windows with replacement, a share of them bound; weights sum to 1 on average."""
+        parts, weights = [], []
+        bound = round(config.bound * count)
+        for rows, size in zip(self.rows, (bound, count - bound), strict=True):
+            drawn = rows[torch.randint(len(rows), (size,), generator=generator)]
+            parts.append(drawn)
+            weights.append(self.weights[drawn] * (len(rows) / size))
+        taken = torch.cat(parts)
+        known, alone, held = self.inputs
+        chosen = taken.to(known.device)
+        weight = torch.cat(weights).to(known.device)
+        if config.shifted:
+            codes, own = shifted(known, held[:, 0], self.near, taken, config.shifted, generator)
+            return Batch(codes, self.targets[chosen], own[:, None], weight)
+        inputs, accessibility = known[chosen], held[chosen]
+        if config.withhold_around:
+            withheld = (torch.rand(count, generator=generator) < config.withhold_around).to(known.device)
+            inputs = torch.where(withheld[:, None], alone[chosen], inputs)
+            accessibility[:, 1:] = torch.where(withheld[:, None], torch.nan, accessibility[:, 1:])
+        return Batch(inputs, self.targets[chosen], accessibility, weight)

@@ -1,0 +1,148 @@
+"""What a network is given of windows: their bases with what lies beside them, or without; accessibility at its widths.
+
+Where a network's filters are fixed, windows are summarised once and the fit works on the summaries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
+from jundscan.model.metadata import MODES, WINDOW_MODES
+from jundscan.model.session import open_session
+from train.config import NetworkConfig
+from train.data.dataset import Summary, Windows
+from train.graphs.graph import build_summary
+from train.networks.networks import CNN, build_network
+
+SUMMARY_BATCH = 64
+
+
+class Inputs(NamedTuple):
+    """Windows as a network takes them; row i of every tensor is window i.
+
+    Attributes
+    ----------
+    known, alone : torch.Tensor, shape=(N, 101 + 2 * flank), dtype=uint8, or (N, n), dtype=float32
+        Codes, or summaries where filters are fixed; with what lies beside the window, and without.
+    accessibility : torch.Tensor, shape=(N, widths), dtype=float32
+    """
+
+    known: Tensor
+    alone: Tensor
+    accessibility: Tensor
+
+    def seen(self, mode: str) -> tuple[Tensor, Tensor]:
+        """Return what a network sees in a mode of :func:`modes`: codes or summaries, and accessibility."""
+        beside = mode in MODES
+        accessibility = self.accessibility.clone()
+        if not beside:
+            accessibility[:, 1:] = torch.nan
+        if mode.endswith(MODES[1]):
+            accessibility[:] = torch.nan
+        return self.known if beside else self.alone, accessibility
+
+
+def modes(config: NetworkConfig) -> tuple[str, ...]:
+    """List the modes that a network is judged in: two, or four where it sees more than the window."""
+    return (*MODES, *WINDOW_MODES) if config.sees_neighbourhood else MODES
+
+
+def without_flanks(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Withhold the bases beside windows (N, 101 + 2 * flank): a copy with 4 there."""
+    flank = (codes.shape[1] - WINDOW_LENGTH) // 2
+    alone = np.full_like(codes, UNKNOWN)
+    alone[:, flank : flank + WINDOW_LENGTH] = codes[:, flank : flank + WINDOW_LENGTH]
+    return alone
+
+
+def nothing_beside(windows: Windows, flank: int) -> NDArray[np.bool_]:
+    """Find the windows whose flanks hold no two neighbouring known letters, as ``Paired`` does.
+
+    See :class:`train.networks.networks.Paired`.
+    """
+    known = network_codes(windows, flank) < UNKNOWN
+    pairs = known[:, :-1] & known[:, 1:]
+    own = pairs[:, flank : flank + WINDOW_LENGTH - 1]
+    alone: NDArray[np.bool_] = pairs.sum(axis=1) == own.sum(axis=1)
+    return alone
+
+
+def network_codes(windows: Windows, flank: int) -> NDArray[np.uint8]:
+    """Return windows with ``flank`` bases to each side, (N, 101 + 2 * flank); 4 where they are not known."""
+    if not flank:
+        return windows.codes
+    if windows.around is None:
+        return np.pad(windows.codes, ((0, 0), (flank, flank)), constant_values=UNKNOWN)
+    margin = (windows.around.codes.shape[1] - WINDOW_LENGTH) // 2 - flank
+    return windows.around.codes[:, margin : windows.around.codes.shape[1] - margin]
+
+
+def network_accessibility(windows: Windows, widths: Sequence[int]) -> NDArray[np.float32]:
+    """Return the accessibility of windows at each of ``widths``, (N, widths); NaN where it is not known."""
+    found = np.full((len(windows.codes), len(widths)), np.nan, np.float32)
+    found[:, 0] = windows.accessibility
+    if windows.around is not None:
+        for column, width in enumerate(widths[1:], start=1):
+            found[:, column] = windows.around.accessibility[:, windows.around.widths.index(width)]
+    return found
+
+
+def inputs_of(windows: Windows, config: NetworkConfig, device: torch.device | str = "cpu") -> Inputs:
+    """Turn windows into what a network takes; the summaries of :func:`summarised` serve where filters are fixed."""
+    accessibility = torch.from_numpy(network_accessibility(windows, config.accessibility_widths)).to(device)
+    if config.fixed_filters:
+        (summarised_windows,) = summarised([windows], config)
+        summary = summarised_windows.summary
+        assert summary is not None
+        both = summary.known, summary.alone
+    else:
+        codes = np.ascontiguousarray(network_codes(windows, config.flank))
+        both = codes, without_flanks(codes) if config.flank else codes
+    known, alone = (torch.from_numpy(values).to(device) for values in both)
+    return Inputs(known, alone, accessibility)
+
+
+def summarised(sets: Sequence[Windows], config: NetworkConfig) -> list[Windows]:
+    """Summarise windows by fixed filters, once for data sets of the same windows; others stay as they are."""
+    if not config.fixed_filters:
+        return list(sets)
+    network = build_network(config)
+    assert isinstance(network, CNN)
+    # several times as fast as torch, and the same sums to the last bit
+    content = build_summary(network).SerializeToString()
+    session = open_session(content, Path("(summary of windows)"), "cpu")
+    done: list[Windows] = []
+    for windows in sets:
+        if windows.summary is None:
+            alike = next((one for one in done if _same_bases(one, windows)), None)
+            if alike is None:
+                codes = network_codes(windows, config.flank)
+                summary = Summary(_summaries(session, codes), _summaries(session, without_flanks(codes)))
+            else:
+                assert alike.summary is not None
+                summary = alike.summary
+            windows = replace(windows, summary=summary)
+        done.append(windows)
+    return done
+
+
+def _same_bases(one: Windows, other: Windows) -> bool:
+    if (one.around is None) != (other.around is None):
+        return False
+    if one.around is None or other.around is None:
+        return np.array_equal(one.codes, other.codes)
+    return np.array_equal(one.around.codes, other.around.codes)
+
+
+def _summaries(session: Any, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
+    batches = (codes[first : first + SUMMARY_BATCH] for first in range(0, len(codes), SUMMARY_BATCH))
+    return np.concatenate([session.run(None, {"sequence": np.ascontiguousarray(batch)})[0] for batch in batches])

@@ -1,0 +1,1 @@
+"""From fits to the exported model: calibration, parity checks and metadata."""

@@ -1,0 +1,59 @@
+"""Labelled shards, judged in every mode of a model."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from jundscan.accessibility.scale import AccessibilityScale, fit_scale
+from jundscan.errors import InputError
+from jundscan.evaluation.labelled_windows import Evaluation, evaluate_shards
+from jundscan.evaluation.neighbourhood import WindowSource, open_source
+from jundscan.io.shards import Shards
+from jundscan.model.metadata import MODES
+from jundscan.model.model import Model
+from train.data.source import DataSource
+
+
+def evaluations(shards: Shards, model: Model, origin: DataSource) -> dict[str, Evaluation]:
+    """Evaluate labelled shards in every mode of a model.
+
+    Parameters
+    ----------
+    shards : Shards
+    model : Model
+    origin : DataSource
+        Where their windows come from: the modes with a neighbourhood look it up there.
+
+    Returns
+    -------
+    dict
+        Mode to evaluation, :data:`jundscan.model.metadata.MODES` first.
+    """
+    found = {}
+    with ExitStack() as stack:
+        source = None
+        if origin.genome is not None:
+            opened = open_source(origin.genome, origin.accessibility, allow_length_mismatch=True)
+            source = stack.enter_context(opened)
+        scale = _scale_of_few(shards, source, model)
+        for mode in model.metadata.tables:
+            looked_up = model.metadata.sees_neighbourhood and mode in MODES
+            found[mode] = evaluate_shards(
+                shards,
+                model,
+                withhold_accessibility=mode.endswith(MODES[1]),
+                source=source if looked_up else None,
+                scale=None if looked_up else scale,
+            )
+    return found
+
+
+def _scale_of_few(shards: Shards, source: WindowSource | None, model: Model) -> AccessibilityScale | None:
+    """Return the whole track's scale where the shards are too few to find one, as ``evaluate`` would ask for it."""
+    if shards.accessibility is None or source is None or source.track is None:
+        return None
+    try:
+        fit_scale(shards.accessibility, str(shards.path))
+    except InputError:
+        return source.scale(model.widths)
+    return None

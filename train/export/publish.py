@@ -1,0 +1,74 @@
+"""From fits to the models of an ``exported`` folder: which are exported, under which names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from jundscan.accessibility.scale import distribution
+from jundscan.model.model import DEFAULT_MODEL
+from train.comparison.checks import peak_record
+from train.data.dataset import VALID, DataSet, windows_sha256
+from train.export.calibration import HeldOut
+from train.export.export import Provenance, export
+from train.fitting.fit import Fitted
+from train.fitting.select import alone_beside, best_of, best_of_families, training_record
+from train.records import PEAKS, TRAINING, write_record
+
+
+class Origin(NamedTuple):
+    """What the user says of the models to be exported."""
+
+    factor: str
+    assembly: str
+    version: str
+
+
+def export_all(
+    fits: Sequence[Fitted],
+    sets: Sequence[DataSet],
+    out: Path,
+    origin: Origin,
+    held_out: HeldOut | None,
+    tell: Callable[[str], None],
+) -> None:
+    """Export the best of each family and the best of all, and write the record of the training.
+
+    Parameters
+    ----------
+    fits : sequence of Fitted
+    sets : sequence of DataSet
+        What they were fitted on; the first one selected.
+    out : pathlib.Path
+        Gets a folder for each model, ``training.json``, and ``peaks.json`` where scans of held-out blocks were made.
+    origin : Origin
+    held_out : HeldOut or None
+        Calibrates the thresholds of the best; without it, and of the others, the validation windows do.
+    tell : callable
+        Told of every model.
+    """
+    provenance = Provenance(
+        version=origin.version,
+        cell_types=tuple(one.name for one in sets),
+        assembly=origin.assembly,
+        training_data_sha256=windows_sha256(*(one.train for one in sets)),
+        validation_folder=sets[0].path / VALID,
+        source=sets[0].source,
+        training_accessibility={one.name: shares for one in sets if (shares := distribution(one.train.accessibility))},
+    )
+    named = {f"{DEFAULT_MODEL}-{family}": fitted for family, fitted in best_of_families(fits).items()}
+    named[DEFAULT_MODEL] = best_of(fits)
+    for name, fitted in named.items():
+        calibrated_by = held_out if fitted is best_of(fits) else None
+        metrics = export(fitted, out / name, provenance, calibrated_by, alone_beside(fitted, fits))
+        tell(
+            f"{out / name}: {fitted.candidate.network.family}, validation weighted accuracy "
+            f"{metrics['weighted_accuracy']:.4f}, AUROC {metrics['auroc']:.4f}, "
+            f"average precision {metrics['average_precision']:.4f}"
+        )
+    write_record(training_record(fits, sets, origin.factor), out / TRAINING)
+    if held_out is None or not held_out.peaks:
+        (out / PEAKS).unlink(missing_ok=True)  # of an earlier export
+    else:
+        write_record(peak_record(held_out, best_of(fits), sets[0].name), out / PEAKS)

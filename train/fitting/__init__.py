@@ -1,0 +1,1 @@
+"""Fits with weighted binary cross-entropy, and which of them is best."""

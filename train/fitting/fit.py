@@ -1,0 +1,303 @@
+"""Fit one candidate: weighted binary cross-entropy, judged on validation after every epoch, resumable.
+
+Every epoch draws its order, its dropout and what it withholds from the seed and the epoch's number alone, so that a
+run that was interrupted and resumed gives the same weights as one that was not.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from jundscan.dna.letters import UNKNOWN
+from jundscan.errors import InputError
+from jundscan.evaluation.metrics import evaluate
+from jundscan.io.outputs import replacing
+from jundscan.model.metadata import MODES
+from train.config import Candidate, FitConfig
+from train.data.dataset import Windows
+from train.data.sampler import Sampler
+from train.data.surroundings import inputs_of, modes, network_codes, summarised
+from train.networks.features import reverse_complement
+from train.networks.networks import Network, Paired, build_network
+
+DECISION = 0.5
+JUDGED = ("weighted_accuracy", "auroc", "average_precision")
+"""Metrics of the learning curve; the first one selects."""
+KEPT = ("network", "average", "optimizer", "curve", "best", "best_epoch")
+"""What a checkpoint holds."""
+WARM_UP = 0.15
+PREDICT_BATCH = 1024
+PLACING_WINDOWS = 16_384
+"""Training windows that scales and knots are placed by."""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Whom a fit tells how it goes: ``step`` after every step with its loss, ``epoch`` a line after every epoch."""
+
+    step: Callable[[float], None] = lambda loss: None
+    epoch: Callable[[str], None] = lambda line: None
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted candidate.
+
+    Attributes
+    ----------
+    candidate : Candidate
+    state : dict
+        Averaged weights of the best epoch, as ``state_dict``.
+    epoch : int
+        The best epoch, from 1.
+    curve : list of dict
+        One entry an epoch: loss, and under ``valid`` the validation metrics by mode.
+    blocked : dict, optional
+        Metrics by mode on blocks of the genome held out in turn, averaged over the data sets, where they were found.
+    """
+
+    candidate: Candidate
+    state: dict[str, Tensor]
+    epoch: int
+    curve: list[dict[str, Any]]
+    blocked: dict[str, dict[str, float]] | None = None
+
+    @property
+    def selection(self) -> float:
+        """Weighted accuracy on held-out blocks where it was found, else on validation at the best epoch."""
+        if self.blocked is not None:
+            return self.blocked[MODES[0]][JUDGED[0]]
+        return _selection(self.curve[self.epoch - 1])
+
+    def network(self) -> Network:
+        """Build the network with the best weights, filters rounded, in evaluation mode."""
+        network = build_network(self.candidate.network)
+        network.load_state_dict(self.state)
+        network.first.round_weights()
+        return network.eval()
+
+
+def _selection(entry: dict[str, Any]) -> float:
+    return float(entry["valid"][MODES[0]][JUDGED[0]])
+
+
+def learning_rate(step: int, steps: int) -> float:
+    """Share of the peak rate: rise linearly over the first steps, then fall to 0 along a cosine.
+
+    Examples
+    --------
+    >>> [round(learning_rate(step, 100), 2) for step in (0, 14, 15, 99)]
+    [0.07, 1.0, 1.0, 0.0]
+    """
+    warm = max(1, int(WARM_UP * steps))
+    if step < warm:
+        return (step + 1) / warm
+    return 0.5 * (1.0 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
+
+
+def _optimizer(network: nn.Module, config: FitConfig) -> torch.optim.AdamW:
+    """Give filters a rate of their own, since they start from motifs and the head from nothing."""
+    filters = [value for name, value in network.named_parameters() if name.startswith("first.")]
+    others = [value for name, value in network.named_parameters() if not name.startswith("first.")]
+    return torch.optim.AdamW(
+        [
+            {"params": filters, "peak": config.filter_learning_rate, "weight_decay": 0.0},
+            {"params": others, "peak": config.learning_rate, "weight_decay": config.weight_decay},
+        ]
+    )
+
+
+def _train_epoch(
+    network: nn.Module,
+    average: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    samplers: Sequence[Sampler],
+    config: FitConfig,
+    epoch: int,
+    listener: Listener,
+) -> float:
+    seed = config.seed * 1_000_003 + epoch
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    total = 0.0
+    network.train()
+    for step in range((epoch - 1) * config.steps, epoch * config.steps):
+        drawn = [sampler.draw(config.batch // len(samplers), config, generator) for sampler in samplers]
+        inputs, targets, accessibility, weights = (torch.cat(column) for column in zip(*drawn, strict=True))
+        if inputs.dtype == torch.uint8:  # a summary is that of either strand
+            turned = torch.rand(len(inputs), generator=generator).to(inputs.device) < 0.5
+            inputs = torch.where(turned[:, None], reverse_complement(inputs), inputs)
+        withheld = torch.rand(len(inputs), generator=generator).to(inputs.device) < config.withhold
+        accessibility = torch.where(withheld[:, None], torch.nan, accessibility)
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak"] * learning_rate(step, config.epochs * config.steps)
+        logits = network(inputs, accessibility)
+        loss = nn.functional.binary_cross_entropy_with_logits(logits, targets, weights, reduction="sum") / len(samplers)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        with torch.no_grad():
+            decay = min(config.average, (step + 1) / (step + 10))  # short at first, to forget the start
+            for kept, new in zip(average.parameters(), network.parameters(), strict=True):
+                kept.lerp_(new, 1.0 - decay)
+        total += loss.item()
+        listener.step(loss.item())
+    return total / config.steps
+
+
+@torch.no_grad()
+def predict(network: Network | Paired, inputs: Tensor, accessibility: Tensor) -> NDArray[np.float32]:
+    """Score single windows with a torch network.
+
+    Parameters
+    ----------
+    network : Network or Paired
+    inputs : torch.Tensor, shape=(N, 101 + 2 * flank), dtype=uint8, or (N, n), dtype=float32
+        Codes or summaries.
+    accessibility : torch.Tensor, shape=(N, widths), dtype=float32
+
+    Returns
+    -------
+    numpy.ndarray, shape=(N,), dtype=float32
+        Probabilities.
+    """
+    device = next(network.parameters()).device
+    network.eval()
+    parts = [
+        torch.sigmoid(network(some.to(device), held.to(device)))
+        for some, held in zip(inputs.split(PREDICT_BATCH), accessibility.split(PREDICT_BATCH), strict=True)
+    ]
+    probabilities: NDArray[np.float32] = torch.cat(parts).cpu().numpy()
+    return probabilities
+
+
+def predict_modes(network: Network, windows: Windows) -> dict[str, NDArray[np.float32]]:
+    """Score windows in every mode that the network is judged in: probabilities (N,) by mode."""
+    inputs = inputs_of(windows, network.config)
+    return {mode: predict(network, *inputs.seen(mode)) for mode in modes(network.config)}
+
+
+def judge(network: Network, windows: Windows) -> dict[str, dict[str, float]]:
+    """Compute the metrics of the learning curve, by mode."""
+    return {mode: judged(windows, found) for mode, found in predict_modes(network, windows).items()}
+
+
+def judged(windows: Windows, probabilities: NDArray[np.float32]) -> dict[str, float]:
+    """Compute the metrics of the learning curve."""
+    metrics = evaluate(windows.labels, probabilities, windows.weights, DECISION, intervals=False)
+    return {metric: metrics[metric] for metric in JUDGED}
+
+
+def load_fitted(candidate: Candidate, checkpoint: Path) -> Fitted:
+    """Read the best epoch so far from a checkpoint, of a finished fit or of one that was interrupted."""
+    saved = _read(checkpoint, KEPT)
+    return Fitted(candidate, saved["best"], saved["best_epoch"], saved["curve"])
+
+
+def fit(
+    candidate: Candidate,
+    train: Sequence[Windows],
+    valid: Windows | None,
+    *,
+    until: int | None = None,
+    checkpoint: Path | None = None,
+    device: str = "cpu",
+    listener: Listener | None = None,
+) -> Fitted:
+    """Fit a candidate and keep its best late epoch.
+
+    Parameters
+    ----------
+    candidate : Candidate
+    train : sequence of Windows
+        One for each data set; they are fitted together.
+    valid : Windows or None
+        Selects the epoch, by weighted accuracy, among those after ``candidate.fit.settled`` of them; without it the
+        last epoch is kept.
+    until : int, optional
+        Stop after this epoch, on the way to ``candidate.fit.epochs``; the rates are those of the whole way.
+    checkpoint : pathlib.Path, optional
+        Written after every epoch; where it exists already, the fit goes on from there.
+    device : str
+        A torch device.
+    listener : Listener, optional
+        Told how it goes.
+
+    Returns
+    -------
+    Fitted
+    """
+    config, listener = candidate.fit, listener or Listener()
+    torch.manual_seed(config.seed)
+    network = build_network(candidate.network).to(device)
+    train = summarised(train, candidate.network)
+    samplers = [Sampler(windows, candidate.network, torch.device(device)) for windows in train]
+    network.place(_placing(train[0], candidate.network.flank).to(device))
+    average = copy.deepcopy(network)
+    optimizer = _optimizer(network, config)
+    curve: list[dict[str, Any]] = []
+    best: dict[str, Tensor] = {}
+    best_epoch = 0
+    if checkpoint is not None and checkpoint.is_file():
+        saved = _read(checkpoint, KEPT)
+        network.load_state_dict(saved["network"])
+        average.load_state_dict(saved["average"])
+        optimizer.load_state_dict(saved["optimizer"])
+        curve, best, best_epoch = saved["curve"], saved["best"], saved["best_epoch"]
+    for epoch in range(len(curve) + 1, (until or config.epochs) + 1):
+        loss = _train_epoch(network, average, optimizer, samplers, config, epoch, listener)
+        curve.append({"epoch": epoch, "loss": loss, **({} if valid is None else {"valid": judge(average, valid)})})
+        settled = best_epoch > int(config.settled * config.epochs)
+        if valid is None or not settled or _selection(curve[-1]) > _selection(curve[best_epoch - 1]):
+            best_epoch = epoch
+            best = {name: value.detach().cpu().clone() for name, value in average.state_dict().items()}
+        if checkpoint is not None:
+            states = (one.state_dict() for one in (network, average, optimizer))
+            save(checkpoint, dict(zip(KEPT, (*states, curve, best, best_epoch), strict=True)))
+        shown = "  ".join(
+            f"{metric} {value:.3f}" for metric, value in curve[-1].get("valid", {}).get(MODES[0], {}).items()
+        )
+        listener.epoch(f"{candidate.key()} epoch {epoch}/{config.epochs}  loss {loss:.4f}  validation {shown}")
+    return Fitted(candidate, best, best_epoch, curve)
+
+
+def _placing(windows: Windows, flank: int) -> Tensor:
+    """Choose windows that scales and knots are set by, those first of which both flanks are known."""
+    codes = network_codes(windows, flank)
+    known = np.flatnonzero((codes < UNKNOWN).all(axis=1)) if flank else np.arange(len(codes))
+    some = codes[known[:PLACING_WINDOWS]] if len(known) else codes[:PLACING_WINDOWS]
+    return torch.from_numpy(np.ascontiguousarray(some))
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read the weights of a network that :func:`save` wrote."""
+    return _read(path, ())
+
+
+def _read(path: Path, keys: Sequence[str]) -> dict[str, Any]:
+    """Read what :func:`save` wrote, which must hold ``keys``."""
+    try:
+        saved: dict[str, Any] = torch.load(path, weights_only=True)
+        if not saved.keys() >= set(keys):
+            raise ValueError("parts are missing")
+    except Exception as err:  # torch's and pickle's errors share no base but Exception
+        reason = str(err).partition("\n")[0]
+        raise InputError(f"{path}: no checkpoint ({reason}); delete it, and the fit begins anew") from err
+    return saved
+
+
+def save(path: Path, content: dict[str, Any]) -> None:
+    """Write beside and rename, so that Ctrl-C never leaves half a checkpoint."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path, force=True) as temporary:
+        torch.save(content, temporary)

@@ -1,0 +1,175 @@
+"""Fit the candidates, keep every result, choose by validation weighted accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from jundscan.errors import InputError
+from train.config import Candidate
+from train.data.dataset import DataSet, describe, windows_sha256
+from train.fitting.fit import Fitted, Listener, fit, load_fitted
+from train.records import read_record, write_record
+
+SELECTED_BY = "weighted accuracy: on held-out blocks where a network sees more than the window, else on validation"
+CHECKPOINT = "checkpoint.pt"
+DATA = "data.json"
+"""In a folder of checkpoints: what they were fitted on."""
+
+
+@contextmanager
+def _bar(console: Console) -> Iterator[Progress]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("loss {task.fields[loss]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal, redirect_stdout=False) as bar:
+        yield bar
+
+
+def claim(runs: Path, sets: Sequence[DataSet]) -> None:
+    """Say in a folder of checkpoints which data they are of, or find that they are of these.
+
+    Raises
+    ------
+    InputError
+        When they are of other data: a checkpoint taken for one of these would be exported as fitted on them.
+    """
+    path = runs / DATA
+    sha256 = windows_sha256(*(part for one in sets for part in one.parts))
+    if not path.is_file():
+        if any(runs.glob(f"*/{CHECKPOINT}")):
+            raise InputError(f"{runs}: has checkpoints but no {DATA}, which says of what data; name another folder")
+        write_record({"names": [one.name for one in sets], "sha256": sha256}, path)
+        return
+    theirs = read_record(path, "names", "sha256")
+    if theirs["sha256"] != sha256:
+        names = ", ".join(map(str, theirs["names"]))
+        raise InputError(f"{runs}: holds fits on other data ({names}); name another folder with --runs")
+
+
+def fit_candidates(chosen: Sequence[Candidate], sets: Sequence[DataSet], runs: Path, device: str) -> list[Fitted]:
+    """Fit candidates one after another; what ``runs`` holds already is not fitted again.
+
+    Parameters
+    ----------
+    chosen : sequence of Candidate
+    sets : sequence of DataSet
+        All are fitted together; the first one's validation part selects.
+    runs : pathlib.Path
+        Folder of checkpoints, one folder a candidate.
+    device : str
+        A torch device.
+
+    Returns
+    -------
+    list of Fitted
+        In the order of ``chosen``.
+    """
+    console = Console(stderr=True)
+    fits = []
+    with _bar(console) as bar:
+        total = sum(candidate.fit.epochs * candidate.fit.steps for candidate in chosen)
+        task = bar.add_task("training", total=total, loss="-")
+
+        def step(loss: float) -> None:
+            bar.update(task, advance=1, loss=f"{loss:.4f}")
+
+        for candidate in chosen:
+            bar.update(task, description=candidate.key())
+            fits.append(
+                fit(
+                    candidate,
+                    [one.train for one in sets],
+                    sets[0].valid,
+                    checkpoint=runs / candidate.key() / CHECKPOINT,
+                    device=device,
+                    listener=Listener(step, lambda line: console.print(line, highlight=False)),
+                )
+            )
+    return fits
+
+
+def finished_or_best_so_far(chosen: Sequence[Candidate], runs: Path) -> list[Fitted]:
+    """Read from ``runs`` what there is of the candidates, also of a fit that was interrupted."""
+    paths = ((candidate, runs / candidate.key() / CHECKPOINT) for candidate in chosen)
+    fits = [load_fitted(candidate, path) for candidate, path in paths if path.is_file()]
+    return [replace(fitted, blocked=read_blocked(fitted, runs)) for fitted in fits]
+
+
+def blocked_record(fitted: Fitted, runs: Path) -> Path:
+    """Where the metrics of a recipe on held-out blocks are kept."""
+    return runs / fitted.candidate.key() / f"blocked_epoch_{fitted.epoch}.json"
+
+
+def read_blocked(fitted: Fitted, runs: Path) -> dict[str, dict[str, float]] | None:
+    """Read the metrics of a recipe on held-out blocks, where they were found."""
+    path = blocked_record(fitted, runs)
+    return read_record(path) if path.is_file() else None
+
+
+def best_of(fits: Sequence[Fitted]) -> Fitted:
+    """Pick by weighted accuracy, see :attr:`train.fitting.fit.Fitted.selection`, the first one on a tie."""
+    return max(fits, key=lambda fitted: fitted.selection)
+
+
+def alone_beside(fitted: Fitted, fits: Sequence[Fitted]) -> Fitted | None:
+    """Pick what scores the windows beside which nothing is known: the best of the family that sees the window only.
+
+    None for a network that sees no more itself, or where there is none.
+    """
+    if not fitted.candidate.network.flank:
+        return None
+    others = [
+        one
+        for one in fits
+        if not one.candidate.network.flank and one.candidate.network.family == fitted.candidate.network.family
+    ]
+    return best_of(others) if others else None
+
+
+def best_of_families(fits: Sequence[Fitted]) -> dict[str, Fitted]:
+    """Pick the best of each family."""
+    families = dict.fromkeys(fitted.candidate.network.family for fitted in fits)
+    return {
+        family: best_of([fitted for fitted in fits if fitted.candidate.network.family == family]) for family in families
+    }
+
+
+def training_record(fits: Sequence[Fitted], sets: Sequence[DataSet], factor: str) -> dict[str, Any]:
+    """Collect the data, every candidate's settings, curve and validation metrics, and what was chosen, for JSON."""
+    return {
+        "factor": factor,
+        "data": [describe(one) for one in sets],
+        "selected_by": SELECTED_BY,
+        "selected": best_of(fits).candidate.key(),
+        "best_of_family": {family: fitted.candidate.key() for family, fitted in best_of_families(fits).items()},
+        "candidates": {
+            fitted.candidate.key(): {
+                **fitted.candidate.to_dict(),
+                "best_epoch": fitted.epoch,
+                "validation": fitted.curve[fitted.epoch - 1].get("valid", {}),
+                "blocked": fitted.blocked,
+                "curve": fitted.curve,
+            }
+            for fitted in fits
+        },
+    }

@@ -1,0 +1,1 @@
+"""The MLP, the CNN and the LSTM as they are trained, and what they compute from sequence."""

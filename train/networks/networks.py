@@ -1,0 +1,301 @@
+"""The three networks, as they are trained: windows in, logits out.
+
+Every network is a body that turns a window and perhaps the bases beside it into a vector, and one :class:`Head` that
+joins that vector with accessibility and base composition. ``train/graphs/graph.py`` writes the same functions as
+sliding ONNX graphs; change both together (``tests/train/test_parity.py`` holds them to each other).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH
+from train.config import NetworkConfig
+from train.networks.features import (
+    ACCESSIBILITY_FEATURES,
+    COMPOSITION,
+    SURROUNDINGS,
+    accessibility_features,
+    composition_features,
+    dinucleotide_counts,
+    one_hot,
+    window_bases,
+)
+from train.networks.motifs import motif_filters, placed_filters
+
+KNOTS = (0.02, 0.95, 0.998)
+"""A filter's best score enters the head by how far it is above each of three knots, which start at these quantiles of
+it. The lowest lies below nearly all scores, and above what unknown letters alone can give."""
+KNOT_SLOPES = (1.0, 1.0, 3.0)
+"""What lies above the rarest knot starts steeper."""
+FILTER_QUANTUM = 2.0**-16
+"""A fitted network's filter weights are multiples of this: sums of them that stay below 128 are then exact in float32,
+whatever their order, and every form of a graph finds the same scores to the last bit."""
+UNIT_QUANTILE = 0.99
+"""Quantile of its scores above which a unit of the MLP starts to answer."""
+
+
+class Head(nn.Module):
+    """Dense layers on a body's vector, accessibility and base composition, to one logit."""
+
+    def __init__(self, body_size: int, config: NetworkConfig) -> None:
+        super().__init__()
+        accessibility = len(ACCESSIBILITY_FEATURES) * len(config.accessibility_widths)
+        counts = len(COMPOSITION) + len(SURROUNDINGS) * len(config.composition_ranges)
+        self.from_body = nn.Linear(body_size, config.hidden)
+        self.from_side = nn.Linear(accessibility + counts, config.hidden, bias=False)
+        # both are one layer, written as two: the same range at the start
+        bound = (body_size + accessibility + counts) ** -0.5
+        nn.init.uniform_(self.from_body.weight, -bound, bound)
+        nn.init.uniform_(self.from_side.weight, -bound, bound)
+        self.between = nn.ModuleList(nn.Linear(config.hidden, config.hidden) for _ in range(config.head_layers - 1))
+        self.last = nn.Linear(config.hidden, 1)
+        self.input_dropout = nn.Dropout(config.body_dropout)
+        self.dropout = nn.Dropout(config.dropout)
+        self.register_buffer("known_share", torch.zeros(counts))
+        self.register_buffer("side_centre", torch.zeros(accessibility + counts))
+        self.register_buffer("side_scale", torch.ones(accessibility + counts))
+
+    @torch.no_grad()
+    def place(self, counts: Tensor) -> None:
+        """Centre and scale the composition by counts of dinucleotides in windows, (n, 1 + ranges, 16).
+
+        Counts of a wider range are taken relative to what its known letters lead one to expect, so that letters that
+        are not known change nothing; their number is a share of the range.
+        """
+        composition = composition_features(counts)
+        first, step = len(COMPOSITION), len(SURROUNDINGS)
+        for number in range(first, composition.shape[1], step):
+            known = composition[:, number + step - 1].sum()
+            self.known_share[number : number + step - 1] = composition[:, number : number + step - 1].sum(0) / known
+        values = self._relative(composition)
+        start = len(self.side_centre) - values.shape[1]
+        self.side_centre[start:] = values.mean(0)
+        self.side_scale[start:] = values.std(0).clamp(min=1.0)
+        for number in range(first + step - 1, values.shape[1], step):  # known letters: 0 when all are, -1 when none
+            whole = values[:, number].max()
+            self.side_centre[start + number] = self.side_scale[start + number] = whole
+
+    def _relative(self, composition: Tensor) -> Tensor:
+        """Take from counts what the known letters of their range lead one to expect."""
+        first, step = len(COMPOSITION), len(SURROUNDINGS)
+        known = composition[:, first:].reshape(len(composition), -1, step)[:, :, -1:].expand(-1, -1, step).flatten(1)
+        return composition - torch.cat([torch.zeros_like(composition[:, :first]), known], dim=1) * self.known_share
+
+    def forward(self, body: Tensor, accessibility: Tensor, counts: Tensor) -> Tensor:
+        """Join (B, body_size), (B, widths) and (B, 1 + ranges, 16) to logits (B,)."""
+        composition = self._relative(composition_features(counts))
+        side = torch.cat([accessibility_features(accessibility), composition], dim=1)
+        side = (side - self.side_centre) / self.side_scale
+        hidden = self.from_body(self.input_dropout(body)) + self.from_side(self.input_dropout(side))
+        hidden = self.dropout(torch.relu(hidden))
+        for layer in self.between:
+            hidden = self.dropout(torch.relu(layer(hidden)))
+        return self.last(hidden).squeeze(1)
+
+
+class BothStrands(nn.Module):
+    """Filters read on both strands: the better strand, and the best of ``pool`` positions.
+
+    The second strand is the first layer's weights with letters complemented and positions reversed, so a window and
+    its reverse complement give the same maxima by construction. At each position the filter's worst letter gives 0 and
+    the others more, so that an unknown letter counts as the worst and never raises a score.
+    """
+
+    def __init__(self, start: NDArray[np.float32]) -> None:  # (filters, 4, width)
+        super().__init__()
+        self.weight = nn.Parameter(torch.from_numpy(start))
+
+    def strands(self) -> Tensor:
+        """Weights above each position's worst letter, given strand, then the other: (2 filters, 4, width)."""
+        above = self.weight - self.weight.amin(dim=1, keepdim=True)
+        return torch.cat([above, above.flip(1, 2)])
+
+    @torch.no_grad()
+    def scale_to(self, spread: Tensor) -> None:
+        """Divide each filter by the spread of its scores, so that they all count in the same unit."""
+        self.weight /= spread.clamp(min=1e-6)[:, None, None]
+
+    @torch.no_grad()
+    def round_weights(self) -> None:
+        """Round to multiples of :data:`FILTER_QUANTUM`."""
+        self.weight.copy_(torch.round(self.weight / FILTER_QUANTUM) * FILTER_QUANTUM)
+
+    def forward(self, bases: Tensor, pool: int) -> Tensor:  # (B, 4, L) -> (B, filters, positions // pool)
+        strands = nn.functional.conv1d(bases, self.strands())
+        # maxima commute; pooling first leaves less to do
+        forward, backward = nn.functional.max_pool1d(strands, pool).chunk(2, dim=1)
+        return torch.maximum(forward, backward)
+
+
+class Knots(nn.Module):
+    """A score as a broken line: how far it is above each of several learned thresholds."""
+
+    def __init__(self, scores: int) -> None:
+        super().__init__()
+        self.slope = nn.Parameter(torch.tensor(KNOT_SLOPES)[:, None].repeat(1, scores))
+        self.bias = nn.Parameter(torch.zeros(len(KNOTS), scores))
+
+    @torch.no_grad()
+    def place(self, scores: Tensor) -> None:
+        """Start at the quantiles of ``scores`` (windows, scores), counted in units of their spread."""
+        self.slope.copy_(torch.tensor(KNOT_SLOPES)[:, None] / scores.std(0).clamp(min=1e-6))
+        self.bias.copy_(-self.slope * torch.quantile(scores, torch.tensor(KNOTS, device=scores.device), dim=0))
+
+    def forward(self, scores: Tensor) -> Tensor:  # (B, scores) -> (B, knots * scores)
+        return torch.relu(scores[:, None, :] * self.slope + self.bias).flatten(1)
+
+
+class Network(nn.Module, ABC):
+    """What the three networks share: windows with their surroundings in, logits out.
+
+    A window's bases are first summarised, whatever its accessibility; :meth:`from_summary` does the rest. Where the
+    filters are fixed, windows need summarising only once.
+    """
+
+    def __init__(self, config: NetworkConfig, start: NDArray[np.float32], body_size: int) -> None:
+        super().__init__()
+        self.config = config
+        self.first = BothStrands(start)
+        self.first.weight.requires_grad_(not config.fixed_filters)
+        self.head = Head(body_size, config)
+
+    def summary(self, codes: Tensor) -> Tensor:
+        """Summarise windows (B, 101 + 2 flank or longer), uint8: (B, n), the counts of dinucleotides last."""
+        counts = dinucleotide_counts(codes, (0, *self.config.composition_ranges))
+        return torch.cat([self.body_summary(window_bases(codes, self.config.flank)), counts.flatten(1)], dim=1)
+
+    @abstractmethod
+    def body_summary(self, codes: Tensor) -> Tensor:
+        """Summarise what the body sees: (B, 101 + 2 flank) -> (B, m)."""
+
+    @abstractmethod
+    def body(self, summary: Tensor) -> Tensor:
+        """Turn a body's summary into its vector: (B, m) -> (B, body_size)."""
+
+    def from_summary(self, summary: Tensor, accessibility: Tensor) -> Tensor:
+        """Turn summaries (B, n) and accessibility (B, widths or more) into logits (B,)."""
+        width = len(ALPHABET) ** 2 * (1 + len(self.config.composition_ranges))
+        body, counts = summary[:, :-width], summary[:, -width:].view(len(summary), -1, len(ALPHABET) ** 2)
+        return self.head(self.body(body), accessibility[:, : len(self.config.accessibility_widths)], counts)
+
+    def forward(self, inputs: Tensor, accessibility: Tensor) -> Tensor:
+        """Score windows with accessibility (B, widths or more): logits (B,).
+
+        Windows are codes (B, 101 + 2 flank or longer), uint8, or summaries (B, n), float32.
+        """
+        summary = self.summary(inputs) if inputs.dtype == torch.uint8 else inputs
+        return self.from_summary(summary, accessibility)
+
+    @torch.no_grad()
+    def place(self, codes: Tensor) -> None:
+        """Set scales and knots by windows (n, 101 + 2 flank or longer)."""
+        self.place_body(window_bases(codes, self.config.flank))
+        self.head.place(dinucleotide_counts(codes, (0, *self.config.composition_ranges)))
+
+    @abstractmethod
+    def place_body(self, codes: Tensor) -> None:
+        """Set the body's scales and knots by windows (n, 101 + 2 flank)."""
+
+
+class MLP(Network):
+    """404 inputs -> hidden (both strands, the better one) -> hidden and side features -> 1.
+
+    Hidden units start as motifs, each at its own place in the window: from random weights, a thousand bound windows
+    teach a dense layer nothing that it has not memorised.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        start = placed_filters(config.filters, WINDOW_LENGTH, config.filter_width)
+        super().__init__(config, start, config.filters)
+        self.bias = nn.Parameter(torch.zeros(config.filters))
+
+    def body_summary(self, codes: Tensor) -> Tensor:
+        """Score every unit on its better strand: (B, 101) -> (B, filters)."""
+        return self.first(one_hot(codes), 1).squeeze(2)
+
+    def body(self, summary: Tensor) -> Tensor:
+        return torch.relu(summary + self.bias)
+
+    def place_body(self, codes: Tensor) -> None:
+        """Scale the units to a spread of 1 over windows; each starts above one window in a hundred."""
+        self.first.scale_to(self.body_summary(codes).std(0))
+        self.bias.copy_(-torch.quantile(self.body_summary(codes), UNIT_QUANTILE, dim=0))
+
+
+class CNN(Network):
+    """Convolution on both strands -> maxima over the window and wider ranges -> knots (ReLU) -> dense layers -> 1."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        scores = config.filters * len(config.ranges)
+        super().__init__(config, motif_filters(config.filters, config.filter_width), scores * len(KNOTS))
+        self.knots = Knots(scores)
+        if config.fixed_filters:
+            self.first.round_weights()
+
+    def body_summary(self, codes: Tensor) -> Tensor:
+        """Give each filter's best score, range by range: (B, 101 + 2 flank) -> (B, ranges * filters)."""
+        flank = self.config.flank
+        positions = self.first(one_hot(codes), 1)  # (B, filters, positions)
+        cuts = ((flank - reach, positions.shape[2] - flank + reach) for reach in self.config.ranges)
+        return torch.cat([positions[:, :, first:end].amax(2) for first, end in cuts], dim=1)
+
+    def body(self, summary: Tensor) -> Tensor:
+        return self.knots(summary)
+
+    def place_body(self, codes: Tensor) -> None:
+        """Scale filters that may move to a spread of 1 over windows, and start the knots at the scores' quantiles."""
+        if not self.config.fixed_filters:
+            self.first.scale_to(self.body_summary(codes)[:, : self.config.filters].std(0))
+        self.knots.place(self.body_summary(codes))
+
+
+class LSTM(Network):
+    """Filters -> maxima of ``pool`` positions -> LSTM over these steps, batch first -> last hidden state -> dense."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__(config, motif_filters(config.filters, config.filter_width), config.state)
+        self.bias = nn.Parameter(torch.zeros(config.filters))
+        self.recurrent = nn.LSTM(config.filters, config.state, batch_first=True)
+
+    def body_summary(self, codes: Tensor) -> Tensor:
+        """Give every filter's maximum in each step: (B, 101) -> (B, filters * steps)."""
+        return self.first(one_hot(codes), self.config.pool).flatten(1)
+
+    def body(self, summary: Tensor) -> Tensor:
+        steps = summary.view(len(summary), self.config.filters, -1)
+        steps = torch.relu(steps + self.bias[:, None])  # (B, filters, steps)
+        _, (last, _) = self.recurrent(steps.transpose(1, 2))  # (1, B, state)
+        return last[0]
+
+    def place_body(self, codes: Tensor) -> None:
+        """Scale the filters to a spread of 1 over the steps of windows, and let them start at their mean."""
+        steps = self.first(one_hot(codes), self.config.pool)  # (n, filters, steps)
+        self.first.scale_to(steps.std((0, 2)))
+        self.bias.copy_(-self.first(one_hot(codes), self.config.pool).mean((0, 2)))
+
+
+class Paired(nn.Module):
+    """A network that sees what lies around a window, and another one for windows beside which nothing is known."""
+
+    def __init__(self, around: Network, alone: Network) -> None:
+        super().__init__()
+        self.around, self.alone = around, alone
+
+    def forward(self, codes: Tensor, accessibility: Tensor) -> Tensor:
+        """Score windows (B, 101 + 2 flank), uint8, with accessibility (B, widths): logits (B,)."""
+        own, wide = dinucleotide_counts(codes, (0, self.around.config.flank)).sum(2).T
+        return torch.where(wide > own, self.around(codes, accessibility), self.alone(codes, accessibility))
+
+
+FAMILIES: dict[str, type[Network]] = {"mlp": MLP, "cnn": CNN, "lstm": LSTM}
+
+
+def build_network(config: NetworkConfig) -> Network:
+    """Make an untrained network of the family that ``config`` names."""
+    return FAMILIES[config.family](config)
