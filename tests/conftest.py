@@ -14,7 +14,7 @@ import pytest
 
 from jundscan.cli import main
 from jundscan.model.model import Model, load_model
-from tests.inputs import genome_letters, track_rows, write_fasta, write_rows
+from tests.helpers.inputs import genome_letters, track_rows, write_fasta, write_rows
 
 
 class Ran(NamedTuple):

@@ -21,7 +21,7 @@ from jundscan.io.fasta.arrays import MemoryGenome, MemoryTrack
 from jundscan.io.shards import read_shards, write_shards
 from jundscan.model.model import Model
 from tests.conftest import SIZES, Run
-from tests.inputs import write_shard
+from tests.helpers.inputs import write_shard
 
 SCAN = {"threshold": 0.4, "scale": IDENTITY}
 

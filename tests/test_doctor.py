@@ -20,7 +20,7 @@ from jundscan import doctor as diagnosis
 from jundscan.model.model import DEFAULT_MODEL, Model, default_model_path, load_model
 from jundscan.model.reference_scores import TOLERANCE, largest_difference, reference_windows
 from tests.conftest import Run
-from tests.test_model import edited
+from tests.model.test_model import edited
 
 
 @pytest.fixture

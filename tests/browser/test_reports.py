@@ -16,7 +16,7 @@ import pytest
 from tests.browser.chromium import ABSENT, complaints, find_chromium, open_chromium, open_page, requests
 from tests.browser.reports import Written, write_evaluation, write_reports, write_scan
 from tests.conftest import Run
-from tests.inputs import write_fasta
+from tests.helpers.inputs import write_fasta
 
 pytestmark = pytest.mark.skipif(find_chromium() is None or importlib.util.find_spec("selenium") is None, reason=ABSENT)
 SOURCES = ["example", pytest.param("real", marks=pytest.mark.data)]

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from jundscan.dna.letters import decode
 from jundscan.dna.windows import Region
 from jundscan.io.fasta.genome import open_genome
-from tests import inputs
 from tests.damage import oracles
 from tests.damage.mutations import damaged_bytes, damaged_text, seeds
 from tests.damage.reader import Files, Reader, Strategy, in_or_outside, packers
+from tests.helpers import inputs
 
 
 def _fasta_seeds() -> list[bytes]:

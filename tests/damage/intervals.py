@@ -21,11 +21,11 @@ from jundscan.explanations.ranking import FEW_HITS, read_hits, strongest_hits
 from jundscan.io.fasta.arrays import MemoryGenome
 from jundscan.scanning.plan import Scan, prepare
 from jundscan.scanning.spans import scan_spans
-from tests import inputs
 from tests.damage import oracles
 from tests.damage.mutations import damaged_bytes, damaged_text, seeds
 from tests.damage.oracles import UNSPECIFIED, Invalid
 from tests.damage.reader import Files, Reader, in_or_outside, packers
+from tests.helpers import inputs
 
 _STARTS = np.arange(0, 900, 7)
 

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from jundscan.cli import main
 from jundscan.errors import InputError
 from jundscan.model.model import load_model
-from tests import inputs
 from tests.damage.mutations import damaged_bytes, damaged_json, damaged_text
 from tests.damage.oracles import UNSPECIFIED
 from tests.damage.reader import Files, Reader
 from tests.damage.shard_folders import shards
 from tests.damage.tables import scale_record
+from tests.helpers import inputs
 
 
 def run_command(arguments: list[str], outputs: list[Path]) -> tuple[int, str]:

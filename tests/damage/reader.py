@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from tests import inputs
 from tests.damage.mutations import damaged_bytes
+from tests.helpers import inputs
 
 Files = Mapping[str, bytes]
 Strategy = st.SearchStrategy[Files]

@@ -17,10 +17,10 @@ from jundscan.dna.letters import one_hot
 from jundscan.dna.regions import parse_ids
 from jundscan.errors import InputError
 from jundscan.io.shards import Shards, read_shards, write_shards
-from tests import inputs
 from tests.damage.mutations import damaged_bytes
 from tests.damage.oracles import UNSPECIFIED
 from tests.damage.reader import Files, Reader, Strategy
+from tests.helpers import inputs
 
 KINDS = ("X", "y", "w", "a", "ids")
 

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from jundscan.io.alleles import trim
 from jundscan.io.vcf import open_vcf, read_variants
-from tests import inputs
 from tests.damage import oracles
 from tests.damage.mutations import damaged_bytes, damaged_text, seeds
 from tests.damage.oracles import UNSPECIFIED
 from tests.damage.programs import run_command
 from tests.damage.reader import Files, Reader, in_or_outside, packers
+from tests.helpers import inputs
 
 _SIZES = {"chr1": 1500, "2": 700, "short": 60}
 _OUTPUTS = ("effects.vcf", "effects.vcf.gz", "effects.tsv")

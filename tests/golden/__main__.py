@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jundscan.options import DEFAULT_STRIDE
 from tests.golden import FOLDER, SCORES_STRIDE, features, models, scan_to
-from tests.readme import README, examples, rewrite, run_all
+from tests.helpers.readme import README, examples, rewrite, run_all
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as work:

@@ -1,0 +1,353 @@
+"""A scan over a real Dask scheduler and two real workers on this machine, against the same scan without them."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from jundscan.accessibility.scale import IDENTITY
+from jundscan.cluster.client import divided, score_on_cluster
+from jundscan.cluster.worker import Part, forget, score_stretches
+from jundscan.dna.windows import windows_in
+from jundscan.errors import ClusterError
+from jundscan.model.model import Model
+from jundscan.scanning.plan import prepare
+from jundscan.scanning.score import score
+from tests.conftest import Run
+from tests.helpers.inputs import letters, track_rows, write_fasta, write_rows
+
+ROOT = Path(__file__).parents[2]
+LARGE = {"chr1": 900_000, "chr2": 500_000, "chr3": 90, "chr4": 300_000, "chr5": 4_000}
+
+
+# without a cluster: how a scan is divided, and what a worker does
+
+
+@pytest.mark.parametrize("stride", [1, 7, 10, 150])
+@pytest.mark.parametrize("most", [202, 1_000, 5_000, 10**6])
+def test_tasks_hold_every_window_once(genome: Path, model: Model, stride: int, most: int) -> None:
+    regions = ["chr1:33-2000", "chr1:2005-5999", "chr2", "chr3:100-450"]
+    with prepare(genome, model=model, stride=stride, regions=regions) as ready:
+        tasks = list(divided(ready, most))
+
+        def starts(spans) -> list[tuple[str, int]]:
+            sizes = ready.genome.chromsizes
+            return [
+                (chrom, int(at))
+                for chrom, start, end in spans
+                for at in windows_in(start, end, sizes[chrom], stride).starts()
+            ]
+
+        assert starts(region for task in tasks for region in task) == starts(ready.spans)
+        assert (len(tasks) == 1) == (most == 10**6)
+        assert all(sum(end - start for _, start, end in task) <= max(most, 202) + 2 * 101 for task in tasks)
+
+
+class Alone:
+    """What stands for a cluster's client where joblib runs in this process."""
+
+    def run(self, function, **options: object) -> None:
+        function()
+
+    def ncores(self) -> dict[str, int]:
+        return {"here": 1}
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[Alone]:
+    """Joblib without Dask: the tasks themselves are the real ones."""
+    monkeypatch.setattr("jundscan.cluster.client._backend", lambda client: "threading")
+    monkeypatch.setattr("jundscan.cluster.client.FEWEST_WINDOWS", 1)
+    yield Alone()
+    forget()
+
+
+@pytest.mark.parametrize("stride", [10, 37, 150])
+@pytest.mark.parametrize("every_window", [True, False])
+def test_parts_make_the_same_scan(
+    genome: Path, track: Path, model: Model, here: Alone, stride: int, every_window: bool
+) -> None:
+    def collected(scored) -> list[tuple[object, ...]]:
+        rows = [
+            (piece.chrom, *row)
+            for piece in scored
+            for row in zip(*(column.tolist() for column in piece[1:4]), strict=True)
+        ]
+        return rows if every_window else [row for row in rows if np.float32(row[3]) >= np.float32(0.3)]
+
+    def ready():
+        return prepare(
+            genome, track, model=model, stride=stride, scale=IDENTITY, wish="threshold", value=0.3, threads=1
+        )
+
+    with ready() as alone, ready() as cluster:
+        expected = collected(score(alone))
+        for task_windows in (1, 40, 10**6):
+            cluster.windows_scored = cluster.bases_scanned = 0
+            cluster.last_scored = ("", 0)
+            found = list(score_on_cluster(cluster, here, every_window, task_windows=task_windows))
+            assert collected(found) == expected
+            assert expected
+            assert sum(piece.tried for piece in found) == alone.windows
+            assert cluster.windows_scored == alone.windows_scored
+            assert cluster.bases_scanned == alone.bases_scanned
+            sent = sum(len(piece.starts) for piece in found)
+            assert sent == (alone.windows_scored if every_window else len(expected))
+
+
+def test_a_worker_says_what_it_sees_otherwise(
+    tmp_path: Path, genome: Path, track: Path, model: Model, here: Alone
+) -> None:
+    def refused() -> str:
+        with pytest.raises(ClusterError) as err:
+            list(score_on_cluster(ready, here))
+        return str(err.value)
+
+    with prepare(genome, track, model=model, scale=IDENTITY) as ready:
+        content = track.read_text()
+        track.write_text(content + "chr1\t1\t2\t3\n")
+        assert "bytes instead of" in refused()
+        assert str(track) in refused()
+        track.write_text(content)
+        letters_of = genome.read_bytes()
+        genome.write_bytes(letters_of.replace(b">chr3", b">chrX"))
+        genome.with_name("genome.fa.fai").unlink()
+        assert "other chromosomes" in refused()
+        genome.unlink()
+        assert "genome.fa is missing" in refused()
+
+
+def test_another_model_is_refused(genome: Path, model: Model) -> None:
+    with prepare(genome, model=model) as ready:
+        from jundscan.cluster.client import _job
+
+        job = _job(ready, every_window=True)._replace(sha256="0" * 64)
+        assert "another model" in str(score_stretches(job, ready.spans))
+        assert isinstance(score_stretches(_job(ready, True), ready.spans), Part)
+    forget()
+
+
+def test_a_genome_that_each_task_must_unpack_is_said(
+    tmp_path: Path, sequences: dict[str, str], model: Model, here: Alone, caplog: pytest.LogCaptureFixture
+) -> None:
+    packed = write_fasta(tmp_path / "g.fa.gz", sequences, "gzip")
+    with prepare(packed, model=model, stride=50) as ready, prepare(packed, model=model, stride=50) as alone:
+        found = list(score_on_cluster(ready, here, task_windows=30))
+        expected = np.concatenate([scored.probabilities for scored in score(alone)])
+        assert np.array_equal(np.concatenate([scored.probabilities for scored in found]), expected)
+    assert "each task reads it from its start" in caplog.text
+
+
+def test_what_can_be_read_only_once_is_refused(genome: Path, model: Model, here: Alone, monkeypatch) -> None:
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(genome.read_bytes()), isatty=lambda: False))
+    with prepare("-", model=model) as ready, pytest.raises(ClusterError, match="-: can be read only once"):
+        list(score_on_cluster(ready, here))
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [(("--backend", "dask"), "needs --scheduler"), (("--scheduler", "tcp://127.0.0.1:1"), "needs --backend dask")],
+)
+def test_usage(run: Run, genome: Path, options: tuple[str, ...], problem: str) -> None:
+    ran = run("scan", genome, *options)
+    assert ran.code == 2
+    assert problem in ran.err
+
+
+def test_without_dask_the_extra_is_named(run: Run, genome: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    ran = run("scan", genome, "--backend", "dask", "--scheduler", "tcp://127.0.0.1:8786", "-q")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err == "jundscan: --backend dask needs Dask; run: pip install 'jundscan[cluster]'\n"
+
+
+# on a cluster
+
+
+class Cluster(NamedTuple):
+    scheduler_file: Path
+    scheduler: subprocess.Popen[bytes]
+    workers: list[subprocess.Popen[bytes]]
+
+    def worker(self) -> subprocess.Popen[bytes]:
+        command = ["worker", "--scheduler-file", self.scheduler_file, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+        self.workers.append(dask(*command, "--host", "127.0.0.1", folder=self.scheduler_file.parent))
+        return self.workers[-1]
+
+
+def dask(*arguments: object, folder: Path) -> subprocess.Popen[bytes]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "10s"}
+    command = [sys.executable, "-m", "dask", *map(str, arguments)]
+    with (folder / f"{arguments[0]}.{time.monotonic_ns()}.log").open("wb") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=folder)
+
+
+def loopback_is_up() -> bool:
+    with socket.socket() as one, socket.socket() as other:
+        one.bind(("127.0.0.1", 0))
+        one.listen()
+        try:
+            other.connect(one.getsockname())
+        except OSError:
+            return False
+    return True
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    """A scheduler and two workers of one thread."""
+    pytest.importorskip("distributed", reason="needs the extra cluster: pip install '.[cluster]'")
+    if not loopback_is_up():
+        pytest.skip("the loopback network is down")
+    folder = tmp_path / "dask"
+    folder.mkdir()
+    file = folder / "scheduler.json"
+    scheduler = dask(
+        "scheduler", "--host", "127.0.0.1", "--port", 0, "--scheduler-file", file, "--no-dashboard", folder=folder
+    )
+    made = Cluster(file, scheduler, [])
+    try:
+        deadline = time.monotonic() + 60
+        while not file.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        for _ in range(2):
+            made.worker()
+        yield made
+    finally:
+        for process in [*made.workers, scheduler]:
+            process.kill()
+            process.wait()
+
+
+def ask(cluster: Cluster, code: str) -> None:
+    """Run a program that has the cluster's ``client``."""
+    lines = ["import sys, time", "from distributed import Client", "client = Client(scheduler_file=sys.argv[1])", code]
+    subprocess.run([sys.executable, "-c", "\n".join(lines), cluster.scheduler_file], check=True, timeout=90)
+
+
+def wait_for_workers(cluster: Cluster) -> None:
+    ask(cluster, "client.wait_for_workers(2, timeout=60)")
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A genome and a track that take some seconds."""
+    folder = tmp_path_factory.mktemp("large")
+    rng = np.random.default_rng(2)
+    genome = write_fasta(folder / "genome.fa", {chrom: letters(rng, size) for chrom, size in LARGE.items()})
+    sizes = {chrom: size for chrom, size in LARGE.items() if chrom != "chr4"}
+    return genome, write_rows(folder / "track.bedgraph", track_rows(rng, sizes))
+
+
+def data_lines(path: Path) -> list[str]:
+    return [line for line in path.read_text().splitlines() if not line.startswith("#")]
+
+
+COUNTED = ("windows_scored", "windows_skipped", "hits", "bases_scanned", "accessibility_scale", "threshold", "provider")
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["all stay", "one is killed"])
+def test_the_same_lines_as_without_a_cluster(
+    tmp_path: Path, cluster: Cluster, large: tuple[Path, Path], killed: bool
+) -> None:
+    genome, track = large
+    common = ["scan", genome, "--accessibility", track, "--stride", 4, "--threshold", 0.6, "-q"]
+
+    def command(name: str, *more: object) -> list[str]:
+        outputs = ["-o", tmp_path / f"{name}.tsv", "--format", "tsv", "--track", tmp_path / f"{name}.bedgraph"]
+        every = [*common, *outputs, "--json", tmp_path / f"{name}.json", *more]
+        return [sys.executable, "-m", "jundscan", *map(str, every)]
+
+    wait_for_workers(cluster)
+    with subprocess.Popen(
+        command("cluster", "--backend", "dask", "--scheduler", cluster.scheduler_file),
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    ) as scan:
+        if killed:
+            wait_until_busy(cluster)
+            cluster.workers[0].kill()
+        _, said = scan.communicate(timeout=120)
+    assert scan.returncode == 0, said
+    subprocess.run(command("local"), check=True, cwd=ROOT)
+    for ending in ("tsv", "bedgraph"):
+        assert data_lines(tmp_path / f"cluster.{ending}") == data_lines(tmp_path / f"local.{ending}")
+    records = [json.loads((tmp_path / f"{name}.json").read_text()) for name in ("cluster", "local")]
+    assert {key: records[0][key] for key in COUNTED} == {key: records[1][key] for key in COUNTED}
+    if killed:
+        assert cluster.workers[0].poll() is not None
+        assert cluster.workers[1].poll() is None
+
+
+def wait_until_busy(cluster: Cluster, first: str = "") -> None:
+    """Do something and wait until the first worker works on a stretch."""
+    code = f"""
+{first}
+pids = client.run(__import__("os").getpid)
+(worker,) = [worker for worker, pid in pids.items() if pid == {cluster.workers[0].pid}]
+deadline = time.monotonic() + 60
+while not any("score_stretches" in key for key in client.processing()[worker]):
+    time.sleep(0.02)
+    if time.monotonic() > deadline:
+        sys.exit("the worker has nothing to do")
+"""
+    ask(cluster, code)
+
+
+@pytest.mark.parametrize("fault", ["a stretch ends its worker", "the scheduler goes"])
+def test_a_cluster_that_gives_up_is_an_error(
+    tmp_path: Path, cluster: Cluster, large: tuple[Path, Path], fault: str
+) -> None:
+    """An error in the end, not waiting for ever; what was there stays."""
+    out = tmp_path / "hits.bed"
+    out.write_text("older")
+    wait_for_workers(cluster)
+    options = ["--backend", "dask", "--scheduler", cluster.scheduler_file, "--stride", 1, "-q", "--force", "-o", out]
+    command = [sys.executable, "-m", "jundscan", "scan", large[0], *options]
+    with subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True, cwd=ROOT) as scan:
+        if fault == "the scheduler goes":
+            wait_until_busy(cluster)
+            cluster.scheduler.kill()
+        else:
+            configure = "import dask; dask_scheduler.allowed_failures = 0"
+            wait_until_busy(cluster, f"client.run_on_scheduler(lambda dask_scheduler: exec({configure!r}))")
+            cluster.workers[0].kill()
+        _, said = scan.communicate(timeout=120)
+    assert scan.returncode == 1, said
+    assert "the Dask cluster gave up" in said
+    assert "Traceback" not in said
+    assert out.read_text() == "older"
+    assert not list(tmp_path.glob(".jundscan-*"))
+
+
+def test_a_cluster_that_cannot_be_used(tmp_path: Path, cluster: Cluster, genome: Path) -> None:
+    wait_for_workers(cluster)
+    for worker in cluster.workers:
+        worker.kill()
+        worker.wait()
+    time.sleep(0.5)
+    command = [sys.executable, "-m", "jundscan", "scan", str(genome), "-q", "--backend", "dask", "--scheduler"]
+    (tmp_path / "no.json").write_text("{}")
+    for scheduler, problem in (
+        (str(cluster.scheduler_file), "has no workers"),
+        ("nowhere", "nowhere: no Dask scheduler"),
+        ("tcp://127.0.0.1:1", "no Dask scheduler"),
+        (str(tmp_path / "no.json"), "holds no address of a Dask scheduler (KeyError('address'))"),
+    ):
+        ran = subprocess.run([*command, scheduler], capture_output=True, text=True, cwd=ROOT, check=False)
+        assert (ran.returncode, ran.stdout) == (1, "")
+        assert problem in ran.stderr
+        assert ran.stderr.count("\n") == 1

@@ -1,0 +1,305 @@
+"""Saturation mutagenesis against brute force, the alignment of hits, and what ``explain`` writes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import jundscan
+from jundscan.accessibility.scale import IDENTITY
+from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH, encode, reverse_complement
+from jundscan.dna.windows import Region
+from jundscan.effects.score import logits
+from jundscan.explanations.alignment import WIDTH, aggregate
+from jundscan.explanations.known_sites import matches
+from jundscan.explanations.mutagenesis import Explanation, explain_regions
+from jundscan.model.model import Model
+from jundscan.scanning.plan import Scan, prepare
+from tests.conftest import SIZES, Run
+from tests.helpers.inputs import letters, write_fasta, write_rows
+from tests.helpers.numpy_models import numpy_model
+
+TOLERANCE = 1e-6
+
+
+def brute_force(scan: Scan, sequence: str, region: Region) -> np.ndarray:
+    """Mutate one base after the other and score each window that covers it, alone, with its flanks."""
+    sequence = sequence.upper()
+    length, flank = len(sequence), scan.model.flank
+    held = scan.accessibility_of([(region.chrom, np.arange(max(length - WINDOW_LENGTH + 1, 0)))])
+    found = np.full((region.end - region.start, 4), np.nan)
+    for row, place in enumerate(range(region.start, region.end)):
+        starts = range(max(0, place - WINDOW_LENGTH + 1), min(place, length - WINDOW_LENGTH) + 1)
+        starts = [w for w in starts if set(sequence[w : w + WINDOW_LENGTH]) <= set(ALPHABET)]
+        if not starts:
+            continue
+        windows = {}
+        for base in ALPHABET:
+            mutated = "N" * flank + sequence[:place] + base + sequence[place + 1 :] + "N" * flank
+            codes = np.array([encode(mutated[w : w + scan.model.span].encode()) for w in starts])
+            windows[base] = logits(scan.model.predict(codes, held[starts]))
+        for column, base in enumerate(ALPHABET):
+            found[row, column] = (windows[base] - windows[sequence[place]]).mean()
+    return found
+
+
+def agrees(scan: Scan, sequence: str, region: Region) -> np.ndarray:
+    [found] = explain_regions(scan, [region])
+    expected = brute_force(scan, sequence, region)
+    np.testing.assert_allclose(found.differences, expected, atol=TOLERANCE, rtol=0)
+    np.testing.assert_allclose(found.contributions, -expected.sum(axis=1) / 3, atol=TOLERANCE, rtol=0)
+    np.testing.assert_array_equal(found.codes, encode(sequence[region.start : region.end].encode()))
+    return expected
+
+
+def test_stretch_with_unknown_letters_equals_brute_force(
+    genome: Path, track: Path, sequences: dict[str, str], model: Model
+) -> None:
+    with prepare(genome, track, model=model, scale=IDENTITY, threads=2) as scan:
+        expected = agrees(scan, sequences["chr1"], Region("chr1", 1_700, 1_900))
+    assert 0 < np.isnan(expected).sum() < expected.size / 2  # there are unknown letters
+
+
+@pytest.mark.parametrize(
+    ("flank", "widths", "chrom", "start", "end"),
+    [
+        (0, (101,), "chr1", 1_500, 2_500),
+        (30, (101, 301), "chr1", 1_700, 2_000),
+        (150, (101, 301, 1101), "chr1", 5_600, 6_000),
+        (150, (101,), "chr3", 0, 450),
+        (400, (101, 1101), "chr2", 0, 90),
+        (400, (101,), "chr2", 2_800, 3_033),
+    ],
+)
+def test_neighbourhoods_of_any_size_equal_brute_force(
+    genome: Path,
+    track: Path,
+    sequences: dict[str, str],
+    model: Model,
+    flank: int,
+    widths: tuple[int, ...],
+    chrom: str,
+    start: int,
+    end: int,
+) -> None:
+    with prepare(genome, track, model=numpy_model(model, flank, widths), scale=IDENTITY, threads=1) as scan:
+        expected = agrees(scan, sequences[chrom], Region(chrom, start, end))
+    assert not np.isnan(expected).all()
+
+
+@pytest.mark.parametrize(
+    ("chrom", "start", "end"), [("chr3", 0, 120), ("chr3", 350, 450), ("chr2", 2_950, 3_033), ("short", 10, 60)]
+)
+def test_ends_of_chromosomes_equal_brute_force(
+    genome: Path, sequences: dict[str, str], model: Model, chrom: str, start: int, end: int
+) -> None:
+    region = Region(chrom, start, end)
+    around = "N" * model.flank
+    with prepare(genome, model=model, threads=1) as scan:
+        agrees(scan, sequences[chrom], region)
+        [found] = explain_regions(scan, [region])
+        known = 0
+        for w in range(max(start - 50, 0), min(end - 51, SIZES[chrom] - WINDOW_LENGTH) + 1):
+            own = encode(sequences[chrom][w : w + WINDOW_LENGTH].encode())
+            if (own < 4).all() and start <= w + 50 < end:
+                seen = encode((around + sequences[chrom] + around)[w : w + model.span].encode())
+                alone = model.predict(seen[None], np.full(1, np.nan, np.float32))[0]
+                assert found.probabilities[w + 50 - start] == pytest.approx(alone, abs=TOLERANCE)
+                known += 1
+    assert known == np.isfinite(found.probabilities).sum()
+    assert (found.response is None) == (chrom == "short")
+
+
+@pytest.mark.parametrize("neighbourhood", [False, True])
+def test_regions_in_any_order_and_cut_anyhow(
+    genome: Path, track: Path, model: Model, neighbourhood: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if neighbourhood:
+        model = numpy_model(model, 50, (101, 151))
+    texts = ["chr2:1000-1300", "1:200-700", "chr1:100-350"]
+    options = {"model": model, "scale": IDENTITY}
+    once = list(jundscan.explain(genome, texts, track, threads=1, **options))
+    assert [str(one.region) for one in once] == ["chr2:1000-1300", "chr1:200-700", "chr1:100-350"]
+    monkeypatch.setattr("jundscan.explanations.mutagenesis.COPY_SUBSTITUTIONS", 1)
+    monkeypatch.setattr("jundscan.explanations.mutagenesis.CALL_BASES", 2_000)
+    for one, other in zip(once, jundscan.explain(genome, texts, track, threads=3, **options), strict=True):
+        for name in ("codes", "differences", "contributions", "probabilities", "accessibility"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+        assert one.response is not None
+        assert other.response is not None
+        assert one.response[:3] == other.response[:3]
+
+
+@pytest.mark.parametrize("neighbourhood", [False, True])
+def test_response_to_accessibility(
+    genome: Path, track: Path, sequences: dict[str, str], model: Model, neighbourhood: bool
+) -> None:
+    if neighbourhood:
+        model = numpy_model(model, 300, (101, 301))
+    [found] = jundscan.explain(genome, "chr1:100-350", track, model=model, scale=IDENTITY)
+    response = found.response
+    assert response is not None
+    around = "N" * model.flank
+    seen = (around + sequences["chr1"] + around)[response.start : response.start + model.span]
+    window = encode(seen.encode())[None]
+    assert 100 <= response.start <= 350 - WINDOW_LENGTH
+    centred = found.probabilities[response.start + 50 - 100]
+    assert response.probability == centred == np.nanmax(found.probabilities[50:-50])
+    for at in (0, 40, 100):
+        everywhere = np.full((1, len(model.widths)), response.percentiles[at])
+        alone = model.predict(window, everywhere)[0]
+        assert response.probabilities[at] == pytest.approx(alone, abs=TOLERANCE)
+    assert response.without == pytest.approx(model.predict(window, np.float32([np.nan]))[0], abs=TOLERANCE)
+
+
+def test_a_planted_site_stands_out(tmp_path: Path, model: Model) -> None:
+    rng = np.random.default_rng(4)
+    genome = {f"chr{n}": letters(rng, 150) + "ATGACTCAT" + letters(rng, 150) for n in range(12)}
+    path = write_fasta(tmp_path / "planted.fa", genome)
+    found = list(jundscan.explain(path, [f"{chrom}:75-234" for chrom in genome], model=model, threads=1))
+    mean = np.mean([one.contributions for one in found], axis=0)
+    core = range(150 + 1 - 75, 150 + 8 - 75)
+    assert (mean[core] > 0.1).all()
+    outside = np.delete(mean, range(core.start - 1, core.stop + 1))
+    assert mean[core].min() > np.abs(outside).max()
+    assert all(any(match.start == core.start for match in matches(one.codes)) for one in found)
+
+
+def explanation(codes: np.ndarray, contributions: np.ndarray) -> Explanation:
+    nothing = np.zeros(len(codes), np.float32)
+    region = Region("chr1", 0, len(codes))
+    return Explanation(region, codes, np.zeros((len(codes), 4)), contributions, nothing, nothing, None)
+
+
+def test_hits_are_aligned_on_either_strand() -> None:
+    rng = np.random.default_rng(0)
+    made = []
+    for number in range(20):
+        codes = rng.integers(0, 4, 151).astype(np.uint8)
+        at = int(rng.integers(20, 120))
+        codes[at : at + 8] = encode(b"GGATTTCA")
+        contributions = rng.normal(0, 0.02, 151)
+        contributions[at : at + 8] += [1, 2, 3, 4, 3, 2, 2, 1]
+        if number % 3 == 0:
+            codes, contributions = reverse_complement(codes), contributions[::-1]
+        made.append(explanation(codes, contributions))
+    found = aggregate(made)
+    assert found is not None
+    assert found.regions == 20
+    assert found.contributions.shape == (WIDTH, 4)
+    strong = np.flatnonzero(found.contributions.max(axis=1) > 0.5)
+    assert (np.diff(strong) == 1).all()
+    site = found.contributions[strong].argmax(axis=1)
+    assert site.tolist() in (encode(b"GGATTTCA").tolist(), encode(b"TGAAATCC").tolist())
+    assert found.contributions[strong].max() == pytest.approx(4, abs=0.05)
+    assert aggregate([]) is None
+
+
+def test_sites() -> None:
+    codes = encode(b"TGACTCANTGAGTCATGACGTCATGACTC")
+    assert [(match.start, match.name) for match in matches(codes)] == [(0, "AP-1"), (8, "AP-1"), (15, "CRE")]
+    assert {tuple(match[:2]) for match in matches(codes)} == {
+        (len(codes) - match.end, len(codes) - match.start) for match in matches(reverse_complement(codes))
+    }
+
+
+@pytest.fixture
+def planted(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(9)
+    text = letters(rng, 400) + "ATGACTCAT" + letters(rng, 400) + "ATGACGTCAT" + letters(rng, 400) + "N" * 150
+    return write_fasta(tmp_path / "planted.fa", {"chr1": text, "odd/name:1": letters(rng, 300)})
+
+
+def rows(path: Path) -> list[list[str]]:
+    lines = path.read_text().splitlines()
+    return [line.split("\t") for line in lines if not line.startswith(("#", "track"))]
+
+
+def test_command_writes_tables_tracks_and_pictures(run: Run, tmp_path: Path, planted: Path) -> None:
+    pytest.importorskip("logomaker")
+    hits = write_rows(
+        tmp_path / "hits.bed",
+        [("chr1", 350, 460, "a", 700, "."), ("1", 760, 870, "b", 990, "."), ("chrZ", 1, 9, "c", 1, ".")],
+    )
+    folder = tmp_path / "why" / "inside"
+    options = ("--region", "chr1:380-440", "--region", "odd/name:1:0-80", "--hits", hits, "--top", 2)
+    ran = run("explain", planted, *options, "-o", folder, "--json", tmp_path / "r.json")
+    assert ran.code == 0, ran.err
+    tables = {"mutagenesis.tsv", "contributions.bedgraph", "accessibility.tsv", "sites.bed", "logo.tsv"}
+    pictures = {"chr1_380-440.png", "odd_name_1_0-80.png", "hits.png", "logo.png"}
+    assert {path.name for path in folder.iterdir()} == tables | pictures
+    for name in pictures:
+        assert (folder / name).read_bytes().startswith(b"\x89PNG")
+    record = json.loads((tmp_path / "r.json").read_text())
+    assert record["regions"] == ["chr1:380-440", "odd/name:1:0-80"]
+    assert record["hits"] == ["chr1:739-890", "chr1:329-480"]  # the strongest first
+    table = rows(folder / "mutagenesis.tsv")
+    assert len(table) == record["bases"] == 60 + 80 + 2 * 151
+    for cells in table[:60]:
+        changes = [float(cell) for cell in cells[4:8]]
+        assert changes[ALPHABET.index(cells[3])] == 0
+        assert float(cells[8]) == pytest.approx(-sum(changes) / 3, rel=1e-5, abs=1e-6)
+    track = rows(folder / "contributions.bedgraph")
+    places = [(cells[0], int(cells[1])) for cells in track]
+    assert len(places) == len(set(places)) == 151 + 151 + 80
+    assert places == sorted(places)
+    by_place = {(cells[0], int(cells[1])): cells[8] for cells in table}
+    assert all(by_place[cells[0], int(cells[1])] == cells[3] for cells in track)
+    sites = rows(folder / "sites.bed")
+    assert [(cells[1], cells[3], cells[5]) for cells in sites] == [("401", "AP-1", "+"), ("810", "CRE", ".")]
+    assert len(rows(folder / "accessibility.tsv")) == 4 * 102
+    assert len(rows(folder / "logo.tsv")) == WIDTH
+
+    again = run("explain", planted, *options, "-o", folder)
+    assert again.code == 1
+    assert "--force" in again.err
+    assert run("explain", planted, "--region", "chr1:380-440", "-o", folder, "--force").code == 0
+    assert not {"hits.png", "logo.png", "logo.tsv"} & {path.name for path in folder.iterdir()}
+
+
+def test_region_without_a_known_window_is_drawn_all_the_same(run: Run, tmp_path: Path, planted: Path) -> None:
+    pytest.importorskip("logomaker")
+    arguments = ("explain", planted, "--region", "chr1:1300-1369", "-o", tmp_path / "why", "-q")
+    assert run(*arguments).code == 0
+    ran = run(*arguments, "--force")
+    assert ran.code == 0, ran.err
+    table = rows(tmp_path / "why" / "mutagenesis.tsv")
+    assert len(table) == 69
+    assert all(cells[4:10] == ["."] * 6 for cells in table)
+    assert not rows(tmp_path / "why" / "contributions.bedgraph")
+
+
+def test_long_region_is_drawn_as_bars(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("logomaker")
+    path = write_fasta(tmp_path / "long.fa", {"chr1": letters(np.random.default_rng(0), 1_700)})
+    assert run("explain", path, "--region", "chr1", "-o", tmp_path / "why", "-q").code == 0
+    assert (tmp_path / "why" / "chr1_0-1700.png").stat().st_size > 10_000
+
+
+def test_usage(run: Run, tmp_path: Path, planted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "why"
+    assert run("explain", planted, "-o", folder).code == 2
+    monkeypatch.chdir(tmp_path)
+    assert run("explain", planted, "--region", "chr1", "-o", "-").code == 2
+    assert not (tmp_path / "-").exists()
+    beyond = run("explain", planted, "--region", "chr1:0-99999", "-o", folder)
+    assert beyond.code == 1
+    assert "reaches beyond" in beyond.err
+    elsewhere = write_rows(tmp_path / "hits.bed", [("chrZ", 1, 200)])
+    assert "none of its hits" in run("explain", planted, "--hits", elsewhere, "-o", folder).err
+    far = write_rows(tmp_path / "far.bed", [("chr1", 19_000, 20_000)])
+    assert "or before its end" in run("explain", planted, "--hits", far, "-o", folder).err
+    a_file = tmp_path / "file"
+    a_file.write_text("mine")
+    assert "not a folder" in run("explain", planted, "--region", "chr1:0-200", "-o", a_file).err
+    monkeypatch.setattr("jundscan.explanations.mutagenesis.MOST_BASES", 100)
+    assert "at most 100" in run("explain", planted, "--region", "chr1:0-200", "-o", folder).err
+    monkeypatch.setitem(sys.modules, "logomaker", None)
+    missing = run("explain", planted, "--region", "chr1:0-200", "-o", folder)
+    assert missing.code == 1
+    assert "pip install 'jundscan[plots]'" in missing.err
+    assert not list(folder.iterdir())

@@ -1,0 +1,1 @@
+"""What several tests share: small inputs, the README as a script, and oracles."""

@@ -1,0 +1,200 @@
+"""The definition of what a variant does, window by window, and VCF to try it with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jundscan.dna.letters import WINDOW_LENGTH, encode
+from jundscan.effects.score import Effects, logits, score_variants
+from jundscan.io.alleles import HITS, STATUSES, Variant, trim
+from jundscan.scanning.plan import Scan
+from tests.helpers.inputs import letters
+
+TOLERANCE = 1e-6
+
+
+def random_variants(chromosomes: dict[str, str], count: int, seed: int = 5) -> list[Variant]:
+    """Substitutions of 1 to 4 bases, insertions and deletions, some of them long, many at the ends of chromosomes."""
+    rng = np.random.default_rng(seed)
+    variants = []
+    names = [chrom for chrom in chromosomes if chrom != "short"]
+    while len(variants) < count:
+        chrom = str(rng.choice(names, p=[0.55, 0.2, 0.05, 0.2]))
+        sequence = chromosomes[chrom]
+        start = int(rng.integers(len(sequence)))
+        if rng.random() < 0.2:
+            start = int(rng.choice([0, 1, 99, 100, 101, len(sequence) - 101, len(sequence) - 2, len(sequence) - 1]))
+        old = int(rng.choice([1, 1, 1, 2, 4, 13, 60, 130]))
+        start = min(max(start, 0), len(sequence) - 1)
+        reference = sequence[start : start + old]
+        alternatives = tuple(
+            letters(rng, int(rng.choice([1, 1, 1, 2, 4, 13, 60, 130, 250]))) for _ in range(rng.integers(1, 3))
+        )
+        if rng.random() < 0.5:  # padded on the left, as a VCF pads indels
+            alternatives = tuple(reference[0].upper() + text for text in alternatives)
+        variants.append(Variant(chrom, start, reference, alternatives))
+    return variants
+
+
+def score(scan: Scan, variants: Sequence[Variant], task_alleles: int = 1024) -> Effects:
+    portions = list(score_variants(scan, enumerate(variants), task_alleles))
+    assert [number for numbers, _ in portions for number in numbers] == list(range(len(variants)))
+    return Effects._make(np.concatenate(columns) for columns in zip(*(found for _, found in portions), strict=True))
+
+
+class BruteForce:
+    """The definition, window by window: nothing shared with the program but the model and the track's means.
+
+    Each window is asked for with the flanks of its own haplotype, N beyond the ends.
+    """
+
+    def __init__(self, scan: Scan, chromosomes: dict[str, str]) -> None:
+        self.scan, self.chromosomes = scan, chromosomes
+        self.held = {
+            chrom: scan.accessibility_of([(chrom, np.arange(len(sequence) - WINDOW_LENGTH + 1))])
+            for chrom, sequence in chromosomes.items()
+        }
+        self.asked: dict[tuple[str, bytes], int] = {}
+
+    def ask(self, haplotype: str, window: int, values: np.ndarray) -> int:
+        flank = self.scan.model.flank
+        first, end = window - flank, window + WINDOW_LENGTH + flank
+        seen = "N" * -first + haplotype[max(first, 0) : end] + "N" * (end - len(haplotype))
+        return self.asked.setdefault((seen, values.tobytes()), len(self.asked))
+
+    def allele(self, variant: Variant, alternative: str) -> list[tuple[int, int, int]]:
+        """Give the pairs of windows: start on the reference, number of the one window and of the other."""
+        sequence = self.chromosomes[variant.chrom].upper()
+        start, old, new = trim(variant.start, variant.reference.upper(), alternative.upper())
+        changed = sequence[:start] + new + sequence[start + len(old) :]
+        if min(len(sequence), len(changed)) < WINDOW_LENGTH:
+            return []
+        places = self.places(sequence, start, old, new)
+        on_old = self.touched(places, len(old), len(sequence))
+        on_new = self.touched(places, len(new), len(changed))
+        held = self.held[variant.chrom]
+        # all that some way of writing it touches counts as replaced
+        start, repeat = places[0], places[-1] - places[0]
+        size_old, size_new = len(old) + repeat, len(new) + repeat
+        of_new = {window: self.partner(window, start, size_new, size_old, on_old) for window in on_new}
+        of_old = {window: self.partner(window, start, size_old, size_new, on_new) for window in on_old}
+        numbers_old = {u: self.ask(sequence, u, held[u]) for u in on_old}
+        numbers_new = {v: self.ask(changed, v, held[u]) for v, u in of_new.items()}
+        pairs = [(u, v) for v, u in of_new.items()] if len(new) >= len(old) else list(of_old.items())
+        return [(u, numbers_old[u], numbers_new[v]) for u, v in pairs]
+
+    @staticmethod
+    def places(sequence: str, start: int, old: str, new: str) -> list[int]:
+        """Where the same haplotype can be written as one insertion or deletion; an unknown base equals no other."""
+        if old and new:
+            return [start]
+        known = "".join(chr(1_000 + at) if base not in "ACGT" else base for at, base in enumerate(sequence))
+        changed = known[:start] + new + known[start + len(old) :]
+        longer, shorter = (known, changed) if old else (changed, known)
+        size = len(old + new)
+        places = [start]
+        for step in (-1, 1):
+            at = start + step
+            while 0 <= at <= len(shorter) and longer[:at] + longer[at + size :] == shorter:
+                places.append(at)
+                at += step
+        return sorted(places)
+
+    @staticmethod
+    def touched(places: Sequence[int], length: int, end: int) -> list[int]:
+        """Windows that hold a base of the allele, or both neighbours of the gap when it has none, at any place.
+
+        Where the gap has one neighbour only, the window nearest to it.
+        """
+        windows: set[int] = set()
+        for start in places:
+            for base in range(start, start + length):
+                windows.update(range(base - WINDOW_LENGTH + 1, base + 1))
+            if not length:
+                windows.update(w for w in range(start - WINDOW_LENGTH, start) if w + WINDOW_LENGTH > start)
+        found = sorted(w for w in windows if 0 <= w <= end - WINDOW_LENGTH)
+        [start, *_] = places
+        return found or [min(range(end - WINDOW_LENGTH + 1), key=lambda w: abs(2 * w + WINDOW_LENGTH - 2 * start))]
+
+    @staticmethod
+    def partner(window: int, start: int, own: int, other: int, candidates: list[int]) -> int:
+        if window < start:
+            wanted = window  # the same start
+        elif window + WINDOW_LENGTH > start + own:
+            wanted = window + other - own  # the same end
+        else:
+            wanted = window
+        return min(max(wanted, candidates[0]), candidates[-1])  # the nearest: candidates follow one another
+
+    def run(self, variants: Sequence[Variant]) -> list[tuple[str, float, float, float, int, float]]:
+        asked = [
+            (variant, self.allele(variant, alternative)) for variant in variants for alternative in variant.alternatives
+        ]
+        flank = self.scan.model.flank
+        codes = np.array([encode(seen.encode()) for seen, _ in self.asked])
+        values = np.array([np.frombuffer(values, np.float32) for _, values in self.asked])
+        scored = self.scan.model.predict(codes, values)
+        scored[(codes[:, flank : flank + WINDOW_LENGTH] == 4).any(axis=1)] = np.nan
+        rows = []
+        for _, pairs in asked:
+            old, new = (np.array([scored[pair[side]] for pair in pairs]) for side in (1, 2))
+            known = ~np.isnan(old) & ~np.isnan(new) if pairs else np.empty(0, bool)
+            if not pairs or not known.any():
+                status = "unknown_bases" if pairs else "no_window"
+                rows.append((status, math.nan, math.nan, math.nan, -1, math.nan))
+                continue
+            change = np.where(known, logits(new) - logits(old), 0)
+            top = int(np.argmax(np.abs(change)))
+            best_old, best_new = np.nanmax(old), np.nanmax(new)
+            whole = logits(np.array([best_new])) - logits(np.array([best_old]))
+            status = "scored" if known.all() else "partial"
+            rows.append((status, best_old, best_new, float(whole[0]), pairs[top][0], float(change[top])))
+        return rows
+
+
+def agree(scan: Scan, chromosomes: dict[str, str], variants: list[Variant]) -> set[str]:
+    found = score(scan, variants)
+    expected = BruteForce(scan, chromosomes).run(variants)
+    flat = [(variant, alternative) for variant in variants for alternative in variant.alternatives]
+    assert len(found.status) == len(flat)
+    seen = set()
+    for row, ((variant, alternative), (status, old, new, change, _, window_change)) in enumerate(
+        zip(flat, expected, strict=True)
+    ):
+        about = (variant, alternative)
+        if variant.reference.upper() == alternative.upper():
+            status, old = "unchanged", math.nan
+        assert STATUSES[found.status[row]] == status, about
+        seen.add(status)
+        if math.isnan(old):
+            assert np.isnan(found.reference[row])
+            assert found.window[row] == found.hit[row] == -1
+            continue
+        assert found.reference[row] == pytest.approx(old, abs=TOLERANCE), about
+        assert found.alternative[row] == pytest.approx(new, abs=TOLERANCE), about
+        assert found.difference[row] == pytest.approx(change, abs=1e-4), about
+        assert abs(found.window_difference[row]) == pytest.approx(abs(window_change), abs=1e-4), about
+        hit_old, hit_new = (np.float32(p) >= np.float32(scan.threshold.value) for p in (old, new))
+        expected_hit = {(0, 1): "gained", (1, 0): "lost", (1, 1): "kept", (0, 0): "none"}[int(hit_old), int(hit_new)]
+        assert HITS[found.hit[row]] == expected_hit
+    return seen
+
+
+def write_vcf(path: Path, rows: Sequence[str], contigs: dict[str, int] | None = None, declared: str = "") -> Path:
+    header = [
+        "##fileformat=VCFv4.2",
+        *(f"##contig=<ID={name},length={size}>" for name, size in (contigs or {}).items()),
+    ]
+    header += [declared] if declared else []
+    lines = [*header, "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO", *rows]
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return path
+
+
+def vcf_row(chrom: str, position: int, reference: str, alternatives: str, name: str = ".") -> str:
+    return f"{chrom}\t{position}\t{name}\t{reference}\t{alternatives}\t.\t.\t."

@@ -1,0 +1,258 @@
+"""Standard streams, pipes and devices as outputs: written to as they are, whatever a shell has connected."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pybigtools
+import pytest
+
+from jundscan.io.streams import connected_file, descriptor, is_stream, place
+from tests.conftest import Run
+from tests.helpers.inputs import write_shard
+
+ROOT = Path(__file__).parents[2]
+JUNDSCAN = f"{shlex.quote(sys.executable)} -m jundscan"
+pytestmark = pytest.mark.skipif(not Path("/dev/fd").exists(), reason="needs names of descriptors")
+
+
+def shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = ["bash", "-c", line]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
+
+
+def data_lines(text: str) -> list[str]:
+    return [line for line in text.splitlines() if not line.startswith("#")]
+
+
+# names
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "where"),
+    [
+        ("-", 1, "stdout"),
+        ("/dev/stdout", 1, "stdout"),
+        ("/dev/fd/1", 1, "stdout"),
+        ("/dev/../dev/./fd/1", 1, "stdout"),
+        ("/dev/stderr", 2, "stderr"),
+        ("/dev/fd/7", 7, "descriptor 7"),
+    ],
+)
+def test_names_of_streams(name: str, number: int, where: str) -> None:
+    assert descriptor(name) == number
+    assert is_stream(name)
+    assert place(name) == where
+
+
+def test_links_to_streams_and_names_that_only_look_like_them(tmp_path: Path) -> None:
+    (tmp_path / "log").symlink_to("/dev/stdout")
+    (tmp_path / "again").symlink_to("log")
+    (tmp_path / "round").symlink_to("round")
+    assert descriptor(tmp_path / "again") == 1
+    for other in (tmp_path / "round", tmp_path / "hits.bed", "/dev/fd/x", "/dev/fd", "1", "fd/1", "", "/dev/null"):
+        assert descriptor(other) is None
+    assert is_stream("/dev/null")
+    assert not any(is_stream(path) for path in (tmp_path, tmp_path / "hits.bed", tmp_path / "round"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+def test_descriptors_of_this_process_and_of_others(tmp_path: Path) -> None:
+    with (tmp_path / "x").open("w") as file:
+        number = file.fileno()
+        assert descriptor(f"/proc/self/fd/{number}") == descriptor(f"/proc/{os.getpid()}/fd/{number}") == number
+        assert connected_file(f"/dev/fd/{number}") == str(tmp_path / "x")
+    other = f"/proc/{os.getppid()}/fd/1"
+    assert descriptor(other) is None
+    assert is_stream(other)
+
+
+# what is there stays
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "force"),
+    [
+        ("-o", "/dev/stdout", ""),
+        ("-o", "/dev/stdout", "--force"),
+        ("-o", "link", ""),
+        ("--json", "/dev/fd/1", "--force"),
+        ("--json", "link", ""),
+        ("--track", "/proc/self/fd/1", ""),
+        ("--track", "/dev/stdout", "--force"),
+    ],
+)
+def test_what_a_shell_appends_to_stays(tmp_path: Path, genome: Path, option: str, name: str, force: str) -> None:
+    (tmp_path / "all.txt").write_text("of yesterday\n")
+    (tmp_path / "link").symlink_to("/dev/stdout")
+    hits = "" if option == "-o" else "-o /dev/null"
+    line = f"{JUNDSCAN} scan {genome} -q --threshold 0.3 {hits} {option} {name} {force} >> all.txt"
+    ran = shell(line, tmp_path)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    first, *new = (tmp_path / "all.txt").read_text().splitlines()
+    assert first == "of yesterday"
+    if option == "--json":
+        assert json.loads("\n".join(new))["hits"] > 0
+    else:
+        assert all(row.startswith(("#", "chr")) for row in new)
+        assert len(new) > 3
+    assert not list(tmp_path.glob(".jundscan*"))
+
+
+def test_a_stream_that_is_no_standard_one_and_stderr(tmp_path: Path, genome: Path) -> None:
+    for name in ("hits", "log", "track"):
+        (tmp_path / name).write_text("of yesterday\n")
+    outputs = "-o /dev/fd/3 --track /dev/fd/4 --json /dev/stderr --force"
+    line = f"{JUNDSCAN} scan {genome} -q --threshold 0.3 {outputs} 3>>hits 4>>track 2>>log"
+    assert shell(line, tmp_path).returncode == 0
+    hits, log, track = ((tmp_path / name).read_text() for name in ("hits", "log", "track"))
+    assert all(text.startswith("of yesterday\n") for text in (hits, log, track))
+    expected = shell(f"{JUNDSCAN} scan {genome} -q --threshold 0.3", tmp_path).stdout
+    assert data_lines(hits)[1:] == data_lines(expected)
+    assert json.loads(log.partition("\n")[2])["hits"] == len(data_lines(expected))
+
+
+def test_predictions_and_variants_are_streamed_too(tmp_path: Path, genome: Path, sequences: dict[str, str]) -> None:
+    folder = write_shard(tmp_path / "shard")
+    at = next(at for at in range(300, 900) if sequences["chr1"][at] in "Aa")
+    (tmp_path / "v.vcf").write_text(
+        "##fileformat=VCFv4.2\n##contig=<ID=chr1>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+        f"chr1\t{at + 1}\t.\tA\tC\t.\t.\t.\n"
+    )
+    commands = {
+        "table": f"evaluate {folder} -q --predictions",
+        "effects": f"variants {genome} v.vcf -q -o",
+        "about": "info -q --json",
+        "state": "doctor --json",
+    }
+    for name, command in commands.items():
+        (tmp_path / name).write_text("of yesterday\n")
+        ran = shell(f"{JUNDSCAN} {command} /dev/stdout >> {name}", tmp_path)
+        assert ran.returncode == 0, ran.stderr
+        *lines, _ = (tmp_path / name).read_text().split("\n")
+        plain = shell(f"{JUNDSCAN} {command} -", tmp_path).stdout.splitlines()
+        assert lines[0] == "of yesterday"
+        assert len(lines) == len(plain) + 1
+        assert lines[-1] == plain[-1]
+
+
+# pipes and devices
+
+
+@pytest.mark.parametrize(("option", "name"), [("-o", "hits.bed"), ("--track", "p.bw"), ("--json", "run.json")])
+def test_named_pipes_need_no_force_and_stay(tmp_path: Path, genome: Path, run: Run, option: str, name: str) -> None:
+    fifo = tmp_path / name
+    os.mkfifo(fifo)
+    content = []
+    reader = threading.Thread(target=lambda: content.append(fifo.read_bytes()), daemon=True)
+    reader.start()
+    hits = () if option == "-o" else ("-o", os.devnull)
+    ran = run("scan", genome, "-q", "--threshold", 0.3, *hits, option, fifo)
+    assert (ran.code, ran.err) == (0, "")
+    reader.join(10)
+    assert fifo.is_fifo()
+    if name == "p.bw":
+        (tmp_path / "copy.bw").write_bytes(content[0])
+        with pybigtools.open(str(tmp_path / "copy.bw")) as track:
+            assert "chr1" in track.chroms()
+    else:
+        assert content[0].startswith(b"{" if option == "--json" else b"# jundscan")
+
+
+def test_standard_input_under_its_other_names(tmp_path: Path, genome: Path) -> None:
+    expected = shell(f"{JUNDSCAN} scan - -q --threshold 0.3 < {genome}", tmp_path)
+    for line in (
+        f"{JUNDSCAN} scan /dev/stdin -q --threshold 0.3 < {genome}",
+        f"cat {genome} | {JUNDSCAN} scan /dev/stdin -q --threshold 0.3",
+        f"{JUNDSCAN} scan /dev/fd/0 -q --threshold 0.3 < {genome}",
+        f"{JUNDSCAN} scan <(cat {genome}) -q --threshold 0.3",
+    ):
+        ran = shell(line, tmp_path)
+        assert ran.stderr == ""
+        assert data_lines(ran.stdout) == data_lines(expected.stdout)
+    assert not Path("/dev/stdin.fai").exists()
+
+
+# what cannot be
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("-", "/dev/stdout"),
+        ("/dev/stdout", "-"),
+        ("/dev/fd/1", "/dev/stdout"),
+        ("link", "-"),
+        ("/dev/stderr", "/dev/fd/2"),
+    ],
+)
+def test_two_outputs_on_one_stream(
+    genome: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str, second: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("link").symlink_to("/dev/fd/1")
+    ran = run("scan", genome, "-o", first, "--json", second)
+    assert ran.code == 2
+    assert ran.out == ""
+    assert "too; name another file" in " ".join(ran.err.split()).replace("│ ", "")
+
+
+def test_a_file_that_stdout_is_connected_to(tmp_path: Path, genome: Path) -> None:
+    ran = shell(f"{JUNDSCAN} scan {genome} -q --json run.json --force > run.json", tmp_path)
+    assert ran.returncode == 2
+    assert "writes to" in ran.stderr
+    before = genome.read_text()
+    ran = shell(f"{JUNDSCAN} scan {genome} -q >> {genome}", tmp_path)
+    assert ran.returncode == 2
+    assert "is an input of this run" in " ".join(ran.stderr.split())
+    assert genome.read_text() == before
+
+
+def test_two_streams_in_one_file_are_fine(tmp_path: Path, genome: Path) -> None:
+    ran = shell(f"{JUNDSCAN} scan {genome} -q --threshold 0.3 --json /dev/stderr > all 2>&1", tmp_path)
+    assert ran.returncode == 0
+    text = (tmp_path / "all").read_text()
+    assert text.startswith("# jundscan")
+    assert '"windows_scored"' in text
+
+
+@pytest.mark.parametrize(
+    ("outputs", "said"),
+    [
+        ("-o /dev/fd/9", "Bad file descriptor"),
+        ("-o /dev/fd/9 9</dev/null", "is open for reading only"),
+        ("-o /dev/stdout >&-", "stdout is closed"),
+        (">&-", "stdout is closed"),
+        ("-o hits.bed --track /dev/fd/8", "Bad file descriptor"),
+    ],
+)
+def test_streams_that_cannot_be_written(tmp_path: Path, genome: Path, outputs: str, said: str) -> None:
+    ran = shell(f"{JUNDSCAN} scan {genome} -q {outputs}", tmp_path)
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("jundscan: ")
+    assert said in ran.stderr
+    assert ran.stderr.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["genome.fa"]
+
+
+def test_streams_that_are_closed_and_not_needed(tmp_path: Path, genome: Path) -> None:
+    for closed in ("2>&-", "<&-", ">&- 2>&-"):
+        assert shell(f"{JUNDSCAN} scan {genome} -o hits.bed --force {closed}", tmp_path).returncode == 0
+        assert (tmp_path / "hits.bed").read_text().startswith("# jundscan")
+    ran = shell(f"{JUNDSCAN} scan - <&-", tmp_path)
+    assert ran.returncode == 1
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_folder_of_pictures_is_no_stream(run: Run, tmp_path: Path, genome: Path) -> None:
+    folder = write_shard(tmp_path / "shard")
+    for name in ("-", "/dev/stdout"):
+        assert run("evaluate", folder, "--plots", name).code == 2
+        assert run("explain", genome, "--region", "chr1:0-300", "-o", name).code == 2

@@ -1,0 +1,94 @@
+"""Threads by default: the cores that the process may use, not those of the machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jundscan import threads as cores
+from jundscan.scanning.plan import prepare
+from jundscan.threads import usable_cores
+from tests.helpers.inputs import write_shard
+
+ROOT = Path(__file__).parents[1]
+SOME = "ACGTTGCA" * 40
+NOWHERE = Path("/nonexistent")
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs cores that can be taken away")
+@pytest.mark.parametrize("command", ["scan", "doctor"])
+def test_one_core_assigned_is_one_thread(tmp_path: Path, command: str) -> None:
+    (tmp_path / "genome.fa").write_text(f">s\n{SOME}\n")
+    arguments = {"scan": ["scan", str(tmp_path / "genome.fa"), "-o", os.devnull], "doctor": ["doctor"]}[command]
+    code = (
+        "import os, sys; os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1]); "
+        "from jundscan.cli import main; main(sys.argv[1:])"
+    )
+    line = [sys.executable, "-c", code, *arguments, "--json", "-"]
+    ran = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, check=True)
+    record = json.loads(ran.stdout)
+    assert (record["threads"] if command == "scan" else record["threads"]["default"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, 8),
+        ({"cpu.max": "max 100000"}, 8),
+        ({"cpu.max": "300000 100000"}, 3),
+        ({"cpu.max": "150000 100000"}, 2),
+        ({"cpu.max": "1000 100000"}, 1),
+        ({"cpu.max": "9900000 100000"}, 8),
+        ({"a/b/cpu.max": "max 100000", "a/cpu.max": "400000 100000", "cpu.max": "500000 100000"}, 4),
+        ({"cpu/cpu.cfs_quota_us": "200000", "cpu/cpu.cfs_period_us": "100000"}, 2),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 8),
+        ({"cpu.max": "something else"}, 8),
+        ({"cpu.max": "100000 0"}, 8),
+    ],
+)
+def test_limits_of_control_groups(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], expected: int
+) -> None:
+    monkeypatch.setattr(cores.os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    own = tmp_path / "of_process"
+    own.write_text("0::/a/b\n")
+    assert usable_cores(own, tmp_path) == expected
+
+
+def test_systems_that_assign_no_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(cores.os, "sched_getaffinity", raising=False)
+    for counted, expected in ((6, 6), (None, 1)):
+        monkeypatch.setattr(cores.os, "cpu_count", lambda counted=counted: counted)
+        assert usable_cores(NOWHERE, NOWHERE) == expected
+
+
+def test_every_part_takes_the_same_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import jundscan
+    from jundscan.doctor import diagnose
+    from jundscan.io.fasta.arrays import MemoryGenome
+    from jundscan.model.model import Model
+
+    taken = []
+    for module in ("plan", "evaluation", "diagnosis"):
+        monkeypatch.setattr(f"jundscan.{module}.usable_cores", lambda: 3)
+    predict = Model.predict
+    monkeypatch.setattr(
+        Model,
+        "predict",
+        lambda self, codes, accessibility, threads=1: taken.append(threads) or predict(self, codes, accessibility),
+    )
+    model = jundscan.load_model(device="cpu")
+    with prepare(MemoryGenome({"s": SOME}), model=model) as ready:
+        assert ready.threads == 3
+    taken.clear()
+    jundscan.evaluate(write_shard(tmp_path / "shard"), model=model)
+    assert taken == [3]
+    assert diagnose().found["threads"] == {"default": 3, "usable_cores": 3}
