@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.dna.letters import UNKNOWN, decode
-from jundscan.dna.windows import Region
+from jundscan.dna.regions import Region
 from jundscan.io.fasta.genome import open_genome
 
 SEED = 2026

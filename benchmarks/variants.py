@@ -28,11 +28,11 @@ from benchmarks.genome import read_codes
 from benchmarks.timing import in_turn, jundscan_command, ratio, run_command, say, seconds_of
 from benchmarks.windowed import Runtime, Seen
 from jundscan.dna.letters import ALPHABET, UNKNOWN, WINDOW_LENGTH, decode
-from jundscan.dna.windows import Region
+from jundscan.dna.regions import Region
 from jundscan.effects.outputs import COLUMNS
-from jundscan.effects.score import logits
 from jundscan.explanations.mutagenesis import explain_regions
 from jundscan.model.model import Model, load_model
+from jundscan.model.thresholds import logits
 from jundscan.scanning.plan import prepare
 from jundscan.threads import usable_cores
 from train.records import write_record

@@ -12,7 +12,7 @@ import numpy as np
 
 from jundscan.accessibility.scale import read_scale
 from jundscan.dna.letters import WINDOW_LENGTH
-from jundscan.dna.windows import Region
+from jundscan.dna.regions import Region
 from jundscan.io.bed import read_intervals
 from jundscan.model.model import load_model
 from jundscan.scanning.plan import prepare

@@ -21,7 +21,7 @@ from jundscan.accessibility.knots import Knots, fit_knots
 from jundscan.accessibility.scale import fit_scale
 from jundscan.accessibility.tracks import open_track
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH, one_hot
-from jundscan.dna.windows import Region
+from jundscan.dna.regions import Region
 from jundscan.evaluation.metrics import balanced_weights
 from jundscan.evaluation.truth import read_truth
 from jundscan.io.fasta.genome import open_genome

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypedDict, Unpack, cast, overload
 
 import numpy as np
 
+from jundscan.accessibility.arrays import MemoryTrack, Values
 from jundscan.accessibility.scale import AccessibilityScale, given_scale
 from jundscan.accessibility.tracks import Track
 from jundscan.dna.chromosomes import ChromSizes
@@ -22,7 +23,7 @@ from jundscan.io.arguments import (
     plain_array,
     texts,
 )
-from jundscan.io.fasta.arrays import MemoryGenome, MemoryTrack, Sequences, Values
+from jundscan.io.fasta.arrays import MemoryGenome, Sequences
 from jundscan.io.fasta.genome import Genome
 from jundscan.model.model import Model, load_model
 from jundscan.options import BedValue, Device, MissingChromosomes, Wish, check_fraction

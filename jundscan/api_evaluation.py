@@ -9,13 +9,14 @@ from typing import Any, TypeAlias, TypedDict, Unpack, overload
 
 from numpy.typing import NDArray
 
+from jundscan.accessibility.arrays import Values
 from jundscan.accessibility.scale import AccessibilityScale
 from jundscan.api import given_genome, given_track, loaded_model, scale_of
 from jundscan.errors import InputError
 from jundscan.evaluation.labelled_windows import Evaluation, evaluate_shards
 from jundscan.evaluation.neighbourhood import open_source
 from jundscan.io.arguments import file_path, flag, is_path, kind_of, optional_path
-from jundscan.io.fasta.arrays import Sequences, Values
+from jundscan.io.fasta.arrays import Sequences
 from jundscan.io.shards import Shards, read_shards, shards_from_arrays
 from jundscan.model.model import Model
 from jundscan.options import BedValue, Device, MissingChromosomes, check_fraction

@@ -9,9 +9,9 @@ from itertools import starmap
 from pathlib import Path
 from typing import NamedTuple, Unpack, cast
 
+from jundscan.accessibility.arrays import Values
 from jundscan.api import ModelOptions, prepared
-from jundscan.dna.regions import parse_region
-from jundscan.dna.windows import Region
+from jundscan.dna.regions import Region, parse_region
 from jundscan.effects.contigs import Contigs, check_variants, chromosomes_of
 from jundscan.effects.outputs import warn_of_shifts
 from jundscan.effects.score import score_variants
@@ -20,7 +20,7 @@ from jundscan.explanations.mutagenesis import Explanation, explain_regions
 from jundscan.explanations.ranking import GivenHits, chromosomes_to_explain, read_hits, strongest_hits
 from jundscan.io.alleles import HITS, STATUSES, Hit, Status, Variant, problem_of
 from jundscan.io.arguments import file_path, is_path, is_several, kind_of, texts, whole_number
-from jundscan.io.fasta.arrays import Sequences, Values
+from jundscan.io.fasta.arrays import Sequences
 from jundscan.io.vcf import open_vcf
 from jundscan.options import whole
 from jundscan.scanning.plan import Scan

@@ -1,10 +1,24 @@
-"""Errors that a user can mend: one line saying what, where and what to do, each kind with its exit code."""
+"""Errors that a user can mend, warnings about a result that may mislead, and amounts in such messages.
+
+An error is one line: what is wrong, where, and what to do. Each kind has its exit code.
+
+A run gathers warnings while its inputs are opened, with :func:`gathering`. What opens them calls :func:`warn`, which
+need not know of the run: without one it only logs.
+"""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+log = logging.getLogger("jundscan")
+
+Figure: TypeAlias = "int | float | str | list[str]"
 _LONGEST = 1000
 
 
@@ -102,3 +116,99 @@ def printable(text: str) -> str:
         text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
     half = _LONGEST // 2
     return text if len(text) <= _LONGEST else f"{text[:half]} … {text[-half:]}"
+
+
+@dataclass(frozen=True)
+class Caution:
+    """One warning.
+
+    Attributes
+    ----------
+    code : str
+        What it is about, for programs: ``missing_chromosomes``, ``other_lengths``, ….
+    message : str
+        One line for people: what was found, where, and what to do.
+    figures : mapping of str to number or text
+        The numbers in the message, shares as fractions.
+    """
+
+    code: str
+    message: str
+    figures: Mapping[str, Figure]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what stands in a record under ``warnings``."""
+        return {"code": self.code, "message": self.message, "figures": dict(self.figures)}
+
+
+class Cautions(list[Caution]):
+    """The warnings of a run, in the order in which they were found, each once."""
+
+    def add(self, code: str, message: str, **figures: Figure) -> None:
+        """Log a warning and keep it, unless the same is there already."""
+        if all((caution.code, caution.message) != (code, message) for caution in self):
+            log.warning("%s", message)
+            self.append(Caution(code, message, figures))
+
+    def take(self, others: Iterable[Caution]) -> None:
+        """Add warnings that were found elsewhere."""
+        for other in others:
+            self.add(other.code, other.message, **other.figures)
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """Return what stands in a record under ``warnings``."""
+        return [caution.to_dict() for caution in self]
+
+
+_gathered: ContextVar[Cautions | None] = ContextVar("cautions", default=None)
+
+
+@contextmanager
+def gathering(cautions: Cautions) -> Iterator[None]:
+    """Keep the warnings that :func:`warn` gets inside the block, in this thread."""
+    token = _gathered.set(cautions)
+    try:
+        yield
+    finally:
+        _gathered.reset(token)
+
+
+def warn(code: str, message: str, **figures: Figure) -> None:
+    """Log a warning, and keep it for the run that gathers warnings, if there is one."""
+    cautions = _gathered.get()
+    (Cautions() if cautions is None else cautions).add(code, message, **figures)
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number of things; the noun takes an s where there is not one of them.
+
+    Examples
+    --------
+    >>> counted(1, "hit"), counted(0, "hit"), counted(12_345, "window")
+    ('1 hit', '0 hits', '12,345 windows')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def bases(number: int) -> str:
+    """Write a length in the unit that leaves digits before the point.
+
+    Examples
+    --------
+    >>> bases(1), bases(950), bases(70_040), bases(999_960), bases(3_088_269_832)
+    ('1 base', '950 bases', '70.0 kb', '1.0 Mb', '3,088.3 Mb')
+    """
+    if number < 1_000:
+        return counted(number, "base")
+    return f"{number / 1e3:.1f} kb" if number < 999_950 else f"{number / 1e6:,.1f} Mb"
+
+
+def seconds(number: float) -> str:
+    """Write a time; of less than a second two digits.
+
+    Examples
+    --------
+    >>> seconds(0.034), seconds(0.0004), seconds(12.34)
+    ('0.03 s', '0.01 s', '12.3 s')
+    """
+    return f"{max(number, 0.01):.2f} s" if number < 0.995 else f"{number:,.1f} s"

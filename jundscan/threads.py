@@ -1,12 +1,22 @@
-"""How many threads are started by default: as many as the process may use cores, whatever the machine has."""
+"""Work in order on several threads, by default as many as the process may use cores."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+TASKS_PER_THREAD = 2
+"""Tasks made ready ahead for each worker."""
+PATIENCE = 20
+"""Seconds to wait for work under way when work is given up: a task takes one or two."""
 _GROUP_OF_PROCESS, _GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
 
@@ -53,3 +63,46 @@ def _quotas(group_of_process: Path, groups: Path) -> Iterator[int]:
         quota, period = ((groups / "cpu" / f"cpu.cfs_{what}_us").read_text() for what in ("quota", "period"))
         if int(quota) > 0:
             yield -(-int(quota) // int(period))
+
+
+def in_order(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Generator[Result, None, None]:
+    """Do work on worker threads and give its results in the order of the items; close it to stop early.
+
+    Parameters
+    ----------
+    work : callable
+        Called on workers.
+    items : iterable
+        Gone through by the calling thread, a few items ahead of the results.
+    threads : int
+        Workers.
+
+    Yields
+    ------
+    Result
+
+    Examples
+    --------
+    >>> list(in_order(abs, [-3, 2, -1], threads=2))
+    [3, 2, 1]
+    """
+    waiting: deque[Future[Result]] = deque()
+    workers = ThreadPoolExecutor(threads, thread_name_prefix="jundscan")
+
+    def first_result() -> Result:
+        result = waiting[0].result()
+        waiting.popleft()  # not before, because work that is given up is waited for
+        return result
+
+    try:
+        for item in items:
+            waiting.append(workers.submit(work, item))
+            if len(waiting) > TASKS_PER_THREAD * threads:
+                yield first_result()
+        while waiting:
+            yield first_result()
+    finally:
+        # A signal that raises inside the pool can leave one of its locks locked for ever. Then its threads never end,
+        # so that work under way is waited for here and not the threads.
+        workers.shutdown(wait=False, cancel_futures=True)
+        wait([future for future in waiting if not future.cancelled()], PATIENCE)

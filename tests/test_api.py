@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 import jundscan
+from jundscan.accessibility.arrays import MemoryTrack
 from jundscan.accessibility.scale import IDENTITY
 from jundscan.accessibility.tracks import open_track
 from jundscan.api import ScanOptions
 from jundscan.dna.letters import encode, one_hot
-from jundscan.dna.windows import Region
+from jundscan.dna.regions import Region
 from jundscan.errors import FastaError, InputError, ShardError, TrackError
-from jundscan.io.fasta.arrays import MemoryGenome, MemoryTrack
+from jundscan.io.fasta.arrays import MemoryGenome
 from jundscan.io.shards import read_shards, write_shards
 from jundscan.model.model import Model
 from tests.conftest import SIZES, Run

@@ -12,11 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.accessibility.tracks import Track
-from jundscan.amounts import counted
-from jundscan.cautions import Cautions
 from jundscan.dna.chromosomes import matching_name, some_names
 from jundscan.dna.letters import WINDOW_LENGTH
-from jundscan.errors import TrackError
+from jundscan.errors import Cautions, TrackError, counted
 from jundscan.io.fasta.genome import Genome
 from jundscan.options import MissingChromosomes
 

@@ -18,11 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.accessibility.knots import Knots, fit_knots
+from jundscan.accessibility.window_means import MOST_WIDTH
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import InputError
 from jundscan.io.files import read_json
-from jundscan.model.metadata import DISTRIBUTION_BINS, MOST_WIDTH
 
+DISTRIBUTION_BINS = 20
+"""Equal parts of what is above 0, in :func:`distribution`; what is at 0 comes before them."""
 _KEY = "accessibility_scale"
 _MOST_KNOTS, MOST_WIDER_KNOTS = 2048, 1024  # of a window's own width, and of each wider one
 _FEWEST_WINDOWS = 1000

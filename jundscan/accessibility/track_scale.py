@@ -18,10 +18,9 @@ from jundscan.accessibility.genome_tracks import FITTING_SHARE, GenomeTrack, dat
 from jundscan.accessibility.knots import fit_knots
 from jundscan.accessibility.scale import IDENTITY, MOST_WIDER_KNOTS, AccessibilityScale, distribution, fit_scale
 from jundscan.accessibility.tracks import PerBaseTrack, Track
-from jundscan.cautions import Cautions
 from jundscan.dna.interval_sets import subtract_intervals
 from jundscan.dna.letters import WINDOW_LENGTH
-from jundscan.errors import InputError
+from jundscan.errors import Cautions, InputError
 from jundscan.io.fasta.genome import Genome
 from jundscan.model.metadata import Metadata
 

@@ -19,13 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.accessibility.data_stretches import BIN_BASES, stretches_with_data
-from jundscan.accessibility.window_means import narrowed, offset, running_sums, slabs, window_sums
+from jundscan.accessibility.window_means import MOST_WIDTH, narrowed, offset, running_sums, slabs, window_sums
+from jundscan.dna.interval_sets import Intervals, flatten_max
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import TrackError
-from jundscan.io.bed import Intervals, flatten_max, read_intervals
+from jundscan.io.bed import read_intervals
 from jundscan.io.bigwig_check import check_bigwig, is_bigwig
 from jundscan.io.value_columns import BIGWIG, ValueColumn
-from jundscan.model.metadata import MOST_WIDTH
 from jundscan.options import BedValue
 
 # bases of a bigWig expanded at once: small enough for the processor's cache

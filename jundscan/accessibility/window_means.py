@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from jundscan.dna.interval_sets import Intervals
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.windows import ranges, together
-from jundscan.io.bed import Intervals
-from jundscan.model.metadata import MOST_WIDTH
 
+MOST_WIDTH = 4_001
+"""Bases; a model that asks for means over more is damaged."""
 _CACHED = 1 << 15
 """Windows looked up at a time: few enough that the arrays stay in the processor's cache."""
 _KNOTS_EACH = 4

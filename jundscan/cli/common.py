@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jundscan.amounts import counted
 from jundscan.cli.terminal import progress as progress
 from jundscan.cli.terminal import start_log as start_log
+from jundscan.errors import counted
 from jundscan.options import BedValue, Device, MissingChromosomes, Wish, is_fraction
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from jundscan.amounts import counted
+from jundscan.errors import counted
 
 if TYPE_CHECKING:
     from jundscan.evaluation.labelled_windows import Evaluated

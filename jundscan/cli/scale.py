@@ -55,8 +55,8 @@ def scale(
     from jundscan.accessibility.genome_tracks import match_chromosomes
     from jundscan.accessibility.track_scale import track_scale
     from jundscan.accessibility.tracks import open_track
-    from jundscan.cautions import Cautions
-    from jundscan.dna.chromosomes import read_aliases
+    from jundscan.errors import Cautions
+    from jundscan.io.aliases import read_aliases
     from jundscan.io.fasta.genome import open_genome
     from jundscan.io.outputs import check_output
     from jundscan.model.model import load_model

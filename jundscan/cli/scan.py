@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 
-from jundscan.amounts import bases, counted, seconds
 from jundscan.cli.common import (
     INPUT,
     AccessibilityOption,
@@ -43,6 +42,7 @@ from jundscan.cli.common import (
     threshold_wish,
     write_json,
 )
+from jundscan.errors import bases, counted, seconds
 from jundscan.options import DEFAULT_STRIDE, MOST_STRIDE, Backend, Format
 
 log = logging.getLogger("jundscan")

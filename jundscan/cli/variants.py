@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from jundscan.amounts import counted, seconds
 from jundscan.cli.common import (
     INPUT,
     AccessibilityOption,
@@ -42,6 +41,7 @@ from jundscan.cli.common import (
     threshold_wish,
     write_json,
 )
+from jundscan.errors import counted, seconds
 
 log = logging.getLogger("jundscan")
 

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
 
-from jundscan.amounts import counted
 from jundscan.cluster.worker import Job, Part, forget, score_stretches
 from jundscan.dna.letters import WINDOW_LENGTH
-from jundscan.dna.windows import Region, chunks, span_table
-from jundscan.errors import ClusterError, JundscanError
+from jundscan.dna.regions import Region
+from jundscan.dna.windows import chunks, span_table
+from jundscan.errors import ClusterError, JundscanError, counted
 from jundscan.io.files import read_json
 from jundscan.model.model import default_model_path
 from jundscan.run.record import versions

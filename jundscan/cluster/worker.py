@@ -16,13 +16,12 @@ from typing import NamedTuple
 import numpy as np
 
 from jundscan.accessibility.scale import AccessibilityScale
-from jundscan.dna.windows import Region
+from jundscan.dna.regions import Region
 from jundscan.errors import ClusterError, JundscanError
 from jundscan.io.files import stamp
 from jundscan.model.model import load_model
-from jundscan.model.thresholds import Threshold
+from jundscan.model.thresholds import Threshold, is_positive
 from jundscan.options import BedValue, Device
-from jundscan.scanning.hits import is_positive
 from jundscan.scanning.plan import Scan, prepare
 from jundscan.scanning.score import Scored, score
 

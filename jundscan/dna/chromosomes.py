@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import logging
-import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
-from pathlib import Path
-
-from jundscan.cautions import warn
-from jundscan.errors import OutputError, TrackError
-from jundscan.io.files import text_lines
 
 log = logging.getLogger("jundscan")
 
 _MITOCHONDRION = ("M", "MT", "chrM", "chrMT")
 _NAMES_SHOWN = 5
-_LINES_OF_BROWSERS = ("track", "browser")
-_NO_TEXT = ("Cc", "Cs")  # control characters, and what is no text in UTF-8
-# third column of UCSC's database table, which says who uses the alias in the first
-_SOURCES = {"assembly", "custom", "ensembl", "flybase", "genbank", "ncbi", "refseq", "ucsc", "wormbase"}
 
 
 class ChromSizes(dict[str, int]):
@@ -78,112 +68,3 @@ def some_names(names: Iterable[str]) -> str:
     """
     shown = list(islice(names, _NAMES_SHOWN + 1))
     return ", ".join(shown[:_NAMES_SHOWN]) + (", …" if len(shown) > _NAMES_SHOWN else "")
-
-
-def check_names_in_text(output: str | Path, names: Iterable[str]) -> None:
-    """Check that readers of BED, bedGraph and tables find the sequence's name at the start of its lines.
-
-    Parameters
-    ----------
-    output : str or pathlib.Path
-        The output, for the message.
-    names : iterable of str
-        The sequences that it will name.
-
-    Raises
-    ------
-    OutputError
-        When a name is empty, starts with ``#``, is ``track`` or ``browser``, or has a blank or control character in it.
-    """
-    for name in names:
-        problem = _problem_in_text(name)
-        if problem:
-            where = "stdout" if str(output) == "-" else output
-            raise OutputError(f"{where}: cannot name the sequence {name!r}: {problem}; rename it in the genome")
-
-
-def _problem_in_text(name: str) -> str:
-    if not name:
-        return "the name is empty"
-    if name.startswith("#"):
-        return "readers take lines that start with # for comments"
-    if name in _LINES_OF_BROWSERS:
-        return f"readers take lines that start with {name} for settings of a genome browser"
-    if any(letter.isspace() or unicodedata.category(letter) in _NO_TEXT for letter in name):
-        return "it has a blank or a control character in it"
-    return ""
-
-
-def read_aliases(path: str | Path, sizes: Mapping[str, int]) -> dict[str, str]:
-    """Read a file that has on each line the names of one sequence, separated by tabs.
-
-    That is UCSC's ``chromAlias.txt`` (any columns in any order; cells may be empty), its database table of the same
-    name (alias, chromosome, source) and every table of two columns. Lines that start with ``#`` are skipped, and so
-    are sequences that the genome lacks. A name that would stand for two sequences stands for neither, which is said.
-
-    Parameters
-    ----------
-    path : str or pathlib.Path
-        The file, gzipped or not.
-    sizes : mapping of str to int
-        The genome's chromosomes.
-
-    Returns
-    -------
-    dict of str to str
-        The genome's name by each other one.
-
-    Raises
-    ------
-    TrackError
-        When the file cannot be read, a line has a single name or names two chromosomes of the genome, or no line
-        names one.
-    """
-    path = Path(path)
-    aliases: dict[str, str] = {}
-    ambiguous: set[str] = set()
-    first = None
-    for number, line in text_lines(path):
-        names = _names_in(path, line, number)
-        if not names:
-            continue
-        first = first or names[0]
-        # a name that the genome has as it is tells more than one in another convention
-        found: list[str | None] = [name for name in names if name in sizes]
-        meant = found or [matching_name(name, sizes) for name in names]
-        chroms = sorted({chrom for chrom in meant if chrom is not None})
-        if len(chroms) > 1:
-            raise TrackError(path, f"{chroms[0]} and {chroms[1]} are two chromosomes of the genome", number)
-        for chrom in chroms:
-            ambiguous.update(n for n in names if n != chrom and aliases.setdefault(n, chrom) != chrom)
-    if not aliases:
-        raise TrackError(
-            path,
-            f"no other name for a chromosome of the genome: it names {first or 'none'}, "
-            f"the genome has {next(iter(sizes), 'none')}",
-        )
-    if ambiguous:
-        shown = some_names(sorted(ambiguous))
-        count = len(ambiguous)
-        warn(
-            "ambiguous_aliases",
-            f"{path}: names that stand for more than one sequence are left out, {count:,} in all: {shown}",
-            names=count,
-        )
-    return {name: chrom for name, chrom in aliases.items() if name not in ambiguous}
-
-
-def _names_in(path: Path, line: bytes, number: int) -> list[str]:
-    if line.startswith(b"#") or not line.strip():
-        return []
-    try:
-        text = line.decode().rstrip("\r\n")
-    except UnicodeDecodeError as err:
-        raise TrackError(path, "is not UTF-8 text", number) from err
-    cells = text.split("\t") if "\t" in text else text.split()
-    if len(cells) == 3 and set(cells[2].split(",")) <= _SOURCES:
-        del cells[2]
-    names = [cell.strip() for cell in cells if cell.strip()]
-    if len(names) < 2:
-        raise TrackError(path, "needs at least two names of one sequence, separated by a tab", number)
-    return names

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
+from itertools import pairwise
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -59,3 +63,85 @@ def subtract_intervals(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np
     everything = np.iinfo(np.int64)
     gaps = np.column_stack((np.append(everything.min, b[:, 1]), np.append(b[:, 0], everything.max)))
     return intersect_intervals(a, gaps[gaps[:, 0] < gaps[:, 1]])
+
+
+class Intervals(NamedTuple):
+    """Intervals of one chromosome, sorted by start.
+
+    Attributes
+    ----------
+    starts, ends : numpy.ndarray, shape=(n,), dtype=int64
+        Bases [start, end), 0-based.
+    values : numpy.ndarray, shape=(n,), dtype=float64
+        Finite, none negative.
+    """
+
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
+def flatten_max(intervals: Intervals) -> Intervals:
+    """Resolve overlaps: disjoint intervals over the same bases, each with the greatest value there.
+
+    Parameters
+    ----------
+    intervals : Intervals
+        Sorted by start; O(n log n) in their number.
+
+    Returns
+    -------
+    Intervals
+        Sorted and disjoint; may abut.
+
+    Examples
+    --------
+    >>> flat = flatten_max(Intervals(np.array([0, 2]), np.array([9, 4]), np.array([1.0, 5.0])))
+    >>> flat.starts.tolist(), flat.ends.tolist(), flat.values.tolist()
+    ([0, 2, 4], [2, 4, 9], [1.0, 5.0, 1.0])
+    """
+    starts, ends, values = intervals
+    overlaps = starts[1:] < np.maximum.accumulate(ends)[:-1]
+    if not overlaps.any():
+        return intervals
+    involved = np.append(overlaps, False) | np.append(False, overlaps)
+    swept = _sweep(starts[involved], ends[involved], values[involved])
+    alone = ~involved
+    parts = zip((starts[alone], ends[alone], values[alone]), swept, strict=True)
+    starts, ends, values = (np.concatenate(pair) for pair in parts)
+    order = np.argsort(starts)
+    return Intervals(starts[order], ends[order], values[order])
+
+
+def _sweep(starts: NDArray[np.int64], ends: NDArray[np.int64], values: NDArray[np.float64]) -> Intervals:
+    """Walk along all starts and ends, the open intervals in a heap with the greatest value on top."""
+    waiting = zip(starts.tolist(), ends.tolist(), values.tolist(), strict=True)
+    upcoming = next(waiting, None)
+    opened: list[tuple[float, int]] = []
+    pieces: list[tuple[int, int, float]] = []
+    for left, right in pairwise(np.unique(np.concatenate((starts, ends))).tolist()):
+        while upcoming is not None and upcoming[0] == left:
+            heapq.heappush(opened, (-upcoming[2], upcoming[1]))
+            upcoming = next(waiting, None)
+        while opened and opened[0][1] <= left:
+            heapq.heappop(opened)
+        if opened:
+            pieces.append((left, right, -opened[0][0]))
+    piece_starts, piece_ends, piece_values = zip(*pieces, strict=True)
+    return Intervals(np.array(piece_starts), np.array(piece_ends), np.array(piece_values))
+
+
+def touching(starts: NDArray[np.int64], ends: NDArray[np.int64], spans: NDArray[np.int64] | None) -> NDArray[np.bool_]:
+    """Tell which intervals share a base with any of ``spans``, which are sorted and disjoint, (n, 2), or None.
+
+    Examples
+    --------
+    >>> touching(np.array([0, 5, 9]), np.array([5, 6, 20]), np.array([[5, 6], [30, 40]])).tolist()
+    [False, True, False]
+    """
+    if spans is None:
+        return np.zeros(len(starts), np.bool_)
+    touched: NDArray[np.bool_] = np.searchsorted(spans[:, 1], starts, "right") < np.searchsorted(
+        spans[:, 0], ends, "left"
+    )
+    return touched

@@ -11,10 +11,26 @@ from numpy.typing import NDArray
 
 from jundscan.dna.chromosomes import matching_name, some_names
 from jundscan.dna.letters import WINDOW_LENGTH
-from jundscan.dna.windows import Region
 from jundscan.errors import InputError, RegionError
 
 _ID = re.compile(r"(.+):([0-9]{1,15})-([0-9]{1,15})")
+
+
+class Region(NamedTuple):
+    """The bases [start, end) of a chromosome.
+
+    Examples
+    --------
+    >>> str(Region("chr22", 16000000, 22000000))
+    'chr22:16000000-22000000'
+    """
+
+    chrom: str
+    start: int
+    end: int
+
+    def __str__(self) -> str:
+        return f"{self.chrom}:{self.start}-{self.end}"
 
 
 def parse_region(text: str, chromsizes: Mapping[str, int]) -> Region:

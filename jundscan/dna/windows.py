@@ -1,4 +1,4 @@
-"""Regions, windows and chunks: pure arithmetic, 0-based half-open everywhere.
+"""Windows and chunks of them: pure arithmetic, 0-based half-open everywhere.
 
 The windows of a chromosome start at 0, stride, 2·stride, … and, where that is not on this grid, also at
 length - 101, so that the last bases are seen. They have indices 0, 1, 2, … in this order. A region chooses
@@ -14,26 +14,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.dna.letters import WINDOW_LENGTH
+from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
+from jundscan.dna.regions import Region
 
 _CENTRE = WINDOW_LENGTH // 2
-
-
-class Region(NamedTuple):
-    """The bases [start, end) of a chromosome.
-
-    Examples
-    --------
-    >>> str(Region("chr22", 16000000, 22000000))
-    'chr22:16000000-22000000'
-    """
-
-    chrom: str
-    start: int
-    end: int
-
-    def __str__(self) -> str:
-        return f"{self.chrom}:{self.start}-{self.end}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,3 +298,35 @@ def track_spans(
         lowest, highest = inside[np.searchsorted(inside[:, 0], starts, side="right") - 1].T
     span_starts = np.clip(starts + shift, lowest, highest)
     return span_starts, np.maximum(np.clip(following + shift, lowest, highest), span_starts)
+
+
+def known_windows(codes: NDArray[np.uint8], flank: int) -> NDArray[np.bool_] | None:
+    """Tell which windows hold known letters only, whatever their flanks hold.
+
+    Parameters
+    ----------
+    codes : numpy.ndarray, shape=(n, length), dtype=uint8
+        Sequences; the first window of each starts at base ``flank``.
+    flank : int
+        Bases on either side of the windows.
+
+    Returns
+    -------
+    numpy.ndarray or None, shape=(n, length - 100 - 2 * flank), dtype=bool
+        None when all of them do.
+
+    Examples
+    --------
+    >>> codes = np.zeros((1, 123), np.uint8)
+    >>> codes[0, [9, 112]] = UNKNOWN
+    >>> known_windows(codes, 10).tolist()
+    [[True, True, False]]
+    """
+    codes = codes[:, flank : codes.shape[1] - flank]
+    is_unknown = codes == UNKNOWN
+    if not is_unknown.any():
+        return None
+    counts = np.zeros((len(codes), codes.shape[1] + 1), np.int32)
+    np.cumsum(is_unknown, axis=1, out=counts[:, 1:])
+    known: NDArray[np.bool_] = counts[:, WINDOW_LENGTH:] == counts[:, :-WINDOW_LENGTH]
+    return known

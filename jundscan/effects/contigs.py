@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from jundscan.cautions import warn
 from jundscan.dna.chromosomes import ChromSizes, matching_name, some_names
 from jundscan.effects.indels import REACH_OF_REPEATS
-from jundscan.errors import InputError
+from jundscan.errors import InputError, warn
 from jundscan.io.alleles import Variant
 from jundscan.io.bed import say_other_names
 from jundscan.io.fasta.genome import Genome

@@ -17,7 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from jundscan.dna import windows
-from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
+from jundscan.dna.letters import WINDOW_LENGTH
 
 Places = NDArray[np.int64]
 
@@ -226,35 +226,3 @@ def bases_of(codes: NDArray[np.uint8], starts: Places, length: int) -> NDArray[n
     """Copy as many bases from each of these places on, (n, length)."""
     copied: NDArray[np.uint8] = sliding_window_view(codes, length)[starts]
     return copied
-
-
-def known_windows(codes: NDArray[np.uint8], flank: int) -> NDArray[np.bool_] | None:
-    """Tell which windows hold known letters only, whatever their flanks hold.
-
-    Parameters
-    ----------
-    codes : numpy.ndarray, shape=(n, length), dtype=uint8
-        Sequences; the first window of each starts at base ``flank``.
-    flank : int
-        Bases on either side of the windows.
-
-    Returns
-    -------
-    numpy.ndarray or None, shape=(n, length - 100 - 2 * flank), dtype=bool
-        None when all of them do.
-
-    Examples
-    --------
-    >>> codes = np.zeros((1, 123), np.uint8)
-    >>> codes[0, [9, 112]] = UNKNOWN
-    >>> known_windows(codes, 10).tolist()
-    [[True, True, False]]
-    """
-    codes = codes[:, flank : codes.shape[1] - flank]
-    is_unknown = codes == UNKNOWN
-    if not is_unknown.any():
-        return None
-    counts = np.zeros((len(codes), codes.shape[1] + 1), np.int32)
-    np.cumsum(is_unknown, axis=1, out=counts[:, 1:])
-    known: NDArray[np.bool_] = counts[:, WINDOW_LENGTH:] == counts[:, :-WINDOW_LENGTH]
-    return known

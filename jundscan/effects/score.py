@@ -19,29 +19,17 @@ from numpy.typing import NDArray
 
 from jundscan.dna.interval_sets import merge_intervals
 from jundscan.dna.letters import UNKNOWN
-from jundscan.effects.haplotypes import (
-    BLOCK_WINDOWS,
-    Places,
-    bases_of,
-    block_bases,
-    blocks,
-    known_windows,
-    partners,
-    ranges,
-    splice,
-)
+from jundscan.dna.windows import known_windows
+from jundscan.effects.haplotypes import BLOCK_WINDOWS, Places, bases_of, block_bases, blocks, partners, ranges, splice
 from jundscan.effects.indels import spread
 from jundscan.effects.tasks import TASK_ALLELES, Gather, Payload, Task, portions
 from jundscan.io.alleles import STATUSES, Status, Variant
-from jundscan.model.thresholds import false_positive_rates
-from jundscan.scanning.hits import is_positive
+from jundscan.model.thresholds import false_positive_rates, is_positive, logits
 from jundscan.scanning.plan import Scan
-from jundscan.scanning.tasks import in_order
+from jundscan.threads import in_order
 
 CALL_BLOCKS = 40
 """Blocks in one call of the model: few enough that its arrays stay in the processor's cache."""
-CLIP = 1e-6
-"""Probabilities are clipped to [CLIP, 1 - CLIP] before logits are taken."""
 
 
 class Effects(NamedTuple):
@@ -82,21 +70,6 @@ class Effects(NamedTuple):
     alternative_fpr: NDArray[np.float64]
     left_shift: Places
     in_repeat: NDArray[np.bool_]
-
-
-def logits(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Turn probabilities into logits; those nearer than 1e-6 to 0 or 1 count as that near.
-
-    Examples
-    --------
-    >>> logits(np.array([0.5, 0.0], np.float32)).round(3).tolist()
-    [0.0, -13.816]
-    """
-    clipped = probabilities.astype(np.float64)
-    np.clip(clipped, CLIP, 1 - CLIP, out=clipped)
-    odds = 1 - clipped
-    np.divide(clipped, odds, out=odds)
-    return np.log(odds, out=odds)
 
 
 def score_variants(

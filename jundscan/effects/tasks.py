@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from jundscan.dna.chromosomes import matching_name
 from jundscan.dna.interval_sets import merge_intervals
 from jundscan.dna.letters import WINDOW_LENGTH, encode
-from jundscan.dna.windows import Region
+from jundscan.dna.regions import Region
 from jundscan.effects.haplotypes import REACH, Places, Sites, block_bases
 from jundscan.effects.indels import REACH_OF_REPEATS
 from jundscan.io.alleles import STATUSES, Variant, trim, unscorable

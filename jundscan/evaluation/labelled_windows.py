@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.accessibility.scale import IDENTITY, AccessibilityScale, fit_scale
-from jundscan.cautions import Cautions, gathering, warn
+from jundscan.errors import Cautions, gathering, warn
 from jundscan.evaluation.metrics import balanced_weights, evaluate
 from jundscan.evaluation.neighbourhood import PORTION, Neighbourhood, WindowSource, look_up
 from jundscan.io.shards import Shards

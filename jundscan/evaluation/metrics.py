@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.scanning.hits import is_positive
+from jundscan.model.thresholds import is_positive
 
 _RESAMPLES = 1_000
 _PERCENTILES = (2.5, 97.5)

@@ -19,14 +19,12 @@ from jundscan.accessibility.genome_tracks import GenomeTrack, match_chromosomes
 from jundscan.accessibility.scale import AccessibilityScale
 from jundscan.accessibility.track_scale import track_scale
 from jundscan.accessibility.tracks import Track, open_track
-from jundscan.amounts import counted
-from jundscan.cautions import Cautions, warn
-from jundscan.dna.chromosomes import matching_name, read_aliases, some_names
+from jundscan.dna.chromosomes import matching_name, some_names
 from jundscan.dna.interval_sets import merge_intervals
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
-from jundscan.dna.regions import parse_ids, wrong_id
-from jundscan.dna.windows import Region
-from jundscan.errors import InputError
+from jundscan.dna.regions import Region, parse_ids, wrong_id
+from jundscan.errors import Cautions, InputError, counted, warn
+from jundscan.io.aliases import read_aliases
 from jundscan.io.fasta.genome import Genome, open_genome
 from jundscan.io.fasta.stretches import Reference
 from jundscan.options import BedValue, MissingChromosomes, check_choice
@@ -88,7 +86,7 @@ def open_source(
     allow_length_mismatch : bool
         Accept a track whose header gives other chromosome lengths than the genome.
     alias : str or pathlib.Path, optional
-        Other names of the chromosomes, for track and ids: see :func:`jundscan.dna.chromosomes.read_aliases`.
+        Other names of the chromosomes, for track and ids: see :func:`jundscan.io.aliases.read_aliases`.
     bed_value : {"score", "presence"}
         What an interval of a BED track counts as, see :func:`jundscan.io.bed.read_intervals`.
     missing_chromosomes : {"closed", "unknown", "error"}, optional

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.dna.chromosomes import matching_name
+from jundscan.dna.interval_sets import touching
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.io.bed import read_intervals, say_other_names, warn_of_beyond
 from jundscan.scanning.hits import Hits
@@ -67,22 +68,6 @@ def read_peaks(path: str | Path, chromsizes: Mapping[str, int]) -> dict[str, Pea
         rows = np.concatenate(parts, axis=1)
         peaks[chrom] = Peaks(*rows[:, np.argsort(rows[0], kind="stable")])
     return peaks
-
-
-def touching(starts: NDArray[np.int64], ends: NDArray[np.int64], spans: NDArray[np.int64] | None) -> NDArray[np.bool_]:
-    """Tell which intervals share a base with any of ``spans``, which are sorted and disjoint, (n, 2), or None.
-
-    Examples
-    --------
-    >>> touching(np.array([0, 5, 9]), np.array([5, 6, 20]), np.array([[5, 6], [30, 40]])).tolist()
-    [False, True, False]
-    """
-    if spans is None:
-        return np.zeros(len(starts), np.bool_)
-    touched: NDArray[np.bool_] = np.searchsorted(spans[:, 1], starts, "right") < np.searchsorted(
-        spans[:, 0], ends, "left"
-    )
-    return touched
 
 
 class PeakComparison:

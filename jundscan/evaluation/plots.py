@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from jundscan.errors import JundscanError, OutputError
 from jundscan.io.outputs import cannot_write, check_output, remove_older, replacing
-from jundscan.scanning.hits import is_positive
+from jundscan.model.thresholds import is_positive
 
 log = logging.getLogger("jundscan")
 

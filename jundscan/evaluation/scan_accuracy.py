@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.cautions import Caution
-from jundscan.dna.interval_sets import merge_intervals, subtract_intervals
+from jundscan.dna.interval_sets import merge_intervals, subtract_intervals, touching
 from jundscan.dna.letters import WINDOW_LENGTH
+from jundscan.errors import Caution
 from jundscan.evaluation.metrics import balanced_weights, evaluate
-from jundscan.evaluation.peaks import PeakComparison, Peaks, touching
+from jundscan.evaluation.peaks import PeakComparison, Peaks
 from jundscan.evaluation.truth import read_truth
 from jundscan.evaluation.truth_span import CoveredBases, find_peak_span
 from jundscan.io.bigwig import AddSpans
-from jundscan.scanning.hits import Hits, is_positive
+from jundscan.model.thresholds import is_positive
+from jundscan.scanning.hits import Hits
 from jundscan.scanning.score import Scored
 from jundscan.scanning.spans import read_excluded, read_inside
 

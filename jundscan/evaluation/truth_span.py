@@ -11,9 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.amounts import bases
-from jundscan.cautions import Caution, Figure
-from jundscan.dna.windows import Region
+from jundscan.dna.regions import Region
+from jundscan.errors import Caution, Figure, bases
 
 LEAST_SHARE = 0.5
 """Share of the bases compared that peaks must span, because a part only is likely below it."""

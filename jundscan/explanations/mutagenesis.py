@@ -17,14 +17,14 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from jundscan.dna.letters import ALPHABET, UNKNOWN, WINDOW_LENGTH
-from jundscan.dna.windows import Region
-from jundscan.effects.haplotypes import known_windows
-from jundscan.effects.score import logits
+from jundscan.dna.regions import Region
+from jundscan.dna.windows import known_windows
 from jundscan.errors import InputError
 from jundscan.io.fasta.stretches import Reference
 from jundscan.model.model import LANES
+from jundscan.model.thresholds import logits
 from jundscan.scanning.plan import Scan
-from jundscan.scanning.tasks import in_order
+from jundscan.threads import in_order
 
 MOST_BASES = 1_000_000
 """Bases explained in one run."""

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from jundscan.dna.chromosomes import check_names_in_text
 from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH, decode
-from jundscan.dna.windows import Region
+from jundscan.dna.regions import Region
 from jundscan.errors import OutputError
 from jundscan.explanations.alignment import Aggregate, aggregate
 from jundscan.explanations.known_sites import CONSENSUS, matches
 from jundscan.explanations.mutagenesis import Explanation, explain_regions
 from jundscan.explanations.ranking import StrongHit
+from jundscan.io.aliases import check_names_in_text
 from jundscan.io.numbers import format_probability, shortest_decimals
 from jundscan.io.outputs import cannot_write, check_output, open_output, remove_older
 from jundscan.run.record import run_facts

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH
-from jundscan.effects.score import CLIP
 from jundscan.errors import JundscanError
 from jundscan.explanations.alignment import Aggregate, contribution_logo
 from jundscan.explanations.known_sites import Match, matches
 from jundscan.explanations.mutagenesis import Explanation
 from jundscan.io.outputs import cannot_write, replacing
+from jundscan.model.thresholds import CLIP
 
 COLOURS = {"A": "#009e73", "C": "#0072b2", "G": "#e69f00", "T": "#d55e00"}
 """Of Okabe and Ito, which colour-blind readers can tell apart."""

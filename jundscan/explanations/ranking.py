@@ -16,17 +16,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.amounts import counted
 from jundscan.dna.chromosomes import ChromSizes, matching_name
-from jundscan.dna.interval_sets import merge_intervals
+from jundscan.dna.interval_sets import Intervals, merge_intervals
 from jundscan.dna.letters import WINDOW_LENGTH
-from jundscan.dna.regions import parse_region
-from jundscan.dna.windows import Region, count_windows
-from jundscan.errors import InputError
+from jundscan.dna.regions import Region, parse_region
+from jundscan.dna.windows import count_windows
+from jundscan.errors import InputError, counted
 from jundscan.io.arguments import is_several, kind_of
-from jundscan.io.bed import Intervals, read_intervals
+from jundscan.io.bed import read_intervals
+from jundscan.model.thresholds import is_positive
 from jundscan.options import DEFAULT_STRIDE, MOST_STRIDE
-from jundscan.scanning.hits import is_positive
 from jundscan.scanning.plan import Scan
 from jundscan.scanning.score import Hit, score
 from jundscan.scanning.spans import GenomeRow, list_regions, read_listed

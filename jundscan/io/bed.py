@@ -6,23 +6,19 @@ Coordinates are 0-based half-open, as in the files themselves. Lines that start 
 
 from __future__ import annotations
 
-import heapq
 import logging
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain, islice, pairwise
+from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.amounts import counted
-from jundscan.cautions import warn
 from jundscan.dna.chromosomes import matching_name, some_names
-from jundscan.dna.interval_sets import merge_intervals
-from jundscan.errors import TrackError
+from jundscan.dna.interval_sets import Intervals, merge_intervals
+from jundscan.errors import TrackError, counted, warn
 from jundscan.io.bed_lines import Columns, Kind, Wanted, add_lines, declares_bedgraph, fields_of, wanted_of
 from jundscan.io.files import text_blocks
 from jundscan.io.value_columns import ValueColumn
@@ -33,22 +29,6 @@ log = logging.getLogger("jundscan")
 _Block = tuple[int, list[bytes]]
 _SAMPLED_LINES, _SAMPLED_BLOCKS = 1000, 2
 """Maximum number of lines that tell the format, and of the blocks of text that they are looked for in."""
-
-
-class Intervals(NamedTuple):
-    """Intervals of one chromosome, sorted by start.
-
-    Attributes
-    ----------
-    starts, ends : numpy.ndarray, shape=(n,), dtype=int64
-        Bases [start, end), 0-based.
-    values : numpy.ndarray, shape=(n,), dtype=float64
-        Finite, none negative.
-    """
-
-    starts: NDArray[np.int64]
-    ends: NDArray[np.int64]
-    values: NDArray[np.float64]
 
 
 class IntervalFile(dict[str, Intervals]):
@@ -198,56 +178,6 @@ def warn_of_beyond(path: str | Path, by_name: Mapping[str, Intervals], chromsize
             f"{path}: {counted(beyond, 'interval')} beyond the end of the chromosome; another assembly?",
             intervals=beyond,
         )
-
-
-def flatten_max(intervals: Intervals) -> Intervals:
-    """Resolve overlaps: disjoint intervals over the same bases, each with the greatest value there.
-
-    Parameters
-    ----------
-    intervals : Intervals
-        Sorted by start; O(n log n) in their number.
-
-    Returns
-    -------
-    Intervals
-        Sorted and disjoint; may abut.
-
-    Examples
-    --------
-    >>> flat = flatten_max(Intervals(np.array([0, 2]), np.array([9, 4]), np.array([1.0, 5.0])))
-    >>> flat.starts.tolist(), flat.ends.tolist(), flat.values.tolist()
-    ([0, 2, 4], [2, 4, 9], [1.0, 5.0, 1.0])
-    """
-    starts, ends, values = intervals
-    overlaps = starts[1:] < np.maximum.accumulate(ends)[:-1]
-    if not overlaps.any():
-        return intervals
-    involved = np.append(overlaps, False) | np.append(False, overlaps)
-    swept = _sweep(starts[involved], ends[involved], values[involved])
-    alone = ~involved
-    parts = zip((starts[alone], ends[alone], values[alone]), swept, strict=True)
-    starts, ends, values = (np.concatenate(pair) for pair in parts)
-    order = np.argsort(starts)
-    return Intervals(starts[order], ends[order], values[order])
-
-
-def _sweep(starts: NDArray[np.int64], ends: NDArray[np.int64], values: NDArray[np.float64]) -> Intervals:
-    """Walk along all starts and ends, the open intervals in a heap with the greatest value on top."""
-    waiting = zip(starts.tolist(), ends.tolist(), values.tolist(), strict=True)
-    upcoming = next(waiting, None)
-    opened: list[tuple[float, int]] = []
-    pieces: list[tuple[int, int, float]] = []
-    for left, right in pairwise(np.unique(np.concatenate((starts, ends))).tolist()):
-        while upcoming is not None and upcoming[0] == left:
-            heapq.heappush(opened, (-upcoming[2], upcoming[1]))
-            upcoming = next(waiting, None)
-        while opened and opened[0][1] <= left:
-            heapq.heappop(opened)
-        if opened:
-            pieces.append((left, right, -opened[0][0]))
-    piece_starts, piece_ends, piece_values = zip(*pieces, strict=True)
-    return Intervals(np.array(piece_starts), np.array(piece_ends), np.array(piece_values))
 
 
 def _text(path: Path, chrom: bytes) -> str:

@@ -16,8 +16,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.cautions import warn
-from jundscan.errors import OutputError
+from jundscan.errors import OutputError, warn
 from jundscan.io import bigwig_child
 from jundscan.io.bigwig_child import END, HEAD
 

@@ -9,9 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jundscan.cautions import warn
 from jundscan.dna.letters import WINDOW_LENGTH
-from jundscan.errors import InputError, JundscanError, TrackError
+from jundscan.errors import InputError, JundscanError, TrackError, warn
 from jundscan.io.alleles import STATUSES, Variant, problem_of
 from jundscan.io.files import packing
 from jundscan.io.vcf_guard import Feed

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field, fields
 from itertools import pairwise
 from typing import Any, Self
 
+from jundscan.accessibility.scale import DISTRIBUTION_BINS
+from jundscan.accessibility.window_means import MOST_WIDTH
 from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH
 from jundscan.errors import ModelError
 
@@ -19,12 +21,9 @@ WINDOW_MODES = tuple(f"window_{mode}" for mode in MODES)
 """The same where a model that sees a neighbourhood is given the window alone."""
 FLANK_UNIT = 10
 """Bases; a flank is a multiple of these."""
-MOST_FLANK, MOST_WIDTH = 10_000, 4_001
+MOST_FLANK = 10_000
 """Bases; a model that asks for more is damaged."""
 _LONGEST_TEXT = 500
-DISTRIBUTION_BINS = 20
-"""Equal parts of what is above 0, in :func:`jundscan.accessibility.scale.distribution`; what is at 0 comes before
-them."""
 LARGEST_TILE = 1 << 16
 """Windows; a model that names more is damaged."""
 

@@ -18,7 +18,7 @@ from jundscan.model.metadata import LARGEST_TILE, Metadata
 from jundscan.model.model_file import read_metadata, read_model_file
 from jundscan.model.session import open_session
 from jundscan.options import DEFAULT_STRIDE, Device, whole
-from jundscan.scanning.tasks import in_order
+from jundscan.threads import in_order
 
 if TYPE_CHECKING:
     import onnxruntime

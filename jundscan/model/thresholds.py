@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from jundscan.errors import InputError
 from jundscan.model.metadata import CalibrationRow, Metadata, ThresholdTable
 from jundscan.options import DEFAULT_STRIDE, Wish, check_fraction
 
+CLIP = 1e-6
+"""Probabilities are clipped to [CLIP, 1 - CLIP] before logits are taken."""
 SHARES = ("recall", "fpr", "precision", "hit_precision", "peak_recall")
 """Columns of the calibration table behind the threshold."""
 DENOMINATORS = (10, 100, 1_000, 10_000)
@@ -238,3 +241,31 @@ def granting(rows: Sequence[CalibrationRow], wish: Wish, value: float) -> Calibr
     if wish == "precision":
         return next((row for row in by_threshold if row.precision is not None and row.precision >= value), None)
     return next((row for row in by_threshold if row.threshold >= value), None)
+
+
+def is_positive(probabilities: NDArray[np.floating[Any]], threshold: float) -> NDArray[np.bool_]:
+    """Decide, everywhere in the program alike: positive when probability ≥ threshold, both as float32.
+
+    As float32, because that is what is computed and written: a window written as 0.7 passes 0.7.
+
+    Examples
+    --------
+    >>> is_positive(np.array([0.69, 0.7], dtype=np.float32), 0.7).tolist()
+    [False, True]
+    """
+    return np.asarray(probabilities.astype(np.float32) >= np.float32(threshold))
+
+
+def logits(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Turn probabilities into logits; those nearer than 1e-6 to 0 or 1 count as that near.
+
+    Examples
+    --------
+    >>> logits(np.array([0.5, 0.0], np.float32)).round(3).tolist()
+    [0.0, -13.816]
+    """
+    clipped = probabilities.astype(np.float64)
+    np.clip(clipped, CLIP, 1 - CLIP, out=clipped)
+    odds = 1 - clipped
+    np.divide(clipped, odds, out=odds)
+    return np.log(odds, out=odds)

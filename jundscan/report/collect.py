@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.dna.letters import WINDOW_LENGTH
-from jundscan.dna.windows import Region
+from jundscan.dna.regions import Region
 from jundscan.report.pieces import Piece, RecentBases
 from jundscan.scanning.hits import Hits
 from jundscan.scanning.plan import Scan

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from jundscan.evaluation.labelled_windows import Evaluated
 from jundscan.evaluation.plots import Predictions, reliability
+from jundscan.model.thresholds import is_positive
 from jundscan.report import charts
 from jundscan.report.metric_texts import INTERVAL, SURROUNDINGS, metric_rows
 from jundscan.report.render import write_page
-from jundscan.scanning.hits import is_positive
 
 MISTAKES = 25
 """Of each kind and evaluation, in the table."""

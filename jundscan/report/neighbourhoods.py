@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.dna.interval_sets import intersect_intervals, merge_intervals
+from jundscan.dna.interval_sets import intersect_intervals, merge_intervals, touching
 from jundscan.dna.letters import decode
-from jundscan.dna.windows import Region, track_spans, with_flanks
-from jundscan.evaluation.peaks import Peaks, touching
+from jundscan.dna.regions import Region
+from jundscan.dna.windows import track_spans, with_flanks
+from jundscan.evaluation.peaks import Peaks
 from jundscan.report.collect import FLANK, BestHits, around_summit
 from jundscan.report.pieces import Piece, Pieces
 from jundscan.scanning.plan import Scan

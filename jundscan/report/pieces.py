@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.dna.windows import Region
+from jundscan.dna.regions import Region
 from jundscan.io.fasta.genome import Block, Genome
 from jundscan.scanning.score import TASK_BASES
-from jundscan.scanning.tasks import TASKS_PER_THREAD
+from jundscan.threads import TASKS_PER_THREAD
 
 _HELD_BASES = 4 << 20
 """Bases held besides those that are read ahead: a hit is known when the next one comes."""

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jundscan.accessibility.track_scale import DIFFERENT, accessibility_differs
-from jundscan.evaluation.peaks import Peaks, touching
+from jundscan.dna.interval_sets import touching
+from jundscan.evaluation.peaks import Peaks
 from jundscan.io.numbers import chromatin
 from jundscan.report import charts
 from jundscan.report.collect import FLANK, PROBABILITY_BINS, BestHits, Collector

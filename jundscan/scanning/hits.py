@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.dna.letters import WINDOW_LENGTH
+from jundscan.model.thresholds import is_positive
 
 _SUMMIT_RESOLUTION = 1e6
 """Probabilities that agree to 6 decimals are equally good summits: max pooling makes plateaus."""
@@ -35,19 +36,6 @@ class Hits(NamedTuple):
     end: NDArray[np.int64]
     best: NDArray[np.float32]
     summit: NDArray[np.int64]
-
-
-def is_positive(probabilities: NDArray[np.floating[Any]], threshold: float) -> NDArray[np.bool_]:
-    """Decide, everywhere in the program alike: positive when probability ≥ threshold, both as float32.
-
-    As float32, because that is what is computed and written: a window written as 0.7 passes 0.7.
-
-    Examples
-    --------
-    >>> is_positive(np.array([0.69, 0.7], dtype=np.float32), 0.7).tolist()
-    [False, True]
-    """
-    return np.asarray(probabilities.astype(np.float32) >= np.float32(threshold))
 
 
 class _Groups(NamedTuple):

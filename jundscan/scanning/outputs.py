@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from jundscan._version import __version__
-from jundscan.dna.chromosomes import check_names_in_text
 from jundscan.dna.windows import track_spans
+from jundscan.io.aliases import check_names_in_text
 from jundscan.io.bigwig import AddSpans
 from jundscan.io.numbers import HITS_HEADER, WINDOWS_HEADER, write_hit_table, write_hits, write_windows_tsv
 from jundscan.io.outputs import check_output, check_track_output, open_output, open_track_output

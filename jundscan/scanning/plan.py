@@ -23,10 +23,11 @@ from jundscan.accessibility.track_scale import (
     warn_of_partial_genome,
 )
 from jundscan.accessibility.tracks import Track, open_track
-from jundscan.cautions import Cautions, gathering
-from jundscan.dna.chromosomes import ChromSizes, read_aliases
-from jundscan.dna.windows import Region, count_windows, span_table
-from jundscan.errors import InputError
+from jundscan.dna.chromosomes import ChromSizes
+from jundscan.dna.regions import Region
+from jundscan.dna.windows import count_windows, span_table
+from jundscan.errors import Cautions, InputError, gathering
+from jundscan.io.aliases import read_aliases
 from jundscan.io.fasta.genome import Genome, open_genome
 from jundscan.io.files import Stamp, stamp
 from jundscan.model.model import Model, load_model
@@ -175,7 +176,7 @@ def prepare(
     allow_length_mismatch : bool
         Accept a track whose header gives other chromosome lengths than the genome.
     alias : str or pathlib.Path, optional
-        Other names of the chromosomes, for all files: see :func:`jundscan.dna.chromosomes.read_aliases`.
+        Other names of the chromosomes, for all files: see :func:`jundscan.io.aliases.read_aliases`.
     bed_value : {"score", "presence"}
         What an interval of a BED track counts as, see :func:`jundscan.io.bed.read_intervals`.
     missing_chromosomes : {"closed", "unknown", "error"}, optional

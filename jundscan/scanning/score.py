@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.windows import ranges
-from jundscan.model.thresholds import expected_precision
-from jundscan.scanning.hits import HitCaller, Hits, is_positive
+from jundscan.model.thresholds import expected_precision, is_positive
+from jundscan.scanning.hits import HitCaller, Hits
 from jundscan.scanning.plan import Scan
-from jundscan.scanning.tasks import Task, calls, in_order, join, known_runs, tasks
+from jundscan.scanning.tasks import Task, calls, join, known_runs, tasks
+from jundscan.threads import in_order
 
 TASK_BASES, TASK_WINDOWS = 1 << 20, 1 << 18
 """The most that one worker takes at a time: enough to make the handing over cheap."""

@@ -10,15 +10,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.amounts import counted
-from jundscan.cautions import warn
 from jundscan.dna.chromosomes import matching_name
-from jundscan.dna.interval_sets import merge_intervals, subtract_intervals
+from jundscan.dna.interval_sets import Intervals, merge_intervals, subtract_intervals
 from jundscan.dna.letters import WINDOW_LENGTH
-from jundscan.dna.regions import parse_region
-from jundscan.dna.windows import Region, count_windows, span_table
-from jundscan.errors import InputError, RegionError, TrackError
-from jundscan.io.bed import Intervals, read_intervals, read_regions, say_other_names
+from jundscan.dna.regions import Region, parse_region
+from jundscan.dna.windows import count_windows, span_table
+from jundscan.errors import InputError, RegionError, TrackError, counted, warn
+from jundscan.io.bed import read_intervals, read_regions, say_other_names
 
 log = logging.getLogger("jundscan")
 

@@ -8,25 +8,17 @@ sees a base of another piece.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.dna.interval_sets import intersect_intervals
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
-from jundscan.dna.windows import Chunks, Region, chunks, span_table, together, with_flanks
+from jundscan.dna.regions import Region
+from jundscan.dna.windows import Chunks, chunks, span_table, together, with_flanks
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-TASKS_PER_THREAD = 2
-"""Tasks made ready ahead for each worker."""
-PATIENCE = 20
-"""Seconds to wait for work under way when work is given up: a task takes one or two."""
 _NO_CODES = np.empty(0, np.uint8)
 BRIDGED_BASES = 2048
 """Windows that do not count are scored along rather than making two calls where they start on no more bases than
@@ -89,49 +81,6 @@ class Call(NamedTuple):
     end: int
     row: int
     end_row: int
-
-
-def in_order(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Generator[Result, None, None]:
-    """Do work on worker threads and give its results in the order of the items; close it to stop early.
-
-    Parameters
-    ----------
-    work : callable
-        Called on workers.
-    items : iterable
-        Gone through by the calling thread, a few items ahead of the results.
-    threads : int
-        Workers.
-
-    Yields
-    ------
-    Result
-
-    Examples
-    --------
-    >>> list(in_order(abs, [-3, 2, -1], threads=2))
-    [3, 2, 1]
-    """
-    waiting: deque[Future[Result]] = deque()
-    workers = ThreadPoolExecutor(threads, thread_name_prefix="jundscan")
-
-    def first_result() -> Result:
-        result = waiting[0].result()
-        waiting.popleft()  # not before, because work that is given up is waited for
-        return result
-
-    try:
-        for item in items:
-            waiting.append(workers.submit(work, item))
-            if len(waiting) > TASKS_PER_THREAD * threads:
-                yield first_result()
-        while waiting:
-            yield first_result()
-    finally:
-        # A signal that raises inside the pool can leave one of its locks locked for ever. Then its threads never end,
-        # so that work under way is waited for here and not the threads.
-        workers.shutdown(wait=False, cancel_futures=True)
-        wait([future for future in waiting if not future.cancelled()], PATIENCE)
 
 
 def tasks(

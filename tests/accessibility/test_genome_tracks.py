@@ -14,8 +14,7 @@ import jundscan
 from jundscan.accessibility.genome_tracks import match_chromosomes
 from jundscan.accessibility.scale import IDENTITY
 from jundscan.accessibility.tracks import open_track
-from jundscan.cautions import Cautions
-from jundscan.errors import TrackError
+from jundscan.errors import Cautions, TrackError
 from jundscan.io.fasta.genome import open_genome
 from jundscan.model.model import Model
 from jundscan.scanning.plan import prepare

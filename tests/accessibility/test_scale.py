@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jundscan.accessibility.arrays import MemoryTrack
 from jundscan.accessibility.genome_tracks import GenomeTrack, match_chromosomes
 from jundscan.accessibility.knots import Knots, fit_knots
 from jundscan.accessibility.scale import (
@@ -21,7 +22,7 @@ from jundscan.accessibility.scale import (
 from jundscan.accessibility.track_scale import evenly_spaced, known_stretches, track_scale
 from jundscan.accessibility.tracks import open_track
 from jundscan.errors import InputError
-from jundscan.io.fasta.arrays import MemoryGenome, MemoryTrack
+from jundscan.io.fasta.arrays import MemoryGenome
 from jundscan.io.fasta.genome import open_genome
 from jundscan.scanning.plan import prepare
 from tests.helpers.numpy_models import numpy_model

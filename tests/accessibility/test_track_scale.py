@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 import jundscan
 from jundscan.accessibility import data_stretches
+from jundscan.accessibility.arrays import MemoryTrack
 from jundscan.accessibility.data_stretches import BIN_BASES, EMPTY_BASES, stretches_with_data
 from jundscan.accessibility.genome_tracks import match_chromosomes
 from jundscan.accessibility.track_scale import evenly_spaced, scale_means, track_scale
 from jundscan.accessibility.tracks import PerBaseTrack, open_track
-from jundscan.cautions import Cautions, gathering, warn
 from jundscan.dna.regions import parse_region
-from jundscan.errors import InputError
-from jundscan.io.fasta.arrays import MemoryGenome, MemoryTrack
+from jundscan.errors import Cautions, InputError, gathering, warn
+from jundscan.io.fasta.arrays import MemoryGenome
 from jundscan.io.fasta.genome import open_genome
 from jundscan.model.model import Model
 from jundscan.scanning.outputs import Outputs, write_scan

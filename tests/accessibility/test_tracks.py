@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 import jundscan.accessibility.tracks
 import jundscan.accessibility.window_means
+from jundscan.accessibility.arrays import MemoryTrack
 from jundscan.accessibility.genome_tracks import match_chromosomes
 from jundscan.accessibility.tracks import Track, open_track
+from jundscan.accessibility.window_means import MOST_WIDTH
 from jundscan.errors import TrackError
-from jundscan.io.fasta.arrays import MemoryTrack
 from jundscan.io.fasta.genome import open_genome
-from jundscan.model.metadata import MOST_WIDTH
 
 LENGTH = 2000
 rows = st.lists(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import jundscan.accessibility.window_means
 from jundscan.accessibility.tracks import open_track
 from jundscan.accessibility.window_means import offset, running_sums
-from jundscan.io.bed import Intervals
+from jundscan.dna.interval_sets import Intervals
 from tests.helpers.inputs import write_bigwig, write_rows
 
 WIDEST = 301

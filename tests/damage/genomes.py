@@ -14,7 +14,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from jundscan.dna.letters import decode
-from jundscan.dna.windows import Region
+from jundscan.dna.regions import Region
 from jundscan.io.fasta.genome import open_genome
 from tests.damage import oracles
 from tests.damage.mutations import damaged_bytes, damaged_text, seeds

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from jundscan.accessibility.tracks import open_track
 from jundscan.api import scan
-from jundscan.dna.windows import Region
+from jundscan.dna.regions import Region
 from jundscan.evaluation.truth import read_truth
 from jundscan.explanations.ranking import FEW_HITS, read_hits, strongest_hits
 from jundscan.io.fasta.arrays import MemoryGenome

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from jundscan.accessibility.scale import read_scale
 from jundscan.cluster.client import written_address
-from jundscan.dna.chromosomes import read_aliases
+from jundscan.io.aliases import read_aliases
 from tests.damage import oracles
 from tests.damage.intervals import SIZES
 from tests.damage.mutations import damaged_json, damaged_text

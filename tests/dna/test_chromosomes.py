@@ -9,8 +9,9 @@ import pytest
 
 from jundscan.accessibility.genome_tracks import match_chromosomes
 from jundscan.accessibility.tracks import open_track
-from jundscan.dna.chromosomes import ChromSizes, check_names_in_text, matching_name, read_aliases
+from jundscan.dna.chromosomes import ChromSizes, matching_name
 from jundscan.errors import OutputError, TrackError
+from jundscan.io.aliases import check_names_in_text, read_aliases
 from jundscan.io.fasta.genome import open_genome
 from tests.conftest import Run
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jundscan.dna.windows import Region
+from jundscan.dna.regions import Region
 from jundscan.errors import InputError, RegionError
 from jundscan.scanning.spans import find_spans, scan_spans
 from tests.helpers.inputs import write_rows

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from jundscan.dna.chromosomes import matching_name
 from jundscan.dna.interval_sets import intersect_intervals, merge_intervals, subtract_intervals
-from jundscan.dna.regions import parse_region
-from jundscan.dna.windows import Region, chunks, count_windows, together, track_spans, windows_in, with_flanks
+from jundscan.dna.regions import Region, parse_region
+from jundscan.dna.windows import chunks, count_windows, together, track_spans, windows_in, with_flanks
 from jundscan.errors import RegionError
 
 CHROMSIZES = {"chr1": 1000, "chr22": 5000, "HLA-A*01:01": 300, "chrM": 400}

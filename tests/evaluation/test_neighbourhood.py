@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jundscan
+from jundscan.accessibility.arrays import MemoryTrack
 from jundscan.accessibility.genome_tracks import GenomeTrack
 from jundscan.accessibility.scale import IDENTITY
 from jundscan.dna.chromosomes import ChromSizes
@@ -19,7 +20,7 @@ from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH, encode
 from jundscan.dna.regions import parse_ids
 from jundscan.errors import InputError
 from jundscan.evaluation.neighbourhood import look_up, open_source
-from jundscan.io.fasta.arrays import MemoryGenome, MemoryTrack
+from jundscan.io.fasta.arrays import MemoryGenome
 from jundscan.io.fasta.genome import open_genome
 from jundscan.io.shards import read_shards
 from jundscan.model.model import Model

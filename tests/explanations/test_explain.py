@@ -12,12 +12,12 @@ import pytest
 import jundscan
 from jundscan.accessibility.scale import IDENTITY
 from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH, encode, reverse_complement
-from jundscan.dna.windows import Region
-from jundscan.effects.score import logits
+from jundscan.dna.regions import Region
 from jundscan.explanations.alignment import WIDTH, aggregate
 from jundscan.explanations.known_sites import matches
 from jundscan.explanations.mutagenesis import Explanation, explain_regions
 from jundscan.model.model import Model
+from jundscan.model.thresholds import logits
 from jundscan.scanning.plan import Scan, prepare
 from tests.conftest import SIZES, Run
 from tests.helpers.inputs import letters, write_fasta, write_rows

@@ -13,11 +13,11 @@ import pybigtools
 import pytest
 
 from jundscan.accessibility.tracks import open_track
-from jundscan.dna.chromosomes import read_aliases
 from jundscan.dna.letters import decode
-from jundscan.dna.windows import Region
+from jundscan.dna.regions import Region
 from jundscan.errors import JundscanError, TrackError
 from jundscan.evaluation.truth import read_truth
+from jundscan.io.aliases import read_aliases
 from jundscan.io.bed import read_intervals
 from jundscan.io.fasta.genome import open_genome
 from jundscan.io.vcf import open_vcf, read_variants

@@ -16,7 +16,8 @@ import numpy as np
 from jundscan.accessibility.scale import read_scale
 from jundscan.accessibility.tracks import open_track
 from jundscan.dna.letters import WINDOW_LENGTH
-from jundscan.dna.windows import Region, windows_in
+from jundscan.dna.regions import Region
+from jundscan.dna.windows import windows_in
 from jundscan.io.fasta.genome import open_genome
 from jundscan.model.model import default_model_path, load_model
 from jundscan.scanning.outputs import Outputs, write_scan

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from jundscan.dna.letters import WINDOW_LENGTH, encode
-from jundscan.effects.score import Effects, logits, score_variants
+from jundscan.effects.score import Effects, score_variants
 from jundscan.io.alleles import HITS, STATUSES, Variant, trim
+from jundscan.model.thresholds import logits
 from jundscan.scanning.plan import Scan
 from tests.helpers.inputs import letters
 

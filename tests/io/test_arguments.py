@@ -18,6 +18,7 @@ import pyfaidx
 import pytest
 
 import jundscan
+from jundscan.accessibility.arrays import MemoryTrack
 from jundscan.accessibility.scale import IDENTITY
 from jundscan.api import MODEL_OPTIONS, SCAN_OPTIONS
 from jundscan.dna.letters import encode
@@ -33,7 +34,7 @@ from jundscan.errors import (
     ShardError,
     TrackError,
 )
-from jundscan.io.fasta.arrays import MemoryGenome, MemoryTrack
+from jundscan.io.fasta.arrays import MemoryGenome
 from jundscan.model.model import Model, load_model
 from tests.helpers.inputs import write_fasta
 

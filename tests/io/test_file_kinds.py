@@ -15,9 +15,9 @@ import pysam
 import pytest
 
 from jundscan.accessibility.tracks import open_track
-from jundscan.dna.chromosomes import read_aliases
 from jundscan.errors import JundscanError, ModelError
 from jundscan.evaluation.truth import read_truth
+from jundscan.io.aliases import read_aliases
 from jundscan.io.bed import read_intervals
 from jundscan.io.fasta.genome import open_genome
 from jundscan.io.file_kinds import HEAD_BYTES, kind_of

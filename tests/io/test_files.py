@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from jundscan.dna.letters import decode
-from jundscan.dna.windows import Region
+from jundscan.dna.regions import Region
 from jundscan.errors import FastaError
 from jundscan.io.fasta.genome import Genome, open_genome
 from tests.conftest import SIZES, Run

@@ -26,7 +26,7 @@ from benchmarks.targets import LEAST, targets
 from benchmarks.timing import ratio, summary
 from benchmarks.windowed import Runtime, Seen, every_base, loader_predictions, plain_cnn, same_network
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH, one_hot
-from jundscan.dna.windows import Region
+from jundscan.dna.regions import Region
 from jundscan.evaluation.labelled_windows import evaluate_shards
 from jundscan.io.fasta.genome import open_genome
 from jundscan.io.shards import read_shards

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jundscan.scanning.hits import HitCaller, Hits, is_positive
+from jundscan.model.thresholds import is_positive
+from jundscan.scanning.hits import HitCaller, Hits
 
 Row = tuple[int, int, float, int]
 LEVELS = [0.0, 0.3, 0.5, 0.7, 0.70000005, 0.7000004, 0.7000008, 0.9, 1.0]

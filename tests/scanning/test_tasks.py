@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 
 from jundscan.accessibility.tracks import open_track
 from jundscan.dna.letters import UNKNOWN
-from jundscan.dna.windows import Region, span_table, windows_in
+from jundscan.dna.regions import Region
 from jundscan.dna.windows import chunks as chunks_of
+from jundscan.dna.windows import span_table, windows_in
 from jundscan.model.model import Model
 from jundscan.scanning.plan import prepare
 from jundscan.scanning.score import score
-from jundscan.scanning.tasks import TASKS_PER_THREAD, calls, in_order, join, known_runs, tasks
+from jundscan.scanning.tasks import calls, join, known_runs, tasks
+from jundscan.threads import TASKS_PER_THREAD, in_order
 from tests.helpers.inputs import genome_letters, scale_of, track_rows, write_fasta, write_rows
 from tests.helpers.numpy_models import numpy_model
 

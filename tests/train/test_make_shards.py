@@ -9,10 +9,9 @@ import pytest
 
 from jundscan.accessibility.genome_tracks import match_chromosomes
 from jundscan.accessibility.tracks import open_track
-from jundscan.amounts import bases
 from jundscan.dna.letters import decode
-from jundscan.dna.windows import Region
-from jundscan.errors import InputError, JundscanError, OutputError, TrackError
+from jundscan.dna.regions import Region
+from jundscan.errors import InputError, JundscanError, OutputError, TrackError, bases
 from jundscan.evaluation.metrics import balanced_weights
 from jundscan.evaluation.truth import Truth, read_truth
 from jundscan.io.fasta.genome import open_genome

@@ -18,9 +18,8 @@ from jundscan.evaluation.labelled_windows import evaluate_shards
 from jundscan.io.shards import read_shards
 from jundscan.model.metadata import CalibrationRow
 from jundscan.model.model import DEFAULT_MODEL, Model, load_model
-from jundscan.model.thresholds import granting
+from jundscan.model.thresholds import granting, is_positive
 from jundscan.options import DEFAULT_STRIDE
-from jundscan.scanning.hits import is_positive
 from train.comparison.folds import BLOCK_BASES, FOLDS
 from train.data.dataset import VALID
 from train.export.calibration import HeldOut, PeakCounts, calibrate

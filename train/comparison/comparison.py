@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from jundscan.errors import ShardError
 from jundscan.evaluation.metrics import evaluate
 from jundscan.model.metadata import MODES, WINDOW_MODES
-from jundscan.scanning.hits import is_positive
+from jundscan.model.thresholds import is_positive
 from train.comparison.baselines import BASELINES, BOOSTED, BOOSTED_AROUND, Table
 from train.comparison.checks import PERCENTILES, RESAMPLES, calibration_check, export_draft, rescaling_check
 from train.comparison.crossval import load_all, out_of_fold, paired_predictions

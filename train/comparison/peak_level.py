@@ -20,10 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.dna.chromosomes import matching_name
-from jundscan.dna.interval_sets import merge_intervals
+from jundscan.dna.interval_sets import merge_intervals, touching
 from jundscan.dna.letters import WINDOW_LENGTH
-from jundscan.dna.windows import Region
-from jundscan.evaluation.peaks import touching
+from jundscan.dna.regions import Region
 from jundscan.io.fasta.genome import open_genome
 from jundscan.model.metadata import MODES
 from jundscan.model.model import DEFAULT_MODEL, Model

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from jundscan.accessibility.genome_tracks import GenomeTrack
 from jundscan.dna.interval_sets import subtract_intervals
 from jundscan.dna.letters import WINDOW_LENGTH, one_hot
-from jundscan.dna.windows import Region, windows_in
+from jundscan.dna.regions import Region
+from jundscan.dna.windows import windows_in
 from jundscan.errors import InputError, OutputError
 from jundscan.evaluation.metrics import balanced_weights
 from jundscan.evaluation.truth import Truth

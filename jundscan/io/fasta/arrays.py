@@ -1,4 +1,4 @@
-"""Genomes and tracks that are arrays already, for callers from Python."""
+"""Genomes that are arrays already, for callers from Python."""
 
 from __future__ import annotations
 
@@ -9,27 +9,23 @@ from string import ascii_letters
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from jundscan.accessibility.data_stretches import BIN_BASES
-from jundscan.accessibility.tracks import PerBaseTrack
 from jundscan.dna.chromosomes import ChromSizes
 from jundscan.dna.letters import UNKNOWN, encode
-from jundscan.dna.windows import Region
+from jundscan.dna.regions import Region
 from jundscan.errors import FastaError, TrackError
 from jundscan.io.arguments import kind_of, plain_array
 from jundscan.io.fasta.genome import Block, Genome
 from jundscan.io.fasta.stream import LINE_ENDS, checked_letters
 
 Sequences: TypeAlias = "Mapping[str, str | bytes | NDArray[np.integer[Any]]] | NDArray[np.integer[Any]]"
-Values: TypeAlias = "Mapping[str, ArrayLike] | NDArray[np.floating[Any]]"
 
 ONE = "sequence"
 """Name of an array that comes alone."""
 
 _LETTERS = (ascii_letters + "*-.").encode()  # with what stands for a gap or a stop
-_LARGEST = float(np.finfo(np.float32).max)
-_GENOME, _TRACK = Path("(sequences in memory)"), Path("(accessibility in memory)")
+_GENOME = Path("(sequences in memory)")
 
 
 class MemoryGenome(Genome):
@@ -53,7 +49,7 @@ class MemoryGenome(Genome):
         named = sequences if isinstance(sequences, Mapping) else {ONE: sequences}
         if not named:
             raise FastaError(_GENOME, "there is none")
-        _check_names(named, FastaError, _GENOME)
+        check_names(named, FastaError, _GENOME)
         self._codes = {chrom: _codes(chrom, sequence) for chrom, sequence in named.items()}
 
     @cached_property
@@ -79,49 +75,8 @@ class MemoryGenome(Genome):
                 yield Block(region.chrom, start, codes)
 
 
-class MemoryTrack(PerBaseTrack):
-    """Values by name, one for each base, with the interface of a track file.
-
-    Parameters
-    ----------
-    values : mapping of str to array_like, or numpy.ndarray
-        shape=(length,), finite, not negative.
-
-    Raises
-    ------
-    TrackError
-        When there is none, a name is no text, or one is no row of such numbers.
-    """
-
-    def __init__(self, values: Values) -> None:
-        self.path = _TRACK
-        named = values if isinstance(values, Mapping) else {ONE: values}
-        if not named:
-            raise TrackError(_TRACK, "there is none; leave accessibility out to scan on sequence alone")
-        _check_names(named, TrackError, _TRACK)
-        self._rows = {chrom: _row(chrom, row) for chrom, row in named.items()}
-        self.sizes = {chrom: len(row) for chrom, row in self._rows.items()}
-        self.names = tuple(self._rows)
-
-    def _values(self, chrom: str, start: int, end: int) -> NDArray[np.float64]:
-        row = self._rows[chrom]
-        inside = row[max(start, 0) : max(end, 0)]
-        if len(inside) == end - start:
-            return inside
-        values = np.zeros(end - start)
-        values[max(-start, 0) : max(-start, 0) + len(inside)] = inside
-        return values
-
-    def bases_with_data(self) -> dict[str, int]:
-        """Return the bases with a value above 0."""
-        return {chrom: int(np.count_nonzero(row)) for chrom, row in self._rows.items()}
-
-    def _is_empty(self, chrom: str) -> NDArray[np.bool_]:
-        row = self._rows[chrom]
-        return np.array([not row[start : start + BIN_BASES].any() for start in range(0, len(row), BIN_BASES)], np.bool_)
-
-
-def _check_names(named: Mapping[Any, Any], error: type[FastaError | TrackError], where: Path) -> None:
+def check_names(named: Mapping[Any, Any], error: type[FastaError | TrackError], where: Path) -> None:
+    """Check that every name of a chromosome is text that is not empty."""
     for name in named:
         if not isinstance(name, str) or not name:
             raise error(where, f"a name must be text, and {name!r} is {'empty' if name == '' else kind_of(name)}")
@@ -163,16 +118,3 @@ def _checked(chrom: str, letters: bytes, line_ends: bytes = b"") -> bytes:
             _GENOME, f"{chrom}: {first!r} is no letter of a sequence; a path is handed in alone, not under a name"
         )
     return letters
-
-
-def _row(chrom: str, values: object) -> NDArray[np.float64]:
-    made = plain_array(values)
-    if made is None or made.dtype.kind not in "biufO":
-        raise TrackError(_TRACK, f"{chrom} holds other things than numbers: it is {kind_of(values)}")
-    try:
-        row = made.astype(np.float64, copy=False)
-    except (TypeError, ValueError) as err:
-        raise TrackError(_TRACK, f"{chrom} holds other things than numbers ({err})") from err
-    if row.ndim != 1 or not ((row >= 0) & (row <= _LARGEST)).all():  # beyond float32 as good as infinite
-        raise TrackError(_TRACK, f"{chrom}: needs one number for each base, none negative and all finite")
-    return row

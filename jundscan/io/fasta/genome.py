@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from jundscan.dna.chromosomes import ChromSizes
 from jundscan.dna.interval_sets import merge_intervals
 from jundscan.dna.letters import encode
-from jundscan.dna.windows import Region, together
+from jundscan.dna.regions import Region
+from jundscan.dna.windows import together
 from jundscan.errors import FastaError
 from jundscan.io.fasta.faidx import FaiRecord
 from jundscan.io.fasta.index import Index, bgzip_index, check_index, check_line_end, plain_index

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.dna.letters import UNKNOWN
-from jundscan.dna.windows import Region
+from jundscan.dna.regions import Region
 from jundscan.io.fasta.genome import Block, Genome
 
 log = logging.getLogger("jundscan")

@@ -18,7 +18,7 @@ import jundscan.io.fasta.faidx
 import jundscan.io.fasta.genome
 import jundscan.io.fasta.stream
 from jundscan.dna.letters import decode, encode
-from jundscan.dna.windows import Region
+from jundscan.dna.regions import Region
 from jundscan.errors import FastaError
 from jundscan.io.fasta.genome import open_genome
 from tests.helpers import inputs
