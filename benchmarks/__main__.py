@@ -16,7 +16,7 @@ from benchmarks import machine, run
 from benchmarks.genome import make_genome
 from benchmarks.render import full, replace_block
 from benchmarks.timing import say
-from jundscan.model.model import load_model
+from jundscan.model.load import load_model
 from jundscan.threads import usable_cores
 from train.records import write_record
 

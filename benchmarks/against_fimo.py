@@ -17,7 +17,7 @@ from benchmarks.ours import EndToEnd
 from benchmarks.run import SLOW_PEER_BASES
 from benchmarks.targets import LEAST, MOST_BYTES
 from benchmarks.timing import in_turn, ratio
-from jundscan.model.model import load_model
+from jundscan.model.load import load_model
 from jundscan.options import DEFAULT_STRIDE
 from jundscan.threads import usable_cores
 from train.records import write_record

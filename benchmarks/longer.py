@@ -18,7 +18,7 @@ from benchmarks.__main__ import default_genome
 from benchmarks.genome import COPIES, make_genome
 from benchmarks.ours import EndToEnd, kernel_rate
 from benchmarks.timing import in_turn, ratio
-from jundscan.model.model import default_model_path, load_model
+from jundscan.model.load import default_model_path, load_model
 from jundscan.options import DEFAULT_STRIDE
 from train.records import write_record
 

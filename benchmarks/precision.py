@@ -27,7 +27,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from benchmarks import machine
 from benchmarks.timing import in_turn, ratio, seconds_of
 from benchmarks.windowed import Seen
-from jundscan.model.model import BATCH_BASES, Model, default_model_path, load_model
+from jundscan.model.load import default_model_path, load_model
+from jundscan.model.model import BATCH_BASES, Model
 from jundscan.options import DEFAULT_STRIDE
 from train.data.dataset import TRAIN, VALID, Windows, load_windows
 from train.data.source import read_source

@@ -15,7 +15,8 @@ from benchmarks.flops import multiply_adds_per_base
 from benchmarks.genome import BASES_PER_PEAK, BenchmarkGenome, make_genome, write_fasta, write_peaks
 from benchmarks.ours import EndToEnd, kernel_rate, strides
 from benchmarks.timing import Summary, in_turn, ratio, say
-from jundscan.model.model import DEFAULT_MODEL, Model, load_model
+from jundscan.model.load import DEFAULT_MODEL, load_model
+from jundscan.model.model import Model
 from jundscan.options import DEFAULT_STRIDE
 
 SECTIONS = ("speeds", "startup", "memory", "evaluation", "training", "agreement", "stride")

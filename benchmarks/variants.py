@@ -31,7 +31,8 @@ from jundscan.dna.letters import ALPHABET, UNKNOWN, WINDOW_LENGTH, decode
 from jundscan.dna.regions import Region
 from jundscan.effects.outputs import COLUMNS
 from jundscan.explanations.mutagenesis import explain_regions
-from jundscan.model.model import Model, load_model
+from jundscan.model.load import load_model
+from jundscan.model.model import Model
 from jundscan.model.thresholds import logits
 from jundscan.scanning.plan import prepare
 from jundscan.threads import usable_cores

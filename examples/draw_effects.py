@@ -12,7 +12,7 @@ from jundscan.accessibility.scale import read_scale
 from jundscan.api_variants import Effect
 from jundscan.explanations.alignment import aggregate
 from jundscan.explanations.pictures import draw_aggregate, draw_region
-from jundscan.model.model import load_model
+from jundscan.model.load import load_model
 from jundscan.scanning.plan import prepare
 
 mpl.use("Agg")

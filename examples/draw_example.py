@@ -14,7 +14,7 @@ from jundscan.accessibility.scale import read_scale
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.regions import Region
 from jundscan.io.bed import read_intervals
-from jundscan.model.model import load_model
+from jundscan.model.load import load_model
 from jundscan.scanning.plan import prepare
 from jundscan.scanning.score import call_hits, score
 

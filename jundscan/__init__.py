@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from jundscan.api_variants import Effect, explain, variants
     from jundscan.evaluation.labelled_windows import Evaluation
     from jundscan.explanations.mutagenesis import Explanation
-    from jundscan.model.model import Model, load_model
+    from jundscan.model.load import load_model
+    from jundscan.model.model import Model
     from jundscan.scanning.score import Hit, Scored
 
 _HOMES = {

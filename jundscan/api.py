@@ -25,7 +25,8 @@ from jundscan.io.arguments import (
 )
 from jundscan.io.fasta.arrays import MemoryGenome, Sequences
 from jundscan.io.fasta.genome import Genome
-from jundscan.model.model import Model, load_model
+from jundscan.model.load import load_model
+from jundscan.model.model import Model
 from jundscan.options import BedValue, Device, MissingChromosomes, Wish, check_fraction
 from jundscan.scanning.checks import judge
 from jundscan.scanning.plan import Scan, prepare

@@ -14,9 +14,9 @@ from typing import Any
 
 from jundscan.errors import JundscanError
 from jundscan.io.files import read_json
-from jundscan.model.model import Model, default_model_path, load_model
+from jundscan.model.load import MISSING_RUNTIME, default_model_path, load_model
+from jundscan.model.model import Model
 from jundscan.model.reference_scores import TOLERANCE, largest_difference
-from jundscan.model.session import MISSING_RUNTIME
 from jundscan.options import Device
 from jundscan.threads import usable_cores
 

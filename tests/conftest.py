@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from jundscan.cli import main
-from jundscan.model.model import Model, load_model
+from jundscan.model.load import load_model
+from jundscan.model.model import Model
 from tests.helpers.inputs import genome_letters, track_rows, write_fasta, write_rows
 
 

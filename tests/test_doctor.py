@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 from jundscan import doctor as diagnosis
-from jundscan.model.model import DEFAULT_MODEL, Model, default_model_path, load_model
+from jundscan.model.load import DEFAULT_MODEL, default_model_path, load_model
+from jundscan.model.model import Model
 from jundscan.model.reference_scores import TOLERANCE, largest_difference, reference_windows
 from tests.conftest import Run
 from tests.model.test_model import edited
@@ -171,7 +172,7 @@ def test_damaged_metrics(run: Run, copied: Path, content: str) -> None:
 def test_a_missing_model(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (line,) = problems(run, "--model", tmp_path)
     assert line.startswith(f"{tmp_path / 'model.onnx'}: cannot be read")
-    monkeypatch.setattr("jundscan.model.model.model_folders", lambda: iter([tmp_path]))
+    monkeypatch.setattr("jundscan.model.load.model_folders", lambda: iter([tmp_path]))
     (line,) = problems(run)
     assert f"no model {DEFAULT_MODEL} in this installation" in line
     assert "install jundscan again" in line

@@ -113,7 +113,7 @@ def evaluate(
     from jundscan.evaluation.neighbourhood import open_source
     from jundscan.io.shards import read_shards
     from jundscan.io.streams import is_stdout, is_stream
-    from jundscan.model.model import load_model
+    from jundscan.model.load import load_model
 
     fraction(threshold, "--threshold")
     if no_accessibility and accessibility_scale is not None:

@@ -98,7 +98,7 @@ def explain(
     from jundscan.explanations.ranking import chromosomes_to_explain, read_hits, strongest_hits
     from jundscan.io.outputs import check_output
     from jundscan.io.streams import is_stream
-    from jundscan.model.model import load_model
+    from jundscan.model.load import load_model
     from jundscan.scanning.plan import prepare
 
     wish, value = threshold_wish(threshold, fpr, precision, recall)

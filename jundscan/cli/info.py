@@ -32,7 +32,7 @@ def info(
 
     Example: jundscan info --model exported/jund-2-lstm
     """
-    from jundscan.model.model import load_model
+    from jundscan.model.load import load_model
     from jundscan.run.record import what_is_seen
 
     check_files({"--json": json_target}, (model,))

@@ -59,7 +59,7 @@ def scale(
     from jundscan.io.aliases import read_aliases
     from jundscan.io.fasta.genome import open_genome
     from jundscan.io.outputs import check_output
-    from jundscan.model.model import load_model
+    from jundscan.model.load import load_model
 
     check_files({"--output": output}, (track, genome, alias, model))
     if genome is None and alias is not None:

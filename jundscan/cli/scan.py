@@ -160,7 +160,7 @@ def scan(
     """
     from jundscan.accessibility.scale import given_scale
     from jundscan.io.outputs import check_output
-    from jundscan.model.model import load_model
+    from jundscan.model.load import load_model
     from jundscan.scanning.outputs import Outputs, write_scan
     from jundscan.scanning.plan import prepare
     from jundscan.scanning.score import score

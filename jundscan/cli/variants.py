@@ -84,7 +84,7 @@ def variants(
     from jundscan.effects.contigs import chromosomes_of
     from jundscan.effects.outputs import check_variant_output, write_variants
     from jundscan.io.outputs import check_output
-    from jundscan.model.model import load_model
+    from jundscan.model.load import load_model
     from jundscan.scanning.plan import prepare
 
     wish, value = threshold_wish(threshold, fpr, precision, recall)

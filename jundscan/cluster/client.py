@@ -24,7 +24,7 @@ from jundscan.dna.regions import Region
 from jundscan.dna.windows import chunks, span_table
 from jundscan.errors import ClusterError, JundscanError, counted
 from jundscan.io.files import read_json
-from jundscan.model.model import default_model_path
+from jundscan.model.load import default_model_path
 from jundscan.run.record import versions
 from jundscan.scanning.plan import Scan
 from jundscan.scanning.score import Scored

@@ -19,7 +19,7 @@ from jundscan.accessibility.scale import AccessibilityScale
 from jundscan.dna.regions import Region
 from jundscan.errors import ClusterError, JundscanError
 from jundscan.io.files import stamp
-from jundscan.model.model import load_model
+from jundscan.model.load import load_model
 from jundscan.model.thresholds import Threshold, is_positive
 from jundscan.options import BedValue, Device
 from jundscan.scanning.plan import Scan, prepare

@@ -1,30 +1,24 @@
-"""The ``.onnx`` file: find it, check it against its metadata, run it through ONNX Runtime."""
+"""A model that is open: windows and their accessibility in, probabilities out, through ONNX Runtime."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
-from jundscan.errors import InputError, ModelError
-from jundscan.io.arguments import codes_array, file_path, float32_array
+from jundscan.errors import InputError
+from jundscan.io.arguments import codes_array, float32_array
 from jundscan.model.metadata import LARGEST_TILE, Metadata
-from jundscan.model.model_file import read_metadata, read_model_file
-from jundscan.model.session import open_session
-from jundscan.options import DEFAULT_STRIDE, Device, whole
+from jundscan.options import DEFAULT_STRIDE, whole
 from jundscan.threads import in_order
 
 if TYPE_CHECKING:
     import onnxruntime
 
-DEFAULT_MODEL = "jund-2"
-"""Folder under ``exported/`` of the model used when none is named."""
 LANES = 16
 """Calls slide over a multiple of this many windows: what is left over from the processor's vectors is computed by
 another formula, whose last bit can differ, and no result may depend on how windows are divided among calls."""
@@ -59,21 +53,6 @@ class Model:
     sha256: str
     provider: str
     session: onnxruntime.InferenceSession
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Give the file's content, which :func:`load_model` read, and where it is to be opened.
-
-        Raises
-        ------
-        ModelError
-            When the file is gone or another one by now.
-        """
-        content = read_model_file(self.path)
-        if hashlib.sha256(content).hexdigest() != self.sha256:
-            raise ModelError(
-                f"{self.path}: was changed after it was opened, so the model cannot be pickled; load it anew"
-            )
-        return _open, (content, self.path, "cuda" if self.provider.startswith("CUDA") else "cpu")
 
     def __deepcopy__(self, memo: object) -> Model:
         """Return the model itself: nothing in it changes."""
@@ -260,69 +239,3 @@ class Model:
         }
         probability: NDArray[np.float32] = self.session.run(["probability"], inputs)[0]
         return probability
-
-
-def model_folders() -> Iterator[Path]:
-    """Yield where exported models are looked for: inside the installed package, then beside it in a checkout."""
-    package = Path(__file__).parents[1]
-    yield package / "exported"
-    yield package.parent / "exported"
-
-
-def default_model_path() -> Path:
-    """Find the model that is used when none is named.
-
-    Raises
-    ------
-    ModelError
-        When the installation holds none.
-    """
-    for folder in model_folders():
-        path = folder / DEFAULT_MODEL / "model.onnx"
-        if path.is_file():
-            return path
-    raise ModelError(f"no model {DEFAULT_MODEL} in this installation; name one with --model FILE")
-
-
-def load_model(path: str | Path | None = None, device: Device = "auto") -> Model:
-    """Open a model on a device.
-
-    Parameters
-    ----------
-    path : str or pathlib.Path, optional
-        An ``.onnx`` file, or the folder that holds a ``model.onnx``; without it the model that comes with jundscan.
-    device : {"auto", "cpu", "cuda"}
-        ``auto`` takes CUDA where it can be had and says which provider it got.
-
-    Returns
-    -------
-    Model
-
-    Raises
-    ------
-    InputError
-        When ``path`` is no path, or there is no such device.
-    ModelError
-        When the file is missing, is not one of our models, or does not fit its own metadata.
-    DeviceError
-        When ONNX Runtime is not installed, or CUDA was asked for and cannot be had.
-
-    Examples
-    --------
-    >>> load_model(device="cpu").metadata.window_length
-    101
-    """
-    file = default_model_path() if path is None else file_path("model", path)
-    if file.is_dir():
-        file = file / "model.onnx"
-    return _open(read_model_file(file), file, device)
-
-
-def _open(content: bytes, file: Path, device: Device) -> Model:
-    session = open_session(content, file, device)
-    metadata = read_metadata(session, file)
-    model = Model(file, metadata, hashlib.sha256(content).hexdigest(), session.get_providers()[0], session)
-    from jundscan.model.reference_scores import check_scores  # which needs this module
-
-    check_scores(model)
-    return model

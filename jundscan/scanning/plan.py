@@ -30,7 +30,8 @@ from jundscan.errors import Cautions, InputError, gathering
 from jundscan.io.aliases import read_aliases
 from jundscan.io.fasta.genome import Genome, open_genome
 from jundscan.io.files import Stamp, stamp
-from jundscan.model.model import Model, load_model
+from jundscan.model.load import load_model
+from jundscan.model.model import Model
 from jundscan.model.thresholds import Threshold, choose_threshold
 from jundscan.options import DEFAULT_STRIDE, MOST_STRIDE, BedValue, MissingChromosomes, Wish, check_choice, whole
 from jundscan.scanning.spans import RegionCounts, find_spans

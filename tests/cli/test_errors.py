@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from jundscan.dna.letters import one_hot
-from jundscan.model.model import default_model_path
+from jundscan.model.load import default_model_path
 from tests.conftest import Run
 from tests.helpers.inputs import bgzip, letters, write_bigwig, write_fasta, write_rows, write_shard
 

@@ -19,7 +19,8 @@ from jundscan.accessibility.tracks import open_track
 from jundscan.dna.windows import track_spans
 from jundscan.io.bed import read_intervals
 from jundscan.io.fasta.genome import open_genome
-from jundscan.model.model import DEFAULT_MODEL, Model
+from jundscan.model.load import DEFAULT_MODEL
+from jundscan.model.model import Model
 from jundscan.model.thresholds import SHARES, expected_precision, false_positive_rates
 from jundscan.run.record import what_is_seen
 from jundscan.scanning.outputs import Outputs

@@ -16,8 +16,9 @@ from typer import Exit
 
 from jundscan.cli.doctor import doctor
 from jundscan.errors import InputError
+from jundscan.model.load import default_model_path, load_model
 from jundscan.model.metadata import METADATA_KEY
-from jundscan.model.model import Model, default_model_path, load_model
+from jundscan.model.model import Model
 from jundscan.model.reference_scores import reference_windows
 from jundscan.model.thresholds import choose_threshold
 from jundscan.options import Wish

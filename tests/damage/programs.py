@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from jundscan.cli import main
 from jundscan.errors import InputError
-from jundscan.model.model import load_model
+from jundscan.model.load import load_model
 from tests.damage.mutations import damaged_bytes, damaged_json, damaged_text
 from tests.damage.oracles import UNSPECIFIED
 from tests.damage.reader import Files, Reader

@@ -12,7 +12,8 @@ from sklearn import metrics
 from jundscan.accessibility.scale import fit_scale
 from jundscan.dna.letters import encode, one_hot
 from jundscan.io.shards import read_shards, write_shards
-from jundscan.model.model import DEFAULT_MODEL, Model, default_model_path
+from jundscan.model.load import DEFAULT_MODEL, default_model_path
+from jundscan.model.model import Model
 from tests.conftest import Run
 from tests.helpers.inputs import write_shard
 

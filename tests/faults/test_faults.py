@@ -113,7 +113,7 @@ def test_an_interruption_that_an_import_turns_into_an_error(
         except BaseException as err:
             raise InputError("ONNX Runtime is not installed") from err
 
-    monkeypatch.setattr("jundscan.model.model.load_model", load)
+    monkeypatch.setattr("jundscan.model.load.load_model", load)
     with pytest.raises(SystemExit) as end:
         main(["scan", str(genome), "-q"])
     assert (end.value.code, capsys.readouterr().err) == (143, "")

@@ -19,7 +19,7 @@ from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.regions import Region
 from jundscan.dna.windows import windows_in
 from jundscan.io.fasta.genome import open_genome
-from jundscan.model.model import default_model_path, load_model
+from jundscan.model.load import default_model_path, load_model
 from jundscan.scanning.outputs import Outputs, write_scan
 from jundscan.scanning.plan import prepare
 

@@ -35,7 +35,8 @@ from jundscan.errors import (
     TrackError,
 )
 from jundscan.io.fasta.arrays import MemoryGenome
-from jundscan.model.model import Model, load_model
+from jundscan.model.load import load_model
+from jundscan.model.model import Model
 from tests.helpers.inputs import write_fasta
 
 SEQUENCE = "ACGTTGCA" * 20 + "TGACTCA" + "ACGTTGCA" * 20

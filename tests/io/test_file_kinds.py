@@ -22,7 +22,7 @@ from jundscan.io.bed import read_intervals
 from jundscan.io.fasta.genome import open_genome
 from jundscan.io.file_kinds import HEAD_BYTES, kind_of
 from jundscan.io.vcf import open_vcf
-from jundscan.model.model import load_model
+from jundscan.model.load import load_model
 from jundscan.scanning.spans import scan_spans
 from tests.conftest import Run
 from tests.helpers.inputs import bgzip

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from jundscan.errors import ModelError
+from jundscan.model.load import default_model_path, load_model
 from jundscan.model.metadata import METADATA_KEY
-from jundscan.model.model import default_model_path, load_model
 from tests.conftest import Run
 from tests.damage.models import metadata
 

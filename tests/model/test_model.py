@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from jundscan.errors import DeviceError, ModelError
+from jundscan.model.load import default_model_path, load_model
 from jundscan.model.metadata import METADATA_KEY, Metadata
-from jundscan.model.model import Model, default_model_path, load_model
+from jundscan.model.model import Model
 from jundscan.model.thresholds import SHARES
 from tests.conftest import Run
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import jundscan
-from jundscan.model.model import DEFAULT_MODEL, default_model_path
+from jundscan.model.load import DEFAULT_MODEL, default_model_path
 from tests.helpers.inputs import write_rows
 
 ROOT = Path(__file__).parents[2]

@@ -30,7 +30,7 @@ from jundscan.dna.regions import Region
 from jundscan.evaluation.labelled_windows import evaluate_shards
 from jundscan.io.fasta.genome import open_genome
 from jundscan.io.shards import read_shards
-from jundscan.model.session import open_session
+from jundscan.model.load import open_session
 from train.data.source import DataSource
 from train.data.surroundings import network_accessibility, network_codes
 

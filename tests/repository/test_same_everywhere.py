@@ -16,7 +16,8 @@ import pytest
 from numpy.typing import NDArray
 
 import jundscan
-from jundscan.model.model import DEFAULT_MODEL, Model, default_model_path
+from jundscan.model.load import DEFAULT_MODEL, default_model_path
+from jundscan.model.model import Model
 from jundscan.scanning.outputs import Outputs, write_scan
 from jundscan.scanning.plan import prepare
 from jundscan.scanning.score import score

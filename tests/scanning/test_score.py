@@ -23,7 +23,8 @@ from jundscan.errors import JundscanError
 from jundscan.evaluation.labelled_windows import evaluate_shards
 from jundscan.io.fasta.genome import open_genome
 from jundscan.io.shards import read_shards, write_shards
-from jundscan.model.model import Model, default_model_path, load_model
+from jundscan.model.load import default_model_path, load_model
+from jundscan.model.model import Model
 from jundscan.scanning.plan import Scan, prepare
 from jundscan.scanning.score import call_hits, score
 from tests.helpers.inputs import Row, genome_letters, scale_of, write_bigwig, write_fasta, write_rows

@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, shape_inference
 
-from jundscan.model.model_file import interface
+from jundscan.model.load import interface
 from tests.train.conftest import KINDS, random_network, tiny
 from train.graphs.graph import build_graph
 from train.graphs.side import BLOCK

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 import train.export.export
+from jundscan.model.load import load_model
 from jundscan.model.metadata import MODES
-from jundscan.model.model import load_model
 from tests.train.conftest import FAMILIES, KINDS, predict_windows, quick_fit, random_network, span_of, tiny
 from train.config import Candidate, NetworkConfig
 from train.export.export import ParityError, Provenance, check_parity, export

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from jundscan.errors import InputError
+from jundscan.model.load import DEFAULT_MODEL, load_model
 from jundscan.model.metadata import MODES
-from jundscan.model.model import DEFAULT_MODEL, Model, load_model
+from jundscan.model.model import Model
 from train.cards.card import card
 from train.cards.comparison import METRICS, comparison_parts
 from train.cards.filters import draw_filters, nearest_motif, nearest_motifs, read_filters

@@ -10,8 +10,8 @@ from jundscan.errors import InputError, ShardError
 from jundscan.evaluation.plots import Predictions, write_plots
 from jundscan.io.outputs import replacing
 from jundscan.io.shards import read_shards
+from jundscan.model.load import DEFAULT_MODEL, load_model
 from jundscan.model.metadata import MODES, WINDOW_MODES
-from jundscan.model.model import DEFAULT_MODEL, load_model
 from train.cards.card import card
 from train.cards.comparison import FAMILIES, SHOWN, metrics_row, table_head
 from train.cards.filters import draw_filters, nearest_motifs

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from jundscan.evaluation.labelled_windows import evaluate_shards
 from jundscan.io.shards import read_shards
+from jundscan.model.load import DEFAULT_MODEL, load_model
 from jundscan.model.metadata import CalibrationRow
-from jundscan.model.model import DEFAULT_MODEL, Model, load_model
+from jundscan.model.model import Model
 from jundscan.model.thresholds import granting, is_positive
 from jundscan.options import DEFAULT_STRIDE
 from train.comparison.folds import BLOCK_BASES, FOLDS

@@ -24,8 +24,9 @@ from jundscan.dna.interval_sets import merge_intervals, touching
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.regions import Region
 from jundscan.io.fasta.genome import open_genome
+from jundscan.model.load import DEFAULT_MODEL
 from jundscan.model.metadata import MODES
-from jundscan.model.model import DEFAULT_MODEL, Model
+from jundscan.model.model import Model
 from jundscan.options import DEFAULT_STRIDE
 from jundscan.scanning.hits import HitCaller, Hits
 from jundscan.scanning.plan import prepare

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
+from jundscan.model.load import open_session
 from jundscan.model.metadata import MODES, WINDOW_MODES
-from jundscan.model.session import open_session
 from train.config import NetworkConfig
 from train.data.dataset import Summary, Windows
 from train.graphs.graph import build_summary

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from jundscan.dna.letters import ALPHABET, UNKNOWN, WINDOW_LENGTH
 from jundscan.io.shards import read_shards
+from jundscan.model.load import load_model
 from jundscan.model.metadata import (
     FORMAT_VERSION,
     METADATA_KEY,
@@ -28,7 +29,7 @@ from jundscan.model.metadata import (
     Metadata,
     ThresholdTable,
 )
-from jundscan.model.model import Model, load_model
+from jundscan.model.model import Model
 from jundscan.model.reference_scores import run_self_test
 from train.config import ALONE
 from train.data.source import NO_SOURCE, DataSource

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jundscan.accessibility.scale import distribution
-from jundscan.model.model import DEFAULT_MODEL
+from jundscan.model.load import DEFAULT_MODEL
 from train.comparison.checks import peak_record
 from train.data.dataset import VALID, DataSet, windows_sha256
 from train.export.calibration import HeldOut
