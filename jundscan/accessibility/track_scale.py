@@ -22,7 +22,6 @@ from jundscan.dna.interval_sets import subtract_intervals
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import Cautions, InputError
 from jundscan.io.fasta.genome import Genome
-from jundscan.model.metadata import Metadata
 
 SCALE_WINDOWS = 200_000
 """Maximum windows that a scale is found on."""
@@ -239,7 +238,11 @@ def compare_scale(
 
 
 def warn_of_accessibility(
-    track: GenomeTrack, scale: AccessibilityScale, fit: ScaleFit, metadata: Metadata, cautions: Cautions
+    track: GenomeTrack,
+    scale: AccessibilityScale,
+    fit: ScaleFit,
+    training: Mapping[str, list[float]] | None,
+    cautions: Cautions,
 ) -> None:
     """Warn when a scale is another track's, or accessibility is distributed otherwise than in training."""
     if fit.apart is not None and fit.apart > UNLIKE:
@@ -251,8 +254,8 @@ def warn_of_accessibility(
             apart=fit.apart,
             allowed=UNLIKE,
         )
-    if fit.shares and metadata.training_accessibility:
-        apart, nearest = accessibility_differs(fit.shares, metadata.training_accessibility)
+    if fit.shares and training:
+        apart, nearest = accessibility_differs(fit.shares, training)
         if apart > DIFFERENT:
             cautions.add(
                 "unlike_training",

@@ -12,7 +12,6 @@ import numpy as np
 from jundscan.accessibility.track_scale import DIFFERENT, accessibility_differs
 from jundscan.dna.interval_sets import touching
 from jundscan.evaluation.peaks import Peaks
-from jundscan.io.numbers import chromatin
 from jundscan.report import charts
 from jundscan.report.collect import FLANK, PROBABILITY_BINS, BestHits, Collector
 from jundscan.report.metric_texts import INTERVAL, metric_rows
@@ -20,6 +19,7 @@ from jundscan.report.neighbourhoods import neighbourhoods
 from jundscan.report.render import write_page
 from jundscan.run.record import what_is_seen
 from jundscan.scanning.checks import count_calls
+from jundscan.scanning.lines import chromatin
 from jundscan.scanning.plan import Scan
 from jundscan.scanning.score import Worth, worth
 

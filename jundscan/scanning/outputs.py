@@ -13,13 +13,13 @@ from jundscan._version import __version__
 from jundscan.dna.windows import track_spans
 from jundscan.io.aliases import check_names_in_text
 from jundscan.io.bigwig import AddSpans
-from jundscan.io.numbers import HITS_HEADER, WINDOWS_HEADER, write_hit_table, write_hits, write_windows_tsv
 from jundscan.io.outputs import check_output, check_track_output, open_output, open_track_output
 from jundscan.model.thresholds import false_positive_rates
 from jundscan.options import Format
 from jundscan.run.record import scan_record
 from jundscan.scanning.checks import judge
 from jundscan.scanning.hits import Hits
+from jundscan.scanning.lines import HITS_HEADER, WINDOWS_HEADER, write_hit_table, write_hits, write_windows_tsv
 from jundscan.scanning.plan import Scan
 from jundscan.scanning.score import Scored, call_hits, score, worth
 

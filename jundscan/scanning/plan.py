@@ -291,5 +291,5 @@ def _scale(
     if not judged:
         return scale, ()
     fit = compare_scale(genome, track, scale, None if means is None else means[:, 0])
-    warn_of_accessibility(track, scale, fit, model.metadata, cautions)
+    warn_of_accessibility(track, scale, fit, model.metadata.training_accessibility, cautions)
     return scale, fit.shares

@@ -17,15 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jundscan.errors import OutputError
-from jundscan.io.numbers import (
-    WINDOWS_HEADER,
-    format_probabilities,
-    format_probability,
-    write_hits,
-    write_windows_tsv,
-)
+from jundscan.io.numbers import format_probabilities, format_probability
 from jundscan.io.outputs import check_output, open_output, open_track_output
 from jundscan.scanning.hits import Hits
+from jundscan.scanning.lines import WINDOWS_HEADER, write_hits, write_windows_tsv
 
 probabilities = st.floats(0, 1, width=32)
 

@@ -111,7 +111,6 @@ class _Builder:
         return data.find(b"\n>", begin) + 1 or -1
 
     def _name_in(self, header: bytes) -> str:
-        from jundscan.io.fasta.index import name_in  # which needs this module
 
         header.decode()
         name = name_in(header, self._path)
@@ -175,3 +174,27 @@ class _Builder:
                 raise _UnevenLinesError
             self._is_last = True
         self._length += int(bases.sum())
+
+
+def name_in(header: bytes, path: Path) -> str:
+    """Return a sequence's name: the first word of its header line, which comes without its '>'.
+
+    Raises
+    ------
+    FastaError
+        When there is none, or it is not UTF-8 text.
+    """
+    check_line_end(header, path)
+    words = header.split(maxsplit=1)
+    if not words:
+        raise FastaError(path, "a sequence without a name")
+    try:
+        return words[0].decode()
+    except UnicodeDecodeError as err:
+        raise FastaError(path, "a sequence name is not UTF-8 text; rename it") from err
+
+
+def check_line_end(header: bytes, path: Path) -> None:
+    """Refuse a header line with a carriage return inside: lines that end with nothing else are no lines to others."""
+    if b"\r" in header.rstrip(b"\r\n"):
+        raise FastaError(path, "lines end with a carriage return alone; convert it, say with: mac2unix")

@@ -27,8 +27,8 @@ from jundscan.dna.letters import encode
 from jundscan.dna.regions import Region
 from jundscan.dna.windows import together
 from jundscan.errors import FastaError
-from jundscan.io.fasta.faidx import FaiRecord
-from jundscan.io.fasta.index import Index, bgzip_index, check_index, check_line_end, plain_index
+from jundscan.io.fasta.faidx import FaiRecord, check_line_end
+from jundscan.io.fasta.index import Index, bgzip_index, check_index, plain_index
 from jundscan.io.fasta.random_access import BgzipReader, ReadAhead, index_mismatch
 from jundscan.io.fasta.stream import LINE_ENDS, NO_RUNS, READ_BYTES, checked_letters, count_bases, records, unknown_runs
 from jundscan.io.file_kinds import check_address

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from jundscan.dna.letters import ALPHABET, UNKNOWN, encode
 from jundscan.errors import FastaError
-from jundscan.io.fasta.index import name_in
+from jundscan.io.fasta.faidx import name_in
 from jundscan.io.files import open_unpacked, read_errors
 
 READ_BYTES = 1 << 18

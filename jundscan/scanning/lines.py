@@ -1,0 +1,126 @@
+"""Hits and windows as lines of text; every number is the same in all formats. Coordinates are 0-based half-open."""
+
+from __future__ import annotations
+
+from typing import Literal, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jundscan.dna.letters import WINDOW_LENGTH
+from jundscan.io.numbers import format_probabilities, write_spans
+from jundscan.scanning.hits import Hits
+
+HitFormat = Literal["bed", "narrowPeak"]
+
+
+WINDOWS_HEADER = "#chrom\tstart\tend\tprobability\n"
+
+
+HITS_HEADER = "#chrom\tstart\tend\tname\tscore\tprobability\texpected_precision\tsummit\taccessibility\tchromatin\n"
+"""Of :func:`write_hit_table`."""
+
+
+_MISSING = "."
+
+
+def write_hits(
+    stream: TextIO,
+    format: HitFormat,
+    chrom: str,
+    hits: Hits,
+    first: int = 1,
+    p_values: NDArray[np.float64] | None = None,
+) -> None:
+    """Write hits as strict BED6 or as narrowPeak.
+
+    Parameters
+    ----------
+    stream : typing.TextIO
+    format : {"bed", "narrowPeak"}
+        Both give name, score (1000 × probability, rounded) and strand ``.``; narrowPeak adds the exact
+        probability as signalValue, the p value, and the summit relative to the start. It gives no q value (-1): the
+        calibration knows no p value that is low enough for a hit to pass among all windows of a genome.
+    chrom : str
+    hits : Hits
+    first : int
+        Number of the first hit, for its name: ``JUND_1`` is the first of an output.
+    p_values : numpy.ndarray, shape=(hits,), dtype=float64, optional
+        Written by narrowPeak as -log10; -1 where they are NaN or not given.
+    """
+    rows = zip(hits.start.tolist(), hits.end.tolist(), *_named_scores(hits, first), strict=True)
+    if format == "bed":
+        stream.writelines([f"{chrom}\t{s}\t{e}\t{name}\t{score}\t.\n" for s, e, name, score in rows])
+        return
+    signals = format_probabilities(hits.best)
+    peaks = (hits.summit - hits.start).tolist()
+    levels = _minus_log10(p_values, len(peaks))
+    stream.writelines(
+        [
+            f"{chrom}\t{s}\t{e}\t{name}\t{score}\t.\t{signal}\t{p}\t-1\t{peak}\n"
+            for (s, e, name, score), signal, p, peak in zip(rows, signals, levels, peaks, strict=True)
+        ]
+    )
+
+
+def write_hit_table(
+    stream: TextIO,
+    chrom: str,
+    hits: Hits,
+    first: int,
+    precisions: NDArray[np.float64],
+    accessibility: NDArray[np.float32],
+) -> None:
+    """Write one line per hit with the columns of :data:`HITS_HEADER`, which goes before all.
+
+    Parameters
+    ----------
+    stream : typing.TextIO
+    chrom : str
+    hits : Hits
+    first : int
+        Number of the first hit, as in :func:`write_hits`.
+    precisions : numpy.ndarray, shape=(hits,), dtype=float64
+        Expected precision; written as ``.`` where it is NaN.
+    accessibility : numpy.ndarray, shape=(hits,), dtype=float32
+        Percentile, 0 to 1, of the window under the summit; written as ``.`` where it is NaN.
+    """
+    columns = (
+        hits.start.tolist(), hits.end.tolist(), *_named_scores(hits, first), format_probabilities(hits.best),
+        [_MISSING if np.isnan(value) else f"{value:.4g}" for value in precisions.tolist()], hits.summit.tolist(),
+        [_MISSING if value == "nan" else value for value in format_probabilities(accessibility)],
+        [chromatin(value) for value in accessibility.tolist()],
+    )  # fmt: skip
+    stream.writelines(["\t".join(map(str, (chrom, *row))) + "\n" for row in zip(*columns, strict=True)])
+
+
+def chromatin(accessibility: float | None) -> str:
+    """Name the chromatin at an accessibility percentile, None or NaN where it is not known.
+
+    Examples
+    --------
+    >>> chromatin(0.0), chromatin(0.97), chromatin(None)
+    ('closed', 'open', 'unknown')
+    """
+    if accessibility is None or np.isnan(accessibility):
+        return "unknown"
+    return "open" if accessibility > 0 else "closed"
+
+
+def _named_scores(hits: Hits, first: int) -> tuple[list[str], list[int]]:
+    names = [f"JUND_{number}" for number in range(first, first + len(hits.start))]
+    return names, np.rint(1000 * hits.best.astype(np.float64)).astype(np.int64).tolist()
+
+
+def write_windows_tsv(
+    stream: TextIO, chrom: str, starts: NDArray[np.int64], probabilities: NDArray[np.float32]
+) -> None:
+    """Write one line per window: chrom, start, end, probability; :data:`WINDOWS_HEADER` goes before all."""
+    write_spans(stream, chrom, starts, starts + WINDOW_LENGTH, probabilities)
+
+
+def _minus_log10(levels: NDArray[np.float64] | None, count: int) -> list[str]:
+    if levels is None:
+        return ["-1"] * count
+    written = -np.log10(levels) + 0.0  # of 1 it is 0, not -0
+    return ["-1" if np.isnan(value) else f"{value:.5f}" for value in written.tolist()]
