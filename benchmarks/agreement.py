@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from benchmarks.genome import BenchmarkGenome
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
 from jundscan.model.model import CALL_WINDOWS, Model
-from jundscan.scanning.plan import prepare
+from jundscan.scanning.plan import open_scan
 from jundscan.scanning.score import TASK_BASES, score
 
 CHROM = "chr1"
@@ -29,7 +29,7 @@ def measure(genome: BenchmarkGenome, model: Model, stride: int, threads: int) ->
     """Find the largest differences of probability on a stretch of the benchmark genome, with its track."""
     bases = min(REGION_BASES, len(genome.codes))
     options: dict[str, Any] = {"model": model, "stride": stride, "regions": [f"{CHROM}:0-{bases}"]}
-    with prepare(genome.fasta, genome.track, threads=1, **options) as scan:
+    with open_scan(genome.fasta, genome.track, threads=1, **options) as scan:
         pieces = list(score(scan, *SIZES[0]))
         first = np.concatenate([piece.probabilities for piece in pieces])
         starts = np.concatenate([piece.starts for piece in pieces])[:SINGLE_WINDOWS]
@@ -60,5 +60,5 @@ def windows_at(codes: NDArray[np.uint8], starts: NDArray[np.int64], flank: int) 
 def _probabilities(
     genome: BenchmarkGenome, threads: int, task_bases: int, call_windows: int, options: dict[str, Any]
 ) -> NDArray[np.float32]:
-    with prepare(genome.fasta, genome.track, threads=threads, **options) as scan:
+    with open_scan(genome.fasta, genome.track, threads=threads, **options) as scan:
         return np.concatenate([piece.probabilities for piece in score(scan, task_bases, call_windows)])

@@ -30,9 +30,9 @@ from jundscan.model.model import Model
 from jundscan.options import DEFAULT_STRIDE
 from jundscan.scanning.hits import HitCaller
 from jundscan.scanning.outputs import Outputs, write_scan
-from jundscan.scanning.plan import prepare
+from jundscan.scanning.plan import open_scan
 
-SCAN = sys.modules[prepare.__module__]  # the package's attribute of this name is the function
+SCAN = sys.modules[open_scan.__module__]  # the package's attribute of this name is the function
 STAGES: tuple[tuple[str, Any, str], ...] = (
     ("finding runs of N", Genome, "unknown_runs"),
     ("opening the genome", SCAN, "open_genome"),
@@ -102,7 +102,7 @@ def stages(genome: BenchmarkGenome, model: Model, stride: int, threads: int, fol
         for name, owner, attribute in STAGES:
             function = getattr(owner, attribute)
             stack.enter_context(patch.object(owner, attribute, clock.wrap(name, function)))
-        with prepare(genome.fasta, genome.track, model=model, stride=stride, threads=threads) as scan:
+        with open_scan(genome.fasta, genome.track, model=model, stride=stride, threads=threads) as scan:
             prepared = time.perf_counter() - wall
             record = write_scan(scan, Outputs(str(folder / "profile.bed"), force=True))
     total = time.process_time() - cpu

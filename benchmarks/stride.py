@@ -20,8 +20,9 @@ from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.io.shards import read_shards
 from jundscan.model.model import Model
 from jundscan.model.thresholds import choose_threshold
+from jundscan.options import ThresholdRule
 from jundscan.scanning.hits import Hits
-from jundscan.scanning.plan import Scan, prepare
+from jundscan.scanning.plan import Scan, open_scan
 from jundscan.scanning.score import Scored, call_hits, score
 
 STRIDES = (1, 2, 5, 10, 20, 25, 50)
@@ -65,12 +66,12 @@ def measure(folder: Path, data: Path, model: Model, threads: int, strides: Seque
     scale = None
     for stride in strides:
         options: dict[str, Any] = {"stride": stride, "regions_file": regions, "threads": threads, "scale": scale}
-        with prepare(data / GENOME, data / TRACK, model=model, **options) as scan:
+        with open_scan(data / GENOME, data / TRACK, model=model, **options) as scan:
             scale = scan.scale
             rule = scan.threshold.rule
             scored = list(score(scan))
             row = {"stride": stride, "default": _compare(peaks, _hits(scan, scored))}
-            scan.threshold = choose_threshold(model.metadata, True, "fpr", LENIENT)
+            scan.threshold = choose_threshold(model.metadata, True, ThresholdRule("fpr", LENIENT))
             row["lenient"] = _compare(peaks, _hits(scan, scored))
         rows.append(row)
     return {

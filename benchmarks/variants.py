@@ -34,7 +34,7 @@ from jundscan.explanations.mutagenesis import explain_regions
 from jundscan.model.load import load_model
 from jundscan.model.model import Model
 from jundscan.model.thresholds import logits
-from jundscan.scanning.plan import prepare
+from jundscan.scanning.plan import open_scan
 from jundscan.threads import usable_cores
 from train.records import write_record
 
@@ -217,7 +217,7 @@ def _explain(
 ) -> dict[str, Any]:
     bases = sizes["bases"]
     region = Region(CHROM, start, start + bases)
-    with prepare(fasta, model=model, threads=threads) as scan:
+    with open_scan(fasta, model=model, threads=threads) as scan:
 
         def ours() -> float:
             return bases / seconds_of(lambda: list(explain_regions(scan, [region])))

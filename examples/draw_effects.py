@@ -13,7 +13,7 @@ from jundscan.api_variants import Effect
 from jundscan.explanations.alignment import aggregate
 from jundscan.explanations.pictures import draw_aggregate, draw_region
 from jundscan.model.load import load_model
-from jundscan.scanning.plan import prepare
+from jundscan.scanning.plan import open_scan
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -30,7 +30,7 @@ def main() -> None:
     genome, track = HERE / "genome.fa", HERE / "dnase.bedgraph"
     options = {"model": model, "scale": scale}
     draw_variants(list(jundscan.variants(genome, HERE / "variants.vcf", track, **options)))
-    with prepare(genome, track, model=model, scale=scale) as ready:
+    with open_scan(genome, track, model=model, scale=scale) as ready:
         threshold = ready.threshold.value
     [site] = jundscan.explain(genome, REGION, track, **options)
     draw_region(DOCS / "explain.png", site, model.flank, threshold, f"{REGION} of the example (synthetic)", force=True)

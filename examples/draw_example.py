@@ -15,7 +15,7 @@ from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.regions import Region
 from jundscan.io.bed import read_intervals
 from jundscan.model.load import load_model
-from jundscan.scanning.plan import prepare
+from jundscan.scanning.plan import open_scan
 from jundscan.scanning.score import call_hits, score
 
 mpl.use("Agg")
@@ -31,7 +31,9 @@ def main() -> None:
     scale = read_scale(HERE / "scale.json")
     genome, track = HERE / "genome.fa", HERE / "dnase.bedgraph"
     region = f"{CHROM}:{START}-{END}"
-    with prepare(genome, track, model=load_model(device="cpu"), scale=scale, stride=STRIDE, regions=[region]) as ready:
+    with open_scan(
+        genome, track, model=load_model(device="cpu"), scale=scale, stride=STRIDE, regions=[region]
+    ) as ready:
         scored = list(score(ready))
         hits = [
             (start, end)

@@ -27,12 +27,12 @@ from jundscan.io.fasta.arrays import MemoryGenome, Sequences
 from jundscan.io.fasta.genome import Genome
 from jundscan.model.load import load_model
 from jundscan.model.model import Model
-from jundscan.options import BedValue, Device, MissingChromosomes, Wish, check_fraction
+from jundscan.options import BedValue, Device, MissingChromosomes, ThresholdKind, ThresholdRule
 from jundscan.scanning.checks import judge
-from jundscan.scanning.plan import Scan, prepare
+from jundscan.scanning.plan import Scan, open_scan
 from jundscan.scanning.score import Hit, Scored, call_hits, score, worth
 
-_WISHES: tuple[Wish, ...] = ("threshold", "fpr", "precision", "recall")
+_RULES: tuple[ThresholdKind, ...] = ("threshold", "fpr", "precision", "recall")
 _PATHS = {"regions_file", "exclude", "alias"}
 
 
@@ -173,7 +173,7 @@ def prepared(
     known : collection of str
         Which options there are.
     concerned : callable, optional
-        As for :func:`jundscan.scanning.plan.prepare`.
+        As for :func:`jundscan.scanning.plan.open_scan`.
 
     Raises
     ------
@@ -182,12 +182,11 @@ def prepared(
     """
     settings: dict[str, Any] = dict(options)
     check_options(called, settings, known)
-    wishes = {wish: value for wish in _WISHES if (value := settings.pop(wish, None)) is not None}
-    if len(wishes) > 1:
-        raise InputError(f"{' and '.join(wishes)} exclude each other")
-    for wish, value in wishes.items():
-        check_fraction(wish, value)
-        settings["wish"], settings["value"] = wish, float(value)
+    rules = {kind: value for kind in _RULES if (value := settings.pop(kind, None)) is not None}
+    if len(rules) > 1:
+        raise InputError(f"{' and '.join(rules)} exclude each other")
+    for kind, value in rules.items():
+        settings["threshold_rule"] = ThresholdRule(kind, value)
     for name in _PATHS & settings.keys():
         settings[name] = optional_path(name, settings[name])
     settings["regions"] = texts("regions", settings.get("regions"))
@@ -195,7 +194,7 @@ def prepared(
     settings["scale"] = scale_of(settings.get("scale"))
     opened, track = given_genome(genome), given_track(accessibility)
     settings["model"] = loaded_model(settings.get("model"), settings.pop("device", "auto"))
-    return prepare(opened, track, concerned=concerned, **settings)
+    return open_scan(opened, track, concerned=concerned, **settings)
 
 
 def given_genome(given: object) -> Genome | Path:

@@ -22,7 +22,7 @@ from jundscan.io.alleles import HITS, STATUSES, Hit, Status, Variant, problem_of
 from jundscan.io.arguments import file_path, is_path, is_several, kind_of, texts, whole_number
 from jundscan.io.fasta.arrays import Sequences
 from jundscan.io.vcf import open_vcf
-from jundscan.options import whole
+from jundscan.options import positive_int
 from jundscan.scanning.plan import Scan
 from jundscan.scanning.score import Hit as FoundHit
 
@@ -227,7 +227,7 @@ def explain(
     >>> found.contributions.shape, found.differences.shape
     ((80,), (80, 4))
     """
-    top = whole("top", top)
+    top = positive_int("top", top)
     wanted = texts("regions", regions)
     if not wanted and hits is None:
         raise InputError("regions: none is named; give chrom:start-end, or several, or hits")

@@ -32,7 +32,7 @@ class JundscanError(Exception):
     exit_code = 1
 
     def __init__(self, message: str) -> None:
-        super().__init__(printable(message))
+        super().__init__(escape_control_characters(message))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let errors travel between processes, whatever they are made from."""
@@ -101,10 +101,10 @@ class OutputError(JundscanError):
 def about(err: OSError) -> str:
     """Say what an error of the operating system is, and of which file, as far as it tells."""
     reason = err.strerror or str(err) or type(err).__name__
-    return printable(reason if err.filename is None else f"{err.filename}: {reason}")
+    return escape_control_characters(reason if err.filename is None else f"{err.filename}: {reason}")
 
 
-def printable(text: str) -> str:
+def escape_control_characters(text: str) -> str:
     r"""Escape line ends and control characters, and leave out the middle of more than 1,000 characters.
 
     Examples

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from numbers import Real
 from operator import index
 from typing import Any, Literal, SupportsIndex, get_args
@@ -10,7 +11,7 @@ from jundscan.errors import InputError
 
 Device = Literal["auto", "cpu", "cuda"]
 """What a model is to run on; ``auto`` takes CUDA where it can be had."""
-Wish = Literal["threshold", "fpr", "precision", "recall"]
+ThresholdKind = Literal["threshold", "fpr", "precision", "recall"]
 """What a threshold is chosen by."""
 Format = Literal["bed", "narrowPeak", "table", "tsv"]
 """What a scan writes: hits in one of three forms, or one line for each window."""
@@ -24,6 +25,32 @@ DEFAULT_STRIDE = 10
 """Bases between window starts; the model has a branch of its own for it."""
 MOST_STRIDE = 1_000_000
 """Bases; a stride beyond is a mistake."""
+
+
+@dataclass(frozen=True)
+class ThresholdRule:
+    """How a user wants the threshold to be chosen.
+
+    Attributes
+    ----------
+    kind : {"threshold", "fpr", "precision", "recall"}
+        ``threshold``: the value itself. ``fpr``: the lowest threshold with at most that false-positive rate.
+        ``precision``: the lowest one with at least that precision, at the training prevalence. ``recall``: the highest
+        one with at least that recall.
+    value : float
+        From 0 to 1.
+
+    Raises
+    ------
+    InputError
+        When the value is not a number from 0 to 1.
+    """
+
+    kind: ThresholdKind
+    value: float
+
+    def __post_init__(self) -> None:
+        check_fraction(self.kind, self.value)
 
 
 def check_choice(name: str, value: object, choices: Any) -> None:
@@ -54,7 +81,7 @@ def check_fraction(name: str, value: float) -> None:
         raise InputError(f"{name} {value!r}: not a number between 0 and 1")
 
 
-def whole(name: str, value: SupportsIndex, most: int | None = None) -> int:
+def positive_int(name: str, value: SupportsIndex, most: int | None = None) -> int:
     """Turn into an int, and refuse what is no whole number from 1 on, to ``most`` if given.
 
     Raises

@@ -221,10 +221,10 @@ def test_the_surroundings_of_folders_and_arrays(
 def test_options_are_what_a_scan_takes() -> None:
     from inspect import signature
 
-    from jundscan.scanning.plan import prepare
+    from jundscan.scanning.plan import open_scan
 
     rules = {"threshold", "fpr", "precision", "recall", "device"}
-    assert get_type_hints(ScanOptions).keys() - rules <= signature(prepare).parameters.keys()
+    assert get_type_hints(ScanOptions).keys() - rules <= signature(open_scan).parameters.keys()
 
 
 def test_an_alternative_may_come_alone() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from jundscan import threads as cores
-from jundscan.scanning.plan import prepare
+from jundscan.scanning.plan import open_scan
 from jundscan.threads import usable_cores
 from tests.helpers.inputs import write_shard
 
@@ -86,7 +86,7 @@ def test_every_part_takes_the_same_default(tmp_path: Path, monkeypatch: pytest.M
         lambda self, codes, accessibility, threads=1: taken.append(threads) or predict(self, codes, accessibility),
     )
     model = jundscan.load_model(device="cpu")
-    with prepare(MemoryGenome({"s": SOME}), model=model) as ready:
+    with open_scan(MemoryGenome({"s": SOME}), model=model) as ready:
         assert ready.threads == 3
     taken.clear()
     jundscan.evaluate(write_shard(tmp_path / "shard"), model=model)

@@ -31,7 +31,13 @@ from train.data.split import Split
 from train.export.export import ParityError
 from train.export.publish import Origin, export_all
 from train.fitting.fit import Fitted
-from train.fitting.select import best_of, best_of_families, claim, finished_or_best_so_far, fit_candidates
+from train.fitting.select import (
+    best_of,
+    best_of_families,
+    check_runs_match_data,
+    finished_or_best_so_far,
+    fit_candidates,
+)
 from train.options import (
     AssemblyOption,
     DataOption,
@@ -78,7 +84,7 @@ def _load(
     except (RuntimeError, AssertionError) as err:  # the latter from a build without CUDA
         raise DeviceError(f"--device {device}: {str(err).partition(chr(10))[0]}") from err
     sets = [load_data_set(folder, given_source(folder, genome, track, number)) for number, folder in enumerate(data)]
-    claim(runs, sets)
+    check_runs_match_data(runs, sets)
     return sets
 
 

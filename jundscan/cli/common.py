@@ -15,7 +15,7 @@ import typer
 from jundscan.cli.terminal import progress as progress
 from jundscan.cli.terminal import start_log as start_log
 from jundscan.errors import counted
-from jundscan.options import BedValue, Device, MissingChromosomes, Wish, is_fraction
+from jundscan.options import BedValue, Device, MissingChromosomes, ThresholdKind, ThresholdRule, is_fraction
 
 if TYPE_CHECKING:
     from jundscan.model.model import Model
@@ -146,29 +146,30 @@ def fraction(value: float | None, option: str) -> None:
         raise typer.BadParameter(f"{value} is not between 0 and 1", param_hint=option)
 
 
-def threshold_wish(
+def threshold_rule(
     threshold: float | None, fpr: float | None, precision: float | None, recall: float | None
-) -> tuple[Wish | None, float | None]:
-    """Tell which of the four ways to choose a threshold was given, and its value.
+) -> ThresholdRule | None:
+    """Return the rule that was given to choose a threshold, if any.
 
     Raises
     ------
     typer.BadParameter
         When several were given, or the value is not between 0 and 1.
     """
-    wishes: dict[Wish, float | None] = {
+    values: dict[ThresholdKind, float | None] = {
         "threshold": threshold,
         "fpr": fpr,
         "precision": precision,
         "recall": recall,
     }
-    given = {wish: value for wish, value in wishes.items() if value is not None}
+    given = {kind: value for kind, value in values.items() if value is not None}
     if len(given) > 1:
-        options = ", ".join(f"--{wish}" for wish in given)
+        options = ", ".join(f"--{kind}" for kind in given)
         raise typer.BadParameter(f"{options} exclude each other; give one", param_hint=f"--{next(iter(given))}")
-    for wish, value in given.items():
-        fraction(value, f"--{wish}")
-    return next(iter(given.items()), (None, None))
+    for kind, value in given.items():
+        fraction(value, f"--{kind}")
+        return ThresholdRule(kind, value)
+    return None
 
 
 def check_accessibility(accessibility: Path | None, no_accessibility: bool, accessibility_scale: str | None) -> None:

@@ -38,7 +38,7 @@ from jundscan.cli.common import (
     say_threshold,
     say_written,
     start_log,
-    threshold_wish,
+    threshold_rule,
     write_json,
 )
 from jundscan.errors import counted, seconds
@@ -99,9 +99,9 @@ def explain(
     from jundscan.io.outputs import check_output
     from jundscan.io.streams import is_stream
     from jundscan.model.load import load_model
-    from jundscan.scanning.plan import prepare
+    from jundscan.scanning.plan import open_scan
 
-    wish, value = threshold_wish(threshold, fpr, precision, recall)
+    rule = threshold_rule(threshold, fpr, precision, recall)
     check_accessibility(accessibility, no_accessibility, accessibility_scale)
     if not region and hits is None:
         raise typer.BadParameter("say what to explain: --region, --hits or both", param_hint="--region")
@@ -114,13 +114,12 @@ def explain(
     if json_target is not None:
         check_output(json_target, force)
     say_accessibility(accessibility, no_accessibility)
-    with prepare(
+    with open_scan(
         genome,
         accessibility,
         model=load_model(model, device),
         stride=1,
-        wish=wish,
-        value=value,
+        threshold_rule=rule,
         scale=given_scale(accessibility_scale),
         allow_length_mismatch=allow_length_mismatch,
         alias=alias,
@@ -138,8 +137,10 @@ def explain(
         if given is not None and len(given.placed):
             log.info("scoring the windows of %s hits to rank them", format(len(given.placed), ","))
             strongest = strongest_hits(ready, given, top)
-        with progress("explaining", len(regions) + len(strongest), quiet) as tell:
-            record = write_explanations(ready, regions, strongest, output, force, tell, hits, command_line(context))
+        with progress("explaining", len(regions) + len(strongest), quiet) as on_progress:
+            record = write_explanations(
+                ready, regions, strongest, output, force, on_progress, hits, command_line(context)
+            )
     if json_target is not None:
         write_json(record, json_target, force)
     say_written(*record["files"], json_target)

@@ -39,7 +39,7 @@ from jundscan.cli.common import (
     say_threshold,
     say_written,
     start_log,
-    threshold_wish,
+    threshold_rule,
     write_json,
 )
 from jundscan.errors import bases, counted, seconds
@@ -162,10 +162,10 @@ def scan(
     from jundscan.io.outputs import check_output
     from jundscan.model.load import load_model
     from jundscan.scanning.outputs import Outputs, write_scan
-    from jundscan.scanning.plan import prepare
+    from jundscan.scanning.plan import open_scan
     from jundscan.scanning.score import score
 
-    wish, value = threshold_wish(threshold, fpr, precision, recall)
+    rule = threshold_rule(threshold, fpr, precision, recall)
     check_accessibility(accessibility, no_accessibility, accessibility_scale)
     _check_usage(truth, truth_exclude, truth_region, accuracy_track)
     _check_backend(backend, scheduler)
@@ -207,13 +207,12 @@ def scan(
 
     with (
         nullcontext(score) if scheduler is None else on_cluster(scheduler, not outputs.only_hits) as scoring,
-        prepare(
+        open_scan(
             genome,
             accessibility,
             model=load_model(model, device),
             stride=stride,
-            wish=wish,
-            value=value,
+            threshold_rule=rule,
             regions=region or (),
             regions_file=regions,
             exclude=exclude,
@@ -228,8 +227,8 @@ def scan(
         say_threshold(ready.threshold, ready.stride)
         if scheduler is None:
             say_provider(ready.model, device)
-        with progress("scanning", ready.windows, quiet, (output, track, accuracy_track)) as tell:
-            record = write_scan(ready, outputs, tell, scoring)
+        with progress("scanning", ready.windows, quiet, (output, track, accuracy_track)) as on_progress:
+            record = write_scan(ready, outputs, on_progress, scoring)
     if json_target is not None:
         write_json(record, json_target, force)
     say_written(output, track, accuracy_track, json_target, report)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from jundscan.errors import printable
+from jundscan.errors import escape_control_characters
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,7 +32,7 @@ class _Lines(logging.Formatter):
     """Information plain, everything worse named."""
 
     def format(self, record: logging.LogRecord) -> str:
-        text = printable(super().format(record))
+        text = escape_control_characters(super().format(record))
         if record.levelno <= logging.INFO:
             return text
         return f"{coloured(f'{record.levelname.lower()}:', _COLOURS.get(record.levelno, 'red'))} {text}"

@@ -38,7 +38,7 @@ from jundscan.cli.common import (
     say_threshold,
     say_written,
     start_log,
-    threshold_wish,
+    threshold_rule,
     write_json,
 )
 from jundscan.errors import counted, seconds
@@ -85,9 +85,9 @@ def variants(
     from jundscan.effects.outputs import check_variant_output, write_variants
     from jundscan.io.outputs import check_output
     from jundscan.model.load import load_model
-    from jundscan.scanning.plan import prepare
+    from jundscan.scanning.plan import open_scan
 
-    wish, value = threshold_wish(threshold, fpr, precision, recall)
+    rule = threshold_rule(threshold, fpr, precision, recall)
     check_accessibility(accessibility, no_accessibility, accessibility_scale)
     check_files(
         {"--output": output, "--json": json_target}, (genome, vcf, accessibility, accessibility_scale, alias, model)
@@ -97,13 +97,12 @@ def variants(
     if json_target is not None:
         check_output(json_target, force)
     say_accessibility(accessibility, no_accessibility)
-    with prepare(
+    with open_scan(
         genome,
         accessibility,
         model=load_model(model, device),
         stride=1,
-        wish=wish,
-        value=value,
+        threshold_rule=rule,
         scale=given_scale(accessibility_scale),
         allow_length_mismatch=allow_length_mismatch,
         alias=alias,
@@ -115,8 +114,10 @@ def variants(
         say_threshold(ready.threshold)
         say_provider(ready.model, device)
         size = vcf.stat().st_size if vcf.is_file() else 0
-        with progress("scoring variants", size, quiet, (output,)) as tell:
-            record = write_variants(ready, vcf, output, force, tell, command_line(context), allow_length_mismatch)
+        with progress("scoring variants", size, quiet, (output,)) as on_progress:
+            record = write_variants(
+                ready, vcf, output, force, on_progress, command_line(context), allow_length_mismatch
+            )
     if json_target is not None:
         write_json(record, json_target, force)
     say_written(output, json_target)

@@ -136,7 +136,8 @@ def score_on_cluster(
     Parameters
     ----------
     scan : Scan
-        From :func:`jundscan.scanning.plan.prepare`, of files that all workers see; its counters are brought up to date.
+        From :func:`jundscan.scanning.plan.open_scan`, of files that all workers see; its counters are brought up to
+        date.
     client : distributed.Client
     every_window : bool
         See :func:`on_cluster`.
@@ -206,9 +207,9 @@ def _job(scan: Scan, every_window: bool) -> Job:
     paths = {kind: scan.inputs.get(kind) for kind in ("genome", "accessibility", "alias")}
     sizes = {}
     for path in filter(None, paths.values()):
-        if path not in scan.stamps:
+        if path not in scan.fingerprints:
             raise ClusterError(f"{path}: can be read only once; --backend dask needs files that all machines see")
-        sizes[path.absolute()] = scan.stamps[path].size
+        sizes[path.absolute()] = scan.fingerprints[path].size
     if "genome" not in scan.inputs or (scan.track is not None and "accessibility" not in scan.inputs):
         raise ClusterError("--backend dask needs files that all machines see")
     return Job(

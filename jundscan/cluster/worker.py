@@ -18,11 +18,11 @@ import numpy as np
 from jundscan.accessibility.scale import AccessibilityScale
 from jundscan.dna.regions import Region
 from jundscan.errors import ClusterError, JundscanError
-from jundscan.io.files import stamp
+from jundscan.io.files import fingerprint
 from jundscan.model.load import load_model
 from jundscan.model.thresholds import Threshold, is_positive
 from jundscan.options import BedValue, Device
-from jundscan.scanning.plan import Scan, prepare
+from jundscan.scanning.plan import Scan, open_scan
 from jundscan.scanning.score import Scored, score
 
 MOST_OPEN = 2
@@ -47,7 +47,7 @@ class Job(NamedTuple):
     device : {"cpu", "cuda"}
         What the model runs on there: another device would round in another way.
     scale, stride, threads, bed_value
-        As for :func:`jundscan.scanning.plan.prepare`.
+        As for :func:`jundscan.scanning.plan.open_scan`.
     track_names, closed
         Of the :class:`jundscan.accessibility.genome_tracks.GenomeTrack`: decided where the scan was started, by what it
         looks at.
@@ -156,14 +156,14 @@ def _opened(job: Job) -> Scan:
 
 def _open(job: Job) -> Scan:
     for path, size in job.sizes.items():
-        found = stamp(path)
+        found = fingerprint(path)
         if found is None or found.size != size:
             problem = "is missing" if found is None else f"has {found.size} bytes instead of {size}"
             raise ClusterError(f"{path} {problem}; all machines must see the same files under the same paths")
     model = load_model(job.model, job.device)
     if model.sha256 != job.sha256:
         raise ClusterError(f"{model.path} is another model than on the machine that started the scan")
-    ready = prepare(
+    ready = open_scan(
         job.genome,
         job.accessibility,
         model=model,

@@ -74,7 +74,7 @@ def write_variants(
     variants: str | Path,
     output: str,
     force: bool = False,
-    tell: Callable[[int], None] = lambda position: None,
+    on_progress: Callable[[int], None] = lambda position: None,
     command: str | None = None,
     allow_length_mismatch: bool = False,
 ) -> dict[str, Any]:
@@ -83,14 +83,14 @@ def write_variants(
     Parameters
     ----------
     scan : Scan
-        From :func:`jundscan.scanning.plan.prepare`.
+        From :func:`jundscan.scanning.plan.open_scan`.
     variants : str or pathlib.Path
         VCF, gzipped or not, or BCF; need not be sorted.
     output : str
         ``.vcf`` or ``.tsv``; with ``.gz`` bgzipped, and indexed when the records are sorted. ``-`` is VCF on stdout.
     force : bool
         Whether existing files may be replaced.
-    tell : callable
+    on_progress : callable
         Told how many more bytes of the input have been read, after each portion.
     command : str, optional
         The command line, for the header and the record.
@@ -131,7 +131,7 @@ def write_variants(
                 stream.writelines(_rows(records, effects) if is_table else _annotated(records, effects, fresh))
                 tally.add(effects)
                 before, done = done, feed.taken
-                tell(done - before)
+                on_progress(done - before)
     if is_packed(output) and not tally.is_sorted:
         scan.cautions.add("unsorted", f"{output}: not sorted, so not indexed; bcftools sort does both")
     warn_of_shifts(scan, tally.indels_not_left_aligned, variants)

@@ -83,7 +83,7 @@ def score_variants(
     Parameters
     ----------
     scan : Scan
-        From :func:`jundscan.scanning.plan.prepare`; stride and regions do not matter.
+        From :func:`jundscan.scanning.plan.open_scan`; stride and regions do not matter.
     variants : iterable
         Each with whatever is to come back with its effects.
     task_alleles : int

@@ -16,7 +16,7 @@ from jundscan.evaluation.metrics import balanced_weights, evaluate
 from jundscan.evaluation.neighbourhood import PORTION, Neighbourhood, WindowSource, look_up
 from jundscan.io.shards import Shards
 from jundscan.model.model import Model
-from jundscan.options import check_fraction, whole
+from jundscan.options import check_fraction, positive_int
 from jundscan.threads import usable_cores
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def evaluate_shards(
     """
     if threshold is not None:
         check_fraction("threshold", threshold)
-    threads = usable_cores() if threads is None else whole("threads", threads)
+    threads = usable_cores() if threads is None else positive_int("threads", threads)
     cautions = Cautions()
     with gathering(cautions):
         found, mapped, tracked = _seen_by_model(shards, model, source, withhold_accessibility, scale)

@@ -21,7 +21,7 @@ from jundscan.dna.regions import Region
 from jundscan.dna.windows import known_windows
 from jundscan.errors import InputError
 from jundscan.io.fasta.stretches import Reference
-from jundscan.model.model import LANES
+from jundscan.model.model import WINDOW_MULTIPLE
 from jundscan.model.thresholds import logits
 from jundscan.scanning.plan import Scan
 from jundscan.threads import in_order
@@ -126,7 +126,7 @@ def explain_regions(scan: Scan, regions: Iterable[Region]) -> Iterator[Explanati
     Parameters
     ----------
     scan : Scan
-        From :func:`jundscan.scanning.plan.prepare`; stride and regions do not matter.
+        From :func:`jundscan.scanning.plan.open_scan`; stride and regions do not matter.
     regions : iterable of Region
         Inside their chromosomes.
 
@@ -211,7 +211,7 @@ def _sums_of_bases(
     together = 1 if flank else max(1, round(n / WINDOW_LENGTH))
     apart = max(WINDOW_LENGTH, -(-n // together))
     windows = (together - 1) * apart + WINDOW_LENGTH
-    windows += -windows % LANES
+    windows += -windows % WINDOW_MULTIPLE
     length = windows + model.span - 1
     # copy i begins 100 bases and a flank before base i, and holds substitutions at bases i, i + apart, i + 2 * apart
     spare = max(0, apart - 1 + length - len(stretch.codes))

@@ -59,7 +59,7 @@ def write_explanations(
     hits: Sequence[StrongHit],
     folder: str | Path,
     force: bool = False,
-    tell: Callable[[int], None] = lambda done: None,
+    on_progress: Callable[[int], None] = lambda done: None,
     hits_file: Path | None = None,
     command: str | None = None,
 ) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def write_explanations(
     Parameters
     ----------
     scan : Scan
-        From :func:`jundscan.scanning.plan.prepare`.
+        From :func:`jundscan.scanning.plan.open_scan`.
     regions : sequence of Region
         Each gets a picture of its own.
     hits : sequence of StrongHit
@@ -77,7 +77,7 @@ def write_explanations(
         Made when it does not exist.
     force : bool
         Whether existing files may be replaced.
-    tell : callable
+    on_progress : callable
         Told 1 after each region.
     hits_file : pathlib.Path, optional
         Where the hits come from, for the record.
@@ -99,7 +99,7 @@ def write_explanations(
     explained = []
     for explanation in explain_regions(scan, [*regions, *(hit.region for hit in hits)]):
         explained.append(explanation)
-        tell(1)
+        on_progress(1)
     model = f"{scan.model.metadata.name} {scan.model.metadata.version}"
     track = "sequence alone" if scan.track is None else scan.track.path.name
     for explanation in explained[: len(regions)]:

@@ -147,7 +147,7 @@ def strongest_hits(scan: Scan, given: GivenHits, top: int) -> list[StrongHit]:
     Parameters
     ----------
     scan : Scan
-        From :func:`jundscan.scanning.plan.prepare`; its stride and regions do not matter.
+        From :func:`jundscan.scanning.plan.open_scan`; its stride and regions do not matter.
     given : GivenHits
         From :func:`read_hits`.
     top : int

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from jundscan.dna.chromosomes import matching_name, some_names
 from jundscan.dna.interval_sets import Intervals, merge_intervals
 from jundscan.errors import TrackError, counted, warn
-from jundscan.io.bed_lines import Columns, Kind, Wanted, add_lines, declares_bedgraph, fields_of, wanted_of
+from jundscan.io.bed_lines import Columns, ColumnSpec, Kind, add_lines, column_spec_of, declares_bedgraph, fields_of
 from jundscan.io.files import text_blocks
 from jundscan.io.value_columns import ValueColumn
 from jundscan.options import BedValue
@@ -78,11 +78,11 @@ def read_intervals(
     """
     path = Path(path)
     columns: Columns = defaultdict(lambda: (array("q"), array("q"), array("d")))
-    wanted: Wanted | None = None
+    wanted: ColumnSpec | None = None
     blocks = text_blocks(path, "track" if kind == "track" else "intervals")
     first, sample, declared = _first_lines(blocks)
     if sample:
-        wanted = wanted_of(path, sample, kind, bed_value, declared)
+        wanted = column_spec_of(path, sample, kind, bed_value, declared)
         for number, lines in chain(first, blocks):
             add_lines(columns, path, number, lines, wanted)
     if not columns and not may_be_empty:

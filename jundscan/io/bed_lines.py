@@ -27,7 +27,7 @@ _GREATEST = float(np.finfo(np.float32).max)
 _FARTHEST = 1 << 34  # no chromosome is longer; sums of many such still fit, and float64 holds them exactly
 
 
-class Wanted(NamedTuple):
+class ColumnSpec(NamedTuple):
     """What is read of each line beside chromosome, start and end.
 
     Attributes
@@ -46,7 +46,7 @@ class Wanted(NamedTuple):
     meaning: ValueColumn | None = None
 
 
-def add_lines(columns: Columns, path: Path, number: int, lines: Sequence[bytes], wanted: Wanted) -> None:
+def add_lines(columns: Columns, path: Path, number: int, lines: Sequence[bytes], wanted: ColumnSpec) -> None:
     """Add the intervals of lines to ``columns``.
 
     Parameters
@@ -60,7 +60,7 @@ def add_lines(columns: Columns, path: Path, number: int, lines: Sequence[bytes],
     lines : sequence of bytes
         Without their newlines.
     wanted : Wanted
-        From :func:`wanted_of`.
+        From :func:`column_spec_of`.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def fields_of(line: bytes) -> list[bytes]:
     return line.split(b"\t") if b"\t" in line and line.strip() else line.split()
 
 
-def _add_line(columns: Columns, path: Path, number: int, fields: Sequence[bytes], wanted: Wanted) -> None:
+def _add_line(columns: Columns, path: Path, number: int, fields: Sequence[bytes], wanted: ColumnSpec) -> None:
     column = wanted.value_column
     try:
         start, end = int(fields[1]), int(fields[2])
@@ -108,7 +108,7 @@ def _add_line(columns: Columns, path: Path, number: int, fields: Sequence[bytes]
     values.append(value)
 
 
-def _add_quickly(columns: Columns, lines: Sequence[bytes], wanted: Wanted) -> bool:
+def _add_quickly(columns: Columns, lines: Sequence[bytes], wanted: ColumnSpec) -> bool:
     """Add lines all at once, or none of them and return False where any is skipped, divided by blanks or unsound."""
     kinds = [("chrom", f"S{_NAME_BYTES}"), ("start", np.int64), ("end", np.int64), ("value", np.float64)]
     numbers = [0, 1, 2] if wanted.value_column is None else [0, 1, 2, wanted.value_column - 1]
@@ -137,7 +137,9 @@ def _add_quickly(columns: Columns, lines: Sequence[bytes], wanted: Wanted) -> bo
     return True
 
 
-def wanted_of(path: Path, sample: Sequence[Sequence[bytes]], kind: Kind, bed_value: BedValue, declared: bool) -> Wanted:
+def column_spec_of(
+    path: Path, sample: Sequence[Sequence[bytes]], kind: Kind, bed_value: BedValue, declared: bool
+) -> ColumnSpec:
     """Tell from the first lines of a file what is read of each line.
 
     Parameters
@@ -157,9 +159,9 @@ def wanted_of(path: Path, sample: Sequence[Sequence[bytes]], kind: Kind, bed_val
         When presence is asked of a bedGraph, or coordinates stand where a value or score is expected.
     """
     if kind == "regions":
-        return Wanted(None, 1.0, 0.0)
+        return ColumnSpec(None, 1.0, 0.0)
     if kind == "peaks":
-        return Wanted(_SUMMIT_COLUMN if count_columns(sample) == _SUMMIT_COLUMN else None, -1.0, -1.0)
+        return ColumnSpec(_SUMMIT_COLUMN if count_columns(sample) == _SUMMIT_COLUMN else None, -1.0, -1.0)
     is_presence = bed_value == "presence"
     try:
         found = find_value_column(sample, declared)
@@ -172,7 +174,7 @@ def wanted_of(path: Path, sample: Sequence[Sequence[bytes]], kind: Kind, bed_val
         raise TrackError(path, "is a bedGraph; --bed-value presence is for BED and peaks (cut -f1-3 makes a BED of it)")
     if is_presence:
         found = ValueColumn(found.kind, meaning=PRESENCE)
-    return Wanted(found.column, 1.0, 0.0, found)
+    return ColumnSpec(found.column, 1.0, 0.0, found)
 
 
 def _complaint(fields: Sequence[bytes], value_column: int | None) -> str:

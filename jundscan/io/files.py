@@ -38,7 +38,7 @@ TEMPORARY = ".jundscan-"
 """How the name of a file begins that is still being written; after SIGKILL it stays and may be deleted."""
 
 
-class Stamp(NamedTuple):
+class FileFingerprint(NamedTuple):
     """What tells a file from the one that was there before.
 
     Attributes
@@ -53,12 +53,12 @@ class Stamp(NamedTuple):
     modified: int
 
 
-def stamp(path: Path) -> Stamp | None:
+def fingerprint(path: Path) -> FileFingerprint | None:
     """Tell a file's size and when it was last written; None for what is missing or can be read only once."""
     if not path.is_file():
         return None
     status = path.stat()
-    return Stamp(status.st_size, status.st_mtime_ns)
+    return FileFingerprint(status.st_size, status.st_mtime_ns)
 
 
 def temporary_beside(path: Path) -> Path:
@@ -231,7 +231,7 @@ def _packing_of(head: bytes) -> str | None:
     return "bgzip" if head.startswith(BLOCK_START) and head[place] == field else "gzip"
 
 
-def spooled(path: Path) -> Path | None:
+def copy_to_temporary_file(path: Path) -> Path | None:
     """Copy standard input (``-``), another stream or a pipe, which can be read only once, to a temporary file.
 
     Returns

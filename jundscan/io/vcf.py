@@ -13,7 +13,7 @@ from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import InputError, JundscanError, TrackError, warn
 from jundscan.io.alleles import STATUSES, Variant, problem_of
 from jundscan.io.files import packing
-from jundscan.io.vcf_guard import Feed
+from jundscan.io.vcf_guard import BoundedVcfPipe
 
 log = logging.getLogger("jundscan")
 
@@ -72,7 +72,7 @@ class Vcf(NamedTuple):
 
     path: str | Path
     file: Any
-    feed: Feed
+    feed: BoundedVcfPipe
 
 
 @contextmanager
@@ -99,7 +99,7 @@ def open_vcf(path: str | Path, genotypes: bool = True) -> Iterator[Vcf]:
     verbosity = pysam.set_verbosity(0)
     feed = None
     try:
-        feed = Feed(Path(path))
+        feed = BoundedVcfPipe(Path(path))
         try:
             file = pysam.VariantFile(feed.outlet, drop_samples=not genotypes)
         except (OSError, ValueError, TypeError) as err:  # the last when pysam wants to name a file that has no name

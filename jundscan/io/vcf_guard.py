@@ -28,7 +28,7 @@ _CHUNK = 1 << 18
 _BCF = b"BCF"
 
 
-class Feed:
+class BoundedVcfPipe:
     """A pipe through which a file runs, unpacked; close it.
 
     Parameters

@@ -13,13 +13,13 @@ from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
 from jundscan.errors import InputError
 from jundscan.io.arguments import codes_array, float32_array
 from jundscan.model.metadata import LARGEST_TILE, Metadata
-from jundscan.options import DEFAULT_STRIDE, whole
+from jundscan.options import DEFAULT_STRIDE, positive_int
 from jundscan.threads import in_order
 
 if TYPE_CHECKING:
     import onnxruntime
 
-LANES = 16
+WINDOW_MULTIPLE = 16
 """Calls slide over a multiple of this many windows: what is left over from the processor's vectors is computed by
 another formula, whose last bit can differ, and no result may depend on how windows are divided among calls."""
 CALL_BASES = 8292
@@ -63,14 +63,14 @@ class Model:
         return {"name": self.metadata.name, "version": self.metadata.version, "sha256": self.sha256}
 
     def windows_per_call(self, stride: int) -> int:
-        """Give how many windows of a row a call of :meth:`slide` should score at most, a multiple of :data:`LANES`."""
+        """Return the maximum number of windows per call of :meth:`slide`, a multiple of :data:`WINDOW_MULTIPLE`."""
         tile = self.metadata.tiles.get(str(stride))
         if tile is not None:
             windows = CALL_WINDOWS // tile * tile
         else:
             windows = (CALL_BASES - WINDOW_LENGTH) // min(stride, WINDOW_LENGTH) + 1
             windows = min(windows, self.metadata.max_windows_per_call)
-        return max(windows // LANES * LANES, LANES)
+        return max(windows // WINDOW_MULTIPLE * WINDOW_MULTIPLE, WINDOW_MULTIPLE)
 
     @property
     def flank(self) -> int:
@@ -111,7 +111,7 @@ class Model:
             When these are no codes and numbers, or the number of accessibility values is not the number of windows: the
             graph would trust it.
         """
-        codes, stride = codes_array("codes", codes, 1), whole("stride", stride)
+        codes, stride = codes_array("codes", codes, 1), positive_int("stride", stride)
         accessibility = float32_array("accessibility", accessibility, (1, 2))
         windows = len(accessibility)
         if windows < 1 or windows != (len(codes) - self.span) // stride + 1:
@@ -123,7 +123,7 @@ class Model:
             codes = np.lib.stride_tricks.sliding_window_view(codes, self.span)[::stride].ravel()
             stride = self.span
         held = self._at_widths(accessibility)
-        spare = -windows % LANES
+        spare = -windows % WINDOW_MULTIPLE
         if spare:
             codes = np.concatenate([codes, np.full(spare * stride, UNKNOWN, np.uint8)])
             held = np.concatenate([held, np.full((spare, len(self.widths)), np.nan, np.float32)])
@@ -139,7 +139,7 @@ class Model:
         ----------
         codes : numpy.ndarray, shape=(n, length), integer
             Bases as in :mod:`jundscan.dna.letters`; length = span + windows - 1, and ``windows`` is best a multiple of
-            :data:`LANES`.
+            :data:`WINDOW_MULTIPLE`.
         accessibility : numpy.ndarray, shape=(n, windows) or (n, windows, widths), floating
             Mapped; NaN where not available.
         rows : int
@@ -155,7 +155,7 @@ class Model:
         InputError
             When these are no codes and numbers of such shapes.
         """
-        codes, rows = codes_array("codes", codes, 2), whole("rows", rows)
+        codes, rows = codes_array("codes", codes, 2), positive_int("rows", rows)
         accessibility = float32_array("accessibility", accessibility, (2, 3))
         windows = accessibility.shape[1]
         if len(accessibility) != len(codes) or windows != codes.shape[1] - self.span + 1:
@@ -196,7 +196,7 @@ class Model:
         InputError
             When these are no codes and numbers of such shapes.
         """
-        codes, threads = codes_array("codes", codes, 2), whole("threads", threads)
+        codes, threads = codes_array("codes", codes, 2), positive_int("threads", threads)
         accessibility = float32_array("accessibility", accessibility, (1, 2))
         if codes.shape[1] not in (WINDOW_LENGTH, self.span):
             raise InputError(

@@ -17,7 +17,7 @@ from jundscan.errors import ModelError
 from jundscan.model.metadata import SelfTest
 from jundscan.model.model import Model
 
-FAR = 0.02
+DAMAGED_ABOVE = 0.02
 """No processor rounds so differently: a model that is so far from its reference scores is damaged."""
 TOLERANCE = 1e-4
 """Largest difference of probabilities that counts as the same: processors and providers round differently."""
@@ -116,7 +116,7 @@ def check_scores(model: Model) -> None:
     scores = np.array(found.scores())
     if not ((scores >= 0) & (scores <= 1)).all():
         raise ModelError(f"{model.path}: damaged, gives what is no probability; fetch it again")
-    if not difference <= FAR:
+    if not difference <= DAMAGED_ABOVE:
         raise ModelError(
             f"{model.path}: damaged, gives other probabilities than are stored in it "
             f"(they differ by {difference:.2g}); fetch it again"

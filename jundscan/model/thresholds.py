@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from jundscan.errors import InputError
 from jundscan.model.metadata import CalibrationRow, Metadata, ThresholdTable
-from jundscan.options import DEFAULT_STRIDE, Wish, check_fraction
+from jundscan.options import DEFAULT_STRIDE, ThresholdKind, ThresholdRule
 
 CLIP = 1e-6
 """Probabilities are clipped to [CLIP, 1 - CLIP] before logits are taken."""
@@ -172,8 +172,8 @@ def false_positive_rates(table: ThresholdTable, probabilities: NDArray[np.float3
     return _interpolated([(row.threshold, row.fpr) for row in table.rows if row.fpr > 0], probabilities)
 
 
-def choose_threshold(metadata: Metadata, has_accessibility: bool, wish: Wish | None, value: float | None) -> Threshold:
-    """Pick the threshold that grants a wish.
+def choose_threshold(metadata: Metadata, has_accessibility: bool, rule: ThresholdRule | None) -> Threshold:
+    """Choose the threshold that meets a rule.
 
     Parameters
     ----------
@@ -181,12 +181,8 @@ def choose_threshold(metadata: Metadata, has_accessibility: bool, wish: Wish | N
         The model's, with its calibration tables.
     has_accessibility : bool
         Which table holds: with or without accessibility.
-    wish : {"threshold", "fpr", "precision", "recall"} or None
-        ``fpr``: the lowest threshold with at most that false-positive rate. ``precision``: the lowest one with at
-        least that precision, at the training prevalence. ``recall``: the highest one with at least that recall.
+    rule : ThresholdRule or None
         None: the model's default rule.
-    value : float or None
-        Between 0 and 1.
 
     Returns
     -------
@@ -195,8 +191,7 @@ def choose_threshold(metadata: Metadata, has_accessibility: bool, wish: Wish | N
     Raises
     ------
     InputError
-        When the value is not between 0 and 1, or the table holds no such threshold; then the message says what can be
-        had.
+        When the table holds no such threshold. The message gives the nearest value that it holds.
     """
     table = metadata.table(has_accessibility)
     rows = table.rows
@@ -204,41 +199,40 @@ def choose_threshold(metadata: Metadata, has_accessibility: bool, wish: Wish | N
     def expected_at(threshold: float) -> CalibrationRow | None:
         return max((row for row in rows if row.threshold <= threshold), key=lambda row: row.threshold, default=None)
 
-    if value is not None:
-        check_fraction(wish or "threshold", value)
-    if wish is None or value is None:
+    if rule is None:
         chosen = table.default_threshold
         return Threshold(chosen, f"{table.default_rule} (model default)", expected_at(chosen))
-    if wish == "threshold":
+    kind, value = rule.kind, rule.value
+    if kind == "threshold":
         is_beyond = bool(rows) and value > max(row.threshold for row in rows)
         return Threshold(value, f"threshold {value:g}", expected_at(value), is_beyond)
     mode = "with" if has_accessibility else "without"
     if not rows:
         raise InputError(
-            f"--{wish} {value:g}: model {metadata.name} has no calibration table {mode} accessibility; "
+            f"--{kind} {value:g}: model {metadata.name} has no calibration table {mode} accessibility; "
             "give --threshold instead"
         )
-    row = granting(rows, wish, value)
+    row = first_row_meeting(rows, kind, value)
     if row is not None:
-        return Threshold(row.threshold, f"{wish} {value:g}", row)
-    if wish == "recall":
+        return Threshold(row.threshold, f"{kind} {value:g}", row)
+    if kind == "recall":
         limit = f"the highest recall of its table {mode} accessibility is {max(row.recall for row in rows):.3g}"
-    elif wish == "fpr":
+    elif kind == "fpr":
         limit = f"the lowest rate that its table {mode} accessibility can tell is {min(row.fpr for row in rows):.3g}"
     else:
         best = max(row.precision or 0.0 for row in rows)
         limit = f"the highest precision of its table {mode} accessibility is {best:.3g}"
-    raise InputError(f"--{wish} {value:g}: model {metadata.name} cannot promise that; {limit}")
+    raise InputError(f"--{kind} {value:g}: model {metadata.name} cannot promise that; {limit}")
 
 
-def granting(rows: Sequence[CalibrationRow], wish: Wish, value: float) -> CalibrationRow | None:
+def first_row_meeting(rows: Sequence[CalibrationRow], kind: ThresholdKind, value: float) -> CalibrationRow | None:
     """Find the row that a rule means; None when there is none. The rules are those of :func:`choose_threshold`."""
     by_threshold = sorted(rows, key=lambda row: row.threshold)
-    if wish == "recall":
+    if kind == "recall":
         return next((row for row in reversed(by_threshold) if row.recall >= value), None)
-    if wish == "fpr":
+    if kind == "fpr":
         return next((row for row in by_threshold if row.fpr <= value), None)
-    if wish == "precision":
+    if kind == "precision":
         return next((row for row in by_threshold if row.precision is not None and row.precision >= value), None)
     return next((row for row in by_threshold if row.threshold >= value), None)
 

@@ -115,7 +115,7 @@ def _printable(text: str) -> str:
 def write_scan(
     scan: Scan,
     outputs: Outputs,
-    tell: Callable[[int], None] = lambda windows: None,
+    on_progress: Callable[[int], None] = lambda windows: None,
     scoring: Callable[[Scan], Iterable[Scored]] = score,
 ) -> dict[str, Any]:
     """Run a scan and write everything asked for.
@@ -123,9 +123,9 @@ def write_scan(
     Parameters
     ----------
     scan : Scan
-        From :func:`jundscan.scanning.plan.prepare`.
+        From :func:`jundscan.scanning.plan.open_scan`.
     outputs : Outputs
-    tell : callable
+    on_progress : callable
         Told the number of windows after each portion.
     scoring : callable
         What scores the windows: :func:`jundscan.scanning.score.score`, or its like on other machines.
@@ -177,7 +177,7 @@ def write_scan(
                     collected.add(scored)
                 if outputs.format == "tsv":
                     write_windows_tsv(stream, scored.chrom, scored.starts, scored.probabilities)
-                tell(scored.tried)
+                on_progress(scored.tried)
                 yield scored
 
         for chrom, hits in call_hits(scan, passing()):

@@ -29,11 +29,19 @@ from jundscan.dna.windows import count_windows, span_table
 from jundscan.errors import Cautions, InputError, gathering
 from jundscan.io.aliases import read_aliases
 from jundscan.io.fasta.genome import Genome, open_genome
-from jundscan.io.files import Stamp, stamp
+from jundscan.io.files import FileFingerprint, fingerprint
 from jundscan.model.load import load_model
 from jundscan.model.model import Model
 from jundscan.model.thresholds import Threshold, choose_threshold
-from jundscan.options import DEFAULT_STRIDE, MOST_STRIDE, BedValue, MissingChromosomes, Wish, check_choice, whole
+from jundscan.options import (
+    DEFAULT_STRIDE,
+    MOST_STRIDE,
+    BedValue,
+    MissingChromosomes,
+    ThresholdRule,
+    check_choice,
+    positive_int,
+)
 from jundscan.scanning.spans import RegionCounts, find_spans
 from jundscan.threads import usable_cores
 
@@ -44,9 +52,10 @@ log = logging.getLogger("jundscan")
 class Scan:
     """A scan ready to run, everything opened and checked; closes its files as a context manager.
 
-    ``inputs`` are the files it was made from, by what they are, ``stamps`` how they were before anything was read, and
-    ``timings`` the seconds that each stage took. ``accessibility_shares`` tell how accessibility is distributed over
-    the track (:func:`jundscan.accessibility.scale.distribution`), and ``cautions`` hold what may mislead in the result.
+    ``inputs`` are the files it was made from, by what they are, ``fingerprints`` how they were before anything was
+    read, and ``timings`` the seconds that each stage took. ``accessibility_shares`` tell how accessibility is
+    distributed over the track (:func:`jundscan.accessibility.scale.distribution`), and ``cautions`` hold what may
+    mislead in the result.
     """
 
     genome: Genome
@@ -62,7 +71,7 @@ class Scan:
     bed_value: BedValue
     windows: int
     inputs: Mapping[str, Path]
-    stamps: Mapping[Path, Stamp]
+    fingerprints: Mapping[Path, FileFingerprint]
     timings: dict[str, float]
     cautions: Cautions
     files: ExitStack
@@ -115,8 +124,8 @@ class Scan:
         InputError
             When a file was written to, replaced or removed meanwhile: part of what was read may be of either.
         """
-        for path, before in self.stamps.items():
-            if stamp(path) != before:
+        for path, before in self.fingerprints.items():
+            if fingerprint(path) != before:
                 raise InputError(f"{path}: was changed or removed while it was being read; scan again")
         if self.beyond_percentiles and self.track is not None:
             self.cautions.add(
@@ -126,8 +135,8 @@ class Scan:
 
     def watch(self, path: str | Path) -> None:
         """Compare one more input at the end with what it is now."""
-        if (before := stamp(Path(path))) is not None:
-            self.stamps = {**self.stamps, Path(path): before}
+        if (before := fingerprint(Path(path))) is not None:
+            self.fingerprints = {**self.fingerprints, Path(path): before}
 
     def __enter__(self) -> Scan:
         return self
@@ -136,14 +145,13 @@ class Scan:
         self.files.close()
 
 
-def prepare(
+def open_scan(
     genome: Genome | str | Path,
     accessibility: Track | str | Path | None = None,
     *,
     model: Model | str | Path | None = None,
     stride: int = DEFAULT_STRIDE,
-    wish: Wish | None = None,
-    value: float | None = None,
+    threshold_rule: ThresholdRule | None = None,
     regions: str | Iterable[str] = (),
     regions_file: str | Path | None = None,
     exclude: str | Path | None = None,
@@ -168,7 +176,7 @@ def prepare(
         The default model if not given.
     stride : int
         Bases between window starts.
-    wish, value
+    threshold_rule : ThresholdRule, optional
         How the threshold is chosen, see :func:`jundscan.model.thresholds.choose_threshold`.
     regions, regions_file, exclude
         What to scan: see :func:`jundscan.scanning.spans.find_spans`.
@@ -200,8 +208,8 @@ def prepare(
     check_choice("bed_value", bed_value, BedValue)
     if missing_chromosomes is not None:
         check_choice("missing_chromosomes", missing_chromosomes, MissingChromosomes)
-    stride = whole("stride", stride, MOST_STRIDE)
-    threads = usable_cores() if threads is None else whole("threads", threads)
+    stride = positive_int("stride", stride, MOST_STRIDE)
+    threads = usable_cores() if threads is None else positive_int("threads", threads)
     files = {
         "genome": genome,
         "accessibility": accessibility,
@@ -210,7 +218,7 @@ def prepare(
         "alias": alias,
     }
     inputs = {kind: Path(path) for kind, path in files.items() if isinstance(path, str | Path)}
-    stamps = {path: before for path in inputs.values() if (before := stamp(path)) is not None}
+    fingerprints = {path: before for path in inputs.values() if (before := fingerprint(path)) is not None}
     cautions = Cautions()
     with ExitStack() as stack, gathering(cautions):
         ready = model if isinstance(model, Model) else load_model(model)
@@ -237,7 +245,7 @@ def prepare(
             genome=fasta,
             model=ready,
             stride=stride,
-            threshold=choose_threshold(ready.metadata, track is not None, wish, value),
+            threshold=choose_threshold(ready.metadata, track is not None, threshold_rule),
             spans=spans,
             regions=counts,
             track=track,
@@ -247,7 +255,7 @@ def prepare(
             bed_value=bed_value,
             windows=int(count_windows(span_table(spans, fasta.chromsizes), stride).sum()),
             inputs=inputs,
-            stamps=stamps,
+            fingerprints=fingerprints,
             timings=timings,
             cautions=cautions,
             files=stack.pop_all(),

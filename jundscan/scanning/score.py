@@ -1,6 +1,6 @@
 """READ FIRST: the scan, top to bottom. Genome and track in; windows with their probabilities, or hits, out.
 
-``plan.prepare`` opens and checks everything, before any work. ``score`` walks the genome in file order: the calling
+``plan.open_scan`` opens and checks everything, before any work. ``score`` walks the genome in file order: the calling
 thread reads it in tasks of up to a million bases, worker threads turn a task's stretches of known letters into window
 means and probabilities (numpy and ONNX Runtime release the interpreter lock), and results come back in order. What is
 done with them (hits, tracks, accuracy) is ``outputs.py``. No more than a few tasks are ever in memory.
@@ -95,7 +95,7 @@ def score(scan: Scan, task_bases: int | None = None, call_windows: int | None = 
     Parameters
     ----------
     scan : Scan
-        From :func:`jundscan.scanning.plan.prepare`; its counters are brought up to date on the way.
+        From :func:`jundscan.scanning.plan.open_scan`; its counters are brought up to date on the way.
     task_bases, call_windows : int, optional
         The most bases that a worker gets at a time, and windows that the model gets.
 

@@ -56,7 +56,7 @@ class Task(NamedTuple):
     chroms: list[str]
 
 
-class Joined(NamedTuple):
+class ConcatenatedChunks(NamedTuple):
     """Pieces on one grid of windows, each with its flanks; window number n starts at base ``flank + n * stride``.
 
     Attributes
@@ -152,7 +152,7 @@ def _slots(lengths: NDArray[np.int64], gaps: NDArray[np.int64], stride: int) -> 
     return slots
 
 
-def join(task: Task, stride: int, flank: int = 0) -> Joined:
+def join(task: Task, stride: int, flank: int = 0) -> ConcatenatedChunks:
     """Lay the portions of a task one after another on one grid, unknown letters between them and at their ends.
 
     At least one unknown letter lies between two portions. With a flank the gap is wide enough that no window sees
@@ -170,7 +170,7 @@ def join(task: Task, stride: int, flank: int = 0) -> Joined:
     if len(task.begins) == 1:
         missing = flank - int(task.lefts[0]), flank - int(task.rights[0])
         codes = np.pad(task.codes, missing, constant_values=UNKNOWN) if any(missing) else task.codes
-        return Joined(codes, np.zeros(1, np.int64), np.array([[0, lengths[0]]]))
+        return ConcatenatedChunks(codes, np.zeros(1, np.int64), np.array([[0, lengths[0]]]))
     slots = _slots(lengths[:-1], task.gaps[1:], stride)
     firsts = np.append(0, np.cumsum(slots))
     own = np.column_stack((firsts * stride, firsts * stride + lengths))
@@ -180,10 +180,10 @@ def join(task: Task, stride: int, flank: int = 0) -> Joined:
     rows = zip(starts.tolist(), begins.tolist(), (task.lefts + lengths + task.rights).tolist(), strict=True)
     for start, begin, length in rows:
         codes[start : start + length] = task.codes[begin : begin + length]
-    return Joined(codes, firsts, own)
+    return ConcatenatedChunks(codes, firsts, own)
 
 
-def known_runs(joined: Joined, stride: int, flank: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def known_runs(joined: ConcatenatedChunks, stride: int, flank: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Find the runs of windows that hold known letters of a piece's own only; their flanks may be unknown.
 
     Returns

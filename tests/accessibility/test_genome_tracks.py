@@ -17,7 +17,7 @@ from jundscan.accessibility.tracks import open_track
 from jundscan.errors import Cautions, TrackError
 from jundscan.io.fasta.genome import open_genome
 from jundscan.model.model import Model
-from jundscan.scanning.plan import prepare
+from jundscan.scanning.plan import open_scan
 from jundscan.scanning.score import score
 from tests.conftest import Run
 from tests.helpers.inputs import Row, letters, write_bigwig, write_fasta, write_rows
@@ -238,7 +238,7 @@ def test_a_worker_of_a_cluster_sees_chromosomes_as_the_scan_does(tmp_path: Path,
 
     track = write_bigwig(tmp_path / "t.bw", {"chrA": 40_000, "chrM": 5_998}, [*peaks("chrA"), ("chrM", 0, 900, 1.0)])
     options: dict[str, Any] = {"scale": IDENTITY, "stride": 50, "missing_chromosomes": policy}
-    with prepare(genome, track, **options) as scan:
+    with open_scan(genome, track, **options) as scan:
         job = _job(scan, every_window=True)
         part = score_stretches(job, scan.spans)
         here = {scored.chrom: scored.probabilities for scored in score(scan, task_bases=1 << 20)}

@@ -24,7 +24,7 @@ from jundscan.accessibility.tracks import open_track
 from jundscan.errors import InputError
 from jundscan.io.fasta.arrays import MemoryGenome
 from jundscan.io.fasta.genome import open_genome
-from jundscan.scanning.plan import prepare
+from jundscan.scanning.plan import open_scan
 from tests.helpers.numpy_models import numpy_model
 
 
@@ -170,8 +170,8 @@ def test_a_scan_is_refused_a_scale_of_another_model_before_it_begins(model):
     genome, track = MemoryGenome("ACGT" * 1000), MemoryTrack(np.arange(4000.0))
     around = numpy_model(model, 0, (101, 301, 1101))
     with pytest.raises(InputError, match="no percentiles for surroundings of 301, 1101 bases"):
-        prepare(genome, track, model=around, scale=fit_scale(some_means(), "here"))
-    with prepare(genome, track, model=around, scale=scale_of_three()) as scan:
+        open_scan(genome, track, model=around, scale=fit_scale(some_means(), "here"))
+    with open_scan(genome, track, model=around, scale=scale_of_three()) as scan:
         assert scan.scale.windows == 4000
 
 
@@ -189,7 +189,7 @@ def test_a_scan_gives_accessibility_at_every_width_and_zero_where_the_track_has_
     genome = MemoryGenome(dict.fromkeys("abc", "ACGT" * 750))
     track = MemoryTrack(values)
     scale = scale_of_three() if given_scale else None
-    with prepare(genome, track, model=numpy_model(model, 20, widths), scale=scale) as scan:
+    with open_scan(genome, track, model=numpy_model(model, 20, widths), scale=scale) as scan:
         parts = [(chrom, np.array(of_chrom, np.int64)) for chrom, of_chrom in zip("abc", starts, strict=True)]
         found = scan.accessibility_of(parts)
         assert found.shape == (sum(map(len, starts)), len(widths))

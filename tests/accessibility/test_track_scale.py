@@ -26,7 +26,7 @@ from jundscan.io.fasta.arrays import MemoryGenome
 from jundscan.io.fasta.genome import open_genome
 from jundscan.model.model import Model
 from jundscan.scanning.outputs import Outputs, write_scan
-from jundscan.scanning.plan import prepare
+from jundscan.scanning.plan import open_scan
 from tests.conftest import Run
 from tests.helpers.inputs import letters, write_bigwig, write_fasta, write_rows
 
@@ -253,7 +253,7 @@ def test_evenly_spaced_windows_lie_in_their_stretches() -> None:
 
 
 def calls_of(tmp_path: Path, model: Model, sequences: dict[str, str], **options: object) -> list[dict[str, object]]:
-    with prepare(MemoryGenome(sequences), model=model, **options) as scan:  # type: ignore[arg-type]
+    with open_scan(MemoryGenome(sequences), model=model, **options) as scan:  # type: ignore[arg-type]
         return write_scan(scan, Outputs(str(tmp_path / "h.bed"), force=True))["warnings"]  # type: ignore[no-any-return]
 
 
@@ -301,15 +301,15 @@ def test_unlike_training_is_judged_on_the_track_not_on_the_region(tmp_path: Path
     track = MemoryTrack({"a": np.zeros(40_000), "b": np.repeat(rng.exponential(1, 800), 50)})
     shares = []
     for regions in ((), ("a:0-3000",), ("b:100-900",)):
-        with prepare(genome, track, model=model, regions=regions) as scan:
+        with open_scan(genome, track, model=model, regions=regions) as scan:
             shares.append(list(scan.accessibility_shares))
     assert shares[0] == shares[1] == shares[2]
     known = replace(model, metadata=replace(model.metadata, training_accessibility={"it": shares[0]}))
-    with prepare(genome, track, model=known, regions="a:0-3000") as scan:
+    with open_scan(genome, track, model=known, regions="a:0-3000") as scan:
         assert scan.cautions == []
     other = [1.0] + [0.0] * 20
     known = replace(model, metadata=replace(model.metadata, training_accessibility={"other": other}))
-    with prepare(genome, track, model=known, regions="a:0-3000") as scan:
+    with open_scan(genome, track, model=known, regions="a:0-3000") as scan:
         assert [caution.code for caution in scan.cautions] == ["unlike_training"]
 
 

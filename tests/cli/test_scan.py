@@ -24,7 +24,7 @@ from jundscan.model.model import Model
 from jundscan.model.thresholds import SHARES, expected_precision, false_positive_rates
 from jundscan.run.record import what_is_seen
 from jundscan.scanning.outputs import Outputs
-from jundscan.scanning.plan import prepare
+from jundscan.scanning.plan import open_scan
 from jundscan.scanning.score import score
 from tests.conftest import SIZES, Run
 from tests.helpers.inputs import scale_of, write_bigwig, write_fasta, write_rows
@@ -46,7 +46,7 @@ def rows_of(text: str) -> list[list[str]]:
 @pytest.fixture
 def windows(genome: Path, model: Model) -> dict[tuple[str, int], float]:
     """Every window at the default stride without a track."""
-    with prepare(genome, model=model) as ready:
+    with open_scan(genome, model=model) as ready:
         return {
             (piece.chrom, start): p
             for piece in score(ready)
@@ -132,7 +132,7 @@ def test_the_hit_table_says_of_each_hit_what_python_says(
     ]
     rows = rows_of(ran.out)
     assert len(rows) == len(hits) > 5
-    with prepare(genome, closed_ends, model=model, scale=scale_of(model), stride=stride) as ready:
+    with open_scan(genome, closed_ends, model=model, scale=scale_of(model), stride=stride) as ready:
         for number, (row, hit) in enumerate(zip(rows, hits, strict=True), start=1):
             assert (row[0], int(row[1]), int(row[2]), row[3]) == (*hit[:3], f"JUND_{number}")
             assert int(row[4]) == round(1000 * hit.probability)

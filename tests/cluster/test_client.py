@@ -23,7 +23,8 @@ from jundscan.cluster.worker import Part, forget, score_stretches
 from jundscan.dna.windows import windows_in
 from jundscan.errors import ClusterError
 from jundscan.model.model import Model
-from jundscan.scanning.plan import prepare
+from jundscan.options import ThresholdRule
+from jundscan.scanning.plan import open_scan
 from jundscan.scanning.score import score
 from tests.conftest import Run
 from tests.helpers.inputs import letters, track_rows, write_fasta, write_rows
@@ -39,7 +40,7 @@ LARGE = {"chr1": 900_000, "chr2": 500_000, "chr3": 90, "chr4": 300_000, "chr5": 
 @pytest.mark.parametrize("most", [202, 1_000, 5_000, 10**6])
 def test_tasks_hold_every_window_once(genome: Path, model: Model, stride: int, most: int) -> None:
     regions = ["chr1:33-2000", "chr1:2005-5999", "chr2", "chr3:100-450"]
-    with prepare(genome, model=model, stride=stride, regions=regions) as ready:
+    with open_scan(genome, model=model, stride=stride, regions=regions) as ready:
         tasks = list(divided(ready, most))
 
         def starts(spans) -> list[tuple[str, int]]:
@@ -88,8 +89,14 @@ def test_parts_make_the_same_scan(
         return rows if every_window else [row for row in rows if np.float32(row[3]) >= np.float32(0.3)]
 
     def ready():
-        return prepare(
-            genome, track, model=model, stride=stride, scale=IDENTITY, wish="threshold", value=0.3, threads=1
+        return open_scan(
+            genome,
+            track,
+            model=model,
+            stride=stride,
+            scale=IDENTITY,
+            threshold_rule=ThresholdRule("threshold", 0.3),
+            threads=1,
         )
 
     with ready() as alone, ready() as cluster:
@@ -115,7 +122,7 @@ def test_a_worker_says_what_it_sees_otherwise(
             list(score_on_cluster(ready, here))
         return str(err.value)
 
-    with prepare(genome, track, model=model, scale=IDENTITY) as ready:
+    with open_scan(genome, track, model=model, scale=IDENTITY) as ready:
         content = track.read_text()
         track.write_text(content + "chr1\t1\t2\t3\n")
         assert "bytes instead of" in refused()
@@ -130,7 +137,7 @@ def test_a_worker_says_what_it_sees_otherwise(
 
 
 def test_another_model_is_refused(genome: Path, model: Model) -> None:
-    with prepare(genome, model=model) as ready:
+    with open_scan(genome, model=model) as ready:
         from jundscan.cluster.client import _job
 
         job = _job(ready, every_window=True)._replace(sha256="0" * 64)
@@ -143,7 +150,7 @@ def test_a_genome_that_each_task_must_unpack_is_said(
     tmp_path: Path, sequences: dict[str, str], model: Model, here: Alone, caplog: pytest.LogCaptureFixture
 ) -> None:
     packed = write_fasta(tmp_path / "g.fa.gz", sequences, "gzip")
-    with prepare(packed, model=model, stride=50) as ready, prepare(packed, model=model, stride=50) as alone:
+    with open_scan(packed, model=model, stride=50) as ready, open_scan(packed, model=model, stride=50) as alone:
         found = list(score_on_cluster(ready, here, task_windows=30))
         expected = np.concatenate([scored.probabilities for scored in score(alone)])
         assert np.array_equal(np.concatenate([scored.probabilities for scored in found]), expected)
@@ -152,7 +159,7 @@ def test_a_genome_that_each_task_must_unpack_is_said(
 
 def test_what_can_be_read_only_once_is_refused(genome: Path, model: Model, here: Alone, monkeypatch) -> None:
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(genome.read_bytes()), isatty=lambda: False))
-    with prepare("-", model=model) as ready, pytest.raises(ClusterError, match="-: can be read only once"):
+    with open_scan("-", model=model) as ready, pytest.raises(ClusterError, match="-: can be read only once"):
         list(score_on_cluster(ready, here))
 
 

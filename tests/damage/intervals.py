@@ -19,7 +19,7 @@ from jundscan.dna.regions import Region
 from jundscan.evaluation.truth import read_truth
 from jundscan.explanations.ranking import FEW_HITS, read_hits, strongest_hits
 from jundscan.io.fasta.arrays import MemoryGenome
-from jundscan.scanning.plan import Scan, prepare
+from jundscan.scanning.plan import Scan, open_scan
 from jundscan.scanning.spans import scan_spans
 from tests.damage import oracles
 from tests.damage.mutations import damaged_bytes, damaged_text, seeds
@@ -197,7 +197,7 @@ def _sequences() -> dict[str, str]:
 
 @cache
 def _prepared() -> Scan:
-    return prepare(MemoryGenome(_sequences()))
+    return open_scan(MemoryGenome(_sequences()))
 
 
 @cache
@@ -208,7 +208,7 @@ def _probabilities() -> dict[str, Any]:
 
 
 def _read_hits(folder: Path) -> list[tuple[str, int, int]]:
-    ready = replace(_prepared(), stamps={})  # it watches the files that it read, which this folder takes along
+    ready = replace(_prepared(), fingerprints={})  # it watches the files that it read, which this folder takes along
     hits = read_hits(next(folder.iterdir()), ready)
     return [tuple(hit.region) for hit in strongest_hits(ready, hits, _TOP)]
 

@@ -21,12 +21,12 @@ from jundscan.model.metadata import METADATA_KEY
 from jundscan.model.model import Model
 from jundscan.model.reference_scores import reference_windows
 from jundscan.model.thresholds import choose_threshold
-from jundscan.options import Wish
+from jundscan.options import ThresholdKind, ThresholdRule
 from tests.damage.mutations import damaged_bytes, damaged_json, damaged_values
 from tests.damage.oracles import UNSPECIFIED
 from tests.damage.reader import Files, Reader
 
-_WISHES: tuple[Wish, ...] = ("threshold", "fpr", "precision", "recall")
+_KINDS: tuple[ThresholdKind, ...] = ("threshold", "fpr", "precision", "recall")
 
 
 @cache
@@ -50,10 +50,10 @@ def _use(folder: Path) -> tuple[Model, Any]:
     """Load and do all that commands do with a model."""
     model = load_model(folder / "model.onnx", "cpu")
     for has_accessibility in (True, False):
-        choose_threshold(model.metadata, has_accessibility, None, None).expectation()
-        for wish in _WISHES:
+        choose_threshold(model.metadata, has_accessibility, None).expectation()
+        for kind in _KINDS:
             try:
-                chosen = choose_threshold(model.metadata, has_accessibility, wish, 0.4)
+                chosen = choose_threshold(model.metadata, has_accessibility, ThresholdRule(kind, 0.4))
             except InputError:
                 continue
             else:

@@ -16,7 +16,8 @@ from jundscan.effects.indels import REACH_OF_REPEATS, spread
 from jundscan.effects.score import Effects
 from jundscan.io.alleles import STATUSES, Variant
 from jundscan.model.model import Model
-from jundscan.scanning.plan import prepare
+from jundscan.options import ThresholdRule
+from jundscan.scanning.plan import open_scan
 from tests.conftest import Run
 from tests.helpers.inputs import letters, write_fasta
 from tests.helpers.numpy_models import numpy_model
@@ -67,7 +68,9 @@ def rows_of(effects: Effects) -> list[str]:
 def test_one_haplotype_has_one_effect_wherever_it_is_written(tmp_path: Path, model: Model, flank: int) -> None:
     genome, written = repeats(60, 3)
     path = write_fasta(tmp_path / "repeats.fa", genome)
-    with prepare(path, model=numpy_model(model, flank), wish="threshold", value=0.5, threads=2) as scan:
+    with open_scan(
+        path, model=numpy_model(model, flank), threshold_rule=ThresholdRule("threshold", 0.5), threads=2
+    ) as scan:
         found = rows_of(score(scan, [way for ways in written for way in ways], task_alleles=100))
     assert sum(map(len, written)) > 1_000
     for ways in written:
@@ -79,7 +82,7 @@ def test_indels_in_repeats_equal_brute_force(tmp_path: Path, model: Model) -> No
     genome, written = repeats(60, 4)
     rng = np.random.default_rng(4)
     some = [ways[number] for ways in written for number in rng.integers(0, len(ways), 4)]
-    with prepare(write_fasta(tmp_path / "r.fa", genome), model=numpy_model(model, 30), threads=2) as scan:
+    with open_scan(write_fasta(tmp_path / "r.fa", genome), model=numpy_model(model, 30), threads=2) as scan:
         assert "scored" in agree(scan, genome, some)
 
 
@@ -95,9 +98,9 @@ def test_the_other_strand_has_the_same_effect(tmp_path: Path, model: Model) -> N
         for v in some
         for new in v.alternatives
     ]
-    with prepare(write_fasta(tmp_path / "r.fa", genome), model=model, threads=1) as scan:
+    with open_scan(write_fasta(tmp_path / "r.fa", genome), model=model, threads=1) as scan:
         one = score(scan, some)
-    with prepare(
+    with open_scan(
         write_fasta(tmp_path / "t.fa", {chrom: turned(text) for chrom, text in genome.items()}), model=model, threads=1
     ) as scan:
         other = score(scan, others)
@@ -128,7 +131,7 @@ def test_indels_at_the_ends_are_scored_where_both_haplotypes_have_a_window(
     rng = np.random.default_rng(6)
     genome = {f"s{size}": letters(rng, size) for size in (80, 100, *range(101, 131, 3), 202, 450)}
     variants = [variant for sequence in genome.values() for variant in at_the_ends(sequence, rng)]
-    with prepare(write_fasta(tmp_path / "ends.fa", genome), model=numpy_model(model, flank), threads=2) as scan:
+    with open_scan(write_fasta(tmp_path / "ends.fa", genome), model=numpy_model(model, flank), threads=2) as scan:
         assert agree(scan, genome, variants) >= {"scored", "no_window"}
         found = score(scan, variants)
     alleles = [(v, alternative) for v in variants for alternative in v.alternatives]

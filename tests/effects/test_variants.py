@@ -22,7 +22,8 @@ from jundscan.effects.outputs import write_variants
 from jundscan.errors import InputError
 from jundscan.io.alleles import STATUSES, Variant
 from jundscan.model.model import Model
-from jundscan.scanning.plan import prepare
+from jundscan.options import ThresholdRule
+from jundscan.scanning.plan import open_scan
 from tests.conftest import Run
 from tests.helpers.inputs import PACKERS, genome_letters, letters, track_rows, write_fasta, write_rows
 from tests.helpers.numpy_models import numpy_model
@@ -53,7 +54,9 @@ def openness(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_variants_equal_brute_force(fasta: Path, openness: Path, chromosomes: dict[str, str], model: Model) -> None:
-    with prepare(fasta, openness, model=model, scale=IDENTITY, wish="threshold", value=0.5, threads=2) as scan:
+    with open_scan(
+        fasta, openness, model=model, scale=IDENTITY, threshold_rule=ThresholdRule("threshold", 0.5), threads=2
+    ) as scan:
         seen = agree(scan, chromosomes, random_variants(chromosomes, 200))
     assert {"scored", "partial", "unknown_bases", "no_window"} <= seen
 
@@ -71,13 +74,15 @@ def test_neighbourhoods_of_any_size_equal_brute_force(
     count: int,
 ) -> None:
     sees = numpy_model(model, flank, widths)
-    with prepare(fasta, openness, model=sees, scale=IDENTITY, wish="threshold", value=0.5, threads=2) as scan:
+    with open_scan(
+        fasta, openness, model=sees, scale=IDENTITY, threshold_rule=ThresholdRule("threshold", 0.5), threads=2
+    ) as scan:
         seen = agree(scan, chromosomes, random_variants(chromosomes, count))
     assert {"scored", "partial", "unknown_bases", "no_window"} <= seen
 
 
 def test_sequence_alone_equals_brute_force(fasta: Path, chromosomes: dict[str, str], model: Model) -> None:
-    with prepare(fasta, model=model, threads=1) as scan:
+    with open_scan(fasta, model=model, threads=1) as scan:
         agree(scan, chromosomes, random_variants(chromosomes, 50, seed=6))
 
 
@@ -90,7 +95,7 @@ def test_flanks_longer_than_scaffolds_hold_nothing_of_the_next(tmp_path: Path, m
             old = sequence[start : start + int(rng.integers(1, 3))]
             variants.append(Variant(chrom, start, old, (letters(rng, int(rng.integers(1, 40))), letters(rng, 1))))
     path = write_fasta(tmp_path / "scaffolds.fa", scaffolds)
-    with prepare(path, model=numpy_model(model, 700), threads=1) as scan:
+    with open_scan(path, model=numpy_model(model, 700), threads=1) as scan:
         assert "scored" in agree(scan, scaffolds, variants)
 
 
@@ -101,13 +106,13 @@ def test_allele_in_a_flank_changes_what_its_neighbours_see(tmp_path: Path, model
     path = write_fasta(tmp_path / "one.fa", {"chr1": sequence})
     shorter = write_fasta(tmp_path / "other.fa", {"chr1": sequence[:701] + sequence[731:]})
     sees = numpy_model(model, 200)
-    with prepare(path, model=sees, threads=1) as scan:
+    with open_scan(path, model=sees, threads=1) as scan:
         found = score(scan, [deletion])
     codes = encode((sequence[:701] + sequence[731:]).encode())
     windows = np.array([codes[w - 200 : w + 301] for w in range(601, 700)])  # they hold both neighbours of the gap
     alone = sees.predict(windows, np.full(len(windows), np.nan, np.float32))
     assert found.alternative[0] == alone.max()
-    with prepare(shorter, model=sees, threads=1) as scan:  # the way back: the same haplotypes, the other way round
+    with open_scan(shorter, model=sees, threads=1) as scan:  # the way back: the same haplotypes, the other way round
         back = score(scan, [Variant("chr1", 700, sequence[700], (sequence[700:731],))])
     assert (back.reference[0], back.alternative[0]) == (found.alternative[0], found.reference[0])
 
@@ -161,11 +166,11 @@ def test_order_portions_threads_and_packing_change_nothing(
     variants = random_variants(chromosomes, 150)
     order = np.random.default_rng(1).permutation(len(variants))
     single = [Variant(v.chrom, v.start, v.reference, v.alternatives[:1]) for v in variants]
-    with prepare(path, openness, model=model, scale=IDENTITY, threads=1) as scan:
+    with open_scan(path, openness, model=model, scale=IDENTITY, threads=1) as scan:
         once = score(scan, single)
         shuffled = score(scan, [single[number] for number in order])
     monkeypatch.setattr(effects_module, "CALL_BLOCKS", 3)
-    with prepare(path, openness, model=model, scale=IDENTITY, threads=3) as scan:
+    with open_scan(path, openness, model=model, scale=IDENTITY, threads=3) as scan:
         cut = score(scan, single, task_alleles=7)
     for one, other, mixed in zip(once, cut, shuffled, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -183,7 +188,7 @@ def test_breaking_a_planted_site_base_by_base(tmp_path: Path, model: Model, site
         for chrom, sequence in genome.items()
         for place in places
     ]
-    with prepare(write_fasta(tmp_path / "planted.fa", genome), model=model, threads=1) as scan:
+    with open_scan(write_fasta(tmp_path / "planted.fa", genome), model=model, threads=1) as scan:
         found = score(scan, variants)
     assert (found.status == 0).all()
     change = found.difference.reshape(backgrounds, len(places), 3).mean(axis=0)
@@ -415,8 +420,8 @@ def test_another_assembly_is_an_error_unless_allowed(run: Run, tmp_path: Path, f
 
 def test_variants_that_change_meanwhile_are_an_error(tmp_path: Path, fasta: Path, plain: Path, model: Model) -> None:
     data, out = plain.read_bytes(), tmp_path / "out.vcf"
-    with prepare(fasta, model=model, threads=1) as scan, pytest.raises(InputError, match="was changed") as caught:
-        write_variants(scan, plain, str(out), tell=lambda done: plain.write_bytes(data * 2) and None)
+    with open_scan(fasta, model=model, threads=1) as scan, pytest.raises(InputError, match="was changed") as caught:
+        write_variants(scan, plain, str(out), on_progress=lambda done: plain.write_bytes(data * 2) and None)
     assert str(plain) in str(caught.value)
     assert not out.exists()
 

@@ -13,7 +13,7 @@ from sklearn import metrics
 from jundscan.errors import InputError, RegionError, TrackError
 from jundscan.evaluation.scan_accuracy import BIN_BASES, Accuracy
 from jundscan.evaluation.truth_span import CoveredBases, PeakSpan, find_peak_span
-from jundscan.scanning.plan import prepare
+from jundscan.scanning.plan import open_scan
 from jundscan.scanning.score import Scored, score
 from tests.conftest import Run
 from tests.helpers.inputs import letters, write_fasta, write_rows
@@ -241,7 +241,7 @@ def test_real_peaks_of_six_megabases(data_folder: Path) -> None:
     genome = data_folder / "genome" / "hg19.chr22.partial.fa.gz"
     peaks = data_folder / "peaks" / "K562.JUND.hg19.chr22_16000000-22000000.narrowPeak.gz"
     track = data_folder / "tracks" / "K562.accessibility.hg19.chr22.bw"
-    with prepare(genome, track, stride=50) as ready:
+    with open_scan(genome, track, stride=50) as ready:
         sizes, threshold = ready.genome.chromsizes, ready.threshold.value
         whole = Accuracy(peaks, sizes, threshold)
         part = Accuracy(peaks, sizes, threshold, regions=["chr22:16000000-22000000"])

@@ -18,7 +18,7 @@ from jundscan.explanations.known_sites import matches
 from jundscan.explanations.mutagenesis import Explanation, explain_regions
 from jundscan.model.model import Model
 from jundscan.model.thresholds import logits
-from jundscan.scanning.plan import Scan, prepare
+from jundscan.scanning.plan import Scan, open_scan
 from tests.conftest import SIZES, Run
 from tests.helpers.inputs import letters, write_fasta, write_rows
 from tests.helpers.numpy_models import numpy_model
@@ -59,7 +59,7 @@ def agrees(scan: Scan, sequence: str, region: Region) -> np.ndarray:
 def test_stretch_with_unknown_letters_equals_brute_force(
     genome: Path, track: Path, sequences: dict[str, str], model: Model
 ) -> None:
-    with prepare(genome, track, model=model, scale=IDENTITY, threads=2) as scan:
+    with open_scan(genome, track, model=model, scale=IDENTITY, threads=2) as scan:
         expected = agrees(scan, sequences["chr1"], Region("chr1", 1_700, 1_900))
     assert 0 < np.isnan(expected).sum() < expected.size / 2  # there are unknown letters
 
@@ -86,7 +86,7 @@ def test_neighbourhoods_of_any_size_equal_brute_force(
     start: int,
     end: int,
 ) -> None:
-    with prepare(genome, track, model=numpy_model(model, flank, widths), scale=IDENTITY, threads=1) as scan:
+    with open_scan(genome, track, model=numpy_model(model, flank, widths), scale=IDENTITY, threads=1) as scan:
         expected = agrees(scan, sequences[chrom], Region(chrom, start, end))
     assert not np.isnan(expected).all()
 
@@ -99,7 +99,7 @@ def test_ends_of_chromosomes_equal_brute_force(
 ) -> None:
     region = Region(chrom, start, end)
     around = "N" * model.flank
-    with prepare(genome, model=model, threads=1) as scan:
+    with open_scan(genome, model=model, threads=1) as scan:
         agrees(scan, sequences[chrom], region)
         [found] = explain_regions(scan, [region])
         known = 0

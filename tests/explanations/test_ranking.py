@@ -18,7 +18,7 @@ from jundscan.errors import InputError
 from jundscan.explanations.ranking import HIT_BASES, read_hits, strongest_hits
 from jundscan.io.fasta.arrays import MemoryGenome
 from jundscan.model.model import Model
-from jundscan.scanning.plan import Scan, prepare
+from jundscan.scanning.plan import Scan, open_scan
 from jundscan.scanning.score import Hit as FoundHit
 from tests.conftest import Run
 from tests.helpers.inputs import letters, write_fasta, write_rows
@@ -47,7 +47,7 @@ def inputs(tmp_path: Path, many: dict[str, str]) -> tuple[Path, Path]:
 
 
 def ready_for(inputs: tuple[Path, Path], model: Model) -> Scan:
-    return prepare(*inputs, model=model, scale=IDENTITY, threads=2)
+    return open_scan(*inputs, model=model, scale=IDENTITY, threads=2)
 
 
 def exact_hits(inputs: tuple[Path, Path], model: Model, stride: int = 10) -> list[FoundHit]:
@@ -124,7 +124,7 @@ def test_what_the_file_says_of_strength_does_not_matter(
             found = strongest_hits(ready, read_hits(write_rows(tmp_path / name, rows), ready), 30)
             assert [(tuple(hit.region), hit.probability) for hit in found] == best_of(hits[::-1], 30)
     assert "strongest hits score below" not in caplog.text
-    with prepare(inputs[0], model=model) as alone:  # another track than that of the scan
+    with open_scan(inputs[0], model=model) as alone:  # another track than that of the scan
         found = strongest_hits(alone, read_hits(tmp_path / "plain.bed", alone), 30)
     assert found[0].probability < max(hit.probability for hit in hits)
     assert re.search(r"plain.bed: \d+ of the 30 strongest hits score below the threshold of 0\.98\d* here", caplog.text)
@@ -153,7 +153,7 @@ def test_peaks_of_any_kind_equal_a_loop_over_windows(tmp_path: Path, model: Mode
             (max((known.get((chrom, at), -1.0) for at in windows), default=-1.0), chrom, start, end, region)
         )
     expected.sort(key=lambda row: (-row[0], *row[1:]))
-    with prepare(MemoryGenome(genome), model=model) as ready:
+    with open_scan(MemoryGenome(genome), model=model) as ready:
         found = strongest_hits(ready, read_hits(path, ready), 1_000)
     assert [tuple(hit.region) for hit in found] == [row[-1] for row in expected]
     assert [-1 if np.isnan(hit.probability) else hit.probability for hit in found] == [row[0] for row in expected]
@@ -163,7 +163,7 @@ def test_peaks_of_any_kind_equal_a_loop_over_windows(tmp_path: Path, model: Mode
 def test_hits_outside_the_genome(tmp_path: Path, model: Model, caplog: pytest.LogCaptureFixture) -> None:
     genome = MemoryGenome({"chr1": letters(np.random.default_rng(0), 500)})
     rows = [("chr1", 300, 600), ("chr1", 600, 700), ("chr1", 0, 101), ("chr9", 0, 101)]
-    with prepare(genome, model=model) as ready:
+    with open_scan(genome, model=model) as ready:
         path = write_rows(tmp_path / "hits.bed", rows)
         found = strongest_hits(ready, read_hits(path, ready), 9)
         assert {tuple(hit.region) for hit in found} == {("chr1", 324, 475), ("chr1", 0, 151)}

@@ -22,7 +22,7 @@ from jundscan.errors import InputError, OutputError
 from jundscan.io.outputs import _File, open_output, open_track_output
 from jundscan.model.model import Model
 from jundscan.scanning.outputs import Outputs, write_scan
-from jundscan.scanning.plan import prepare
+from jundscan.scanning.plan import open_scan
 from tests.conftest import SIZES, Run
 from tests.faults import kills
 from tests.helpers.inputs import write_bigwig, write_fasta, write_rows
@@ -333,7 +333,7 @@ def test_an_input_that_changes_while_scanning_is_an_error(
             changed = True
 
     with (
-        prepare(genome, any_track, model=model, stride=1, scale=IDENTITY, threads=1) as ready,
+        open_scan(genome, any_track, model=model, stride=1, scale=IDENTITY, threads=1) as ready,
         pytest.raises(InputError, match=path.name),
     ):
         write_scan(ready, outputs, tell)
@@ -342,10 +342,10 @@ def test_an_input_that_changes_while_scanning_is_an_error(
 
 
 def test_inputs_that_stay_are_fine(genome: Path, any_track: Path, model: Model) -> None:
-    with prepare(genome, any_track, model=model, scale=IDENTITY) as ready:
+    with open_scan(genome, any_track, model=model, scale=IDENTITY) as ready:
         os.utime(genome, ns=(0, genome.stat().st_mtime_ns))  # read, not written
         ready.finish()
-        assert set(ready.stamps) == {genome, any_track}
+        assert set(ready.fingerprints) == {genome, any_track}
 
 
 # two at once

@@ -21,7 +21,7 @@ from jundscan.dna.windows import windows_in
 from jundscan.io.fasta.genome import open_genome
 from jundscan.model.load import default_model_path, load_model
 from jundscan.scanning.outputs import Outputs, write_scan
-from jundscan.scanning.plan import prepare
+from jundscan.scanning.plan import open_scan
 
 FOLDER = Path(__file__).parent
 EXAMPLES = FOLDER.parents[1] / "examples"
@@ -48,7 +48,7 @@ def features() -> str:
 
 def scan_to(path: Path, output_format: str, stride: int) -> str:
     """Scan the example with the default model; the text without comments."""
-    with prepare(GENOME, TRACK, model=load_model(device="cpu"), scale=read_scale(SCALE), stride=stride) as ready:
+    with open_scan(GENOME, TRACK, model=load_model(device="cpu"), scale=read_scale(SCALE), stride=stride) as ready:
         write_scan(ready, Outputs(str(path), output_format, force=True))  # type: ignore[arg-type]
     lines = path.read_text().splitlines(keepends=True)
     return "".join(line for line in lines if not line.startswith("#"))

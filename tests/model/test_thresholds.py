@@ -1,4 +1,4 @@
-"""From wishes to thresholds, on a table made for it and on the shipped model's."""
+"""From threshold rules to thresholds, on a table made for it and on the shipped model's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jundscan.errors import InputError, ModelError
 from jundscan.model.metadata import CalibrationRow, Metadata, ThresholdTable
 from jundscan.model.model import Model
 from jundscan.model.thresholds import SHARES, choose_threshold, expected_precision, false_positive_rates, frequency
-from jundscan.options import Wish
+from jundscan.options import ThresholdKind, ThresholdRule
 
 ROWS = (
     CalibrationRow(0.2, 0.9, 0.5, 0.01),
@@ -33,7 +33,7 @@ def metadata(model: Model) -> Metadata:
 
 
 @pytest.mark.parametrize(
-    ("wish", "value", "threshold"),
+    ("kind", "value", "threshold"),
     [
         ("fpr", 0.1, 0.5),
         ("fpr", 0.05, 0.7),
@@ -46,27 +46,29 @@ def metadata(model: Model) -> Metadata:
         ("threshold", 0.65, 0.65),
     ],
 )
-def test_wishes_are_granted_by_the_table(metadata: Metadata, wish: Wish, value: float, threshold: float) -> None:
-    chosen = choose_threshold(metadata, True, wish, value)
+def test_threshold_rules_are_met_by_the_calibration_table(
+    metadata: Metadata, kind: ThresholdKind, value: float, threshold: float
+) -> None:
+    chosen = choose_threshold(metadata, True, ThresholdRule(kind, value))
     assert chosen.value == threshold
-    assert chosen.rule == f"{wish} {value:g}"
+    assert chosen.rule == f"{kind} {value:g}"
     expected = max((row for row in ROWS if row.threshold <= threshold), key=lambda row: row.threshold)
     assert chosen.expected == expected
     assert f"and {frequency(expected.recall, 'bound windows')} to be found." in chosen.expectation()
     assert chosen.shares() == {share: getattr(expected, share) for share in SHARES}
 
 
-def test_without_a_wish_the_model_chooses_for_the_mode(metadata: Metadata) -> None:
-    assert choose_threshold(metadata, True, None, None).value == 0.7
-    chosen = choose_threshold(metadata, False, None, None)
+def test_without_a_rule_the_default_threshold_of_the_mode_is_used(metadata: Metadata) -> None:
+    assert choose_threshold(metadata, True, None).value == 0.7
+    chosen = choose_threshold(metadata, False, None)
     assert (chosen.value, chosen.rule) == (0.8, "fpr 0.5 (model default)")
     assert chosen.expectation() == "Expect 3 in 10 bound windows to be found."
 
 
 def test_above_the_table_little_is_promised(metadata: Metadata) -> None:
     last = ROWS[-1]
-    assert not choose_threshold(metadata, True, "threshold", last.threshold).is_beyond
-    chosen = choose_threshold(metadata, True, "threshold", 0.999)
+    assert not choose_threshold(metadata, True, ThresholdRule("threshold", last.threshold)).is_beyond
+    chosen = choose_threshold(metadata, True, ThresholdRule("threshold", 0.999))
     assert chosen.is_beyond
     assert chosen.expectation() == (
         "The model's calibration does not reach up to there: expect at most 1 in 10 bound windows to be found and "
@@ -77,17 +79,17 @@ def test_above_the_table_little_is_promised(metadata: Metadata) -> None:
 
 
 def test_below_the_table_nothing_is_promised(metadata: Metadata) -> None:
-    chosen = choose_threshold(metadata, True, "threshold", 0.1)
+    chosen = choose_threshold(metadata, True, ThresholdRule("threshold", 0.1))
     assert chosen.expected is None
     assert "does not reach down to there: nothing is known" in chosen.expectation()
     assert set(chosen.shares().values()) == {None}
 
 
 def test_peaks_are_spoken_of_where_the_model_knows_them(metadata: Metadata) -> None:
-    assert choose_threshold(metadata, True, None, None).peak_expectation() is None  # as in models of earlier versions
+    assert choose_threshold(metadata, True, None).peak_expectation() is None  # as in models of earlier versions
     rows = tuple(replace(row, hit_precision=0.43, peak_recall=0.08) for row in ROWS)
     knowing = replace(metadata, with_accessibility=ThresholdTable(0.7, "fpr 0.01", rows))
-    chosen = choose_threshold(knowing, True, None, None)
+    chosen = choose_threshold(knowing, True, None)
     assert chosen.peak_expectation() == (
         "Of hits, expect 4 in 10 to lie on a peak, and 8 in 100 peaks to be hit (held-out blocks)."
     )
@@ -156,18 +158,20 @@ def test_rates_of_unbound_windows_are_interpolated_and_never_zero() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "value", "limit"), [("fpr", 1e-4, "0.001"), ("precision", 0.7, "0.6"), ("recall", 0.95, "0.9")]
+    ("kind", "value", "limit"), [("fpr", 1e-4, "0.001"), ("precision", 0.7, "0.6"), ("recall", 0.95, "0.9")]
 )
-def test_what_cannot_be_had_says_what_can(metadata: Metadata, wish: Wish, value: float, limit: str) -> None:
-    with pytest.raises(InputError, match=f"--{wish} .*is {limit}$"):
-        choose_threshold(metadata, True, wish, value)
+def test_unreachable_rules_raise_with_the_nearest_value(
+    metadata: Metadata, kind: ThresholdKind, value: float, limit: str
+) -> None:
+    with pytest.raises(InputError, match=f"--{kind} .*is {limit}$"):
+        choose_threshold(metadata, True, ThresholdRule(kind, value))
 
 
-def test_no_table_no_wish(metadata: Metadata) -> None:
+def test_without_a_calibration_table_only_plain_thresholds_work(metadata: Metadata) -> None:
     bare = replace(metadata, with_accessibility=ThresholdTable(0.5, "balanced", ()))
     with pytest.raises(InputError, match="give --threshold"):
-        choose_threshold(bare, True, "fpr", 0.1)
-    assert choose_threshold(bare, True, "threshold", 0.4).value == 0.4
+        choose_threshold(bare, True, ThresholdRule("fpr", 0.1))
+    assert choose_threshold(bare, True, ThresholdRule("threshold", 0.4)).value == 0.4
 
 
 @pytest.mark.parametrize("mode", ["with_accessibility", "without_accessibility"])

@@ -20,6 +20,7 @@ from jundscan.accessibility.tracks import open_track
 from jundscan.evaluation.metrics import evaluate
 from jundscan.evaluation.plots import Predictions
 from jundscan.model.model import Model
+from jundscan.options import ThresholdRule
 from jundscan.report import collect
 from jundscan.report.collect import Collector
 from jundscan.report.evaluation_page import _confusion, _thinned
@@ -28,7 +29,7 @@ from jundscan.report.scan_page import accessibility_differs
 from jundscan.run.record import what_is_seen
 from jundscan.scanning.hits import Hits
 from jundscan.scanning.outputs import Outputs, write_scan
-from jundscan.scanning.plan import prepare
+from jundscan.scanning.plan import open_scan
 from jundscan.scanning.score import score
 from tests.conftest import Run
 from tests.helpers.inputs import scale_of, write_fasta, write_shard
@@ -127,12 +128,12 @@ def test_the_windows_shown_have_the_probabilities_of_the_scan(
     genome = write_fasta(tmp_path / ("g.fa" if packed == "plain" else "g.fa.gz"), sequences, packed)
     regions = ["chr1:700-1500", "chr1:1700-1900", "chr1:4000-6000", "chr2", "chr3"]
     table, page = tmp_path / "w.tsv", tmp_path / "r.html"
-    settings = {"model": model, "scale": scale_of(model), "regions": regions, "wish": "threshold"}
-    with prepare(genome, track, value=0.0, **settings) as scan:
+    settings = {"model": model, "scale": scale_of(model), "regions": regions}
+    with open_scan(genome, track, threshold_rule=ThresholdRule("threshold", 0.0), **settings) as scan:
         best: dict[str, float] = {}
         for scored in score(scan):
             best[scored.chrom] = max(best.get(scored.chrom, 0.0), float(scored.probabilities.max(initial=0)))
-    with prepare(genome, track, value=min(best.values()), **settings) as scan:
+    with open_scan(genome, track, threshold_rule=ThresholdRule("threshold", min(best.values())), **settings) as scan:
         write_scan(scan, Outputs(str(table), "tsv", report=page))
     lines = [line.split("\t") for line in table.read_text().splitlines() if not line.startswith("#")]
     written = {(chrom, int(start) + 45): float(p) for chrom, start, _, p in lines}
@@ -149,7 +150,7 @@ def test_the_windows_shown_have_the_probabilities_of_the_scan(
 def test_a_report_says_how_far_the_model_looks(tmp_path: Path, genome: Path, model: Model) -> None:
     far = numpy_model(model, 1_200, (101, 301, 1_101))
     page = tmp_path / "r.html"
-    with prepare(genome, model=far) as scan:
+    with open_scan(genome, model=far) as scan:
         write_scan(scan, Outputs(str(tmp_path / "h.bed"), report=page))
     seen = (
         "each window of 101 bases and 1,200 bases to each side of it, and accessibility in the 101, 301 and 1,101 bases"
@@ -192,7 +193,7 @@ def test_a_report_speaks_of_peaks_where_the_model_does(tmp_path: Path, genome: P
         rows = tuple(replace(row, hit_precision=hit_precision, peak_recall=0.5) for row in table.rows)
         metadata = replace(model.metadata, without_accessibility=replace(table, rows=rows))
         page = tmp_path / "r.html"
-        with prepare(genome, model=replace(model, metadata=metadata)) as scan:
+        with open_scan(genome, model=replace(model, metadata=metadata)) as scan:
             write_scan(scan, Outputs(str(tmp_path / "h.bed"), report=page, force=True))
         return visible(page)
 
@@ -201,7 +202,7 @@ def test_a_report_speaks_of_peaks_where_the_model_does(tmp_path: Path, genome: P
 
 
 def test_chromosomes_add_up_to_the_record(tmp_path: Path, genome: Path, model: Model) -> None:
-    with prepare(genome, model=model, regions=["chr1:100-3000", "chr1:3050-5000", "chr2"]) as scan:
+    with open_scan(genome, model=model, regions=["chr1:100-3000", "chr1:3050-5000", "chr2"]) as scan:
         record = write_scan(scan, Outputs(str(tmp_path / "h.bed"), report=tmp_path / "r.html"))
     text = visible(tmp_path / "r.html")
     assert f"all {record['windows_scored']:,} {record['bases_scanned']:,} {record['hits']:,}" in text
@@ -214,7 +215,7 @@ def test_only_the_best_hits_are_kept(genome: Path, model: Model, monkeypatch: py
     rng = np.random.default_rng(0)
     best = np.round(rng.random(1000), 2).astype(np.float32)  # many are equal
     start = np.arange(1000) * 3
-    with prepare(genome, model=model) as scan:
+    with open_scan(genome, model=model) as scan:
         collector = Collector(scan)
     for part in np.split(np.arange(1000), [1, 90, 300, 301, 777]):
         collector.add_hits("chr1", Hits(start[part], start[part] + 101, best[part], start[part] + 50))
@@ -270,7 +271,7 @@ def test_accessibility_unlike_that_of_training_is_a_warning(
     def text(trained: dict[str, list[float]] | None) -> str:
         known = replace(model, metadata=replace(model.metadata, training_accessibility=trained))
         page = tmp_path / "r.html"
-        with prepare(genome, track, model=known, scale=IDENTITY) as scan:
+        with open_scan(genome, track, model=known, scale=IDENTITY) as scan:
             write_scan(scan, Outputs(str(tmp_path / "h.bed"), report=page, force=True))
         return visible(page)
 

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 import jundscan
 from jundscan.model.load import DEFAULT_MODEL, default_model_path
 from jundscan.model.model import Model
+from jundscan.options import ThresholdRule
 from jundscan.scanning.outputs import Outputs, write_scan
-from jundscan.scanning.plan import prepare
+from jundscan.scanning.plan import open_scan
 from jundscan.scanning.score import score
 from tests import golden
 from tests.helpers.inputs import scale_of, write_rows
@@ -61,8 +62,8 @@ def test_outputs_are_the_same_whatever_the_threads_pieces_and_order(
         outputs = Outputs(
             str(folder / hits), form, folder / track_name, truth=truth, accuracy_track=folder / "a.bedgraph"
         )
-        settings = {"stride": stride, "scale": scale_of(model), "wish": "threshold", "value": 0.4}
-        with prepare(genome, track, model=model, threads=threads, **settings) as ready:
+        settings = {"stride": stride, "scale": scale_of(model), "threshold_rule": ThresholdRule("threshold", 0.4)}
+        with open_scan(genome, track, model=model, threads=threads, **settings) as ready:
             record = write_scan(ready, outputs, scoring=partial(score, **sizes))
         for key in ("seconds", "bases_per_second", "timings", "threads"):
             del record[key]
@@ -89,7 +90,7 @@ def test_a_windows_probability_is_the_same_whatever_is_scanned_besides(
     settings = {"model": model, "stride": stride, "scale": scale_of(model)}
 
     def scores(sizes: dict[str, int], **scanned: Any) -> dict[tuple[str, int], float]:
-        with prepare(genome, track, **settings, **scanned) as ready:
+        with open_scan(genome, track, **settings, **scanned) as ready:
             return {
                 (scored.chrom, start): probability
                 for scored in score(ready, **sizes)

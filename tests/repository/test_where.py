@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from jundscan.dna.windows import windows_in
 from jundscan.errors import InputError, RegionError
 from jundscan.model.model import Model
+from jundscan.options import ThresholdRule
 from jundscan.scanning.outputs import Outputs, write_scan
-from jundscan.scanning.plan import prepare
+from jundscan.scanning.plan import open_scan
 from jundscan.scanning.spans import find_spans, scan_spans
 from tests.helpers.inputs import genome_letters, write_fasta, write_rows
 
@@ -149,7 +150,7 @@ def test_nothing_outside_is_in_any_output(
         }
         for form in ("tsv", "bed"):
             # every window is a hit: what hits could reach at most
-            with prepare(whole, wish="threshold", value=0.0, threads=1, **options) as ready:
+            with open_scan(whole, threshold_rule=ThresholdRule("threshold", 0.0), threads=1, **options) as ready:
                 record = write_scan(ready, Outputs(str(folder / f"out.{form}"), form, folder / f"{form}.bedgraph"))
         table, hits, track = (rows_of(folder / file) for file in ("out.tsv", "out.bed", "bed.bedgraph"))
     scored = [(c, s) for c, s in expected if not set(letters[c][s : s + 101].upper()) - set("ACGT")]

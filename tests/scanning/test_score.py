@@ -25,7 +25,8 @@ from jundscan.io.fasta.genome import open_genome
 from jundscan.io.shards import read_shards, write_shards
 from jundscan.model.load import default_model_path, load_model
 from jundscan.model.model import Model
-from jundscan.scanning.plan import Scan, prepare
+from jundscan.options import ThresholdRule
+from jundscan.scanning.plan import Scan, open_scan
 from jundscan.scanning.score import call_hits, score
 from tests.helpers.inputs import Row, genome_letters, scale_of, write_bigwig, write_fasta, write_rows
 from tests.helpers.numpy_models import numpy_model
@@ -98,7 +99,7 @@ def test_windows_equal_the_naive_scan(
     genome: Path, track: Path, sequences: dict[str, str], any_model: Model, stride: int, with_track: bool
 ) -> None:
     rows, given = (read_rows(track), track) if with_track else (None, None)
-    with prepare(genome, given, model=any_model, stride=stride, scale=scale_of(any_model), threads=2) as ready:
+    with open_scan(genome, given, model=any_model, stride=stride, scale=scale_of(any_model), threads=2) as ready:
         expected = naive_scores(sequences, any_model, stride, rows)
         assert_same(collect(ready), expected)
         windows = sum(len(set(range(0, len(s) - 100, stride)) | {len(s) - 101}) for s in sequences.values() if s[100:])
@@ -108,14 +109,14 @@ def test_windows_equal_the_naive_scan(
 
 def test_every_window_at_stride_1(tmp_path: Path, any_model: Model) -> None:
     sequences = {"a": genome_letters(np.random.default_rng(1), 900), "b": "acgt" * 26}
-    with prepare(write_fasta(tmp_path / "g.fa", sequences), model=any_model, stride=1) as ready:
+    with open_scan(write_fasta(tmp_path / "g.fa", sequences), model=any_model, stride=1) as ready:
         assert_same(collect(ready), naive_scores(sequences, any_model, 1))
 
 
 def test_strides_longer_than_all_that_is_seen(tmp_path: Path, any_model: Model) -> None:
     rng = np.random.default_rng(5)
     sequences = {name: genome_letters(rng, size) for name, size in (("a", 9_000), ("b", 1_500), ("c", 101), ("d", 700))}
-    with prepare(write_fasta(tmp_path / "g.fa", sequences), model=any_model, stride=1_300) as ready:
+    with open_scan(write_fasta(tmp_path / "g.fa", sequences), model=any_model, stride=1_300) as ready:
         expected = naive_scores(sequences, any_model, 1_300)
         for size in (101, 3_000, 1 << 18):
             assert_same(collect(ready, task_bases=size), expected)
@@ -127,7 +128,7 @@ def test_every_family_slides_as_it_scores_windows(genome: Path, track: Path, seq
     if not path.exists():
         pytest.skip("only the default model comes with a wheel")
     model = load_model(path, "cpu")
-    with prepare(genome, track, model=model, stride=25, scale=scale_of(model)) as ready:
+    with open_scan(genome, track, model=model, stride=25, scale=scale_of(model)) as ready:
         assert_same(collect(ready), naive_scores(sequences, model, 25, read_rows(track)))
 
 
@@ -136,7 +137,7 @@ def test_regions_and_excluded_stretches(tmp_path: Path, genome: Path, sequences,
     outside = [("chr1", 1_800, 1_801), ("chr2", 2_300, 2_500)]
     regions_file = write_rows(tmp_path / "regions.bed", inside[1:])
     exclude = write_rows(tmp_path / "exclude.bed", outside)
-    with prepare(
+    with open_scan(
         genome,
         model=any_model,
         stride=7,
@@ -176,7 +177,7 @@ def test_hits_equal_the_naive_ones(tmp_path: Path, model: Model, stride: int) ->
     rng = np.random.default_rng(stride)
     sequences = {name: genome_letters(rng, 12_000).replace("n", "a") for name in ("a", "b")}
     path = write_fasta(tmp_path / "g.fa", sequences)
-    with prepare(path, model=model, stride=stride) as ready:
+    with open_scan(path, model=model, stride=stride) as ready:
         scores = collect(ready)
     threshold = float(np.quantile(list(scores.values()), 0.8))
     expected = naive_hits(scores, threshold)
@@ -185,7 +186,9 @@ def test_hits_equal_the_naive_ones(tmp_path: Path, model: Model, stride: int) ->
     assert [hit[:3] for hit in found] == [hit[:3] for hit in expected]
     np.testing.assert_allclose([hit.probability for hit in found], [hit[3] for hit in expected])
     assert [hit.summit for hit in found] == [hit[4] for hit in expected]
-    with prepare(path, model=model, stride=stride, wish="threshold", value=threshold, threads=3) as ready:
+    with open_scan(
+        path, model=model, stride=stride, threshold_rule=ThresholdRule("threshold", threshold), threads=3
+    ) as ready:
         pieces = [hits for _, hits in call_hits(ready, score(ready, task_bases=150))]
     assert np.concatenate([piece.start for piece in pieces]).tolist() == [hit.start for hit in found]
     assert np.concatenate([piece.summit for piece in pieces]).tolist() == [hit.summit for hit in found]
@@ -198,7 +201,7 @@ def test_no_size_and_no_number_of_threads_changes_a_bit(
     settings: dict[str, Any] = {"model": any_model, "stride": stride, "scale": scale_of(any_model)}
 
     def scores(threads: int, **sizes: int) -> NDArray[np.float32]:
-        with prepare(genome, track, threads=threads, **settings) as ready:
+        with open_scan(genome, track, threads=threads, **settings) as ready:
             return np.concatenate([scored.probabilities for scored in score(ready, **sizes)])
 
     expected = scores(1)
@@ -210,7 +213,7 @@ def test_no_size_and_no_number_of_threads_changes_a_bit(
 def test_a_packed_genome_gives_the_same(tmp_path: Path, sequences: dict[str, str], model: Model) -> None:
     found = []
     for packed, name in (("plain", "g.fa"), ("gzip", "g.fa.gz"), ("bgzip", "h.fa.gz")):
-        with prepare(write_fasta(tmp_path / name, sequences, packed), model=model) as ready:
+        with open_scan(write_fasta(tmp_path / name, sequences, packed), model=model) as ready:
             found.append(collect(ready, task_bases=500))
     assert found[0]
     assert found[0] == found[1] == found[2]
@@ -221,7 +224,7 @@ def test_a_bigwig_gives_the_same_as_its_intervals(tmp_path: Path, genome: Path, 
     rows = [("chr1", at, at + 70, 0.1 + at / 10_000) for at in range(0, 5_900, 300)] + [("chr2", 0, 3_000, 0.5)]
     scores = []
     for path in (write_rows(tmp_path / "t.bedgraph", rows), write_bigwig(tmp_path / "t.bw", sizes, rows)):
-        with prepare(genome, path, model=model, scale=scale_of(model), regions=["chr1", "chr2"]) as ready:
+        with open_scan(genome, path, model=model, scale=scale_of(model), regions=["chr1", "chr2"]) as ready:
             scores.append(list(collect(ready).values()))
     np.testing.assert_allclose(*scores, atol=1e-6)
 
@@ -230,7 +233,7 @@ def test_a_chromosome_that_counts_as_unknown_is_scored_from_sequence_alone(
     genome: Path, track: Path, any_model: Model
 ) -> None:
     options: dict[str, Any] = {"model": any_model, "scale": scale_of(any_model), "missing_chromosomes": "unknown"}
-    with prepare(genome, model=any_model) as alone, prepare(genome, track, **options) as ready:
+    with open_scan(genome, model=any_model) as alone, open_scan(genome, track, **options) as ready:
         without, found = collect(alone), collect(ready)
     assert {place: p for place, p in found.items() if place[0] == "chr3"} == {
         place: p for place, p in without.items() if place[0] == "chr3"
@@ -242,7 +245,7 @@ def test_the_scale_is_that_of_the_whole_track_whatever_is_scanned(genome: Path, 
     fasta = open_genome(genome)
     with open_track(track) as opened:
         expected = track_scale(fasta, match_chromosomes(fasta, opened), model.widths)
-    with prepare(genome, track, model=model, regions=["chr2:1000-2000"], stride=50) as ready:
+    with open_scan(genome, track, model=model, regions=["chr2:1000-2000"], stride=50) as ready:
         assert ready.scale.to_dict() == expected.to_dict()
 
 
@@ -251,7 +254,7 @@ def test_evaluate_gives_the_probabilities_of_the_scan(tmp_path: Path, genome: Pa
     rows = [(chrom, start, end, min(value, 1)) for chrom, start, end, value in read_rows(track)]
     mapped = write_rows(tmp_path / "mapped.bedgraph", rows)
     model = numpy_model(model, 0)  # shards hold nothing but windows
-    with prepare(genome, mapped, model=model, stride=1, scale=IDENTITY) as ready:
+    with open_scan(genome, mapped, model=model, stride=1, scale=IDENTITY) as ready:
         scores = collect(ready)
     places = [list(scores)[at] for at in sorted(rng.choice(len(scores), 300, replace=False))]
     codes = np.stack([encode(sequences[chrom][start : start + 101].encode()) for chrom, start in places])
@@ -266,14 +269,14 @@ def test_evaluate_gives_the_probabilities_of_the_scan(tmp_path: Path, genome: Pa
 
 
 def test_a_scan_without_a_known_window_scores_none(tmp_path: Path, model: Model) -> None:
-    with prepare(write_fasta(tmp_path / "g.fa", {"a": "N" * 500}), model=model) as ready:
+    with open_scan(write_fasta(tmp_path / "g.fa", {"a": "N" * 500}), model=model) as ready:
         assert collect(ready) == {}
         assert (ready.windows_scored, ready.windows_skipped, ready.bases_scanned) == (0, 41, 0)
 
 
 def test_values_above_1_are_no_percentiles(tmp_path: Path, genome: Path, model: Model, caplog) -> None:
     raw = write_rows(tmp_path / "raw.bedgraph", [("chr1", 0, 6_000, 37.5)])
-    with prepare(genome, raw, model=model, scale=IDENTITY) as ready:
+    with open_scan(genome, raw, model=model, scale=IDENTITY) as ready:
         collect(ready)
     assert "above 1 is no percentile" in caplog.text
 

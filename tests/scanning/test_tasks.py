@@ -22,7 +22,7 @@ from jundscan.dna.regions import Region
 from jundscan.dna.windows import chunks as chunks_of
 from jundscan.dna.windows import span_table, windows_in
 from jundscan.model.model import Model
-from jundscan.scanning.plan import prepare
+from jundscan.scanning.plan import open_scan
 from jundscan.scanning.score import score
 from jundscan.scanning.tasks import calls, join, known_runs, tasks
 from jundscan.threads import TASKS_PER_THREAD, in_order
@@ -204,7 +204,7 @@ def test_scaffolds_are_scored_as_if_alone(
     track = write_rows(tmp_path / "t.bedgraph", rows)
 
     def scores(**sizes: int) -> list[tuple[str, int, list[int], list[int], list[float]]]:
-        with prepare(genome, track, model=model, stride=stride, scale=scale_of(model), threads=2) as ready:
+        with open_scan(genome, track, model=model, stride=stride, scale=scale_of(model), threads=2) as ready:
             found: dict[str, list[list[float]]] = {}
             tried = 0
             for scored in score(ready, **sizes):
@@ -263,7 +263,7 @@ def test_many_scaffolds_share_the_calls_of_the_model(
         return slide(self, codes, *rest)
 
     monkeypatch.setattr(Model, "slide", counted)
-    with prepare(genome, model=model) as ready:
+    with open_scan(genome, model=model) as ready:
         assert sum(len(scored.starts) for scored in score(ready)) == ready.windows == 2_000 * 11
     assert len(sizes) < 200
 

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
-from jundscan.model.model import LANES
+from jundscan.model.model import WINDOW_MULTIPLE
 from tests.train.conftest import KINDS, random_network, tiny
 from tests.train.test_graph import subgraphs
 from train.graphs.graph import TILES, build_graph, tiles
@@ -41,7 +41,8 @@ def run(
 
 @pytest.mark.parametrize("stride", [1, BLOCK])
 @pytest.mark.parametrize(
-    ("rows", "whole", "more"), [(1, 1, 0), (1, 1, LANES), (1, 2, -LANES), (2, 2, 0), (3, 2, 5 * LANES), (1, 3, 1)]
+    ("rows", "whole", "more"),
+    [(1, 1, 0), (1, 1, WINDOW_MULTIPLE), (1, 2, -WINDOW_MULTIPLE), (2, 2, 0), (3, 2, 5 * WINDOW_MULTIPLE), (1, 3, 1)],
 )
 def test_the_same_bits_as_short_rows(
     graph: onnx.ModelProto, family: str, stride: int, rows: int, whole: int, more: int

@@ -19,7 +19,7 @@ from jundscan.io.shards import read_shards
 from jundscan.model.load import DEFAULT_MODEL, load_model
 from jundscan.model.metadata import CalibrationRow
 from jundscan.model.model import Model
-from jundscan.model.thresholds import granting, is_positive
+from jundscan.model.thresholds import first_row_meeting, is_positive
 from jundscan.options import DEFAULT_STRIDE
 from train.comparison.folds import BLOCK_BASES, FOLDS
 from train.data.dataset import VALID
@@ -120,7 +120,7 @@ def calibration_check(
     for rate in CHECKED_RATES:
         sums = {"recall": [0, 0, 0.0], "fpr": [0, 0, 0.0]}
         for number, rows in enumerate(tables):
-            row = granting(rows, "fpr", rate)
+            row = first_row_meeting(rows, "fpr", rate)
             if row is None:
                 continue
             entry: dict[str, Any] = {"rate": rate, "fold": number, "threshold": row.threshold}
@@ -165,7 +165,7 @@ def peak_check(counts: PeakCounts, rows: Sequence[CalibrationRow]) -> list[dict[
     halves = np.random.default_rng(0).permutation(len(counts.peaks)) % 2 == 0
     entries = []
     for rate in CHECKED_RATES:
-        row = granting(rows, "fpr", rate)
+        row = first_row_meeting(rows, "fpr", rate)
         if row is None:
             continue
         column = counts.thresholds.tolist().index(row.threshold)

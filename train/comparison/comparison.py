@@ -157,7 +157,7 @@ def cross_cell(selected: Fitted, pool: Pool, others: Mapping[str, Windows], tell
     pool : Pool
     others : mapping of str to Windows
         The same windows of further cell types, which are fitted on too.
-    tell : callable
+    on_progress : callable
 
     Returns
     -------
@@ -204,7 +204,7 @@ def compare(
         Keeps every expensive result, so that a second call is quick.
     seeds : sequence of int
         That the selected network is repeated with, beside its own.
-    tell : callable
+    on_progress : callable
         Told what is going on.
     others : sequence of DataSet
         Of the same windows in further cell types: they join the fits that leave a cell type out.

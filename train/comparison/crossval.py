@@ -89,7 +89,7 @@ def out_of_fold(
         From :func:`blocked_folds`.
     until : int, optional
         Epoch to stop at.
-    tell : callable
+    on_progress : callable
         Told of every fold.
     others : sequence of Windows
         What to predict instead of ``sets``: the same windows of other cell types.
@@ -174,7 +174,7 @@ def judged_on_folds(
         Of the same windows.
     runs : pathlib.Path
         Keeps the results, and has them already if they were found before.
-    tell : callable
+    on_progress : callable
         Told of every fold.
 
     Returns

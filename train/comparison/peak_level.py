@@ -29,7 +29,7 @@ from jundscan.model.metadata import MODES
 from jundscan.model.model import Model
 from jundscan.options import DEFAULT_STRIDE
 from jundscan.scanning.hits import HitCaller, Hits
-from jundscan.scanning.plan import prepare
+from jundscan.scanning.plan import open_scan
 from jundscan.scanning.score import score
 from train.comparison.folds import blocks, fit_without
 from train.data.dataset import Windows, in_genome_order, places
@@ -98,7 +98,7 @@ def peak_counts(
         By mode, (N,): those of the first set's windows out of fold, whose calibration gives the thresholds.
     runs : pathlib.Path
         Keeps counts and weights, and has them already if they were found before.
-    tell : callable
+    on_progress : callable
         Told of every fold.
 
     Returns
@@ -152,7 +152,7 @@ def _count(
         with tempfile.TemporaryDirectory() as work:
             model = _model(recipes, Path(work) / "model.onnx")
             for mode, track in zip(MODES, (source.accessibility, None), strict=True):
-                with prepare(
+                with open_scan(
                     genome, track, model=model, regions=[str(one) for one in regions],
                     scale=None if track is None else scale, allow_length_mismatch=True, judged=False,
                 ) as ready:  # fmt: skip

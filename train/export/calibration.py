@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from jundscan.errors import InputError
 from jundscan.model.metadata import CalibrationRow, ThresholdTable
-from jundscan.model.thresholds import granting
+from jundscan.model.thresholds import first_row_meeting
 from train.config import DEFAULT_FPR
 
 CALIBRATION_RATES = np.unique(np.concatenate([np.geomspace(1e-4, 0.5, 60), [0.001, 0.002, 0.005, 0.01, 0.05, 0.1]]))
@@ -98,7 +98,7 @@ def calibration_table(
         When the windows cannot tell the false-positive rate of the default rule.
     """
     rows = calibrate(labels, probabilities, prevalence)
-    default = granting(rows, "fpr", DEFAULT_FPR)
+    default = first_row_meeting(rows, "fpr", DEFAULT_FPR)
     if default is None:  # many windows share the highest probability
         raise InputError(f"no threshold has a false-positive rate of {DEFAULT_FPR:g}; make a larger validation part")
     return ThresholdTable(default.threshold, f"fpr {DEFAULT_FPR:g}", rows if peaks is None else with_peaks(rows, peaks))

@@ -45,7 +45,7 @@ def export_all(
     origin : Origin
     held_out : HeldOut or None
         Calibrates the thresholds of the best; without it, and of the others, the validation windows do.
-    tell : callable
+    on_progress : callable
         Told of every model.
     """
     provenance = Provenance(

@@ -45,7 +45,7 @@ def _bar(console: Console) -> Iterator[Progress]:
         yield bar
 
 
-def claim(runs: Path, sets: Sequence[DataSet]) -> None:
+def check_runs_match_data(runs: Path, sets: Sequence[DataSet]) -> None:
     """Say in a folder of checkpoints which data they are of, or find that they are of these.
 
     Raises

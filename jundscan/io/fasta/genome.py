@@ -32,7 +32,7 @@ from jundscan.io.fasta.index import Index, bgzip_index, check_index, plain_index
 from jundscan.io.fasta.random_access import BgzipReader, ReadAhead, index_mismatch
 from jundscan.io.fasta.stream import LINE_ENDS, NO_RUNS, READ_BYTES, checked_letters, count_bases, records, unknown_runs
 from jundscan.io.file_kinds import check_address
-from jundscan.io.files import STDIN, kind_check, open_unpacked, packing, read_errors, spooled
+from jundscan.io.files import STDIN, copy_to_temporary_file, kind_check, open_unpacked, packing, read_errors
 
 
 class Block(NamedTuple):
@@ -293,7 +293,7 @@ def open_genome(path: str | Path) -> Genome:
     if path == STDIN and sys.stdin.isatty():
         raise FastaError(path, "standard input is a terminal; send a FASTA to it, or name a file")
     with read_errors(path, FastaError):
-        copy = spooled(path)
+        copy = copy_to_temporary_file(path)
     try:
         return _open_file(path, copy or path)
     except BaseException:
