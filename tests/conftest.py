@@ -1,7 +1,12 @@
-"""Fixtures: the command line run in-process, the default model, generated inputs, the real data."""
+"""Fixtures: the command line run in-process, the default model, generated inputs, the real data. And the two tiers.
+
+The fast tier needs pytest and hypothesis besides the package, no PyTorch, no browser, no network and no other program.
+It is what ``pytest --fast`` runs, and what plain ``pytest`` runs where PyTorch is not installed.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import signal
@@ -17,6 +22,48 @@ from jundscan.model.load import load_model
 from jundscan.model.model import Model
 from tests.helpers.inputs import genome_letters, track_rows, write_fasta, write_rows
 
+TESTS = Path(__file__).parent
+SLOW_TIER = frozenset({"slow", "tools", "train", "data", "gpu"})
+"""Marks of tests that the fast tier leaves out."""
+MARKS_OF_FOLDERS = {TESTS / "train": "train", TESTS / "browser": "tools", TESTS / "damage": "slow"}
+
+if not os.environ.get("JUNDSCAN_DATA"):
+    os.environ.pop("JUNDSCAN_DATA", None)  # set but empty counts as not set
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that chooses the fast tier, and the setting of a plugin that the fast tier does without."""
+    parser.addoption("--fast", action="store_true", help=f"leave out tests marked {', '.join(sorted(SLOW_TIER))}")
+    if importlib.util.find_spec("pytest_timeout") is None:
+        parser.addini("timeout", "seconds until pytest-timeout, if installed, ends a test")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the fast tier where what the other tests train with is not installed."""
+    config.option.fast = config.option.fast or importlib.util.find_spec("torch") is None
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Name the tier at the top of the report."""
+    return "tier: fast (without tests that train, need other programs, or are slow)" if config.option.fast else None
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave folders out of the fast tier as a whole, because importing them may need PyTorch."""
+    return True if config.option.fast and collection_path in MARKS_OF_FOLDERS else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests of a folder, and leave the slow tier out of the fast one."""
+    for item in items:
+        for folder, mark in MARKS_OF_FOLDERS.items():
+            if folder in item.path.parents:
+                item.add_marker(mark)
+    if config.option.fast:
+        left_out = [item for item in items if any(item.get_closest_marker(mark) for mark in SLOW_TIER)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
+
 
 class Ran(NamedTuple):
     """What a command left: its exit code and what it printed."""
@@ -29,11 +76,18 @@ class Ran(NamedTuple):
 Run = Callable[..., Ran]
 
 
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
-    """Run ``jundscan`` with arguments, in this process."""
+@pytest.fixture(autouse=True)
+def _log_is_restored() -> Iterator[None]:
+    """Undo what a command does to the package's logger, because the next test may look at its records."""
     log = logging.getLogger("jundscan")
     before = log.handlers, log.level, log.propagate
+    yield
+    log.handlers, log.level, log.propagate = before
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run ``jundscan`` with arguments, in this process."""
 
     def run(*arguments: object) -> Ran:
         capsys.readouterr()
@@ -44,8 +98,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
             code = int(end.code or 0)
         return Ran(code, *capsys.readouterr())
 
-    yield run
-    log.handlers, log.level, log.propagate = before
+    return run
 
 
 @pytest.fixture(scope="session", autouse=True)

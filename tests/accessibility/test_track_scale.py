@@ -85,7 +85,7 @@ def test_a_bigwig_and_an_array_of_the_same_values_have_the_same_stretches(tmp_pa
     if writer == "pybigtools":
         write_bigwig(path, {"chr1": size, "chr2": 500}, every)
     else:
-        import pyBigWig
+        pyBigWig = pytest.importorskip("pyBigWig")
 
         with pyBigWig.open(str(path), "w") as file:
             file.addHeader([("chr1", size), ("chr2", 500)])

@@ -8,12 +8,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import pysam
 import pytest
 
 from jundscan.errors import OutputError
 from jundscan.io.outputs import check_output, open_output
 from tests.conftest import Run
+
+pysam = pytest.importorskip("pysam")
 
 
 def write(path: Path, text: str, force: bool = False, longest: int = 0) -> None:

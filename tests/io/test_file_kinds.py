@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import pybigtools
-import pysam
 import pytest
 
 from jundscan.accessibility.tracks import open_track
@@ -35,6 +34,7 @@ SIZES = {"chr1": 3_000}
 
 def bam(folder: Path, mode: str) -> bytes:
     path = folder / "made"
+    pysam = pytest.importorskip("pysam")
     with pysam.AlignmentFile(str(path), mode, header={"HD": {"VN": "1.6"}, "SQ": [{"SN": "chr1", "LN": 3_000}]}):
         pass
     return path.read_bytes()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import pkgutil
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -95,8 +94,26 @@ def test_names_at_the_top() -> None:
     assert default_model_path().parent.name == DEFAULT_MODEL
 
 
+def test_no_module_has_the_name_of_a_public_function() -> None:
+    assert not {"scan", "variants", "explain", "evaluate", "compare"} & {path.stem for path in PACKAGE.iterdir()}
+
+
+def test_public_functions_are_the_same_before_and_after_their_rooms_are_imported() -> None:
+    code = (
+        "import jundscan; before = [getattr(jundscan, name) for name in jundscan.__all__]; import jundscan.scanning; "
+        "import jundscan.evaluation; assert before == [getattr(jundscan, name) for name in jundscan.__all__]"
+    )
+    loaded_after(code)
+
+
 @pytest.mark.parametrize("package", [PACKAGE, TRAIN], ids=lambda path: path.name)
-def test_every_module_has_its_place_in_the_architecture(package: Path) -> None:
-    rows = (ROOT / "ARCHITECTURE.md").read_text().partition("\n\n## Data flow")[0].splitlines()
-    named = {name for row in rows if f"`{package.name}/" in row for name in re.findall(r"[`/](\w+\.py)`", row)}
-    assert not {path.name for path in package.glob("[a-z]*.py")} - named
+def test_every_room_says_in_one_line_what_it_is_for(package: Path) -> None:
+    rooms = [path for path in package.rglob("*") if path.is_dir() and any(path.glob("*.py"))]
+    lines = {room: (room / "__init__.py").read_text().strip().splitlines()[:1] for room in rooms}
+    assert all(line and line[0].startswith('"""') and line[0].endswith('."""') for line in lines.values()), lines
+
+
+def test_few_doors_at_the_top() -> None:
+    entries = [path for path in PACKAGE.iterdir() if path.name != "__pycache__"]
+    assert sum(path.is_file() for path in entries) <= 9
+    assert sum(path.is_dir() for path in entries) <= 13

@@ -9,14 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pyBigWig
 import pyfaidx
-import pysam
 import pytest
 
 from jundscan.evaluation.scan_accuracy import BIN_BASES
 from tests.conftest import SIZES, Run
 from tests.helpers.inputs import genome_letters, write_fasta, write_rows
+
+pyBigWig = pytest.importorskip("pyBigWig")
+pysam = pytest.importorskip("pysam")
 
 STRIDE = 10
 Rows = list[list[str]]
