@@ -24,7 +24,7 @@ from jundscan.dna.interval_sets import Intervals, flatten_max
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import TrackError
 from jundscan.io.bed import read_intervals
-from jundscan.io.bigwig_check import check_bigwig, is_bigwig
+from jundscan.io.bigwig import check_bigwig, is_bigwig
 from jundscan.io.value_columns import BIGWIG, ValueColumn
 from jundscan.options import BedValue
 

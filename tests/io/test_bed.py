@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from jundscan.dna.interval_sets import Intervals, flatten_max
 from jundscan.errors import TrackError
-from jundscan.io import bed_lines as interval_lines
+from jundscan.io import bed as interval_lines
 from jundscan.io.bed import read_intervals
 
 NARROW_PEAK = b"chr2\t30\t40\tp\t900\t.\t7.5\t-1\t-1\t5\n"
