@@ -18,10 +18,10 @@ from jundscan.io.arguments import (
     file_path,
     flag,
     is_path,
-    kind_of,
     optional_path,
     plain_array,
     texts,
+    type_name,
 )
 from jundscan.io.fasta.arrays import MemoryGenome, Sequences
 from jundscan.io.fasta.genome import Genome
@@ -208,7 +208,7 @@ def given_genome(given: object) -> Genome | Path:
     if not isinstance(given, Mapping) and plain_array(given) is None:
         raise InputError(
             f"genome: must be the path of a FASTA, a pyfaidx.Fasta, sequences by name or an array of codes, "
-            f"not {kind_of(given)}"
+            f"not {type_name(given)}"
         )
     return MemoryGenome(cast(Sequences, given))
 
@@ -228,7 +228,7 @@ def given_track(given: object) -> Track | Path | None:
         return file_path("accessibility", given)
     if not isinstance(given, Mapping) and plain_array(given) is None:
         raise InputError(
-            f"accessibility: must be the path of a track, values by name or an array of values, not {kind_of(given)}"
+            f"accessibility: must be the path of a track, values by name or an array of values, not {type_name(given)}"
         )
     return MemoryTrack(cast(Values, given))
 

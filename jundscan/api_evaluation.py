@@ -15,7 +15,7 @@ from jundscan.api import given_genome, given_track, loaded_model, scale_of
 from jundscan.errors import InputError
 from jundscan.evaluation.labelled_windows import Evaluation, evaluate_shards
 from jundscan.evaluation.neighbourhood import open_source
-from jundscan.io.arguments import file_path, flag, is_path, kind_of, optional_path
+from jundscan.io.arguments import file_path, flag, is_path, optional_path, type_name
 from jundscan.io.fasta.arrays import Sequences
 from jundscan.io.shards import Shards, read_shards, shards_from_arrays
 from jundscan.model.model import Model
@@ -190,6 +190,6 @@ def _shards(data: object, y: object, w: object, a: object, ids: object) -> Shard
         return data
     if not is_path(data):
         raise InputError(
-            f"data: must be a folder of shards, several of them, Shards or an array of windows, not {kind_of(data)}"
+            f"data: must be a folder of shards, several of them, Shards or an array of windows, not {type_name(data)}"
         )
     return read_shards(file_path("data", data))

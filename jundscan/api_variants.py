@@ -19,7 +19,7 @@ from jundscan.errors import InputError
 from jundscan.explanations.mutagenesis import Explanation, explain_regions
 from jundscan.explanations.ranking import GivenHits, chromosomes_to_explain, read_hits, strongest_hits
 from jundscan.io.alleles import HITS, STATUSES, Hit, Status, Variant, problem_of
-from jundscan.io.arguments import file_path, is_path, is_several, kind_of, texts, whole_number
+from jundscan.io.arguments import file_path, is_path, is_several, texts, type_name, whole_number
 from jundscan.io.fasta.arrays import Sequences
 from jundscan.io.vcf import open_vcf
 from jundscan.options import positive_int
@@ -117,7 +117,7 @@ def variants(
         if not is_several(variants):
             raise InputError(
                 "variants: must be the path of a VCF, or several (chrom, start, reference, alternatives), "
-                f"not {kind_of(variants)}"
+                f"not {type_name(variants)}"
             )
         given = starmap(_variant, enumerate(cast(Iterable[object], variants)))
         if isinstance(variants, list | tuple):

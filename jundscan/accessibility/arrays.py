@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from jundscan.accessibility.data_stretches import BIN_BASES
 from jundscan.accessibility.tracks import PerBaseTrack
 from jundscan.errors import TrackError
-from jundscan.io.arguments import kind_of, plain_array
+from jundscan.io.arguments import plain_array, type_name
 from jundscan.io.fasta.arrays import ONE, check_names
 
 Values: TypeAlias = "Mapping[str, ArrayLike] | NDArray[np.floating[Any]]"
@@ -66,7 +66,7 @@ class MemoryTrack(PerBaseTrack):
 def _row(chrom: str, values: object) -> NDArray[np.float64]:
     made = plain_array(values)
     if made is None or made.dtype.kind not in "biufO":
-        raise TrackError(_TRACK, f"{chrom} holds other things than numbers: it is {kind_of(values)}")
+        raise TrackError(_TRACK, f"{chrom} holds other things than numbers: it is {type_name(values)}")
     try:
         row = made.astype(np.float64, copy=False)
     except (TypeError, ValueError) as err:

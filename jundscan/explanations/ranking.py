@@ -22,7 +22,7 @@ from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.regions import Region, parse_region
 from jundscan.dna.windows import count_windows
 from jundscan.errors import InputError, counted
-from jundscan.io.arguments import is_several, kind_of
+from jundscan.io.arguments import is_several, type_name
 from jundscan.io.bed import read_intervals
 from jundscan.model.thresholds import is_positive
 from jundscan.options import DEFAULT_STRIDE, MOST_STRIDE
@@ -124,10 +124,10 @@ def chromosomes_to_explain(regions: Iterable[str], hits: str | Path | None, chro
 def _by_name(hits: Iterable[Hit]) -> dict[str, Intervals]:
     bounds: dict[str, list[tuple[int, int]]] = {}
     if not is_several(hits):
-        raise InputError(f"hits: must be the path of a file, or hits from jundscan.scan, not {kind_of(hits)}")
+        raise InputError(f"hits: must be the path of a file, or hits from jundscan.scan, not {type_name(hits)}")
     for hit in hits:
         if not isinstance(hit, Hit):
-            raise InputError(f"hits: must be hits from jundscan.scan, not {kind_of(hit)}")
+            raise InputError(f"hits: must be hits from jundscan.scan, not {type_name(hit)}")
         bounds.setdefault(hit.chrom, []).append((hit.start, hit.end))
     by_name = {}
     for chrom, pairs in bounds.items():

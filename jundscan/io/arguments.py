@@ -20,12 +20,12 @@ _SEQUENCE = re.compile(r"[ACGTUNacgtun\s]{30,}|>.*\n.*", re.DOTALL)
 _LONGEST_SHOWN = 40
 
 
-def kind_of(value: object) -> str:
+def type_name(value: object) -> str:
     """Name the type of what was handed in, for messages.
 
     Examples
     --------
-    >>> kind_of(None), kind_of(5), kind_of(np.zeros((2, 4)))
+    >>> type_name(None), type_name(5), type_name(np.zeros((2, 4)))
     ('None', 'int', 'numpy.ndarray of float64, shape (2, 4)')
     """
     if value is None:
@@ -58,7 +58,7 @@ def file_path(name: str, value: object) -> Path:
     """
     text = value if isinstance(value, str) else os.fspath(value) if isinstance(value, os.PathLike) else None
     if not isinstance(text, str):
-        raise InputError(f"{name}: must be the path of a file (str, pathlib.Path), not {kind_of(value)}")
+        raise InputError(f"{name}: must be the path of a file (str, pathlib.Path), not {type_name(value)}")
     if not text:
         raise InputError(f"{name}: the path is empty")
     try:
@@ -129,7 +129,7 @@ def texts(name: str, value: str | Iterable[str] | None) -> list[str]:
     if isinstance(value, str):
         return [value]
     if not is_several(value):
-        raise InputError(f"{name}: must be text or several texts, not {kind_of(value)}")
+        raise InputError(f"{name}: must be text or several texts, not {type_name(value)}")
     return list(value)
 
 
@@ -168,7 +168,7 @@ def array(name: str, value: object, dimensions: Iterable[int]) -> NDArray[Any]:
     made = plain_array(value)
     if made is None or made.ndim not in allowed or made.dtype.kind not in "biuf":
         shapes = " or ".join(map(str, allowed))
-        raise InputError(f"{name}: must be numbers in an array of {shapes} dimensions, not {kind_of(value)}")
+        raise InputError(f"{name}: must be numbers in an array of {shapes} dimensions, not {type_name(value)}")
     return made
 
 

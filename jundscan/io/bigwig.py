@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from jundscan.errors import OutputError, TrackError, warn
 from jundscan.io import bigwig_child
 from jundscan.io.bigwig_child import END, HEAD
-from jundscan.io.file_kinds import check_address, kind_of
+from jundscan.io.file_kinds import check_address, file_kind
 from jundscan.io.files import read_errors
 
 log = logging.getLogger("jundscan")
@@ -190,7 +190,7 @@ def is_bigwig(path: Path) -> bool:
     if path.is_fifo():
         return False
     with read_errors(path, TrackError), path.open("rb") as file:
-        return kind_of(file.read(4)) == "bigWig"
+        return file_kind(file.read(4)) == "bigWig"
 
 
 class Blocks:

@@ -109,12 +109,12 @@ _ADDRESS = re.compile(r"(https?|ftps?|sftp|s3|gs|file):/+(.*)", re.IGNORECASE | 
 _FETCH = {"s3": "aws s3 cp {} .", "gs": "gcloud storage cp {} .", "sftp": "sftp {}"}
 
 
-def kind_of(head: bytes) -> str | None:
+def file_kind(head: bytes) -> str | None:
     r"""Name the kind of a file by its first bytes, uncompressed; None for what has no mark of its own.
 
     Examples
     --------
-    >>> kind_of(b"CRAM\3"), kind_of(b"fixedStep chrom=chr1 start=1\n5\n"), kind_of(b"chr1\t0\t9\n")
+    >>> file_kind(b"CRAM\3"), file_kind(b"fixedStep chrom=chr1 start=1\n5\n"), file_kind(b"chr1\t0\t9\n")
     ('CRAM', 'wiggle', None)
     """
     head = head.removeprefix(b"\xef\xbb\xbf")
@@ -175,7 +175,7 @@ def check_head(path: Path, purpose: Purpose, error: type[JundscanError], head: b
     is_compressed : bool
         Whether they came out of gzip.
     """
-    kind = kind_of(head)
+    kind = file_kind(head)
     if kind is None or kind in _ACCEPTED.get(purpose, ()):
         return
     name = shlex.quote(str(path))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from jundscan.dna.letters import ALPHABET, UNKNOWN, WINDOW_LENGTH, codes_from_one_hot
 from jundscan.errors import OutputError, ShardError
-from jundscan.io.arguments import kind_of, plain_array
+from jundscan.io.arguments import plain_array, type_name
 from jundscan.io.safe_pickle import read_array
 
 _FILE_NAME = re.compile(r"shard-(0|[1-9]\d*)-(X|y|w|a|ids)\.joblib")
@@ -135,7 +135,9 @@ def shards_from_arrays(x: object, y: object = None, w: object = None, a: object 
         made = plain_array(given)
         try:
             if made is None or made.dtype.kind not in "biufUO":
-                raise ValueError(f"is {kind_of(given)}, expected an array of {'text' if kind == 'ids' else 'numbers'}")
+                raise ValueError(
+                    f"is {type_name(given)}, expected an array of {'text' if kind == 'ids' else 'numbers'}"
+                )
             column = check(made)
             if rows is not None and len(column) != rows:
                 raise ValueError(f"{len(column):,} rows, but X has {rows:,}")

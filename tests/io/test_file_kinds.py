@@ -19,7 +19,7 @@ from jundscan.evaluation.truth import read_truth
 from jundscan.io.aliases import read_aliases
 from jundscan.io.bed import read_intervals
 from jundscan.io.fasta.genome import open_genome
-from jundscan.io.file_kinds import HEAD_BYTES, kind_of
+from jundscan.io.file_kinds import HEAD_BYTES, file_kind
 from jundscan.io.vcf import open_vcf
 from jundscan.model.load import load_model
 from jundscan.scanning.spans import scan_spans
@@ -224,7 +224,7 @@ def test_a_bigwig_does_not_come_through_a_pipe(tmp_path: Path) -> None:
     ],
 )
 def test_a_track_of_text_is_no_other_kind(tmp_path: Path, data: bytes) -> None:
-    assert kind_of(data) is None
+    assert file_kind(data) is None
     path = tmp_path / "x.bed"
     path.write_bytes(data)
     assert sum(len(intervals.starts) for intervals in read_intervals(path, "track").values()) == 1
@@ -236,5 +236,5 @@ def test_a_track_of_text_is_no_other_kind(tmp_path: Path, data: bytes) -> None:
 def test_no_head_takes_long_to_look_at(piece: bytes) -> None:
     begin = time.process_time()
     for ending in (b"", b"x", b"\n"):
-        kind_of((piece * HEAD_BYTES)[:HEAD_BYTES] + ending)
+        file_kind((piece * HEAD_BYTES)[:HEAD_BYTES] + ending)
     assert time.process_time() - begin < 0.5  # under a millisecond when the machine is free

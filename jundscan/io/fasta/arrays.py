@@ -15,7 +15,7 @@ from jundscan.dna.chromosomes import ChromSizes
 from jundscan.dna.letters import UNKNOWN, encode
 from jundscan.dna.regions import Region
 from jundscan.errors import FastaError, TrackError
-from jundscan.io.arguments import kind_of, plain_array
+from jundscan.io.arguments import plain_array, type_name
 from jundscan.io.fasta.genome import Block, Genome
 from jundscan.io.fasta.stream import LINE_ENDS, checked_letters
 
@@ -79,7 +79,7 @@ def check_names(named: Mapping[Any, Any], error: type[FastaError | TrackError], 
     """Check that every name of a chromosome is text that is not empty."""
     for name in named:
         if not isinstance(name, str) or not name:
-            raise error(where, f"a name must be text, and {name!r} is {'empty' if name == '' else kind_of(name)}")
+            raise error(where, f"a name must be text, and {name!r} is {'empty' if name == '' else type_name(name)}")
 
 
 def _codes(chrom: str, sequence: object) -> NDArray[np.uint8]:
@@ -92,7 +92,7 @@ def _codes(chrom: str, sequence: object) -> NDArray[np.uint8]:
         letters = np.char.encode(codes.astype("U1"), "ascii", "replace") if codes.dtype == "U1" else codes
         return encode(_checked(chrom, letters.astype("S1").tobytes()))
     if codes is None or codes.ndim != 1 or codes.dtype.kind not in "iu":
-        raise FastaError(_GENOME, f"{chrom} is {kind_of(sequence)}, not letters or a row of codes")
+        raise FastaError(_GENOME, f"{chrom} is {type_name(sequence)}, not letters or a row of codes")
     if len(codes) and not 0 <= codes.min() <= codes.max() <= UNKNOWN:
         raise FastaError(_GENOME, f"{chrom} has codes other than 0 to {UNKNOWN}: A 0, C 1, G 2, T 3, anything else 4")
     return codes.astype(np.uint8, copy=False)
