@@ -12,16 +12,16 @@ from typing import NamedTuple, Unpack, cast
 from jundscan.accessibility.arrays import Values
 from jundscan.api import ModelOptions, prepared
 from jundscan.dna.regions import Region, parse_region
+from jundscan.effects.alleles import HITS, STATUSES, Hit, Status
 from jundscan.effects.contigs import Contigs, check_variants, chromosomes_of
 from jundscan.effects.outputs import warn_of_shifts
 from jundscan.effects.score import score_variants
 from jundscan.errors import InputError
 from jundscan.explanations.mutagenesis import Explanation, explain_regions
 from jundscan.explanations.ranking import GivenHits, chromosomes_to_explain, read_hits, strongest_hits
-from jundscan.io.alleles import HITS, STATUSES, Hit, Status, Variant, problem_of
 from jundscan.io.arguments import file_path, is_path, is_several, texts, type_name, whole_number
 from jundscan.io.fasta.arrays import Sequences
-from jundscan.io.vcf import open_vcf
+from jundscan.io.vcf import Variant, open_vcf, problem_of
 from jundscan.options import positive_int
 from jundscan.scanning.plan import Scan
 from jundscan.scanning.score import Hit as FoundHit
@@ -39,11 +39,11 @@ class Effect(NamedTuple):
     pos : int
         The same, 1-based: the POS of a VCF.
     status : str
-        See :data:`jundscan.io.alleles.Status`.
+        See :data:`jundscan.effects.alleles.Status`.
     reference, alternative, difference, window, window_difference, reference_fpr, alternative_fpr
         See :class:`Effects`.
     hit : str or None
-        See :data:`jundscan.io.alleles.Hit`.
+        See :data:`jundscan.effects.alleles.Hit`.
     left_shift : int
         Bases by which the start of an indel moves left when it is left-aligned; 0 for anything else.
     in_repeat : bool

@@ -10,11 +10,10 @@ from typing import Any
 from jundscan.dna.chromosomes import ChromSizes, matching_name, some_names
 from jundscan.effects.indels import REACH_OF_REPEATS
 from jundscan.errors import InputError, warn
-from jundscan.io.alleles import Variant
 from jundscan.io.bed import say_other_names
 from jundscan.io.fasta.genome import Genome
 from jundscan.io.files import STDIN
-from jundscan.io.vcf import Vcf, open_vcf, read_variants
+from jundscan.io.vcf import Variant, Vcf, open_vcf, read_variants
 
 log = logging.getLogger("jundscan")
 

@@ -14,18 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.dna.letters import WINDOW_LENGTH
+from jundscan.effects.alleles import FIELDS, HITS, STATUSES, declare_fields
 from jundscan.effects.contigs import Contigs, check_variants
 from jundscan.effects.score import Effects, score_variants
 from jundscan.effects.tasks import TASK_ALLELES
 from jundscan.errors import OutputError
-from jundscan.io.alleles import HITS, STATUSES, Variant
 from jundscan.io.bgzip import Preset, is_packed
 from jundscan.io.numbers import format_probabilities
 from jundscan.io.outputs import check_output, open_output
 from jundscan.io.streams import is_stream
 from jundscan.io.vcf import (
-    FIELDS,
-    declare,
+    Variant,
     open_vcf,
     pysam_module,
 )
@@ -119,8 +118,8 @@ def write_variants(
     contigs = Contigs(scan.genome, allow_length_mismatch, to_vcf=not is_table)
     check_variants(variants, contigs)
     with open_vcf(variants) as vcf:
-        header, feed = vcf.file.header, vcf.feed
-        fresh = declare(vcf, about)
+        header, feed = vcf.file.header, vcf.pipe
+        fresh = declare_fields(vcf, about)
         contigs.declare(vcf)
         portion = min(TASK_ALLELES, _GENOTYPES // (1 + len(header.samples)) + 1)
         portions = score_variants(scan, _counted(contigs.checked(vcf), tally), portion, lambda: feed.passed)

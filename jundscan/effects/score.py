@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from jundscan.dna.interval_sets import merge_intervals
 from jundscan.dna.letters import UNKNOWN
 from jundscan.dna.windows import known_windows
+from jundscan.effects.alleles import STATUSES, Status
 from jundscan.effects.haplotypes import BLOCK_WINDOWS, Places, bases_of, block_bases, blocks, partners, ranges, splice
 from jundscan.effects.indels import spread
 from jundscan.effects.tasks import TASK_ALLELES, Gather, Payload, Task, portions
-from jundscan.io.alleles import STATUSES, Status, Variant
+from jundscan.io.vcf import Variant
 from jundscan.model.thresholds import false_positive_rates, is_positive, logits
 from jundscan.scanning.plan import Scan
 from jundscan.threads import in_order
@@ -38,7 +39,7 @@ class Effects(NamedTuple):
     Attributes
     ----------
     status : numpy.ndarray, shape=(n,), dtype=int8
-        Place in :data:`jundscan.io.alleles.STATUSES`.
+        Place in :data:`jundscan.effects.alleles.STATUSES`.
     reference, alternative : numpy.ndarray, shape=(n,), dtype=float32
         Best probability among the windows touched on each haplotype.
     difference : numpy.ndarray, shape=(n,), dtype=float64
@@ -48,7 +49,7 @@ class Effects(NamedTuple):
     window_difference : numpy.ndarray, shape=(n,), dtype=float64
         That difference, alternative minus reference.
     hit : numpy.ndarray, shape=(n,), dtype=int8
-        Place in :data:`jundscan.io.alleles.HITS`.
+        Place in :data:`jundscan.effects.alleles.HITS`.
     reference_fpr, alternative_fpr : numpy.ndarray, shape=(n,), dtype=float64
         False-positive rate of windows at ``reference`` and ``alternative``, see
         :func:`jundscan.model.thresholds.false_positive_rates`.

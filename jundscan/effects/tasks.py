@@ -12,10 +12,11 @@ from jundscan.dna.chromosomes import matching_name
 from jundscan.dna.interval_sets import merge_intervals
 from jundscan.dna.letters import WINDOW_LENGTH, encode
 from jundscan.dna.regions import Region
+from jundscan.effects.alleles import STATUSES, trim, unscorable
 from jundscan.effects.haplotypes import REACH, Places, Sites, block_bases
 from jundscan.effects.indels import REACH_OF_REPEATS
-from jundscan.io.alleles import STATUSES, Variant, trim, unscorable
 from jundscan.io.fasta.stretches import Reference
+from jundscan.io.vcf import Variant
 from jundscan.scanning.plan import Scan
 
 TASK_ALLELES = 2048

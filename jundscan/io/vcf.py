@@ -1,46 +1,100 @@
-"""VCF and BCF, record by record, through pysam (htslib), and what is declared in the header of those written."""
+"""VCF and BCF, read record by record with pysam (htslib), and what their alleles may be."""
 
 from __future__ import annotations
 
-import logging
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import InputError, JundscanError, TrackError, warn
-from jundscan.io.alleles import STATUSES, Variant, problem_of
 from jundscan.io.files import packing
 from jundscan.io.vcf_guard import BoundedVcfPipe
 
-log = logging.getLogger("jundscan")
+MAX_WINDOWS = 1 << 20
+"""Maximum windows that the alleles of one record touch, because memory holds them all at once."""
 
-FIELDS = {
-    "JUND_REF": ("Float", "Best probability that JUND binds among the windows that the allele touches, on REF"),
-    "JUND_ALT": ("Float", "The same on ALT; each allele alone, phased neighbours are not combined"),
-    "JUND_DIFF": ("Float", "Logit of JUND_ALT minus logit of JUND_REF"),
-    "JUND_WINDOW": ("Integer", f"First base (1-based, on REF) of the {WINDOW_LENGTH}-base window that changes most"),
-    "JUND_WINDOW_DIFF": ("Float", "Logit on ALT minus logit on REF of that window"),
-    "JUND_HIT": ("String", "gained, lost, kept or none: whether the best window reaches the threshold, REF to ALT"),
-    "JUND_FPR_REF": (
-        "Float",
-        "Share of unbound windows that score JUND_REF or more, by calibration; missing below its table",
-    ),
-    "JUND_FPR_ALT": (
-        "Float",
-        "Share of unbound windows that score JUND_ALT or more, by calibration; missing below its table",
-    ),
-    "JUND_STATUS": ("String", f"What became of the allele: {', '.join(STATUSES)}"),
-}
-"""INFO fields, one value for each ALT: type and description."""
-MOST_WINDOWS = 1 << 20
-"""Most windows that the alleles of one record may touch: all of them are in memory at once."""
+AlleleKind = Literal["sequence", "ambiguous", "symbolic", "spanning_deletion", "no_alternative", "breakend"]
+_LETTERS = "[ACGTNRYSWKMBDHVacgtnryswkmbdhv]"
+_MATE = r"(?:\[[^][\s]+:[0-9]+\[|\][^][\s]+:[0-9]+\])"
+_ALLELE_PATTERNS: tuple[tuple[AlleleKind, re.Pattern[str]], ...] = (
+    ("sequence", re.compile("[ACGTNacgtn]+")),
+    ("ambiguous", re.compile(f"{_LETTERS}+")),
+    ("symbolic", re.compile(rf"{_LETTERS}*<[^<>\s]+>")),
+    ("spanning_deletion", re.compile(r"\*")),
+    ("no_alternative", re.compile(r"\.")),
+    ("breakend", re.compile(rf"(?:{_LETTERS}+|\.){_MATE}|{_MATE}(?:{_LETTERS}+|\.)|\.{_LETTERS}+|{_LETTERS}+\.")),
+)
+"""What an ALT may be, by VCF 4.3, sections 1.6.1 and 5.4.
+
+A single breakend has a point on one side. An inserted contig follows its base, as in ``C<ctg1>``.
+"""
 _MISSING = "."
 _BASES = frozenset("ACGT")
 _SUBSTITUTIONS = frozenset((base,) for base in _BASES)
-"""ALT of most records: they need no closer look."""
+"""ALT of most records, which need no other check."""
+
+
+class Variant(NamedTuple):
+    """A site with its alternative alleles.
+
+    Attributes
+    ----------
+    chrom : str
+        As the file names it.
+    start : int
+        0-based position of the first letter of ``reference`` (POS - 1 of a VCF).
+    reference : str
+        Letters of the genome, either case.
+    alternatives : sequence of str
+        Alternative alleles as in a VCF, symbolic ones and breakends among them.
+    """
+
+    chrom: str
+    start: int
+    reference: str
+    alternatives: Sequence[str]
+
+
+def allele_kind(alternative: str) -> AlleleKind | None:
+    """Return the kind of an alternative allele; None for text that is no allele of a VCF."""
+    for kind, pattern in _ALLELE_PATTERNS:
+        if pattern.fullmatch(alternative):
+            return kind
+    return None
+
+
+def problem_of(reference: str, alternatives: Sequence[str]) -> str | None:
+    """Describe what is wrong with the alleles of a record; None when they may stand in a VCF.
+
+    Parameters
+    ----------
+    reference : str
+        REF: bases, or ``.`` where no ALT is a sequence, as some programs write it beside breakends.
+    alternatives : sequence of str
+        ALT, allele by allele.
+
+    Examples
+    --------
+    >>> problem_of("A", ["C", "<DEL>"]), problem_of("A", ["A1"])
+    (None, "ALT 'A1' is no allele of a VCF: bases (ACGTN), <NAME>, * or a breakend")
+    """
+    has_sequence = False
+    for alternative in alternatives:
+        kind = allele_kind(alternative)
+        if kind is None:
+            if not alternative:
+                return "ALT must not be empty; write an indel as a VCF does, with the base before it"
+            return f"ALT {alternative!r} is no allele of a VCF: bases (ACGTN), <NAME>, * or a breakend"
+        has_sequence |= kind == "sequence"
+    if not reference:
+        return "REF must not be empty; write an indel as a VCF does, with the base before it"
+    if not re.fullmatch(f"{_LETTERS}+", reference) and (has_sequence or reference != "."):
+        return f"REF {reference!r} is no sequence: write the bases (ACGTN) that the genome has there"
+    return None
 
 
 def pysam_module() -> Any:
@@ -66,23 +120,23 @@ class Vcf(NamedTuple):
     path : str or pathlib.Path
         Its name for messages.
     file : pysam.VariantFile
-    feed : Feed
-        What brings it to pysam.
+    pipe : BoundedVcfPipe
+        Brings the bytes to pysam.
     """
 
     path: str | Path
     file: Any
-    feed: BoundedVcfPipe
+    pipe: BoundedVcfPipe
 
 
 @contextmanager
 def open_vcf(path: str | Path, genotypes: bool = True) -> Iterator[Vcf]:
-    """Open VCF or BCF; htslib's own messages are kept off the terminal, its failures are raised as ours.
+    """Open a VCF or BCF. htslib prints nothing to the terminal, and its failures are raised as InputError.
 
     Parameters
     ----------
     path : str or pathlib.Path
-        The file, compressed or not; ``-`` is standard input.
+        The file, compressed or not. ``-`` is standard input.
     genotypes : bool
         Whether records keep the columns of samples.
 
@@ -93,28 +147,28 @@ def open_vcf(path: str | Path, genotypes: bool = True) -> Iterator[Vcf]:
     Raises
     ------
     InputError
-        When it cannot be read.
+        When the file cannot be read.
     """
     pysam = pysam_module()
     verbosity = pysam.set_verbosity(0)
-    feed = None
+    pipe = None
     try:
-        feed = BoundedVcfPipe(Path(path))
+        pipe = BoundedVcfPipe(Path(path))
         try:
-            file = pysam.VariantFile(feed.outlet, drop_samples=not genotypes)
-        except (OSError, ValueError, TypeError) as err:  # the last when pysam wants to name a file that has no name
-            raise feed.error or InputError(f"{path}: cannot be read as VCF or BCF; is its header whole?") from err
+            file = pysam.VariantFile(pipe.outlet, drop_samples=not genotypes)
+        except (OSError, ValueError, TypeError) as err:  # pysam's message fails with TypeError without a file name
+            raise pipe.error or InputError(f"{path}: cannot be read as VCF or BCF; is its header whole?") from err
         with file:
-            if genotypes and file.format == "VCF" and _ends_early(Path(path)):
+            if genotypes and file.format == "VCF" and _lacks_line_end(Path(path)):
                 warn("unended_line", f"{path}: its last line has no end; was the file cut short?")
-            yield Vcf(path, file, feed)
+            yield Vcf(path, file, pipe)
     finally:
-        if feed is not None:
-            feed.close()
+        if pipe is not None:
+            pipe.close()
         pysam.set_verbosity(verbosity)
 
 
-def _ends_early(path: Path) -> bool:
+def _lacks_line_end(path: Path) -> bool:
     if not path.is_file() or packing(path) is not None:
         return False
     with path.open("rb") as file:
@@ -123,12 +177,13 @@ def _ends_early(path: Path) -> bool:
 
 
 def read_variants(vcf: Vcf) -> Iterator[tuple[Any, Variant]]:
-    """Yield the records of an open VCF, each with the variant that it holds.
+    """Yield the records of an open VCF, each with its variant.
 
     Raises
     ------
     InputError
-        When one cannot be read, or is no VCF; the message names the line, or the number of a BCF's record.
+        When a record cannot be read, or breaks the rules of VCF. The message names the line, or the number of a
+        BCF's record.
     """
     records = iter(vcf.file)
     number = 0
@@ -136,51 +191,34 @@ def read_variants(vcf: Vcf) -> Iterator[tuple[Any, Variant]]:
         number += 1
         try:
             record = next(records, None)
-            found = record and Variant(record.chrom, record.start, record.ref or _MISSING, record.alts or ())
+            variant = record and Variant(record.chrom, record.start, record.ref or _MISSING, record.alts or ())
         except (OSError, ValueError) as err:
-            raise vcf.feed.error or _fault(vcf, number, f"damaged or cut short ({err})") from err
-        if found is None:
+            raise vcf.pipe.error or _record_error(vcf, number, f"damaged or cut short ({err})") from err
+        if variant is None:
             break
-        chrom, _, reference, alternatives = found
-        if not chrom or chrom.startswith("#"):  # written again it would be a comment
-            raise _fault(vcf, number, f"its chromosome cannot be {chrom!r}")
+        chrom, _, reference, alternatives = variant
+        if not chrom or chrom.startswith("#"):  # an output would hold it as a comment
+            raise _record_error(vcf, number, f"its chromosome cannot be {chrom!r}")
         if alternatives not in _SUBSTITUTIONS or reference not in _BASES:
             _check_alleles(vcf, number, reference, alternatives)
-        yield record, found
-    if vcf.feed.error is not None:
-        raise vcf.feed.error
+        yield record, variant
+    if vcf.pipe.error is not None:
+        raise vcf.pipe.error
 
 
 def _check_alleles(vcf: Vcf, number: int, reference: str, alternatives: Sequence[str]) -> None:
-    if tuple(alternatives) == (_MISSING,):  # None stands for a missing ALT, this for nothing at all
-        raise _fault(vcf, number, "nothing is written for its ALT")
+    if tuple(alternatives) == (_MISSING,):  # pysam returns None for a missing ALT, and this for an empty column
+        raise _record_error(vcf, number, "its ALT is empty")
     if (problem := problem_of(reference, alternatives)) is not None:
-        raise _fault(vcf, number, problem)
+        raise _record_error(vcf, number, problem)
     windows = sum(map(len, alternatives)) + len(alternatives) * (len(reference) + WINDOW_LENGTH)
-    if windows > MOST_WINDOWS:
-        raise _fault(
-            vcf, number, f"its alleles touch some {windows:,} windows, more than {MOST_WINDOWS:,}; leave it out"
-        )
+    if windows > MAX_WINDOWS:
+        problem = f"its alleles touch some {windows:,} windows, more than {MAX_WINDOWS:,}; leave it out"
+        raise _record_error(vcf, number, problem)
 
 
-def _fault(vcf: Vcf, number: int, problem: str) -> InputError:
-    """Say what is wrong with a record, by its line where the file is text."""
-    if vcf.feed.header_lines:
-        return TrackError(vcf.path, problem, vcf.feed.header_lines + number)
+def _record_error(vcf: Vcf, number: int, problem: str) -> InputError:
+    """Return the error of a record, which names its line where the file is text."""
+    if vcf.pipe.header_lines:
+        return TrackError(vcf.path, problem, vcf.pipe.header_lines + number)
     return InputError(f"{vcf.path}: record {number}: {problem}")
-
-
-def declare(vcf: Vcf, about: str) -> bool:
-    """Put fields and where they come from into the header; tell whether no field was there before."""
-    path, header = vcf.path, vcf.file.header
-    fresh = True
-    for key, (kind, text) in FIELDS.items():
-        if key in header.info:
-            fresh = False
-            if (header.info[key].number, header.info[key].type) != ("A", kind):
-                raise InputError(f"{path}: declares {key} otherwise than jundscan does; remove that field first")
-        else:
-            header.info.add(key, "A", kind, text)
-    for line in about.splitlines():
-        header.add_line(f"##jundscan={line.removeprefix('# ')}")
-    return fresh

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from jundscan.io.alleles import trim
+from jundscan.effects.alleles import trim
 from jundscan.io.vcf import open_vcf, read_variants
 from tests.damage import oracles
 from tests.damage.mutations import damaged_bytes, damaged_text, seeds
@@ -139,7 +139,7 @@ def _damaged(data: bytes) -> st.SearchStrategy[bytes]:
 def _read(folder: Path) -> list[tuple[str, int, str, tuple[str, ...]]]:
     with open_vcf(folder / "variants.vcf") as vcf:
         found = [tuple(variant) for _, variant in read_variants(vcf)]
-        assert vcf.feed.passed
+        assert vcf.pipe.passed
     return found
 
 

@@ -11,10 +11,11 @@ import pytest
 
 import jundscan
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH, decode, encode, reverse_complement
+from jundscan.effects.alleles import STATUSES
 from jundscan.effects.haplotypes import Sites
 from jundscan.effects.indels import REACH_OF_REPEATS, spread
 from jundscan.effects.score import Effects
-from jundscan.io.alleles import STATUSES, Variant
+from jundscan.io.vcf import Variant
 from jundscan.model.model import Model
 from jundscan.options import ThresholdRule
 from jundscan.scanning.plan import open_scan

@@ -17,10 +17,11 @@ import jundscan
 from jundscan.accessibility.scale import IDENTITY
 from jundscan.dna.letters import WINDOW_LENGTH, decode, encode, reverse_complement
 from jundscan.effects import score as effects_module
+from jundscan.effects.alleles import STATUSES
 from jundscan.effects.haplotypes import Sites, blocks, splice
 from jundscan.effects.outputs import write_variants
 from jundscan.errors import InputError
-from jundscan.io.alleles import STATUSES, Variant
+from jundscan.io.vcf import Variant
 from jundscan.model.model import Model
 from jundscan.options import ThresholdRule
 from jundscan.scanning.plan import open_scan

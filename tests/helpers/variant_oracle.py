@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from jundscan.dna.letters import WINDOW_LENGTH, encode
+from jundscan.effects.alleles import HITS, STATUSES, trim
 from jundscan.effects.score import Effects, score_variants
-from jundscan.io.alleles import HITS, STATUSES, Variant, trim
+from jundscan.io.vcf import Variant
 from jundscan.model.thresholds import logits
 from jundscan.scanning.plan import Scan
 from tests.helpers.inputs import letters

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 import jundscan
+from jundscan.effects.alleles import STATUSES, unscorable
 from jundscan.errors import InputError
-from jundscan.io.alleles import STATUSES, problem_of, unscorable
+from jundscan.io.vcf import problem_of
 from jundscan.model.model import Model
 from tests.conftest import Run
 from tests.helpers.inputs import letters, write_fasta
