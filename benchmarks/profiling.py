@@ -25,7 +25,7 @@ from benchmarks.genome import BenchmarkGenome
 from benchmarks.ours import percentiles
 from benchmarks.timing import seconds_of
 from jundscan.accessibility.scale import AccessibilityScale
-from jundscan.io.fasta.genome import Genome
+from jundscan.io.fasta.genome import IndexedFasta
 from jundscan.model.model import Model
 from jundscan.options import DEFAULT_STRIDE
 from jundscan.scanning.hits import HitCaller
@@ -34,11 +34,11 @@ from jundscan.scanning.plan import open_scan
 
 SCAN = sys.modules[open_scan.__module__]  # the package's attribute of this name is the function
 STAGES: tuple[tuple[str, Any, str], ...] = (
-    ("finding runs of N", Genome, "unknown_runs"),
+    ("finding runs of N", IndexedFasta, "unknown_runs"),
     ("opening the genome", SCAN, "open_genome"),
     ("opening the track", SCAN, "open_track"),
     ("accessibility scale", SCAN, "_scale"),
-    ("reading and encoding", Genome, "bases"),
+    ("reading and encoding", IndexedFasta, "bases"),
     ("window means", jundscan.accessibility.tracks._TextTrack, "means_of_all"),
     ("window means", AccessibilityScale, "apply_all"),
     ("inference", Model, "slide"),

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from jundscan.dna.chromosomes import ChromSizes
 from jundscan.dna.regions import Region
 from jundscan.io.fasta.genome import Block, Genome
 from jundscan.scanning.score import TASK_BASES
@@ -30,13 +31,22 @@ class RecentBases(Genome):
     """
 
     def __init__(self, genome: Genome, threads: int) -> None:
-        self.path = genome.path
-        self.chromsizes = genome.chromsizes
+        super().__init__(genome.path)
         self._genome = genome
         self._held: deque[Block] = deque()
         self._by_chrom: dict[str, deque[Block]] = defaultdict(deque)
         self._bases = 0
         self._most_bases = _HELD_BASES + (TASKS_PER_THREAD + 1) * threads * TASK_BASES
+
+    @property
+    def seekable(self) -> bool:
+        """See :attr:`jundscan.io.fasta.genome.Genome.seekable`."""
+        return self._genome.seekable
+
+    @property
+    def chromsizes(self) -> ChromSizes:
+        """See :attr:`jundscan.io.fasta.genome.Genome.chromsizes`."""
+        return self._genome.chromsizes
 
     def unknown_runs(self, chrom: str) -> NDArray[np.int64]:
         """See :meth:`jundscan.io.fasta.genome.Genome.unknown_runs`."""
@@ -90,8 +100,8 @@ class Pieces(Genome):
     """
 
     def __init__(self, genome: Genome, regions: Sequence[Region], known: Iterable[Piece]) -> None:
-        self.path = genome.path
-        self.chromsizes = genome.chromsizes
+        super().__init__(genome.path)
+        self._genome = genome
         self._codes: dict[str, list[tuple[int, NDArray[np.uint8]]]] = defaultdict(list)
         for chrom, start, end in regions:
             self._codes[chrom].append((start, np.empty(end - start, np.uint8)))
@@ -104,6 +114,17 @@ class Pieces(Genome):
         if missing:
             for block in genome.blocks([region for region in regions if self._holds(region, missing)]):
                 self.codes(block.chrom, block.start, block.start + len(block.codes))[:] = block.codes
+
+    seekable = True
+
+    @property
+    def chromsizes(self) -> ChromSizes:
+        """See :attr:`jundscan.io.fasta.genome.Genome.chromsizes`."""
+        return self._genome.chromsizes
+
+    def unknown_runs(self, chrom: str) -> NDArray[np.int64]:
+        """See :meth:`jundscan.io.fasta.genome.Genome.unknown_runs`."""
+        return self._genome.unknown_runs(chrom)
 
     def _holds(self, region: Region, pieces: Iterable[Region]) -> bool:
         return any(

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -427,22 +428,17 @@ def test_indexes_of_a_genome_made_at_once(tmp_path: Path, sequences: dict[str, s
     assert len((tmp_path / "genome.fa.fai").read_text().splitlines()) == len(SIZES)
 
 
-def test_an_index_that_is_interrupted_leaves_nothing(
-    tmp_path: Path, sequences: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from jundscan.io.fasta import index as fasta_index
-    from jundscan.io.fasta.genome import open_genome
+def test_interrupted_index_leaves_no_file(tmp_path: Path) -> None:
+    from jundscan.io.fasta.index import FaiRecord, keep_fai
 
-    genome = write_fasta(tmp_path / "genome.fa", sequences)
+    class InterruptedIndex(dict[str, FaiRecord]):
+        def items(self) -> Any:
+            yield "a", FaiRecord(9, 3, 9, 10)
+            raise KeyboardInterrupt
 
-    def half(target: Path, index: object) -> None:
-        target.write_text("half")
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(fasta_index, "_write_fai", half)
     with pytest.raises(KeyboardInterrupt):
-        open_genome(genome)
-    assert [path.name for path in tmp_path.iterdir()] == ["genome.fa"]
+        keep_fai(tmp_path / "genome.fa.fai", InterruptedIndex())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_is_kept_or_sent_about_the_user(tmp_path: Path, genome: Path) -> None:

@@ -17,7 +17,7 @@ from jundscan.dna.regions import Region
 from jundscan.errors import FastaError, TrackError
 from jundscan.io.arguments import plain_array, type_name
 from jundscan.io.fasta.genome import Block, Genome
-from jundscan.io.fasta.stream import LINE_ENDS, checked_letters
+from jundscan.io.fasta.stream import LINE_ENDS, READ_BYTES, check_blanks
 
 Sequences: TypeAlias = "Mapping[str, str | bytes | NDArray[np.integer[Any]]] | NDArray[np.integer[Any]]"
 
@@ -44,6 +44,8 @@ class MemoryGenome(Genome):
         with its names, a path, blanks between letters.
     """
 
+    seekable = True
+
     def __init__(self, sequences: Sequences) -> None:
         super().__init__(_GENOME)
         named = sequences if isinstance(sequences, Mapping) else {ONE: sequences}
@@ -57,17 +59,12 @@ class MemoryGenome(Genome):
         """Length of every sequence, bases."""
         return ChromSizes({chrom: len(codes) for chrom, codes in self._codes.items()})
 
-    @property
-    def seekable(self) -> bool:
-        """Any region is at hand."""
-        return True
-
     def unknown_runs(self, chrom: str) -> NDArray[np.int64]:
         """Return the maximal runs of unknown bases, (n, 2)."""
         unknown = np.concatenate([[False], self._codes[chrom] == UNKNOWN, [False]])
         return np.flatnonzero(np.diff(unknown)).reshape(-1, 2).astype(np.int64)
 
-    def blocks(self, regions: Sequence[Region], block_bases: int = 1 << 20) -> Iterator[Block]:
+    def blocks(self, regions: Sequence[Region], block_bases: int = READ_BYTES) -> Iterator[Block]:
         """Yield views of the regions, piece by piece."""
         for region in regions:
             for start in range(region.start, region.end, block_bases):
@@ -111,7 +108,7 @@ def _checked(chrom: str, letters: bytes, line_ends: bytes = b"") -> bytes:
             _GENOME,
             f"{chrom} is the text of a FASTA with its names; hand in the sequence alone, or the path of the file",
         )
-    checked_letters(letters, chrom, _GENOME)
+    check_blanks(letters, chrom, _GENOME)
     if other := letters.translate(None, delete=_LETTERS + line_ends):
         first = other.decode("utf-8", "replace")[0]
         raise FastaError(

@@ -1,7 +1,7 @@
-"""The genome, from FASTA: lengths, runs of unknown bases, and codes block by block.
+"""The genome, from FASTA: chromosome lengths, runs of unknown bases, and codes block by block.
 
-A plain FASTA is read by its index (``.fai``, built when missing or stale), so a region costs only
-its own bases; so is a bgzipped one that has both its indexes. Any other is streamed, once for lengths
+An uncompressed FASTA is read by its index (``.fai``, built when missing or stale), so a region costs only
+its own bases. So is a bgzipped FASTA that has both its indexes. Any other is streamed, once for lengths
 and unknown bases and once for each call of :meth:`Genome.blocks`. Memory holds one block, whatever the size of
 genome and chromosomes.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import codecs
 import sys
 import weakref
+from abc import ABC, abstractmethod
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,15 +23,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.dna.chromosomes import ChromSizes
-from jundscan.dna.interval_sets import merge_intervals
 from jundscan.dna.letters import encode
 from jundscan.dna.regions import Region
 from jundscan.dna.windows import together
 from jundscan.errors import FastaError
-from jundscan.io.fasta.faidx import FaiRecord, check_line_end
-from jundscan.io.fasta.index import Index, bgzip_index, check_index, plain_index
-from jundscan.io.fasta.random_access import BgzipReader, ReadAhead, index_mismatch
-from jundscan.io.fasta.stream import LINE_ENDS, NO_RUNS, READ_BYTES, checked_letters, count_bases, records, unknown_runs
+from jundscan.io.fasta.index import BgzipReader, Index, ReadAhead, bgzip_index, check_index, index_mismatch, plain_index
+from jundscan.io.fasta.stream import (
+    LINE_ENDS,
+    READ_BYTES,
+    Survey,
+    check_blanks,
+    check_line_end,
+    count_bases,
+    records,
+    survey,
+)
 from jundscan.io.file_kinds import check_address
 from jundscan.io.files import STDIN, copy_to_temporary_file, kind_check, open_unpacked, packing, read_errors
 
@@ -53,47 +60,31 @@ class Block(NamedTuple):
     codes: NDArray[np.uint8]
 
 
-class Genome:
-    """A FASTA file, from :func:`open_genome`; it keeps no file open between calls.
+class Genome(ABC):
+    """The sequences of a genome. It keeps no file open between calls.
 
     Attributes
     ----------
     path : pathlib.Path
-        The file as it was named; ``-`` is standard input.
+        The file as the user named it; ``-`` is standard input.
     """
 
-    _index: Index | None = None
-
-    def __init__(
-        self,
-        path: Path,
-        file: Path | None = None,
-        index: Index | None = None,
-        gzip_blocks: NDArray[np.int64] | None = None,
-    ) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = file or path  # where the bytes are: a copy of what came through a pipe
-        self._index = index  # None: the file is streamed
-        self._gzip_blocks = gzip_blocks
-        if self._file is not path:
-            weakref.finalize(self, self._file.unlink, missing_ok=True)
 
     @property
+    @abstractmethod
     def seekable(self) -> bool:
-        """Whether a region costs its own bases only; a packed file without indexes is read from its start."""
-        return self._index is not None
+        """Whether reading a region costs only its own bases. A streamed genome is read from its start."""
 
-    @cached_property
+    @property
+    @abstractmethod
     def chromsizes(self) -> ChromSizes:
-        """Length of every chromosome, bases, in file order; a file without index is read through for them."""
-        if self._index is None:
-            sizes = self._survey[0]
-        else:
-            sizes = {chrom: placed.length for chrom, placed in self._index.items()}
-        return ChromSizes(sizes)
+        """Length of every chromosome, bases, in file order."""
 
+    @abstractmethod
     def unknown_runs(self, chrom: str) -> NDArray[np.int64]:
-        """Return the maximal runs of anything but ACGT in either case; the first call reads the file through.
+        """Return the maximal runs of anything but ACGT in either case; the first call may read the whole genome.
 
         Parameters
         ----------
@@ -110,22 +101,22 @@ class Genome:
         FastaError
             When the file cannot be read, or is not the one that its index describes.
         """
-        return self._survey[1][chrom]
 
+    @abstractmethod
     def blocks(self, regions: Sequence[Region], block_bases: int = READ_BYTES) -> Iterator[Block]:
         """Read regions piece by piece.
 
         Parameters
         ----------
         regions : sequence of Region
-            In the order of the file, disjoint.
+            In file order, disjoint.
         block_bases : int
-            The most bases in a block.
+            Maximum bases of a block.
 
         Yields
         ------
         Block
-            Consecutive blocks that cover exactly the regions, in their order; none spans two regions.
+            Consecutive blocks that cover exactly the regions, in their order. No block spans two regions.
 
         Raises
         ------
@@ -134,28 +125,26 @@ class Genome:
         FastaError
             When the file cannot be read, or is not the one that its index describes.
         """
-        self._check_regions(regions)
-        if self._index is None:
-            return self._streamed(regions, block_bases)
-        return self._indexed(self._index, regions, block_bases)
 
     def bases(self, regions: Sequence[Region]) -> Iterator[NDArray[np.uint8]]:
-        """Read regions one after another, without telling where one ends: many small ones at a time.
+        """Read regions one after another, many small ones at a time.
 
         Parameters
         ----------
         regions : sequence of Region
-            As for :meth:`blocks`, which raises the same.
+            As for :meth:`blocks`, which raises the same errors.
 
         Yields
         ------
         numpy.ndarray, shape=(bases,), dtype=uint8
             Codes, cut anywhere.
         """
-        if self._index is None:
-            return (block.codes for block in self.blocks(regions))
-        self._check_regions(regions)
-        return self._indexed_bases(self._index, regions)
+        return (block.codes for block in self.blocks(regions))
+
+    @cached_property
+    def _ranks(self) -> dict[str, int]:
+        """Number of each chromosome, from 1."""
+        return {chrom: number for number, chrom in enumerate(self.chromsizes, 1)}
 
     def _check_regions(self, regions: Sequence[Region]) -> None:
         sizes = self.chromsizes
@@ -172,62 +161,143 @@ class Genome:
                 raise ValueError(f"region {region} is not inside its chromosome")
             end = region.end
 
-    @cached_property
-    def _ranks(self) -> dict[str, int]:
-        """Number of each chromosome, from 1."""
-        return {chrom: number for number, chrom in enumerate(self.chromsizes, 1)}
+
+class IndexedFasta(Genome):
+    """A FASTA that is read by its index.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Its name for messages.
+    file : pathlib.Path
+        The file to read: ``path``, or a copy of what came through a pipe.
+    index : dict of str to FaiRecord
+        Where each sequence lies in the uncompressed file.
+    gzip_blocks : numpy.ndarray, shape=(n, 2), dtype=int64, optional
+        Where the blocks of a bgzipped file lie, from :func:`jundscan.io.fasta.index.bgzip_index`.
+    read_bytes : int
+        Bytes of uncompressed text read at once.
+    """
+
+    seekable = True
+
+    def __init__(
+        self, path: Path, file: Path, index: Index, gzip_blocks: NDArray[np.int64] | None, read_bytes: int
+    ) -> None:
+        super().__init__(path)
+        self._file = file
+        self._index = index
+        self._gzip_blocks = gzip_blocks
+        self._read_bytes = read_bytes
+        # in the order in which the sequences lie in the file
+        self._records = sorted(index.items(), key=lambda item: item[1].offset)
+        self._numbers = {name: number for number, (name, _) in enumerate(self._records)}
 
     @cached_property
-    def _in_file(self) -> tuple[list[tuple[str, FaiRecord]], dict[str, int]]:
-        """The index as the sequences lie in the file, and the number of each in it."""
-        order = sorted((self._index or {}).items(), key=lambda item: item[1].offset)
-        return order, {name: number for number, (name, _) in enumerate(order)}
+    def chromsizes(self) -> ChromSizes:
+        """Length of every chromosome, bases, in index order."""
+        return ChromSizes({chrom: record.length for chrom, record in self._index.items()})
 
-    @contextmanager
-    def _opened(self, regions: Sequence[Region]) -> Iterator[ReadAhead]:
-        """Open the file, and look whether these regions lie where the index says."""
-        with read_errors(self.path, FastaError), self._file.open("rb") as opened:
-            file = opened if self._gzip_blocks is None else BgzipReader(opened, self._gzip_blocks, self.path)
-            order, numbers = self._in_file
-            wanted = np.array([numbers[chrom] for chrom in dict.fromkeys(region.chrom for region in regions)], np.intp)
-            check_index(file, order, wanted, self.path)
-            yield ReadAhead(file)
+    @cached_property
+    def _survey(self) -> Survey:
+        found = survey(self._file, self.path, self._read_bytes)
+        if found.lengths != dict(self.chromsizes):
+            raise index_mismatch(self.path)
+        return found
 
-    def _indexed(self, index: Index, regions: Sequence[Region], block_bases: int) -> Iterator[Block]:
+    def unknown_runs(self, chrom: str) -> NDArray[np.int64]:
+        """Return the runs of unknown bases, see :meth:`Genome.unknown_runs`."""
+        return self._survey.unknown_runs[chrom]
+
+    def blocks(self, regions: Sequence[Region], block_bases: int = READ_BYTES) -> Iterator[Block]:
+        """Read regions piece by piece, see :meth:`Genome.blocks`."""
+        self._check_regions(regions)
+        return self._blocks(regions, block_bases)
+
+    def _blocks(self, regions: Sequence[Region], block_bases: int) -> Iterator[Block]:
         with self._opened(regions) as file:
             for chrom, first, last in regions:
                 for start in range(first, last, block_bases):
                     end = min(start + block_bases, last)
-                    yield Block(chrom, start, self._read(file, index, [(chrom, start, end)]))
+                    yield Block(chrom, start, self._read(file, [(chrom, start, end)]))
 
-    def _indexed_bases(self, index: Index, regions: Sequence[Region]) -> Iterator[NDArray[np.uint8]]:
+    def bases(self, regions: Sequence[Region]) -> Iterator[NDArray[np.uint8]]:
+        """Read regions one after another, many small ones at a time, see :meth:`Genome.bases`."""
+        self._check_regions(regions)
+        return self._bases(regions)
+
+    def _bases(self, regions: Sequence[Region]) -> Iterator[NDArray[np.uint8]]:
         pieces = [
-            (chrom, start, min(start + READ_BYTES, last))
+            (chrom, start, min(start + self._read_bytes, last))
             for chrom, first, last in regions
-            for start in range(first, last, READ_BYTES)
+            for start in range(first, last, self._read_bytes)
         ]
         sizes = np.array([end - start for _, start, end in pieces], np.int64)
         with self._opened(regions) as file:
-            for begin, stop in together(sizes, READ_BYTES):
-                yield self._read(file, index, pieces[begin:stop])
+            for begin, stop in together(sizes, self._read_bytes):
+                yield self._read(file, pieces[begin:stop])
 
-    def _read(self, file: ReadAhead, index: Index, pieces: Sequence[tuple[str, int, int]]) -> NDArray[np.uint8]:
+    @contextmanager
+    def _opened(self, regions: Sequence[Region]) -> Iterator[ReadAhead]:
+        """Open the file, and check that the chromosomes of these regions lie where the index says."""
+        with read_errors(self.path, FastaError), self._file.open("rb") as opened:
+            file = opened if self._gzip_blocks is None else BgzipReader(opened, self._gzip_blocks, self.path)
+            chroms = dict.fromkeys(region.chrom for region in regions)
+            check_index(file, self._records, np.array([self._numbers[chrom] for chrom in chroms], np.intp), self.path)
+            yield ReadAhead(file)
+
+    def _read(self, file: ReadAhead, pieces: Sequence[tuple[str, int, int]]) -> NDArray[np.uint8]:
         """Read pieces of chromosomes, (chromosome, start, end), one after another."""
         parts = []
         for chrom, start, end in pieces:
-            placed = index[chrom]
-            letters = checked_letters(file.read(placed.byte(start), placed.byte(end)), chrom, self.path)
+            record = self._index[chrom]
+            letters = check_blanks(file.read(record.byte(start), record.byte(end)), chrom, self.path)
             parts.append(encode(letters, drop=LINE_ENDS))
             if len(parts[-1]) != end - start:
                 raise index_mismatch(self.path)
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def _streamed(self, regions: Sequence[Region], block_bases: int) -> Iterator[Block]:
+
+class StreamedFasta(Genome):
+    """A FASTA without index, which is read from its start for every call.
+
+    Parameters
+    ----------
+    path, file, read_bytes
+        See :class:`IndexedFasta`.
+    """
+
+    seekable = False
+
+    def __init__(self, path: Path, file: Path, read_bytes: int) -> None:
+        super().__init__(path)
+        self._file = file
+        self._read_bytes = read_bytes
+
+    @cached_property
+    def chromsizes(self) -> ChromSizes:
+        """Length of every chromosome, bases, in file order; reads the whole file."""
+        return ChromSizes(self._survey.lengths)
+
+    @cached_property
+    def _survey(self) -> Survey:
+        return survey(self._file, self.path, self._read_bytes)
+
+    def unknown_runs(self, chrom: str) -> NDArray[np.int64]:
+        """Return the runs of unknown bases, see :meth:`Genome.unknown_runs`."""
+        return self._survey.unknown_runs[chrom]
+
+    def blocks(self, regions: Sequence[Region], block_bases: int = READ_BYTES) -> Iterator[Block]:
+        """Read regions piece by piece, see :meth:`Genome.blocks`."""
+        self._check_regions(regions)
+        return self._blocks(regions, block_bases)
+
+    def _blocks(self, regions: Sequence[Region], block_bases: int) -> Iterator[Block]:
         waiting: dict[str, deque[Region]] = defaultdict(deque)
         for region in regions:
             waiting[region.chrom].append(region)
         current, end = "", 0
-        for chrom, letters in records(self._file, self.path):
+        for chrom, letters in records(self._file, self.path, self._read_bytes):
             if not waiting:
                 return
             start = end if chrom == current else 0
@@ -247,46 +317,29 @@ class Genome:
             if not queue:
                 del waiting[chrom]
 
-    @cached_property
-    def _survey(self) -> tuple[dict[str, int], dict[str, NDArray[np.int64]]]:
-        """Lengths and unknown runs of all chromosomes, in one pass."""
-        lengths: dict[str, int] = {}
-        runs: dict[str, list[NDArray[np.int64]]] = {}
-        for chrom, letters in records(self._file, self.path):
-            start = lengths.setdefault(chrom, 0)
-            lengths[chrom] += (bases := count_bases(letters))
-            parts = runs.setdefault(chrom, [])
-            if len(unknown := unknown_runs(letters, bases)):
-                parts.append(unknown + start)
-        if self._index is not None and lengths != dict(self.chromsizes):
-            raise index_mismatch(self.path)
-        return lengths, {
-            chrom: merge_intervals(np.concatenate(parts)) if parts else NO_RUNS for chrom, parts in runs.items()
-        }
 
+def open_genome(path: str | Path, read_bytes: int = READ_BYTES) -> Genome:
+    """Open a FASTA file: uncompressed, gzipped or bgzipped, by content and not by name.
 
-def open_genome(path: str | Path) -> Genome:
-    """Open a FASTA file: plain, gzipped or bgzipped, by content and not by name; ``-`` and pipes too.
-
-    The index of a plain file is written beside it, or kept in memory where that folder cannot be written to; one whose
-    lines are of unequal length has none, and is read as a gzipped one is. Indexes of
-    a bgzipped one are used where they are. What comes from standard input or through a pipe is copied to a temporary
-    file, because it is needed twice.
+    The index of an uncompressed file is written beside it, or kept in memory when that folder is not writable. A file
+    with lines of unequal length has no index and is streamed, as a gzipped one is. A bgzipped file is read by its
+    indexes when both exist. Standard input or a pipe is copied to a temporary file, because it is read twice.
 
     Parameters
     ----------
     path : str or pathlib.Path
         The file; ``-`` is standard input.
+    read_bytes : int
+        Bytes of uncompressed text read at once.
 
     Returns
     -------
     Genome
-        With the lengths of an indexed file known already.
 
     Raises
     ------
     FastaError
-        When the file is missing, unreadable, cut short, empty or no FASTA, or cannot be indexed: names that repeat.
+        When the file is missing, unreadable, cut short, empty or no FASTA, or two sequences share a name.
     """
     path = Path(path)
     check_address(path, FastaError, is_stdin_read=True)
@@ -295,17 +348,20 @@ def open_genome(path: str | Path) -> Genome:
     with read_errors(path, FastaError):
         copy = copy_to_temporary_file(path)
     try:
-        return _open_file(path, copy or path)
+        genome = _open_file(path, copy or path, read_bytes)
     except BaseException:
         if copy is not None:
             copy.unlink(missing_ok=True)
         raise
+    if copy is not None:
+        weakref.finalize(genome, copy.unlink, missing_ok=True)
+    return genome
 
 
-def _open_file(path: Path, file: Path) -> Genome:
-    with read_errors(path, FastaError), open_unpacked(file, kind_check(path, "genome", FastaError)) as letters:
-        packed = packing(file)
-        start = letters.read(READ_BYTES).lstrip()
+def _open_file(path: Path, file: Path, read_bytes: int) -> Genome:
+    with read_errors(path, FastaError), open_unpacked(file, kind_check(path, "genome", FastaError)) as text:
+        compression = packing(file)
+        start = text.read(READ_BYTES).lstrip()
     if not start:
         raise FastaError(path, "is empty")
     if start.startswith(codecs.BOM_UTF8 + b">"):
@@ -313,9 +369,12 @@ def _open_file(path: Path, file: Path) -> Genome:
     if not start.startswith(b">"):
         raise FastaError(path, "not a FASTA file: its first line must be a '>' and a name")
     check_line_end(start.partition(b"\n")[0], path)
-    if packed is None and path.suffix.lower() in (".gz", ".bgz"):
-        raise FastaError(path, "is named as if it were compressed, but is not; rename it")
-    if packed is None:
-        return Genome(path, file, plain_index(file, None if file is path else path))
-    index, blocks = (bgzip_index(file) if packed == "bgzip" else None) or (None, None)
-    return Genome(path, file, index, blocks)
+    if compression is None:
+        if path.suffix.lower() in (".gz", ".bgz"):
+            raise FastaError(path, "is named as if it were compressed, but is not; rename it")
+        index, blocks = plain_index(file, None if file is path else path, read_bytes), None
+    else:
+        index, blocks = (bgzip_index(file) if compression == "bgzip" else None) or (None, None)
+    if index is None:
+        return StreamedFasta(path, file, read_bytes)
+    return IndexedFasta(path, file, index, blocks, read_bytes)

@@ -1,59 +1,138 @@
-"""The letters of a FASTA file as they come: records one after another, without an index."""
+"""The text of a FASTA, read forwards without an index: names, letters, lengths and runs of unknown bases."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from jundscan.dna.interval_sets import merge_intervals
 from jundscan.dna.letters import ALPHABET, UNKNOWN, encode
 from jundscan.errors import FastaError
-from jundscan.io.fasta.faidx import name_in
 from jundscan.io.files import open_unpacked, read_errors
 
 READ_BYTES = 1 << 18
+"""Bytes of uncompressed text read at once."""
+MAX_HEADER_BYTES = 1 << 20
+"""Maximum bytes of a '>' line, because a damaged file may have no line end."""
 LINE_ENDS = b"\r\n"
-NO_RUNS = np.empty((0, 2), dtype=np.int64)
-_LONGEST_HEADER = 1 << 20
+_NO_RUNS = np.empty((0, 2), dtype=np.int64)
 _NOT_UNKNOWN = ALPHABET.encode() + ALPHABET.lower().encode() + LINE_ENDS
 
 
-def records(file: Path, path: Path) -> Iterator[tuple[str, bytes]]:
-    """Stream a FASTA: each record's name with pieces of its letters (line ends included), at least one."""
+class Survey(NamedTuple):
+    """What one pass over a FASTA finds.
+
+    Attributes
+    ----------
+    lengths : dict of str to int
+        Bases of each sequence, in file order.
+    unknown_runs : dict of str to numpy.ndarray, shape=(n, 2), dtype=int64
+        Maximal runs of anything but ACGT in either case: starts and ends, sorted.
+    """
+
+    lengths: dict[str, int]
+    unknown_runs: dict[str, NDArray[np.int64]]
+
+
+def survey(file: Path, path: Path, read_bytes: int) -> Survey:
+    """Find the lengths and the unknown bases of all sequences; parameters and errors are those of :func:`records`."""
+    lengths: dict[str, int] = {}
+    runs: dict[str, list[NDArray[np.int64]]] = {}
+    for name, letters in records(file, path, read_bytes):
+        start = lengths.setdefault(name, 0)
+        lengths[name] += (bases := count_bases(letters))
+        parts = runs.setdefault(name, [])
+        if len(unknown := _unknown_runs(letters, bases)):
+            parts.append(unknown + start)
+    return Survey(
+        lengths,
+        {name: merge_intervals(np.concatenate(parts)) if parts else _NO_RUNS for name, parts in runs.items()},
+    )
+
+
+def records(file: Path, path: Path, read_bytes: int) -> Iterator[tuple[str, bytes]]:
+    """Read a FASTA forwards.
+
+    Parameters
+    ----------
+    file : pathlib.Path
+        The file to read.
+    path : pathlib.Path
+        Its name for messages.
+    read_bytes : int
+        Bytes of uncompressed text read at once.
+
+    Yields
+    ------
+    name : str
+    letters : bytes
+        A piece of the sequence, with line ends. Every sequence has at least one piece, which may be empty.
+
+    Raises
+    ------
+    FastaError
+        When the file cannot be read, a header or a letter is wrong, or two sequences share a name.
+    """
     name, previous = "", b"\n"
     names: set[str] = set()
-    with read_errors(path, FastaError), open_unpacked(file) as unpacked:
-        while data := unpacked.read(READ_BYTES):
+    with read_errors(path, FastaError), open_unpacked(file) as text:
+        while data := text.read(read_bytes):
             start = 0
             while (header := data.find(b">", start)) >= 0:
                 if (data[header - 1 : header] if header else previous) not in (b"\n", b"\r"):
                     raise FastaError(path, f"a '>' inside the sequence of {name}")
                 if header > start and name:
-                    yield name, checked_letters(data[start:header], name, path)
+                    yield name, check_blanks(data[start:header], name, path)
                 start = data.find(b"\n", header) + 1
-                if not start:  # the line goes on behind what was read
-                    rest = unpacked.readline(_LONGEST_HEADER)
-                    if len(rest) == _LONGEST_HEADER:
-                        raise FastaError(path, f"a '>' line of more than {_LONGEST_HEADER:,} bytes; shorten it")
+                if not start:  # the line continues after this piece
+                    rest = text.readline(MAX_HEADER_BYTES)
+                    if len(rest) == MAX_HEADER_BYTES:
+                        raise FastaError(path, f"a '>' line of more than {MAX_HEADER_BYTES:,} bytes; shorten it")
                     data += rest
                     start = len(data)
-                name = name_in(data[header + 1 : start], path)
+                name = header_name(data[header + 1 : start], path)
                 if name in names:
                     raise FastaError(path, f"two sequences are named {name}; names must be unique")
                 names.add(name)
                 yield name, b""
             if start < len(data):
-                yield name, checked_letters(data[start:], name, path)
+                yield name, check_blanks(data[start:], name, path)
             previous = data[-1:]
 
 
-def checked_letters(data: bytes, name: str, path: Path) -> bytes:
-    """Return pieces of a sequence as they are; blanks would be counted as bases, and move all that follow."""
-    if b" " in data or b"\t" in data:
+def header_name(header: bytes, path: Path) -> str:
+    """Return the name of a sequence: the first word of its header line, which comes without the '>'.
+
+    Raises
+    ------
+    FastaError
+        When the name is missing or not UTF-8 text, or a carriage return stands inside the line.
+    """
+    check_line_end(header, path)
+    words = header.split(maxsplit=1)
+    if not words:
+        raise FastaError(path, "a sequence without a name")
+    try:
+        return words[0].decode()
+    except UnicodeDecodeError as err:
+        raise FastaError(path, "a sequence name is not UTF-8 text; rename it") from err
+
+
+def check_line_end(header: bytes, path: Path) -> None:
+    """Raise FastaError when a carriage return stands inside a header, because other programs see no line end there."""
+    if b"\r" in header.rstrip(b"\r\n"):
+        raise FastaError(path, "lines end with a carriage return alone; convert the file with: mac2unix")
+
+
+def check_blanks(letters: bytes, name: str, path: Path) -> bytes:
+    """Return letters unchanged. Raise FastaError for a blank, which would count as a base."""
+    if b" " in letters or b"\t" in letters:
         raise FastaError(path, f"a blank inside the sequence of {name}; remove it")
-    return data
+    return letters
 
 
 def count_bases(letters: bytes) -> int:
@@ -62,12 +141,12 @@ def count_bases(letters: bytes) -> int:
     return len(letters) - int(newlines) - (letters.count(b"\r") if b"\r" in letters else 0)
 
 
-def unknown_runs(letters: bytes, bases: int) -> NDArray[np.int64]:
-    """Find the runs of unknown bases, (n, 2), among letters with line ends, so many bases of them."""
-    # nearly every piece of a genome is wholly known or wholly unknown, which is told quickly
+def _unknown_runs(letters: bytes, bases: int) -> NDArray[np.int64]:
+    """Find the runs of unknown bases, (n, 2), among ``bases`` letters and their line ends."""
+    # a quick count first, because nearly every piece of a genome is known or unknown throughout
     unknown = len(letters.translate(None, delete=_NOT_UNKNOWN))
     if not unknown:
-        return NO_RUNS
+        return _NO_RUNS
     if unknown == bases:
         return np.array([[0, bases]], dtype=np.int64)
     is_unknown = encode(letters, drop=LINE_ENDS) == UNKNOWN
