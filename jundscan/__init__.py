@@ -36,7 +36,7 @@ _HOMES = {
     "Scored": "jundscan.scanning.score",
     "evaluate": "jundscan.api_evaluation",
     "explain": "jundscan.api_variants",
-    "load_model": "jundscan.model.model",
+    "load_model": "jundscan.model.load",
     "scan": "jundscan.api",
     "variants": "jundscan.api_variants",
 }

@@ -77,7 +77,7 @@ def test_every_part_takes_the_same_default(tmp_path: Path, monkeypatch: pytest.M
     from jundscan.model.model import Model
 
     taken = []
-    for module in ("plan", "evaluation", "diagnosis"):
+    for module in ("scanning.plan", "evaluation.labelled_windows", "doctor"):
         monkeypatch.setattr(f"jundscan.{module}.usable_cores", lambda: 3)
     predict = Model.predict
     monkeypatch.setattr(
