@@ -8,7 +8,6 @@ among these windows and a chunk cuts them into portions; neither ever moves one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -18,38 +17,6 @@ from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
 from jundscan.dna.regions import Region
 
 _CENTRE = WINDOW_LENGTH // 2
-
-
-@dataclass(frozen=True, slots=True)
-class Windows:
-    """The windows wholly inside a span: some on the grid and perhaps the chromosome's last one, off the grid.
-
-    Attributes
-    ----------
-    first : int
-        Index of the first window on the grid; it starts at ``first * stride``.
-    count : int
-        Number of windows on the grid.
-    last : int or None
-        Start of the off-grid window at length - 101, when there is one and it lies in the span.
-    stride : int
-        Bases from one window on the grid to the next.
-    """
-
-    first: int
-    count: int
-    last: int | None
-    stride: int
-
-    @property
-    def total(self) -> int:
-        """Number of windows, on the grid and off it."""
-        return self.count + (self.last is not None)
-
-    def starts(self) -> NDArray[np.int64]:
-        """Return the starts of all windows, shape=(total,), ascending."""
-        grid = np.arange(self.first, self.first + self.count, dtype=np.int64) * self.stride
-        return grid if self.last is None else np.append(grid, self.last)
 
 
 class Chunks(NamedTuple):
@@ -76,35 +43,6 @@ class Chunks(NamedTuple):
     def rows(self, begin: int, end: int) -> Chunks:
         """Return the portions numbered from ``begin`` to before ``end``."""
         return Chunks._make(column[begin:end] for column in self)
-
-
-def windows_in(span_start: int, span_end: int, length: int, stride: int) -> Windows:
-    """Find the windows wholly inside the bases [span_start, span_end) of a chromosome, in constant time.
-
-    Parameters
-    ----------
-    span_start, span_end : int
-        The span, ``0 <= span_start`` and ``span_end <= length``.
-    length : int
-        Length of the chromosome, bases.
-    stride : int
-        Bases from one window to the next, at least 1.
-
-    Returns
-    -------
-    Windows
-        Perhaps none: then its ``total`` is 0.
-
-    Examples
-    --------
-    >>> windows_in(0, 250, 250, 100).starts().tolist()
-    [0, 100, 149]
-    >>> windows_in(50, 240, 250, 100).starts().tolist()
-    [100]
-    """
-    spans = np.array([[span_start, span_end, length]], np.int64)
-    ((first,), (count,), (off_grid,)) = (column.tolist() for column in _windows_in(spans, stride))
-    return Windows(first, count, length - WINDOW_LENGTH if off_grid else None, stride)
 
 
 def span_table(spans: Sequence[Region], chromsizes: Mapping[str, int]) -> NDArray[np.int64]:
@@ -150,7 +88,7 @@ def chunks(spans: NDArray[np.int64], stride: int, chunk_bases: int) -> Chunks:
     Parameters
     ----------
     spans : numpy.ndarray, shape=(n, 3), dtype=int64
-        Start, end and length of the chromosome of each span, as for :func:`windows_in`.
+        Start, end and length of the chromosome of each span, as from :func:`span_table`.
     stride : int
         Bases from one window to the next, at least 1.
     chunk_bases : int
@@ -269,7 +207,7 @@ def track_spans(
     Parameters
     ----------
     starts : numpy.ndarray, shape=(n,), dtype=int64
-        Window starts, ascending, of a chromosome's windows (see :func:`windows_in`).
+        Window starts, ascending, of a chromosome's windows.
     length : int
         Length of the chromosome, bases.
     stride : int

@@ -20,7 +20,6 @@ import pytest
 from jundscan.accessibility.scale import IDENTITY
 from jundscan.cluster.client import divided, score_on_cluster
 from jundscan.cluster.worker import Part, forget, score_stretches
-from jundscan.dna.windows import windows_in
 from jundscan.errors import ClusterError
 from jundscan.model.model import Model
 from jundscan.options import ThresholdRule
@@ -28,6 +27,7 @@ from jundscan.scanning.plan import open_scan
 from jundscan.scanning.score import score
 from tests.conftest import Run
 from tests.helpers.inputs import letters, track_rows, write_fasta, write_rows
+from tests.helpers.windows import window_starts
 
 ROOT = Path(__file__).parents[2]
 LARGE = {"chr1": 900_000, "chr2": 500_000, "chr3": 90, "chr4": 300_000, "chr5": 4_000}
@@ -46,9 +46,7 @@ def test_tasks_hold_every_window_once(genome: Path, model: Model, stride: int, m
         def starts(spans) -> list[tuple[str, int]]:
             sizes = ready.genome.chromsizes
             return [
-                (chrom, int(at))
-                for chrom, start, end in spans
-                for at in windows_in(start, end, sizes[chrom], stride).starts()
+                (chrom, at) for chrom, start, end in spans for at in window_starts(start, end, sizes[chrom], stride)
             ]
 
         assert starts(region for task in tasks for region in task) == starts(ready.spans)

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from jundscan.dna.chromosomes import matching_name
 from jundscan.dna.interval_sets import intersect_intervals, merge_intervals, subtract_intervals
 from jundscan.dna.regions import Region, parse_region
-from jundscan.dna.windows import chunks, count_windows, together, track_spans, windows_in, with_flanks
+from jundscan.dna.windows import chunks, count_windows, together, track_spans, with_flanks
 from jundscan.errors import RegionError
+from tests.helpers.windows import window_starts
 
 CHROMSIZES = {"chr1": 1000, "chr22": 5000, "HLA-A*01:01": 300, "chrM": 400}
 lengths = st.integers(0, 700)
@@ -30,11 +31,7 @@ def spans(draw):
 
 
 def all_starts(length, stride):
-    """Windows of a chromosome by definition: the grid, then the last one."""
-    starts = list(range(0, length - 100, stride))
-    if starts and starts[-1] != length - 101:
-        starts.append(length - 101)
-    return starts
+    return window_starts(0, length, length, stride)
 
 
 def bases(intervals):
@@ -44,15 +41,6 @@ def bases(intervals):
 def assert_sorted_disjoint(intervals):
     assert (intervals[:, 0] < intervals[:, 1]).all()
     assert (intervals[1:, 0] >= intervals[:-1, 1]).all()
-
-
-@given(spans(), strides)
-def test_windows_in_is_the_definition(span, stride):
-    start, end, length = span
-    windows = windows_in(*span, stride)
-    expected = [s for s in all_starts(length, stride) if start <= s and s + 101 <= end]
-    assert windows.starts().tolist() == expected
-    assert windows.total == len(expected)
 
 
 @given(st.lists(spans(), min_size=1, max_size=4), strides, st.integers(101, 500))
@@ -67,7 +55,7 @@ def test_chunks_hold_every_window_exactly_once(table, stride, chunk_bases):
         indexed = {start: index for index, start in enumerate(all_starts(table[number][2], stride))}
         assert [indexed[s] for s in starts] == list(range(first, first + count))
         seen += [(number, start) for start in starts]
-    expected = [windows_in(*span, stride).starts().tolist() for span in table]
+    expected = [window_starts(*span, stride) for span in table]
     assert seen == [(number, start) for number, starts in enumerate(expected) for start in starts]
     assert count_windows(np.array(table), stride).tolist() == [len(starts) for starts in expected]
 
@@ -102,16 +90,16 @@ def test_widened_spans_hold_each_base_near_a_span_once(tables, flank, beyond):
 
 def test_a_small_span_of_a_long_chromosome_costs_little():
     length = 10**12
-    assert windows_in(0, length, length, 1).total == length - 100
+    assert count_windows(np.array([[0, length, length]]), 1).tolist() == [length - 100]
     assert chunks(np.array([[length - 1000, length, length]]), 7, 200).starts.min() >= length - 1000
 
 
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: windows_in(0, 200, 200, 0),
-        lambda: windows_in(0, 201, 200, 1),
-        lambda: windows_in(5, 4, 200, 1),
+        lambda: count_windows(np.array([[0, 200, 200]]), 0),
+        lambda: count_windows(np.array([[0, 201, 200]]), 1),
+        lambda: count_windows(np.array([[5, 4, 200]]), 1),
         lambda: chunks(np.array([[0, 200, 200]]), 1, 100),
     ],
 )
@@ -249,8 +237,8 @@ def test_what_is_wrong_with_a_region_is_said(text, problem):
 
 
 def test_a_span_of_exactly_the_last_window_holds_it():
-    windows = windows_in(149, 250, 250, 100)
-    assert (windows.count, windows.last, windows.starts().tolist()) == (0, 149, [149])
+    cut = chunks(np.array([[149, 250, 250]]), 100, 1_000)
+    assert (cut.starts.tolist(), cut.firsts.tolist(), cut.counts.tolist()) == ([149], [2], [1])
 
 
 def test_track_spans_are_cut_at_the_stretches_that_hold_their_windows():

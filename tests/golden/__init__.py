@@ -17,11 +17,11 @@ from jundscan.accessibility.scale import read_scale
 from jundscan.accessibility.tracks import open_track
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.regions import Region
-from jundscan.dna.windows import windows_in
 from jundscan.io.fasta.genome import open_genome
 from jundscan.model.load import default_model_path, load_model
 from jundscan.scanning.outputs import Outputs, write_scan
 from jundscan.scanning.plan import open_scan
+from tests.helpers.windows import window_starts
 
 FOLDER = Path(__file__).parent
 EXAMPLES = FOLDER.parents[1] / "examples"
@@ -37,7 +37,7 @@ def features() -> str:
     lines = []
     with open_track(TRACK) as track:
         for chrom, size in genome.chromsizes.items():
-            starts = windows_in(0, size, size, FEATURES_STRIDE).starts()
+            starts = np.array(window_starts(0, size, size, FEATURES_STRIDE))
             mapped = scale.apply(track.window_means(chrom, starts))
             for start, value in zip(starts.tolist(), mapped.tolist(), strict=True):
                 (block,) = genome.blocks([Region(chrom, start, start + WINDOW_LENGTH)])

@@ -14,7 +14,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jundscan.dna.windows import windows_in
 from jundscan.errors import InputError, RegionError
 from jundscan.model.model import Model
 from jundscan.options import ThresholdRule
@@ -22,6 +21,7 @@ from jundscan.scanning.outputs import Outputs, write_scan
 from jundscan.scanning.plan import open_scan
 from jundscan.scanning.spans import find_spans, scan_spans
 from tests.helpers.inputs import genome_letters, write_fasta, write_rows
+from tests.helpers.windows import window_starts
 
 CASES = int(os.environ.get("JUNDSCAN_CASES", "60"))
 SIZES = {"chr1": 700, "chr2": 333, "tiny": 90, "chr3": 101}
@@ -70,7 +70,7 @@ def written(folder: Path, name: str, rows: list[Stretch], renamed: bool) -> Path
 
 def has_window(stretch: Stretch, stride: int) -> bool:
     chrom, start, end = stretch
-    return windows_in(start, end, SIZES[chrom], stride).total > 0
+    return bool(window_starts(start, end, SIZES[chrom], stride))
 
 
 @settings(max_examples=CASES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -102,7 +102,7 @@ def test_the_windows_of_the_spans_are_those_of_a_loop(
     found = [
         (span.chrom, start)
         for span in spans
-        for start in windows_in(span.start, span.end, SIZES[span.chrom], stride).starts().tolist()
+        for start in window_starts(span.start, span.end, SIZES[span.chrom], stride)
     ]
     assert found == expected
 

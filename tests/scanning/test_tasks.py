@@ -20,7 +20,7 @@ from jundscan.accessibility.tracks import open_track
 from jundscan.dna.letters import UNKNOWN
 from jundscan.dna.regions import Region
 from jundscan.dna.windows import chunks as chunks_of
-from jundscan.dna.windows import span_table, windows_in
+from jundscan.dna.windows import span_table
 from jundscan.model.model import Model
 from jundscan.scanning.plan import open_scan
 from jundscan.scanning.score import score
@@ -28,6 +28,7 @@ from jundscan.scanning.tasks import calls, join, known_runs, tasks
 from jundscan.threads import TASKS_PER_THREAD, in_order
 from tests.helpers.inputs import genome_letters, scale_of, track_rows, write_fasta, write_rows
 from tests.helpers.numpy_models import numpy_model
+from tests.helpers.windows import window_starts
 
 
 def test_results_come_in_order_and_items_are_taken_little_ahead() -> None:
@@ -99,7 +100,7 @@ def test_every_window_of_known_letters_is_in_one_call_with_its_own_flanks(
     expected = [
         (chrom, start)
         for chrom, first, end in spans
-        for start in windows_in(first, end, sizes[chrom], stride).starts().tolist()
+        for start in window_starts(first, end, sizes[chrom], stride)
         if genome[chrom][start : start + 101].max() < UNKNOWN
     ]
     places = []

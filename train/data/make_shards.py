@@ -20,7 +20,6 @@ from jundscan.accessibility.genome_tracks import GenomeTrack
 from jundscan.dna.interval_sets import subtract_intervals
 from jundscan.dna.letters import WINDOW_LENGTH, one_hot
 from jundscan.dna.regions import Region
-from jundscan.dna.windows import windows_in
 from jundscan.errors import InputError, OutputError
 from jundscan.evaluation.metrics import balanced_weights
 from jundscan.evaluation.truth import Truth
@@ -58,10 +57,15 @@ class Made:
     between: int
 
 
-def grid_starts(start: int, end: int, length: int, stride: int) -> NDArray[np.int64]:
+def grid(start: int, end: int, stride: int) -> range:
     """Return the starts of the windows on the grid wholly inside the bases [start, end) of a chromosome."""
-    windows = windows_in(start, end, length, stride)
-    return np.arange(windows.first, windows.first + windows.count, dtype=np.int64) * stride
+    return range(-(-start // stride) * stride, end - WINDOW_LENGTH + 1, stride)
+
+
+def grid_starts(start: int, end: int, stride: int) -> NDArray[np.int64]:
+    """Return :func:`grid` as an array."""
+    starts = grid(start, end, stride)
+    return np.arange(starts.start, starts.stop, stride, dtype=np.int64)
 
 
 def known_stretches(genome: Genome, spans: Sequence[Region]) -> list[Region]:
@@ -81,8 +85,7 @@ def count_windows(
     counts = np.zeros((len(blocks.chroms), 2), np.int64)
     between = 0
     for chrom, start, end in stretches:
-        length = genome.chromsizes[chrom]
-        while len(starts := grid_starts(start, min(end, start + COUNT_WINDOWS * stride), length, stride)):
+        while len(starts := grid_starts(start, min(end, start + COUNT_WINDOWS * stride), stride)):
             numbers, labels = blocks.numbers(chrom, starts), truth.labels(chrom, starts)
             kept = numbers >= 0
             np.add.at(counts, (numbers[kept], labels[kept]), 1)
@@ -102,7 +105,7 @@ def read_windows(
         else:
             held = np.concatenate([held, block.codes])
         end = held_start + len(held)
-        starts = grid_starts(held_start, end, genome.chromsizes[block.chrom], stride)
+        starts = grid_starts(held_start, end, stride)
         if not len(starts):
             continue
         views = np.lib.stride_tricks.sliding_window_view(held, WINDOW_LENGTH)
@@ -208,7 +211,7 @@ def make_shards(
     blocks = make_blocks(sizes, truth, None if split.by_chromosome else split.block_bases, stride)
     counts, between = count_windows(genome, truth, stretches, blocks, stride)
     parts = assign_parts(counts, blocks, split)
-    in_spans = sum(windows_in(span.start, span.end, sizes[span.chrom], stride).count for span in spans)
+    in_spans = sum(len(grid(span.start, span.end, stride)) for span in spans)
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out, prefix=".shards-") as work:
