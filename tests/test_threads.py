@@ -6,13 +6,18 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 
 from jundscan import threads as cores
 from jundscan.scanning.plan import open_scan
-from jundscan.threads import usable_cores
+from jundscan.threads import TASKS_PER_THREAD, in_order, usable_cores
 from tests.helpers.inputs import write_shard
 
 ROOT = Path(__file__).parents[1]
@@ -92,3 +97,53 @@ def test_every_part_takes_the_same_default(tmp_path: Path, monkeypatch: pytest.M
     jundscan.evaluate(write_shard(tmp_path / "shard"), model=model)
     assert taken == [3]
     assert diagnose().found["threads"] == {"default": 3, "usable_cores": 3}
+
+
+def test_results_keep_the_order_of_items_and_few_items_are_taken_ahead() -> None:
+    taken = []
+    begun = Event()
+
+    def items() -> Iterator[int]:
+        for number in range(100):
+            taken.append(number)
+            yield number
+
+    def work(number: int) -> int:
+        if number:
+            begun.set()
+        else:
+            begun.wait(10)  # the first ends behind the second
+        return -number
+
+    results = in_order(work, items(), threads=2)
+    assert [next(results) for _ in range(3)] == [0, -1, -2]
+    assert len(taken) == 2 * TASKS_PER_THREAD + 3
+    results.close()
+    assert len(taken) == 2 * TASKS_PER_THREAD + 3
+
+
+@pytest.mark.parametrize("submitted", [1, 3])
+def test_an_interruption_that_leaves_a_pool_lock_taken_does_not_hang(
+    monkeypatch: pytest.MonkeyPatch, submitted: int
+) -> None:
+    """A signal handler that raises between taking a lock and guarding it does just that."""
+    pools: list[ThreadPoolExecutor] = []
+
+    class Interrupted(ThreadPoolExecutor):
+        taken = 0
+
+        def submit(self, *call: Any, **options: Any) -> Any:
+            pools.append(self)
+            self.taken += 1
+            if self.taken > submitted:
+                self._idle_semaphore._cond._lock.acquire()  # type: ignore[attr-defined]
+                raise KeyboardInterrupt
+            return super().submit(*call, **options)
+
+    monkeypatch.setattr("jundscan.threads.ThreadPoolExecutor", Interrupted)
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        list(in_order(lambda seconds: time.sleep(seconds), [0.2] * 9, threads=2))
+    assert time.monotonic() - began < 5
+    pools[0]._idle_semaphore._cond._lock.release()  # type: ignore[attr-defined]
+    pools[0].shutdown()

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import numpy as np
@@ -25,33 +22,9 @@ from jundscan.model.model import Model
 from jundscan.scanning.plan import open_scan
 from jundscan.scanning.score import score
 from jundscan.scanning.tasks import calls, join, known_runs, tasks
-from jundscan.threads import TASKS_PER_THREAD, in_order
 from tests.helpers.inputs import genome_letters, scale_of, track_rows, write_fasta, write_rows
 from tests.helpers.numpy_models import numpy_model
 from tests.helpers.windows import window_starts
-
-
-def test_results_come_in_order_and_items_are_taken_little_ahead() -> None:
-    taken = []
-    begun = Event()
-
-    def items() -> Iterator[int]:
-        for number in range(100):
-            taken.append(number)
-            yield number
-
-    def work(number: int) -> int:
-        if number:
-            begun.set()
-        else:
-            begun.wait(10)  # the first ends behind the second
-        return -number
-
-    results = in_order(work, items(), threads=2)
-    assert [next(results) for _ in range(3)] == [0, -1, -2]
-    assert len(taken) == 2 * TASKS_PER_THREAD + 3
-    results.close()
-    assert len(taken) == 2 * TASKS_PER_THREAD + 3
 
 
 @st.composite
@@ -267,30 +240,3 @@ def test_many_scaffolds_share_the_calls_of_the_model(
     with open_scan(genome, model=model) as ready:
         assert sum(len(scored.starts) for scored in score(ready)) == ready.windows == 2_000 * 11
     assert len(sizes) < 200
-
-
-@pytest.mark.parametrize("submitted", [1, 3])
-def test_an_interruption_that_leaves_a_lock_of_the_pool_locked_is_no_hang(
-    monkeypatch: pytest.MonkeyPatch, submitted: int
-) -> None:
-    """A signal handler that raises between taking a lock and guarding it does just that."""
-    pools: list[ThreadPoolExecutor] = []
-
-    class Interrupted(ThreadPoolExecutor):
-        taken = 0
-
-        def submit(self, *call: Any, **options: Any) -> Any:
-            pools.append(self)
-            self.taken += 1
-            if self.taken > submitted:
-                self._idle_semaphore._cond._lock.acquire()  # type: ignore[attr-defined]
-                raise KeyboardInterrupt
-            return super().submit(*call, **options)
-
-    monkeypatch.setattr("jundscan.scanning.tasks.ThreadPoolExecutor", Interrupted)
-    began = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        list(in_order(lambda seconds: time.sleep(seconds), [0.2] * 9, threads=2))
-    assert time.monotonic() - began < 5
-    pools[0]._idle_semaphore._cond._lock.release()  # type: ignore[attr-defined]
-    pools[0].shutdown()
