@@ -9,7 +9,7 @@ from typing import Any, Literal, TypedDict, Unpack, cast, overload
 import numpy as np
 
 from jundscan.accessibility.arrays import MemoryTrack, Values
-from jundscan.accessibility.scale import AccessibilityScale, given_scale
+from jundscan.accessibility.scale import AccessibilityScale, resolve_scale
 from jundscan.accessibility.tracks import Track
 from jundscan.dna.chromosomes import ChromSizes
 from jundscan.errors import InputError
@@ -236,8 +236,8 @@ def given_track(given: object) -> Track | Path | None:
 def scale_of(given: object) -> AccessibilityScale | None:
     """Return the scale that was handed in or named; anything else is an InputError."""
     if isinstance(given, AccessibilityScale) or (isinstance(given, str) and given == "identity"):
-        return given_scale(given)
-    return given_scale(optional_path("scale", given))
+        return resolve_scale(given)
+    return resolve_scale(optional_path("scale", given))
 
 
 def _windows(ready: Scan) -> Iterator[Scored]:

@@ -16,7 +16,7 @@ from jundscan.errors import JundscanError
 from jundscan.io.files import read_json
 from jundscan.model.load import MISSING_RUNTIME, default_model_path, load_model
 from jundscan.model.model import Model
-from jundscan.model.reference_scores import TOLERANCE, largest_difference
+from jundscan.model.reference_scores import REFERENCE_TOLERANCE, largest_difference
 from jundscan.options import Device
 from jundscan.threads import usable_cores
 
@@ -215,8 +215,8 @@ def _run_on(diagnosis: Diagnosis, file: Path, device: Device) -> None:
         diagnosis.problems.append(f"{file}: cannot run on {model.provider} ({str(err).splitlines()[0]})")
         return
     found["self_test"][device] = difference if math.isfinite(difference) else None
-    if not difference <= TOLERANCE:
+    if not difference <= REFERENCE_TOLERANCE:
         diagnosis.problems.append(
             f"{file}: on {model.provider} its scores differ by {difference:.2g} from those of its export, more than "
-            f"{TOLERANCE:g}; reinstall jundscan and ONNX Runtime, and say so to the authors if it stays"
+            f"{REFERENCE_TOLERANCE:g}; reinstall jundscan and ONNX Runtime, and say so to the authors if it stays"
         )

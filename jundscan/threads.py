@@ -13,7 +13,7 @@ from typing import TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-TASKS_PER_THREAD = 2
+TASKS_AHEAD_PER_THREAD = 2
 """Tasks made ready ahead for each worker."""
 PATIENCE = 20
 """Seconds to wait for work under way when work is given up: a task takes one or two."""
@@ -97,7 +97,7 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], threads: int
     try:
         for item in items:
             waiting.append(workers.submit(work, item))
-            if len(waiting) > TASKS_PER_THREAD * threads:
+            if len(waiting) > TASKS_AHEAD_PER_THREAD * threads:
                 yield first_result()
         while waiting:
             yield first_result()

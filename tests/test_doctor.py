@@ -19,7 +19,7 @@ import pytest
 from jundscan import doctor as diagnosis
 from jundscan.model.load import DEFAULT_MODEL, default_model_path, load_model
 from jundscan.model.model import Model
-from jundscan.model.reference_scores import TOLERANCE, largest_difference, reference_windows
+from jundscan.model.reference_scores import REFERENCE_TOLERANCE, largest_difference, reference_windows
 from tests.conftest import Run
 from tests.model.test_model import edited
 
@@ -58,7 +58,7 @@ def test_a_sound_installation(run: Run, model: Model) -> None:
     assert report["onnxruntime"]["wheels"] == {name: version(name) for name in report["onnxruntime"]["wheels"]}
     assert len(report["onnxruntime"]["wheels"]) == 1
     assert report["devices"]["cpu"] == "CPUExecutionProvider"
-    assert report["self_test"]["cpu"] <= TOLERANCE
+    assert report["self_test"]["cpu"] <= REFERENCE_TOLERANCE
     assert report["model"]["sha256"] == report["model"]["expected_sha256"] == model.sha256
     assert report["extras"]["plots"]["packages"].keys() >= {"matplotlib"}
     assert report["threads"]["usable_cores"] >= 1
@@ -219,7 +219,7 @@ def test_the_reference_windows_never_change() -> None:
 def test_exported_models_give_their_reference_scores(folder: Path) -> None:
     loaded = load_model(folder, "cpu")
     assert loaded.metadata.self_test is not None
-    assert largest_difference(loaded, loaded.metadata.self_test) <= TOLERANCE
+    assert largest_difference(loaded, loaded.metadata.self_test) <= REFERENCE_TOLERANCE
     scores = np.array(loaded.metadata.self_test.with_accessibility)
     assert np.ptp(scores) > 0.3  # else a broken model might pass
 

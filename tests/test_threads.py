@@ -17,7 +17,7 @@ import pytest
 
 from jundscan import threads as cores
 from jundscan.scanning.plan import open_scan
-from jundscan.threads import TASKS_PER_THREAD, in_order, usable_cores
+from jundscan.threads import TASKS_AHEAD_PER_THREAD, in_order, usable_cores
 from tests.helpers.inputs import write_shard
 
 ROOT = Path(__file__).parents[1]
@@ -117,9 +117,9 @@ def test_results_keep_the_order_of_items_and_few_items_are_taken_ahead() -> None
 
     results = in_order(work, items(), threads=2)
     assert [next(results) for _ in range(3)] == [0, -1, -2]
-    assert len(taken) == 2 * TASKS_PER_THREAD + 3
+    assert len(taken) == 2 * TASKS_AHEAD_PER_THREAD + 3
     results.close()
-    assert len(taken) == 2 * TASKS_PER_THREAD + 3
+    assert len(taken) == 2 * TASKS_AHEAD_PER_THREAD + 3
 
 
 @pytest.mark.parametrize("submitted", [1, 3])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from jundscan.dna.interval_sets import merge_intervals, subtract_intervals
 
-EMPTY_BASES = 1_000_000
+MIN_EMPTY_BASES = 1_000_000
 """Bases: a stretch this long without a value other than 0 is taken for a gap; the longest peak-free regions of
 accessible chromatin are shorter, assembly gaps and unmappable arms longer."""
 BIN_BASES = 100_000
@@ -55,14 +55,14 @@ def stretches_with_data(
     """
     if is_empty.all():
         return np.empty((0, 2), np.int64)
-    if size < EMPTY_BASES:  # most of a hundred thousand scaffolds
+    if size < MIN_EMPTY_BASES:  # most of a hundred thousand scaffolds
         return np.array([[0, size]])
     edges = np.flatnonzero(np.diff(is_empty.astype(np.int8), prepend=0, append=0)).reshape(-1, 2)
     # at either end of an empty stretch one bin may hold data too, and one count as held because of its neighbour
-    long = edges[(edges[:, 1] - edges[:, 0] + 4) * BIN_BASES >= EMPTY_BASES]
+    long = edges[(edges[:, 1] - edges[:, 0] + 4) * BIN_BASES >= MIN_EMPTY_BASES]
     ends = [(_first_empty(int(low), values), _last_empty(int(high), size, values)) for low, high in long]
     found = merge_intervals(np.array(ends, np.int64).reshape(-1, 2))
-    gaps = found[found[:, 1] - found[:, 0] >= EMPTY_BASES]
+    gaps = found[found[:, 1] - found[:, 0] >= MIN_EMPTY_BASES]
     return subtract_intervals(np.array([[0, size]]), gaps)
 
 

@@ -20,7 +20,7 @@ from jundscan.options import MissingChromosomes
 
 log = logging.getLogger("jundscan")
 
-FITTING_SHARE = 0.5
+MIN_COMMON_SHARE = 0.5
 """Least share of the bases to scan, and of the track's data, on chromosomes that genome and track have in common."""
 
 
@@ -52,7 +52,7 @@ class GenomeTrack:
         """What its values are, for the record of a run; None of a track that is no file."""
         return self.track.meaning and self.track.meaning.to_dict()
 
-    def knows(self, chrom: str) -> bool:
+    def has_accessibility(self, chrom: str) -> bool:
         """Tell whether a chromosome has accessibility, be it closed all over."""
         return chrom in self.names or chrom in self.closed
 
@@ -195,7 +195,7 @@ def _check_missing(
     common = 1 - bases / total if total else 1.0
     if missing is None:
         data = data_share(track, names)
-        if max(common, whole) < FITTING_SHARE or data < FITTING_SHARE:
+        if max(common, whole) < MIN_COMMON_SHARE or data < MIN_COMMON_SHARE:
             raise TrackError(
                 track.path,
                 f"names do not fit: chromosomes in common hold {common:.0%} of the bases to scan and {data:.0%} of the "
@@ -234,7 +234,7 @@ def _check_lengths(
     lengths = f"{sizes[names[chrom]]} bases, but {chrom} of {genome.path} has {genome.chromsizes[chrom]}"
     example = f"{names[chrom]} has {lengths}"
     bases, total = (sum(reach.get(chrom, 0) for chrom in chroms) for chroms in (in_reach, names))
-    if in_reach and bases >= FITTING_SHARE * total:
+    if in_reach and bases >= MIN_COMMON_SHARE * total:
         raise TrackError(track.path, f"{example}: another assembly? --allow-length-mismatch accepts a partial genome")
     concerned = f"{len(in_reach):,} to scan, without accessibility" if in_reach else "none to scan"
     cautions.add(

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.accessibility.knots import Knots, fit_knots
-from jundscan.accessibility.window_means import MOST_WIDTH
+from jundscan.accessibility.window_means import MAX_WIDTH
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import InputError
 from jundscan.io.files import read_json
@@ -26,7 +26,7 @@ from jundscan.io.files import read_json
 DISTRIBUTION_BINS = 20
 """Equal parts of what is above 0, in :func:`distribution`; what is at 0 comes before them."""
 _KEY = "accessibility_scale"
-_MOST_KNOTS, MOST_WIDER_KNOTS = 2048, 1024  # of a window's own width, and of each wider one
+_MOST_KNOTS, MAX_WIDER_KNOTS = 2048, 1024  # of a window's own width, and of each wider one
 _FEWEST_WINDOWS = 1000
 _FEWEST_VALUES = 50
 OTHER_SCALE = (
@@ -156,8 +156,8 @@ class AccessibilityScale:
 
 def _wider(width: str) -> int:
     """Read how many bases wider surroundings have, as :meth:`AccessibilityScale.to_dict` writes it."""
-    if not re.fullmatch("[1-9][0-9]{2,3}", width) or int(width) not in range(WINDOW_LENGTH + 2, MOST_WIDTH + 1, 2):
-        raise ValueError(f"wider surroundings have an odd number of bases from {WINDOW_LENGTH + 2} to {MOST_WIDTH:,}")
+    if not re.fullmatch("[1-9][0-9]{2,3}", width) or int(width) not in range(WINDOW_LENGTH + 2, MAX_WIDTH + 1, 2):
+        raise ValueError(f"wider surroundings have an odd number of bases from {WINDOW_LENGTH + 2} to {MAX_WIDTH:,}")
     return int(width)
 
 
@@ -184,7 +184,7 @@ def read_scale(path: str | Path) -> AccessibilityScale:
         raise InputError(f"{path}: no accessibility scale can be read from it ({err})") from err
 
 
-def given_scale(given: AccessibilityScale | str | Path | None) -> AccessibilityScale | None:
+def resolve_scale(given: AccessibilityScale | str | Path | None) -> AccessibilityScale | None:
     """Turn what a user gives as a scale into one: ``identity``, a file (:func:`read_scale`), or nothing."""
     if given is None or isinstance(given, AccessibilityScale):
         return given

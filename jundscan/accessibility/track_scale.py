@@ -14,24 +14,24 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.accessibility.genome_tracks import FITTING_SHARE, GenomeTrack, data_share
+from jundscan.accessibility.genome_tracks import MIN_COMMON_SHARE, GenomeTrack, data_share
 from jundscan.accessibility.knots import fit_knots
-from jundscan.accessibility.scale import IDENTITY, MOST_WIDER_KNOTS, AccessibilityScale, distribution, fit_scale
+from jundscan.accessibility.scale import IDENTITY, MAX_WIDER_KNOTS, AccessibilityScale, distribution, fit_scale
 from jundscan.accessibility.tracks import PerBaseTrack, Track
 from jundscan.dna.interval_sets import subtract_intervals
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import Cautions, InputError
 from jundscan.io.fasta.genome import Genome
 
-SCALE_WINDOWS = 200_000
+MAX_SCALE_WINDOWS = 200_000
 """Maximum windows that a scale is found on."""
 COMPARED_WINDOWS = 20_000
 """Windows that a given scale is compared with: a share of them is known to within 1 %."""
-FEWEST_COMPARED = 100
+MIN_COMPARED_WINDOWS = 100
 """Minimum number of windows with data that a scale is compared on, because a share of fewer is known too vaguely."""
-DIFFERENT = 0.1
+MAX_TRAINING_DISTANCE = 0.1
 """Distributions of accessibility whose cumulative shares are further apart than this are called different."""
-UNLIKE = 0.25
+MAX_SCALE_DISTANCE = 0.25
 """The same for a scale that was given: parts of a genome differ from the whole, tracks of another depth by more."""
 
 
@@ -84,7 +84,7 @@ def known_stretches(genome: Genome, chroms: Iterable[str]) -> dict[str, NDArray[
 
 
 def scale_means(
-    genome: Genome | None, track: GenomeTrack | Track, widths: Sequence[int], limit: int = SCALE_WINDOWS
+    genome: Genome | None, track: GenomeTrack | Track, widths: Sequence[int], limit: int = MAX_SCALE_WINDOWS
 ) -> NDArray[np.float32]:
     """Average a track over the windows that its scale is found on.
 
@@ -141,7 +141,7 @@ def scale_of(means: NDArray[np.float32], widths: Sequence[int], where: str) -> A
     """
     own = fit_scale(means[:, 0], where)
     wider = {
-        width: fit_knots(*np.unique(of_width, return_counts=True), MOST_WIDER_KNOTS)
+        width: fit_knots(*np.unique(of_width, return_counts=True), MAX_WIDER_KNOTS)
         for width, of_width in zip(widths[1:], means.T[1:], strict=True)
     }
     return replace(own, wider=wider)
@@ -177,7 +177,7 @@ def warn_of_partial_genome(track: GenomeTrack, cautions: Cautions) -> None:
     if isinstance(track.track, PerBaseTrack):
         return
     share = data_share(track.track, track.names)
-    if share < FITTING_SHARE:
+    if share < MIN_COMMON_SHARE:
         cautions.add(
             "scale_of_part",
             f"{track.path}: the genome's chromosomes hold {share:.1%} of the track's data, and its scale is found on "
@@ -223,15 +223,15 @@ def compare_scale(
         sample = scale_means(genome, track, (WINDOW_LENGTH,), COMPARED_WINDOWS)[:, 0]
     else:
         whole = {chrom: np.array([[0, genome.chromsizes[chrom]]]) for chrom in track.names}
-        sample = track.means(_filled(evenly_spaced(whole, SCALE_WINDOWS)))[:, 0]
+        sample = track.means(_filled(evenly_spaced(whole, MAX_SCALE_WINDOWS)))[:, 0]
     if scale is IDENTITY:
         return ScaleFit(distribution(np.minimum(sample, 1)), None)
     above = sample[sample > 0]
-    if len(above) < FEWEST_COMPARED:
+    if len(above) < MIN_COMPARED_WINDOWS:
         return ScaleFit([], None)
     mapped, zero = scale.apply(above), scale.zero_share
     # in its own track percentiles above 0 are spread evenly up to 1 (Kolmogorov and Smirnov)
-    spread = np.clip((np.sort(mapped).astype(np.float64) - zero) / max(1 - zero, 1 / SCALE_WINDOWS), 0, 1)
+    spread = np.clip((np.sort(mapped).astype(np.float64) - zero) / max(1 - zero, 1 / MAX_SCALE_WINDOWS), 0, 1)
     ranks = (np.arange(len(spread)) + 0.5) / len(spread)
     shares = [zero, *((1 - zero) * np.array(distribution(mapped)[1:])).tolist()]
     return ScaleFit(shares, float(np.abs(spread - ranks).max()))
@@ -245,37 +245,37 @@ def warn_of_accessibility(
     cautions: Cautions,
 ) -> None:
     """Warn when a scale is another track's, or accessibility is distributed otherwise than in training."""
-    if fit.apart is not None and fit.apart > UNLIKE:
+    if fit.apart is not None and fit.apart > MAX_SCALE_DISTANCE:
         cautions.add(
             "scale_of_another_track",
             f"{track.path}: the scale given ({scale.where}) is that of another track: {fit.apart:.0%} of the windows "
-            f"with data stand elsewhere than in its own ({UNLIKE:.0%} allowed). Leave --accessibility-scale out, or "
-            f"find the scale anew (jundscan scale)",
+            f"with data stand elsewhere than in its own ({MAX_SCALE_DISTANCE:.0%} allowed). Leave "
+            f"--accessibility-scale out, or find the scale anew (jundscan scale)",
             apart=fit.apart,
-            allowed=UNLIKE,
+            allowed=MAX_SCALE_DISTANCE,
         )
     if fit.shares and training:
-        apart, nearest = accessibility_differs(fit.shares, training)
-        if apart > DIFFERENT:
+        apart, nearest = distance_from_training(fit.shares, training)
+        if apart > MAX_TRAINING_DISTANCE:
             cautions.add(
                 "unlike_training",
                 f"{track.path}: accessibility differs from what the model was trained on: {apart:.0%} of the windows "
-                f"stand elsewhere than in {nearest}, the nearest ({DIFFERENT:.0%} allowed). Thresholds may promise "
-                f"too much",
+                f"stand elsewhere than in {nearest}, the nearest ({MAX_TRAINING_DISTANCE:.0%} allowed). Thresholds "
+                f"may promise too much",
                 apart=apart,
                 nearest=nearest,
-                allowed=DIFFERENT,
+                allowed=MAX_TRAINING_DISTANCE,
             )
 
 
-def accessibility_differs(shares: Sequence[float], trained: Mapping[str, list[float]]) -> tuple[float, str]:
+def distance_from_training(shares: Sequence[float], trained: Mapping[str, list[float]]) -> tuple[float, str]:
     """Tell how far a distribution is from the nearest one of training, and which that is.
 
     The measure is the largest difference of the cumulative shares, as in the test of Kolmogorov and Smirnov.
 
     Examples
     --------
-    >>> accessibility_differs([0.9, 0.1], {"one": [0.5, 0.5], "two": [0.8, 0.2]})
+    >>> distance_from_training([0.9, 0.1], {"one": [0.5, 0.5], "two": [0.8, 0.2]})
     (0.1, 'two')
     """
     apart = {

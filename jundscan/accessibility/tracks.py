@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.accessibility.data_stretches import BIN_BASES, stretches_with_data
-from jundscan.accessibility.window_means import MOST_WIDTH, narrowed, offset, running_sums, slabs, window_sums
+from jundscan.accessibility.window_means import MAX_WIDTH, narrowed, offset, running_sums, slabs, window_sums
 from jundscan.dna.interval_sets import Intervals, flatten_max
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import TrackError
@@ -143,7 +143,7 @@ class _TextTrack(Track):
         self._places: dict[str, tuple[int, int]] = {}  # of each chromosome: where it lies, where its last interval ends
         free = _BLOCK_BASES  # what surrounds the first windows begins before them
         for chrom, extent in zip(self.names, extents.tolist(), strict=True):
-            needed = extent + MOST_WIDTH - offset(MOST_WIDTH)  # further behind the last interval a window finds nothing
+            needed = extent + MAX_WIDTH - offset(MAX_WIDTH)  # further behind the last interval a window finds nothing
             begin = free if free % _BLOCK_BASES + needed <= _BLOCK_BASES else -(-free // _BLOCK_BASES) * _BLOCK_BASES
             self._places[chrom] = begin, extent
             free = begin + needed
@@ -153,7 +153,7 @@ class _TextTrack(Track):
         # rounded as a bigWig's values are: the same data give the same means in either format
         line = flatten_max(Intervals(starts, ends, values.astype(np.float32)))
         del starts, ends, values, begins
-        self._sums = running_sums(line, _BLOCK_BASES, MOST_WIDTH)
+        self._sums = running_sums(line, _BLOCK_BASES, MAX_WIDTH)
 
     def bases_with_data(self) -> dict[str, int]:
         return self._bases_with_data
@@ -178,7 +178,7 @@ class _TextTrack(Track):
 
     def _on_line(self, chrom: str, starts: NDArray[np.int64]) -> NDArray[np.int64]:
         begin, extent = self._places[chrom]
-        last = extent - offset(MOST_WIDTH)
+        last = extent - offset(MAX_WIDTH)
         return (starts if not len(starts) or starts[-1] <= last else np.minimum(starts, last)) + begin
 
 

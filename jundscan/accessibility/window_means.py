@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from jundscan.dna.interval_sets import Intervals
 from jundscan.dna.letters import WINDOW_LENGTH
-from jundscan.dna.windows import ranges, together
+from jundscan.dna.windows import concatenate_ranges, group_consecutive
 
-MOST_WIDTH = 4_001
+MAX_WIDTH = 4_001
 """Bases; a model that asks for means over more is damaged."""
 _CACHED = 1 << 15
 """Windows looked up at a time: few enough that the arrays stay in the processor's cache."""
@@ -119,7 +119,7 @@ class RunningSums(NamedTuple):
         begins = np.maximum(np.searchsorted(self.places, edges[0], side="right") - 1, 0)
         ends = np.minimum(np.searchsorted(self.places, edges[1]) + 1, len(self.places))
         begins[1:] = np.maximum(begins[1:], ends[:-1])
-        return ranges(begins, ends - begins, 1)
+        return concatenate_ranges(begins, ends - begins, 1)
 
 
 def running_sums(flat: Intervals, block: int, widest: int) -> RunningSums:
@@ -161,7 +161,7 @@ def _summed(flat: Intervals, block: int, widest: int) -> RunningSums:
     first_edge = np.searchsorted(edges, begins, side="right")
     counts = np.searchsorted(edges, ends) - first_edge + 2  # with both ends
     places, sums, uneven = [], [], []
-    for row, stop in together(counts, _BUILT):
+    for row, stop in group_consecutive(counts, _BUILT):
         some = slice(row, stop)
         stops = np.cumsum(counts[some])
         heads = stops - counts[some]
@@ -296,6 +296,6 @@ def offset(width: int) -> int:
     >>> offset(101), offset(301)
     (0, -100)
     """
-    if not 1 <= width <= MOST_WIDTH:
-        raise ValueError(f"a width of {width} bases: must be from 1 to {MOST_WIDTH:,}")
+    if not 1 <= width <= MAX_WIDTH:
+        raise ValueError(f"a width of {width} bases: must be from 1 to {MAX_WIDTH:,}")
     return WINDOW_LENGTH // 2 - width // 2

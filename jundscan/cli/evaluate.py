@@ -108,7 +108,7 @@ def evaluate(
 
     Example: jundscan evaluate HepG2/valid_dataset --genome hg19.fa --accessibility dnase.narrowPeak
     """
-    from jundscan.accessibility.scale import given_scale
+    from jundscan.accessibility.scale import resolve_scale
     from jundscan.evaluation.labelled_windows import Evaluated, evaluate_shards
     from jundscan.evaluation.neighbourhood import open_source
     from jundscan.io.shards import read_shards
@@ -125,7 +125,7 @@ def evaluate(
     check_files(outputs, (*shard_dirs, *(model or ()), genome, accessibility, accessibility_scale, alias))
     start_log(quiet)
     _check_outputs(predictions, json_target, plots, report, force)
-    scale = given_scale(accessibility_scale)
+    scale = resolve_scale(accessibility_scale)
     sets = [read_shards(folder) for folder in shard_dirs]
     _check_labels(sets, predictions is not None and json_target is None and plots is None and report is None)
     models = [load_model(path, device) for path in model] if model else [load_model(None, device)]

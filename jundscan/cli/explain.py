@@ -91,7 +91,7 @@ def explain(
 
     Example: jundscan explain genome.fa --region chr22:20063400-20063600 --accessibility dnase.narrowPeak -o why
     """
-    from jundscan.accessibility.scale import given_scale
+    from jundscan.accessibility.scale import resolve_scale
     from jundscan.dna.regions import parse_region
     from jundscan.explanations.outputs import check_folder, picture_name, write_explanations
     from jundscan.explanations.pictures import check_pictures
@@ -120,7 +120,7 @@ def explain(
         model=load_model(model, device),
         stride=1,
         threshold_rule=rule,
-        scale=given_scale(accessibility_scale),
+        scale=resolve_scale(accessibility_scale),
         allow_length_mismatch=allow_length_mismatch,
         alias=alias,
         bed_value=bed_value,

@@ -158,7 +158,7 @@ def scan(
 
     Example: jundscan scan genome.fa --accessibility dnase.narrowPeak -o hits.bed
     """
-    from jundscan.accessibility.scale import given_scale
+    from jundscan.accessibility.scale import resolve_scale
     from jundscan.io.outputs import check_output
     from jundscan.model.load import load_model
     from jundscan.scanning.outputs import Outputs, write_scan
@@ -201,7 +201,7 @@ def scan(
     if json_target is not None:
         check_output(json_target, force)
     say_accessibility(accessibility, no_accessibility)
-    scale = given_scale(accessibility_scale)
+    scale = resolve_scale(accessibility_scale)
     if scheduler is not None:
         from jundscan.cluster.client import on_cluster
 

@@ -80,7 +80,7 @@ def variants(
 
     Example: jundscan variants genome.fa variants.vcf.gz --accessibility dnase.narrowPeak -o effects.vcf.gz
     """
-    from jundscan.accessibility.scale import given_scale
+    from jundscan.accessibility.scale import resolve_scale
     from jundscan.effects.contigs import chromosomes_of
     from jundscan.effects.outputs import check_variant_output, write_variants
     from jundscan.io.outputs import check_output
@@ -103,7 +103,7 @@ def variants(
         model=load_model(model, device),
         stride=1,
         threshold_rule=rule,
-        scale=given_scale(accessibility_scale),
+        scale=resolve_scale(accessibility_scale),
         allow_length_mismatch=allow_length_mismatch,
         alias=alias,
         bed_value=bed_value,

@@ -131,12 +131,14 @@ def _sweep(starts: NDArray[np.int64], ends: NDArray[np.int64], values: NDArray[n
     return Intervals(np.array(piece_starts), np.array(piece_ends), np.array(piece_values))
 
 
-def touching(starts: NDArray[np.int64], ends: NDArray[np.int64], spans: NDArray[np.int64] | None) -> NDArray[np.bool_]:
+def overlaps_any(
+    starts: NDArray[np.int64], ends: NDArray[np.int64], spans: NDArray[np.int64] | None
+) -> NDArray[np.bool_]:
     """Tell which intervals share a base with any of ``spans``, which are sorted and disjoint, (n, 2), or None.
 
     Examples
     --------
-    >>> touching(np.array([0, 5, 9]), np.array([5, 6, 20]), np.array([[5, 6], [30, 40]])).tolist()
+    >>> overlaps_any(np.array([0, 5, 9]), np.array([5, 6, 20]), np.array([[5, 6], [30, 40]])).tolist()
     [False, True, False]
     """
     if spans is None:

@@ -79,7 +79,7 @@ def parse_region(text: str, chromsizes: Mapping[str, int]) -> Region:
     return region
 
 
-class NamedPlaces(NamedTuple):
+class WindowPositions(NamedTuple):
     """Where windows lie, as their ids say it; row i is window i.
 
     Attributes
@@ -97,7 +97,7 @@ class NamedPlaces(NamedTuple):
     starts: NDArray[np.int64]
 
 
-def parse_ids(ids: NDArray[np.str_], where: str) -> NamedPlaces:
+def parse_ids(ids: NDArray[np.str_], where: str) -> WindowPositions:
     """Read ids of windows, ``chrom:start-end``, 0-based half-open; an empty id says that no place is known.
 
     Parameters
@@ -108,7 +108,7 @@ def parse_ids(ids: NDArray[np.str_], where: str) -> NamedPlaces:
 
     Returns
     -------
-    NamedPlaces
+    WindowPositions
 
     Raises
     ------
@@ -118,7 +118,7 @@ def parse_ids(ids: NDArray[np.str_], where: str) -> NamedPlaces:
     Examples
     --------
     >>> parse_ids(np.array(["chr22:7-108", "", "chr22:0-101"]), "shards")
-    NamedPlaces(names=('chr22',), numbers=array([ 0, -1,  0]), starts=array([ 7, -1,  0]))
+    WindowPositions(names=('chr22',), numbers=array([ 0, -1,  0]), starts=array([ 7, -1,  0]))
     """
     names: dict[str, int] = {}
     numbers = np.full(len(ids), -1, np.int64)
@@ -128,7 +128,7 @@ def parse_ids(ids: NDArray[np.str_], where: str) -> NamedPlaces:
             continue
         match = _ID.fullmatch(text)
         if match is None:
-            raise wrong_id(
+            raise window_id_error(
                 where,
                 row,
                 text,
@@ -136,12 +136,12 @@ def parse_ids(ids: NDArray[np.str_], where: str) -> NamedPlaces:
             )
         start, end = int(match[2]), int(match[3])
         if end - start != WINDOW_LENGTH:
-            raise wrong_id(where, row, text, f"is {end - start:,} bases long, a window has {WINDOW_LENGTH}")
+            raise window_id_error(where, row, text, f"is {end - start:,} bases long, a window has {WINDOW_LENGTH}")
         numbers[row] = names.setdefault(match[1], len(names))
         starts[row] = start
-    return NamedPlaces(tuple(names), numbers, starts)
+    return WindowPositions(tuple(names), numbers, starts)
 
 
-def wrong_id(where: str, row: int, text: str, problem: str) -> InputError:
+def window_id_error(where: str, row: int, text: str, problem: str) -> InputError:
     """Make the error of an id that is no place of a window."""
     return InputError(f"{where}: id of row {row:,} (counted from 0): {text!r} {problem}")

@@ -160,7 +160,7 @@ def with_flanks(
     return [Region(*row) for row in zip(chroms, starts.tolist(), ends.tolist(), strict=True)], shifts
 
 
-def together(sizes: NDArray[np.int64], most: int) -> Iterator[tuple[int, int]]:
+def group_consecutive(sizes: NDArray[np.int64], most: int) -> Iterator[tuple[int, int]]:
     """Put neighbours together to groups of at most so much, or of a single one.
 
     Yields
@@ -170,7 +170,7 @@ def together(sizes: NDArray[np.int64], most: int) -> Iterator[tuple[int, int]]:
 
     Examples
     --------
-    >>> list(together(np.array([3, 1, 1, 1, 5]), 3))
+    >>> list(group_consecutive(np.array([3, 1, 1, 1, 5]), 3))
     [(0, 1), (1, 4), (4, 5)]
     """
     ends = np.cumsum(sizes)
@@ -181,12 +181,12 @@ def together(sizes: NDArray[np.int64], most: int) -> Iterator[tuple[int, int]]:
         first, before = stop, int(ends[stop - 1])
 
 
-def ranges(firsts: NDArray[np.int64], counts: NDArray[np.int64], step: int) -> NDArray[np.int64]:
+def concatenate_ranges(firsts: NDArray[np.int64], counts: NDArray[np.int64], step: int) -> NDArray[np.int64]:
     """Chain arithmetic progressions, each with its first number and how many there are.
 
     Examples
     --------
-    >>> ranges(np.array([0, 50]), np.array([3, 2]), 10).tolist()
+    >>> concatenate_ranges(np.array([0, 50]), np.array([3, 2]), 10).tolist()
     [0, 10, 20, 50, 60]
     """
     if len(firsts) == 1:

@@ -130,7 +130,7 @@ def ranges(first: Places, last: Places) -> Ranges:
     counts = last - first + 1
     begin = np.cumsum(counts) - counts
     row = np.repeat(np.arange(len(counts)), counts)
-    return Ranges(row, windows.ranges(first, counts, 1), begin)
+    return Ranges(row, windows.concatenate_ranges(first, counts, 1), begin)
 
 
 class Blocks(NamedTuple):

@@ -22,7 +22,7 @@ from jundscan.accessibility.tracks import Track, open_track
 from jundscan.dna.chromosomes import matching_name, some_names
 from jundscan.dna.interval_sets import merge_intervals
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
-from jundscan.dna.regions import Region, parse_ids, wrong_id
+from jundscan.dna.regions import Region, parse_ids, window_id_error
 from jundscan.errors import Cautions, InputError, counted, warn
 from jundscan.io.aliases import read_aliases
 from jundscan.io.fasta.genome import Genome, open_genome
@@ -314,7 +314,9 @@ def _on_line(ids: NDArray[np.str_], line: Line, genome: Genome, where: str) -> N
     ranks = rank_of[numbers]  # the last of them for -1
     for row in np.flatnonzero((ranks >= 0) & (starts + WINDOW_LENGTH > size_of[numbers]))[:1].tolist():
         size = int(size_of[numbers[row]])
-        raise wrong_id(where, row, str(ids[row]), f"reaches beyond its chromosome, of {size:,} bases in {genome.path}")
+        raise window_id_error(
+            where, row, str(ids[row]), f"reaches beyond its chromosome, of {size:,} bases in {genome.path}"
+        )
     if absent:
         count = int(np.count_nonzero((numbers >= 0) & (ranks < 0)))
         warn(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.dna.chromosomes import matching_name
-from jundscan.dna.interval_sets import touching
+from jundscan.dna.interval_sets import overlaps_any
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.io.bed import read_intervals, say_other_names, warn_of_beyond
 from jundscan.scanning.hits import Hits
@@ -86,7 +86,7 @@ class PeakComparison:
         self._known = {}
         self.peaks_excluded = self.hits_excluded = 0
         for chrom, peaks in known.items():
-            out = touching(peaks.start, peaks.end, excluded.get(chrom))
+            out = overlaps_any(peaks.start, peaks.end, excluded.get(chrom))
             self.peaks_excluded += int(out.sum())
             self._known[chrom] = Peaks._make(column[~out] for column in peaks)
         self._reached = {chrom: np.zeros(len(peaks.start), np.bool_) for chrom, peaks in self._known.items()}
@@ -104,7 +104,7 @@ class PeakComparison:
 
     def add_hits(self, chrom: str, hits: Hits) -> None:
         """Take the next hits, after all of the chromosome before."""
-        out = touching(hits.start, hits.end, self._excluded.get(chrom))
+        out = overlaps_any(hits.start, hits.end, self._excluded.get(chrom))
         self.hits_excluded += int(out.sum())
         self._hits.setdefault(chrom, []).append(np.stack((hits.start, hits.end, hits.summit))[:, ~out])
 

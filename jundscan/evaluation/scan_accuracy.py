@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.dna.interval_sets import merge_intervals, subtract_intervals, touching
+from jundscan.dna.interval_sets import merge_intervals, overlaps_any, subtract_intervals
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import Caution
 from jundscan.evaluation.metrics import balanced_weights, evaluate
@@ -84,7 +84,7 @@ class Accuracy:
         """Take the next scored windows."""
         starts, probabilities = scored.starts, scored.probabilities
         if scored.chrom in self._excluded:
-            kept = ~touching(starts, starts + WINDOW_LENGTH, self._excluded[scored.chrom])
+            kept = ~overlaps_any(starts, starts + WINDOW_LENGTH, self._excluded[scored.chrom])
             self._windows_excluded += len(starts) - int(kept.sum())
             starts, probabilities = starts[kept], probabilities[kept]
         if not len(starts):
@@ -120,7 +120,7 @@ class Accuracy:
             before = np.append(0, np.cumsum(bins[:, 0] + bins[:, 2]))
             compared[chrom] = CoveredBases(edges, before * (self._bases / windows))
         peaks = {
-            chrom: spans[~touching(spans[:, 0], spans[:, 1], self._excluded.get(chrom))]
+            chrom: spans[~overlaps_any(spans[:, 0], spans[:, 1], self._excluded.get(chrom))]
             for chrom, spans in self._truth.peaks.items()
         }
         span = find_peak_span(peaks, compared)

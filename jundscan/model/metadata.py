@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any, Self
 
 from jundscan.accessibility.scale import DISTRIBUTION_BINS
-from jundscan.accessibility.window_means import MOST_WIDTH
+from jundscan.accessibility.window_means import MAX_WIDTH
 from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH
 from jundscan.errors import ModelError
 
@@ -21,10 +21,10 @@ WINDOW_MODES = tuple(f"window_{mode}" for mode in MODES)
 """The same where a model that sees a neighbourhood is given the window alone."""
 FLANK_UNIT = 10
 """Bases; a flank is a multiple of these."""
-MOST_FLANK = 10_000
+MAX_FLANK = 10_000
 """Bases; a model that asks for more is damaged."""
 _LONGEST_TEXT = 500
-LARGEST_TILE = 1 << 16
+MAX_TILE_WINDOWS = 1 << 16
 """Windows; a model that names more is damaged."""
 
 
@@ -231,7 +231,7 @@ def _check(metadata: Metadata) -> None:
     if type(metadata.max_windows_per_call) is not int or metadata.max_windows_per_call < 1:
         raise ValueError(f"max_windows_per_call is {metadata.max_windows_per_call!r}")
     for stride, windows in metadata.tiles.items():
-        if int(stride) < 1 or type(windows) is not int or not 1 <= windows <= LARGEST_TILE:
+        if int(stride) < 1 or type(windows) is not int or not 1 <= windows <= MAX_TILE_WINDOWS:
             raise ValueError(f"tiles is {metadata.tiles!r}")
     if type(metadata.seed) is not int:
         raise ValueError(f"seed is {metadata.seed!r}")
@@ -260,9 +260,9 @@ def _check(metadata: Metadata) -> None:
 
 def _check_neighbourhood(metadata: Metadata) -> None:
     flank, widths = metadata.flank, metadata.accessibility_widths
-    if type(flank) is not int or not 0 <= flank <= MOST_FLANK or flank % FLANK_UNIT:
+    if type(flank) is not int or not 0 <= flank <= MAX_FLANK or flank % FLANK_UNIT:
         raise ValueError(f"flank is {flank!r}")
-    if any(type(width) is not int or width % 2 == 0 or width > MOST_WIDTH for width in widths) or not (
+    if any(type(width) is not int or width % 2 == 0 or width > MAX_WIDTH for width in widths) or not (
         widths[:1] == (WINDOW_LENGTH,) and all(one < other for one, other in pairwise(widths))
     ):
         raise ValueError(f"accessibility_widths is {list(widths)!r}")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
 from jundscan.errors import InputError
 from jundscan.io.arguments import codes_array, float32_array
-from jundscan.model.metadata import LARGEST_TILE, Metadata
+from jundscan.model.metadata import MAX_TILE_WINDOWS, Metadata
 from jundscan.options import DEFAULT_STRIDE, positive_int
 from jundscan.threads import in_order
 
@@ -24,7 +24,7 @@ WINDOW_MULTIPLE = 16
 another formula, whose last bit can differ, and no result may depend on how windows are divided among calls."""
 CALL_BASES = 8292
 """Bases in one call of :meth:`Model.slide`: few enough that its arrays stay in the processor's cache."""
-CALL_WINDOWS = LARGEST_TILE
+CALL_WINDOWS = MAX_TILE_WINDOWS
 """Windows in one call where the graph sees to that itself, in tiles: so many that calls cost next to nothing."""
 BATCH_BASES = 1 << 16
 """Bases of single windows in one call: few enough that what becomes of them stays in the processor's cache."""

@@ -19,7 +19,7 @@ from jundscan.model.model import Model
 
 DAMAGED_ABOVE = 0.02
 """No processor rounds so differently: a model that is so far from its reference scores is damaged."""
-TOLERANCE = 1e-4
+REFERENCE_TOLERANCE = 1e-4
 """Largest difference of probabilities that counts as the same: processors and providers round differently."""
 
 _WINDOWS = 48

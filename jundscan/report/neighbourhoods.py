@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.dna.interval_sets import intersect_intervals, merge_intervals, touching
+from jundscan.dna.interval_sets import intersect_intervals, merge_intervals, overlaps_any
 from jundscan.dna.letters import decode
 from jundscan.dna.regions import Region
 from jundscan.dna.windows import track_spans, with_flanks
@@ -95,7 +95,7 @@ def _values(scan: Scan, chrom: str, parts: Sequence[tuple[NDArray[np.int64], NDA
     """Put the windows of a chromosome into bases that they stand on, probabilities and means of the track."""
     starts, probabilities = (np.concatenate(column) for column in zip(*parts, strict=True))
     means = None
-    if scan.track is not None and scan.track.knows(chrom):
+    if scan.track is not None and scan.track.has_accessibility(chrom):
         means = scan.track.means([(chrom, starts)])[:, 0]
     span_starts, span_ends = track_spans(starts, scan.genome.chromsizes[chrom], scan.stride)
     if scan.stride < _FINEST:
@@ -141,5 +141,5 @@ def _in_view(values: _Values, start: int, end: int) -> dict[str, list[float] | N
 def _peaks(known: Peaks | None, start: int, end: int) -> list[list[int]]:
     if known is None:
         return []
-    seen = touching(known.start, known.end, np.array([[start, end]]))
+    seen = overlaps_any(known.start, known.end, np.array([[start, end]]))
     return np.column_stack((known.start[seen], known.end[seen])).tolist()  # type: ignore[no-any-return]

@@ -14,7 +14,7 @@ from jundscan.dna.chromosomes import ChromSizes
 from jundscan.dna.regions import Region
 from jundscan.io.fasta.genome import Block, Genome
 from jundscan.scanning.score import TASK_BASES
-from jundscan.threads import TASKS_PER_THREAD
+from jundscan.threads import TASKS_AHEAD_PER_THREAD
 
 _HELD_BASES = 4 << 20
 """Bases held besides those that are read ahead: a hit is known when the next one comes."""
@@ -36,7 +36,7 @@ class RecentBases(Genome):
         self._held: deque[Block] = deque()
         self._by_chrom: dict[str, deque[Block]] = defaultdict(deque)
         self._bases = 0
-        self._most_bases = _HELD_BASES + (TASKS_PER_THREAD + 1) * threads * TASK_BASES
+        self._most_bases = _HELD_BASES + (TASKS_AHEAD_PER_THREAD + 1) * threads * TASK_BASES
 
     @property
     def seekable(self) -> bool:

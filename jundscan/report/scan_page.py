@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jundscan.accessibility.track_scale import DIFFERENT, accessibility_differs
-from jundscan.dna.interval_sets import touching
+from jundscan.accessibility.track_scale import MAX_TRAINING_DISTANCE, distance_from_training
+from jundscan.dna.interval_sets import overlaps_any
 from jundscan.evaluation.peaks import Peaks
 from jundscan.report import charts
 from jundscan.report.collect import FLANK, PROBABILITY_BINS, BestHits, Collector
@@ -106,9 +106,9 @@ def _checks(scan: Scan) -> list[Check]:
             Check(False, "No accessibility was given: sequence alone tells much less, see the model's metrics.")
         )
     elif trained and scan.accessibility_shares and "unlike_training" not in warned:
-        apart, nearest = accessibility_differs(scan.accessibility_shares, trained)
+        apart, nearest = distance_from_training(scan.accessibility_shares, trained)
         text = f"Accessibility resembles what the model was trained on: at most {apart:.0%} of windows apart from "
-        checks.append(Check(True, f"{text}{nearest}, {DIFFERENT:.0%} allowed."))
+        checks.append(Check(True, f"{text}{nearest}, {MAX_TRAINING_DISTANCE:.0%} allowed."))
     if scan.windows and "unknown_letters" not in warned:
         share = scan.windows_skipped / scan.windows
         checks.append(Check(True, f"{share:.1%} of windows hold unknown letters and were not scored."))
@@ -153,7 +153,7 @@ def _hit_rows(
     for near, row in zip(around, zip(*columns, strict=True), strict=True):
         chrom, start, end, best, summit, precision, percentile = row
         peaks = (known or {}).get(chrom)
-        on_peak = peaks is not None and touching(peaks.start, peaks.end, np.array([[start, end]])).any()
+        on_peak = peaks is not None and overlaps_any(peaks.start, peaks.end, np.array([[start, end]])).any()
         mean = None
         if near["accessibility"] is not None:
             # the window whose value stands on the summit

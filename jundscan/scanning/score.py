@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.dna.letters import WINDOW_LENGTH
-from jundscan.dna.windows import ranges
+from jundscan.dna.windows import concatenate_ranges
 from jundscan.model.thresholds import expected_precision, is_positive
 from jundscan.scanning.hits import HitCaller, Hits
 from jundscan.scanning.plan import Scan
@@ -134,8 +134,8 @@ def _score_task(scan: Scan, call_windows: int, task: Task) -> list[Scored]:
     of_run = np.searchsorted(joined.firsts, runs, side="right") - 1  # in one portion: unknown letters lie between two
     within = runs - joined.firsts[of_run]
     run_starts = chunks.starts[of_run] + stride * within
-    starts = ranges(run_starts, counts, stride)
-    indices = starts if stride == 1 else ranges(chunks.firsts[of_run] + within, counts, 1)
+    starts = concatenate_ranges(run_starts, counts, stride)
+    indices = starts if stride == 1 else concatenate_ranges(chunks.firsts[of_run] + within, counts, 1)
     # a chromosome's portions follow one another: the first run and window of each chromosome
     run_edges = np.searchsorted(of_run, [*task.heads, len(task.begins)])
     edges = np.append(0, np.cumsum(counts))[run_edges].tolist()
@@ -172,7 +172,7 @@ def _probabilities(
             probabilities[rows] = scan.model.slide(bases, accessibility[rows], scan.stride)
         else:  # some windows hold unknown letters
             if numbers is None:
-                numbers = ranges(runs, counts, 1)
+                numbers = concatenate_ranges(runs, counts, 1)
             wanted = numbers[rows] - call.first
             every = np.full((call.end - call.first, *accessibility.shape[1:]), np.nan, np.float32)
             every[wanted] = accessibility[rows]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from jundscan.dna.interval_sets import intersect_intervals
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
 from jundscan.dna.regions import Region
-from jundscan.dna.windows import Chunks, chunks, span_table, together, with_flanks
+from jundscan.dna.windows import Chunks, chunks, group_consecutive, span_table, with_flanks
 
 _NO_CODES = np.empty(0, np.uint8)
 BRIDGED_BASES = 2048
@@ -126,7 +126,7 @@ def tasks(
     is_head = np.append(True, np.diff(chrom_numbers[cut.spans]) > 0)
     bases = read(regions)
     held, held_begin = _NO_CODES, 0
-    for first, stop in together(_slots(cut.ends - cut.starts, gaps, stride) * stride, most_bases):
+    for first, stop in group_consecutive(_slots(cut.ends - cut.starts, gaps, stride) * stride, most_bases):
         begin, end = int(begins[first]), int(ends[stop - 1])
         held_end = held_begin + len(held)
         parts = [held[begin - held_begin :]]

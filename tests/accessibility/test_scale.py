@@ -16,8 +16,8 @@ from jundscan.accessibility.scale import (
     IDENTITY,
     AccessibilityScale,
     fit_scale,
-    given_scale,
     read_scale,
+    resolve_scale,
 )
 from jundscan.accessibility.track_scale import evenly_spaced, known_stretches, track_scale
 from jundscan.accessibility.tracks import open_track
@@ -179,16 +179,14 @@ def test_a_scan_is_refused_a_scale_of_another_model_before_it_begins(model):
 @given(
     widths=st.sampled_from([(101,), (101, 301), (101, 301, 1101)]),
     starts=st.lists(st.lists(st.integers(0, 2899), max_size=30, unique=True).map(sorted), min_size=3, max_size=3),
-    given_scale=st.booleans(),
+    has_scale=st.booleans(),
 )
-def test_a_scan_gives_accessibility_at_every_width_and_zero_where_the_track_has_none(
-    model, widths, starts, given_scale
-):
+def test_a_scan_gives_accessibility_at_every_width_and_zero_where_the_track_has_none(model, widths, starts, has_scale):
     rng = np.random.default_rng(0)
     values = {chrom: rng.exponential(1, 3000) * (rng.random(3000) < 0.1) for chrom in ("a", "c")}
     genome = MemoryGenome(dict.fromkeys("abc", "ACGT" * 750))
     track = MemoryTrack(values)
-    scale = scale_of_three() if given_scale else None
+    scale = scale_of_three() if has_scale else None
     with open_scan(genome, track, model=numpy_model(model, 20, widths), scale=scale) as scan:
         parts = [(chrom, np.array(of_chrom, np.int64)) for chrom, of_chrom in zip("abc", starts, strict=True)]
         found = scan.accessibility_of(parts)
@@ -338,14 +336,14 @@ def test_the_line_through_the_knots():
 
 @pytest.mark.parametrize("given", [None, "identity", IDENTITY])
 def test_a_scale_is_given_as_it_is(given):
-    assert given_scale(given) is (None if given is None else IDENTITY)
+    assert resolve_scale(given) is (None if given is None else IDENTITY)
 
 
 def test_a_scale_is_given_by_its_file(tmp_path):
     path = tmp_path / "scale.json"
     path.write_text(json.dumps({"windows": 7, "values": [1.0], "percentiles": [0.5]}))
-    assert given_scale(path).windows == 7
-    assert given_scale(str(path)).values.tolist() == [1.0]
+    assert resolve_scale(path).windows == 7
+    assert resolve_scale(str(path)).values.tolist() == [1.0]
 
 
 def test_the_ends_of_what_a_scale_may_hold():

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 import jundscan
 from jundscan.accessibility import data_stretches
 from jundscan.accessibility.arrays import MemoryTrack
-from jundscan.accessibility.data_stretches import BIN_BASES, EMPTY_BASES, stretches_with_data
+from jundscan.accessibility.data_stretches import BIN_BASES, MIN_EMPTY_BASES, stretches_with_data
 from jundscan.accessibility.genome_tracks import match_chromosomes
 from jundscan.accessibility.track_scale import evenly_spaced, scale_means, track_scale
 from jundscan.accessibility.tracks import PerBaseTrack, open_track
@@ -62,7 +62,7 @@ def test_stretches_with_data_are_those_found_base_by_base(
     values = np.concatenate([np.full(bases, float(held)) for bases, held in pieces] + [np.zeros(1)])
     with pytest.MonkeyPatch.context() as patch:  # the same, ten thousand times smaller
         patch.setattr(data_stretches, "BIN_BASES", 10)
-        patch.setattr(data_stretches, "EMPTY_BASES", 100)
+        patch.setattr(data_stretches, "MIN_EMPTY_BASES", 100)
         empty = np.array([not values[at : at + 10].any() for at in range(0, len(values), 10)])
         if spilled:  # as zoom levels may: a bin counts as held because of the bin beside it
             beside = np.append(~empty[1:], False) | np.append(False, ~empty[:-1])
@@ -105,7 +105,7 @@ def test_a_bigwig_and_an_array_of_the_same_values_have_the_same_stretches(tmp_pa
 
 
 def test_the_constants_fit_each_other() -> None:
-    assert EMPTY_BASES >= 4 * BIN_BASES
+    assert MIN_EMPTY_BASES >= 4 * BIN_BASES
 
 
 @pytest.fixture(scope="module")

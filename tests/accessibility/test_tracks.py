@@ -17,7 +17,7 @@ import jundscan.accessibility.window_means
 from jundscan.accessibility.arrays import MemoryTrack
 from jundscan.accessibility.genome_tracks import match_chromosomes
 from jundscan.accessibility.tracks import Track, open_track
-from jundscan.accessibility.window_means import MOST_WIDTH
+from jundscan.accessibility.window_means import MAX_WIDTH
 from jundscan.errors import TrackError
 from jundscan.io.fasta.genome import open_genome
 
@@ -60,8 +60,8 @@ def runs(values):
 
 def means_around(values, starts, width):
     """Mean over the bases around the centre of each window, one by one."""
-    padded = np.concatenate((np.zeros(MOST_WIDTH), values, np.zeros(2 * MOST_WIDTH)))
-    begins = np.array(starts, np.int64) + 50 - width // 2 + MOST_WIDTH
+    padded = np.concatenate((np.zeros(MAX_WIDTH), values, np.zeros(2 * MAX_WIDTH)))
+    begins = np.array(starts, np.int64) + 50 - width // 2 + MAX_WIDTH
     return np.array([padded[begin : begin + width].sum() / width for begin in begins.tolist()])
 
 
@@ -89,7 +89,7 @@ def made_track(kind, path, rows):
     slab=st.integers(102, 3000),
     gap=st.integers(0, 3000),
     block=st.integers(101, 3000),
-    widest=st.sampled_from([101, 1501, MOST_WIDTH]),
+    widest=st.sampled_from([101, 1501, MAX_WIDTH]),
 )
 def test_means_are_those_of_a_loop_and_depend_on_nothing_else(
     rows, kind, starts, widths, cuts, slab, gap, block, widest
@@ -102,8 +102,8 @@ def test_means_are_those_of_a_loop_and_depend_on_nothing_else(
         patch.setattr(jundscan.accessibility.tracks, "_SLAB_BASES", slab)
         patch.setattr(jundscan.accessibility.tracks, "_GAP_BASES", gap)
         patch.setattr(jundscan.accessibility.tracks, "_BLOCK_BASES", max(block, widest))
-        patch.setattr(jundscan.accessibility.tracks, "MOST_WIDTH", widest)
-        patch.setattr(jundscan.accessibility.window_means, "MOST_WIDTH", widest)
+        patch.setattr(jundscan.accessibility.tracks, "MAX_WIDTH", widest)
+        patch.setattr(jundscan.accessibility.window_means, "MAX_WIDTH", widest)
         with made_track(kind, Path(folder, "track.bedgraph"), rows) as track:
             together = track.means_of_all([("chr1", np.array(starts))], widths)
             for column, width in enumerate(widths):
@@ -131,8 +131,8 @@ SCAFFOLDS = {"chr1": 90_000, "a": 40, "b": 3_000, "chr2": 33_000, "c": 101, "d":
     seed=st.integers(0, 99),
     bigwig=st.booleans(),
     order=st.permutations(list(SCAFFOLDS)),
-    widths=st.lists(st.integers(0, MOST_WIDTH // 2).map(lambda half: 2 * half + 1), min_size=1, max_size=3)
-    | st.just([101, 301, 1101, 2101, MOST_WIDTH]),
+    widths=st.lists(st.integers(0, MAX_WIDTH // 2).map(lambda half: 2 * half + 1), min_size=1, max_size=3)
+    | st.just([101, 301, 1101, 2101, MAX_WIDTH]),
     step=st.sampled_from([1, 10, 77, 5_000, None]),
 )
 def test_what_surrounds_a_window_never_reaches_another_chromosome(seed, bigwig, order, widths, step):
@@ -189,7 +189,7 @@ def test_windows_far_apart_are_read_alone_and_near_ones_together(tmp_path, monke
     np.testing.assert_allclose(means[0], [2, 2 * 201 / 301, 2 * 601 / 1101], rtol=1e-6)
 
 
-@pytest.mark.parametrize("width", [0, -101, MOST_WIDTH + 1])
+@pytest.mark.parametrize("width", [0, -101, MAX_WIDTH + 1])
 def test_a_width_that_no_track_is_averaged_over(width, tmp_path):
     tracks: list[Track] = [
         MemoryTrack(np.ones(500)),

@@ -57,7 +57,7 @@ def test_means_are_exact_whatever_lies_beside_a_window(
 ) -> None:
     flat = intervals_of(parts, WIDEST + before)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jundscan.accessibility.window_means, "MOST_WIDTH", WIDEST)
+        patch.setattr(jundscan.accessibility.window_means, "MAX_WIDTH", WIDEST)
         sums = running_sums(flat, block, WIDEST)
         starts = np.arange(WIDEST, int(flat.ends[-1]) + 200, step)
         found = sums.means(starts, widths)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from jundscan.dna.chromosomes import matching_name
 from jundscan.dna.interval_sets import intersect_intervals, merge_intervals, subtract_intervals
 from jundscan.dna.regions import Region, parse_region
-from jundscan.dna.windows import chunks, count_windows, together, track_spans, with_flanks
+from jundscan.dna.windows import chunks, count_windows, group_consecutive, track_spans, with_flanks
 from jundscan.errors import RegionError
 from tests.helpers.windows import window_starts
 
@@ -62,7 +62,7 @@ def test_chunks_hold_every_window_exactly_once(table, stride, chunk_bases):
 
 @given(st.lists(st.integers(1, 50), max_size=20), st.integers(1, 60))
 def test_neighbours_are_put_together_while_they_fit(sizes, most):
-    groups = list(together(np.array(sizes, dtype=np.int64), most))
+    groups = list(group_consecutive(np.array(sizes, dtype=np.int64), most))
     assert [row for first, stop in groups for row in range(first, stop)] == list(range(len(sizes)))
     for first, stop in groups:
         assert stop == first + 1 or sum(sizes[first:stop]) <= most

@@ -25,7 +25,7 @@ from jundscan.report import collect
 from jundscan.report.collect import Collector
 from jundscan.report.evaluation_page import _confusion, _thinned
 from jundscan.report.neighbourhoods import FLANK
-from jundscan.report.scan_page import accessibility_differs
+from jundscan.report.scan_page import distance_from_training
 from jundscan.run.record import what_is_seen
 from jundscan.scanning.hits import Hits
 from jundscan.scanning.outputs import Outputs, write_scan
@@ -288,8 +288,8 @@ def test_distribution_and_difference() -> None:
     shares = distribution(mapped)
     assert sum(shares) == 1.0
     assert shares[0] == 0.5
-    assert accessibility_differs(shares, {"same": shares}) == (0.0, "same")
-    assert accessibility_differs([1.0, 0.0], {"far": [0.0, 1.0], "near": [0.7, 0.3]}) == (0.3, "near")
+    assert distance_from_training(shares, {"same": shares}) == (0.0, "same")
+    assert distance_from_training([1.0, 0.0], {"far": [0.0, 1.0], "near": [0.7, 0.3]}) == (0.3, "near")
     assert distribution(np.array([np.nan])) == []
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.dna.chromosomes import matching_name
-from jundscan.dna.interval_sets import merge_intervals, touching
+from jundscan.dna.interval_sets import merge_intervals, overlaps_any
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.regions import Region
 from jundscan.io.fasta.genome import open_genome
@@ -252,18 +252,18 @@ def count(counts: PeakCounts, truth: Truth, scanned: Scanned) -> None:
     """
     blocks_of = len(counts.peaks)
     peaks = merge_intervals(_intervals(truth.start[truth.bound]))
-    peaks = peaks[touching(peaks[:, 0], peaks[:, 1], merge_intervals(_intervals(scanned.starts)))]
+    peaks = peaks[overlaps_any(peaks[:, 0], peaks[:, 1], merge_intervals(_intervals(scanned.starts)))]
     labelled = merge_intervals(_intervals(truth.start))
     block_of_peak = truth.block[np.searchsorted(truth.start, peaks[:, 0])]
     counts.peaks[:] += np.bincount(block_of_peak, minlength=blocks_of)
     for column, threshold in enumerate(counts.thresholds.tolist()):
         hits = _called(scanned, threshold)
         spans = np.column_stack((hits.start, hits.end))
-        is_hit = touching(peaks[:, 0], peaks[:, 1], spans)
-        judged = spans[touching(hits.start, hits.end, labelled)]
+        is_hit = overlaps_any(peaks[:, 0], peaks[:, 1], spans)
+        judged = spans[overlaps_any(hits.start, hits.end, labelled)]
         # the first labelled window that a hit shares a base with
         block_of_hit = truth.block[np.searchsorted(truth.start + WINDOW_LENGTH, judged[:, 0], side="right")]
-        on_peak = touching(judged[:, 0], judged[:, 1], peaks)
+        on_peak = overlaps_any(judged[:, 0], judged[:, 1], peaks)
         for counted, rows in (
             (counts.peaks_hit, block_of_peak[is_hit]),
             (counts.hits, block_of_hit),

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from jundscan.dna.chromosomes import ChromSizes
 from jundscan.dna.letters import encode
 from jundscan.dna.regions import Region
-from jundscan.dna.windows import together
+from jundscan.dna.windows import group_consecutive
 from jundscan.errors import FastaError
 from jundscan.io.fasta.index import BgzipReader, Index, ReadAhead, bgzip_index, check_index, index_mismatch, plain_index
 from jundscan.io.fasta.stream import (
@@ -234,7 +234,7 @@ class IndexedFasta(Genome):
         ]
         sizes = np.array([end - start for _, start, end in pieces], np.int64)
         with self._opened(regions) as file:
-            for begin, stop in together(sizes, self._read_bytes):
+            for begin, stop in group_consecutive(sizes, self._read_bytes):
                 yield self._read(file, pieces[begin:stop])
 
     @contextmanager
