@@ -2,8 +2,8 @@
 
 An error is one line: what is wrong, where, and what to do. Each kind has its exit code.
 
-A run gathers warnings while its inputs are opened, with :func:`gathering`. What opens them calls :func:`warn`, which
-need not know of the run: without one it only logs.
+A run collects the warnings about its inputs with :func:`collect_warnings`. Code that opens an input calls :func:`warn`,
+and need not know of the run.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class OutputError(JundscanError):
     """An output exists already or cannot be written."""
 
 
-def about(err: OSError) -> str:
+def format_os_error(err: OSError) -> str:
     """Say what an error of the operating system is, and of which file, as far as it tells."""
     reason = err.strerror or str(err) or type(err).__name__
     return escape_control_characters(reason if err.filename is None else f"{err.filename}: {reason}")
@@ -109,7 +109,7 @@ def escape_control_characters(text: str) -> str:
 
     Examples
     --------
-    >>> print(printable("chr1\n\x1b[31m"))
+    >>> print(escape_control_characters("chr1\n\x1b[31m"))
     chr1\n\x1b[31m
     """
     if not text.isprintable():
@@ -160,55 +160,55 @@ class Cautions(list[Caution]):
         return [caution.to_dict() for caution in self]
 
 
-_gathered: ContextVar[Cautions | None] = ContextVar("cautions", default=None)
+_collected: ContextVar[Cautions | None] = ContextVar("cautions", default=None)
 
 
 @contextmanager
-def gathering(cautions: Cautions) -> Iterator[None]:
+def collect_warnings(cautions: Cautions) -> Iterator[None]:
     """Keep the warnings that :func:`warn` gets inside the block, in this thread."""
-    token = _gathered.set(cautions)
+    token = _collected.set(cautions)
     try:
         yield
     finally:
-        _gathered.reset(token)
+        _collected.reset(token)
 
 
 def warn(code: str, message: str, **figures: Figure) -> None:
     """Log a warning, and keep it for the run that gathers warnings, if there is one."""
-    cautions = _gathered.get()
+    cautions = _collected.get()
     (Cautions() if cautions is None else cautions).add(code, message, **figures)
 
 
-def counted(number: int, noun: str) -> str:
+def format_count(number: int, noun: str) -> str:
     """Write a number of things; the noun takes an s where there is not one of them.
 
     Examples
     --------
-    >>> counted(1, "hit"), counted(0, "hit"), counted(12_345, "window")
+    >>> format_count(1, "hit"), format_count(0, "hit"), format_count(12_345, "window")
     ('1 hit', '0 hits', '12,345 windows')
     """
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def bases(number: int) -> str:
+def format_bases(number: int) -> str:
     """Write a length in the unit that leaves digits before the point.
 
     Examples
     --------
-    >>> bases(1), bases(950), bases(70_040), bases(999_960), bases(3_088_269_832)
+    >>> format_bases(1), format_bases(950), format_bases(70_040), format_bases(999_960), format_bases(3_088_269_832)
     ('1 base', '950 bases', '70.0 kb', '1.0 Mb', '3,088.3 Mb')
     """
     if number < 1_000:
-        return counted(number, "base")
+        return format_count(number, "base")
     return f"{number / 1e3:.1f} kb" if number < 999_950 else f"{number / 1e6:,.1f} Mb"
 
 
-def seconds(number: float) -> str:
+def format_seconds(number: float) -> str:
     """Write a time; of less than a second two digits.
 
     Examples
     --------
-    >>> seconds(0.034), seconds(0.0004), seconds(12.34)
+    >>> format_seconds(0.034), format_seconds(0.0004), format_seconds(12.34)
     ('0.03 s', '0.01 s', '12.3 s')
     """
     return f"{max(number, 0.01):.2f} s" if number < 0.995 else f"{number:,.1f} s"

@@ -15,7 +15,7 @@ from jundscan.accessibility.genome_tracks import match_chromosomes
 from jundscan.accessibility.tracks import open_track
 from jundscan.cli.common import MissingChromosomesOption, start_log
 from jundscan.dna.letters import WINDOW_LENGTH
-from jundscan.errors import DeviceError, InputError, JundscanError, ShardError, about
+from jundscan.errors import DeviceError, InputError, JundscanError, ShardError, format_os_error
 from jundscan.evaluation.truth import read_truth
 from jundscan.io.fasta.genome import open_genome
 from jundscan.scanning.plan import bases_by_chromosome
@@ -338,7 +338,7 @@ def main() -> None:
     except (JundscanError, ParityError) as err:
         sys.exit(f"train: {err}")
     except OSError as err:
-        sys.exit(f"train: {about(err)}")
+        sys.exit(f"train: {format_os_error(err)}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from jundscan.accessibility.tracks import Track
 from jundscan.dna.chromosomes import matching_name, some_names
 from jundscan.dna.letters import WINDOW_LENGTH
-from jundscan.errors import Cautions, TrackError, counted
+from jundscan.errors import Cautions, TrackError, format_count
 from jundscan.io.fasta.genome import Genome
 from jundscan.options import MissingChromosomes
 
@@ -168,7 +168,7 @@ def match_chromosomes(
     if beyond:
         cautions.add(
             "intervals_beyond_end",
-            f"{track.path}: {counted(beyond, 'interval')} beyond the end of the chromosome, cut there",
+            f"{track.path}: {format_count(beyond, 'interval')} beyond the end of the chromosome, cut there",
             intervals=beyond,
         )
     return GenomeTrack(track, names, frozenset() if missing == "unknown" else frozenset(absent))
@@ -205,7 +205,7 @@ def _check_missing(
     elsewhere = "scored without accessibility" if missing == "unknown" else "counted as closed"
     cautions.add(
         "missing_chromosomes",
-        f"{track.path}: of {counted(len(reach), 'chromosome')} to scan, {len(absent):,} missing from the track "
+        f"{track.path}: of {format_count(len(reach), 'chromosome')} to scan, {len(absent):,} missing from the track "
         f"({some_names(absent)}), {bases / max(total, 1):.1%} of the bases; {elsewhere} (--missing-chromosomes)",
         chromosomes=len(absent),
         bases=bases,

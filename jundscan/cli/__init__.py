@@ -17,7 +17,7 @@ from jundscan._version import __version__
 from jundscan.cli import doctor, evaluate, explain, info, scale, scan, variants
 from jundscan.cli.process import end, ending_signals, hold_standard_streams, keep_stderr
 from jundscan.cli.terminal import say_error
-from jundscan.errors import JundscanError, about
+from jundscan.errors import JundscanError, format_os_error
 
 app = typer.Typer(
     name="jundscan",
@@ -100,6 +100,6 @@ def _run(given: list[str]) -> None:
         if getattr(err.__context__, "errno", None) == errno.EPIPE:  # of which click has made exit code 1
             sys.exit(128 + getattr(signal, "SIGPIPE", 13))
         if isinstance(err, OSError):
-            say_error(about(err))
+            say_error(format_os_error(err))
             sys.exit(1)
         raise

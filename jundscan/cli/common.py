@@ -14,7 +14,7 @@ import typer
 
 from jundscan.cli.terminal import progress as progress
 from jundscan.cli.terminal import start_log as start_log
-from jundscan.errors import counted
+from jundscan.errors import format_count
 from jundscan.options import BedValue, Device, MissingChromosomes, ThresholdKind, ThresholdRule, is_fraction
 
 if TYPE_CHECKING:
@@ -211,7 +211,9 @@ def say_written(*outputs: str | Path | None) -> None:
         indexes = [f"{file}{ending}" for ending in INDEX_ENDINGS if is_packed(file)]
         log.info("wrote %s", ", ".join([file, *filter(os.path.exists, indexes)]))
     if len(files) > MOST_NAMED:
-        log.info("wrote %s more in %s", counted(len(files) - MOST_NAMED, "file"), os.path.dirname(files[-1]) or ".")
+        log.info(
+            "wrote %s more in %s", format_count(len(files) - MOST_NAMED, "file"), os.path.dirname(files[-1]) or "."
+        )
 
 
 def check_files(outputs: dict[str, Path | str | None], inputs: Iterable[Path | str | None]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from jundscan.errors import counted
+from jundscan.errors import format_count
 
 if TYPE_CHECKING:
     from jundscan.evaluation.labelled_windows import Evaluated
@@ -56,7 +56,7 @@ def _model(row: Evaluated) -> str:
 
 
 def _windows(row: Evaluated) -> str:
-    return f"{counted(row.report['n'], 'window')}, {row.report['positives']:,} bound"
+    return f"{format_count(row.report['n'], 'window')}, {row.report['positives']:,} bound"
 
 
 def _threshold(row: Evaluated) -> str:

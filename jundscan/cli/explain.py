@@ -41,7 +41,7 @@ from jundscan.cli.common import (
     threshold_rule,
     write_json,
 )
-from jundscan.errors import counted, seconds
+from jundscan.errors import format_count, format_seconds
 
 MOST_HITS = 1_000
 
@@ -146,9 +146,9 @@ def explain(
     say_written(*record["files"], json_target)
     log.info(
         "%s of %s explained, known sites in %s of them; %s on %s",
-        counted(record["bases"], "base"),
-        counted(len(record["regions"]) + len(record["hits"]), "region"),
+        format_count(record["bases"], "base"),
+        format_count(len(record["regions"]) + len(record["hits"]), "region"),
         format(record["regions_with_a_site"], ","),
-        seconds(record["seconds"]),
+        format_seconds(record["seconds"]),
         record["provider"],
     )

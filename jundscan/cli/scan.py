@@ -42,7 +42,7 @@ from jundscan.cli.common import (
     threshold_rule,
     write_json,
 )
-from jundscan.errors import bases, counted, seconds
+from jundscan.errors import format_bases, format_count, format_seconds
 from jundscan.options import DEFAULT_STRIDE, MOST_STRIDE, Backend, Format
 
 log = logging.getLogger("jundscan")
@@ -236,11 +236,11 @@ def scan(
         _say_accuracy(record["accuracy"])
     log.info(
         "%s in %s (%s skipped for unknown letters), %s in %s on %s",
-        counted(record["hits"], "hit"),
-        counted(record["windows_scored"], "window"),
+        format_count(record["hits"], "hit"),
+        format_count(record["windows_scored"], "window"),
         format(record["windows_skipped"], ","),
-        bases(record["bases_scanned"]),
-        seconds(record["seconds"]),
+        format_bases(record["bases_scanned"]),
+        format_seconds(record["seconds"]),
         record["provider"],
     )
 
@@ -251,7 +251,7 @@ def _say_accuracy(accuracy: dict[str, Any]) -> None:
     if excluded is not None:
         log.info(
             "left out of the comparison: %s, %s, %s",
-            *(counted(excluded[f"{what}s"], what) for what in ("window", "peak", "hit")),
+            *(format_count(excluded[f"{what}s"], what) for what in ("window", "peak", "hit")),
         )
     values = [f"{accuracy['positives']:,} of {accuracy['n']:,} bound"] + [
         f"{metric.replace('_', ' ')} {accuracy[metric]:.3f}"

@@ -41,7 +41,7 @@ from jundscan.cli.common import (
     threshold_rule,
     write_json,
 )
-from jundscan.errors import counted, seconds
+from jundscan.errors import format_count, format_seconds
 
 log = logging.getLogger("jundscan")
 
@@ -125,14 +125,14 @@ def variants(
     unscored = [f"{count:,} {name}" for name, count in status.items() if count and name not in ("scored", "partial")]
     log.info(
         "%s of %s%s: %s scored (%s in part, N nearby), not scored: %s; %s gained, %s lost; %s on %s",
-        counted(record["alleles"], "allele"),
-        counted(record["records"], "record"),
+        format_count(record["alleles"], "allele"),
+        format_count(record["records"], "record"),
         f" ({record['records_without_alternative']:,} without ALT)" if record["records_without_alternative"] else "",
         format(status["scored"] + status["partial"], ","),
         format(status["partial"], ","),
         ", ".join(unscored) or "none",
-        counted(hits["gained"], "hit"),
+        format_count(hits["gained"], "hit"),
         format(hits["lost"], ","),
-        seconds(record["seconds"]),
+        format_seconds(record["seconds"]),
         record["provider"],
     )

@@ -22,7 +22,7 @@ from jundscan.cluster.worker import Job, Part, forget, score_stretches
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.regions import Region
 from jundscan.dna.windows import chunks, span_table
-from jundscan.errors import ClusterError, JundscanError, counted
+from jundscan.errors import ClusterError, JundscanError, format_count
 from jundscan.io.files import read_json
 from jundscan.model.load import default_model_path
 from jundscan.run.record import versions
@@ -73,7 +73,9 @@ def on_cluster(scheduler: str, every_window: bool = True) -> Iterator[Callable[[
         if not workers:
             raise ClusterError(f"{scheduler}: the scheduler has no workers; start some: dask worker {scheduler}")
         _check_versions(client.run(versions, on_error="return"))
-        log.info("%s, %s at a time", counted(len(workers), "Dask worker"), counted(sum(workers.values()), "task"))
+        log.info(
+            "%s, %s at a time", format_count(len(workers), "Dask worker"), format_count(sum(workers.values()), "task")
+        )
         yield partial(score_on_cluster, client=client, every_window=every_window)
 
 

@@ -112,8 +112,8 @@ def score_stretches(job: Job, stretches: Sequence[Region]) -> Part | str:
     first = next(((scored.chrom, int(scored.starts[0])) for scored in by_chrom if len(scored.starts)), ("", 0))
     if not job.every_window:
         by_chrom = [_positive(scored, job.threshold.value) for scored in by_chrom]
-    counted = (mine.windows_scored, mine.windows_called, mine.bases_scanned)
-    return Part(by_chrom, *counted, first, mine.last_scored, mine.beyond_percentiles)
+    format_count = (mine.windows_scored, mine.windows_called, mine.bases_scanned)
+    return Part(by_chrom, *format_count, first, mine.last_scored, mine.beyond_percentiles)
 
 
 def forget() -> None:

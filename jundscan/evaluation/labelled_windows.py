@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.accessibility.scale import IDENTITY, AccessibilityScale, fit_scale
-from jundscan.errors import Cautions, gathering, warn
+from jundscan.errors import Cautions, collect_warnings, warn
 from jundscan.evaluation.metrics import balanced_weights, evaluate
 from jundscan.evaluation.neighbourhood import PORTION, Neighbourhood, WindowSource, look_up
 from jundscan.io.shards import Shards
@@ -200,7 +200,7 @@ def evaluate_shards(
         check_fraction("threshold", threshold)
     threads = usable_cores() if threads is None else positive_int("threads", threads)
     cautions = Cautions()
-    with gathering(cautions):
+    with collect_warnings(cautions):
         found, mapped, tracked = _seen_by_model(shards, model, source, withhold_accessibility, scale)
     accessibility, used = mapped
     probabilities = _probabilities(shards, found, accessibility, model, threads)

@@ -91,8 +91,8 @@ def evaluate(
     weighable = bool(cell_weights.sum() > 0)
     # the four cells with their counts stand for all windows: the same values, in no time
     cells: dict[str, Any] = {"y_true": [0, 0, 1, 1], "y_pred": [0, 1, 0, 1]}
-    counted = cells | {"sample_weight": counts}
-    ratio = counted | {"zero_division": 0.0}
+    format_count = cells | {"sample_weight": counts}
+    ratio = format_count | {"zero_division": 0.0}
     values = {
         "weighted_accuracy": metrics.accuracy_score(**cells, sample_weight=cell_weights) if weighable else None,
         "precision": metrics.precision_score(**ratio) if called.any() else 0.0,
@@ -100,7 +100,7 @@ def evaluate(
         "f1": metrics.f1_score(**ratio) if positives else None,
         "auroc": metrics.roc_auc_score(labels, probabilities) if both else None,
         "average_precision": metrics.average_precision_score(labels, probabilities) if both else None,
-        "mcc": metrics.matthews_corrcoef(**counted) if both else None,
+        "mcc": metrics.matthews_corrcoef(**format_count) if both else None,
         "brier": (
             metrics.brier_score_loss(labels, probabilities, sample_weight=weights, pos_label=1) if weighable else None
         ),

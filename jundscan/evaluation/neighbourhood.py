@@ -23,7 +23,7 @@ from jundscan.dna.chromosomes import matching_name, some_names
 from jundscan.dna.interval_sets import merge_intervals
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
 from jundscan.dna.regions import Region, parse_ids, window_id_error
-from jundscan.errors import Cautions, InputError, counted, warn
+from jundscan.errors import Cautions, InputError, format_count, warn
 from jundscan.io.aliases import read_aliases
 from jundscan.io.fasta.genome import Genome, open_genome
 from jundscan.io.fasta.stretches import Reference
@@ -321,8 +321,8 @@ def _on_line(ids: NDArray[np.str_], line: Line, genome: Genome, where: str) -> N
         count = int(np.count_nonzero((numbers >= 0) & (ranks < 0)))
         warn(
             "windows_elsewhere",
-            f"{where}: {counted(count, 'window')} on {counted(len(absent), 'chromosome')} that {genome.path} lacks "
-            f"({some_names(absent)}): scored without surroundings",
+            f"{where}: {format_count(count, 'window')} on {format_count(len(absent), 'chromosome')} that {genome.path} "
+            f"lacks ({some_names(absent)}): scored without surroundings",
             windows=count,
             chromosomes=len(absent),
         )

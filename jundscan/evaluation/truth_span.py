@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.dna.regions import Region
-from jundscan.errors import Caution, Figure, bases
+from jundscan.errors import Caution, Figure, format_bases
 
 LEAST_SHARE = 0.5
 """Share of the bases compared that peaks must span, because a part only is likely below it."""
@@ -91,7 +91,7 @@ class PeakSpan(NamedTuple):
         option : str
             The option that restricts the windows to the part that the peaks span.
         """
-        spanned, total = bases(round(self.bases)), bases(round(self.total))
+        spanned, total = format_bases(round(self.bases)), format_bases(round(self.total))
         where = f"The peaks of {source} span {spanned} of the {total} {purpose}."
         if not self.peaks:
             where = f"None of the peaks of {source} lies in the {total} {purpose}."

@@ -220,7 +220,7 @@ def _sums_of_bases(
     held = np.pad(stretch.accessibility, ((0, spare), (0, 0)), constant_values=np.nan)
     held = sliding_window_view(held, windows, axis=0).swapaxes(1, 2)
     old = sliding_window_view(np.pad(before, (0, spare)), WINDOW_LENGTH)
-    counted = sliding_window_view(np.pad(known, (0, spare)), WINDOW_LENGTH)
+    format_count = sliding_window_view(np.pad(known, (0, spare)), WINDOW_LENGTH)
     mutated = slice(_REACH + flank, _REACH + flank + (together - 1) * apart + 1, apart)
 
     sums = np.zeros((_OTHERS, together, apart))
@@ -235,7 +235,7 @@ def _sums_of_bases(
         new = logits(sliding_window_view(after, WINDOW_LENGTH, axis=1)[:, ::apart][:, :together])
         for number in range(together):
             here = slice(number * apart + part.start, number * apart + part.stop)
-            change = np.where(counted[here], new[:, number] - old[here], 0)
+            change = np.where(format_count[here], new[:, number] - old[here], 0)
             sums[step, number, part] = change.sum(axis=1)
     return sums.reshape(_OTHERS, -1)[:, :n]
 

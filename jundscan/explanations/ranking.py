@@ -21,7 +21,7 @@ from jundscan.dna.interval_sets import Intervals, merge_intervals
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.regions import Region, parse_region
 from jundscan.dna.windows import count_windows
-from jundscan.errors import InputError, counted
+from jundscan.errors import InputError, format_count
 from jundscan.io.arguments import is_several, type_name
 from jundscan.io.bed import read_intervals
 from jundscan.model.thresholds import is_positive
@@ -108,7 +108,8 @@ def read_hits(hits: str | Path | Iterable[Hit], scan: Scan) -> GivenHits:
     if outside := listed.beyond + int(listed.is_cut.sum()):
         scan.cautions.add(
             "intervals_beyond_end",
-            f"{source}: {outside:,} of {counted(listed.given, 'hit')} beyond the chromosome's end; another assembly?",
+            f"{source}: {outside:,} of {format_count(listed.given, 'hit')} beyond the chromosome's end; "
+            "another assembly?",
             intervals=outside,
         )
     return GivenHits(source, listed.placed[np.lexsort(listed.placed.T[::-1])], row)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from jundscan.dna.chromosomes import matching_name, some_names
 from jundscan.dna.interval_sets import Intervals, merge_intervals
-from jundscan.errors import TrackError, counted, warn
+from jundscan.errors import TrackError, format_count, warn
 from jundscan.io.files import text_blocks
 from jundscan.io.value_columns import PRESENCE, ValueColumn, count_columns, find_value_column
 from jundscan.options import BedValue
@@ -186,7 +186,7 @@ def warn_of_beyond(path: str | Path, by_name: Mapping[str, Intervals], chromsize
     if beyond:
         warn(
             "intervals_beyond_end",
-            f"{path}: {counted(beyond, 'interval')} beyond the end of the chromosome; another assembly?",
+            f"{path}: {format_count(beyond, 'interval')} beyond the end of the chromosome; another assembly?",
             intervals=beyond,
         )
 

@@ -26,7 +26,7 @@ from jundscan.accessibility.tracks import Track, open_track
 from jundscan.dna.chromosomes import ChromSizes
 from jundscan.dna.regions import Region
 from jundscan.dna.windows import count_windows, span_table
-from jundscan.errors import Cautions, InputError, gathering
+from jundscan.errors import Cautions, InputError, collect_warnings
 from jundscan.io.aliases import read_aliases
 from jundscan.io.fasta.genome import Genome, open_genome
 from jundscan.io.files import FileFingerprint, fingerprint
@@ -220,7 +220,7 @@ def open_scan(
     inputs = {kind: Path(path) for kind, path in files.items() if isinstance(path, str | Path)}
     fingerprints = {path: before for path in inputs.values() if (before := fingerprint(path)) is not None}
     cautions = Cautions()
-    with ExitStack() as stack, gathering(cautions):
+    with ExitStack() as stack, collect_warnings(cautions):
         ready = model if isinstance(model, Model) else load_model(model)
         fasta = genome if isinstance(genome, Genome) else open_genome(genome)
         if alias is not None:

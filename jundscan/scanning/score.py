@@ -149,8 +149,8 @@ def _score_task(scan: Scan, call_windows: int, task: Task) -> list[Scored]:
     positive = np.diff(np.searchsorted(np.flatnonzero(is_positive(probabilities, scan.threshold.value)), edges))
     totals = zip(np.diff(covered).tolist(), tried.tolist(), positive.tolist(), strict=True)
     return [
-        Scored(chrom, indices[row:end], of_chrom, probabilities[row:end], *counted)
-        for (chrom, of_chrom), row, end, counted in zip(parts, edges[:-1], edges[1:], totals, strict=True)
+        Scored(chrom, indices[row:end], of_chrom, probabilities[row:end], *format_count)
+        for (chrom, of_chrom), row, end, format_count in zip(parts, edges[:-1], edges[1:], totals, strict=True)
     ]
 
 

@@ -15,7 +15,7 @@ from jundscan.dna.interval_sets import Intervals, merge_intervals, subtract_inte
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.regions import Region, parse_region
 from jundscan.dna.windows import count_windows, span_table
-from jundscan.errors import InputError, RegionError, TrackError, counted, warn
+from jundscan.errors import InputError, RegionError, TrackError, format_count, warn
 from jundscan.io.bed import read_intervals, read_regions, say_other_names
 
 log = logging.getLogger("jundscan")
@@ -302,6 +302,6 @@ def _with_listed(
     told += [f"cut {cut:,} at the end of the chromosome (another assembly?)"] if cut else []
     if told:
         counts = {"given": listed.given, "left_out": left_out, "cut": cut}
-        warn("regions_left_out", f"{path}: of {counted(listed.given, 'region')}, {' and '.join(told)}", **counts)
+        warn("regions_left_out", f"{path}: of {format_count(listed.given, 'region')}, {' and '.join(told)}", **counts)
     joined = merge_intervals(np.concatenate((typed, listed.placed[holds_window])))
     return joined, RegionCounts(len(typed) + listed.given, left_out, cut)

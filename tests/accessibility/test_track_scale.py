@@ -21,7 +21,7 @@ from jundscan.accessibility.genome_tracks import match_chromosomes
 from jundscan.accessibility.track_scale import evenly_spaced, scale_means, track_scale
 from jundscan.accessibility.tracks import PerBaseTrack, open_track
 from jundscan.dna.regions import parse_region
-from jundscan.errors import Cautions, InputError, gathering, warn
+from jundscan.errors import Cautions, InputError, collect_warnings, warn
 from jundscan.io.fasta.arrays import MemoryGenome
 from jundscan.io.fasta.genome import open_genome
 from jundscan.model.model import Model
@@ -284,7 +284,7 @@ def test_a_warning_is_given_once_and_kept_for_the_run_that_gathers_them(caplog: 
     cautions.add("one", "first", number=1)
     cautions.add("one", "first", number=1)
     cautions.take(list(cautions))
-    with gathering(cautions):
+    with collect_warnings(cautions):
         warn("one", "of another file", number=2)
         warn("one", "first", number=1)
     warn("two", "of no run")

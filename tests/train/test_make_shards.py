@@ -11,7 +11,7 @@ from jundscan.accessibility.genome_tracks import match_chromosomes
 from jundscan.accessibility.tracks import open_track
 from jundscan.dna.letters import decode
 from jundscan.dna.regions import Region
-from jundscan.errors import InputError, JundscanError, OutputError, TrackError, bases
+from jundscan.errors import InputError, JundscanError, OutputError, TrackError, format_bases
 from jundscan.evaluation.metrics import balanced_weights
 from jundscan.evaluation.truth import Truth, read_truth
 from jundscan.io.fasta.genome import open_genome
@@ -234,7 +234,7 @@ def test_peaks_of_a_part_are_refused(small_genome: SmallGenome, tmp_path: Path, 
     first, last = min(int(row[1]) for row in rows), max(int(row[2]) for row in rows)
     known = sum(len(s) - s.upper().count("N") for s in small_genome.sequences.values())
     assert str(caught.value) == (
-        f"The peaks of {part_of_chr1} span {bases(last - first)} of the {bases(known)} that "
+        f"The peaks of {part_of_chr1} span {format_bases(last - first)} of the {format_bases(known)} that "
         "windows come from. Windows elsewhere are labelled unbound. If the peaks are those of a part of the genome, "
         f"give --region chr1:{first}-{last}. If they are those of the whole genome, give --everywhere."
     )
