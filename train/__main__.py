@@ -13,7 +13,8 @@ import typer
 
 from jundscan.accessibility.genome_tracks import match_chromosomes
 from jundscan.accessibility.tracks import open_track
-from jundscan.cli.common import MissingChromosomesOption, start_log
+from jundscan.cli.options import MissingChromosomesOption
+from jundscan.cli.terminal import start_log
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import DeviceError, InputError, JundscanError, ShardError, format_os_error
 from jundscan.evaluation.truth import read_truth

@@ -16,7 +16,7 @@ import typer
 from jundscan._version import __version__
 from jundscan.cli import doctor, evaluate, explain, info, scale, scan, variants
 from jundscan.cli.process import end, ending_signals, hold_standard_streams, keep_stderr
-from jundscan.cli.terminal import say_error
+from jundscan.cli.terminal import print_error
 from jundscan.errors import JundscanError, format_os_error
 
 app = typer.Typer(
@@ -95,11 +95,11 @@ def _run(given: list[str]) -> None:
         if came and code:
             sys.exit(128 + came[0])
         if isinstance(err, JundscanError):
-            say_error(err)
+            print_error(err)
             sys.exit(err.exit_code)
         if getattr(err.__context__, "errno", None) == errno.EPIPE:  # of which click has made exit code 1
             sys.exit(128 + getattr(signal, "SIGPIPE", 13))
         if isinstance(err, OSError):
-            say_error(format_os_error(err))
+            print_error(format_os_error(err))
             sys.exit(1)
         raise

@@ -6,7 +6,8 @@ from typing import Any
 
 import typer
 
-from jundscan.cli.common import ForceOption, JsonOption, ModelOption, say_written, start_log, write_json
+from jundscan.cli.options import ForceOption, JsonOption, ModelOption
+from jundscan.cli.terminal import log_written, start_log, write_json
 
 
 def doctor(
@@ -28,7 +29,7 @@ def doctor(
     diagnosis = diagnose(model)
     if json_target is not None:
         write_json(diagnosis.to_dict(), json_target, force)
-        say_written(json_target)
+        log_written(json_target)
     if not is_stdout(json_target):
         _show(diagnosis.found)
         for problem in diagnosis.problems:

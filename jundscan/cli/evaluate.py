@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jundscan.cli.common import (
+from jundscan.cli.evaluation_tables import show
+from jundscan.cli.options import (
     INPUT,
     AccessibilityOption,
     AliasOption,
@@ -29,12 +30,8 @@ from jundscan.cli.common import (
     ThreadsOption,
     check_files,
     fraction,
-    say_provider,
-    say_written,
-    start_log,
-    write_json,
 )
-from jundscan.cli.evaluation_tables import show
+from jundscan.cli.terminal import log_provider, log_written, start_log, write_json
 
 if TYPE_CHECKING:
     from jundscan.evaluation.labelled_windows import Evaluated
@@ -145,7 +142,7 @@ def evaluate(
                 missing_chromosomes=missing_chromosomes,
             )
             source = stack.enter_context(opened)
-        say_provider(models[0], device)
+        log_provider(models[0], device)
         for one in models:
             for name, shards in zip(names, sets, strict=True):
                 result = evaluate_shards(
@@ -167,7 +164,7 @@ def evaluate(
         if row.result.report is None and row.result.surroundings is not None:
             log.info("%s: %s", row.name, row.result.surroundings)
     if not labelled:
-        say_written(*written)
+        log_written(*written)
         return
     if plots is not None:
         title = models[0].metadata.name if len(models) == 1 else ""
@@ -178,7 +175,7 @@ def evaluate(
         write_evaluation_report(report, rows, _record(rows), force)
     if json_target is not None:
         write_json(_record(rows), json_target, force)
-    say_written(*written, report, json_target)
+    log_written(*written, report, json_target)
     if not is_stdout(json_target) and not is_stdout(predictions):
         show(labelled)
 

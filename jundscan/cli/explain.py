@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from jundscan.cli.common import (
+from jundscan.cli.options import (
     INPUT,
     AccessibilityOption,
     AliasOption,
@@ -31,14 +31,16 @@ from jundscan.cli.common import (
     ThresholdOption,
     check_accessibility,
     check_files,
-    command_line,
-    progress,
-    say_accessibility,
-    say_provider,
-    say_threshold,
-    say_written,
-    start_log,
     threshold_rule,
+)
+from jundscan.cli.terminal import (
+    command_line,
+    log_accessibility,
+    log_provider,
+    log_threshold,
+    log_written,
+    progress,
+    start_log,
     write_json,
 )
 from jundscan.errors import format_count, format_seconds
@@ -113,7 +115,7 @@ def explain(
     check_folder(output, (), force)
     if json_target is not None:
         check_output(json_target, force)
-    say_accessibility(accessibility, no_accessibility)
+    log_accessibility(accessibility, no_accessibility)
     with open_scan(
         genome,
         accessibility,
@@ -131,8 +133,8 @@ def explain(
         regions = list(dict.fromkeys(parse_region(text, ready.genome.chromsizes) for text in region or ()))
         given = None if hits is None else read_hits(hits, ready)
         check_folder(output, map(picture_name, regions), force)
-        say_threshold(ready.threshold)
-        say_provider(ready.model, device)
+        log_threshold(ready.threshold)
+        log_provider(ready.model, device)
         strongest = []
         if given is not None and len(given.placed):
             log.info("scoring the windows of %s hits to rank them", format(len(given.placed), ","))
@@ -143,7 +145,7 @@ def explain(
             )
     if json_target is not None:
         write_json(record, json_target, force)
-    say_written(*record["files"], json_target)
+    log_written(*record["files"], json_target)
     log.info(
         "%s of %s explained, known sites in %s of them; %s on %s",
         format_count(record["bases"], "base"),

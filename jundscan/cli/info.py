@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-from jundscan.cli.common import (
-    ForceOption,
-    JsonOption,
-    ModelOption,
-    QuietOption,
-    check_files,
-    say_written,
-    start_log,
-    write_json,
-)
+from jundscan.cli.options import ForceOption, JsonOption, ModelOption, QuietOption, check_files
+from jundscan.cli.terminal import log_written, start_log, write_json
 
 _MODES = {
     "with_accessibility": ("With accessibility", "scan's default"),
@@ -40,7 +32,7 @@ def info(
     loaded = load_model(model, "cpu")
     if json_target is not None:
         write_json({**loaded.metadata.to_dict(), "sha256": loaded.sha256, "path": str(loaded.path)}, json_target, force)
-        say_written(json_target)
+        log_written(json_target)
         return
     from rich.console import Console
     from rich.table import Column, Table

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from jundscan.cli.common import (
+from jundscan.cli.options import (
     INPUT,
     AliasOption,
     BedValueOption,
@@ -19,10 +19,8 @@ from jundscan.cli.common import (
     ModelOption,
     QuietOption,
     check_files,
-    command_line,
-    start_log,
-    write_json,
 )
+from jundscan.cli.terminal import command_line, start_log, write_json
 
 log = logging.getLogger("jundscan")
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jundscan.cli.common import (
+from jundscan.cli.options import (
     INPUT,
     AccessibilityOption,
     AliasOption,
@@ -32,14 +32,16 @@ from jundscan.cli.common import (
     ThresholdOption,
     check_accessibility,
     check_files,
-    command_line,
-    progress,
-    say_accessibility,
-    say_provider,
-    say_threshold,
-    say_written,
-    start_log,
     threshold_rule,
+)
+from jundscan.cli.terminal import (
+    command_line,
+    log_accessibility,
+    log_provider,
+    log_threshold,
+    log_written,
+    progress,
+    start_log,
     write_json,
 )
 from jundscan.errors import format_bases, format_count, format_seconds
@@ -200,7 +202,7 @@ def scan(
     outputs.check()
     if json_target is not None:
         check_output(json_target, force)
-    say_accessibility(accessibility, no_accessibility)
+    log_accessibility(accessibility, no_accessibility)
     scale = resolve_scale(accessibility_scale)
     if scheduler is not None:
         from jundscan.cluster.client import on_cluster
@@ -224,16 +226,16 @@ def scan(
             threads=threads if scheduler is None else threads or 1,
         ) as ready,
     ):
-        say_threshold(ready.threshold, ready.stride)
+        log_threshold(ready.threshold, ready.stride)
         if scheduler is None:
-            say_provider(ready.model, device)
+            log_provider(ready.model, device)
         with progress("scanning", ready.windows, quiet, (output, track, accuracy_track)) as on_progress:
             record = write_scan(ready, outputs, on_progress, scoring)
     if json_target is not None:
         write_json(record, json_target, force)
-    say_written(output, track, accuracy_track, json_target, report)
+    log_written(output, track, accuracy_track, json_target, report)
     if record["accuracy"] is not None:
-        _say_accuracy(record["accuracy"])
+        _log_accuracy(record["accuracy"])
     log.info(
         "%s in %s (%s skipped for unknown letters), %s in %s on %s",
         format_count(record["hits"], "hit"),
@@ -245,7 +247,7 @@ def scan(
     )
 
 
-def _say_accuracy(accuracy: dict[str, Any]) -> None:
+def _log_accuracy(accuracy: dict[str, Any]) -> None:
     """Summarise the comparison with known peaks, what it was made on first."""
     peaks, excluded = accuracy["peaks"], accuracy["excluded"]
     if excluded is not None:

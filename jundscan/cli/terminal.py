@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -12,10 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from jundscan.errors import escape_control_characters
+from jundscan.errors import escape_control_characters, format_count
+from jundscan.options import Device
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from jundscan.model.model import Model
+    from jundscan.model.thresholds import Threshold
+
+MAX_NAMED = 100
+"""Maximum number of files that a command names at its end. It counts the others."""
 
 log = logging.getLogger("jundscan")
 
@@ -61,7 +70,7 @@ def start_log(quiet: bool = False) -> None:
     log.propagate = False
 
 
-def say_error(message: object) -> None:
+def print_error(message: object) -> None:
     """Write the line that a command ends with."""
     typer.echo(f"{coloured('jundscan:', 'red')} {message}", err=True)
 
@@ -105,3 +114,51 @@ def progress(
         finally:
             for handler in handlers:
                 handler.console = None
+
+
+def command_line(context: typer.Context) -> str:
+    """Return the command as it was typed, quoted for a shell."""
+    return shlex.join([context.find_root().info_name or "jundscan", *(context.obj or ())])
+
+
+def write_json(report: dict[str, Any], target: str, force: bool) -> None:
+    """Write a report as JSON to a file, or to stdout for ``-``: one line for each key of the outermost object."""
+    from jundscan.io.outputs import open_output
+
+    with open_output(target, force=force) as stream:
+        lines = (json.dumps({key: value}, allow_nan=False)[1:-1] for key, value in report.items())
+        stream.write("{\n " + ",\n ".join(lines) + "\n}\n")
+
+
+def log_accessibility(accessibility: Path | None, no_accessibility: bool) -> None:
+    """Say that there is no track when nobody said so."""
+    if accessibility is None and not no_accessibility:
+        log.info("no --accessibility: scoring on sequence alone, which is much less accurate")
+
+
+def log_threshold(threshold: Threshold, stride: int | None = None) -> None:
+    """Log the threshold, the rule that chose it and what to expect of windows; for a scan's stride of hits too."""
+    rule = threshold.rule
+    shown = "model default" if rule.endswith("(model default)") else f"--{rule}"
+    log.info("Calling windows that score %.4g or more (%s). %s", threshold.value, shown, threshold.expectation())
+    if stride is not None and (of_peaks := threshold.peak_expectation(stride)) is not None:
+        log.info("%s", of_peaks)
+
+
+def log_provider(model: Model, device: Device) -> None:
+    """Say what a model runs on, where that was left to be found; not before something runs."""
+    if device == "auto":
+        log.info("running on %s", model.provider)
+
+
+def log_written(*outputs: str | Path | None) -> None:
+    """Name every file that was written, a line each, with its index; streams are where the user sent them."""
+    from jundscan.io.bgzip import INDEX_ENDINGS, is_packed
+    from jundscan.io.streams import is_stream
+
+    files = [str(one) for one in outputs if one is not None and not is_stream(one) and os.path.exists(one)]
+    for file in files[:MAX_NAMED]:
+        indexes = [f"{file}{ending}" for ending in INDEX_ENDINGS if is_packed(file)]
+        log.info("wrote %s", ", ".join([file, *filter(os.path.exists, indexes)]))
+    if len(files) > MAX_NAMED:
+        log.info("wrote %s more in %s", format_count(len(files) - MAX_NAMED, "file"), os.path.dirname(files[-1]) or ".")

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from jundscan.cli.common import (
+from jundscan.cli.options import (
     INPUT,
     AccessibilityOption,
     AliasOption,
@@ -31,14 +31,16 @@ from jundscan.cli.common import (
     ThresholdOption,
     check_accessibility,
     check_files,
-    command_line,
-    progress,
-    say_accessibility,
-    say_provider,
-    say_threshold,
-    say_written,
-    start_log,
     threshold_rule,
+)
+from jundscan.cli.terminal import (
+    command_line,
+    log_accessibility,
+    log_provider,
+    log_threshold,
+    log_written,
+    progress,
+    start_log,
     write_json,
 )
 from jundscan.errors import format_count, format_seconds
@@ -96,7 +98,7 @@ def variants(
     check_variant_output(output, force)
     if json_target is not None:
         check_output(json_target, force)
-    say_accessibility(accessibility, no_accessibility)
+    log_accessibility(accessibility, no_accessibility)
     with open_scan(
         genome,
         accessibility,
@@ -111,8 +113,8 @@ def variants(
         concerned=partial(chromosomes_of, vcf),
         threads=threads,
     ) as ready:
-        say_threshold(ready.threshold)
-        say_provider(ready.model, device)
+        log_threshold(ready.threshold)
+        log_provider(ready.model, device)
         size = vcf.stat().st_size if vcf.is_file() else 0
         with progress("scoring variants", size, quiet, (output,)) as on_progress:
             record = write_variants(
@@ -120,7 +122,7 @@ def variants(
             )
     if json_target is not None:
         write_json(record, json_target, force)
-    say_written(output, json_target)
+    log_written(output, json_target)
     status, hits = record["status"], record["hits"]
     unscored = [f"{count:,} {name}" for name, count in status.items() if count and name not in ("scored", "partial")]
     log.info(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from jundscan.cli import common
+from jundscan.cli import terminal
 from tests.conftest import Run
 from tests.helpers.inputs import write_shard
 
@@ -238,12 +238,12 @@ def test_every_file_that_is_written_is_named(run: Run, tmp_path: Path, genome: P
 def test_many_files_are_counted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(common, "MOST_NAMED", 3)
+    monkeypatch.setattr(terminal, "MAX_NAMED", 3)
     files = [tmp_path / f"{number}.png" for number in range(4)]
     for file in files:
         file.touch()
     with caplog.at_level("INFO", "jundscan"):
-        common.say_written(*files, None, "-", tmp_path / "gone.bw")
+        terminal.log_written(*files, None, "-", tmp_path / "gone.bw")
     assert caplog.messages == [*(f"wrote {file}" for file in files[:3]), f"wrote 1 file more in {tmp_path}"]
 
 

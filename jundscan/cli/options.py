@@ -1,25 +1,15 @@
-"""What several commands share: options, messages, JSON."""
+"""Options that several commands share, and checks of how they go together."""
 
 from __future__ import annotations
 
-import json
-import logging
 import os
-import shlex
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from jundscan.cli.terminal import progress as progress
-from jundscan.cli.terminal import start_log as start_log
-from jundscan.errors import format_count
 from jundscan.options import BedValue, Device, MissingChromosomes, ThresholdKind, ThresholdRule, is_fraction
-
-if TYPE_CHECKING:
-    from jundscan.model.model import Model
-    from jundscan.model.thresholds import Threshold
 
 INPUT: dict[str, Any] = {"show_default": False, "readable": False}
 """Of arguments that name an input: whether it can be read is found when it is opened, and is no error of usage."""
@@ -114,25 +104,6 @@ LengthMismatchOption = Annotated[
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Warnings and errors only.")]
 NoAccessibilityOption = Annotated[bool, typer.Option("--no-accessibility", help="Score on sequence alone.")]
 
-MOST_NAMED = 100
-"""Most files that are named at the end of a run."""
-
-log = logging.getLogger("jundscan")
-
-
-def command_line(context: typer.Context) -> str:
-    """Return the command as it was typed, quoted for a shell."""
-    return shlex.join([context.find_root().info_name or "jundscan", *(context.obj or ())])
-
-
-def write_json(report: dict[str, Any], target: str, force: bool) -> None:
-    """Write a report as JSON to a file, or to stdout for ``-``: one line for each key of the outermost object."""
-    from jundscan.io.outputs import open_output
-
-    with open_output(target, force=force) as stream:
-        lines = (json.dumps({key: value}, allow_nan=False)[1:-1] for key, value in report.items())
-        stream.write("{\n " + ",\n ".join(lines) + "\n}\n")
-
 
 def fraction(value: float | None, option: str) -> None:
     """Refuse a value outside 0 to 1.
@@ -178,42 +149,6 @@ def check_accessibility(accessibility: Path | None, no_accessibility: bool, acce
         raise typer.BadParameter("contradicts --accessibility; give one", param_hint="--no-accessibility")
     if accessibility_scale is not None and accessibility is None:
         raise typer.BadParameter("has nothing to map without --accessibility", param_hint="--accessibility-scale")
-
-
-def say_accessibility(accessibility: Path | None, no_accessibility: bool) -> None:
-    """Say that there is no track when nobody said so."""
-    if accessibility is None and not no_accessibility:
-        log.info("no --accessibility: scoring on sequence alone, which is much less accurate")
-
-
-def say_threshold(threshold: Threshold, stride: int | None = None) -> None:
-    """Log the threshold, the rule that chose it and what to expect of windows; for a scan's stride of hits too."""
-    rule = threshold.rule
-    shown = "model default" if rule.endswith("(model default)") else f"--{rule}"
-    log.info("Calling windows that score %.4g or more (%s). %s", threshold.value, shown, threshold.expectation())
-    if stride is not None and (of_peaks := threshold.peak_expectation(stride)) is not None:
-        log.info("%s", of_peaks)
-
-
-def say_provider(model: Model, device: Device) -> None:
-    """Say what a model runs on, where that was left to be found; not before something runs."""
-    if device == "auto":
-        log.info("running on %s", model.provider)
-
-
-def say_written(*outputs: str | Path | None) -> None:
-    """Name every file that was written, a line each, with its index; streams are where the user sent them."""
-    from jundscan.io.bgzip import INDEX_ENDINGS, is_packed
-    from jundscan.io.streams import is_stream
-
-    files = [str(one) for one in outputs if one is not None and not is_stream(one) and os.path.exists(one)]
-    for file in files[:MOST_NAMED]:
-        indexes = [f"{file}{ending}" for ending in INDEX_ENDINGS if is_packed(file)]
-        log.info("wrote %s", ", ".join([file, *filter(os.path.exists, indexes)]))
-    if len(files) > MOST_NAMED:
-        log.info(
-            "wrote %s more in %s", format_count(len(files) - MOST_NAMED, "file"), os.path.dirname(files[-1]) or "."
-        )
 
 
 def check_files(outputs: dict[str, Path | str | None], inputs: Iterable[Path | str | None]) -> None:
