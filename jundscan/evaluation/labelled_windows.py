@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from jundscan.accessibility.scale import IDENTITY, AccessibilityScale, fit_scale
 from jundscan.errors import Cautions, collect_warnings, warn
-from jundscan.evaluation.metrics import balanced_weights, evaluate
+from jundscan.evaluation.metrics import balanced_weights, compute_metrics
 from jundscan.evaluation.neighbourhood import PORTION, Neighbourhood, WindowSource, look_up
 from jundscan.io.shards import Shards
 from jundscan.model.model import Model
@@ -213,7 +213,7 @@ def evaluate_shards(
         log.info("%s has no weights (shard-K-w.joblib): both classes are weighed alike", shards.path)
     weights = balanced_weights(shards.labels) if shards.weights is None else shards.weights
     decision = model.metadata.decision_threshold if threshold is None else threshold
-    report = evaluate(shards.labels, probabilities, weights, decision)
+    report = compute_metrics(shards.labels, probabilities, weights, decision)
     report["model"] = model.identity()
     report["provider"] = model.provider
     report["accessibility"] = _how_mapped(used, scale, tracked)

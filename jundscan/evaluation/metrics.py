@@ -46,7 +46,7 @@ def balanced_weights(
     return weights
 
 
-def evaluate(
+def compute_metrics(
     labels: NDArray[np.integer[Any]],
     probabilities: NDArray[np.floating[Any]],
     weights: NDArray[np.float64],

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from jundscan.dna.interval_sets import merge_intervals, overlaps_any, subtract_intervals
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import Caution
-from jundscan.evaluation.metrics import balanced_weights, evaluate
+from jundscan.evaluation.metrics import balanced_weights, compute_metrics
 from jundscan.evaluation.peaks import PeakComparison, Peaks
 from jundscan.evaluation.truth import read_truth
 from jundscan.evaluation.truth_span import CoveredBases, find_peak_span
@@ -141,7 +141,7 @@ class Accuracy:
         """
         labels = np.concatenate([*self._labels, np.empty(0, np.int8)])
         probabilities = np.concatenate([*self._probabilities, np.empty(0, np.float32)])
-        windows = evaluate(labels, probabilities, balanced_weights(labels), self._threshold)
+        windows = compute_metrics(labels, probabilities, balanced_weights(labels), self._threshold)
         excluded = {
             "windows": self._windows_excluded,
             "peaks": self._peaks.peaks_excluded,

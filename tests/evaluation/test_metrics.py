@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from jundscan.evaluation.metrics import balanced_weights, evaluate
+from jundscan.evaluation.metrics import balanced_weights, compute_metrics
 
 KEYS = [
     "n",
@@ -70,7 +70,7 @@ windows = st.lists(
 @given(windows, st.sampled_from([0.0, 0.5, 0.7, 1.0]))
 def test_values_equal_scikit_learns(rows: list[tuple[int, float, float]], threshold: float) -> None:
     y, p, w = (np.array(column) for column in zip(*rows, strict=True))
-    found = evaluate(y.astype(np.int8), p.astype(np.float32), w, threshold)
+    found = compute_metrics(y.astype(np.int8), p.astype(np.float32), w, threshold)
     assert list(found) == KEYS
     assert list(found["confidence_intervals"]) == WITH_INTERVAL
     for name, value in by_scikit_learn(y, p.astype(np.float32), w, threshold).items():
@@ -93,21 +93,21 @@ def test_values_equal_scikit_learns(rows: list[tuple[int, float, float]], thresh
 def test_undefined_is_null(labels: list[int], undefined: set[str], threshold: float) -> None:
     y = np.array(labels, dtype=np.int8)
     p = np.linspace(0.1, 0.9, len(y), dtype=np.float32)
-    found = evaluate(y, p, balanced_weights(y), threshold)
+    found = compute_metrics(y, p, balanced_weights(y), threshold)
     assert {name for name in WITH_INTERVAL if found[name] is None} == undefined
     assert undefined <= {name for name, interval in found["confidence_intervals"].items() if interval is None}
     json.dumps(found, allow_nan=False)
 
 
 def test_weights_of_zero_leave_the_weighted_metrics_undefined() -> None:
-    found = evaluate(np.array([0, 1]), np.array([0.1, 0.9]), np.zeros(2), 0.5)
+    found = compute_metrics(np.array([0, 1]), np.array([0.1, 0.9]), np.zeros(2), 0.5)
     assert found["weighted_accuracy"] is found["brier"] is None
     assert found["recall"] == 1
 
 
 def test_no_positive_call() -> None:
     y, p = make(1_000)
-    found = evaluate(y, p * 0.4, balanced_weights(y), 0.5)
+    found = compute_metrics(y, p * 0.4, balanced_weights(y), 0.5)
     assert found["precision"] == found["recall"] == found["f1"] == found["mcc"] == 0
     assert found["confidence_intervals"]["precision"] == [0, 0]
     assert found["confidence_intervals"]["mcc"] == [0, 0]
@@ -116,7 +116,7 @@ def test_no_positive_call() -> None:
 
 def test_balanced_weights_make_accuracy_balanced() -> None:
     y, p = make(2_000)
-    found = evaluate(y, p, balanced_weights(y), 0.5)
+    found = compute_metrics(y, p, balanced_weights(y), 0.5)
     assert found["weighted_accuracy"] == pytest.approx(metrics.balanced_accuracy_score(y, p >= 0.5))
     assert balanced_weights(y).sum() == pytest.approx(len(y))
     assert balanced_weights(np.array([1, 1])).tolist() == [0.5, 0.5]
@@ -133,7 +133,7 @@ def plain_bootstrap(y: np.ndarray, p: np.ndarray, w: np.ndarray, resamples: int 
 def test_intervals_agree_with_a_plain_bootstrap(digits: int) -> None:
     y, p = make(3_000, digits=digits)
     w = balanced_weights(y)
-    found = evaluate(y, p, w, 0.5)["confidence_intervals"]
+    found = compute_metrics(y, p, w, 0.5)["confidence_intervals"]
     for name, (low, high) in plain_bootstrap(y, p, w).items():
         tolerance = 0.35 * (high - low)
         assert math.isclose(found[name][0], low, abs_tol=tolerance), name
@@ -144,7 +144,7 @@ def test_intervals_agree_with_a_plain_bootstrap(digits: int) -> None:
 def test_intervals_hold_the_point_and_depend_on_the_seed_alone(seed: int) -> None:
     y, p = make(20_000, seed=seed, rate=0.005)
     w = balanced_weights(y)
-    one, same, other = (evaluate(y, p, w, 0.5, seed=number) for number in (1, 1, 2))
+    one, same, other = (compute_metrics(y, p, w, 0.5, seed=number) for number in (1, 1, 2))
     assert one == same
     assert one["confidence_intervals"] != other["confidence_intervals"]
     for name in WITH_INTERVAL:

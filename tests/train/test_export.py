@@ -15,7 +15,7 @@ import jundscan
 import train.export.export
 from jundscan.accessibility.scale import distribution
 from jundscan.evaluation.labelled_windows import evaluate_shards
-from jundscan.evaluation.metrics import evaluate
+from jundscan.evaluation.metrics import compute_metrics
 from jundscan.io.shards import read_shards
 from jundscan.model.metadata import Metadata, ThresholdTable
 from jundscan.model.model import Model
@@ -179,7 +179,7 @@ def test_precision_follows_the_prevalence() -> None:
     weights = np.where(labels == 1, 0.05, 0.95)
     called = probabilities >= row.threshold
     assert row.precision == pytest.approx(weights[called & (labels == 1)].sum() / weights[called].sum())
-    report = evaluate(labels, probabilities, weights, row.threshold, intervals=False)
+    report = compute_metrics(labels, probabilities, weights, row.threshold, intervals=False)
     assert row.recall == pytest.approx(report["recall"])
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.errors import ShardError
-from jundscan.evaluation.metrics import evaluate
+from jundscan.evaluation.metrics import compute_metrics
 from jundscan.model.metadata import MODES, WINDOW_MODES
 from jundscan.model.thresholds import is_positive
 from train.comparison.baselines import BASELINES, BOOSTED, BOOSTED_AROUND, Table
@@ -87,7 +87,7 @@ def _interval(values: NDArray[np.float64]) -> list[float]:
 
 def _points(table: Table, probabilities: NDArray[np.float32]) -> dict[str, Any]:
     windows = table.windows
-    report = evaluate(windows.labels, probabilities, windows.weights, DECISION, intervals=False)
+    report = compute_metrics(windows.labels, probabilities, windows.weights, DECISION, intervals=False)
     return {metric: report[metric] for metric in JUDGED}
 
 

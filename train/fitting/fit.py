@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from jundscan.dna.letters import UNKNOWN
 from jundscan.errors import InputError
-from jundscan.evaluation.metrics import evaluate
+from jundscan.evaluation.metrics import compute_metrics
 from jundscan.io.outputs import replacing
 from jundscan.model.metadata import MODES
 from train.config import Candidate, FitConfig
@@ -194,7 +194,7 @@ def judge(network: Network, windows: Windows) -> dict[str, dict[str, float]]:
 
 def judged(windows: Windows, probabilities: NDArray[np.float32]) -> dict[str, float]:
     """Compute the metrics of the learning curve."""
-    metrics = evaluate(windows.labels, probabilities, windows.weights, DECISION, intervals=False)
+    metrics = compute_metrics(windows.labels, probabilities, windows.weights, DECISION, intervals=False)
     return {metric: metrics[metric] for metric in JUDGED}
 
 
