@@ -14,11 +14,11 @@ from jundscan.api import ModelOptions, prepared
 from jundscan.dna.regions import Region, parse_region
 from jundscan.effects.alleles import HITS, STATUSES, Hit, Status
 from jundscan.effects.contigs import Contigs, check_variants, chromosomes_of
-from jundscan.effects.outputs import warn_of_shifts
+from jundscan.effects.outputs import warn_of_unaligned_indels
 from jundscan.effects.score import score_variants
 from jundscan.errors import InputError
 from jundscan.explanations.mutagenesis import Explanation, explain_regions
-from jundscan.explanations.ranking import GivenHits, chromosomes_to_explain, read_hits, strongest_hits
+from jundscan.explanations.ranking import HitIntervals, chromosomes_to_explain, read_hits, strongest_hits
 from jundscan.io.arguments import file_path, is_path, is_several, texts, type_name, whole_number
 from jundscan.io.fasta.arrays import Sequences
 from jundscan.io.vcf import Variant, open_vcf, problem_of
@@ -151,7 +151,7 @@ def _effects(ready: Scan, path: Path | None, given: Iterable[Variant]) -> Iterat
                 made = None if hit < 0 else HITS[hit]
                 yield Effect._make((*name, STATUSES[status], *numbers, made, old_fpr, new_fpr, left_shift, in_repeat))
     if path is not None:
-        warn_of_shifts(ready, not_left_aligned, path)
+        warn_of_unaligned_indels(ready, not_left_aligned, path)
 
 
 def _variant(number: int, given: object) -> Variant:
@@ -243,7 +243,7 @@ def explain(
     return _explanations(ready, chosen, given, top)
 
 
-def _explanations(ready: Scan, regions: Sequence[Region], hits: GivenHits | None, top: int) -> Iterator[Explanation]:
+def _explanations(ready: Scan, regions: Sequence[Region], hits: HitIntervals | None, top: int) -> Iterator[Explanation]:
     with ready:
         strongest = [] if hits is None else strongest_hits(ready, hits, top)
         yield from explain_regions(ready, [*regions, *(hit.region for hit in strongest)])

@@ -34,7 +34,7 @@ from jundscan.cli.options import (
 from jundscan.cli.terminal import log_provider, log_written, start_log, write_json
 
 if TYPE_CHECKING:
-    from jundscan.evaluation.labelled_windows import Evaluated
+    from jundscan.evaluation.labelled_windows import NamedEvaluation
     from jundscan.io.shards import Shards
 
 log = logging.getLogger("jundscan")
@@ -106,7 +106,7 @@ def evaluate(
     Example: jundscan evaluate HepG2/valid_dataset --genome hg19.fa --accessibility dnase.narrowPeak
     """
     from jundscan.accessibility.scale import resolve_scale
-    from jundscan.evaluation.labelled_windows import Evaluated, evaluate_shards
+    from jundscan.evaluation.labelled_windows import NamedEvaluation, evaluate_shards
     from jundscan.evaluation.neighbourhood import open_source
     from jundscan.io.shards import read_shards
     from jundscan.io.streams import is_stdout, is_stream
@@ -155,7 +155,7 @@ def evaluate(
                     source=source,
                 )
                 called = f"{name}, {one.metadata.name}" if len(models) > 1 else name
-                rows.append(Evaluated(called, shards.path, result))
+                rows.append(NamedEvaluation(called, shards.path, result))
     written: list[str | Path | None] = [predictions]
     if predictions is not None:
         _write_predictions(rows, predictions, force)
@@ -230,7 +230,7 @@ def _shared(paths: Sequence[Sequence[str]]) -> int:
     return sum(1 for _ in takewhile(lambda parts: len(set(parts)) == 1, zip(*paths, strict=False)))
 
 
-def _write_predictions(rows: Sequence[Evaluated], target: str, force: bool) -> None:
+def _write_predictions(rows: Sequence[NamedEvaluation], target: str, force: bool) -> None:
     from jundscan.io.outputs import open_output
 
     tables = [_columns(row, len(rows) > 1) for row in rows]
@@ -243,7 +243,7 @@ def _write_predictions(rows: Sequence[Evaluated], target: str, force: bool) -> N
             stream.writelines("\t".join(line) + "\n" for line in zip(*columns, strict=True))
 
 
-def _columns(row: Evaluated, named: bool) -> dict[str, Iterable[str]]:
+def _columns(row: NamedEvaluation, named: bool) -> dict[str, Iterable[str]]:
     """Give one evaluation's windows as columns of text; ``named`` says first which evaluation it is."""
     from jundscan.io.numbers import format_probabilities
 
@@ -262,14 +262,14 @@ def _columns(row: Evaluated, named: bool) -> dict[str, Iterable[str]]:
     return columns
 
 
-def _record(rows: Sequence[Evaluated]) -> dict[str, Any]:
+def _record(rows: Sequence[NamedEvaluation]) -> dict[str, Any]:
     """Give what --json writes."""
     if len(rows) == 1:
         return rows[0].report
     return {"data": [{**row.report, "path": str(row.path)} for row in rows]}
 
 
-def _draw(rows: Sequence[Evaluated], folder: Path, title: str, force: bool) -> list[Path]:
+def _draw(rows: Sequence[NamedEvaluation], folder: Path, title: str, force: bool) -> list[Path]:
     from jundscan.evaluation.plots import write_plots
 
     return write_plots(folder, [row.predictions for row in rows], title, force=force)

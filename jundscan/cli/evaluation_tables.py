@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jundscan.errors import format_count
 
 if TYPE_CHECKING:
-    from jundscan.evaluation.labelled_windows import Evaluated
+    from jundscan.evaluation.labelled_windows import NamedEvaluation
 
 _SHOWN = ("weighted_accuracy", "auroc", "average_precision", "precision", "recall", "f1", "mcc", "brier")
 _OF_CALLS = ("weighted_accuracy", "precision", "recall", "f1", "mcc")
@@ -16,12 +16,12 @@ _OF_CALLS = ("weighted_accuracy", "precision", "recall", "f1", "mcc")
 _OF_PROBABILITIES = ("auroc", "average_precision", "brier")
 
 
-def show(rows: Sequence[Evaluated]) -> None:
+def show(rows: Sequence[NamedEvaluation]) -> None:
     """Print the metrics of labelled windows, with the facts that all evaluations share once above.
 
     Parameters
     ----------
-    rows : sequence of Evaluated
+    rows : sequence of NamedEvaluation
         With labels; at least one.
     """
     from rich.console import Console
@@ -47,42 +47,42 @@ def show(rows: Sequence[Evaluated]) -> None:
             console.print(said if once else f"{name}: {said}", soft_wrap=True)
 
 
-def _folder(row: Evaluated) -> str:
+def _folder(row: NamedEvaluation) -> str:
     return row.name.removesuffix(f", {_model(row)}")
 
 
-def _model(row: Evaluated) -> str:
+def _model(row: NamedEvaluation) -> str:
     return str(row.report["model"]["name"])
 
 
-def _windows(row: Evaluated) -> str:
+def _windows(row: NamedEvaluation) -> str:
     return f"{format_count(row.report['n'], 'window')}, {row.report['positives']:,} bound"
 
 
-def _threshold(row: Evaluated) -> str:
+def _threshold(row: NamedEvaluation) -> str:
     return f"threshold {row.report['threshold']:g}"
 
 
-def _accessibility(row: Evaluated) -> str:
+def _accessibility(row: NamedEvaluation) -> str:
     return f"accessibility: {row.report['accessibility']}"
 
 
-def _surroundings(row: Evaluated) -> str | None:
+def _surroundings(row: NamedEvaluation) -> str | None:
     return row.result.surroundings
 
 
-def _is_shared(rows: Sequence[Evaluated], fact: Callable[[Evaluated], str | None]) -> bool:
+def _is_shared(rows: Sequence[NamedEvaluation], fact: Callable[[NamedEvaluation], str | None]) -> bool:
     return len({fact(row) for row in rows}) == 1
 
 
-def _names(rows: Sequence[Evaluated]) -> list[str]:
+def _names(rows: Sequence[NamedEvaluation]) -> list[str]:
     """Name each evaluation by what tells it from the others: its folder, its model, or both."""
     if _is_shared(rows, _model):
         return [_folder(row) for row in rows]
     return [_model(row) if _is_shared(rows, _folder) else row.name for row in rows]
 
 
-def _shared(rows: Sequence[Evaluated]) -> str:
+def _shared(rows: Sequence[NamedEvaluation]) -> str:
     """Say in one line all that is the same for all evaluations."""
     first = rows[0]
     about = [fact(first) for fact in (_folder, _windows) if len(rows) > 1 or fact is _windows if _is_shared(rows, fact)]
@@ -102,7 +102,7 @@ def _table_of_one(report: dict[str, Any]) -> Any:
     return table
 
 
-def _table_of_several(rows: Sequence[Evaluated], names: Sequence[str], metrics: Sequence[str]) -> Any:
+def _table_of_several(rows: Sequence[NamedEvaluation], names: Sequence[str], metrics: Sequence[str]) -> Any:
     """Draw a row for each evaluation; intervals stand below the values."""
     from rich import box
     from rich.table import Column, Table

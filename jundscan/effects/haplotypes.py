@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from jundscan.dna import windows
 from jundscan.dna.letters import WINDOW_LENGTH
 
-Places = NDArray[np.int64]
+Int64Array = NDArray[np.int64]
 
 BLOCK_WINDOWS = WINDOW_LENGTH
 """Windows scored together: the 101 of a substitution."""
@@ -47,21 +47,21 @@ class Sites(NamedTuple):
         Where the variant's chromosome begins and ends on the reference.
     """
 
-    start: Places
-    reference: Places
-    alternative: Places
-    begin: Places
-    end: Places
+    start: Int64Array
+    reference: Int64Array
+    alternative: Int64Array
+    begin: Int64Array
+    end: Int64Array
 
     def take(self, rows: NDArray[np.intp]) -> Sites:
         """Return some of the variants."""
         return Sites._make(column[rows] for column in self)
 
-    def touched_reference(self) -> tuple[Places, Places]:
+    def touched_reference(self) -> tuple[Int64Array, Int64Array]:
         """Return the starts of the first and the last window touched on the reference."""
         return self._touched(self.reference, self.end)
 
-    def touched_alternative(self) -> tuple[Places, Places]:
+    def touched_alternative(self) -> tuple[Int64Array, Int64Array]:
         """Return the starts of the first and the last window touched on the alternative, in its own coordinates."""
         return self._touched(self.alternative, self.end - self.reference + self.alternative)
 
@@ -70,14 +70,16 @@ class Sites(NamedTuple):
         shorter = np.minimum(self.alternative - self.reference, 0)
         return np.asarray(self.end - self.begin + shorter < WINDOW_LENGTH)
 
-    def _touched(self, allele: Places, end: Places) -> tuple[Places, Places]:
+    def _touched(self, allele: Int64Array, end: Int64Array) -> tuple[Int64Array, Int64Array]:
         outermost = end - WINDOW_LENGTH
         first = np.minimum(np.maximum(self.start - REACH, self.begin), outermost)
         last = np.maximum(np.minimum(self.start + allele - 1, outermost), self.begin)
         return first, last
 
 
-def partners(windows: Places, start: Places, own: Places, other: Places, first: Places, last: Places) -> Places:
+def partners(
+    windows: Int64Array, start: Int64Array, own: Int64Array, other: Int64Array, first: Int64Array, last: Int64Array
+) -> Int64Array:
     """Find the window of the other haplotype that a window touched by a variant belongs to.
 
     One that starts before the variant belongs to the one with the same start, one that starts inside its allele and
@@ -114,12 +116,12 @@ class Ranges(NamedTuple):
         Where a range begins.
     """
 
-    row: Places
-    value: Places
-    begin: Places
+    row: Int64Array
+    value: Int64Array
+    begin: Int64Array
 
 
-def ranges(first: Places, last: Places) -> Ranges:
+def ranges(first: Int64Array, last: Int64Array) -> Ranges:
     """Write out ranges, each from ``first`` to ``last`` with both of them, none empty.
 
     Examples
@@ -146,12 +148,12 @@ class Blocks(NamedTuple):
         What to add to a window's start to find it among the windows of all blocks.
     """
 
-    row: Places
-    start: Places
-    slot: Places
+    row: Int64Array
+    start: Int64Array
+    slot: Int64Array
 
 
-def blocks(first: Places, last: Places) -> Blocks:
+def blocks(first: Int64Array, last: Int64Array) -> Blocks:
     """Cut ranges of windows, each from ``first`` to ``last``, into blocks."""
     counts = (last - first) // BLOCK_WINDOWS + 1
     before = np.cumsum(counts) - counts
@@ -162,9 +164,9 @@ def blocks(first: Places, last: Places) -> Blocks:
 
 def splice(
     reference: NDArray[np.uint8],
-    shift: Places,
+    shift: Int64Array,
     alleles: NDArray[np.uint8],
-    allele_begin: Places,
+    allele_begin: Int64Array,
     sites: Sites,
     cut: Blocks,
     flank: int,
@@ -222,7 +224,7 @@ def splice(
     return codes
 
 
-def bases_of(codes: NDArray[np.uint8], starts: Places, length: int) -> NDArray[np.uint8]:
+def bases_of(codes: NDArray[np.uint8], starts: Int64Array, length: int) -> NDArray[np.uint8]:
     """Copy as many bases from each of these places on, (n, length)."""
     copied: NDArray[np.uint8] = sliding_window_view(codes, length)[starts]
     return copied

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.dna.letters import UNKNOWN
-from jundscan.effects.haplotypes import Places, Sites
+from jundscan.effects.haplotypes import Int64Array, Sites
 
 REACH_OF_REPEATS = 1_000
 """Bases on either side of an indel in which other places to write it are looked for: they are read for each indel."""
@@ -34,11 +34,11 @@ class Spread(NamedTuple):
 
     sites: Sites
     alleles: NDArray[np.uint8]
-    left: Places
-    right: Places
+    left: Int64Array
+    right: Int64Array
 
 
-def spread(sites: Sites, alleles: NDArray[np.uint8], codes: NDArray[np.uint8], shift: Places) -> Spread:
+def spread(sites: Sites, alleles: NDArray[np.uint8], codes: NDArray[np.uint8], shift: Int64Array) -> Spread:
     """Find all places at which indels can be written, and widen them to these.
 
     Parameters

@@ -133,7 +133,7 @@ def write_variants(
                 on_progress(done - before)
     if is_packed(output) and not tally.is_sorted:
         scan.cautions.add("unsorted", f"{output}: not sorted, so not indexed; bcftools sort does both")
-    warn_of_shifts(scan, tally.indels_not_left_aligned, variants)
+    warn_of_unaligned_indels(scan, tally.indels_not_left_aligned, variants)
     mismatches = int(tally.status[STATUSES.index("ref_mismatch")])
     if 2 * mismatches > tally.alleles:
         scan.cautions.add(
@@ -158,7 +158,7 @@ def write_variants(
     }
 
 
-def warn_of_shifts(scan: Scan, count: int, variants: str | Path) -> None:
+def warn_of_unaligned_indels(scan: Scan, count: int, variants: str | Path) -> None:
     """Warn of indels that are not left-aligned, with the command that aligns them."""
     if count:
         indels = f"{count:,} indels are" if count > 1 else "1 indel is"

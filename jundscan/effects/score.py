@@ -21,7 +21,16 @@ from jundscan.dna.interval_sets import merge_intervals
 from jundscan.dna.letters import UNKNOWN
 from jundscan.dna.windows import known_windows
 from jundscan.effects.alleles import STATUSES, Status
-from jundscan.effects.haplotypes import BLOCK_WINDOWS, Places, bases_of, block_bases, blocks, partners, ranges, splice
+from jundscan.effects.haplotypes import (
+    BLOCK_WINDOWS,
+    Int64Array,
+    bases_of,
+    block_bases,
+    blocks,
+    partners,
+    ranges,
+    splice,
+)
 from jundscan.effects.indels import spread
 from jundscan.effects.tasks import TASK_ALLELES, Gather, Payload, Task, portions
 from jundscan.io.vcf import Variant
@@ -64,12 +73,12 @@ class Effects(NamedTuple):
     reference: NDArray[np.float32]
     alternative: NDArray[np.float32]
     difference: NDArray[np.float64]
-    window: Places
+    window: Int64Array
     window_difference: NDArray[np.float64]
     hit: NDArray[np.int8]
     reference_fpr: NDArray[np.float64]
     alternative_fpr: NDArray[np.float64]
-    left_shift: Places
+    left_shift: Int64Array
     in_repeat: NDArray[np.bool_]
 
 
@@ -112,7 +121,7 @@ def _score_task(scan: Scan, task: Task, origins: dict[str, int]) -> Effects:
     status = task.status.copy()
     stretch_shift = np.cumsum(np.diff(task.stretches).ravel()) - task.stretches[:, 1]
 
-    def shift_at(positions: Places) -> Places:
+    def shift_at(positions: Int64Array) -> Int64Array:
         """What to add to positions to find them in the task's codes."""
         return stretch_shift[np.searchsorted(task.stretches[:, 0], positions, side="right") - 1]
 
@@ -215,7 +224,7 @@ def _none(status: NDArray[np.int8]) -> Effects:
     )
 
 
-def _mismatches(task: Task, shift: Places) -> NDArray[np.bool_]:
+def _mismatches(task: Task, shift: Int64Array) -> NDArray[np.bool_]:
     """Tell the alleles whose REF is not what the genome has; where the genome has N, anything is."""
     starts, lengths, written = task.written
     if not len(starts):
@@ -226,7 +235,7 @@ def _mismatches(task: Task, shift: Places) -> NDArray[np.bool_]:
 
 
 def _accessibility(
-    scan: Scan, chroms: list[str], origins: dict[str, int], runs: NDArray[np.int64], slot: Places, count: int
+    scan: Scan, chroms: list[str], origins: dict[str, int], runs: NDArray[np.int64], slot: Int64Array, count: int
 ) -> NDArray[np.float32]:
     """Return the mapped accessibility of the windows of blocks on the reference, (windows, widths).
 

@@ -13,7 +13,7 @@ from jundscan.dna.interval_sets import merge_intervals
 from jundscan.dna.letters import WINDOW_LENGTH, encode
 from jundscan.dna.regions import Region
 from jundscan.effects.alleles import STATUSES, trim, unscorable
-from jundscan.effects.haplotypes import REACH, Places, Sites, block_bases
+from jundscan.effects.haplotypes import REACH, Int64Array, Sites, block_bases
 from jundscan.effects.indels import REACH_OF_REPEATS
 from jundscan.io.fasta.stretches import Reference
 from jundscan.io.vcf import Variant
@@ -34,7 +34,7 @@ class Task(NamedTuple):
     status: NDArray[np.int8]
     rows: NDArray[np.intp]
     sites: Sites
-    written: tuple[Places, Places, NDArray[np.uint8]]  # start and length of each REF, all their codes
+    written: tuple[Int64Array, Int64Array, NDArray[np.uint8]]  # start and length of each REF, all their codes
     alleles: NDArray[np.uint8]
     chroms: list[str]
     stretches: NDArray[np.int64]
@@ -141,5 +141,5 @@ class Gather:
         ]
 
 
-def _lengths(alleles: list[str]) -> Places:
+def _lengths(alleles: list[str]) -> Int64Array:
     return np.fromiter(map(len, alleles), np.int64, len(alleles))

@@ -59,7 +59,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluated:
+class NamedEvaluation:
     """One evaluation of labelled windows among several, and what tells it from the others.
 
     Attributes

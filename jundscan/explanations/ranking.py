@@ -54,7 +54,7 @@ class StrongHit(NamedTuple):
     probability: float
 
 
-class GivenHits(NamedTuple):
+class HitIntervals(NamedTuple):
     """Hits to be ranked.
 
     Attributes
@@ -71,7 +71,7 @@ class GivenHits(NamedTuple):
     row: GenomeRow
 
 
-def read_hits(hits: str | Path | Iterable[Hit], scan: Scan) -> GivenHits:
+def read_hits(hits: str | Path | Iterable[Hit], scan: Scan) -> HitIntervals:
     """Read hits, and log a warning when there are none or some lie outside the genome.
 
     Parameters
@@ -102,7 +102,7 @@ def read_hits(hits: str | Path | Iterable[Hit], scan: Scan) -> GivenHits:
         listed = list_regions(_by_name(hits), row, sizes)
     if listed is None or not listed.given:
         scan.cautions.add("no_hits", f"{source}: holds no hit, so none is explained")
-        return GivenHits(source, np.empty((0, 2), np.int64), row)
+        return HitIntervals(source, np.empty((0, 2), np.int64), row)
     if not len(listed.placed):
         raise InputError(f"{source}: none of its hits is on a chromosome of {scan.genome.path}, or before its end")
     if outside := listed.beyond + int(listed.is_cut.sum()):
@@ -112,7 +112,7 @@ def read_hits(hits: str | Path | Iterable[Hit], scan: Scan) -> GivenHits:
             "another assembly?",
             intervals=outside,
         )
-    return GivenHits(source, listed.placed[np.lexsort(listed.placed.T[::-1])], row)
+    return HitIntervals(source, listed.placed[np.lexsort(listed.placed.T[::-1])], row)
 
 
 def chromosomes_to_explain(regions: Iterable[str], hits: str | Path | None, chromsizes: ChromSizes) -> list[str]:
@@ -139,7 +139,7 @@ def _by_name(hits: Iterable[Hit]) -> dict[str, Intervals]:
     return by_name
 
 
-def strongest_hits(scan: Scan, given: GivenHits, top: int) -> list[StrongHit]:
+def strongest_hits(scan: Scan, given: HitIntervals, top: int) -> list[StrongHit]:
     """Score the windows of hits, and return the strongest hits.
 
     The windows are those on the grid that the hits lie on, so hits of a scan get its exact probabilities again when

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.evaluation.labelled_windows import Evaluated
+from jundscan.evaluation.labelled_windows import NamedEvaluation
 from jundscan.evaluation.plots import Predictions, reliability
 from jundscan.model.thresholds import is_positive
 from jundscan.report import charts
@@ -25,14 +25,14 @@ _CLASSES = ("unbound", "bound")
 
 
 def write_evaluation_report(
-    path: str | Path, rows: Sequence[Evaluated], record: Mapping[str, Any], force: bool = False
+    path: str | Path, rows: Sequence[NamedEvaluation], record: Mapping[str, Any], force: bool = False
 ) -> None:
     """Write the report of one or several evaluations.
 
     Parameters
     ----------
     path : str or pathlib.Path
-    rows : sequence of Evaluated
+    rows : sequence of NamedEvaluation
         At least one.
     record : mapping
         What ``evaluate --json`` writes of them: one report, or several under ``data``.
@@ -203,7 +203,7 @@ def _scores(number: int, one: Predictions) -> dict[str, Any]:
     return {"id": f"scores-{number}", "name": one.name, "spec": spec}
 
 
-def _mistakes(row: Evaluated) -> list[dict[str, Any]]:
+def _mistakes(row: NamedEvaluation) -> list[dict[str, Any]]:
     """Find the wrong calls furthest from the threshold: unbound windows first, then bound ones."""
     one, shards = row.predictions, row.result.shards
     called = is_positive(one.probabilities, one.threshold)
