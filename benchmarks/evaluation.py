@@ -28,7 +28,7 @@ from jundscan.io.shards import read_shards, write_shards
 from jundscan.model.model import Model
 from train.data.dataset import load_windows
 from train.data.source import NO_SOURCE, DataSource, read_source
-from train.data.surroundings import network_accessibility, network_codes
+from train.fitting.inputs import network_accessibility, network_codes
 
 WINDOWS = 34_527
 QUICK_WINDOWS = 1_500

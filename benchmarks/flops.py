@@ -13,7 +13,7 @@ from typing import Any
 
 from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH
 from train.config import NetworkConfig
-from train.networks.networks import build_network
+from train.networks.architectures import build_network
 
 STRANDS = 2
 

@@ -32,8 +32,8 @@ from jundscan.model.model import BATCH_BASES, Model
 from jundscan.options import DEFAULT_STRIDE
 from train.data.dataset import TRAIN, VALID, Windows, load_windows
 from train.data.source import read_source
-from train.data.surroundings import network_accessibility, network_codes
-from train.networks.networks import KNOTS
+from train.fitting.inputs import network_accessibility, network_codes
+from train.networks.architectures import KNOTS
 
 TARGET = Path(__file__).with_name("precision.json")
 CALLS = 400

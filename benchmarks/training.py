@@ -22,8 +22,8 @@ from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.model.model import Model
 from train.config import Candidate, FitConfig, NetworkConfig
 from train.data.dataset import Around, Windows
-from train.data.surroundings import summarised
 from train.fitting.fit import Listener, fit
+from train.fitting.inputs import summarised
 
 WINDOWS, QUICK_WINDOWS = 20_000, 1_000
 LOOP_WINDOWS, QUICK_LOOP_WINDOWS = 5_000, 300

@@ -21,9 +21,9 @@ from benchmarks.timing import seconds_of
 from jundscan.dna.letters import WINDOW_LENGTH, one_hot
 from jundscan.model.model import BATCH_BASES, Model
 from jundscan.options import DEFAULT_STRIDE
-from train.comparison.plain import PlainCNN
+from train.comparison.baselines import PlainCNN
 from train.config import NetworkConfig
-from train.networks.networks import build_network
+from train.networks.architectures import build_network
 
 LOADER_BATCH = 100
 

@@ -22,14 +22,14 @@ from jundscan.io.fasta.genome import open_genome
 from jundscan.scanning.plan import bases_by_chromosome
 from jundscan.scanning.spans import scan_spans
 from train.cards.report import write_cards, write_readme
-from train.comparison.comparison import PARTS, compare
+from train.comparison.against_baselines import PARTS, compare
 from train.comparison.crossval import held_out_cache, judged_on_folds
 from train.config import Family, candidates
 from train.data.dataset import VALID, DataSet, knows_around, load_data_set
 from train.data.make_shards import make_shards
 from train.data.source import DataSource, given_source, write_source
 from train.data.split import Split
-from train.export.export import ParityError
+from train.export.model_folder import ParityError
 from train.export.publish import Origin, export_all
 from train.fitting.fit import Fitted
 from train.fitting.select import (

@@ -32,7 +32,7 @@ from jundscan.io.fasta.genome import open_genome
 from jundscan.io.shards import read_shards
 from jundscan.model.load import open_session
 from train.data.source import DataSource
-from train.data.surroundings import network_accessibility, network_codes
+from train.fitting.inputs import network_accessibility, network_codes
 
 
 def read_chrom(path: Path, chrom: str) -> np.ndarray:

@@ -17,7 +17,7 @@ from jundscan.io.shards import write_shards
 from train.config import FitConfig, NetworkConfig
 from train.data.dataset import DataSet, Windows, load_data_set
 from train.fitting.fit import predict
-from train.networks.networks import Network, Paired, build_network
+from train.networks.architectures import Network, Paired, build_network
 
 MOTIF = np.array([3, 2, 0, 2, 3, 1, 0, 3], np.uint8)  # TGAGTCAT
 FAMILIES = ("mlp", "cnn", "lstm")

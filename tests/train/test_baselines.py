@@ -19,7 +19,8 @@ from threadpoolctl import threadpool_limits
 from jundscan.dna.letters import reverse_complement
 from jundscan.errors import ShardError
 from jundscan.evaluation.metrics import balanced_weights
-from train.comparison import baselines, checks, comparison, crossval, pooled
+from train.comparison import against_baselines, baselines, checks, crossval
+from train.comparison.against_baselines import PARTS, bootstrap, compare
 from train.comparison.baselines import (
     AP1,
     BASELINES,
@@ -30,11 +31,11 @@ from train.comparison.baselines import (
     PlainCNN,
     PlainLSTM,
     PlainMLP,
+    Table,
     Tabular,
+    weights_of,
 )
 from train.comparison.checks import calibration_check
-from train.comparison.comparison import PARTS, bootstrap, compare
-from train.comparison.tables import Table, weights_of
 from train.config import Candidate
 from train.data.dataset import Windows, load_data_set
 from train.fitting.fit import Fitted, fit
@@ -148,9 +149,9 @@ def test_no_baseline_sees_the_fold_it_predicts(tables: tuple[Table, Table]) -> N
         assert len(seen) == 2 * 400
         return [np.isin(table.scores[:, 0], seen).astype(np.float32) for table in test]
 
-    for result in baselines.out_of_fold(spy, [marked, marked], fold, True) or []:
+    for result in baselines.baseline_out_of_fold(spy, [marked, marked], fold, True) or []:
         assert (result == 0).all()
-    assert baselines.out_of_fold(Tabular(), [marked], fold, False) is None
+    assert baselines.baseline_out_of_fold(Tabular(), [marked], fold, False) is None
 
 
 @settings(deadline=None, max_examples=30)
@@ -163,7 +164,7 @@ def test_bootstrap_agrees_with_scikit_learn(seed: int, distinct: int) -> None:
     probabilities = (rng.integers(0, distinct, 80) / distinct).astype(np.float32)
     weights = balanced_weights(labels)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(comparison, "RESAMPLES", 5)
+        patch.setattr(against_baselines, "RESAMPLES", 5)
         got = bootstrap(labels, weights, block, probabilities, seed=3)
     draws, expected = np.random.default_rng(3), []
     for _ in range(5):
@@ -211,13 +212,13 @@ def write_cells(folder: Path, seed: int) -> Windows:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     few_motifs(monkeypatch)
-    monkeypatch.setattr(comparison, "RESAMPLES", 20)
+    monkeypatch.setattr(against_baselines, "RESAMPLES", 20)
     monkeypatch.setattr("jundscan.evaluation.metrics._RESAMPLES", 20)
-    for name in comparison.SLOW:
+    for name in against_baselines.SLOW:
         label, baseline = BASELINES[name]
         monkeypatch.setitem(BASELINES, name, (label, replace(baseline, epochs=1)))  # type: ignore[type-var]
-    monkeypatch.setattr("train.export.export.PARITY_BATCHES", {"cnn": (1,)})
-    monkeypatch.setattr("train.export.export.PARITY_LENGTHS", {"cnn": 300})
+    monkeypatch.setattr("train.export.model_folder.PARITY_BATCHES", {"cnn": (1,)})
+    monkeypatch.setattr("train.export.model_folder.PARITY_LENGTHS", {"cnn": 300})
 
 
 @pytest.mark.usefixtures("quick")
@@ -234,7 +235,7 @@ def test_compare_keeps_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         return found
 
     first = run()
-    assert list(first["models"])[-3:] == list(comparison.SLOW)
+    assert list(first["models"])[-3:] == list(against_baselines.SLOW)
     assert set(first["models"]) == {*BASELINES, "cnn"} - {BOOSTED_AROUND}  # nothing is known around these windows
     assert set(PARTS) <= set(first)
     assert first["repeated"]["seeds"] == [0, 1]
@@ -263,8 +264,8 @@ def test_compare_keeps_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         raise AssertionError("fitted again")
 
     monkeypatch.setattr(crossval, "out_of_fold", never)
-    monkeypatch.setattr(comparison, "out_of_fold", never)
-    monkeypatch.setattr(pooled.baselines, "out_of_fold", never)
+    monkeypatch.setattr(against_baselines, "out_of_fold", never)
+    monkeypatch.setattr(against_baselines, "baseline_out_of_fold", never)
     assert run() == first
 
 
@@ -273,7 +274,7 @@ def sets_of(folders: Sequence[Path]) -> list[Windows]:
 
 
 def load_fold(folders: Sequence[Path], runs: Path) -> NDArray[np.int64]:
-    return pooled.load_pool(list(map(load_data_set, folders)), runs, lambda line: None).fold
+    return against_baselines.load_pool(list(map(load_data_set, folders)), runs, lambda line: None).fold
 
 
 def test_other_windows_in_each_set_are_an_error(tmp_path: Path) -> None:
@@ -284,4 +285,4 @@ def test_other_windows_in_each_set_are_an_error(tmp_path: Path) -> None:
         write_part(tmp_path / "Others" / part, replace(windows, ids=ids))
     sets = [load_data_set(tmp_path / name) for name in ("Cells", "Others")]
     with pytest.raises(ShardError, match="same windows"):
-        pooled.load_pool(sets, tmp_path, lambda line: None)
+        against_baselines.load_pool(sets, tmp_path, lambda line: None)

@@ -16,7 +16,7 @@ import pytest
 import jundscan
 import train.__main__
 import train.config
-import train.export.export
+import train.export.model_folder
 from jundscan.io.shards import read_shards
 from jundscan.model.metadata import MODES, WINDOW_MODES
 from tests.train.conftest import FAMILIES, SmallGenome, make_windows, quick_fit, tiny, write_part
@@ -39,8 +39,8 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     """Call the program in this process: exit code, stdout, stderr."""
     for module in (train.config, train.__main__):
         monkeypatch.setattr(module, "candidates", few_candidates)
-    monkeypatch.setattr(train.export.export, "PARITY_BATCHES", dict.fromkeys(FAMILIES, (1, 7)))
-    monkeypatch.setattr(train.export.export, "PARITY_LENGTHS", dict.fromkeys(FAMILIES, 500))
+    monkeypatch.setattr(train.export.model_folder, "PARITY_BATCHES", dict.fromkeys(FAMILIES, (1, 7)))
+    monkeypatch.setattr(train.export.model_folder, "PARITY_LENGTHS", dict.fromkeys(FAMILIES, 500))
     monkeypatch.setenv("COLUMNS", "200")
     log = logging.getLogger("jundscan")
     before = log.handlers, log.level, log.propagate

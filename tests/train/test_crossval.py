@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from jundscan.errors import InputError, ShardError
 from train.comparison.crossval import judged_on_folds, out_of_fold
-from train.comparison.folds import blocked_folds, fit_without
 from train.config import Candidate
 from train.data.dataset import load_data_set
 from train.fitting.fit import fit
+from train.fitting.folds import blocked_folds, fit_without
 
 from .conftest import make_windows, predict_windows, quick_fit, tiny, write_part
 
@@ -64,7 +64,7 @@ def test_a_fit_without_a_fold_is_kept_and_not_done_again(tmp_path: Path, monkeyp
     candidate = Candidate(tiny("cnn"), quick_fit())
     (pooled,) = out_of_fold(candidate, [windows], fold, 1, keep=tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fold_0_epoch_1.pt", "fold_1_epoch_1.pt"]
-    monkeypatch.setattr("train.comparison.folds.fit", None)
+    monkeypatch.setattr("train.fitting.folds.fit", None)
     network = fit_without(candidate, [windows], fold, 1, 1, tmp_path).network()
     found = predict_windows(network, windows.codes[fold == 1], windows.accessibility[fold == 1])
     np.testing.assert_array_equal(found, pooled["with_accessibility"][fold == 1])

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import jundscan
-import train.export.export
+import train.export.model_folder
 from jundscan.accessibility.scale import distribution
 from jundscan.evaluation.labelled_windows import evaluate_shards
 from jundscan.evaluation.metrics import compute_metrics
@@ -24,7 +24,7 @@ from tests.train.conftest import predict_windows, quick_fit, tiny
 from train.config import Candidate, NetworkConfig
 from train.data.dataset import DataSet, windows_sha256
 from train.export.calibration import calibrate
-from train.export.export import Provenance, export
+from train.export.model_folder import Provenance, export
 from train.fitting.fit import Fitted, fit
 from train.fitting.select import alone_beside
 
@@ -41,8 +41,8 @@ class Exported:
 @pytest.fixture(scope="module")
 def exported(data_set: DataSet, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     patch = pytest.MonkeyPatch()
-    patch.setattr(train.export.export, "PARITY_BATCHES", {"cnn": (1, 7)})
-    patch.setattr(train.export.export, "PARITY_LENGTHS", {"cnn": 500})
+    patch.setattr(train.export.model_folder, "PARITY_BATCHES", {"cnn": (1, 7)})
+    patch.setattr(train.export.model_folder, "PARITY_LENGTHS", {"cnn": 500})
     fitted = fit(Candidate(tiny("cnn"), quick_fit(epochs=2, seed=3)), [data_set.train], data_set.valid)
     folder = tmp_path_factory.mktemp("exported") / "jund-test"
     provenance = Provenance(
@@ -109,8 +109,8 @@ def test_the_model_carries_its_own_reference_scores(exported: Exported) -> None:
 
 def test_a_model_of_two_networks(data_set: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One sees what lies around a window, the other one serves windows beside which nothing is known."""
-    monkeypatch.setattr(train.export.export, "PARITY_BATCHES", {"cnn": (1, 7)})
-    monkeypatch.setattr(train.export.export, "PARITY_LENGTHS", {"cnn": 500})
+    monkeypatch.setattr(train.export.model_folder, "PARITY_BATCHES", {"cnn": (1, 7)})
+    monkeypatch.setattr(train.export.model_folder, "PARITY_LENGTHS", {"cnn": 500})
     recipe = quick_fit(epochs=1)
     around, alone = (fit(Candidate(tiny(kind), recipe), [data_set.train], data_set.valid) for kind in ("around", "cnn"))
     assert alone_beside(around, [around, alone]) is alone
@@ -188,8 +188,8 @@ def test_exporting_again_gives_the_same_bytes(exported: Exported, tmp_path: Path
     folder.mkdir()
     (folder / "README.md").write_text("the card stays")
     patch = pytest.MonkeyPatch()
-    patch.setattr(train.export.export, "PARITY_BATCHES", {"cnn": (1,)})
-    patch.setattr(train.export.export, "PARITY_LENGTHS", {"cnn": 300})
+    patch.setattr(train.export.model_folder, "PARITY_BATCHES", {"cnn": (1,)})
+    patch.setattr(train.export.model_folder, "PARITY_LENGTHS", {"cnn": 300})
     export(exported.fitted, folder, exported.provenance)
     patch.undo()
     assert (folder / "model.onnx").read_bytes() == (exported.folder / "model.onnx").read_bytes()

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, shape_inference
 
 from jundscan.model.load import interface
 from tests.train.conftest import KINDS, random_network, tiny
-from train.graphs.graph import build_graph
+from train.graphs.build import build_graph
 from train.graphs.side import BLOCK
 
 # Kernels of ONNX Runtime's CUDAExecutionProvider for opset 18, of the operators that the graphs may use: the types of

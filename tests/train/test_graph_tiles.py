@@ -14,7 +14,7 @@ from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
 from jundscan.model.model import WINDOW_MULTIPLE
 from tests.train.conftest import KINDS, random_network, tiny
 from tests.train.test_graph import subgraphs
-from train.graphs.graph import TILES, build_graph, tiles
+from train.graphs.build import TILES, build_graph, tiles
 from train.graphs.side import BLOCK
 
 SHORT = 48

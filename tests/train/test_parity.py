@@ -13,15 +13,15 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-import train.export.export
+import train.export.model_folder
 from jundscan.model.load import load_model
 from jundscan.model.metadata import MODES
 from tests.train.conftest import FAMILIES, KINDS, predict_windows, quick_fit, random_network, span_of, tiny
 from train.config import Candidate, NetworkConfig
-from train.export.export import ParityError, Provenance, check_parity, export
+from train.export.model_folder import ParityError, Provenance, check_parity, export
 from train.fitting.fit import Fitted
-from train.graphs.graph import build_graph, build_summary
-from train.networks.networks import Network, Paired, build_network
+from train.graphs.build import build_graph, build_summary
+from train.networks.architectures import Network, Paired, build_network
 
 TOLERANCE = 1e-5
 LENGTH = 3_000
@@ -213,9 +213,9 @@ def test_export_writes_nothing_on_disagreement(
             network.head.last.weight -= 0.05
         return graph
 
-    monkeypatch.setattr(train.export.export, "build_graph", wrong_graph)
-    monkeypatch.setattr(train.export.export, "PARITY_BATCHES", {family: (7,)})
-    monkeypatch.setattr(train.export.export, "PARITY_LENGTHS", {family: 500})
+    monkeypatch.setattr(train.export.model_folder, "build_graph", wrong_graph)
+    monkeypatch.setattr(train.export.model_folder, "PARITY_BATCHES", {family: (7,)})
+    monkeypatch.setattr(train.export.model_folder, "PARITY_LENGTHS", {family: 500})
     fitted = make_fitted(family)
     provenance = Provenance("1.0.0", ("TinyCells",), "made-up", "0" * 64, data_folder / "valid_dataset")
     with pytest.raises(ParityError, match=r"torch and ONNX Runtime differ by .*nothing was exported"):
@@ -226,8 +226,8 @@ def test_export_writes_nothing_on_disagreement(
 
 def test_nan_is_a_disagreement(monkeypatch: pytest.MonkeyPatch) -> None:
     """No comparison with NaN is true, ``difference > limit`` neither."""
-    monkeypatch.setattr(train.export.export, "PARITY_BATCHES", {"cnn": (7,)})
-    monkeypatch.setattr(train.export.export, "PARITY_LENGTHS", {"cnn": 500})
+    monkeypatch.setattr(train.export.model_folder, "PARITY_BATCHES", {"cnn": (7,)})
+    monkeypatch.setattr(train.export.model_folder, "PARITY_LENGTHS", {"cnn": 500})
     model = load_model(device="cpu")
     network = build_network(NetworkConfig.from_dict(model.metadata.architecture)).eval()
     with torch.no_grad():

@@ -13,8 +13,6 @@ import jundscan
 import train.comparison.peak_level
 from jundscan.model.metadata import MODES, CalibrationRow
 from tests.train.conftest import SmallGenome, quick_fit, tiny
-from train.comparison.checks import peak_check, peak_record
-from train.comparison.folds import fit_without
 from train.comparison.peak_level import Scanned, Truth, count, peak_counts, spans_of
 from train.config import Candidate
 from train.data.dataset import TRAIN, VALID, load_windows, places
@@ -22,7 +20,9 @@ from train.data.make_shards import make_shards
 from train.data.source import DataSource, read_source, write_source
 from train.data.split import Split
 from train.export.calibration import HeldOut, PeakCounts, calibrate, calibration_table, with_peaks
+from train.export.peak_promises import peak_check, peak_record
 from train.fitting.fit import Fitted
+from train.fitting.folds import fit_without
 
 WINDOW = 101
 

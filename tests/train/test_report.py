@@ -15,10 +15,8 @@ from jundscan.errors import InputError
 from jundscan.model.load import DEFAULT_MODEL, load_model
 from jundscan.model.metadata import MODES
 from jundscan.model.model import Model
-from train.cards.card import card
-from train.cards.comparison import METRICS, comparison_parts
+from train.cards.card import METRICS, SHARES, card, comparison_parts, peak_parts, peak_sentence
 from train.cards.filters import draw_filters, nearest_motif, nearest_motifs, read_filters
-from train.cards.peaks import SHARES, peak_parts, peak_sentence
 from train.cards.report import (
     README_BEGIN,
     README_END,

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from train.data.dataset import Windows
-from train.data.shift import FARTHEST, neighbours, shifted
+from train.fitting.shift import FARTHEST, neighbours, shifted
 
 LENGTH = 101
 

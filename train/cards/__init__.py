@@ -1,1 +1,1 @@
-"""The model card and its pictures, written from records."""
+"""The model card and its pictures, written from the JSON files of an export."""

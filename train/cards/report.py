@@ -12,12 +12,10 @@ from jundscan.io.outputs import replacing
 from jundscan.io.shards import read_shards
 from jundscan.model.load import DEFAULT_MODEL, load_model
 from jundscan.model.metadata import MODES, WINDOW_MODES
-from train.cards.card import card
-from train.cards.comparison import FAMILIES, SHOWN, metrics_row, table_head
+from train.cards.card import FAMILIES, SHOWN, card, metrics_row, peak_sentence, table_head
 from train.cards.filters import draw_filters, nearest_motifs
-from train.cards.peaks import peak_sentence
 from train.data.source import NO_SOURCE, DataSource
-from train.export.evaluations import evaluations
+from train.export.evaluate_modes import evaluations
 from train.records import METRICS, read_comparison, read_metrics, read_peaks, read_training
 
 FILTERS = "filters.png"

@@ -1,1 +1,1 @@
-"""Held-out blocks, baselines and what the model promises on them."""
+"""Judge models on blocks of the genome that they were not fitted on, beside baselines."""

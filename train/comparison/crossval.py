@@ -16,18 +16,18 @@ from numpy.typing import NDArray
 
 from jundscan.errors import ShardError
 from jundscan.model.metadata import MODES, WINDOW_MODES
-from train.comparison.folds import BLOCK_BASES, FOLDS, blocked_folds, fit_without
 from train.comparison.peak_level import peak_counts
 from train.config import Candidate
 from train.data.dataset import TRAIN, VALID, DataSet, Windows, load_windows, places
-from train.data.surroundings import modes, nothing_beside, summarised
 from train.export.calibration import HeldOut
 from train.fitting.fit import Fitted, judged, predict_modes
+from train.fitting.folds import BLOCK_BASES, FOLDS, blocked_folds, fit_without
+from train.fitting.inputs import modes, nothing_beside, summarised
 from train.fitting.select import alone_beside, best_of, blocked_record
 from train.records import kept, write_record
 
-Predictions = list[dict[str, NDArray[np.float32]]]
-"""For each data set probabilities (N,) by mode."""
+Predictions = dict[str, NDArray[np.float32]]
+"""Probabilities (N,) by mode. A mode that the model does not know is missing."""
 SOURCE = f"training and validation windows, each held out with its block of a megabase ({FOLDS} folds)"
 
 
@@ -77,7 +77,7 @@ def out_of_fold(
     tell: Callable[[str], None] = lambda line: None,
     others: Sequence[Windows] = (),
     keep: Path | None = None,
-) -> list[dict[str, NDArray[np.float32]]]:
+) -> list[Predictions]:
     """Fit with each fold held out and predict it, in every mode.
 
     Parameters
@@ -99,7 +99,7 @@ def out_of_fold(
     Returns
     -------
     list of dict
-        For each set predicted, probabilities (N,) by mode (:func:`train.data.surroundings.modes`).
+        For each set predicted, probabilities (N,) by mode (:func:`train.fitting.inputs.modes`).
     """
     config = candidate.network
     every = summarised([*sets, *others], config)
@@ -128,7 +128,7 @@ def kept_out_of_fold(
     fold: NDArray[np.int64],
     runs: Path,
     tell: Callable[[str], None],
-) -> list[dict[str, NDArray[np.float32]]]:
+) -> list[Predictions]:
     """Do what :func:`out_of_fold` does, or read from ``runs`` what it found before."""
     names = [[mode if not n else f"{n}/{mode}" for mode in modes(candidate.network)] for n in range(len(sets))]
 
@@ -144,12 +144,14 @@ def kept_out_of_fold(
     return [{mode: found[name] for name, mode in zip(ours, modes(candidate.network), strict=True)} for ours in names]
 
 
-def paired_predictions(around: Predictions, alone: Predictions, sets: Sequence[Windows], flank: int) -> Predictions:
+def paired_predictions(
+    around: Sequence[Predictions], alone: Sequence[Predictions], sets: Sequence[Windows], flank: int
+) -> list[Predictions]:
     """Put together what a network that sees ``flank`` bases and one that sees windows alone predict, as one model.
 
     The second one predicts windows beside which nothing is known, and every window in the modes of windows alone.
     """
-    both: Predictions = []
+    both: list[Predictions] = []
     for one, other, windows in zip(around, alone, sets, strict=True):
         bare = nothing_beside(windows, flank)
         both.append(
@@ -191,9 +193,9 @@ def judged_on_folds(
         When the windows cannot be divided into blocked folds.
     """
     sets, fold = load_folds(data)
-    results: dict[str, Predictions] = {}
+    results: dict[str, list[Predictions]] = {}
 
-    def found(fitted: Fitted) -> Predictions:
+    def found(fitted: Fitted) -> list[Predictions]:
         nonlocal sets
         key = fitted.candidate.key()
         if key not in results:

@@ -31,14 +31,14 @@ from jundscan.options import DEFAULT_STRIDE
 from jundscan.scanning.hits import HitCaller, Hits
 from jundscan.scanning.plan import open_scan
 from jundscan.scanning.score import score
-from train.comparison.folds import blocks, fit_without
 from train.data.dataset import Windows, in_genome_order, places
 from train.data.source import DataSource
-from train.data.surroundings import summarised
 from train.export.calibration import PeakCounts, calibrate
-from train.export.export import Provenance, described, write_model
+from train.export.model_folder import Provenance, described, write_model
 from train.fitting.fit import Fitted
-from train.graphs.graph import build_graph
+from train.fitting.folds import blocks, fit_without
+from train.fitting.inputs import summarised
+from train.graphs.build import build_graph
 from train.records import kept
 
 
@@ -91,7 +91,7 @@ def peak_counts(
     sets : sequence of Windows
         The same windows in the same order, one set a cell type, with ids; all are fitted together.
     fold : numpy.ndarray, shape=(N,)
-        From :func:`train.comparison.folds.blocked_folds`.
+        From :func:`train.fitting.folds.blocked_folds`.
     source : DataSource
         Genome and track of the first data set.
     probabilities : mapping

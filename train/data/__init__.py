@@ -1,1 +1,1 @@
-"""Shards and what lies around their windows, split and sampled for training."""
+"""Data sets: labelled windows, the genome and track they come from, and how they are split."""

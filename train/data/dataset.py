@@ -72,7 +72,7 @@ class Windows:
     around : Around or None
         What lies around the windows; None where the data set does not say what genome they come from.
     summary : Summary or None
-        See :func:`train.data.surroundings.summarised`.
+        See :func:`train.fitting.inputs.summarised`.
     """
 
     codes: NDArray[np.uint8]

@@ -1,1 +1,1 @@
-"""From fits to the exported model: calibration, parity checks and metadata."""
+"""Turn fits into model files: thresholds, metadata, metrics, and the check that torch agrees with ONNX Runtime."""

@@ -14,7 +14,8 @@ from jundscan.model.metadata import CalibrationRow, ThresholdTable
 from jundscan.model.thresholds import first_row_meeting
 from train.config import DEFAULT_FPR
 
-CALIBRATION_RATES = np.unique(np.concatenate([np.geomspace(1e-4, 0.5, 60), [0.001, 0.002, 0.005, 0.01, 0.05, 0.1]]))
+CHECKED_RATES = (0.001, 0.002, 0.005, 0.01, 0.05, 0.1)
+CALIBRATION_RATES = np.unique(np.concatenate([np.geomspace(1e-4, 0.5, 60), CHECKED_RATES]))
 
 
 class PeakCounts(NamedTuple):

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from jundscan.accessibility.scale import distribution
 from jundscan.model.load import DEFAULT_MODEL
-from train.comparison.checks import peak_record
 from train.data.dataset import VALID, DataSet, windows_sha256
 from train.export.calibration import HeldOut
-from train.export.export import Provenance, export
+from train.export.model_folder import Provenance, export
+from train.export.peak_promises import peak_record
 from train.fitting.fit import Fitted
 from train.fitting.select import alone_beside, best_of, best_of_families, training_record
 from train.records import PEAKS, TRAINING, write_record

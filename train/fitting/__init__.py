@@ -1,1 +1,1 @@
-"""Fits with weighted binary cross-entropy, and which of them is best."""
+"""Fit networks: inputs, batches, blocked folds, the fit itself, and which fit is best."""

@@ -25,10 +25,10 @@ from jundscan.io.outputs import replacing
 from jundscan.model.metadata import MODES
 from train.config import Candidate, FitConfig
 from train.data.dataset import Windows
-from train.data.sampler import Sampler
-from train.data.surroundings import inputs_of, modes, network_codes, summarised
+from train.fitting.inputs import inputs_of, modes, network_codes, summarised
+from train.fitting.sampler import Sampler
+from train.networks.architectures import Network, Paired, build_network
 from train.networks.features import reverse_complement
-from train.networks.networks import Network, Paired, build_network
 
 DECISION = 0.5
 JUDGED = ("weighted_accuracy", "auroc", "average_precision")

@@ -1,1 +1,1 @@
-"""Networks as ONNX graphs that slide along a chromosome."""
+"""The same networks as ONNX graphs that slide along a chromosome."""

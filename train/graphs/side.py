@@ -13,6 +13,7 @@ from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH
 from jundscan.options import DEFAULT_STRIDE
 from train.config import NetworkConfig
 from train.graphs.writer import GraphWriter, Stride, array, at_windows, cropped
+from train.networks.architectures import Head
 from train.networks.features import (
     ACCESSIBILITY_FEATURES,
     ACCESSIBILITY_KNOTS,
@@ -21,7 +22,6 @@ from train.networks.features import (
     composition_weights,
     surroundings_weights,
 )
-from train.networks.networks import Head
 
 BLOCK = DEFAULT_STRIDE
 """The stride that has a branch of its own."""

@@ -1,1 +1,1 @@
-"""The MLP, the CNN and the LSTM as they are trained, and what they compute from sequence."""
+"""The networks in PyTorch, the features they see, and the motifs they start from."""

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from train.config import FitConfig, NetworkConfig
 from train.data.dataset import Windows
-from train.data.shift import neighbours, shifted
-from train.data.surroundings import inputs_of
+from train.fitting.inputs import inputs_of
+from train.fitting.shift import neighbours, shifted
 
 
 class Batch(NamedTuple):

@@ -33,12 +33,12 @@ from jundscan.model.model import Model
 from jundscan.model.reference_scores import run_self_test
 from train.config import ALONE
 from train.data.source import NO_SOURCE, DataSource
-from train.data.surroundings import without_flanks
 from train.export.calibration import HeldOut, calibration_table
-from train.export.evaluations import evaluations
+from train.export.evaluate_modes import evaluations
 from train.fitting.fit import DECISION, JUDGED, Fitted, predict
-from train.graphs.graph import build_graph, tiles
-from train.networks.networks import Network, Paired
+from train.fitting.inputs import without_flanks
+from train.graphs.build import build_graph, tiles
+from train.networks.architectures import Network, Paired
 from train.records import METRICS
 
 TOLERANCE = 1e-5

@@ -13,7 +13,7 @@ Five choices make it fast on ONNX Runtime's CPU provider (measured in ``benchmar
   channels of one convolution, and the better one is chosen among what is left.
 - The maximum over P positions is a chain of dilated pools, of about 9 + 9 + 2 comparisons instead of P.
 - The head's first layer is a sum of one convolution for each of its inputs, so that nothing is joined before it; long
-  rows go through in tiles, where the sums cost nothing (``graph_tiles.py``).
+  rows go through in tiles, where the sums cost nothing (``train/graphs/tiles.py``).
 
 Windows at any stride are gathered after pooling. At stride 1 nothing needs gathering, and at the default stride blocks
 can be pooled first: these two have branches of their own.
@@ -32,11 +32,10 @@ from onnx import TensorProto, helper
 
 from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH
 from train.graphs.alone import alone_first, where_alone
-from train.graphs.recurrent import last_state
 from train.graphs.side import BLOCK, STEPS, accessibility_steps, dinucleotide_counts, side_weights
 from train.graphs.tiles import plain, tiled
-from train.graphs.writer import PROBABILITIES, GraphWriter, Stride, array, at_windows, cropped
-from train.networks.networks import CNN, LSTM, MLP, BothStrands, Knots, Network
+from train.graphs.writer import PROBABILITIES, GraphWriter, Stride, array, at_windows, cropped, window_indices
+from train.networks.architectures import CNN, LSTM, MLP, BothStrands, Knots, Network
 
 OPSET = 18
 IR_VERSION = 9
@@ -96,6 +95,42 @@ def _running_max(w: GraphWriter, values: str, width: int, span: int = 1) -> str:
         values = w.add("MaxPool", [values], f"max_{span}_{taps}", kernel_shape=[1, taps], dilations=[1, dilation])
         span += (taps - 1) * dilation
     return values
+
+
+def last_state(w: GraphWriter, steps: str, network: LSTM) -> str:
+    """Run the LSTM over each window's steps: (B, state, 1, windows)."""
+    config, lstm = network.config, network.recurrent
+    count = (WINDOW_LENGTH - config.filter_width + 1) // config.pool
+    starts = w.add("Unsqueeze", [window_indices(w), w.integers(1)], "starts_2d")
+    offsets = w.constant("step_offsets", np.arange(count, dtype=np.int64)[None, :] * config.pool)
+    places = w.add("Add", [starts, offsets], "places")  # (windows, steps)
+    gathered = w.add("Gather", [w.add("Squeeze", [steps, w.integers(2)], "steps_3d"), places], "gathered", axis=2)
+    ordered = w.add("Transpose", [gathered], "ordered", perm=[3, 0, 2, 1])  # (steps, B, windows, filters)
+    sequence = w.add("Reshape", [ordered, w.integers(0, -1, config.filters)], "step_sequence")
+
+    def gates(tensor: torch.Tensor) -> NDArray[np.float32]:
+        """Torch orders gates input, forget, cell, output; ONNX input, output, forget, cell."""
+        i, f, g, o = np.split(array(tensor), 4)
+        return np.concatenate([i, o, f, g])
+
+    weights = [gates(lstm.weight_ih_l0)[None], gates(lstm.weight_hh_l0)[None]]
+    biases = np.concatenate([gates(lstm.bias_ih_l0), gates(lstm.bias_hh_l0)])[None]
+    inputs = [
+        sequence,
+        w.constant("lstm_w", weights[0]),
+        w.constant("lstm_r", weights[1]),
+        w.constant("lstm_b", biases),
+    ]
+    last = w.prefix + "last_state"  # (1, B * windows, state), the operator's second output
+    w.nodes_by_output[last] = helper.make_node("LSTM", inputs, ["", last], name=last, hidden_size=config.state)
+    shape = w.add(
+        "Concat",
+        [w.add("Shape", [w.accessibility], "shape"), w.integers(config.state, 1)],
+        "state_shape",
+        axis=0,
+    )
+    apart = w.add("Reshape", [last, shape], "states_apart")  # (B, windows, state, 1)
+    return w.add("Transpose", [apart], "state", perm=[0, 2, 3, 1])
 
 
 def _dense(
@@ -230,7 +265,7 @@ def build_summary(network: CNN) -> onnx.ModelProto:
     -------
     onnx.ModelProto
         ``sequence`` uint8 (batch, 101 + 2 flank) -> ``summary`` float32 (batch, n), that of
-        :meth:`train.networks.networks.Network.summary`.
+        :meth:`train.networks.architectures.Network.summary`.
     """
     w = GraphWriter("")
     bases = _bases(w)
@@ -252,8 +287,8 @@ def build_graph(network: Network, alone: Network | None = None) -> onnx.ModelPro
     network : MLP, CNN or LSTM
         In evaluation mode; its weights are copied.
     alone : CNN, optional
-        Scores the windows beside which nothing is known, as :class:`train.networks.networks.Paired` does; it sees no
-        more than the window. The widest range that ``network`` counts letters in is its flank.
+        Scores the windows beside which nothing is known, as :class:`train.networks.architectures.Paired` does; it sees
+        no more than the window. The widest range that ``network`` counts letters in is its flank.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """The three networks, as they are trained: windows in, logits out.
 
 Every network is a body that turns a window and perhaps the bases beside it into a vector, and one :class:`Head` that
-joins that vector with accessibility and base composition. ``train/graphs/graph.py`` writes the same functions as
+joins that vector with accessibility and base composition. ``train/graphs/build.py`` writes the same functions as
 sliding ONNX graphs; change both together (``tests/train/test_parity.py`` holds them to each other).
 """
 

@@ -20,8 +20,8 @@ from jundscan.model.load import open_session
 from jundscan.model.metadata import MODES, WINDOW_MODES
 from train.config import NetworkConfig
 from train.data.dataset import Summary, Windows
-from train.graphs.graph import build_summary
-from train.networks.networks import CNN, build_network
+from train.graphs.build import build_summary
+from train.networks.architectures import CNN, build_network
 
 SUMMARY_BATCH = 64
 
@@ -67,7 +67,7 @@ def without_flanks(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def nothing_beside(windows: Windows, flank: int) -> NDArray[np.bool_]:
     """Find the windows whose flanks hold no two neighbouring known letters, as ``Paired`` does.
 
-    See :class:`train.networks.networks.Paired`.
+    See :class:`train.networks.architectures.Paired`.
     """
     known = network_codes(windows, flank) < UNKNOWN
     pairs = known[:, :-1] & known[:, 1:]

@@ -10,12 +10,12 @@ import torch
 
 from jundscan.model.metadata import MODES, WINDOW_MODES
 from train.comparison.crossval import out_of_fold, paired_predictions
-from train.comparison.folds import far_from
 from train.config import Candidate
 from train.data.dataset import Around, Windows
-from train.data.surroundings import inputs_of, modes, network_codes, nothing_beside, summarised, without_flanks
 from train.fitting.fit import fit, predict_modes
-from train.networks.networks import build_network
+from train.fitting.folds import far_from
+from train.fitting.inputs import inputs_of, modes, network_codes, nothing_beside, summarised, without_flanks
+from train.networks.architectures import build_network
 
 from .conftest import make_windows, predict_windows, quick_fit, span_of, tiny
 
@@ -112,7 +112,7 @@ def test_windows_that_see_a_held_out_block_are_not_fitted_on(monkeypatch: pytest
         seen.extend(one.ids for one in train if one.ids is not None)
         return fit(candidate, train, None)
 
-    monkeypatch.setattr("train.comparison.folds.fit", spy)
+    monkeypatch.setattr("train.fitting.folds.fit", spy)
     candidate = Candidate(tiny("around"), quick_fit(epochs=1))
     (found,) = out_of_fold(candidate, [windows], fold)
     assert set(found) == {*MODES, *WINDOW_MODES}

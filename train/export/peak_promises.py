@@ -1,0 +1,106 @@
+"""Whether the shares of hits and peaks that a model promises hold on blocks of the genome that were held out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jundscan.model.metadata import CalibrationRow
+from jundscan.model.thresholds import first_row_meeting
+from jundscan.options import DEFAULT_STRIDE
+from train.export.calibration import CHECKED_RATES, HeldOut, PeakCounts, calibrate
+from train.fitting.fit import Fitted
+from train.fitting.folds import BLOCK_BASES, FOLDS, PERCENTILES, RESAMPLES
+
+
+def peak_check(counts: PeakCounts, rows: Sequence[CalibrationRow]) -> list[dict[str, Any]]:
+    """Promise shares of peaks and hits from some held-out blocks, and observe them on the others.
+
+    Parameters
+    ----------
+    counts : PeakCounts
+    rows : sequence of CalibrationRow
+        Those whose thresholds were counted at.
+
+    Returns
+    -------
+    list of dict
+        An entry for every rate of :data:`CHECKED_RATES` that the rows have. ``hit_precision`` and ``peak_recall`` hold
+        ``halves``: one half of the blocks, drawn at random, promises and the other one observes. They hold ``folds``
+        too: each fold observes what all others promise. A comparison is the promised and the observed share, the 95 %
+        interval of their difference (blocks of both sides resampled), and whether 0 lies ``within`` it. It is None
+        where a side has no peak, or no hit.
+    """
+    halves = np.random.default_rng(0).permutation(len(counts.peaks)) % 2 == 0
+    entries = []
+    for rate in CHECKED_RATES:
+        row = first_row_meeting(rows, "fpr", rate)
+        if row is None:
+            continue
+        column = counts.thresholds.tolist().index(row.threshold)
+        entry: dict[str, Any] = {"rate": rate, "threshold": row.threshold}
+        for name, part, whole in (
+            ("hit_precision", counts.hits_on_peaks[:, column], counts.hits[:, column]),
+            ("peak_recall", counts.peaks_hit[:, column], counts.peaks),
+        ):
+            entry[name] = {
+                "halves": _compared(part, whole, halves),
+                "folds": [_compared(part, whole, counts.fold != number) for number in np.unique(counts.fold).tolist()],
+            }
+        entries.append(entry)
+    return entries
+
+
+def _compared(part: NDArray[np.int64], whole: NDArray[np.int64], promising: NDArray[np.bool_]) -> dict[str, Any] | None:
+    """Compare the share of ``part`` in ``whole`` (B,) on blocks that promise with that on the other blocks."""
+    rng = np.random.default_rng(0)
+    shares, draws = [], []
+    for blocks in (promising, ~promising):
+        of_part, of_whole = part[blocks], whole[blocks]
+        if not of_whole.sum():
+            return None
+        shares.append(float(of_part.sum() / of_whole.sum()))
+        times = rng.multinomial(len(of_whole), np.full(len(of_whole), 1 / len(of_whole)), RESAMPLES)
+        drawn = times @ of_whole
+        draws.append(np.where(drawn > 0, times @ of_part / np.maximum(drawn, 1), np.nan))
+    low, high = (float(value) for value in np.nanpercentile(draws[1] - draws[0], PERCENTILES))
+    return {"promised": shares[0], "observed": shares[1], "interval": [low, high], "within": low <= 0 <= high}
+
+
+def peak_record(held_out: HeldOut, selected: Fitted, data: str) -> dict[str, Any]:
+    """Collect counts of peaks and hits on held-out blocks, and whether promises from them hold, for JSON.
+
+    Parameters
+    ----------
+    held_out : HeldOut
+        With counts of peaks.
+    selected : Fitted
+        The recipe that was scanned with.
+    data : str
+        The data set's name.
+    """
+    modes = {}
+    for mode, counts in held_out.peaks.items():
+        rows = calibrate(held_out.labels, held_out.probabilities[mode], 0.5)
+        modes[mode] = {
+            "peaks": int(counts.peaks.sum()),
+            "thresholds": counts.thresholds.tolist(),
+            "peaks_hit": counts.peaks_hit.sum(0).tolist(),
+            "hits": counts.hits.sum(0).tolist(),
+            "hits_on_peaks": counts.hits_on_peaks.sum(0).tolist(),
+            "promises": peak_check(counts, rows),
+        }
+    return {
+        "data": data,
+        "selected": selected.candidate.key(),
+        "epoch": selected.epoch,
+        "stride": DEFAULT_STRIDE,
+        "block_bases": BLOCK_BASES,
+        "blocks": len(next(iter(held_out.peaks.values())).peaks),
+        "folds": FOLDS,
+        "resamples": RESAMPLES,
+        "modes": modes,
+    }
