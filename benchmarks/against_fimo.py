@@ -15,8 +15,8 @@ from benchmarks.__main__ import default_genome
 from benchmarks.genome import make_genome
 from benchmarks.ours import EndToEnd
 from benchmarks.run import SLOW_PEER_BASES
-from benchmarks.targets import LEAST, MOST_BYTES
-from benchmarks.timing import in_turn, ratio
+from benchmarks.targets import MAX_BYTES, MIN_RATIOS
+from benchmarks.timing import interleaved, ratio
 from jundscan.model.load import load_model
 from jundscan.options import DEFAULT_STRIDE
 from jundscan.threads import usable_cores
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
         cases = {
             name: partial(scan.rate, name, model.path, stride, options.threads) for name, stride in strides.items()
         }
-        speeds = in_turn({**cases, **scanners}, options.repeats)
+        speeds = interleaved({**cases, **scanners}, options.repeats)
     found = {
         "machine": machine.describe(),
         "model": model.identity(),
@@ -60,10 +60,10 @@ def main(arguments: list[str] | None = None) -> None:
         if "FIMO" in speeds:
             compared = ratio(rate, speeds["FIMO"])
             found[f"stride_{stride}_over_fimo"] = compared
-            least = LEAST["fimo_stride_1" if stride == 1 else "fimo_default"]
+            least = MIN_RATIOS["fimo_stride_1" if stride == 1 else "fimo_default"]
             words += f", {compared['median']:.2f} x FIMO (aim {least:g})"
         memory = scan.records[name]["peak_bytes"]
-        print(f"{words}, {memory / 1e6:.0f} MB (aim {MOST_BYTES / 1e6:.0f})")
+        print(f"{words}, {memory / 1e6:.0f} MB (aim {MAX_BYTES / 1e6:.0f})")
     if options.out:
         write_record(found, options.out)
 

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from benchmarks.genome import BenchmarkGenome
-from benchmarks.timing import in_turn, ratio, seconds_of
-from benchmarks.windowed import Seen, loader_predictions, plain_cnn, same_network
+from benchmarks.timing import interleaved, ratio, seconds_of
+from benchmarks.windowed import ModelInputs, loader_predictions, plain_cnn, same_network
 from jundscan.dna.letters import WINDOW_LENGTH, one_hot
 from jundscan.evaluation.labelled_windows import evaluate_shards
 from jundscan.evaluation.neighbourhood import WindowSource, open_source
@@ -84,7 +84,7 @@ def measure(
     torch.set_num_threads(threads)
     try:
         ours(NO_SOURCE)  # imports
-        timed = in_turn({name: partial(seconds_of, case) for name, case in cases.items()}, repeats)
+        timed = interleaved({name: partial(seconds_of, case) for name, case in cases.items()}, repeats)
     finally:
         torch.set_num_threads(before)
     loops = {f"{loop}/ours": ratio(timed[loop], timed["ours"]) for loop in ("loop_same_network", "loop_plain")}
@@ -101,13 +101,15 @@ def opened(origin: DataSource) -> Iterator[WindowSource | None]:
         yield source
 
 
-def seen_windows(shards: Path, model: Model, origin: DataSource) -> Seen:
+def seen_windows(shards: Path, model: Model, origin: DataSource) -> ModelInputs:
     """Look up what the model sees of the windows of shards, as evaluation does."""
     windows = load_windows(shards, source=origin)
-    return Seen(np.ascontiguousarray(network_codes(windows, model.flank)), network_accessibility(windows, model.widths))
+    return ModelInputs(
+        np.ascontiguousarray(network_codes(windows, model.flank)), network_accessibility(windows, model.widths)
+    )
 
 
-def _loop(shards: Path, network: nn.Module, seen: Seen | None) -> float:
+def _loop(shards: Path, network: nn.Module, seen: ModelInputs | None) -> float:
     """Weighted accuracy by the usual loop: read, one Dataset item per window, batches of 100.
 
     The network takes ``seen``, or what the shards hold.

@@ -22,7 +22,7 @@ import pysam
 
 from benchmarks import machine
 from benchmarks.genome import PEAKS, read_codes, write_fasta, write_peaks
-from benchmarks.timing import in_turn, jundscan_command, ratio, run_command, summary
+from benchmarks.timing import interleaved, jundscan_command, ratio, run_command, summary
 from jundscan.options import DEFAULT_STRIDE
 
 TARGET = Path(__file__).with_name("inputs.json")
@@ -85,7 +85,7 @@ def main() -> None:
             case: partial(_rate, folder / genome, options, wanted.bases, cpu[case])
             for case, (genome, options) in cases.items()
         }
-        speeds = in_turn(rates, wanted.repeats)
+        speeds = interleaved(rates, wanted.repeats)
     cpu_speeds = {case: summary(runs) for case, runs in cpu.items()}
     pairs = {
         "bgzip": ("bgzip, indexed", "plain"),

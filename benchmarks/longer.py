@@ -17,7 +17,7 @@ from benchmarks import machine, sgemm
 from benchmarks.__main__ import default_genome
 from benchmarks.genome import COPIES, make_genome
 from benchmarks.ours import EndToEnd, kernel_rate
-from benchmarks.timing import in_turn, ratio
+from benchmarks.timing import interleaved, ratio
 from jundscan.model.load import default_model_path, load_model
 from jundscan.options import DEFAULT_STRIDE
 from train.records import write_record
@@ -43,7 +43,7 @@ def measure(threads: int, repeats: int) -> dict[str, Any]:
                 cases[f"scan/{times}/{count}"] = partial(scan.rate, str(count), model.path, DEFAULT_STRIDE, count)
         for count in (1, threads):
             cases[f"kernel/{count}"] = kernel_rate(model, genome.codes, DEFAULT_STRIDE, count)
-        speeds = in_turn(cases, repeats)
+        speeds = interleaved(cases, repeats)
     yard = {count: sgemm.faster(speeds, count) for count in (1, threads)}
     gain = ratio(yard[threads], yard[1])
     return {

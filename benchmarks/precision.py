@@ -25,8 +25,8 @@ from onnxruntime.tools.onnx_model_utils import make_input_shape_fixed
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from benchmarks import machine
-from benchmarks.timing import in_turn, ratio, seconds_of
-from benchmarks.windowed import Seen
+from benchmarks.timing import interleaved, ratio, seconds_of
+from benchmarks.windowed import ModelInputs
 from jundscan.model.load import default_model_path, load_model
 from jundscan.model.model import BATCH_BASES, Model
 from jundscan.options import DEFAULT_STRIDE
@@ -66,7 +66,7 @@ def branch(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
 class Sequences(CalibrationDataReader):
     """Training windows with their flanks strung together, some accessibility with each."""
 
-    def __init__(self, seen: Seen) -> None:
+    def __init__(self, seen: ModelInputs) -> None:
         rng = np.random.default_rng(0)
         span = seen.codes.shape[1]
         together = -(-SEQUENCE_BASES // span)
@@ -89,9 +89,9 @@ def as_input(accessibility: NDArray[np.float32]) -> NDArray[np.float32]:
     return accessibility[..., 0] if accessibility.shape[-1] == 1 else accessibility
 
 
-def seen_by(model: Model, windows: Windows) -> Seen:
+def seen_by(model: Model, windows: Windows) -> ModelInputs:
     """Return what a model sees of windows and around them."""
-    return Seen(network_codes(windows, model.flank), network_accessibility(windows, model.widths))
+    return ModelInputs(network_codes(windows, model.flank), network_accessibility(windows, model.widths))
 
 
 def _fixed(path: Path, feed: Mapping[str, NDArray[np.generic]]) -> Path:
@@ -110,7 +110,7 @@ def _session(path: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def _predict(session: onnxruntime.InferenceSession, seen: Seen) -> NDArray[np.float32]:
+def _predict(session: onnxruntime.InferenceSession, seen: ModelInputs) -> NDArray[np.float32]:
     output = session.get_outputs()[0].name
     batch = max(BATCH_BASES // seen.codes.shape[1], 1)
     parts = []
@@ -164,7 +164,7 @@ def main() -> None:
             return CALLS * count * DEFAULT_STRIDE / seconds / 1e6
 
         timed = {kind: _session(_fixed(path, feed)) for kind, path in paths.items()}
-        speeds = in_turn({kind: partial(rate, session) for kind, session in timed.items()}, REPEATS)
+        speeds = interleaved({kind: partial(rate, session) for kind, session in timed.items()}, REPEATS)
         for kind, path in paths.items():
             probabilities = _predict(_session(path), judged)
             results[kind] = {

@@ -14,7 +14,7 @@ from benchmarks import agreement, evaluation, machine, memory, peers, sgemm, sta
 from benchmarks.flops import multiply_adds_per_base
 from benchmarks.genome import BASES_PER_PEAK, BenchmarkGenome, make_genome, write_fasta, write_peaks
 from benchmarks.ours import EndToEnd, kernel_rate, strides
-from benchmarks.timing import Summary, in_turn, ratio, say
+from benchmarks.timing import Summary, interleaved, ratio, say
 from jundscan.model.load import DEFAULT_MODEL, load_model
 from jundscan.model.model import Model
 from jundscan.options import DEFAULT_STRIDE
@@ -128,7 +128,7 @@ def _speeds(
         "windows/torch, plain CNN": windowed.torch_loop(windowed.plain_cnn(), *few.alone(), threads),
     }
     results["window_counts"] = {name: len((seen if "ONNX" in name else few).codes) for name in loops}
-    speeds = in_turn({**cases, **loops}, repeats)
+    speeds = interleaved({**cases, **loops}, repeats)
     results["speeds"] = speeds
     results["ratios"] = _ratios(results, speeds, threads)
     for family in OTHERS:
@@ -160,7 +160,7 @@ def _other_network(
             key = f"{family}/{stride_}/{count}"
             cases[f"end to end/{key}"] = partial(ours.rate, f"end to end/{key}", model.path, stride_, count)
             cases[f"kernel/{key}"] = kernel_rate(model, less.codes, stride_, count)
-        results["speeds"] |= in_turn(cases, 1)
+        results["speeds"] |= interleaved(cases, 1)
         results["scan_bases"][f"{family}/{stride_}"] = less.bases
         results["scan_peak_bytes"] |= {name: record["peak_bytes"] for name, record in ours.records.items()}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.genome import read_codes, write_fasta, write_peaks
-from benchmarks.timing import in_turn, jundscan_command, run_command
+from benchmarks.timing import interleaved, jundscan_command, run_command
 
 BASES = 10_000
 REPEATS = 5
@@ -23,7 +23,7 @@ def measure(folder: Path, model: Path) -> dict[str, Any]:
     # ten kilobases are too few to find a track's scale on, so it is given
     with_track = [*scan, "--accessibility", str(track), "--accessibility-scale", "identity"]
     commands = {"help": [*jundscan_command(), "--help"], "scan_10kb": with_track, "scan_10kb_no_track": scan}
-    return in_turn({name: partial(_seconds, command) for name, command in commands.items()}, REPEATS)
+    return interleaved({name: partial(_seconds, command) for name, command in commands.items()}, REPEATS)
 
 
 def _seconds(command: list[str]) -> float:

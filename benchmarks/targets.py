@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 MEGABYTE = 1e6
-MOST_BYTES = 350 * MEGABYTE
-LEAST = {
+MAX_BYTES = 350 * MEGABYTE
+MIN_RATIOS = {
     "windows": 100,
     "fimo_stride_1": 0.6,
     "fimo_default": 2.0,
@@ -51,7 +51,7 @@ def _row(number: str, measure: str, target: str, value: Any, show: Callable[[Any
 
 
 def _ratio(number: str, measure: str, ratios: dict[str, Any], key: str) -> Target:
-    found, least = ratios.get(key), LEAST[key]
+    found, least = ratios.get(key), MIN_RATIOS[key]
     met = None if found is None else found["median"] >= least
 
     def show(one: dict[str, Any]) -> str:
@@ -64,14 +64,14 @@ def _memory(results: dict[str, Any]) -> list[Target]:
     memory = results.get("memory")
     peaks = [peak for name, peak in results["scan_peak_bytes"].items() if name.startswith("end to end/default/")]
     most = max(peaks, default=None)
-    met = None if most is None else most <= MOST_BYTES
+    met = None if most is None else most <= MAX_BYTES
     rows = [_row("7", "peak memory, the most of the default network's scans", "≤ 350 MB", most, _megabytes, met)]
     if not memory:
         return [*rows, Target("7", "peak memory of longer genomes", "≤ 350 MB; within 10 %", "–", None)]
     for kind in ("plain", "gzip"):
         one = memory[f"one/{kind}"]["peak_bytes"]
         name = f"peak memory, a chromosome of {memory['bases'] / 1e6:.0f} Mb, {kind}"
-        rows.append(_row("7", name, "≤ 350 MB", one, _megabytes, one <= MOST_BYTES))
+        rows.append(_row("7", name, "≤ 350 MB", one, _megabytes, one <= MAX_BYTES))
         for shape, words in (("ten", "ten such chromosomes"), ("long", "one ten times as long")):
             more = memory[f"{shape}/{kind}"]["peak_bytes"] / one - 1
             rows.append(_row("7", f"{words}, {kind}", "within 10 %", more, lambda m: f"{m:+.1%}", more <= 0.1))

@@ -38,7 +38,7 @@ def ratio(above: Summary, below: Summary) -> Summary:
     return summary([one / other for one, other in pairs])
 
 
-def in_turn(cases: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, Summary]:
+def interleaved(cases: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, Summary]:
     """Run every case once, then every case again, … and summarise what each returned."""
     runs: dict[str, list[float]] = {name: [] for name in cases}
     for number in range(repeats):

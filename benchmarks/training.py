@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import DataLoader
 
-from benchmarks.timing import in_turn, ratio, seconds_of
-from benchmarks.windowed import LOADER_BATCH, Items, Seen, plain_cnn, same_network
+from benchmarks.timing import interleaved, ratio, seconds_of
+from benchmarks.windowed import LOADER_BATCH, Items, ModelInputs, plain_cnn, same_network
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.model.model import Model
 from train.config import Candidate, FitConfig, NetworkConfig
-from train.data.dataset import Around, Windows
+from train.data.dataset import Neighbourhood, Windows
 from train.fitting.fit import Listener, fit
-from train.fitting.inputs import summarised
+from train.fitting.inputs import summarise
 
 WINDOWS, QUICK_WINDOWS = 20_000, 1_000
 LOOP_WINDOWS, QUICK_LOOP_WINDOWS = 5_000, 300
@@ -36,18 +36,18 @@ def measure(model: Model, threads: int, repeats: int, quick: bool) -> dict[str, 
     many, few = (QUICK_WINDOWS, QUICK_LOOP_WINDOWS) if quick else (WINDOWS, LOOP_WINDOWS)
     config = NetworkConfig.from_dict(model.metadata.architecture)
     windows, some, judged = (random_windows(count, model) for count in (many, few, JUDGED_WINDOWS))
-    ready, ready_judged = summarised([windows, judged], config)
+    ready, ready_judged = summarise([windows, judged], config)
     cases = {
         "ours": lambda: _fit_rate(config, ready, ready_judged, STEPS if not quick else QUICK_STEPS),
         "loop_same_network": lambda: _loop_rate(same_network(model), *seen_by(some), some),
-        "loop_plain": lambda: _loop_rate(plain_cnn(), *Seen(*seen_by(some)).alone(), some),
+        "loop_plain": lambda: _loop_rate(plain_cnn(), *ModelInputs(*seen_by(some)).alone(), some),
     }
     if config.fixed_filters:
-        cases["summaries"] = lambda: many / seconds_of(lambda: summarised([windows], config))
+        cases["summaries"] = lambda: many / seconds_of(lambda: summarise([windows], config))
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        rates = in_turn(cases, repeats)
+        rates = interleaved(cases, repeats)
     finally:
         torch.set_num_threads(before)
     loops: tuple[str, ...] = ("loop_same_network", "loop_plain")
@@ -68,15 +68,15 @@ def random_windows(count: int, model: Model) -> Windows:
     codes = rng.integers(0, 4, (count, model.span), dtype=np.uint8)
     accessibility = rng.random((count, len(model.widths)), dtype=np.float32)
     own = codes[:, model.flank : model.flank + WINDOW_LENGTH].copy()
-    around = Around(codes, accessibility, model.widths) if model.metadata.sees_neighbourhood else None
-    return Windows(own, labels, np.ones(count), accessibility[:, 0].copy(), around=around)
+    neighbourhood = Neighbourhood(codes, accessibility, model.widths) if model.metadata.sees_neighbourhood else None
+    return Windows(own, labels, np.ones(count), accessibility[:, 0].copy(), neighbourhood=neighbourhood)
 
 
 def seen_by(windows: Windows) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Return what the model sees of windows from :func:`random_windows`: codes and accessibility."""
-    if windows.around is None:
+    if windows.neighbourhood is None:
         return windows.codes, windows.accessibility[:, None]
-    return windows.around.codes, windows.around.accessibility
+    return windows.neighbourhood.codes, windows.neighbourhood.accessibility
 
 
 def _fit_rate(config: NetworkConfig, windows: Windows, judged: Windows, steps: int) -> float:

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from benchmarks import machine
 from benchmarks.__main__ import data_folder
 from benchmarks.genome import read_codes
-from benchmarks.timing import in_turn, jundscan_command, ratio, run_command, say, seconds_of
-from benchmarks.windowed import Runtime, Seen
+from benchmarks.timing import interleaved, jundscan_command, ratio, run_command, say, seconds_of
+from benchmarks.windowed import ModelInputs, Runtime
 from jundscan.dna.letters import ALPHABET, UNKNOWN, WINDOW_LENGTH, decode
 from jundscan.dna.regions import Region
 from jundscan.effects.outputs import COLUMNS
@@ -49,7 +49,7 @@ CALLS = (1, 4)
 """Variants, or bases, in one call of the usual way: 202 or 303 windows each."""
 PAUSE = 0.2
 """Seconds before each timing, in which threads of the other way's session stop waiting for work in a loop."""
-LEAST, MOST_BYTES, TOLERANCE = 20, 400e6, 1e-6
+MIN_SPEEDUP, MAX_BYTES, MAX_DIFFERENCE = 20, 400e6, 1e-6
 REACH = WINDOW_LENGTH - 1
 
 Scored = NDArray[np.float32]
@@ -66,7 +66,7 @@ class Usual:
 
     def score(self, windows: NDArray[np.uint8], together: int | None = None) -> Scored:
         """Score windows (n, span), in one call or in calls of a given size."""
-        seen = Seen(windows, np.full((len(windows), self._widths), np.nan, np.float32))
+        seen = ModelInputs(windows, np.full((len(windows), self._widths), np.nan, np.float32))
         return self._runtime.in_batches(seen, together or len(windows))
 
     def around(self, codes: NDArray[np.uint8], start: int, end: int) -> NDArray[np.uint8]:
@@ -183,7 +183,7 @@ def measure(sizes: dict[str, int], threads: int) -> dict[str, Any]:
 
         cases: dict[str, Callable[[], float]] = {"ours": ours, "windows, one a call": one_by_one}
         cases |= {f"windows of {count} variants a call": partial(windowed, count) for count in CALLS}
-        speeds = in_turn({name: partial(_rested, case) for name, case in cases.items()}, sizes["repeats"])
+        speeds = interleaved({name: partial(_rested, case) for name, case in cases.items()}, sizes["repeats"])
         results = {
             "alleles_per_second": speeds,
             "times_as_fast": {name: ratio(speeds["ours"], speed) for name, speed in speeds.items() if name != "ours"},
@@ -227,7 +227,7 @@ def _explain(
 
         cases: dict[str, Callable[[], float]] = {"ours": ours}
         cases |= {f"windows of {count} bases a call": partial(windowed, count) for count in CALLS}
-        speeds = in_turn({name: partial(_rested, case) for name, case in cases.items()}, sizes["repeats"])
+        speeds = interleaved({name: partial(_rested, case) for name, case in cases.items()}, sizes["repeats"])
         [found] = explain_regions(scan, [region])
     expected = mean_differences(usual, codes, region.start, bases, CALLS[-1])
     letters = (codes[region.start : region.end, None] + np.arange(1, 4)) % len(ALPHABET)
@@ -249,9 +249,9 @@ def verdicts(found: dict[str, Any]) -> Iterator[str]:
     """Say what was measured beside what was aimed at."""
     for what in ("variants", "explain"):
         for name, times in found[what]["times_as_fast"].items():
-            yield f"{what}: {times['median']:.1f} x as fast as {name} (aim {LEAST})"
-        yield f"{what}: largest difference {found[what]['largest_difference']:.1e} (aim {TOLERANCE:.0e})"
-    yield f"variants: peak memory {found['variants']['peak_bytes'] / 1e6:.0f} MB (aim {MOST_BYTES / 1e6:.0f})"
+            yield f"{what}: {times['median']:.1f} x as fast as {name} (aim {MIN_SPEEDUP})"
+        yield f"{what}: largest difference {found[what]['largest_difference']:.1e} (aim {MAX_DIFFERENCE:.0e})"
+    yield f"variants: peak memory {found['variants']['peak_bytes'] / 1e6:.0f} MB (aim {MAX_BYTES / 1e6:.0f})"
     if "with_track_from_gzip" in found["variants"]:
         yield f"  with a track, gzipped genome: {found['variants']['with_track_from_gzip']['peak_bytes'] / 1e6:.0f} MB"
 

@@ -28,7 +28,7 @@ from train.networks.architectures import build_network
 LOADER_BATCH = 100
 
 
-class Seen(NamedTuple):
+class ModelInputs(NamedTuple):
     """Windows as a model sees them.
 
     Attributes
@@ -48,10 +48,10 @@ class Seen(NamedTuple):
         return one_hot(self.codes[:, flank : flank + WINDOW_LENGTH]).astype(np.float32), self.accessibility[:, 0].copy()
 
 
-def every_base(model: Model, codes: NDArray[np.uint8], windows: int) -> Seen:
+def every_base(model: Model, codes: NDArray[np.uint8], windows: int) -> ModelInputs:
     """Cut windows at neighbouring bases, from the first one on that has both flanks."""
     cut = sliding_window_view(codes, model.span)[:windows].copy()
-    return Seen(cut, percentiles(len(cut), len(model.widths)))
+    return ModelInputs(cut, percentiles(len(cut), len(model.widths)))
 
 
 class Items(Dataset[tuple[Tensor, ...]]):
@@ -131,7 +131,7 @@ class Runtime:
         self._several = len(model.widths) > 1
         self._batch = min(max(BATCH_BASES // model.span, 1), model.metadata.max_windows_per_call)
 
-    def call(self, seen: Seen) -> NDArray[np.float32]:
+    def call(self, seen: ModelInputs) -> NDArray[np.float32]:
         """Score windows, (n,), in one call."""
         codes, accessibility = seen
         inputs = {
@@ -142,14 +142,14 @@ class Runtime:
         probabilities: NDArray[np.float32] = self._session.run(["probability"], inputs)[0][:, 0]
         return probabilities
 
-    def in_batches(self, seen: Seen, batch: int | None = None) -> NDArray[np.float32]:
+    def in_batches(self, seen: ModelInputs, batch: int | None = None) -> NDArray[np.float32]:
         """Score windows, (n,), ``batch`` in a call; as many as are fastest if not given."""
         step = batch or self._batch
         cuts = (slice(first, first + step) for first in range(0, len(seen.codes), step))
-        return np.concatenate([self.call(Seen(seen.codes[rows], seen.accessibility[rows])) for rows in cuts])
+        return np.concatenate([self.call(ModelInputs(seen.codes[rows], seen.accessibility[rows])) for rows in cuts])
 
 
-def runtime_loop(model: Model, seen: Seen, threads: int) -> Callable[[], float]:
+def runtime_loop(model: Model, seen: ModelInputs, threads: int) -> Callable[[], float]:
     """Prepare a measurement of windows through ONNX Runtime in Mbp/s, windows in memory before."""
     runtime = Runtime(model, threads)
     return lambda: len(seen.codes) / seconds_of(lambda: runtime.in_batches(seen)) / 1e6

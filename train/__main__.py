@@ -23,11 +23,11 @@ from jundscan.scanning.plan import bases_by_chromosome
 from jundscan.scanning.spans import scan_spans
 from train.cards.report import write_cards, write_readme
 from train.comparison.against_baselines import PARTS, compare
-from train.comparison.crossval import held_out_cache, judged_on_folds
+from train.comparison.crossval import held_out_cache, judge_on_folds
 from train.config import Family, candidates
-from train.data.dataset import VALID, DataSet, knows_around, load_data_set
+from train.data.dataset import VALID, DataSet, knows_neighbourhood, load_data_set
 from train.data.make_shards import make_shards
-from train.data.source import DataSource, given_source, write_source
+from train.data.source import DataSource, source_from_options, write_source
 from train.data.split import Split
 from train.export.model_folder import ParityError
 from train.export.publish import Origin, export_all
@@ -36,8 +36,8 @@ from train.fitting.select import (
     best_of,
     best_of_families,
     check_runs_match_data,
-    finished_or_best_so_far,
     fit_candidates,
+    load_fits,
 )
 from train.options import (
     AssemblyOption,
@@ -84,7 +84,9 @@ def _load(
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as err:  # the latter from a build without CUDA
         raise DeviceError(f"--device {device}: {str(err).partition(chr(10))[0]}") from err
-    sets = [load_data_set(folder, given_source(folder, genome, track, number)) for number, folder in enumerate(data)]
+    sets = [
+        load_data_set(folder, source_from_options(folder, genome, track, number)) for number, folder in enumerate(data)
+    ]
     check_runs_match_data(runs, sets)
     return sets
 
@@ -115,10 +117,10 @@ def run(
     """
     sets = _load(data, runs, device, genome, track)
     with _interruptible():
-        fits = fit_candidates(candidates(seed, knows_around(sets)), sets, runs, device)
+        fits = fit_candidates(candidates(seed, knows_neighbourhood(sets)), sets, runs, device)
         held_out = None
         try:
-            fits, held_out = judged_on_folds(fits, sets, runs, typer.echo)
+            fits, held_out = judge_on_folds(fits, sets, runs, typer.echo)
         except ShardError as err:
             typer.echo(f"selected and calibrated on the validation windows: {err}", err=True)
     export_all(fits, sets, out, Origin(factor, _assembly(assembly, sets), model_version), held_out, typer.echo)
@@ -142,7 +144,7 @@ def fit_family(
     if family not in get_args(Family):
         raise InputError(f"{family}: no such family; there are {', '.join(get_args(Family))}")
     sets = _load(data, runs, device, genome, track)
-    chosen = [one for one in candidates(seed, knows_around(sets)) if one.network.family == family]
+    chosen = [one for one in candidates(seed, knows_neighbourhood(sets)) if one.network.family == family]
     with _interruptible():
         fit_candidates(chosen, sets, runs, device)
 
@@ -177,7 +179,7 @@ def export_best(
     fits, sets = _fits_in(runs, seed), _load(data, runs, "cpu", genome, track)
     held_out = None
     if any(held_out_cache(runs, one.candidate, one.epoch).is_file() for one in fits):
-        fits, held_out = judged_on_folds(fits, sets, runs, typer.echo)
+        fits, held_out = judge_on_folds(fits, sets, runs, typer.echo)
     export_all(fits, sets, out, Origin(factor, _assembly(assembly, sets), model_version), held_out, typer.echo)
     _write_cards(data[0], sets[0].source, out)
 
@@ -310,7 +312,7 @@ def report(
     if readme is not None:
         write_readme(out, readme)
         typer.echo(readme)
-    _write_cards(data[0], given_source(data[0], genome, track), out)
+    _write_cards(data[0], source_from_options(data[0], genome, track), out)
 
 
 def _assembly(given: str | None, sets: Sequence[DataSet]) -> str:
@@ -325,7 +327,7 @@ def _write_cards(data: Path, source: DataSource, out: Path) -> None:
 
 def _fits_in(runs: Path, seed: int) -> list[Fitted]:
     both = [candidate for around in (False, True) for candidate in candidates(seed, around)]
-    fits = finished_or_best_so_far(list(dict.fromkeys(both)), runs)
+    fits = load_fits(list(dict.fromkeys(both)), runs)
     if not fits:
         raise InputError(f"{runs}: no fitted candidate for seed {seed}; run: python -m train run --data DIR")
     return fits

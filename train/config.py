@@ -111,9 +111,9 @@ class FitConfig:
         Share of the windows that are moved by up to half their length, where a neighbour is labelled alike.
     average : float
         Decay per step of the running average of the weights that is judged and kept.
-    settled : float
-        Share of the epochs after which validation selects one; before, each replaces the last. While rates are
-        high, the few bound validation windows would select by chance: on held-out blocks late epochs were the best.
+    earliest_epoch_fraction : float
+        Fraction of the epochs after which validation selects the best one, because late epochs were the best on
+        held-out blocks. While learning rates are high, the few bound validation windows would select by chance.
     seed : int
     """
 
@@ -128,7 +128,7 @@ class FitConfig:
     withhold_around: float = 0.0
     shifted: float = 0.0
     average: float = 0.99
-    settled: float = 0.75
+    earliest_epoch_fraction: float = 0.75
     seed: int = 0
 
 
@@ -144,12 +144,17 @@ class Candidate:
         return asdict(self)
 
     def key(self) -> str:
-        """Name the candidate by family and a hash of every setting."""
-        digest = hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+        """Name the candidate by family and a hash of every setting.
+
+        The hash calls ``earliest_epoch_fraction`` by its former name, so that earlier checkpoints are still found.
+        """
+        settings = self.to_dict()
+        settings["fit"]["settled"] = settings["fit"].pop("earliest_epoch_fraction")
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
         return f"{self.network.family}-{digest[:10]}"
 
 
-def candidates(seed: int, knows_around: bool) -> list[Candidate]:
+def candidates(seed: int, knows_neighbourhood: bool) -> list[Candidate]:
     """List what ``python -m train run`` fits and chooses from, family by family.
 
     Parameters
@@ -165,7 +170,7 @@ def candidates(seed: int, knows_around: bool) -> list[Candidate]:
     # fewer hidden units were worse on held-out blocks, more no better and slower to scan with
     moved = replace(fit, shifted=1.0)
     convolutional = [Candidate(NetworkConfig("cnn", dropout=share), moved) for share in (0.5, 0.3)]
-    if knows_around:
+    if knows_neighbourhood:
         around = NetworkConfig(
             "cnn",
             body_dropout=0.1,
@@ -175,7 +180,7 @@ def candidates(seed: int, knows_around: bool) -> list[Candidate]:
             fixed_filters=True,
         )
         # the last epoch is kept: held-out blocks choose among recipes, and rates have fallen to 0 by then
-        longer = replace(fit, bound=0.4, withhold_around=0.4, settled=1.0)
+        longer = replace(fit, bound=0.4, withhold_around=0.4, earliest_epoch_fraction=1.0)
         convolutional += [Candidate(replace(around, hidden=size), longer) for size in (32, 64)]
     return [
         *(Candidate(NetworkConfig("mlp", filters=176, hidden=16), slow) for slow in nearly_fixed),

@@ -15,7 +15,12 @@ from jundscan.errors import InputError
 from jundscan.io.files import read_json
 from jundscan.io.outputs import replacing
 
-METRICS, TRAINING, COMPARISON, PEAKS = "metrics.json", "training.json", "crossval.json", "peaks.json"
+METRICS_FILE, TRAINING_FILE, COMPARISON_FILE, PEAKS_FILE = (
+    "metrics.json",
+    "training.json",
+    "crossval.json",
+    "peaks.json",
+)
 
 log = logging.getLogger("jundscan")
 
@@ -49,12 +54,12 @@ def read_record(path: Path, *keys: str) -> dict[str, Any]:
 
 def read_metrics(exported: Path, name: str) -> dict[str, Any]:
     """Read a model's ``metrics.json``."""
-    return read_record(exported / name / METRICS, "n", "positives", "training", "without_accessibility")
+    return read_record(exported / name / METRICS_FILE, "n", "positives", "training", "without_accessibility")
 
 
 def read_training(exported: Path) -> dict[str, Any]:
     """Read ``training.json``: the data, the candidates and what was chosen."""
-    return read_record(exported / TRAINING, "factor", "data", "candidates", "selected")
+    return read_record(exported / TRAINING_FILE, "factor", "data", "candidates", "selected")
 
 
 def read_comparison(exported: Path) -> dict[str, Any] | None:
@@ -65,7 +70,7 @@ def read_comparison(exported: Path) -> dict[str, Any] | None:
     dict or None
         None where there is no such file, or one of another network or of other data: then a line of log says so.
     """
-    path = exported / COMPARISON
+    path = exported / COMPARISON_FILE
     if not path.is_file():
         return None
     record = read_record(path, "selected", "epoch", "data")
@@ -80,11 +85,11 @@ def read_comparison(exported: Path) -> dict[str, Any] | None:
 
 def read_peaks(exported: Path) -> dict[str, Any] | None:
     """Read what ``python -m train run`` counted of peaks and hits on held-out blocks; None where it did not."""
-    path = exported / PEAKS
+    path = exported / PEAKS_FILE
     return read_record(path, "selected", "epoch", "data", "modes") if path.is_file() else None
 
 
-def kept(
+def read_or_compute(
     path: Path, names: Sequence[str], compute: Callable[[], Mapping[str, NDArray[Any]]]
 ) -> dict[str, NDArray[Any]]:
     """Read arrays from a file, or compute and keep them where it does not hold them all."""

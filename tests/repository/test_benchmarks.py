@@ -22,9 +22,9 @@ from benchmarks.ours import kernel_rate
 from benchmarks.peers import P_VALUE, motif, score_threshold
 from benchmarks.precision import as_input, branch
 from benchmarks.render import BEGIN, END, full, replace_block, short
-from benchmarks.targets import LEAST, targets
+from benchmarks.targets import MIN_RATIOS, targets
 from benchmarks.timing import ratio, summary
-from benchmarks.windowed import Runtime, Seen, every_base, loader_predictions, plain_cnn, same_network
+from benchmarks.windowed import ModelInputs, Runtime, every_base, loader_predictions, plain_cnn, same_network
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH, one_hot
 from jundscan.dna.regions import Region
 from jundscan.evaluation.labelled_windows import evaluate_shards
@@ -137,7 +137,7 @@ class TestComparisons:
 
     def test_torch_loops_take_all_that_the_scan_sees_or_the_window_alone(self, small, model):
         seen = every_base(model, small.codes, 120)
-        changed = Seen(seen.codes.copy(), seen.accessibility)
+        changed = ModelInputs(seen.codes.copy(), seen.accessibility)
         changed.codes[:, : model.flank] = seen.codes[:, : model.flank][:, ::-1]
         network = same_network(model)
         network.place(torch.from_numpy(seen.codes))
@@ -171,8 +171,8 @@ class TestComparisons:
         monkeypatch.setattr(variants, "PAUSE", 0)
         sizes = {"variants": 12, "windowed_variants": 6, "single_variants": 1, "bases": 5, "repeats": 1}
         found = variants.measure(sizes, 1)
-        assert found["variants"]["largest_difference"] <= variants.TOLERANCE
-        assert found["explain"]["largest_difference"] <= variants.TOLERANCE
+        assert found["variants"]["largest_difference"] <= variants.MAX_DIFFERENCE
+        assert found["explain"]["largest_difference"] <= variants.MAX_DIFFERENCE
 
     def test_the_branch_that_is_quantised_is_the_default_strides(self, small, model):
         seen = every_base(model, small.codes, 50)
@@ -244,7 +244,7 @@ class TestTables:
         assert f"- default: {around}\n" in full(results)
 
     def test_every_target_is_of_something_measured(self, results):
-        assert LEAST.keys() <= results["ratios"].keys()
+        assert MIN_RATIOS.keys() <= results["ratios"].keys()
         assert all(target.met is not None for target in targets(results))
 
     def test_the_run_was_whole(self, results):

@@ -17,7 +17,7 @@ from jundscan.io.shards import write_shards
 from train.config import FitConfig, NetworkConfig
 from train.data.dataset import DataSet, Windows, load_data_set
 from train.fitting.fit import predict
-from train.networks.architectures import Network, Paired, build_network
+from train.networks.architectures import Network, NetworkPair, build_network
 
 MOTIF = np.array([3, 2, 0, 2, 3, 1, 0, 3], np.uint8)  # TGAGTCAT
 FAMILIES = ("mlp", "cnn", "lstm")
@@ -72,7 +72,7 @@ def span_of(network: Network) -> int:
     return 101 + 2 * network.config.flank
 
 
-def predict_windows(network: Network | Paired, codes: np.ndarray, accessibility: np.ndarray) -> np.ndarray:
+def predict_windows(network: Network | NetworkPair, codes: np.ndarray, accessibility: np.ndarray) -> np.ndarray:
     """Score windows that are arrays; accessibility (N,) is that of their own bases."""
     return predict(network, torch.from_numpy(codes), torch.from_numpy(accessibility.reshape(len(codes), -1)))
 

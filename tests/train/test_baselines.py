@@ -23,10 +23,10 @@ from train.comparison import against_baselines, baselines, checks, crossval
 from train.comparison.against_baselines import PARTS, bootstrap, compare
 from train.comparison.baselines import (
     AP1,
+    BASELINE_MOTIFS,
     BASELINES,
     BOOSTED_AROUND,
     JUND,
-    MOTIFS,
     Plain,
     PlainCNN,
     PlainLSTM,
@@ -73,8 +73,8 @@ def tables() -> tuple[Table, Table]:
 
 
 def test_the_motifs_are_all_there() -> None:
-    assert len(MOTIFS) == len(set(MOTIFS)) == 66
-    found = list(fetch_motifs(MOTIFS))
+    assert len(BASELINE_MOTIFS) == len(set(BASELINE_MOTIFS)) == 66
+    found = list(fetch_motifs(BASELINE_MOTIFS))
     assert len(found) == 66
     assert {f"{JUND} JUND", f"{AP1} FOS::JUN"} <= set(found)
 
@@ -255,7 +255,7 @@ def test_compare_keeps_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     # the file of held-out predictions is the one that calibrates the thresholds
     before = len(said)
-    _, held_out = crossval.judged_on_folds([fitted], list(map(load_data_set, folders)), runs, said.append)
+    _, held_out = crossval.judge_on_folds([fitted], list(map(load_data_set, folders)), runs, said.append)
     assert len(said) == before
     (alone, _) = crossval.out_of_fold(fitted.candidate, sets_of(folders), load_fold(folders, runs), 1)
     np.testing.assert_array_equal(held_out.probabilities["with_accessibility"], alone["with_accessibility"])

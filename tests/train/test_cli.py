@@ -28,9 +28,9 @@ from train.fitting.select import SELECTED_BY
 Run = Callable[..., tuple[int, str, str]]
 
 
-def few_candidates(seed: int, knows_around: bool) -> list[Candidate]:
-    kinds = ("mlp", "around", "lstm") if knows_around else FAMILIES
-    recipe = quick_fit(epochs=1, seed=seed, withhold_around=0.5 if knows_around else 0.0)
+def few_candidates(seed: int, knows_neighbourhood: bool) -> list[Candidate]:
+    kinds = ("mlp", "around", "lstm") if knows_neighbourhood else FAMILIES
+    recipe = quick_fit(epochs=1, seed=seed, withhold_around=0.5 if knows_neighbourhood else 0.0)
     return [Candidate(tiny(kind), recipe) for kind in kinds]
 
 

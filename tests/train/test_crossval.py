@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jundscan.errors import InputError, ShardError
-from train.comparison.crossval import judged_on_folds, out_of_fold
+from train.comparison.crossval import judge_on_folds, out_of_fold
 from train.config import Candidate
 from train.data.dataset import load_data_set
 from train.fitting.fit import fit
-from train.fitting.folds import blocked_folds, fit_without
+from train.fitting.folds import blocked_folds, fit_without_fold
 
 from .conftest import make_windows, predict_windows, quick_fit, tiny, write_part
 
@@ -65,12 +65,12 @@ def test_a_fit_without_a_fold_is_kept_and_not_done_again(tmp_path: Path, monkeyp
     (pooled,) = out_of_fold(candidate, [windows], fold, 1, keep=tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fold_0_epoch_1.pt", "fold_1_epoch_1.pt"]
     monkeypatch.setattr("train.fitting.folds.fit", None)
-    network = fit_without(candidate, [windows], fold, 1, 1, tmp_path).network()
+    network = fit_without_fold(candidate, [windows], fold, 1, 1, tmp_path).network()
     found = predict_windows(network, windows.codes[fold == 1], windows.accessibility[fold == 1])
     np.testing.assert_array_equal(found, pooled["with_accessibility"][fold == 1])
     (tmp_path / "fold_0_epoch_1.pt").write_bytes(b"damaged")
     with pytest.raises(InputError, match=r"fold_0_epoch_1\.pt: no checkpoint .*; delete it"):
-        fit_without(candidate, [windows], fold, 0, 1, tmp_path)
+        fit_without_fold(candidate, [windows], fold, 0, 1, tmp_path)
 
 
 def test_too_few_blocks_are_an_error(tmp_path: Path) -> None:
@@ -82,4 +82,4 @@ def test_too_few_blocks_are_an_error(tmp_path: Path) -> None:
     candidate = Candidate(tiny("cnn"), quick_fit())
     fitted = fit(candidate, [windows], None)
     with pytest.raises(ShardError, match="too few blocks"):
-        judged_on_folds([fitted], [load_data_set(tmp_path)], tmp_path / "runs", lambda line: None)
+        judge_on_folds([fitted], [load_data_set(tmp_path)], tmp_path / "runs", lambda line: None)

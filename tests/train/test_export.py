@@ -26,7 +26,7 @@ from train.data.dataset import DataSet, windows_sha256
 from train.export.calibration import calibrate
 from train.export.model_folder import Provenance, export
 from train.fitting.fit import Fitted, fit
-from train.fitting.select import alone_beside
+from train.fitting.select import partner_for_bare_windows
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,8 @@ def test_metrics_are_what_evaluate_says(exported: Exported, withhold: bool) -> N
     report = evaluate_shards(shards, exported.model, withhold_accessibility=withhold).report
     assert report is not None
     mine = written["without_accessibility"] if withhold else written
-    described = {"accessibility"}  # in the file without the path of a workstation
-    for key in report.keys() - described:
+    describe_model = {"accessibility"}  # in the file without the path of a workstation
+    for key in report.keys() - describe_model:
         assert mine[key] == json.loads(json.dumps(report[key])), key
     assert (
         str(exported.provenance.validation_folder.parent.parent) not in (exported.folder / "metrics.json").read_text()
@@ -113,9 +113,9 @@ def test_a_model_of_two_networks(data_set: DataSet, tmp_path: Path, monkeypatch:
     monkeypatch.setattr(train.export.model_folder, "PARITY_LENGTHS", {"cnn": 500})
     recipe = quick_fit(epochs=1)
     around, alone = (fit(Candidate(tiny(kind), recipe), [data_set.train], data_set.valid) for kind in ("around", "cnn"))
-    assert alone_beside(around, [around, alone]) is alone
-    assert alone_beside(alone, [around, alone]) is None
-    assert alone_beside(around, [around]) is None
+    assert partner_for_bare_windows(around, [around, alone]) is alone
+    assert partner_for_bare_windows(alone, [around, alone]) is None
+    assert partner_for_bare_windows(around, [around]) is None
     provenance = Provenance("1.0.0", ("TinyCells",), "made-up", "0" * 64, data_set.path / "valid_dataset")
     metrics = export(around, tmp_path / "pair", provenance, alone=alone)
     model = jundscan.load_model(tmp_path / "pair", "cpu")

@@ -12,7 +12,7 @@ import torch
 
 from tests.train.conftest import FAMILIES, make_windows, predict_windows, quick_fit, tiny, write_part
 from train.config import Candidate
-from train.data.dataset import DataSet, Windows, load_windows, share_beside
+from train.data.dataset import DataSet, Windows, fraction_adjacent, load_windows
 from train.fitting.fit import Fitted, Listener, fit, load_fitted
 
 SHORT = quick_fit(epochs=3, seed=5)
@@ -164,6 +164,6 @@ def test_share_of_windows_beside_trained_ones() -> None:
     trained, judged = ([0, 2, 4], [1, 3, 5])
     placed = replace(windows, ids=starts)
     # the first lies behind chr1:0, the second on a chromosome of its own, the third between two of them
-    assert share_beside(placed.take(np.array(judged)), placed.take(np.array(trained))) == pytest.approx(2 / 3)
-    assert share_beside(placed.take(np.array(judged)), placed.take(np.array([3]))) == 0
-    assert share_beside(windows, placed) is None
+    assert fraction_adjacent(placed.take(np.array(judged)), placed.take(np.array(trained))) == pytest.approx(2 / 3)
+    assert fraction_adjacent(placed.take(np.array(judged)), placed.take(np.array([3]))) == 0
+    assert fraction_adjacent(windows, placed) is None

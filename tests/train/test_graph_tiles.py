@@ -14,7 +14,7 @@ from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
 from jundscan.model.model import WINDOW_MULTIPLE
 from tests.train.conftest import KINDS, random_network, tiny
 from tests.train.test_graph import subgraphs
-from train.graphs.build import TILES, build_graph, tiles
+from train.graphs.build import TILES, build_graph, tile_sizes
 from train.graphs.side import BLOCK
 
 SHORT = 48
@@ -67,7 +67,7 @@ def test_the_same_bits_as_short_rows(
 def test_strides_with_tiles_have_loops(every: str) -> None:
     network = random_network(every)
     loops = [node for part in subgraphs(build_graph(network).graph) for node in part.node if node.op_type == "Loop"]
-    assert len(loops) == len(tiles(network))
+    assert len(loops) == len(tile_sizes(network))
 
 
 def test_sums_are_folded_into_convolutions(graph: onnx.ModelProto, tmp_path: Path) -> None:

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from jundscan.model.metadata import MODES, WINDOW_MODES
-from train.comparison.crossval import out_of_fold, paired_predictions
+from train.comparison.crossval import out_of_fold, pair_predictions
 from train.config import Candidate
-from train.data.dataset import Around, Windows
+from train.data.dataset import Neighbourhood, Windows
 from train.fitting.fit import fit, predict_modes
 from train.fitting.folds import far_from
-from train.fitting.inputs import inputs_of, modes, network_codes, nothing_beside, summarised, without_flanks
+from train.fitting.inputs import is_bare, make_inputs, modes, network_codes, summarise, without_flanks
 from train.networks.architectures import build_network
 
 from .conftest import make_windows, predict_windows, quick_fit, span_of, tiny
@@ -35,7 +35,7 @@ def placed_windows(count: int, seed: int, unknown: float = 0.2) -> Windows:
     codes[:, FLANK : FLANK + 101] = windows.codes
     ids = np.array([f"chr1:{start}-{start + 101}" for start in np.arange(count) * 101])
     own = accessibility[:, 0].copy()
-    return replace(windows, ids=ids, accessibility=own, around=Around(codes, accessibility, WIDTHS))
+    return replace(windows, ids=ids, accessibility=own, neighbourhood=Neighbourhood(codes, accessibility, WIDTHS))
 
 
 def test_summaries_serve_as_well_as_codes() -> None:
@@ -44,11 +44,11 @@ def test_summaries_serve_as_well_as_codes() -> None:
     network.place(torch.from_numpy(network_codes(windows, FLANK)))
     found = predict_modes(network, windows)
     assert tuple(found) == (*MODES, *WINDOW_MODES) == modes(config)
-    assert windows.around is not None
-    both = (windows.around.codes, without_flanks(windows.around.codes))
+    assert windows.neighbourhood is not None
+    both = (windows.neighbourhood.codes, without_flanks(windows.neighbourhood.codes))
     for mode, probabilities in found.items():
         codes = both[mode in WINDOW_MODES]
-        held = windows.around.accessibility.copy()
+        held = windows.neighbourhood.accessibility.copy()
         if mode in WINDOW_MODES:
             held[:, 1:] = np.nan
         if mode.endswith(MODES[1]):
@@ -58,11 +58,11 @@ def test_summaries_serve_as_well_as_codes() -> None:
 
 
 def test_what_is_not_known_is_unknown_letters_and_nothing() -> None:
-    windows = replace(placed_windows(20, seed=2), around=None)
+    windows = replace(placed_windows(20, seed=2), neighbourhood=None)
     codes = network_codes(windows, FLANK)
     np.testing.assert_array_equal(codes[:, FLANK : FLANK + 101], windows.codes)
     assert (np.delete(codes, np.s_[FLANK : FLANK + 101], axis=1) == 4).all()
-    inputs = inputs_of(windows, tiny("around"))
+    inputs = make_inputs(windows, tiny("around"))
     assert torch.isnan(inputs.accessibility[:, 1:]).all()
     np.testing.assert_array_equal(inputs.known, inputs.alone)
 
@@ -71,32 +71,32 @@ def test_the_same_windows_are_summarised_once() -> None:
     one = placed_windows(50, seed=3)
     other = replace(one, labels=1 - one.labels)
     another = placed_windows(50, seed=4)
-    first, second, third = summarised([one, other, another], tiny("around"))
+    first, second, third = summarise([one, other, another], tiny("around"))
     assert first.summary is second.summary
     assert first.summary is not None
     assert third.summary is not None
     assert not np.array_equal(first.summary.known, third.summary.known)
-    assert summarised([one], tiny("cnn"))[0].summary is None
+    assert summarise([one], tiny("cnn"))[0].summary is None
     assert first.take(np.array([7])).summary is not None
 
 
 def test_networks_narrower_than_what_is_looked_up_see_their_own() -> None:
     windows = placed_windows(30, seed=5)
-    assert windows.around is not None
+    assert windows.neighbourhood is not None
     np.testing.assert_array_equal(network_codes(windows, 0), windows.codes)
-    np.testing.assert_array_equal(network_codes(windows, 50), windows.around.codes[:, 50:-50])
-    assert inputs_of(windows, tiny("cnn")).accessibility.shape == (30, 1)
-    assert span_of(build_network(tiny("around"))) == windows.around.codes.shape[1]
+    np.testing.assert_array_equal(network_codes(windows, 50), windows.neighbourhood.codes[:, 50:-50])
+    assert make_inputs(windows, tiny("cnn")).accessibility.shape == (30, 1)
+    assert span_of(build_network(tiny("around"))) == windows.neighbourhood.codes.shape[1]
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_what_is_withheld_is_not_learnt_from(share: float) -> None:
     """With the neighbourhood withheld from every window, other surroundings give the same fit."""
     windows = placed_windows(300, seed=6, unknown=0.0)
-    assert windows.around is not None
-    held = windows.around.accessibility.copy()
+    assert windows.neighbourhood is not None
+    held = windows.neighbourhood.accessibility.copy()
     held[:, 1:] = 1 - held[:, 1:]
-    other = replace(windows, around=windows.around._replace(accessibility=held))
+    other = replace(windows, neighbourhood=windows.neighbourhood._replace(accessibility=held))
     candidate = Candidate(tiny("around"), quick_fit(epochs=1, withhold_around=share))
     one, two = (fit(candidate, [some], None).network().head.from_side.weight for some in (windows, other))
     assert torch.equal(one, two) == (share == 1.0)
@@ -128,19 +128,19 @@ def test_windows_that_see_a_held_out_block_are_not_fitted_on(monkeypatch: pytest
 
 def test_both_networks_of_a_model_predict_as_one() -> None:
     windows = placed_windows(60, seed=9)
-    assert windows.around is not None
+    assert windows.neighbourhood is not None
     around = {mode: np.full(60, 0.25, np.float32) for mode in (*MODES, *WINDOW_MODES)}
     alone = {mode: np.full(60, 0.75, np.float32) for mode in MODES}
-    (found,) = paired_predictions([around], [alone], [windows], FLANK)
-    bare = nothing_beside(windows, FLANK)
-    assert bare.tolist() == (windows.around.codes[:, :FLANK] == 4).all(1).tolist()
+    (found,) = pair_predictions([around], [alone], [windows], FLANK)
+    bare = is_bare(windows, FLANK)
+    assert bare.tolist() == (windows.neighbourhood.codes[:, :FLANK] == 4).all(1).tolist()
     for mode in MODES:
         np.testing.assert_array_equal(found[mode], np.where(bare, 0.75, 0.25).astype(np.float32))
     assert all((found[mode] == 0.75).all() for mode in WINDOW_MODES)
-    one_letter = windows.around.codes.copy()
+    one_letter = windows.neighbourhood.codes.copy()
     one_letter[:, 3] = 0  # a single letter is no neighbour
-    changed = replace(windows, around=windows.around._replace(codes=one_letter))
-    assert nothing_beside(changed, FLANK)[bare].all()
+    changed = replace(windows, neighbourhood=windows.neighbourhood._replace(codes=one_letter))
+    assert is_bare(changed, FLANK)[bare].all()
 
 
 def test_far_from_counts_on_its_own_chromosome() -> None:

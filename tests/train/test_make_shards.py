@@ -18,11 +18,11 @@ from jundscan.io.fasta.genome import open_genome
 from jundscan.io.shards import Shards, read_shards
 from tests.train.conftest import SmallGenome
 from train.data import make_shards as module
-from train.data.make_shards import Made, make_shards, read_windows
+from train.data.make_shards import ShardSummary, make_shards, read_windows
 from train.data.split import PARTS, Split, make_blocks
 
 
-def make(small: SmallGenome, out: Path, split: Split, with_track: bool = True, **options: object) -> Made:
+def make(small: SmallGenome, out: Path, split: Split, with_track: bool = True, **options: object) -> ShardSummary:
     genome = open_genome(small.fasta)
     truth = read_truth(small.bed, genome.chromsizes)
     if not with_track:
@@ -221,7 +221,7 @@ def part_of_chr1(small_genome: SmallGenome, tmp_path: Path) -> Path:
     return bed
 
 
-def make_part(small: SmallGenome, bed: Path, out: Path, **options: object) -> Made:
+def make_part(small: SmallGenome, bed: Path, out: Path, **options: object) -> ShardSummary:
     genome = open_genome(small.fasta)
     truth = read_truth(bed, genome.chromsizes)
     return make_shards(genome, truth, None, out, Split(2_500, 0.5, 0.0, 1), **options)  # type: ignore[arg-type]

@@ -21,7 +21,7 @@ from train.config import Candidate, NetworkConfig
 from train.export.model_folder import ParityError, Provenance, check_parity, export
 from train.fitting.fit import Fitted
 from train.graphs.build import build_graph, build_summary
-from train.networks.architectures import Network, Paired, build_network
+from train.networks.architectures import Network, NetworkPair, build_network
 
 TOLERANCE = 1e-5
 LENGTH = 3_000
@@ -147,7 +147,7 @@ def test_windows_beside_which_nothing_is_known_go_to_a_network_of_their_own(stri
     around, alone = random_network("around"), random_network("cnn", seed=1)
     for network in (around, alone):
         network.first.round_weights()
-    both = Paired(around, alone).eval()
+    both = NetworkPair(around, alone).eval()
     session = open_graph(build_graph(around, alone))
     span = span_of(around)
     codes = deserts(span + (windows - 1) * stride, seed=windows + stride)

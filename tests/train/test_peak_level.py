@@ -13,16 +13,16 @@ import jundscan
 import train.comparison.peak_level
 from jundscan.model.metadata import MODES, CalibrationRow
 from tests.train.conftest import SmallGenome, quick_fit, tiny
-from train.comparison.peak_level import Scanned, Truth, count, peak_counts, spans_of
+from train.comparison.peak_level import LabelledWindows, ScannedWindows, add_counts, fold_spans, peak_counts
 from train.config import Candidate
-from train.data.dataset import TRAIN, VALID, load_windows, places
+from train.data.dataset import TRAIN, VALID, chroms_and_starts, load_windows
 from train.data.make_shards import make_shards
 from train.data.source import DataSource, read_source, write_source
 from train.data.split import Split
-from train.export.calibration import HeldOut, PeakCounts, calibrate, calibration_table, with_peaks
+from train.export.calibration import HeldOut, PeakCounts, add_peak_shares, calibrate, calibration_table
 from train.export.peak_promises import peak_check, peak_record
 from train.fitting.fit import Fitted
-from train.fitting.folds import fit_without
+from train.fitting.folds import fit_without_fold
 
 WINDOW = 101
 
@@ -51,11 +51,11 @@ def stretches(starts: list[int]) -> list[set[int]]:
 def test_counts_are_those_of_bases_in_common(labels: dict[int, bool], scores: dict[int, float], apart: int) -> None:
     """Windows of 101 bases side by side, overlapping, and with gaps between them."""
     at = np.array(sorted(labels), np.int64)
-    truth = Truth(at * apart, at // 10, np.array([labels[number] for number in at.tolist()]))
+    truth = LabelledWindows(at * apart, at // 10, np.array([labels[number] for number in at.tolist()]))
     indices = np.array(sorted(scores), np.int64)
     probabilities = np.array([scores[number] for number in indices.tolist()], np.float32)
     counts = nothing_counted([0.2, 0.5, 0.8], 4)
-    count(counts, truth, Scanned(indices, indices * 10, probabilities))
+    add_counts(counts, truth, ScannedWindows(indices, indices * 10, probabilities))
 
     seen = set().union(*(range(start, start + WINDOW) for start in (indices * 10).tolist()))
     peaks = [peak for peak in stretches(truth.start[truth.bound].tolist()) if peak & seen]
@@ -86,15 +86,15 @@ def test_spans_hold_the_windows_of_a_fold_and_no_others() -> None:
     starts, chroms = numbers * WINDOW, np.where(numbers < 200, "1", "2")
     here = (numbers // 40) % 3 == 1
     order = rng.permutation(len(numbers))
-    spans = spans_of(chroms[order], starts[order], here[order], {"chr1": 10**6, "chr2": 10**6})
+    spans = fold_spans(chroms[order], starts[order], here[order], {"chr1": 10**6, "chr2": 10**6})
     for chrom, start, inside in zip(chroms.tolist(), starts.tolist(), here.tolist(), strict=True):
         touched = [s for s in spans if s.chrom == f"chr{chrom}" and s.start < start + WINDOW and start < s.end]
         assert bool(touched) == inside
         assert all(span.start <= start and start + WINDOW <= span.end for span in touched)
     # a window off the grid of the scan cannot be scanned on its own, and one beyond the genome's end neither
-    assert spans_of(np.array(["1"]), np.array([5]), np.array([True]), {"chr1": 500}) == []
-    assert spans_of(np.array(["1"]), np.array([500]), np.array([True]), {"chr1": 500}) == []
-    assert spans_of(np.array(["3"]), np.array([0]), np.array([True]), {"chr1": 500}) == []
+    assert fold_spans(np.array(["1"]), np.array([5]), np.array([True]), {"chr1": 500}) == []
+    assert fold_spans(np.array(["1"]), np.array([500]), np.array([True]), {"chr1": 500}) == []
+    assert fold_spans(np.array(["3"]), np.array([0]), np.array([True]), {"chr1": 500}) == []
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_held_out_chromosomes_are_scanned_by_networks_that_never_saw_them(
 ) -> None:
     source = read_source(data)
     windows = load_windows(data / TRAIN, data / VALID, source=source)
-    chroms, starts = places(windows)
+    chroms, starts = chroms_and_starts(windows)
     fold = np.unique(chroms, return_inverse=True)[1].astype(np.int64)
     recipes = [Fitted(Candidate(tiny(kind), quick_fit()), {}, 2, []) for kind in ("around", "cnn")]
     rng = np.random.default_rng(0)
@@ -142,10 +142,10 @@ def test_held_out_chromosomes_are_scanned_by_networks_that_never_saw_them(
 
     # the same by what a user calls
     sets = [windows]
-    networks = [fit_without(one.candidate, sets, fold, 0, one.epoch) for one in recipes]
+    networks = [fit_without_fold(one.candidate, sets, fold, 0, one.epoch) for one in recipes]
     model = train.comparison.peak_level._model(networks, tmp_path / "model.onnx")
     first = fold == 0
-    (region,) = spans_of(chroms, starts, first, {"chr1": 61_237, "chr2": 40_050, "chr3": 20_101})
+    (region,) = fold_spans(chroms, starts, first, {"chr1": 61_237, "chr2": 40_050, "chr3": 20_101})
     bound = [set(range(start, start + WINDOW)) for start in starts[first & (windows.labels > 0)].tolist()]
     labelled = set().union(*(range(start, start + WINDOW) for start in starts[first].tolist()))
     for column in (0, 10, 20):
@@ -193,7 +193,7 @@ def test_shares_of_peaks_are_in_the_table_and_in_the_record() -> None:
     assert {(row.hit_precision, row.peak_recall) for row in table.rows} == {(0.4, 0.5)}
     assert [row.recall for row in table.rows] == [row.recall for row in rows]
     none = PeakCounts(counts.thresholds, counts.fold, *(np.zeros_like(one) for one in counts[2:]))
-    assert {(row.hit_precision, row.peak_recall) for row in with_peaks(rows, none)} == {(None, None)}
+    assert {(row.hit_precision, row.peak_recall) for row in add_peak_shares(rows, none)} == {(None, None)}
     bare = calibration_table(known.labels, known.probabilities[MODES[0]], 0.05)
     assert {(row.hit_precision, row.peak_recall) for row in bare.rows} == {(None, None)}
     fitted = Fitted(Candidate(tiny("cnn"), quick_fit()), {}, 2, [])

@@ -15,7 +15,7 @@ from jundscan.errors import InputError
 from jundscan.model.load import DEFAULT_MODEL, load_model
 from jundscan.model.metadata import MODES
 from jundscan.model.model import Model
-from train.cards.card import METRICS, SHARES, card, comparison_parts, peak_parts, peak_sentence
+from train.cards.card import METRIC_NAMES, SHARES, card, comparison_parts, peak_parts, peak_sentence
 from train.cards.filters import draw_filters, nearest_motif, nearest_motifs, read_filters
 from train.cards.report import (
     README_BEGIN,
@@ -25,7 +25,7 @@ from train.cards.report import (
     readme_block,
     replace_block,
 )
-from train.config import DEFAULT_FPR
+from train.config import DEFAULT_FPR, Candidate, FitConfig, NetworkConfig
 from train.networks.motifs import fetch_motifs, motif_filters
 from train.records import read_comparison, read_metrics, read_peaks, read_training
 
@@ -36,7 +36,7 @@ PICTURES = ("roc.png", "precision_recall.png", "calibration.png", "confusion.png
 
 def figures(start: float) -> dict[str, Any]:
     """Metrics that no two calls share."""
-    values = {metric: start + 0.01 * number for number, metric in enumerate(METRICS)}
+    values = {metric: start + 0.01 * number for number, metric in enumerate(METRIC_NAMES)}
     return {**values, "confidence_intervals": {metric: [value - 0.1, value + 0.1] for metric, value in values.items()}}
 
 
@@ -44,8 +44,10 @@ def comparison() -> dict[str, Any]:
     promise = {"promised": 0.4, "observed": 0.41, "interval": [0.37, 0.43], "within": True}
     broken = {"promised": 0.002, "observed": 0.0031, "interval": [0.0018, 0.0022], "within": False}
     row = {"rate": 0.002, "recall": promise, "fpr": broken}
-    change = {metric: {"difference": 0.012, "interval": [-0.003, 0.027], "share_better": 0.9} for metric in METRICS}
-    spread = {metric: {"mean": 0.7654, "sd": 0.0032, "values": [0.76, 0.77]} for metric in METRICS}
+    change = {
+        metric: {"difference": 0.012, "interval": [-0.003, 0.027], "share_better": 0.9} for metric in METRIC_NAMES
+    }
+    spread = {metric: {"mean": 0.7654, "sd": 0.0032, "values": [0.76, 0.77]} for metric in METRIC_NAMES}
     return {
         "data": [{"name": "TinyCells", "windows": 12_345, "bound": 67}],
         "folds": 5,
@@ -76,7 +78,7 @@ def comparison() -> dict[str, Any]:
             },
         ],
         "rescaled": {
-            "cells": {"TinyCells": {"times 1000": dict.fromkeys(METRICS, 0.00042)}},
+            "cells": {"TinyCells": {"times 1000": dict.fromkeys(METRIC_NAMES, 0.00042)}},
             "largest": 0.00042,
         },
         "calibration": {
@@ -214,6 +216,12 @@ def test_the_counts_of_peaks_in_the_repository_are_those_of_the_model() -> None:
             halves = default[name]["halves"]
             assert halves["within"] == (halves["interval"][0] <= 0 <= halves["interval"][1])
             assert halves["within"], f"{mode}: {name} is not what was promised"
+
+
+def test_exported_candidates_are_found_by_their_keys() -> None:
+    for key, record in read_training(EXPORTED)["candidates"].items():
+        candidate = Candidate(NetworkConfig.from_dict(record["network"]), FitConfig(**record["fit"]))
+        assert candidate.key() == key
 
 
 @pytest.mark.parametrize("name", model_names(EXPORTED))

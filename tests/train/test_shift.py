@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from train.data.dataset import Windows
-from train.fitting.shift import FARTHEST, neighbours, shifted
+from train.fitting.shift import MAX_SHIFT, neighbours, shifted
 
 LENGTH = 101
 
@@ -55,15 +55,15 @@ def test_a_moved_window_is_what_stands_there():
         home = places[row] * LENGTH
         fitting = [
             start
-            for start in range(max(home - FARTHEST, 0), min(home + FARTHEST, len(genome) - LENGTH) + 1)
+            for start in range(max(home - MAX_SHIFT, 0), min(home + MAX_SHIFT, len(genome) - LENGTH) + 1)
             if (genome[start : start + LENGTH] == sequence).all()
         ]
         assert len(fitting) == 1
         # a window's accessibility is its number: in between it rises evenly
         np.testing.assert_allclose(value, fitting[0] / LENGTH, rtol=1e-5, atol=1e-6)
         distances.append(fitting[0] - home)
-    assert min(distances) == -FARTHEST
-    assert max(distances) == FARTHEST
+    assert min(distances) == -MAX_SHIFT
+    assert max(distances) == MAX_SHIFT
 
 
 def test_the_share_decides_how_many_move():

@@ -17,7 +17,7 @@ from jundscan.errors import InputError
 from jundscan.evaluation.truth import read_truth
 from jundscan.io.fasta.genome import open_genome
 from train.config import FLANK, WIDTHS
-from train.data.dataset import DataSet, knows_around, load_data_set
+from train.data.dataset import DataSet, knows_neighbourhood, load_data_set
 from train.data.make_shards import make_shards
 from train.data.source import DATA_SET, NO_SOURCE, DataSource, read_source, write_source
 from train.data.split import Split
@@ -79,11 +79,11 @@ def placed(small_genome: SmallGenome, tmp_path_factory: pytest.TempPathFactory) 
 
 def test_windows_get_what_lies_around_them(placed: DataSet, small_genome: SmallGenome) -> None:
     assert (placed.name, placed.source.assembly) == ("Small", "made-up")
-    assert knows_around([placed])
+    assert knows_neighbourhood([placed])
     windows = placed.train
-    assert windows.around is not None
+    assert windows.neighbourhood is not None
     assert windows.ids is not None
-    assert windows.around.widths == WIDTHS
+    assert windows.neighbourhood.widths == WIDTHS
     padded = {
         chrom: np.pad(encode(text.encode()), FLANK, constant_values=4) for chrom, text in small_genome.sequences.items()
     }
@@ -95,16 +95,16 @@ def test_windows_get_what_lies_around_them(placed: DataSet, small_genome: SmallG
             chrom, _, place = str(windows.ids[row]).partition(":")
             start = int(place.partition("-")[0])
             expected = padded[chrom][start : start + 101 + 2 * FLANK]
-            np.testing.assert_array_equal(windows.around.codes[row], expected)
+            np.testing.assert_array_equal(windows.neighbourhood.codes[row], expected)
             means = matched.means([(chrom, np.array([start]))], WIDTHS)
-            np.testing.assert_array_equal(windows.around.accessibility[row], scale.apply_all(means, WIDTHS)[0])
-    np.testing.assert_array_equal(windows.accessibility, windows.around.accessibility[:, 0])
+            np.testing.assert_array_equal(windows.neighbourhood.accessibility[row], scale.apply_all(means, WIDTHS)[0])
+    np.testing.assert_array_equal(windows.accessibility, windows.neighbourhood.accessibility[:, 0])
 
 
 def test_all_data_sets_must_say_where_they_come_from(
     placed: DataSet, data_set: DataSet, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert not knows_around([data_set])
+    assert not knows_neighbourhood([data_set])
     assert not caplog.messages
-    assert not knows_around([placed, data_set])
+    assert not knows_neighbourhood([placed, data_set])
     assert "no dataset.json names the genome of TinyCells" in caplog.text

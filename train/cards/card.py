@@ -10,9 +10,9 @@ from jundscan.model.metadata import MODES, WINDOW_MODES, CalibrationRow, Metadat
 from train.cards.filters import Nearest
 from train.comparison.baselines import BASELINES
 from train.config import ALONE
-from train.fitting.fit import JUDGED
+from train.fitting.fit import METRICS
 
-METRICS = dict(zip(JUDGED, ("weighted accuracy", "AUROC", "average precision"), strict=True))
+METRIC_NAMES = dict(zip(METRICS, ("weighted accuracy", "AUROC", "average precision"), strict=True))
 FAMILIES = {"cnn": "CNN", "mlp": "MLP", "lstm": "LSTM"}
 SHOWN = {
     MODES[0]: "with accessibility",
@@ -23,7 +23,7 @@ SHOWN = {
 SHARES = {"hit_precision": "hits on a peak", "peak_recall": "peaks hit"}
 """Shares of the calibration table that speak of peaks, and their names."""
 TWO_NETWORKS = "- Windows beside which nothing is known are scored by a network of their own, fitted on windows alone."
-MOST_NAMED = 25
+MAX_CHROMOSOMES_NAMED = 25
 """Chromosomes."""
 
 
@@ -40,13 +40,13 @@ def value(report: Mapping[str, Any], metric: str) -> str:
 
 def table_head(*first: str) -> list[str]:
     """Head of a table with a column for every metric behind the first ones."""
-    columns = [*first, *METRICS.values()]
+    columns = [*first, *METRIC_NAMES.values()]
     return ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
 
 
 def metrics_row(label: str, report: Mapping[str, Any]) -> str:
     """Show every metric with its interval, behind ``label``."""
-    return f"| {label} | " + " | ".join(value(report, metric) for metric in METRICS) + " |"
+    return f"| {label} | " + " | ".join(value(report, metric) for metric in METRIC_NAMES) + " |"
 
 
 def _threshold_rows(table: ThresholdTable) -> list[str]:
@@ -164,7 +164,7 @@ def _paired(record: Mapping[str, Any]) -> list[str]:
         for mode, metrics in modes.items():
             shown = (
                 f"{one['difference']:+.3f} ({one['interval'][0]:+.3f} to {one['interval'][1]:+.3f})"
-                for one in (metrics[metric] for metric in METRICS)
+                for one in (metrics[metric] for metric in METRIC_NAMES)
             )
             lines.append(f"| {cell} | {SHOWN[mode]} | {' | '.join(shown)} |")
     return lines
@@ -180,7 +180,7 @@ def _repeated(record: Mapping[str, Any]) -> list[str]:
     ]
     for cell, modes in record["repeated"]["cells"].items():
         for mode, metrics in modes.items():
-            shown = (f"{metrics[metric]['mean']:.3f} ± {metrics[metric]['sd'] or 0.0:.3f}" for metric in METRICS)
+            shown = (f"{metrics[metric]['mean']:.3f} ± {metrics[metric]['sd'] or 0.0:.3f}" for metric in METRIC_NAMES)
             lines.append(f"| {cell} | {SHOWN[mode]} | {' | '.join(shown)} |")
     return lines
 
@@ -210,7 +210,7 @@ def _rescaled(record: Mapping[str, Any]) -> list[str]:
     ]
     for cell, rows in record["rescaled"]["cells"].items():
         for name, metrics in rows.items():
-            shown = " | ".join(f"{metrics[metric]:+.4f}" for metric in METRICS)
+            shown = " | ".join(f"{metrics[metric]:+.4f}" for metric in METRIC_NAMES)
             lines.append(f"| {cell} | {name} | {shown} |")
     return lines
 
@@ -341,9 +341,9 @@ def card(
         for one in training["data"]
     ]
     chromosomes = sorted({chrom for one in training["data"] for chrom in one["chromosomes"]})
-    place = ", ".join([metadata.assembly, *chromosomes[:MOST_NAMED]])
-    if len(chromosomes) > MOST_NAMED:
-        place += f" and {len(chromosomes) - MOST_NAMED:,} more"
+    place = ", ".join([metadata.assembly, *chromosomes[:MAX_CHROMOSOMES_NAMED]])
+    if len(chromosomes) > MAX_CHROMOSOMES_NAMED:
+        place += f" and {len(chromosomes) - MAX_CHROMOSOMES_NAMED:,} more"
     article = "A" if metadata.family == "cnn" else "An"
     share = training["data"][0]["beside_training"]
     beside = "" if share is None else f", and {share:.0%} of them lie beside a window that was trained on"
@@ -399,7 +399,7 @@ def card(
         where = "validation" if blocked is None else "held-out blocks"
         lines.append(
             f"| {key}{mark} | {candidate['best_epoch']} | {where} | "
-            + " | ".join(f"{judged[metric]:.3f}" for metric in METRICS)
+            + " | ".join(f"{judged[metric]:.3f}" for metric in METRIC_NAMES)
             + " |"
         )
     if comparison is not None:

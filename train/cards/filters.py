@@ -14,9 +14,9 @@ from jundscan.dna.letters import ALPHABET
 from jundscan.io.outputs import replacing
 from train.networks.motifs import fetch_motifs, log_odds
 
-MOST = 16
+MAX_FILTERS = 16
 COLUMNS = 4
-LEAST_OVERLAP = 6
+MIN_OVERLAP = 6
 INITIALIZER, ALONE = "_filters", "alone_"
 """How the name of the first layer's weights ends, and what is in that of a network for windows alone. Only the branches
 of the default stride hold both strands in one."""
@@ -72,7 +72,7 @@ def nearest_motif(weights: NDArray[np.float32], motifs: Mapping[str, NDArray[np.
         for turned in (False, True):
             theirs = full[::-1, ::-1] if turned else full
             norm = float(np.linalg.norm(ours) * np.linalg.norm(theirs))
-            for shift in range(LEAST_OVERLAP - width, width - LEAST_OVERLAP + 1):
+            for shift in range(MIN_OVERLAP - width, width - MIN_OVERLAP + 1):
                 here, there = slice(max(0, shift), width + min(0, shift)), slice(max(0, -shift), width - max(0, shift))
                 correlation = round(float((ours[:, here] * theirs[:, there]).sum()) / max(norm, 1e-9), 4)
                 if correlation > best.correlation:
@@ -83,7 +83,7 @@ def nearest_motif(weights: NDArray[np.float32], motifs: Mapping[str, NDArray[np.
 def nearest_motifs(model: Path) -> list[Nearest]:
     """Find the motif of :mod:`train.networks.motifs` that is nearest to each of a model's first filters."""
     motifs = fetch_motifs()
-    return [nearest_motif(one, motifs) for one in read_filters(model)[:MOST]]
+    return [nearest_motif(one, motifs) for one in read_filters(model)[:MAX_FILTERS]]
 
 
 def draw_filters(model: Path, picture: Path) -> None:
@@ -100,7 +100,7 @@ def draw_filters(model: Path, picture: Path) -> None:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    filters, found = read_filters(model)[:MOST], nearest_motifs(model)
+    filters, found = read_filters(model)[:MAX_FILTERS], nearest_motifs(model)
     rows = -(-len(filters) // COLUMNS)
     figure = Figure(figsize=(3.2 * COLUMNS, 1.7 * rows), layout="constrained")
     axes = figure.subplots(rows, COLUMNS, squeeze=False).ravel()

@@ -16,7 +16,7 @@ from train.cards.card import FAMILIES, SHOWN, card, metrics_row, peak_sentence, 
 from train.cards.filters import draw_filters, nearest_motifs
 from train.data.source import NO_SOURCE, DataSource
 from train.export.evaluate_modes import evaluations
-from train.records import METRICS, read_comparison, read_metrics, read_peaks, read_training
+from train.records import METRICS_FILE, read_comparison, read_metrics, read_peaks, read_training
 
 FILTERS = "filters.png"
 README_BEGIN = "<!-- metrics: written by `python -m train report`, do not edit -->"
@@ -30,7 +30,7 @@ PUBLIC = (
 
 def model_names(exported: Path) -> list[str]:
     """List the exported models, the default first."""
-    families = sorted(path.parent.name for path in exported.glob(f"{DEFAULT_MODEL}-*/{METRICS}"))
+    families = sorted(path.parent.name for path in exported.glob(f"{DEFAULT_MODEL}-*/{METRICS_FILE}"))
     return [DEFAULT_MODEL, *families]
 
 

@@ -20,33 +20,33 @@ from jundscan.evaluation.metrics import compute_metrics
 from jundscan.model.metadata import MODES, WINDOW_MODES
 from jundscan.model.thresholds import is_positive
 from train.comparison.baselines import (
+    BASELINE_MOTIFS,
     BASELINES,
     BOOSTED,
     BOOSTED_AROUND,
-    MOTIFS,
     Table,
-    around_features,
     baseline_out_of_fold,
     best_scores,
+    neighbourhood_features,
 )
 from train.comparison.checks import calibration_check, export_draft, rescaling_check
 from train.comparison.crossval import (
     Predictions,
-    kept_out_of_fold,
+    cached_out_of_fold,
     load_all,
     load_folds,
     out_of_fold,
-    paired_predictions,
+    pair_predictions,
 )
 from train.config import Candidate
-from train.data.dataset import DataSet, Windows, places
-from train.fitting.fit import DECISION, JUDGED, Fitted
+from train.data.dataset import DataSet, Windows, chroms_and_starts
+from train.fitting.fit import DECISION_THRESHOLD, METRICS, Fitted
 from train.fitting.folds import BLOCK_BASES, FOLDS, PERCENTILES, RESAMPLES
 from train.fitting.inputs import modes
-from train.fitting.select import alone_beside, best_of, best_of_families
-from train.records import kept
+from train.fitting.select import best_of, best_of_families, partner_for_bare_windows
+from train.records import read_or_compute
 
-Tell = Callable[[str], None]
+OnProgress = Callable[[str], None]
 PARTS = ("paired", "calibration", "rescaled", "cross_cell", "repeated")
 """Of the record, beside its models."""
 SLOW = ("plain_mlp", "plain_cnn", "plain_lstm")
@@ -83,7 +83,7 @@ class Pool:
         return self.runs / f"comparison-{self.digest}" / name
 
 
-def load_pool(data: Sequence[DataSet], runs: Path, tell: Tell) -> Pool:
+def load_pool(data: Sequence[DataSet], runs: Path, on_progress: OnProgress) -> Pool:
     """Read the data sets, divide them into blocked folds, and score their motifs.
 
     Raises
@@ -96,52 +96,52 @@ def load_pool(data: Sequence[DataSet], runs: Path, tell: Tell) -> Pool:
     for one in sets:
         for array in (one.codes, one.labels, one.accessibility):
             digest.update(np.ascontiguousarray(array).tobytes())
-    chroms, starts = places(sets[0])
+    chroms, starts = chroms_and_starts(sets[0])
     spots = np.stack([np.unique(chroms, return_inverse=True)[1], starts // BLOCK_BASES])
     block = np.unique(spots, axis=1, return_inverse=True)[1].ravel().astype(np.int64)
     names = tuple(one.name for one in data)
     pool = Pool(names, (), fold, block, runs, digest.hexdigest()[:10])
 
     def compute() -> dict[str, NDArray[np.float32]]:
-        tell(f"scoring {len(MOTIFS)} motifs")
+        on_progress(f"scoring {len(BASELINE_MOTIFS)} motifs")
         return {"scores": best_scores(sets[0].codes)}
 
-    scores = kept(pool.cache("motif_scores.npz"), ("scores",), compute)["scores"]
-    around = None
-    if (beside := sets[0].around) is not None:
+    scores = read_or_compute(pool.cache("motif_scores.npz"), ("scores",), compute)["scores"]
+    features = None
+    if (beside := sets[0].neighbourhood) is not None:
 
-        def compute_around() -> dict[str, NDArray[np.float32]]:
-            tell(f"scoring {len(MOTIFS)} motifs beside the windows")
-            return {"around": around_features(beside.codes)}
+        def compute_neighbourhood() -> dict[str, NDArray[np.float32]]:
+            on_progress(f"scoring {len(BASELINE_MOTIFS)} motifs beside the windows")
+            return {"around": neighbourhood_features(beside.codes)}
 
-        around = kept(pool.cache("around.npz"), ("around",), compute_around)["around"]
-    return replace(pool, tables=tuple(Table(one, scores, around) for one in sets))
+        features = read_or_compute(pool.cache("around.npz"), ("around",), compute_neighbourhood)["around"]
+    return replace(pool, tables=tuple(Table(one, scores, features) for one in sets))
 
 
-def baseline_predictions(name: str, pool: Pool, tell: Tell) -> list[Predictions]:
+def baseline_predictions(name: str, pool: Pool, on_progress: OnProgress) -> list[Predictions]:
     """Predict every table out of fold with a baseline of :data:`train.comparison.baselines.BASELINES`."""
     names = [f"{number}/{mode}" for number in range(len(pool.tables)) for mode in MODES]
 
     def compute() -> dict[str, NDArray[np.float32]]:
         found = {}
         for mode in MODES:
-            tell(f"{name} {mode.replace('_', ' ')}: {FOLDS} folds")
+            on_progress(f"{name} {mode.replace('_', ' ')}: {FOLDS} folds")
             results = baseline_out_of_fold(BASELINES[name][1], pool.tables, pool.fold, mode == MODES[0])
             for number in range(len(pool.tables)):
                 found[f"{number}/{mode}"] = np.empty(0, np.float32) if results is None else results[number]
         return found
 
-    found = kept(pool.cache(f"{name}.npz"), names, compute)
+    found = read_or_compute(pool.cache(f"{name}.npz"), names, compute)
     return [
         {mode: found[f"{number}/{mode}"] for mode in MODES if len(found[f"{number}/{mode}"])}
         for number in range(len(pool.tables))
     ]
 
 
-def network_predictions(candidate: Candidate, epoch: int, pool: Pool, tell: Tell) -> list[Predictions]:
+def network_predictions(candidate: Candidate, epoch: int, pool: Pool, on_progress: OnProgress) -> list[Predictions]:
     """Predict every table out of fold with a network, stopped at an epoch."""
     windows = [table.windows for table in pool.tables]
-    return kept_out_of_fold(candidate, epoch, windows, pool.fold, pool.runs, tell)
+    return cached_out_of_fold(candidate, epoch, windows, pool.fold, pool.runs, on_progress)
 
 
 def bootstrap(
@@ -173,10 +173,10 @@ def bootstrap(
         np.bincount(block[rows] * size + level[rows], minlength=blocks * size).reshape(blocks, size).astype(np.float64)
         for rows in (~bound, bound)
     ]
-    correct = is_positive(probabilities, DECISION) == bound
+    correct = is_positive(probabilities, DECISION_THRESHOLD) == bound
     weight = np.bincount(block, weights, blocks), np.bincount(block, weights * correct, blocks)
     rng = np.random.default_rng(seed)
-    parts: dict[str, list[float]] = {metric: [] for metric in JUDGED}
+    parts: dict[str, list[float]] = {metric: [] for metric in METRICS}
     for _ in range(RESAMPLES):
         drawn = np.bincount(rng.integers(0, blocks, blocks), minlength=blocks).astype(np.float64)
         unbound_at, bound_at = (drawn @ one for one in counts)
@@ -196,8 +196,8 @@ def _interval(values: NDArray[np.float64]) -> list[float]:
 
 def _points(table: Table, probabilities: NDArray[np.float32]) -> dict[str, Any]:
     windows = table.windows
-    report = compute_metrics(windows.labels, probabilities, windows.weights, DECISION, intervals=False)
-    return {metric: report[metric] for metric in JUDGED}
+    report = compute_metrics(windows.labels, probabilities, windows.weights, DECISION_THRESHOLD, intervals=False)
+    return {metric: report[metric] for metric in METRICS}
 
 
 def judge(pool: Pool, predictions: Sequence[Predictions]) -> dict[str, Any]:
@@ -216,7 +216,7 @@ def judge_table(pool: Pool, table: Table, found: Predictions) -> dict[str, Any]:
     return modes
 
 
-def paired(pool: Pool, ours: Sequence[Predictions], theirs: Sequence[Predictions]) -> dict[str, Any]:
+def paired_differences(pool: Pool, ours: Sequence[Predictions], theirs: Sequence[Predictions]) -> dict[str, Any]:
     """Subtract metrics of ``theirs`` from those of ``ours``, both judged on the same draws of blocks."""
     cells: dict[str, Any] = {}
     for name, table, one, other in zip(pool.names, pool.tables, ours, theirs, strict=True):
@@ -232,7 +232,7 @@ def paired(pool: Pool, ours: Sequence[Predictions], theirs: Sequence[Predictions
                     "interval": _interval(draws[0][metric] - draws[1][metric]),
                     "share_better": float((draws[0][metric] > draws[1][metric]).mean()),
                 }
-                for metric in JUDGED
+                for metric in METRICS
             }
     return cells
 
@@ -250,12 +250,14 @@ def seeds_summary(pool: Pool, repeats: Mapping[int, Sequence[Predictions]]) -> d
                     "sd": float(np.std([one[metric] for one in points], ddof=1)) if len(points) > 1 else None,
                     "values": [one[metric] for one in points],
                 }
-                for metric in JUDGED
+                for metric in METRICS
             }
     return {"seeds": list(repeats), "cells": cells}
 
 
-def cross_cell(selected: Fitted, pool: Pool, others: Mapping[str, Windows], tell: Tell) -> list[dict[str, Any]]:
+def cross_cell(
+    selected: Fitted, pool: Pool, others: Mapping[str, Windows], on_progress: OnProgress
+) -> list[dict[str, Any]]:
     """Fit without a cell type, and judge on the blocks of it that were held out; for every cell type with a track.
 
     Modes of the window alone are those of the same network with the rest withheld.
@@ -284,11 +286,11 @@ def cross_cell(selected: Fitted, pool: Pool, others: Mapping[str, Windows], tell
         def compute(
             fitted_on: Mapping[str, Windows] = fitted_on, table: Table = table, name: str = name
         ) -> dict[str, NDArray[np.float32]]:
-            tell(f"{candidate.key()} fitted without {name}")
-            return out_of_fold(candidate, list(fitted_on.values()), pool.fold, epoch, tell, [table.windows])[0]
+            on_progress(f"{candidate.key()} fitted without {name}")
+            return out_of_fold(candidate, list(fitted_on.values()), pool.fold, epoch, on_progress, [table.windows])[0]
 
         cache = pool.cache(f"{candidate.key()}_{epoch}_{'_'.join(fitted_on)}_for_{name}.npz")
-        found = kept(cache, modes(candidate.network), compute)
+        found = read_or_compute(cache, modes(candidate.network), compute)
         rows.append({"fitted_on": list(fitted_on), "judged_on": name, **judge_table(pool, table, found)})
     return rows
 
@@ -298,7 +300,7 @@ def compare(
     fits: Sequence[Fitted],
     runs: Path,
     seeds: Sequence[int],
-    tell: Tell,
+    on_progress: OnProgress,
     others: Sequence[DataSet] = (),
 ) -> Iterator[dict[str, Any]]:
     """Compare all models; the record grows, and is given after each of its parts, the quick ones first.
@@ -319,7 +321,7 @@ def compare(
         Of the same windows in further cell types: they join the fits that leave a cell type out.
     """
     folders = [one.path for one in sets]
-    pool = load_pool(sets, runs, tell)
+    pool = load_pool(sets, runs, on_progress)
     further = {one.name: load_all(one) for one in others}
     for name, windows in further.items():
         if not np.array_equal(windows.ids, pool.tables[0].windows.ids):
@@ -342,20 +344,20 @@ def compare(
     results = {}
 
     def add_baseline(name: str) -> None:
-        results[name] = baseline_predictions(name, pool, tell)
+        results[name] = baseline_predictions(name, pool, on_progress)
         record["models"][name] = {"kind": "baseline", "label": BASELINES[name][0], "cells": judge(pool, results[name])}
 
     for name in BASELINES:
-        if name not in SLOW and (name != BOOSTED_AROUND or pool.tables[0].around is not None):
+        if name not in SLOW and (name != BOOSTED_AROUND or pool.tables[0].neighbourhood is not None):
             add_baseline(name)
     yield record
     ordered = sorted(families.items(), key=lambda item: item[1] is not best)  # the selected one first
-    alone = alone_beside(best, fits)
+    alone = partner_for_bare_windows(best, fits)
     for family, fitted in ordered[:1]:
-        record["models"][family] = _network(fitted, pool, results, tell, alone)
+        record["models"][family] = _network(fitted, pool, results, on_progress, alone)
     ours = results[best.candidate.key()]
     rival = BOOSTED_AROUND if BOOSTED_AROUND in results else BOOSTED
-    record["paired"] = {"minus": rival, "cells": paired(pool, ours, results[rival])}
+    record["paired"] = {"minus": rival, "cells": paired_differences(pool, ours, results[rival])}
     labels = pool.tables[0].windows.labels
     record["calibration"] = {
         "data": pool.names[0],
@@ -364,36 +366,40 @@ def compare(
     yield record
     record["rescaled"] = rescaling_check(export_draft(best, folders), folders)
     yield record
-    record["cross_cell"] = cross_cell(best, pool, further, tell)
+    record["cross_cell"] = cross_cell(best, pool, further, on_progress)
     yield record
     repeats = {best.candidate.fit.seed: ours}
     for seed in seeds:
         if seed in repeats:
             continue
         again = replace(best.candidate, fit=replace(best.candidate.fit, seed=seed))
-        repeats[seed] = _predictions(replace(best, candidate=again), pool, tell, alone)
+        repeats[seed] = _predictions(replace(best, candidate=again), pool, on_progress, alone)
         record["repeated"] = seeds_summary(pool, repeats)
         yield record
     for family, fitted in ordered[1:]:
-        record["models"][family] = _network(fitted, pool, results, tell)
+        record["models"][family] = _network(fitted, pool, results, on_progress)
         yield record
     for name in SLOW:
         add_baseline(name)
         yield record
 
 
-def _predictions(fitted: Fitted, pool: Pool, tell: Tell, alone: Fitted | None) -> list[Predictions]:
-    found = network_predictions(fitted.candidate, fitted.epoch, pool, tell)
+def _predictions(fitted: Fitted, pool: Pool, on_progress: OnProgress, alone: Fitted | None) -> list[Predictions]:
+    found = network_predictions(fitted.candidate, fitted.epoch, pool, on_progress)
     if alone is None:
         return found
-    other = network_predictions(alone.candidate, alone.epoch, pool, tell)
+    other = network_predictions(alone.candidate, alone.epoch, pool, on_progress)
     windows = [table.windows for table in pool.tables]
-    return paired_predictions(found, other, windows, fitted.candidate.network.flank)
+    return pair_predictions(found, other, windows, fitted.candidate.network.flank)
 
 
 def _network(
-    fitted: Fitted, pool: Pool, results: dict[str, list[Predictions]], tell: Tell, alone: Fitted | None = None
+    fitted: Fitted,
+    pool: Pool,
+    results: dict[str, list[Predictions]],
+    on_progress: OnProgress,
+    alone: Fitted | None = None,
 ) -> dict[str, Any]:
     key = fitted.candidate.key()
-    results[key] = _predictions(fitted, pool, tell, alone)
+    results[key] = _predictions(fitted, pool, on_progress, alone)
     return {"kind": "network", "key": key, "epoch": fitted.epoch, "cells": judge(pool, results[key])}

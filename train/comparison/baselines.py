@@ -20,7 +20,7 @@ from train.networks.features import one_hot
 from train.networks.motifs import fetch_motifs, log_odds
 
 JUND, AP1 = "MA0491", "MA0099"
-MOTIFS = (
+BASELINE_MOTIFS = (
     *(JUND, "MA0492", "MA0488", "MA0489", "MA0490", "MA1140", "MA0476", "MA1951", "MA1126", AP1, "MA1134"),
     *("MA1141", "MA0018", "MA1632", "MA0605", "MA0834", "MA0102", "MA0466", "MA0114", "MA1494", "MA0148", "MA0047"),
     *("MA0046", "MA1929", "MA1930", "MA0139", "MA0079", "MA0060", "MA0506", "MA0095", "MA0093", "MA0496", "MA0841"),
@@ -29,7 +29,7 @@ MOTIFS = (
     *("MA1470", "MA1101", "MA0477", "MA0478", "MA1131", "MA1130", "MA1142", "MA1143", "MA0043", "MA0639", "MA0025"),
 )
 """JASPAR matrices of AP-1, CREB, C/EBP and factors active in HepG2 and K562, the latest version of each."""
-AROUND = (50, 150, 400)
+RANGES = (50, 150, 400)
 """Bases to each side of a window; not above what training looks up."""
 SCORE_BATCH = 4096
 TREES, LEAVES, TREE_RATE = 200, 8, 0.1
@@ -44,19 +44,19 @@ class Table:
     ----------
     windows : Windows
     scores : numpy.ndarray, shape=(N, motifs), dtype=float32
-        In the order of :data:`train.comparison.baselines.MOTIFS`.
-    around : numpy.ndarray, shape=(N, n), dtype=float32, or None
-        What :func:`train.comparison.baselines.around_features` finds beside the windows.
+        In the order of :data:`train.comparison.baselines.BASELINE_MOTIFS`.
+    neighbourhood : numpy.ndarray, shape=(N, n), dtype=float32, or None
+        What :func:`train.comparison.baselines.neighbourhood_features` finds beside the windows.
     """
 
     windows: Windows
     scores: NDArray[np.float32]
-    around: NDArray[np.float32] | None = None
+    neighbourhood: NDArray[np.float32] | None = None
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Table:
         """Choose windows."""
-        around = None if self.around is None else self.around[rows]
-        return Table(self.windows.take(rows), self.scores[rows], around)
+        neighbourhood = None if self.neighbourhood is None else self.neighbourhood[rows]
+        return Table(self.windows.take(rows), self.scores[rows], neighbourhood)
 
 
 def weights_of(tables: Sequence[Table]) -> NDArray[np.float64]:
@@ -74,7 +74,7 @@ class Baseline(Protocol):
 
 
 @torch.no_grad()
-def best_scores(codes: NDArray[np.uint8], motifs: Sequence[str] = MOTIFS) -> NDArray[np.float32]:
+def best_scores(codes: NDArray[np.uint8], motifs: Sequence[str] = BASELINE_MOTIFS) -> NDArray[np.float32]:
     """Find every motif's best log-odds score in every window, on either strand.
 
     Parameters
@@ -101,7 +101,7 @@ def best_scores(codes: NDArray[np.uint8], motifs: Sequence[str] = MOTIFS) -> NDA
     return scores
 
 
-def around_features(codes: NDArray[np.uint8], motifs: Sequence[str] = MOTIFS) -> NDArray[np.float32]:
+def neighbourhood_features(codes: NDArray[np.uint8], motifs: Sequence[str] = BASELINE_MOTIFS) -> NDArray[np.float32]:
     """Score motifs and count bases over ever wider ranges beside windows, as boosting sees a neighbourhood.
 
     Parameters
@@ -113,11 +113,11 @@ def around_features(codes: NDArray[np.uint8], motifs: Sequence[str] = MOTIFS) ->
     Returns
     -------
     numpy.ndarray, shape=(N, (motifs + 3) * ranges), dtype=float32
-        Range by range of :data:`AROUND`: every motif's best score; C or G, CpG, and known letters.
+        Range by range of :data:`RANGES`: every motif's best score; C or G, CpG, and known letters.
     """
     flank = (codes.shape[1] - WINDOW_LENGTH) // 2
     parts = []
-    for reach in AROUND:
+    for reach in RANGES:
         within = codes[:, flank - reach : codes.shape[1] - flank + reach]
         known = (within < UNKNOWN).sum(1, keepdims=True).astype(np.float32)
         parts += [best_scores(np.ascontiguousarray(within), motifs), composition(within), known]
@@ -131,17 +131,17 @@ def composition(codes: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _columns(table: Table, model: Tabular, has_accessibility: bool) -> NDArray[Any]:
-    parts = [table.scores[:, [MOTIFS.index(motif) for motif in model.motifs]]]
+    parts = [table.scores[:, [BASELINE_MOTIFS.index(motif) for motif in model.motifs]]]
     windows = table.windows
     if model.has_composition:
         parts.append(composition(windows.codes))
     if has_accessibility:
         parts.append(np.nan_to_num(windows.accessibility)[:, None])
-    if model.has_around:
-        assert table.around is not None
-        parts.append(table.around)
-        if has_accessibility and windows.around is not None:
-            parts.append(np.nan_to_num(windows.around.accessibility[:, 1:]))
+    if model.has_neighbourhood:
+        assert table.neighbourhood is not None
+        parts.append(table.neighbourhood)
+        if has_accessibility and windows.neighbourhood is not None:
+            parts.append(np.nan_to_num(windows.neighbourhood.accessibility[:, 1:]))
     return np.concatenate(parts, axis=1)
 
 
@@ -152,7 +152,7 @@ class Tabular:
     Attributes
     ----------
     motifs : tuple of str
-        Of :data:`MOTIFS`.
+        Of :data:`BASELINE_MOTIFS`.
     has_composition : bool
         C+G and CpG beside the scores.
     boosted : bool
@@ -164,7 +164,7 @@ class Tabular:
     motifs: tuple[str, ...] = ()
     has_composition: bool = False
     boosted: bool = False
-    has_around: bool = False
+    has_neighbourhood: bool = False
 
     def _estimator(self) -> Any:
         from sklearn.ensemble import HistGradientBoostingClassifier
@@ -305,11 +305,11 @@ BASELINES: dict[str, tuple[str, Baseline]] = {
     "accessibility": ("accessibility alone", Tabular()),
     "jund_motif": ("JUND motif (MA0491)", Tabular((JUND,))),
     "ap1_motif": ("AP-1 motif (FOS::JUN, MA0099)", Tabular((AP1,))),
-    "logistic_motifs": (f"logistic regression, {len(MOTIFS)} motifs", Tabular(MOTIFS, True)),
-    BOOSTED: (f"gradient boosting, {len(MOTIFS)} motifs", Tabular(MOTIFS, True, True)),
+    "logistic_motifs": (f"logistic regression, {len(BASELINE_MOTIFS)} motifs", Tabular(BASELINE_MOTIFS, True)),
+    BOOSTED: (f"gradient boosting, {len(BASELINE_MOTIFS)} motifs", Tabular(BASELINE_MOTIFS, True, True)),
     BOOSTED_AROUND: (
-        f"gradient boosting, {len(MOTIFS)} motifs, with the same neighbourhood",
-        Tabular(MOTIFS, True, True, True),
+        f"gradient boosting, {len(BASELINE_MOTIFS)} motifs, with the same neighbourhood",
+        Tabular(BASELINE_MOTIFS, True, True, True),
     ),
     "plain_mlp": ("plain MLP: 256 units", Plain(PlainMLP, 20, adam=True)),
     "plain_cnn": ("plain CNN: 8 filters, one strand", Plain(PlainCNN, 20)),

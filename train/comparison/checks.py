@@ -19,7 +19,7 @@ from jundscan.model.thresholds import first_row_meeting, is_positive
 from train.data.dataset import VALID
 from train.export.calibration import CHECKED_RATES, calibrate
 from train.export.model_folder import Provenance, export
-from train.fitting.fit import JUDGED, Fitted
+from train.fitting.fit import METRICS, Fitted
 
 CONFIDENCE = 0.95
 
@@ -71,7 +71,7 @@ def rescaling_check(model: Model, folders: Sequence[Path]) -> dict[str, Any]:
                 replace(shards, accessibility=rescale(shards.accessibility)), model, threads=1
             ).report
             assert after is not None
-            rows[name] = {metric: after[metric] - before[metric] for metric in JUDGED}
+            rows[name] = {metric: after[metric] - before[metric] for metric in METRICS}
             largest = max(largest, *(abs(value) for value in rows[name].values()))
         cells[folder.resolve().name] = rows
     return {"cells": cells, "largest": largest}

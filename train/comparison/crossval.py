@@ -18,13 +18,13 @@ from jundscan.errors import ShardError
 from jundscan.model.metadata import MODES, WINDOW_MODES
 from train.comparison.peak_level import peak_counts
 from train.config import Candidate
-from train.data.dataset import TRAIN, VALID, DataSet, Windows, load_windows, places
+from train.data.dataset import TRAIN, VALID, DataSet, Windows, chroms_and_starts, load_windows
 from train.export.calibration import HeldOut
-from train.fitting.fit import Fitted, judged, predict_modes
-from train.fitting.folds import BLOCK_BASES, FOLDS, blocked_folds, fit_without
-from train.fitting.inputs import modes, nothing_beside, summarised
-from train.fitting.select import alone_beside, best_of, blocked_record
-from train.records import kept, write_record
+from train.fitting.fit import Fitted, curve_metrics, predict_modes
+from train.fitting.folds import BLOCK_BASES, FOLDS, blocked_folds, fit_without_fold
+from train.fitting.inputs import is_bare, modes, summarise
+from train.fitting.select import best_of, blocked_metrics_path, partner_for_bare_windows
+from train.records import read_or_compute, write_record
 
 Predictions = dict[str, NDArray[np.float32]]
 """Probabilities (N,) by mode. A mode that the model does not know is missing."""
@@ -63,7 +63,7 @@ def load_folds(data: Sequence[DataSet]) -> tuple[list[Windows], NDArray[np.int64
     sets = [load_all(one) for one in data]
     if any(not np.array_equal(one.ids, sets[0].ids) for one in sets):
         raise ShardError(data[0].path, "the data sets do not hold the same windows: no common folds")
-    fold = blocked_folds(*places(sets[0]), np.any([one.labels > 0 for one in sets], axis=0))
+    fold = blocked_folds(*chroms_and_starts(sets[0]), np.any([one.labels > 0 for one in sets], axis=0))
     if len(np.unique(fold)) < FOLDS or any(not one.labels[fold == n].any() for one in sets for n in range(FOLDS)):
         raise ShardError(data[0].path, f"too few blocks of {BLOCK_BASES:,} bases with bound windows for {FOLDS} folds")
     return sets, fold
@@ -74,7 +74,7 @@ def out_of_fold(
     sets: Sequence[Windows],
     fold: NDArray[np.int64],
     until: int | None = None,
-    tell: Callable[[str], None] = lambda line: None,
+    on_progress: Callable[[str], None] = lambda line: None,
     others: Sequence[Windows] = (),
     keep: Path | None = None,
 ) -> list[Predictions]:
@@ -94,7 +94,7 @@ def out_of_fold(
     others : sequence of Windows
         What to predict instead of ``sets``: the same windows of other cell types.
     keep : pathlib.Path, optional
-        Folder that keeps the weights, see :func:`fit_without`.
+        Folder that keeps the weights, see :func:`fit_without_fold`.
 
     Returns
     -------
@@ -102,17 +102,17 @@ def out_of_fold(
         For each set predicted, probabilities (N,) by mode (:func:`train.fitting.inputs.modes`).
     """
     config = candidate.network
-    every = summarised([*sets, *others], config)
+    every = summarise([*sets, *others], config)
     sets, predicted = every[: len(sets)], every[len(sets) :] or every
     empty = np.full(len(fold), np.nan, np.float32)
     pooled = [{mode: empty.copy() for mode in modes(config)} for _ in predicted]
     for number in range(fold.max() + 1):
         held_out = np.flatnonzero(fold == number)
-        network = fit_without(candidate, sets, fold, number, until, keep).network()
+        network = fit_without_fold(candidate, sets, fold, number, until, keep).network()
         for one, result in zip(predicted, pooled, strict=True):
             for mode, found in predict_modes(network, one.take(held_out)).items():
                 result[mode][held_out] = found
-        tell(f"{candidate.key()} fold {number + 1}/{fold.max() + 1} held out")
+        on_progress(f"{candidate.key()} fold {number + 1}/{fold.max() + 1} held out")
     return pooled
 
 
@@ -121,30 +121,30 @@ def held_out_cache(runs: Path, candidate: Candidate, epoch: int) -> Path:
     return runs / candidate.key() / f"held_out_epoch_{epoch}.npz"
 
 
-def kept_out_of_fold(
+def cached_out_of_fold(
     candidate: Candidate,
     epoch: int,
     sets: Sequence[Windows],
     fold: NDArray[np.int64],
     runs: Path,
-    tell: Callable[[str], None],
+    on_progress: Callable[[str], None],
 ) -> list[Predictions]:
     """Do what :func:`out_of_fold` does, or read from ``runs`` what it found before."""
     names = [[mode if not n else f"{n}/{mode}" for mode in modes(candidate.network)] for n in range(len(sets))]
 
     def compute() -> dict[str, NDArray[np.float32]]:
-        results = out_of_fold(candidate, sets, fold, epoch, tell, keep=runs / candidate.key())
+        results = out_of_fold(candidate, sets, fold, epoch, on_progress, keep=runs / candidate.key())
         return {
             name: found
             for ours, result in zip(names, results, strict=True)
             for name, found in zip(ours, result.values(), strict=True)
         }
 
-    found = kept(held_out_cache(runs, candidate, epoch), [name for ours in names for name in ours], compute)
+    found = read_or_compute(held_out_cache(runs, candidate, epoch), [name for ours in names for name in ours], compute)
     return [{mode: found[name] for name, mode in zip(ours, modes(candidate.network), strict=True)} for ours in names]
 
 
-def paired_predictions(
+def pair_predictions(
     around: Sequence[Predictions], alone: Sequence[Predictions], sets: Sequence[Windows], flank: int
 ) -> list[Predictions]:
     """Put together what a network that sees ``flank`` bases and one that sees windows alone predict, as one model.
@@ -153,7 +153,7 @@ def paired_predictions(
     """
     both: list[Predictions] = []
     for one, other, windows in zip(around, alone, sets, strict=True):
-        bare = nothing_beside(windows, flank)
+        bare = is_bare(windows, flank)
         both.append(
             {mode: np.where(bare, other[mode], one[mode]) for mode in MODES}
             | {name: other[mode] for name, mode in zip(WINDOW_MODES, MODES, strict=True)}
@@ -161,8 +161,8 @@ def paired_predictions(
     return both
 
 
-def judged_on_folds(
-    fits: Sequence[Fitted], data: Sequence[DataSet], runs: Path, tell: Callable[[str], None]
+def judge_on_folds(
+    fits: Sequence[Fitted], data: Sequence[DataSet], runs: Path, on_progress: Callable[[str], None]
 ) -> tuple[list[Fitted], HeldOut]:
     """Judge networks that see more than the window on blocked folds, and predict the best network's windows there.
 
@@ -200,28 +200,28 @@ def judged_on_folds(
         key = fitted.candidate.key()
         if key not in results:
             if fitted.candidate.network.fixed_filters:
-                sets = summarised(sets, fitted.candidate.network)
-            results[key] = kept_out_of_fold(fitted.candidate, fitted.epoch, sets, fold, runs, tell)
-            if (alone := alone_beside(fitted, fits)) is not None:
-                results[key] = paired_predictions(results[key], found(alone), sets, fitted.candidate.network.flank)
+                sets = summarise(sets, fitted.candidate.network)
+            results[key] = cached_out_of_fold(fitted.candidate, fitted.epoch, sets, fold, runs, on_progress)
+            if (alone := partner_for_bare_windows(fitted, fits)) is not None:
+                results[key] = pair_predictions(results[key], found(alone), sets, fitted.candidate.network.flank)
         return results[key]
 
     judged_fits = []
     for fitted in fits:
         if fitted.candidate.network.sees_neighbourhood:
             of_sets = [
-                {mode: judged(one, probabilities) for mode, probabilities in result.items()}
+                {mode: curve_metrics(one, probabilities) for mode, probabilities in result.items()}
                 for one, result in zip(sets, found(fitted), strict=True)
             ]
             fitted = replace(fitted, blocked=_mean(of_sets))
-            write_record(fitted.blocked or {}, blocked_record(fitted, runs))
+            write_record(fitted.blocked or {}, blocked_metrics_path(fitted, runs))
         judged_fits.append(fitted)
     best = best_of(judged_fits)
     probabilities = found(best)[0]
     peaks = {}
     if data[0].source.genome is not None:
-        alone = alone_beside(best, judged_fits)
-        peaks = peak_counts(best, alone, sets, fold, data[0].source, probabilities, runs, tell)
+        alone = partner_for_bare_windows(best, judged_fits)
+        peaks = peak_counts(best, alone, sets, fold, data[0].source, probabilities, runs, on_progress)
     return judged_fits, HeldOut(SOURCE, sets[0].labels, probabilities, peaks)
 
 

@@ -31,18 +31,18 @@ from jundscan.options import DEFAULT_STRIDE
 from jundscan.scanning.hits import HitCaller, Hits
 from jundscan.scanning.plan import open_scan
 from jundscan.scanning.score import score
-from train.data.dataset import Windows, in_genome_order, places
+from train.data.dataset import Windows, chroms_and_starts, in_genome_order
 from train.data.source import DataSource
 from train.export.calibration import PeakCounts, calibrate
-from train.export.model_folder import Provenance, described, write_model
+from train.export.model_folder import Provenance, describe_model, write_model
 from train.fitting.fit import Fitted
-from train.fitting.folds import blocks, fit_without
-from train.fitting.inputs import summarised
+from train.fitting.folds import blocks, fit_without_fold
+from train.fitting.inputs import summarise
 from train.graphs.build import build_graph
-from train.records import kept
+from train.records import read_or_compute
 
 
-class Truth(NamedTuple):
+class LabelledWindows(NamedTuple):
     """Labelled windows of one chromosome and fold, ascending; row i of every array is window i.
 
     Attributes
@@ -56,7 +56,7 @@ class Truth(NamedTuple):
     bound: NDArray[np.bool_]
 
 
-class Scanned(NamedTuple):
+class ScannedWindows(NamedTuple):
     """Scored windows of one chromosome, ascending; row i of every array is window i.
 
     Attributes
@@ -78,7 +78,7 @@ def peak_counts(
     source: DataSource,
     probabilities: Mapping[str, NDArray[np.float32]],
     runs: Path,
-    tell: Callable[[str], None] = lambda line: None,
+    on_progress: Callable[[str], None] = lambda line: None,
 ) -> dict[str, PeakCounts]:
     """Count peaks and hits of the first data set, each fold scanned by the recipe fitted without it.
 
@@ -113,16 +113,16 @@ def peak_counts(
     digest = hashlib.sha256(b"".join(one.tobytes() for one in thresholds.values())).hexdigest()[:10]
 
     def compute() -> dict[str, NDArray[Any]]:
-        found = _count(fitted, alone, sets, fold, source, thresholds, runs, tell)
+        found = _count_peaks(fitted, alone, sets, fold, source, thresholds, runs, on_progress)
         return {f"{mode}/{name}": array for mode in MODES for name, array in found[mode]._asdict().items()}
 
     names = {mode: [f"{mode}/{name}" for name in PeakCounts._fields] for mode in MODES}
     kept_at = runs / fitted.candidate.key() / f"peaks_{recipe}_{digest}.npz"
-    arrays = kept(kept_at, [name for ours in names.values() for name in ours], compute)
+    arrays = read_or_compute(kept_at, [name for ours in names.values() for name in ours], compute)
     return {mode: PeakCounts(*(arrays[name] for name in ours)) for mode, ours in names.items()}
 
 
-def _count(
+def _count_peaks(
     fitted: Fitted,
     alone: Fitted | None,
     sets: Sequence[Windows],
@@ -130,25 +130,25 @@ def _count(
     source: DataSource,
     thresholds: Mapping[str, NDArray[np.float64]],
     runs: Path,
-    tell: Callable[[str], None],
+    on_progress: Callable[[str], None],
 ) -> dict[str, PeakCounts]:
     assert source.genome is not None
-    sets = summarised(sets, fitted.candidate.network)
+    sets = summarise(sets, fitted.candidate.network)
     genome = open_genome(source.genome)
-    chroms, starts = places(sets[0])
+    chroms, starts = chroms_and_starts(sets[0])
     bound = np.any([one.labels > 0 for one in sets], axis=0)
     block = blocks(chroms, starts, bound)
-    counts = {mode: _none_yet(thresholds[mode], block, fold) for mode in MODES}
+    counts = {mode: _empty_counts(thresholds[mode], block, fold) for mode in MODES}
     scale = None
     for number in range(int(fold.max()) + 1):
         here = fold == number
         recipes = [
-            fit_without(one.candidate, sets, fold, number, one.epoch, runs / one.candidate.key())
+            fit_without_fold(one.candidate, sets, fold, number, one.epoch, runs / one.candidate.key())
             for one in (fitted, alone)
             if one is not None
         ]
-        truth = _truths(chroms[here], starts[here], block[here], sets[0].labels[here] > 0, genome.chromsizes)
-        regions = spans_of(chroms, starts, here, genome.chromsizes)
+        truth = _labelled_windows(chroms[here], starts[here], block[here], sets[0].labels[here] > 0, genome.chromsizes)
+        regions = fold_spans(chroms, starts, here, genome.chromsizes)
         with tempfile.TemporaryDirectory() as work:
             model = _model(recipes, Path(work) / "model.onnx")
             for mode, track in zip(MODES, (source.accessibility, None), strict=True):
@@ -158,16 +158,18 @@ def _count(
                 ) as ready:  # fmt: skip
                     if track is not None:
                         scale = ready.scale
-                    by_chrom: dict[str, list[Scanned]] = {}
+                    by_chrom: dict[str, list[ScannedWindows]] = {}
                     for scored in score(ready):
-                        by_chrom.setdefault(scored.chrom, []).append(Scanned(*scored[1:4]))
+                        by_chrom.setdefault(scored.chrom, []).append(ScannedWindows(*scored[1:4]))
                 for chrom, labelled in truth.items():
-                    count(counts[mode], labelled, _joined(by_chrom.get(chrom, [])))
-        tell(f"{fitted.candidate.key()} fold {number + 1}/{fold.max() + 1}: scanned, hits compared with its windows")
+                    add_counts(counts[mode], labelled, _joined(by_chrom.get(chrom, [])))
+        on_progress(
+            f"{fitted.candidate.key()} fold {number + 1}/{fold.max() + 1}: scanned, hits compared with its windows"
+        )
     return counts
 
 
-def _none_yet(thresholds: NDArray[np.float64], block: NDArray[np.int64], fold: NDArray[np.int64]) -> PeakCounts:
+def _empty_counts(thresholds: NDArray[np.float64], block: NDArray[np.int64], fold: NDArray[np.int64]) -> PeakCounts:
     number = int(block.max()) + 1
     of_block = np.zeros(number, np.int64)
     of_block[block] = fold
@@ -178,28 +180,28 @@ def _none_yet(thresholds: NDArray[np.float64], block: NDArray[np.int64], fold: N
 def _model(recipes: Sequence[Fitted], file: Path) -> Model:
     networks = [one.network() for one in recipes]
     provenance = Provenance("0", (), "", "", file.parent)
-    metadata = described(recipes[0], DEFAULT_MODEL, provenance, 0.5, "", *recipes[1:])
+    metadata = describe_model(recipes[0], DEFAULT_MODEL, provenance, 0.5, "", *recipes[1:])
     return write_model(build_graph(*networks), metadata, file)
 
 
-def _truths(
+def _labelled_windows(
     chroms: NDArray[np.str_],
     starts: NDArray[np.int64],
     block: NDArray[np.int64],
     bound: NDArray[np.bool_],
     chromsizes: Mapping[str, int],
-) -> dict[str, Truth]:
+) -> dict[str, LabelledWindows]:
     """Gather labelled windows by the genome's chromosome names; windows elsewhere are left out."""
     found = {}
     for name in np.unique(chroms).tolist():
         if (chrom := matching_name(name, chromsizes)) is not None:
             rows = np.flatnonzero(chroms == name)
             rows = rows[np.argsort(starts[rows], kind="stable")]
-            found[chrom] = Truth(starts[rows], block[rows], bound[rows])
+            found[chrom] = LabelledWindows(starts[rows], block[rows], bound[rows])
     return found
 
 
-def spans_of(
+def fold_spans(
     chroms: NDArray[np.str_], starts: NDArray[np.int64], here: NDArray[np.bool_], chromsizes: Mapping[str, int]
 ) -> list[Region]:
     """Find the stretches from a first to a last window of ``here`` that no other window lies in.
@@ -234,12 +236,12 @@ def spans_of(
     return spans
 
 
-def _joined(parts: Sequence[Scanned]) -> Scanned:
-    nothing = Scanned(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
-    return Scanned(*(np.concatenate(columns) for columns in zip(nothing, *parts, strict=True)))
+def _joined(parts: Sequence[ScannedWindows]) -> ScannedWindows:
+    nothing = ScannedWindows(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32))
+    return ScannedWindows(*(np.concatenate(columns) for columns in zip(nothing, *parts, strict=True)))
 
 
-def count(counts: PeakCounts, truth: Truth, scanned: Scanned) -> None:
+def add_counts(counts: PeakCounts, truth: LabelledWindows, scanned: ScannedWindows) -> None:
     """Call hits at every threshold, compare them with labelled windows, and add to ``counts``.
 
     Parameters
@@ -257,7 +259,7 @@ def count(counts: PeakCounts, truth: Truth, scanned: Scanned) -> None:
     block_of_peak = truth.block[np.searchsorted(truth.start, peaks[:, 0])]
     counts.peaks[:] += np.bincount(block_of_peak, minlength=blocks_of)
     for column, threshold in enumerate(counts.thresholds.tolist()):
-        hits = _called(scanned, threshold)
+        hits = _call_hits(scanned, threshold)
         spans = np.column_stack((hits.start, hits.end))
         is_hit = overlaps_any(peaks[:, 0], peaks[:, 1], spans)
         judged = spans[overlaps_any(hits.start, hits.end, labelled)]
@@ -276,7 +278,7 @@ def _intervals(starts: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.column_stack((starts, starts + WINDOW_LENGTH))
 
 
-def _called(scanned: Scanned, threshold: float) -> Hits:
+def _call_hits(scanned: ScannedWindows, threshold: float) -> Hits:
     caller = HitCaller(threshold, DEFAULT_STRIDE)
     first, last = caller.add(*scanned), caller.finish()
     return Hits(*(np.concatenate(columns) for columns in zip(first, last, strict=True)))

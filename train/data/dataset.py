@@ -25,12 +25,12 @@ from train.data.source import NO_SOURCE, DataSource, read_source
 
 log = logging.getLogger("jundscan")
 
-FEWEST_UNBOUND = math.ceil(1 / DEFAULT_FPR)
+MIN_UNBOUND_WINDOWS = math.ceil(1 / DEFAULT_FPR)
 """Validation windows that can tell the false-positive rate of scan's default rule."""
 TRAIN, VALID = "train_dataset", "valid_dataset"
 
 
-class Around(NamedTuple):
+class Neighbourhood(NamedTuple):
     """What lies around windows; row i of every array is window i.
 
     Attributes
@@ -46,6 +46,10 @@ class Around(NamedTuple):
     codes: NDArray[np.uint8]
     accessibility: NDArray[np.float32]
     widths: tuple[int, ...]
+
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Neighbourhood:
+        """Choose windows."""
+        return Neighbourhood(self.codes[rows], self.accessibility[rows], self.widths)
 
 
 class Summary(NamedTuple):
@@ -69,10 +73,10 @@ class Windows:
         Percentile within this set of windows; NaN where not available.
     ids : numpy.ndarray, shape=(N,), dtype=str, or None
         ``chrom:start-end``.
-    around : Around or None
+    neighbourhood : Neighbourhood or None
         What lies around the windows; None where the data set does not say what genome they come from.
     summary : Summary or None
-        See :func:`train.fitting.inputs.summarised`.
+        See :func:`train.fitting.inputs.summarise`.
     """
 
     codes: NDArray[np.uint8]
@@ -80,19 +84,19 @@ class Windows:
     weights: NDArray[np.float64]
     accessibility: NDArray[np.float32]
     ids: NDArray[np.str_] | None = None
-    around: Around | None = None
+    neighbourhood: Neighbourhood | None = None
     summary: Summary | None = None
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Windows:
         """Choose windows."""
-        around, summary = self.around, self.summary
+        neighbourhood, summary = self.neighbourhood, self.summary
         return Windows(
             self.codes[rows],
             self.labels[rows],
             self.weights[rows],
             self.accessibility[rows],
             None if self.ids is None else self.ids[rows],
-            None if around is None else Around(around.codes[rows], around.accessibility[rows], around.widths),
+            neighbourhood and neighbourhood.take(rows),
             None if summary is None else Summary(*(part[rows] for part in summary)),
         )
 
@@ -164,19 +168,19 @@ def _looked_up(windows: Windows, source: DataSource, where: str) -> Windows:
         else:
             means = found.means(opened.track, WIDTHS)
             mapped = opened.scale(WIDTHS).apply_all(means, WIDTHS)
-        return replace(windows, accessibility=mapped[:, 0], around=Around(found.codes(), mapped, WIDTHS))
+        return replace(windows, accessibility=mapped[:, 0], neighbourhood=Neighbourhood(found.codes(), mapped, WIDTHS))
 
 
-def knows_around(sets: Sequence[DataSet]) -> bool:
+def knows_neighbourhood(sets: Sequence[DataSet]) -> bool:
     """Tell whether all data sets say what lies around their windows; logs a line where only some do."""
-    known = [one.train.around is not None for one in sets]
+    known = [one.train.neighbourhood is not None for one in sets]
     if any(known) and not all(known):
         absent = ", ".join(one.name for one, there in zip(sets, known, strict=True) if not there)
         log.warning("no dataset.json names the genome of %s: networks see the windows alone", absent)
     return all(known)
 
 
-def places(windows: Windows) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
+def chroms_and_starts(windows: Windows) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
     """Split ids into chromosomes and starts.
 
     Raises
@@ -207,14 +211,16 @@ def in_genome_order(chroms: NDArray[np.str_], starts: NDArray[np.int64]) -> tupl
     return order, follows
 
 
-def share_beside(windows: Windows, others: Windows) -> float | None:
+def fraction_adjacent(windows: Windows, others: Windows) -> float | None:
     """Share of ``windows`` that have one of ``others`` next to them on the genome; None where ids do not say.
 
     Of a part that models are chosen by, this tells how much of it was as good as trained on.
     """
     if windows.ids is None or others.ids is None:
         return None
-    chroms, starts = (np.concatenate(both) for both in zip(places(windows), places(others), strict=True))
+    chroms, starts = (
+        np.concatenate(both) for both in zip(chroms_and_starts(windows), chroms_and_starts(others), strict=True)
+    )
     order, follows = in_genome_order(chroms, starts)
     ours = (order < len(windows.labels)).astype(np.int8)
     unlike = follows[1:] & (ours[1:] != ours[:-1])
@@ -233,8 +239,8 @@ def describe(data_set: DataSet) -> dict[str, Any]:
             part: {"windows": len(windows.labels), "bound": int(windows.labels.sum())}
             for part, windows in (("train", train), ("valid", valid))
         },
-        "chromosomes": [] if train.ids is None else np.unique(places(train)[0]).tolist(),
-        "beside_training": share_beside(valid, train),
+        "chromosomes": [] if train.ids is None else np.unique(chroms_and_starts(train)[0]).tolist(),
+        "beside_training": fraction_adjacent(valid, train),
     }
 
 
@@ -266,7 +272,7 @@ def load_data_set(folder: Path, source: DataSource | None = None) -> DataSet:
     source = read_source(folder) if source is None else source
     parts = (load_windows(folder / part, source=source) for part in (TRAIN, VALID))
     data_set = DataSet(folder, *parts, source)
-    for part, windows, fewest in ((TRAIN, data_set.train, 1), (VALID, data_set.valid, FEWEST_UNBOUND)):
+    for part, windows, fewest in ((TRAIN, data_set.train, 1), (VALID, data_set.valid, MIN_UNBOUND_WINDOWS)):
         bound = int(windows.labels.sum())
         unbound = len(windows.labels) - bound
         if bound < 1 or unbound < fewest:
@@ -274,7 +280,7 @@ def load_data_set(folder: Path, source: DataSource | None = None) -> DataSet:
                 folder / part, f"{bound} bound windows and {unbound} others; needs 1 and {fewest} at least"
             )
         if windows.ids is not None:
-            places(windows)
+            chroms_and_starts(windows)
     return data_set
 
 
@@ -282,6 +288,6 @@ def windows_sha256(*parts: Windows) -> str:
     """Hash codes, labels, weights and mapped accessibility, part by part, with what lies around the windows."""
     digest = hashlib.sha256()
     for one in parts:
-        for array in (one.codes, one.labels, one.weights, one.accessibility, *(one.around or ())[:2]):
+        for array in (one.codes, one.labels, one.weights, one.accessibility, *(one.neighbourhood or ())[:2]):
             digest.update(np.ascontiguousarray(array))
     return digest.hexdigest()

@@ -49,7 +49,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Made:
+class ShardSummary:
     """What was written, and what was left out: windows with unknown letters, and those between blocks."""
 
     parts: list[Part]
@@ -157,7 +157,7 @@ def make_shards(
     regions: Sequence[str] = (),
     everywhere: bool = False,
     force: bool = False,
-) -> Made:
+) -> ShardSummary:
     """Write ``train_dataset``, ``valid_dataset`` and ``test_dataset`` into ``out``.
 
     Windows start at 0, stride, 2·stride, … of each chromosome. Those with an unknown letter are left out, and at
@@ -239,7 +239,7 @@ def make_shards(
         Part(out / PARTS[part], int(writer.counts.sum()), int(writer.counts[1]), writer.shards)
         for part, writer in writers.items()
     ]
-    return Made(made, unknown=in_spans - int(counts.sum()) - between, between=between)
+    return ShardSummary(made, unknown=in_spans - int(counts.sum()) - between, between=between)
 
 
 def _check_peak_span(truth: Truth, stretches: Sequence[Region], has_regions: bool) -> None:

@@ -62,7 +62,7 @@ def read_source(folder: Path) -> DataSource:
     return DataSource(**files, cell_type=texts.get("cell_type"), assembly=texts.get("assembly"))
 
 
-def given_source(
+def source_from_options(
     folder: Path, genome: Sequence[Path] | None, track: Sequence[Path] | None, number: int = 0
 ) -> DataSource:
     """Read ``dataset.json`` of a data set, and put what options say of data set ``number`` in its place."""

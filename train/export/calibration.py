@@ -102,10 +102,12 @@ def calibration_table(
     default = first_row_meeting(rows, "fpr", DEFAULT_FPR)
     if default is None:  # many windows share the highest probability
         raise InputError(f"no threshold has a false-positive rate of {DEFAULT_FPR:g}; make a larger validation part")
-    return ThresholdTable(default.threshold, f"fpr {DEFAULT_FPR:g}", rows if peaks is None else with_peaks(rows, peaks))
+    return ThresholdTable(
+        default.threshold, f"fpr {DEFAULT_FPR:g}", rows if peaks is None else add_peak_shares(rows, peaks)
+    )
 
 
-def with_peaks(rows: tuple[CalibrationRow, ...], counts: PeakCounts) -> tuple[CalibrationRow, ...]:
+def add_peak_shares(rows: tuple[CalibrationRow, ...], counts: PeakCounts) -> tuple[CalibrationRow, ...]:
     """Add the shares of hits on peaks and of peaks hit to calibration rows, one for each threshold counted at."""
     totals = zip(counts.hits_on_peaks.sum(0).tolist(), counts.hits.sum(0).tolist(),
                  counts.peaks_hit.sum(0).tolist(), strict=True)  # fmt: skip

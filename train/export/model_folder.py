@@ -35,13 +35,13 @@ from train.config import ALONE
 from train.data.source import NO_SOURCE, DataSource
 from train.export.calibration import HeldOut, calibration_table
 from train.export.evaluate_modes import evaluations
-from train.fitting.fit import DECISION, JUDGED, Fitted, predict
+from train.fitting.fit import DECISION_THRESHOLD, METRICS, Fitted, predict
 from train.fitting.inputs import without_flanks
-from train.graphs.build import build_graph, tiles
-from train.networks.architectures import Network, Paired
-from train.records import METRICS
+from train.graphs.build import build_graph, tile_sizes
+from train.networks.architectures import Network, NetworkPair
+from train.records import METRICS_FILE
 
-TOLERANCE = 1e-5
+MAX_PARITY_DIFFERENCE = 1e-5
 PARITY_BATCHES = {"mlp": (1, 2, 7, 4096), "cnn": (1, 2, 7, 4096), "lstm": (1, 2, 7, 512)}
 PARITY_LENGTHS = {"mlp": 20_000, "cnn": 20_000, "lstm": 3_000}
 PARITY_STRIDES = (1, 3, 10, 101)
@@ -71,7 +71,7 @@ class Provenance:
     source: DataSource = NO_SOURCE
 
 
-def check_parity(network: Network | Paired, family: str, model: Model) -> float:
+def check_parity(network: Network | NetworkPair, family: str, model: Model) -> float:
     """Compare torch with ONNX Runtime on random windows and on one long sequence, in every mode.
 
     Returns
@@ -103,15 +103,15 @@ def check_parity(network: Network | Paired, family: str, model: Model) -> float:
         got = model.slide(codes, accessibility, stride)
         some = rng.permutation(len(windows))[:PARITY_WINDOWS]
         worst = _larger(worst, got[some] - _predict(network, windows[some], accessibility[some]))
-    if not worst <= TOLERANCE:
+    if not worst <= MAX_PARITY_DIFFERENCE:
         raise ParityError(
-            f"torch and ONNX Runtime differ by {worst:.2g}, more than {TOLERANCE:g}; nothing was exported"
+            f"torch and ONNX Runtime differ by {worst:.2g}, more than {MAX_PARITY_DIFFERENCE:g}; nothing was exported"
         )
     return worst
 
 
 def _predict(
-    network: Network | Paired, codes: NDArray[np.uint8], accessibility: NDArray[np.float32]
+    network: Network | NetworkPair, codes: NDArray[np.uint8], accessibility: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     return predict(network, torch.from_numpy(codes.copy()), torch.from_numpy(accessibility))
 
@@ -128,7 +128,7 @@ def _random_accessibility(rng: np.random.Generator, count: int, widths: int) -> 
     return values
 
 
-def described(
+def describe_model(
     fitted: Fitted, name: str, provenance: Provenance, prevalence: float, source: str, alone: Fitted | None = None
 ) -> Metadata:
     """Describe a fitted network as its model file will, but for the thresholds and what is measured on the file.
@@ -147,7 +147,7 @@ def described(
         Scores the windows beside which nothing is known.
     """
     config = fitted.candidate.network
-    placeholder = ThresholdTable(DECISION, "balanced", ())
+    placeholder = ThresholdTable(DECISION_THRESHOLD, "balanced", ())
     return Metadata(
         format_version=FORMAT_VERSION,
         name=name,
@@ -159,7 +159,7 @@ def described(
         accessibility_mapping="percentile",
         missing_accessibility="nan",
         max_windows_per_call=MAX_WINDOWS[config.family],
-        decision_threshold=DECISION,
+        decision_threshold=DECISION_THRESHOLD,
         prevalence=prevalence,
         calibration_source=source,
         with_accessibility=placeholder,
@@ -174,7 +174,7 @@ def described(
         seed=fitted.candidate.fit.seed,
         validation={},
         training_accessibility=provenance.training_accessibility,
-        tiles={str(stride): windows for stride, windows in tiles(fitted.network()).items()},
+        tiles={str(stride): windows for stride, windows in tile_sizes(fitted.network()).items()},
         library_versions={library: importlib.metadata.version(library) for library in LIBRARIES},
     )
 
@@ -216,13 +216,13 @@ def export(
     assert shards.labels is not None
     prevalence = float(shards.labels.mean())
     source = "validation windows" if held_out is None else held_out.source
-    metadata = described(fitted, folder.name, provenance, prevalence, source, alone)
+    metadata = describe_model(fitted, folder.name, provenance, prevalence, source, alone)
     graph = build_graph(network, other)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as work:
         file = Path(work) / "model.onnx"
         draft = write_model(graph, metadata, file)
-        difference = check_parity(network if other is None else Paired(network, other), family, draft)
+        difference = check_parity(network if other is None else NetworkPair(network, other), family, draft)
         reports, tables = {}, {}
         for mode, evaluation in evaluations(shards, draft, provenance.source).items():
             assert evaluation.report is not None
@@ -233,7 +233,7 @@ def export(
                 tables[mode] = calibration_table(
                     held_out.labels, held_out.probabilities[mode], prevalence, held_out.peaks.get(mode)
                 )
-        validation = {mode: {key: report[key] for key in JUDGED} for mode, report in reports.items()}
+        validation = {mode: {key: report[key] for key in METRICS} for mode, report in reports.items()}
         known = replace(metadata, validation=validation, self_test=run_self_test(draft), **tables)
         final = write_model(graph, known, file)
         for report in reports.values():
@@ -250,9 +250,9 @@ def export(
                 ALONE: None if alone is None else {**alone.candidate.to_dict(), "epoch": alone.epoch},
             },
         }
-        (Path(work) / METRICS).write_text(json.dumps(metrics, indent=1) + "\n")
+        (Path(work) / METRICS_FILE).write_text(json.dumps(metrics, indent=1) + "\n")
         folder.mkdir(exist_ok=True)
-        for name in ("model.onnx", METRICS):
+        for name in ("model.onnx", METRICS_FILE):
             shutil.move(Path(work) / name, folder / name)
     return metrics
 

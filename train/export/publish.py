@@ -13,8 +13,8 @@ from train.export.calibration import HeldOut
 from train.export.model_folder import Provenance, export
 from train.export.peak_promises import peak_record
 from train.fitting.fit import Fitted
-from train.fitting.select import alone_beside, best_of, best_of_families, training_record
-from train.records import PEAKS, TRAINING, write_record
+from train.fitting.select import best_of, best_of_families, partner_for_bare_windows, training_record
+from train.records import PEAKS_FILE, TRAINING_FILE, write_record
 
 
 class Origin(NamedTuple):
@@ -31,7 +31,7 @@ def export_all(
     out: Path,
     origin: Origin,
     held_out: HeldOut | None,
-    tell: Callable[[str], None],
+    on_progress: Callable[[str], None],
 ) -> None:
     """Export the best of each family and the best of all, and write the record of the training.
 
@@ -61,14 +61,14 @@ def export_all(
     named[DEFAULT_MODEL] = best_of(fits)
     for name, fitted in named.items():
         calibrated_by = held_out if fitted is best_of(fits) else None
-        metrics = export(fitted, out / name, provenance, calibrated_by, alone_beside(fitted, fits))
-        tell(
+        metrics = export(fitted, out / name, provenance, calibrated_by, partner_for_bare_windows(fitted, fits))
+        on_progress(
             f"{out / name}: {fitted.candidate.network.family}, validation weighted accuracy "
             f"{metrics['weighted_accuracy']:.4f}, AUROC {metrics['auroc']:.4f}, "
             f"average precision {metrics['average_precision']:.4f}"
         )
-    write_record(training_record(fits, sets, origin.factor), out / TRAINING)
+    write_record(training_record(fits, sets, origin.factor), out / TRAINING_FILE)
     if held_out is None or not held_out.peaks:
-        (out / PEAKS).unlink(missing_ok=True)  # of an earlier export
+        (out / PEAKS_FILE).unlink(missing_ok=True)  # of an earlier export
     else:
-        write_record(peak_record(held_out, best_of(fits), sets[0].name), out / PEAKS)
+        write_record(peak_record(held_out, best_of(fits), sets[0].name), out / PEAKS_FILE)

@@ -25,19 +25,19 @@ from jundscan.io.outputs import replacing
 from jundscan.model.metadata import MODES
 from train.config import Candidate, FitConfig
 from train.data.dataset import Windows
-from train.fitting.inputs import inputs_of, modes, network_codes, summarised
+from train.fitting.inputs import make_inputs, modes, network_codes, summarise
 from train.fitting.sampler import Sampler
-from train.networks.architectures import Network, Paired, build_network
+from train.networks.architectures import Network, NetworkPair, build_network
 from train.networks.features import reverse_complement
 
-DECISION = 0.5
-JUDGED = ("weighted_accuracy", "auroc", "average_precision")
+DECISION_THRESHOLD = 0.5
+METRICS = ("weighted_accuracy", "auroc", "average_precision")
 """Metrics of the learning curve; the first one selects."""
-KEPT = ("network", "average", "optimizer", "curve", "best", "best_epoch")
+CHECKPOINT_KEYS = ("network", "average", "optimizer", "curve", "best", "best_epoch")
 """What a checkpoint holds."""
-WARM_UP = 0.15
+WARM_UP_FRACTION = 0.15
 PREDICT_BATCH = 1024
-PLACING_WINDOWS = 16_384
+SCALING_WINDOWS = 16_384
 """Training windows that scales and knots are placed by."""
 
 
@@ -76,7 +76,7 @@ class Fitted:
     def selection(self) -> float:
         """Weighted accuracy on held-out blocks where it was found, else on validation at the best epoch."""
         if self.blocked is not None:
-            return self.blocked[MODES[0]][JUDGED[0]]
+            return self.blocked[MODES[0]][METRICS[0]]
         return _selection(self.curve[self.epoch - 1])
 
     def network(self) -> Network:
@@ -88,7 +88,7 @@ class Fitted:
 
 
 def _selection(entry: dict[str, Any]) -> float:
-    return float(entry["valid"][MODES[0]][JUDGED[0]])
+    return float(entry["valid"][MODES[0]][METRICS[0]])
 
 
 def learning_rate(step: int, steps: int) -> float:
@@ -99,7 +99,7 @@ def learning_rate(step: int, steps: int) -> float:
     >>> [round(learning_rate(step, 100), 2) for step in (0, 14, 15, 99)]
     [0.07, 1.0, 1.0, 0.0]
     """
-    warm = max(1, int(WARM_UP * steps))
+    warm = max(1, int(WARM_UP_FRACTION * steps))
     if step < warm:
         return (step + 1) / warm
     return 0.5 * (1.0 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
@@ -156,7 +156,7 @@ def _train_epoch(
 
 
 @torch.no_grad()
-def predict(network: Network | Paired, inputs: Tensor, accessibility: Tensor) -> NDArray[np.float32]:
+def predict(network: Network | NetworkPair, inputs: Tensor, accessibility: Tensor) -> NDArray[np.float32]:
     """Score single windows with a torch network.
 
     Parameters
@@ -183,24 +183,24 @@ def predict(network: Network | Paired, inputs: Tensor, accessibility: Tensor) ->
 
 def predict_modes(network: Network, windows: Windows) -> dict[str, NDArray[np.float32]]:
     """Score windows in every mode that the network is judged in: probabilities (N,) by mode."""
-    inputs = inputs_of(windows, network.config)
+    inputs = make_inputs(windows, network.config)
     return {mode: predict(network, *inputs.seen(mode)) for mode in modes(network.config)}
 
 
 def judge(network: Network, windows: Windows) -> dict[str, dict[str, float]]:
     """Compute the metrics of the learning curve, by mode."""
-    return {mode: judged(windows, found) for mode, found in predict_modes(network, windows).items()}
+    return {mode: curve_metrics(windows, found) for mode, found in predict_modes(network, windows).items()}
 
 
-def judged(windows: Windows, probabilities: NDArray[np.float32]) -> dict[str, float]:
+def curve_metrics(windows: Windows, probabilities: NDArray[np.float32]) -> dict[str, float]:
     """Compute the metrics of the learning curve."""
-    metrics = compute_metrics(windows.labels, probabilities, windows.weights, DECISION, intervals=False)
-    return {metric: metrics[metric] for metric in JUDGED}
+    metrics = compute_metrics(windows.labels, probabilities, windows.weights, DECISION_THRESHOLD, intervals=False)
+    return {metric: metrics[metric] for metric in METRICS}
 
 
 def load_fitted(candidate: Candidate, checkpoint: Path) -> Fitted:
     """Read the best epoch so far from a checkpoint, of a finished fit or of one that was interrupted."""
-    saved = _read(checkpoint, KEPT)
+    saved = _read(checkpoint, CHECKPOINT_KEYS)
     return Fitted(candidate, saved["best"], saved["best_epoch"], saved["curve"])
 
 
@@ -222,8 +222,8 @@ def fit(
     train : sequence of Windows
         One for each data set; they are fitted together.
     valid : Windows or None
-        Selects the epoch, by weighted accuracy, among those after ``candidate.fit.settled`` of them; without it the
-        last epoch is kept.
+        Selects the epoch, by weighted accuracy, among those after ``candidate.fit.earliest_epoch_fraction`` of them;
+        without it the last epoch is kept.
     until : int, optional
         Stop after this epoch, on the way to ``candidate.fit.epochs``; the rates are those of the whole way.
     checkpoint : pathlib.Path, optional
@@ -240,16 +240,16 @@ def fit(
     config, listener = candidate.fit, listener or Listener()
     torch.manual_seed(config.seed)
     network = build_network(candidate.network).to(device)
-    train = summarised(train, candidate.network)
+    train = summarise(train, candidate.network)
     samplers = [Sampler(windows, candidate.network, torch.device(device)) for windows in train]
-    network.place(_placing(train[0], candidate.network.flank).to(device))
+    network.place(_scaling_windows(train[0], candidate.network.flank).to(device))
     average = copy.deepcopy(network)
     optimizer = _optimizer(network, config)
     curve: list[dict[str, Any]] = []
     best: dict[str, Tensor] = {}
     best_epoch = 0
     if checkpoint is not None and checkpoint.is_file():
-        saved = _read(checkpoint, KEPT)
+        saved = _read(checkpoint, CHECKPOINT_KEYS)
         network.load_state_dict(saved["network"])
         average.load_state_dict(saved["average"])
         optimizer.load_state_dict(saved["optimizer"])
@@ -257,13 +257,13 @@ def fit(
     for epoch in range(len(curve) + 1, (until or config.epochs) + 1):
         loss = _train_epoch(network, average, optimizer, samplers, config, epoch, listener)
         curve.append({"epoch": epoch, "loss": loss, **({} if valid is None else {"valid": judge(average, valid)})})
-        settled = best_epoch > int(config.settled * config.epochs)
-        if valid is None or not settled or _selection(curve[-1]) > _selection(curve[best_epoch - 1]):
+        selects = best_epoch > int(config.earliest_epoch_fraction * config.epochs)
+        if valid is None or not selects or _selection(curve[-1]) > _selection(curve[best_epoch - 1]):
             best_epoch = epoch
             best = {name: value.detach().cpu().clone() for name, value in average.state_dict().items()}
         if checkpoint is not None:
             states = (one.state_dict() for one in (network, average, optimizer))
-            save(checkpoint, dict(zip(KEPT, (*states, curve, best, best_epoch), strict=True)))
+            save(checkpoint, dict(zip(CHECKPOINT_KEYS, (*states, curve, best, best_epoch), strict=True)))
         shown = "  ".join(
             f"{metric} {value:.3f}" for metric, value in curve[-1].get("valid", {}).get(MODES[0], {}).items()
         )
@@ -271,11 +271,11 @@ def fit(
     return Fitted(candidate, best, best_epoch, curve)
 
 
-def _placing(windows: Windows, flank: int) -> Tensor:
+def _scaling_windows(windows: Windows, flank: int) -> Tensor:
     """Choose windows that scales and knots are set by, those first of which both flanks are known."""
     codes = network_codes(windows, flank)
     known = np.flatnonzero((codes < UNKNOWN).all(axis=1)) if flank else np.arange(len(codes))
-    some = codes[known[:PLACING_WINDOWS]] if len(known) else codes[:PLACING_WINDOWS]
+    some = codes[known[:SCALING_WINDOWS]] if len(known) else codes[:SCALING_WINDOWS]
     return torch.from_numpy(np.ascontiguousarray(some))
 
 

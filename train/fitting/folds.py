@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from jundscan.dna.letters import WINDOW_LENGTH
 from train.config import Candidate
-from train.data.dataset import Windows, in_genome_order, places
+from train.data.dataset import Windows, chroms_and_starts, in_genome_order
 from train.fitting.fit import Fitted, fit, read_weights, save
 
 BLOCK_BASES = 1_000_000
@@ -68,7 +68,7 @@ def blocks(
 
 def far_from(windows: Windows, held_out: NDArray[np.int64], reach: int) -> NDArray[np.bool_]:
     """Tell which windows lie ``reach`` bases or more from every window of the rows ``held_out``."""
-    chroms, starts = places(windows)
+    chroms, starts = chroms_and_starts(windows)
     far = np.ones(len(starts), np.bool_)
     for chrom in np.unique(chroms[held_out]):
         here = np.flatnonzero(chroms == chrom)
@@ -80,7 +80,7 @@ def far_from(windows: Windows, held_out: NDArray[np.int64], reach: int) -> NDArr
     return far
 
 
-def fit_without(
+def fit_without_fold(
     candidate: Candidate,
     sets: Sequence[Windows],
     fold: NDArray[np.int64],

@@ -64,10 +64,10 @@ def without_flanks(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return alone
 
 
-def nothing_beside(windows: Windows, flank: int) -> NDArray[np.bool_]:
-    """Find the windows whose flanks hold no two neighbouring known letters, as ``Paired`` does.
+def is_bare(windows: Windows, flank: int) -> NDArray[np.bool_]:
+    """Find the windows whose flanks hold no two neighbouring known letters, as ``NetworkPair`` does.
 
-    See :class:`train.networks.architectures.Paired`.
+    See :class:`train.networks.architectures.NetworkPair`.
     """
     known = network_codes(windows, flank) < UNKNOWN
     pairs = known[:, :-1] & known[:, 1:]
@@ -80,27 +80,27 @@ def network_codes(windows: Windows, flank: int) -> NDArray[np.uint8]:
     """Return windows with ``flank`` bases to each side, (N, 101 + 2 * flank); 4 where they are not known."""
     if not flank:
         return windows.codes
-    if windows.around is None:
+    if windows.neighbourhood is None:
         return np.pad(windows.codes, ((0, 0), (flank, flank)), constant_values=UNKNOWN)
-    margin = (windows.around.codes.shape[1] - WINDOW_LENGTH) // 2 - flank
-    return windows.around.codes[:, margin : windows.around.codes.shape[1] - margin]
+    margin = (windows.neighbourhood.codes.shape[1] - WINDOW_LENGTH) // 2 - flank
+    return windows.neighbourhood.codes[:, margin : windows.neighbourhood.codes.shape[1] - margin]
 
 
 def network_accessibility(windows: Windows, widths: Sequence[int]) -> NDArray[np.float32]:
     """Return the accessibility of windows at each of ``widths``, (N, widths); NaN where it is not known."""
     found = np.full((len(windows.codes), len(widths)), np.nan, np.float32)
     found[:, 0] = windows.accessibility
-    if windows.around is not None:
+    if windows.neighbourhood is not None:
         for column, width in enumerate(widths[1:], start=1):
-            found[:, column] = windows.around.accessibility[:, windows.around.widths.index(width)]
+            found[:, column] = windows.neighbourhood.accessibility[:, windows.neighbourhood.widths.index(width)]
     return found
 
 
-def inputs_of(windows: Windows, config: NetworkConfig, device: torch.device | str = "cpu") -> Inputs:
-    """Turn windows into what a network takes; the summaries of :func:`summarised` serve where filters are fixed."""
+def make_inputs(windows: Windows, config: NetworkConfig, device: torch.device | str = "cpu") -> Inputs:
+    """Turn windows into what a network takes; the summaries of :func:`summarise` serve where filters are fixed."""
     accessibility = torch.from_numpy(network_accessibility(windows, config.accessibility_widths)).to(device)
     if config.fixed_filters:
-        (summarised_windows,) = summarised([windows], config)
+        (summarised_windows,) = summarise([windows], config)
         summary = summarised_windows.summary
         assert summary is not None
         both = summary.known, summary.alone
@@ -111,7 +111,7 @@ def inputs_of(windows: Windows, config: NetworkConfig, device: torch.device | st
     return Inputs(known, alone, accessibility)
 
 
-def summarised(sets: Sequence[Windows], config: NetworkConfig) -> list[Windows]:
+def summarise(sets: Sequence[Windows], config: NetworkConfig) -> list[Windows]:
     """Summarise windows by fixed filters, once for data sets of the same windows; others stay as they are."""
     if not config.fixed_filters:
         return list(sets)
@@ -136,11 +136,11 @@ def summarised(sets: Sequence[Windows], config: NetworkConfig) -> list[Windows]:
 
 
 def _same_bases(one: Windows, other: Windows) -> bool:
-    if (one.around is None) != (other.around is None):
+    if (one.neighbourhood is None) != (other.neighbourhood is None):
         return False
-    if one.around is None or other.around is None:
+    if one.neighbourhood is None or other.neighbourhood is None:
         return np.array_equal(one.codes, other.codes)
-    return np.array_equal(one.around.codes, other.around.codes)
+    return np.array_equal(one.neighbourhood.codes, other.neighbourhood.codes)
 
 
 def _summaries(session: Any, codes: NDArray[np.uint8]) -> NDArray[np.float32]:

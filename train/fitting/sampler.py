@@ -11,7 +11,7 @@ from torch import Tensor
 
 from train.config import FitConfig, NetworkConfig
 from train.data.dataset import Windows
-from train.fitting.inputs import inputs_of
+from train.fitting.inputs import make_inputs
 from train.fitting.shift import neighbours, shifted
 
 
@@ -32,7 +32,7 @@ class Sampler:
     """
 
     def __init__(self, windows: Windows, config: NetworkConfig, device: torch.device) -> None:
-        self.inputs = inputs_of(windows, config, device)
+        self.inputs = make_inputs(windows, config, device)
         self.targets = torch.from_numpy(windows.labels.astype(np.float32)).to(device)
         self.rows = [torch.from_numpy(np.flatnonzero(windows.labels == label)) for label in (1, 0)]
         self.weights = torch.from_numpy((windows.weights / windows.weights.sum()).astype(np.float32))

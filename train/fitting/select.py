@@ -108,21 +108,21 @@ def fit_candidates(chosen: Sequence[Candidate], sets: Sequence[DataSet], runs: P
     return fits
 
 
-def finished_or_best_so_far(chosen: Sequence[Candidate], runs: Path) -> list[Fitted]:
+def load_fits(chosen: Sequence[Candidate], runs: Path) -> list[Fitted]:
     """Read from ``runs`` what there is of the candidates, also of a fit that was interrupted."""
     paths = ((candidate, runs / candidate.key() / CHECKPOINT) for candidate in chosen)
     fits = [load_fitted(candidate, path) for candidate, path in paths if path.is_file()]
-    return [replace(fitted, blocked=read_blocked(fitted, runs)) for fitted in fits]
+    return [replace(fitted, blocked=read_blocked_metrics(fitted, runs)) for fitted in fits]
 
 
-def blocked_record(fitted: Fitted, runs: Path) -> Path:
+def blocked_metrics_path(fitted: Fitted, runs: Path) -> Path:
     """Where the metrics of a recipe on held-out blocks are kept."""
     return runs / fitted.candidate.key() / f"blocked_epoch_{fitted.epoch}.json"
 
 
-def read_blocked(fitted: Fitted, runs: Path) -> dict[str, dict[str, float]] | None:
+def read_blocked_metrics(fitted: Fitted, runs: Path) -> dict[str, dict[str, float]] | None:
     """Read the metrics of a recipe on held-out blocks, where they were found."""
-    path = blocked_record(fitted, runs)
+    path = blocked_metrics_path(fitted, runs)
     return read_record(path) if path.is_file() else None
 
 
@@ -131,7 +131,7 @@ def best_of(fits: Sequence[Fitted]) -> Fitted:
     return max(fits, key=lambda fitted: fitted.selection)
 
 
-def alone_beside(fitted: Fitted, fits: Sequence[Fitted]) -> Fitted | None:
+def partner_for_bare_windows(fitted: Fitted, fits: Sequence[Fitted]) -> Fitted | None:
     """Pick what scores the windows beside which nothing is known: the best of the family that sees the window only.
 
     None for a network that sees no more itself, or where there is none.

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from jundscan.dna.letters import WINDOW_LENGTH
-from train.data.dataset import Windows, in_genome_order, places
+from train.data.dataset import Windows, chroms_and_starts, in_genome_order
 
-FARTHEST = WINDOW_LENGTH // 2
+MAX_SHIFT = WINDOW_LENGTH // 2
 """Bases that a window is moved at most: further on it would be its neighbour."""
 
 
@@ -26,7 +26,7 @@ def neighbours(windows: Windows) -> NDArray[np.int64]:
     found = np.stack([own, own])
     if windows.ids is None:
         return found
-    order, follows = in_genome_order(*places(windows))
+    order, follows = in_genome_order(*chroms_and_starts(windows))
     here, behind = order[:-1][follows[1:]], order[follows]
     alike = windows.labels[behind] == windows.labels[here]
     found[0, behind[alike]] = here[alike]
@@ -57,7 +57,7 @@ def shifted(
         A moved window's accessibility is the mean of both windows', weighted by the bases that it has of either.
     """
     side = torch.randint(2, (len(rows),), generator=generator)
-    distance = torch.randint(FARTHEST + 1, (len(rows),), generator=generator)
+    distance = torch.randint(MAX_SHIFT + 1, (len(rows),), generator=generator)
     moved = torch.rand(len(rows), generator=generator) < share
     other = near[side, rows]
     distance = torch.where(moved & (other != rows), distance, 0)

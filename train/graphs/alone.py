@@ -12,7 +12,7 @@ from train.graphs.tiles import Write
 from train.graphs.writer import PROBABILITIES, GraphWriter
 
 
-def where_alone(w: GraphWriter, probability: str, counts: list[str], write: Write, flank: int) -> str:
+def score_bare_windows(w: GraphWriter, probability: str, counts: list[str], write: Write, flank: int) -> str:
     """Take another network's probabilities where the flanks hold no two neighbouring known letters.
 
     The other network runs only where there is such a window.
@@ -43,7 +43,7 @@ def where_alone(w: GraphWriter, probability: str, counts: list[str], write: Writ
     return w.choose(w.add("Less", [least, w.scalar(0.5)], "some_alone"), both, same)
 
 
-def alone_first(write: Write, flank: int, otherwise: onnx.GraphProto) -> onnx.GraphProto:
+def shortcut_for_bare_batch(write: Write, flank: int, otherwise: onnx.GraphProto) -> onnx.GraphProto:
     """Choose the other network at once for single windows beside which no letter is known: bare windows of shards."""
     w = GraphWriter("bare_")
     windows = w.add("Squeeze", [w.add("Shape", ["accessibility"], "shape", start=1, end=2), w.integers(0)], "windows")

@@ -31,10 +31,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH
-from train.graphs.alone import alone_first, where_alone
+from train.graphs.alone import score_bare_windows, shortcut_for_bare_batch
 from train.graphs.side import BLOCK, STEPS, accessibility_steps, dinucleotide_counts, side_weights
-from train.graphs.tiles import plain, tiled
-from train.graphs.writer import PROBABILITIES, GraphWriter, Stride, array, at_windows, cropped, window_indices
+from train.graphs.tiles import build_tiled, build_untiled
+from train.graphs.writer import PROBABILITIES, GraphWriter, Stride, array, at_windows, crop, window_indices
 from train.networks.architectures import CNN, LSTM, MLP, BothStrands, Knots, Network
 
 OPSET = 18
@@ -197,7 +197,7 @@ def _best_scores(w: GraphWriter, bases: str, network: CNN, stride: Stride) -> st
         if stride == "any":
             ranges.append(at_windows(w, best, f"scores_{reach}", margin))
         else:
-            ranges.append(cropped(w, best, f"scores_{reach}", margin, config.filters))
+            ranges.append(crop(w, best, f"scores_{reach}", margin, config.filters))
     return ranges[0] if len(ranges) == 1 else w.add("Concat", ranges, "scores", axis=1)
 
 
@@ -220,7 +220,7 @@ def _write_network(w: GraphWriter, network: Network, stride: Stride, alone: Netw
     if alone is None:
         return probability
     of_alone = partial(_write_network, network=alone, stride=stride)
-    return where_alone(w, probability, counts, of_alone, network.config.flank)
+    return score_bare_windows(w, probability, counts, of_alone, network.config.flank)
 
 
 def _positions(network: CNN) -> int:
@@ -228,7 +228,7 @@ def _positions(network: CNN) -> int:
     return WINDOW_LENGTH - network.config.filter_width + 1
 
 
-def tiles(network: Network) -> dict[int, int]:
+def tile_sizes(network: Network) -> dict[int, int]:
     """Give the windows of a tile by stride, for the strides that have branches of their own."""
     if isinstance(network, LSTM):  # gathers its steps at every stride alike
         return {}
@@ -245,7 +245,7 @@ def _by_length(stride: int, tile: int, network: Network, alone: Network | None) 
     least = w.constant("tile", np.array(tile - 1, np.int64))
     output = w.choose(
         w.add("Greater", [windows, least], "is_long"),
-        tiled(
+        build_tiled(
             f"{name}_tiles_",
             write,
             stride,
@@ -253,7 +253,7 @@ def _by_length(stride: int, tile: int, network: Network, alone: Network | None) 
             WINDOW_LENGTH + 2 * network.config.flank,
             len(network.config.accessibility_widths),
         ),
-        plain(f"{name}_", write),
+        build_untiled(f"{name}_", write),
     )
     return w.graph([(output, *PROBABILITIES)])
 
@@ -287,8 +287,8 @@ def build_graph(network: Network, alone: Network | None = None) -> onnx.ModelPro
     network : MLP, CNN or LSTM
         In evaluation mode; its weights are copied.
     alone : CNN, optional
-        Scores the windows beside which nothing is known, as :class:`train.networks.architectures.Paired` does; it sees
-        no more than the window. The widest range that ``network`` counts letters in is its flank.
+        Scores the windows beside which nothing is known, as :class:`train.networks.architectures.NetworkPair` does; it
+        sees no more than the window. The widest range that ``network`` counts letters in is its flank.
 
     Returns
     -------
@@ -304,14 +304,16 @@ def build_graph(network: Network, alone: Network | None = None) -> onnx.ModelPro
             "letters must be counted as far as the network sees, to tell beside which windows none is known"
         )
     several = len(config.accessibility_widths) > 1
-    otherwise = plain("any_", partial(_write_network, network=network, stride="any", alone=alone))
-    for stride, tile in reversed(tiles(network).items()):
+    otherwise = build_untiled("any_", partial(_write_network, network=network, stride="any", alone=alone))
+    for stride, tile in reversed(tile_sizes(network).items()):
         w = GraphWriter(f"stride_{stride}_")
         is_this = w.add("Equal", ["stride", w.constant("value", np.array(stride, np.int64))], "asked")
         output = w.choose(is_this, _by_length(stride, tile, network, alone), otherwise)
         otherwise = w.graph([(output, *PROBABILITIES)])
     if alone is not None:
-        otherwise = alone_first(partial(_write_network, network=alone, stride="block"), config.flank, otherwise)
+        otherwise = shortcut_for_bare_batch(
+            partial(_write_network, network=alone, stride="block"), config.flank, otherwise
+        )
     otherwise.node.append(helper.make_node("Identity", [otherwise.output[0].name], ["probability"], name="probability"))
     graph = helper.make_graph(
         otherwise.node,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH
 from jundscan.options import DEFAULT_STRIDE
 from train.config import NetworkConfig
-from train.graphs.writer import GraphWriter, Stride, array, at_windows, cropped
+from train.graphs.writer import GraphWriter, Stride, array, at_windows, crop
 from train.networks.architectures import Head
 from train.networks.features import (
     ACCESSIBILITY_FEATURES,
@@ -61,7 +61,7 @@ def dinucleotide_counts(w: GraphWriter, bases: str, stride: Stride, config: Netw
         if stride == "any":
             found.append(at_windows(w, wide, f"window_counts_{reach}", margin))
         else:
-            found.append(cropped(w, wide, f"window_counts_{reach}", margin, CHANNELS))
+            found.append(crop(w, wide, f"window_counts_{reach}", margin, CHANNELS))
     return found
 
 

@@ -18,13 +18,13 @@ Write = Callable[[GraphWriter], str]
 """Writes a network that reads ``writer.sequence`` and ``writer.accessibility``; returns its probabilities' name."""
 
 
-def plain(prefix: str, write: Write) -> onnx.GraphProto:
+def build_untiled(prefix: str, write: Write) -> onnx.GraphProto:
     """Write a network for rows of any length, as a branch."""
     w = GraphWriter(prefix)
     return w.graph([(write(w), *PROBABILITIES)])
 
 
-def tiled(prefix: str, write: Write, stride: int, tile: int, span: int, widths: int) -> onnx.GraphProto:
+def build_tiled(prefix: str, write: Write, stride: int, tile: int, span: int, widths: int) -> onnx.GraphProto:
     """Write a network for rows of at least ``tile`` windows, as a branch: a loop over the tiles of every row.
 
     The last tile of a row ends where the row does, so it overlaps the one before it; what both hold is left out once.

@@ -92,7 +92,7 @@ def at_windows(w: GraphWriter, values: str, name: str, first: int = 0) -> str:
     return w.add("Gather", [values, places], name, axis=3)
 
 
-def cropped(w: GraphWriter, values: str, name: str, margin: int, channels: int) -> str:
+def crop(w: GraphWriter, values: str, name: str, margin: int, channels: int) -> str:
     """Leave out ``margin`` values at either end: (B, C, 1, n) -> (B, C, 1, n - 2 margin).
 
     A convolution whose outer taps are 0 does it without leaving the blocked layout, as slicing would.

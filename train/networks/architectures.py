@@ -26,7 +26,7 @@ from train.networks.features import (
     one_hot,
     window_bases,
 )
-from train.networks.motifs import motif_filters, placed_filters
+from train.networks.motifs import motif_filters, place_motifs
 
 KNOTS = (0.02, 0.95, 0.998)
 """A filter's best score enters the head by how far it is above each of three knots, which start at these quantiles of
@@ -211,7 +211,7 @@ class MLP(Network):
     """
 
     def __init__(self, config: NetworkConfig) -> None:
-        start = placed_filters(config.filters, WINDOW_LENGTH, config.filter_width)
+        start = place_motifs(config.filters, WINDOW_LENGTH, config.filter_width)
         super().__init__(config, start, config.filters)
         self.bias = nn.Parameter(torch.zeros(config.filters))
 
@@ -280,7 +280,7 @@ class LSTM(Network):
         self.bias.copy_(-self.first(one_hot(codes), self.config.pool).mean((0, 2)))
 
 
-class Paired(nn.Module):
+class NetworkPair(nn.Module):
     """A network that sees what lies around a window, and another one for windows beside which nothing is known."""
 
     def __init__(self, around: Network, alone: Network) -> None:

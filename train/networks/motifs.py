@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from jundscan.dna.letters import ALPHABET
 
-PLACED = 2
+MLP_MOTIFS = 2
 """Motifs that the MLP's filters, which see a whole window, start from."""
 RELEASE = "JASPAR2024"
 MOTIFS = (
@@ -85,11 +85,11 @@ def log_odds(frequencies: NDArray[np.float64], width: int) -> NDArray[np.float32
     return weights
 
 
-def placed_filters(filters: int, width: int, motif_width: int) -> NDArray[np.float32]:
+def place_motifs(filters: int, width: int, motif_width: int) -> NDArray[np.float32]:
     """Put the first two motifs at evenly spaced places of otherwise empty filters (filters, 4, width)."""
     weights = np.zeros((filters, len(ALPHABET), width), np.float32)
-    narrow = motif_filters(PLACED, motif_width)
-    for number, places in enumerate(np.array_split(np.arange(filters), PLACED)):
+    narrow = motif_filters(MLP_MOTIFS, motif_width)
+    for number, places in enumerate(np.array_split(np.arange(filters), MLP_MOTIFS)):
         starts = np.linspace(0, width - motif_width, len(places)).round().astype(int)
         for place, start in zip(places, starts, strict=True):
             weights[place, :, start : start + motif_width] = narrow[number]
