@@ -39,7 +39,7 @@ STAGES: tuple[tuple[str, Any, str], ...] = (
     ("opening the track", SCAN, "open_track"),
     ("accessibility scale", SCAN, "_scale"),
     ("reading and encoding", IndexedFasta, "bases"),
-    ("window means", jundscan.accessibility.tracks._TextTrack, "means_of_all"),
+    ("window means", jundscan.accessibility.tracks.TextTrack, "means_of_all"),
     ("window means", AccessibilityScale, "apply_all"),
     ("inference", Model, "slide"),
     ("hit calling", HitCaller, "add"),

@@ -115,12 +115,12 @@ def test_sequences_that_are_none(given: dict[str, np.ndarray], problem: str) -> 
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
-        ({}, "there is none"),
+        ({}, "holds no chromosome"),
         ({"a": [1.0, -1.0]}, "none negative"),
         ({"a": [1.0, float("nan")]}, "none negative and all finite"),
         ({"a": [1.0, 1e300]}, "none negative and all finite"),
         ({"a": [[1.0]]}, "one number for each base"),
-        ({"a": ["x"]}, "other things than numbers"),
+        ({"a": ["x"]}, "must be an array of numbers"),
     ],
 )
 def test_values_that_are_no_track(given: dict[str, list[float]], problem: str) -> None:

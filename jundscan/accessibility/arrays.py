@@ -1,4 +1,4 @@
-"""Tracks that are arrays already, for callers from Python."""
+"""Tracks in memory, for callers from Python."""
 
 from __future__ import annotations
 
@@ -17,30 +17,31 @@ from jundscan.io.fasta.arrays import ONE, check_names
 
 Values: TypeAlias = "Mapping[str, ArrayLike] | NDArray[np.floating[Any]]"
 
-_TRACK = Path("(accessibility in memory)")
-_LARGEST = float(np.finfo(np.float32).max)
+_PATH = Path("(accessibility in memory)")
+_MAX_VALUE = float(np.finfo(np.float32).max)
+"""Maximum value, because means are float32 and a higher one would become infinite."""
 
 
 class MemoryTrack(PerBaseTrack):
-    """Values by name, one for each base, with the interface of a track file.
+    """An array of values per base for each chromosome, with the interface of a track file.
 
     Parameters
     ----------
     values : mapping of str to array_like, or numpy.ndarray
-        shape=(length,), finite, not negative.
+        By chromosome, or one array for a single sequence. Shape (length,), finite, not negative.
 
     Raises
     ------
     TrackError
-        When there is none, a name is no text, or one is no row of such numbers.
+        When the mapping is empty, a name is not text, or values are not such an array.
     """
 
     def __init__(self, values: Values) -> None:
-        self.path = _TRACK
+        self.path = _PATH
         named = values if isinstance(values, Mapping) else {ONE: values}
         if not named:
-            raise TrackError(_TRACK, "there is none; leave accessibility out to scan on sequence alone")
-        check_names(named, TrackError, _TRACK)
+            raise TrackError(_PATH, "holds no chromosome. Leave accessibility out to scan on sequence alone")
+        check_names(named, TrackError, _PATH)
         self._rows = {chrom: _row(chrom, row) for chrom, row in named.items()}
         self.sizes = {chrom: len(row) for chrom, row in self._rows.items()}
         self.names = tuple(self._rows)
@@ -55,7 +56,7 @@ class MemoryTrack(PerBaseTrack):
         return values
 
     def bases_with_data(self) -> dict[str, int]:
-        """Return the bases with a value above 0."""
+        """Return the number of bases with a value above 0 on each chromosome."""
         return {chrom: int(np.count_nonzero(row)) for chrom, row in self._rows.items()}
 
     def _is_empty(self, chrom: str) -> NDArray[np.bool_]:
@@ -64,13 +65,13 @@ class MemoryTrack(PerBaseTrack):
 
 
 def _row(chrom: str, values: object) -> NDArray[np.float64]:
-    made = plain_array(values)
-    if made is None or made.dtype.kind not in "biufO":
-        raise TrackError(_TRACK, f"{chrom} holds other things than numbers: it is {type_name(values)}")
+    row = plain_array(values)
+    if row is None or row.dtype.kind not in "biufO":
+        raise TrackError(_PATH, f"{chrom} must be an array of numbers, one for each base, not {type_name(values)}")
     try:
-        row = made.astype(np.float64, copy=False)
+        row = row.astype(np.float64, copy=False)
     except (TypeError, ValueError) as err:
-        raise TrackError(_TRACK, f"{chrom} holds other things than numbers ({err})") from err
-    if row.ndim != 1 or not ((row >= 0) & (row <= _LARGEST)).all():  # beyond float32 as good as infinite
-        raise TrackError(_TRACK, f"{chrom}: needs one number for each base, none negative and all finite")
+        raise TrackError(_PATH, f"{chrom} must be an array of numbers, one for each base ({err})") from err
+    if row.ndim != 1 or not ((row >= 0) & (row <= _MAX_VALUE)).all():
+        raise TrackError(_PATH, f"{chrom} needs one number for each base, none negative and all finite")
     return row

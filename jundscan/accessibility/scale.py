@@ -1,9 +1,8 @@
-"""From a track's own numbers to the model's: where a window stands in its track.
+"""The accessibility scale: from a track's own numbers to percentiles, the only accessibility that a model sees.
 
-Assays and pipelines differ in scale, so the model sees a percentile, found once for a whole track (or data
-set): 0 stays 0, and "more open than 97 % of the genome" means the same everywhere. Never a region, a chunk or
-a batch decides it. What lies around a window is compared with what lies around others, at every width anew. Which
-windows of a track decide is the topic of :mod:`jundscan.accessibility.track_scale`.
+Assays and pipelines differ in scale, so a scale is found once for a whole track or data set. 0 stays 0, and 0.97 means
+"more open than 97 % of the genome" everywhere. A region, chunk or batch never changes it. Every width around a window
+has percentiles of its own. :mod:`jundscan.accessibility.track_scale` chooses the windows of a track to find it on.
 """
 
 from __future__ import annotations
@@ -12,46 +11,133 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.accessibility.knots import Knots, fit_knots
 from jundscan.accessibility.window_means import MAX_WIDTH
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import InputError
 from jundscan.io.files import read_json
 
 DISTRIBUTION_BINS = 20
-"""Equal parts of what is above 0, in :func:`distribution`; what is at 0 comes before them."""
+"""Bins of equal width above 0 in :func:`distribution`."""
+MAX_WIDER_KNOTS = 1024
+"""Maximum knots of each width beyond the window's own."""
+_MAX_KNOTS = 2048
+_MIN_WINDOWS = 1000
+_MIN_VALUES = 50
+_MEANS_AT_ONCE = 1 << 15
+"""Means mapped at a time, because arrays of this length fit into the processor's cache."""
 _KEY = "accessibility_scale"
-_MOST_KNOTS, MAX_WIDER_KNOTS = 2048, 1024  # of a window's own width, and of each wider one
-_FEWEST_WINDOWS = 1000
-_FEWEST_VALUES = 50
 OTHER_SCALE = (
     "give --accessibility-scale FILE (the record of a run on the whole track) or --accessibility-scale identity; "
     "a BED whose scores are all 0 counts with --bed-value presence"
 )
-# a scale of 2,048 knots takes 0.1 MB; the record of a run may hold more than its scale
 
 
-@dataclass(frozen=True, eq=False)
-class AccessibilityScale:
-    """A mapping from window means to percentiles; one without knots changes nothing.
+class Knots(NamedTuple):
+    """A broken line from window means to percentiles, constant before the first knot and after the last.
 
     Attributes
     ----------
     values : numpy.ndarray, shape=(knots,), dtype=float64
         Window means above 0, ascending.
     percentiles : numpy.ndarray, shape=(knots,), dtype=float64
-        Where each stands among all windows, 0 to 1, ascending.
+        Rank of each among all windows, 0 to 1, ascending.
+    """
+
+    values: NDArray[np.float64]
+    percentiles: NDArray[np.float64]
+
+    def map(self, means: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Map means, shape=(n,), to percentiles: 0 stays 0, NaN stays NaN. Needs at least one knot."""
+        mapped = np.empty(len(means), np.float32)
+        for row in range(0, len(means), _MEANS_AT_ONCE):
+            some = np.ascontiguousarray(means[row : row + _MEANS_AT_ONCE])
+            # neighbours often have the same mean: 0 between peaks, the height of one peak inside it
+            heads = np.append(0, np.flatnonzero(some[1:] != some[:-1]) + 1)
+            if 2 * len(heads) < len(some):
+                percentiles = np.repeat(self._interpolate(some[heads]), np.diff(heads, append=len(some)))
+            else:
+                percentiles = self._interpolate(some)
+            mapped[row : row + _MEANS_AT_ONCE] = percentiles
+        return mapped
+
+    def _interpolate(self, means: NDArray[np.float32]) -> NDArray[np.float64]:
+        percentiles = np.interp(means, self.values, self.percentiles)
+        percentiles[means == 0] = 0
+        return percentiles
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return both lists, ready for JSON; :meth:`from_dict` reads them."""
+        return {"values": self.values.tolist(), "percentiles": self.percentiles.tolist()}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Knots:
+        """Read and check both lists.
+
+        Raises
+        ------
+        KeyError, TypeError, OverflowError
+            When a list is missing or holds no numbers.
+        ValueError
+            When the lists differ in length, do not ascend, or a number is out of range.
+        """
+        values, percentiles = (np.array(record[key], np.float64) for key in ("values", "percentiles"))
+        if values.ndim != 1 or values.shape != percentiles.shape:
+            raise ValueError("values and percentiles must be two lists of the same length")
+        knots = np.column_stack((values, percentiles))
+        if not (np.isfinite(knots).all() and (knots >= 0).all() and (percentiles <= 1).all()):
+            raise ValueError("values must be finite, none negative, and percentiles from 0 to 1")
+        if not ((np.diff(values) > 0).all() and (np.diff(percentiles) >= 0).all()):
+            raise ValueError("values and percentiles must ascend")
+        return cls(values, percentiles)
+
+
+def fit_knots(means: NDArray[np.floating[Any]], counts: NDArray[np.int64], limit: int) -> Knots:
+    """Find the percentile of every distinct mean above 0, and keep at most ``limit`` of them as knots.
+
+    A percentile is (the windows below + half of the equal ones) / all windows. Half of the knots are evenly spaced
+    in rank. The other half grows denser towards the top.
+
+    Parameters
+    ----------
+    means : numpy.ndarray, shape=(n,), dtype=float
+        Distinct means, ascending, 0 or more.
+    counts : numpy.ndarray, shape=(n,), dtype=int64
+        Number of windows with each mean.
+    limit : int
+        Maximum number of knots.
+    """
+    percentiles = (np.cumsum(counts) - counts / 2) / counts.sum()
+    above = means > 0
+    values, counts, percentiles = means[above], counts[above], percentiles[above]
+    if len(values) > limit:
+        up_to = np.cumsum(counts)
+        total = up_to[-1]
+        even = np.linspace(0, total - 1, limit // 2)
+        from_top = total - np.geomspace(1, total, limit // 2)
+        knots = np.unique(np.searchsorted(up_to, np.concatenate((even, from_top)), side="right"))
+        values, percentiles = values[knots], percentiles[knots]
+    return Knots(values.astype(np.float64), percentiles)
+
+
+@dataclass(frozen=True, eq=False)
+class AccessibilityScale:
+    """A mapping from window means to percentiles. Without knots it changes nothing.
+
+    Attributes
+    ----------
+    values, percentiles : numpy.ndarray, shape=(knots,), dtype=float64
+        Knots of the window's own 101 bases, see :class:`Knots`.
     windows : int
-        Number of windows that it was found on.
+        Number of windows that the scale was found on.
     wider : mapping of int to Knots
-        The same for means over wider surroundings, by their bases.
+        Knots by width in bases, for widths beyond the window's own.
     where : str
-        What it was read from, for messages.
+        File or other origin of the scale, for messages.
     """
 
     values: NDArray[np.float64]
@@ -61,22 +147,11 @@ class AccessibilityScale:
     where: str = "accessibility scale"
 
     def apply(self, means: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Map window means, one by one: 0 stays 0, NaN stays NaN, constant beyond the knots.
-
-        Parameters
-        ----------
-        means : numpy.ndarray, shape=(n,), dtype=float32
-            Means of the track over windows.
-
-        Returns
-        -------
-        numpy.ndarray, shape=(n,), dtype=float32
-            Percentiles from 0 to 1.
-        """
+        """Map means over the windows' own bases, shape=(n,), to percentiles from 0 to 1; NaN stays NaN."""
         return self._own.map(means) if len(self.values) else means
 
     def apply_all(self, means: NDArray[np.float32], widths: Sequence[int]) -> NDArray[np.float32]:
-        """Map means over windows and their surroundings, each width by its own knots: see :meth:`apply`.
+        """Map means at several widths, each by its own knots.
 
         Parameters
         ----------
@@ -105,22 +180,23 @@ class AccessibilityScale:
         return mapped
 
     def check_widths(self, widths: Sequence[int]) -> None:
-        """Check that the scale maps all widths.
+        """Check that the scale has knots for all widths; the identity needs none.
 
         Raises
         ------
         InputError
-            When it has no percentiles for one; the identity needs none.
+            When a width has no knots.
         """
         missing = [width for width in widths if width != WINDOW_LENGTH and width not in self.wider]
         if missing and len(self.values):
             raise InputError(
-                f"{self.where}: has no percentiles for surroundings of {', '.join(map(str, missing))} bases, which the "
-                f"model sees: found with another model; leave --accessibility-scale out to find them again"
+                f"{self.where}: has no percentiles for the {', '.join(map(str, missing))} bases around a window, "
+                "which this model sees. The scale was found for another model. Leave --accessibility-scale out, or "
+                "find the scale for this model: jundscan scale"
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what :meth:`from_dict` reads, ready for JSON."""
+        """Return the scale ready for JSON; :meth:`from_dict` reads it."""
         record = {"windows": self.windows, **self._own.to_dict()}
         if self.wider:
             record["wider"] = {str(width): knots.to_dict() for width, knots in self.wider.items()}
@@ -128,7 +204,7 @@ class AccessibilityScale:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> AccessibilityScale:
-        """Build a scale from what :meth:`to_dict` returned.
+        """Build a scale from the record of :meth:`to_dict`.
 
         Raises
         ------
@@ -137,7 +213,7 @@ class AccessibilityScale:
         """
         try:
             own, windows = Knots.from_dict(record), int(record["windows"])
-            wider = {_wider(width): Knots.from_dict(knots) for width, knots in record.get("wider", {}).items()}
+            wider = {_parse_width(width): Knots.from_dict(knots) for width, knots in record.get("wider", {}).items()}
         except (KeyError, TypeError, AttributeError, OverflowError) as err:
             raise ValueError("not an accessibility scale: needs windows, values and percentiles") from err
         if wider and not all(len(knots.values) for knots in (own, *wider.values())):
@@ -146,7 +222,7 @@ class AccessibilityScale:
 
     @property
     def zero_share(self) -> float:
-        """Share of windows at 0, to about half of the windows that share the lowest mean above it."""
+        """Share of windows at 0, overestimated by half of the windows at the lowest mean above 0."""
         return float(self.percentiles[0]) if len(self.percentiles) else 0.0
 
     @property
@@ -154,19 +230,19 @@ class AccessibilityScale:
         return Knots(self.values, self.percentiles)
 
 
-def _wider(width: str) -> int:
-    """Read how many bases wider surroundings have, as :meth:`AccessibilityScale.to_dict` writes it."""
-    if not re.fullmatch("[1-9][0-9]{2,3}", width) or int(width) not in range(WINDOW_LENGTH + 2, MAX_WIDTH + 1, 2):
+def _parse_width(text: str) -> int:
+    """Read a width beyond the window's own, in bases, as :meth:`AccessibilityScale.to_dict` writes it."""
+    if not re.fullmatch("[1-9][0-9]{2,3}", text) or int(text) not in range(WINDOW_LENGTH + 2, MAX_WIDTH + 1, 2):
         raise ValueError(f"wider surroundings have an odd number of bases from {WINDOW_LENGTH + 2} to {MAX_WIDTH:,}")
-    return int(width)
+    return int(text)
 
 
 IDENTITY = AccessibilityScale(np.empty(0), np.empty(0), 0)
-"""For values that are mapped already."""
+"""For values that are percentiles already."""
 
 
 def read_scale(path: str | Path) -> AccessibilityScale:
-    """Read a scale: its own JSON, or the record of a run (``scan --json``) that holds one.
+    """Read a scale from its own JSON, or from the record of a run (``scan --json``).
 
     Raises
     ------
@@ -184,61 +260,53 @@ def read_scale(path: str | Path) -> AccessibilityScale:
         raise InputError(f"{path}: no accessibility scale can be read from it ({err})") from err
 
 
-def resolve_scale(given: AccessibilityScale | str | Path | None) -> AccessibilityScale | None:
-    """Turn what a user gives as a scale into one: ``identity``, a file (:func:`read_scale`), or nothing."""
-    if given is None or isinstance(given, AccessibilityScale):
-        return given
-    return IDENTITY if given == "identity" else read_scale(given)
+def resolve_scale(scale: AccessibilityScale | str | Path | None) -> AccessibilityScale | None:
+    """Return the scale that an argument means: a scale, ``identity``, a file (:func:`read_scale`), or None."""
+    if scale is None or isinstance(scale, AccessibilityScale):
+        return scale
+    return IDENTITY if scale == "identity" else read_scale(scale)
 
 
 def fit_scale(means: NDArray[np.floating[Any]], where: str, remedy: str = OTHER_SCALE) -> AccessibilityScale:
-    """Find the percentile of every distinct window mean above 0.
-
-    A percentile is (the windows below + half of those equal) / all windows. Of more than 2,048 distinct
-    values at most 2,048 become knots: half of them even in rank, half ever denser towards the top.
+    """Find the scale of window means, see :func:`fit_knots`.
 
     Parameters
     ----------
     means : numpy.ndarray, shape=(n,), dtype=float
-        Means over windows of the whole track or data set; NaN, not available, is no part of the ranking.
+        Means over windows of the whole track or data set. NaN, not available, is left out.
     where : str
-        What they come from, for the message.
+        Origin of the means, for the message.
     remedy : str
-        What to do when they are too few, for the message.
-
-    Returns
-    -------
-    AccessibilityScale
-        The scale.
+        Advice for too few means, for the message.
 
     Raises
     ------
     InputError
-        When there are less than 1,000 windows or 50 distinct means above 0.
+        When there are fewer than 1,000 windows, or fewer than 50 distinct means above 0.
     """
     means = means[~np.isnan(means)]
     values, counts = np.unique(means, return_counts=True)
     distinct = int(np.count_nonzero(values))
-    if len(means) < _FEWEST_WINDOWS or distinct < _FEWEST_VALUES:
+    if len(means) < _MIN_WINDOWS or distinct < _MIN_VALUES:
         raise InputError(
             f"{where}: {len(means)} windows with {distinct} distinct values above 0 are too few to find the "
-            f"accessibility scale (needs {_FEWEST_WINDOWS} and {_FEWEST_VALUES}): {remedy}"
+            f"accessibility scale (needs {_MIN_WINDOWS} and {_MIN_VALUES}): {remedy}"
         )
-    return AccessibilityScale(*fit_knots(values, counts, _MOST_KNOTS), len(means))
+    return AccessibilityScale(*fit_knots(values, counts, _MAX_KNOTS), len(means))
 
 
 def distribution(mapped: NDArray[np.floating[Any]]) -> list[float]:
-    """Tell how mapped accessibility is distributed, to compare a scan with what its model was trained on.
+    """Count windows by accessibility, to compare a scan with the training data of its model.
 
     Parameters
     ----------
     mapped : numpy.ndarray, shape=(n,), dtype=float
-        Percentiles, 0 to 1; NaN, not available, does not count.
+        Percentiles, 0 to 1. NaN, not available, is left out.
 
     Returns
     -------
     list of float
-        Shares of the windows: those at 0, then those in each of 20 equal bins of what is above 0. Empty without any.
+        Share of the windows at 0, then in each of 20 equal bins above 0. Empty without windows.
 
     Examples
     --------

@@ -15,8 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.accessibility.genome_tracks import MIN_COMMON_SHARE, GenomeTrack, data_share
-from jundscan.accessibility.knots import fit_knots
-from jundscan.accessibility.scale import IDENTITY, MAX_WIDER_KNOTS, AccessibilityScale, distribution, fit_scale
+from jundscan.accessibility.scale import (
+    IDENTITY,
+    MAX_WIDER_KNOTS,
+    AccessibilityScale,
+    distribution,
+    fit_knots,
+    fit_scale,
+)
 from jundscan.accessibility.tracks import PerBaseTrack, Track
 from jundscan.dna.interval_sets import subtract_intervals
 from jundscan.dna.letters import WINDOW_LENGTH

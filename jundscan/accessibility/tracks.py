@@ -1,9 +1,8 @@
-"""Accessibility tracks: a bigWig or a text file of intervals, and its mean over windows and wider surroundings.
+"""Accessibility tracks: a bigWig or a text file of intervals, averaged over windows and their surroundings.
 
-The mean of a window is over its 101 bases, or over as many as asked for around its centre: a base without an interval
-or beyond either end of the chromosome counts as 0, and one under several intervals counts with the greatest. Means are
-summed in float64, do not depend on which other windows and widths are asked for, and are exactly 0 where no interval
-lies.
+A mean is over the 101 bases of a window, or over more or fewer bases around its centre. Bases without an interval, or
+beyond an end of the chromosome, count as 0. Where intervals overlap, the highest value counts. Sums are float64. A mean
+does not depend on the other windows and widths of a call, and is exactly 0 where no interval lies.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.accessibility.data_stretches import BIN_BASES, stretches_with_data
-from jundscan.accessibility.window_means import MAX_WIDTH, narrowed, offset, running_sums, slabs, window_sums
+from jundscan.accessibility.window_means import MAX_WIDTH, offset, running_sums, slabs, to_uint32, window_sums
 from jundscan.dna.interval_sets import Intervals, flatten_max
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import TrackError
@@ -28,27 +27,20 @@ from jundscan.io.bigwig import check_bigwig, is_bigwig
 from jundscan.io.value_columns import BIGWIG, ValueColumn
 from jundscan.options import BedValue
 
-# bases of a bigWig expanded at once: small enough for the processor's cache
-_SLAB_BASES = 1 << 15
-# bases between two windows beyond which these are read one by one: reading them takes as long as a call
-_GAP_BASES = 1 << 11
-# bases between the places where running sums begin anew
-_BLOCK_BASES = 1 << 15
-
 
 class Track(ABC):
-    """A track, from :func:`open_track`; close it, or use it as a context manager.
+    """A track, from :func:`open_track`. Close it, or use it as a context manager.
 
     Attributes
     ----------
     path : pathlib.Path
         The file.
     sizes : dict of str to int or None
-        Chromosome lengths, bases, when the file states them.
+        Chromosome lengths, bases, where the file states them.
     names : tuple of str
-        Chromosomes that the track names, in the order of the file.
+        Chromosomes in the track, in the order of the file.
     meaning : ValueColumn or None
-        What the values are, where a file says it.
+        Meaning of the values, where the file states it.
     """
 
     path: Path
@@ -63,18 +55,18 @@ class Track(ABC):
         self.close()
 
     def close(self) -> None:  # noqa: B027 - a text track keeps nothing open
-        """Let go of the file."""
+        """Close the file."""
 
     def count_beyond(self, chrom: str, length: int) -> int:
-        """Count the intervals that reach beyond a chromosome of ``length`` bases; a bigWig's cannot."""
+        """Count the intervals that reach beyond a chromosome of ``length`` bases; 0 for a bigWig."""
         return 0
 
     @abstractmethod
     def bases_with_data(self) -> dict[str, int]:
-        """Return how many bases of each chromosome hold data, to tell what share of a track a genome has."""
+        """Return the number of bases with data on each chromosome."""
 
     def window_means(self, chrom: str, starts: NDArray[np.int64], width: int = WINDOW_LENGTH) -> NDArray[np.float32]:
-        """Average the track over windows, or over as many bases around their centres; safe in several threads.
+        """Average the track over windows of one chromosome, at one width; safe in several threads.
 
         Parameters
         ----------
@@ -83,7 +75,7 @@ class Track(ABC):
         starts : numpy.ndarray, shape=(n,), dtype=int64
             Window starts, 0-based, ascending, none twice.
         width : int
-            Bases.
+            Bases around the centre of a window.
 
         Returns
         -------
@@ -101,13 +93,14 @@ class Track(ABC):
     def means_of_all(
         self, parts: Sequence[tuple[str, NDArray[np.int64]]], widths: Sequence[int] = (WINDOW_LENGTH,)
     ) -> NDArray[np.float32]:
-        """Average over windows of chromosomes at several widths: :meth:`window_means` of each, for less.
+        """Average the track over windows of several chromosomes, at several widths; see :meth:`window_means`.
 
         Parameters
         ----------
         parts : sequence of (str, numpy.ndarray of int64)
-            Chromosomes, at least one, each with starts of windows.
+            Chromosomes, at least one, each with its window starts.
         widths : sequence of int
+            Bases around the centres of windows.
 
         Returns
         -------
@@ -115,20 +108,22 @@ class Track(ABC):
         """
 
 
-class _TextTrack(Track):
+class TextTrack(Track):
     """Intervals of a text file, all in memory, as the knots of a running sum.
 
-    The chromosomes lie one after another on one line, each from the start of a block on, small ones together in one:
-    so the windows of many scaffolds are looked up at once. So much lies free between two that the widest surroundings
-    of a window never reach the next. The sum over a window is the running sum at its end minus that at its start.
-    Running sums begin anew in every block, at places that depend on nothing but the track: so no window's sum depends
-    on which others are asked for, little is lost by cancelling, and between intervals, where the sum is level, the
-    difference is exactly 0.
+    The chromosomes lie one after another on one line, so that one call looks up windows of many scaffolds. Each starts
+    a block, except that small ones share a block. They lie so far apart that the range around a window never reaches
+    the next chromosome. A sum over a range is the running sum at its end minus that at its start. Running sums start
+    from 0 in every block, at positions that only the track decides. So a sum does not depend on other windows, loses
+    little by cancelling, and is exactly 0 between intervals.
     """
 
-    def __init__(self, path: Path, bed_value: BedValue) -> None:
+    def __init__(
+        self, path: Path, bed_value: BedValue, *, block_bases: int = 1 << 15, max_width: int = MAX_WIDTH
+    ) -> None:
         self.path = path
         self.sizes = None
+        self._max_width = max_width
         as_read = read_intervals(path, "track", bed_value)
         self.names, self.meaning = tuple(as_read), as_read.meaning
         lengths = np.array([len(intervals.ends) for intervals in as_read.values()])
@@ -136,30 +131,32 @@ class _TextTrack(Track):
         self._rows = dict(zip(self.names, zip((stops - lengths).tolist(), stops.tolist(), strict=True), strict=True))
         starts, ends, values = (np.concatenate(columns) for columns in zip(*as_read.values(), strict=True))
         del as_read  # hundreds of megabytes with millions of intervals
-        self._ends = narrowed(ends)
-        held = np.add.reduceat(np.where(values > 0, ends - starts, 0), stops - lengths)
-        self._bases_with_data = dict(zip(self.names, held.tolist(), strict=True))
+        self._ends = to_uint32(ends)
+        covered = np.add.reduceat(np.where(values > 0, ends - starts, 0), stops - lengths)
+        self._bases_with_data = dict(zip(self.names, covered.tolist(), strict=True))
         extents = np.maximum.reduceat(ends, stops - lengths)
-        self._places: dict[str, tuple[int, int]] = {}  # of each chromosome: where it lies, where its last interval ends
-        free = _BLOCK_BASES  # what surrounds the first windows begins before them
+        self._on_line: dict[str, tuple[int, int]] = {}  # by chromosome: its first base on the line, its last end
+        free = block_bases  # room for the surroundings of the first windows
         for chrom, extent in zip(self.names, extents.tolist(), strict=True):
-            needed = extent + MAX_WIDTH - offset(MAX_WIDTH)  # further behind the last interval a window finds nothing
-            begin = free if free % _BLOCK_BASES + needed <= _BLOCK_BASES else -(-free // _BLOCK_BASES) * _BLOCK_BASES
-            self._places[chrom] = begin, extent
+            needed = extent + max_width - offset(max_width)  # ranges further behind the last interval are empty
+            begin = free if free % block_bases + needed <= block_bases else -(-free // block_bases) * block_bases
+            self._on_line[chrom] = begin, extent
             free = begin + needed
-        begins = np.repeat([begin for begin, _ in self._places.values()], lengths)
+        begins = np.repeat([begin for begin, _ in self._on_line.values()], lengths)
         starts += begins
         ends += begins
-        # rounded as a bigWig's values are: the same data give the same means in either format
+        # rounded to float32, as in a bigWig, because the same data then have the same means in either format
         line = flatten_max(Intervals(starts, ends, values.astype(np.float32)))
         del starts, ends, values, begins
-        self._sums = running_sums(line, _BLOCK_BASES, MAX_WIDTH)
+        self._sums = running_sums(line, block_bases, max_width)
 
     def bases_with_data(self) -> dict[str, int]:
+        """Return the number of bases in intervals above 0; overlaps count more than once."""
         return self._bases_with_data
 
     def count_beyond(self, chrom: str, length: int) -> int:
-        extent = self._places[chrom][1]
+        """Count the intervals that reach beyond a chromosome of ``length`` bases."""
+        extent = self._on_line[chrom][1]
         if extent <= length:
             return 0
         return int(np.count_nonzero(self._ends[slice(*self._rows[chrom])] > length))
@@ -167,29 +164,40 @@ class _TextTrack(Track):
     def means_of_all(
         self, parts: Sequence[tuple[str, NDArray[np.int64]]], widths: Sequence[int] = (WINDOW_LENGTH,)
     ) -> NDArray[np.float32]:
+        """Average over windows of several chromosomes, looked up at once."""
         if len(parts) == 1:
-            return self._sums.means(self._on_line(*parts[0]), widths)
-        places = np.concatenate([self._on_line(chrom, starts) for chrom, starts in parts])
-        if (places[1:] >= places[:-1]).all():
-            return self._sums.means(places, widths)
+            return self._sums.means(self._positions(*parts[0]), widths)
+        positions = np.concatenate([self._positions(chrom, starts) for chrom, starts in parts])
+        if (positions[1:] >= positions[:-1]).all():
+            return self._sums.means(positions, widths)
         # the track has the chromosomes in another order
-        distinct, back = np.unique(places, return_inverse=True)
+        distinct, back = np.unique(positions, return_inverse=True)
         return self._sums.means(distinct, widths)[back]
 
-    def _on_line(self, chrom: str, starts: NDArray[np.int64]) -> NDArray[np.int64]:
-        begin, extent = self._places[chrom]
-        last = extent - offset(MAX_WIDTH)
+    def _positions(self, chrom: str, starts: NDArray[np.int64]) -> NDArray[np.int64]:
+        begin, extent = self._on_line[chrom]
+        last = extent - offset(self._max_width)
         return (starts if not len(starts) or starts[-1] <= last else np.minimum(starts, last)) + begin
 
 
 class PerBaseTrack(Track):
-    """A track that gives a value for each base, which are summed anew for every window."""
+    """A track with a value for each base, summed anew for every window.
+
+    Attributes
+    ----------
+    slab_bases : int
+        Maximum bases summed at a time, because arrays of this length fit into the processor's cache.
+    gap_bases : int
+        Maximum unused bases read between two windows, because a further read takes as long.
+    """
 
     sizes: dict[str, int]
+    slab_bases = 1 << 15
+    gap_bases = 1 << 11
     _stretches: dict[str, NDArray[np.int64]] | None = None
 
     def stretches_with_data(self) -> dict[str, NDArray[np.int64]]:
-        """Return each chromosome without its empty stretches of a megabase and more, found once.
+        """Return each chromosome without its empty stretches of a megabase and more.
 
         Returns
         -------
@@ -206,34 +214,34 @@ class PerBaseTrack(Track):
     def means_of_all(
         self, parts: Sequence[tuple[str, NDArray[np.int64]]], widths: Sequence[int] = (WINDOW_LENGTH,)
     ) -> NDArray[np.float32]:
-        """Average over windows of chromosomes at several widths, read once for all of these."""
+        """Average over windows of several chromosomes at several widths, reading each base once for all widths."""
         first = min(map(offset, widths))
         bases = max(offset(width) + width for width in widths) - first
-        behind = [offset(width) - first for width in widths]
+        offsets = [offset(width) - first for width in widths]
         means = np.zeros((sum(len(starts) for _, starts in parts), len(widths)), np.float32)
         row = 0
         for chrom, starts in parts:
             of_chrom = means[row : row + len(starts)]
             row += len(starts)
-            for rows, stretches, places in slabs(starts + first, bases, _GAP_BASES, _SLAB_BASES):
-                pieces = [self._values(chrom, *stretch) for stretch in stretches]
+            for rows, spans, positions in slabs(starts + first, bases, self.gap_bases, self.slab_bases):
+                pieces = [self._values(chrom, *span) for span in spans]
                 values = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
                 if values.any():
-                    sums = window_sums(values, places, widths, behind)
+                    sums = window_sums(values, positions, widths, offsets)
                     of_chrom[rows] = (sums / np.array(widths)[:, None]).T
         return means
 
     @abstractmethod
     def _values(self, chrom: str, start: int, end: int) -> NDArray[np.float64]:
-        """Return the value of each base of [start, end), 0 where there is none or beyond the chromosome."""
+        """Return the value of each base of [start, end), 0 without data or beyond the chromosome."""
 
     @abstractmethod
     def _is_empty(self, chrom: str) -> NDArray[np.bool_]:
-        """Find the bins of a chromosome that hold no value but 0: :mod:`jundscan.accessibility.data_stretches`."""
+        """Find the bins of :data:`BIN_BASES` bases that hold no value but 0, as ``stretches_with_data`` needs them."""
 
 
-class _BigWigTrack(PerBaseTrack):
-    """A bigWig, read as it is asked for."""
+class BigWigTrack(PerBaseTrack):
+    """A bigWig, read on demand."""
 
     meaning = BIGWIG
 
@@ -255,6 +263,7 @@ class _BigWigTrack(PerBaseTrack):
         self._lock = Lock()
 
     def close(self) -> None:
+        """Close the file."""
         self._bigwig.close()
         self._file.close()
 
@@ -262,7 +271,11 @@ class _BigWigTrack(PerBaseTrack):
         values = self._read(chrom, start, end)
         if not (values.min() >= 0 and values.max() < np.inf):
             base = int(np.flatnonzero(~((values >= 0) & (values < np.inf)))[0])
-            raise TrackError(self.path, f"{chrom}:{start + base} has the value {values[base]}, negative or not finite")
+            raise TrackError(
+                self.path,
+                f"{chrom}:{start + base} has the value {values[base]}, negative or not finite. A track needs values "
+                "of 0 or more, such as read depth or fold change, not their logarithms",
+            )
         return values
 
     def _is_empty(self, chrom: str) -> NDArray[np.bool_]:
@@ -270,11 +283,11 @@ class _BigWigTrack(PerBaseTrack):
         return empty
 
     def bases_with_data(self) -> dict[str, int]:
-        """Return the bases with a value in the bins that hold one other than 0."""
+        """Return the number of bases with a value in the bins that are not empty."""
         return {chrom: int(self._bins(chrom, "bases_covered")[~self._is_empty(chrom)].sum()) for chrom in self.sizes}
 
     def _bins(self, chrom: str, summary: str) -> NDArray[np.float64]:
-        """Summarise bins of a chromosome, from the zoom levels where there are any; the last bin may be shorter."""
+        """Summarise the bins of a chromosome, from zoom levels where there are any; the last bin may be shorter."""
         whole, rest = divmod(self.sizes[chrom], BIN_BASES)
         end = whole * BIN_BASES
         parts = [self._read(chrom, 0, end, bins=whole, summary=summary, exact=False)] if whole else []
@@ -283,7 +296,7 @@ class _BigWigTrack(PerBaseTrack):
         return np.concatenate([np.zeros(0), *parts])
 
     def _check_blocks(self, chrom: str, start: int, end: int, is_summary: bool) -> None:
-        """Look at the blocks that the library may read: values, or for a summary of bins the zoom levels too."""
+        """Check the blocks that pybigtools may read: values, and the zoom levels for a summary of bins."""
         values, zooms = self._blocks
         if is_summary:
             for level in zooms:
@@ -305,7 +318,7 @@ class _BigWigTrack(PerBaseTrack):
 
 
 def _is_damage(err: BaseException) -> bool:
-    """Tell what pybigtools raises of a damaged file; it panics at some damage, and a panic in Rust is no Exception."""
+    """Return whether pybigtools raises this error for a damaged file; a panic in Rust is no Exception."""
     import pybigtools
 
     expected = (pybigtools.BBIReadError, OSError, ValueError, KeyError, UnicodeDecodeError)
@@ -313,23 +326,24 @@ def _is_damage(err: BaseException) -> bool:
 
 
 def open_track(path: str | Path, bed_value: BedValue = "score") -> Track:
-    """Open a bigWig (told by its content) or a text file of intervals (see :mod:`jundscan.io.bed`).
+    """Open a bigWig, recognized by its content, or a text file of intervals (see :mod:`jundscan.io.bed`).
 
     Parameters
     ----------
     path : str or pathlib.Path
-        The file; one of text may come through a pipe.
+        The file. Text may come through a pipe.
     bed_value : {"score", "presence"}
-        What an interval of a BED, narrowPeak or broadPeak counts as: its value, or 1.
+        Value of an interval of a BED, narrowPeak or broadPeak: its score, or 1.
 
     Raises
     ------
     TrackError
-        When the file is missing, unreadable, damaged or of another kind, a line is wrong, or presence does not apply.
+        When the file is missing, unreadable, damaged or of another kind, a line is wrong, or ``presence`` is asked of
+        a bigWig.
     """
     path = Path(path)
     if not is_bigwig(path):
-        return _TextTrack(path, bed_value)
+        return TextTrack(path, bed_value)
     if bed_value == "presence":
         raise TrackError(path, "is a bigWig; --bed-value presence is for BED and peaks")
-    return _BigWigTrack(path)
+    return BigWigTrack(path)

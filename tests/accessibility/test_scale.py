@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from jundscan.accessibility.arrays import MemoryTrack
 from jundscan.accessibility.genome_tracks import GenomeTrack, match_chromosomes
-from jundscan.accessibility.knots import Knots, fit_knots
 from jundscan.accessibility.scale import (
     IDENTITY,
     AccessibilityScale,
+    Knots,
+    fit_knots,
     fit_scale,
     read_scale,
     resolve_scale,
@@ -155,9 +156,7 @@ def test_a_scale_without_a_width_is_said_to_be_of_another_model(tmp_path, widths
     path = tmp_path / "scale.json"
     path.write_text(json.dumps(scale.to_dict()))
     for one, where in ((scale, "accessibility scale"), (read_scale(path), re.escape(str(path)))):
-        problem = (
-            f"^{where}: has no percentiles for surroundings of {bases} bases, .* another model; .* find them again$"
-        )
+        problem = f"^{where}: has no percentiles for the {bases} bases around a window, .* model: jundscan scale$"
         with pytest.raises(InputError, match=problem):
             one.check_widths(widths)
         with pytest.raises(InputError, match=problem):
@@ -169,7 +168,7 @@ def test_a_scale_without_a_width_is_said_to_be_of_another_model(tmp_path, widths
 def test_a_scan_is_refused_a_scale_of_another_model_before_it_begins(model):
     genome, track = MemoryGenome("ACGT" * 1000), MemoryTrack(np.arange(4000.0))
     around = numpy_model(model, 0, (101, 301, 1101))
-    with pytest.raises(InputError, match="no percentiles for surroundings of 301, 1101 bases"):
+    with pytest.raises(InputError, match="no percentiles for the 301, 1101 bases around a window"):
         open_scan(genome, track, model=around, scale=fit_scale(some_means(), "here"))
     with open_scan(genome, track, model=around, scale=scale_of_three()) as scan:
         assert scan.scale.windows == 4000
@@ -399,12 +398,11 @@ def test_as_many_knots_as_values_up_to_two_thousand():
     assert (thinned.values[0], thinned.values[-1]) == (1, 100_000)
 
 
-def test_a_scale_too_large_to_be_one_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("jundscan.io.files._LONGEST_JSON", 60)
+def test_a_file_larger_than_any_scale_raises(tmp_path):
     text = json.dumps({"windows": 3, "values": [1.0], "percentiles": [0.5]})
     path = tmp_path / "scale.json"
-    path.write_text(text.ljust(60))
+    path.write_text(text.ljust(1 << 24))
     assert read_scale(path).windows == 3
-    path.write_text(text.ljust(61))
-    with pytest.raises(InputError, match=r"scale\.json: no accessibility scale .* \(more than 60 bytes\)"):
+    path.write_text(text.ljust((1 << 24) + 1))
+    with pytest.raises(InputError, match=r"scale\.json: no accessibility scale .* \(more than 16,777,216 bytes\)"):
         read_scale(path)

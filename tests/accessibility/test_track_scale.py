@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import jundscan
-from jundscan.accessibility import data_stretches
 from jundscan.accessibility.arrays import MemoryTrack
 from jundscan.accessibility.data_stretches import BIN_BASES, MIN_EMPTY_BASES, stretches_with_data
 from jundscan.accessibility.genome_tracks import match_chromosomes
@@ -60,14 +59,12 @@ def test_stretches_with_data_are_those_found_base_by_base(
 ) -> None:
     rng = np.random.default_rng(seed)
     values = np.concatenate([np.full(bases, float(held)) for bases, held in pieces] + [np.zeros(1)])
-    with pytest.MonkeyPatch.context() as patch:  # the same, ten thousand times smaller
-        patch.setattr(data_stretches, "BIN_BASES", 10)
-        patch.setattr(data_stretches, "MIN_EMPTY_BASES", 100)
-        empty = np.array([not values[at : at + 10].any() for at in range(0, len(values), 10)])
-        if spilled:  # as zoom levels may: a bin counts as held because of the bin beside it
-            beside = np.append(~empty[1:], False) | np.append(False, ~empty[:-1])
-            empty &= ~(beside & (rng.random(len(empty)) < 0.5))
-        found = stretches_with_data(len(values), empty, lambda start, end: values[start:end])
+    # ten thousand times smaller than in a scan
+    empty = np.array([not values[at : at + 10].any() for at in range(0, len(values), 10)])
+    if spilled:  # zoom levels may call an empty bin not empty because of the bin beside it
+        beside = np.append(~empty[1:], False) | np.append(False, ~empty[:-1])
+        empty &= ~(beside & (rng.random(len(empty)) < 0.5))
+    found = stretches_with_data(len(values), empty, lambda start, end: values[start:end], 10, 100)
     assert found.tolist() == naive_stretches(values, 100)
 
 

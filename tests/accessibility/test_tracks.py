@@ -12,11 +12,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-import jundscan.accessibility.tracks
-import jundscan.accessibility.window_means
 from jundscan.accessibility.arrays import MemoryTrack
 from jundscan.accessibility.genome_tracks import match_chromosomes
-from jundscan.accessibility.tracks import Track, open_track
+from jundscan.accessibility.tracks import BigWigTrack, TextTrack, Track, open_track
 from jundscan.accessibility.window_means import MAX_WIDTH
 from jundscan.errors import TrackError
 from jundscan.io.fasta.genome import open_genome
@@ -65,11 +63,10 @@ def means_around(values, starts, width):
     return np.array([padded[begin : begin + width].sum() / width for begin in begins.tolist()])
 
 
-def made_track(kind, path, rows):
-    values = per_base(rows)
-    if kind == "memory":
-        return MemoryTrack({"chr1": values})
-    return open_track(write_bigwig(path, runs(values)) if kind == "bigwig" else write_text(path, rows))
+def open_bigwig(path, rows):
+    track = open_track(write_bigwig(path, runs(per_base(rows))))
+    assert isinstance(track, BigWigTrack)
+    return track
 
 
 # a mean below what float32 holds with all its digits
@@ -98,13 +95,15 @@ def test_means_are_those_of_a_loop_and_depend_on_nothing_else(
     if not values.any():
         kind = "text"
     widest = max(widest, *widths)
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jundscan.accessibility.tracks, "_SLAB_BASES", slab)
-        patch.setattr(jundscan.accessibility.tracks, "_GAP_BASES", gap)
-        patch.setattr(jundscan.accessibility.tracks, "_BLOCK_BASES", max(block, widest))
-        patch.setattr(jundscan.accessibility.tracks, "MAX_WIDTH", widest)
-        patch.setattr(jundscan.accessibility.window_means, "MAX_WIDTH", widest)
-        with made_track(kind, Path(folder, "track.bedgraph"), rows) as track:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "track.bedgraph")
+        if kind == "text":
+            track = TextTrack(write_text(path, rows), "score", block_bases=max(block, widest), max_width=widest)
+        else:
+            per_base_track = MemoryTrack({"chr1": values}) if kind == "memory" else open_bigwig(path, rows)
+            per_base_track.slab_bases, per_base_track.gap_bases = slab, gap
+            track = per_base_track
+        with track:
             together = track.means_of_all([("chr1", np.array(starts))], widths)
             for column, width in enumerate(widths):
                 whole = track.window_means("chr1", np.array(starts), width)
@@ -172,19 +171,19 @@ def test_what_surrounds_a_window_never_reaches_another_chromosome(seed, bigwig, 
         assert np.array_equal(found[:, column] == 0, naive < 1e-9)
 
 
-def test_windows_far_apart_are_read_alone_and_near_ones_together(tmp_path, monkeypatch):
-    read = []
-    values = jundscan.accessibility.tracks._BigWigTrack._values
-    monkeypatch.setattr(
-        jundscan.accessibility.tracks._BigWigTrack,
-        "_values",
-        lambda track, chrom, start, end: (read.append((start, end)), values(track, chrom, start, end))[1],
-    )
-    path = tmp_path / "a.bw"
-    pybigtools.open(str(path), "w").write({"chr1": 1_000_000}, [("chr1", 0, 1_000_000, 2.0)])
-    with open_track(path) as track:
-        means = track.means_of_all([("chr1", np.array([0, 1_000, 500_000, 990_000]))], (101, 301, 1101))
-    assert read == [(-500, 1_601), (499_500, 500_601), (989_500, 990_601)]  # once for all widths
+class RecordingTrack(MemoryTrack):
+    """A track in memory that keeps the spans that are read from it."""
+
+    def _values(self, chrom, start, end):
+        self.read.append((start, end))
+        return super()._values(chrom, start, end)
+
+
+def test_windows_far_apart_are_read_alone_and_near_ones_together():
+    track = RecordingTrack({"chr1": np.full(1_000_000, 2.0)})
+    track.read = []
+    means = track.means_of_all([("chr1", np.array([0, 1_000, 500_000, 990_000]))], (101, 301, 1101))
+    assert track.read == [(-500, 1_601), (499_500, 500_601), (989_500, 990_601)]  # once for all widths
     assert means[1:].tolist() == [[2.0] * 3] * 3
     np.testing.assert_allclose(means[0], [2, 2 * 201 / 301, 2 * 601 / 1101], rtol=1e-6)
 

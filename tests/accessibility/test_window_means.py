@@ -11,7 +11,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-import jundscan.accessibility.window_means
 from jundscan.accessibility.tracks import open_track
 from jundscan.accessibility.window_means import offset, running_sums
 from jundscan.dna.interval_sets import Intervals
@@ -56,12 +55,10 @@ def test_means_are_exact_whatever_lies_beside_a_window(
     parts: list[tuple[int, int, float]], block: int, widths: list[int], step: int, before: int
 ) -> None:
     flat = intervals_of(parts, WIDEST + before)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jundscan.accessibility.window_means, "MAX_WIDTH", WIDEST)
-        sums = running_sums(flat, block, WIDEST)
-        starts = np.arange(WIDEST, int(flat.ends[-1]) + 200, step)
-        found = sums.means(starts, widths)
-        alone = np.concatenate([sums.means(starts[row : row + 1], widths) for row in range(0, len(starts), 29)])
+    sums = running_sums(flat, block, WIDEST)
+    starts = np.arange(WIDEST, int(flat.ends[-1]) + 200, step)
+    found = sums.means(starts, widths)
+    alone = np.concatenate([sums.means(starts[row : row + 1], widths) for row in range(0, len(starts), 29)])
     assert np.array_equal(alone, found[::29])
     looked = slice(None, None, max(len(starts) // 60, 1))
     for column, width in enumerate(widths):
@@ -104,4 +101,4 @@ def test_an_ordinary_track_is_summed_in_one_layer_and_an_outlier_costs_its_own_b
     ordinary.values[25_000] = 1e12
     sums = running_sums(ordinary, 1 << 15, 4_001)
     assert len(sums.uneven) in (1, 2)  # two, where the widest stretch of the block before reaches it
-    assert sum(len(layer.places) for layer in sums.layers) < len(sums.places) / 500
+    assert sum(len(layer.positions) for layer in sums.layers) < len(sums.positions) / 500

@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.accessibility.knots import Knots
-from jundscan.accessibility.scale import AccessibilityScale
+from jundscan.accessibility.scale import AccessibilityScale, Knots
 from jundscan.dna.letters import one_hot
 from jundscan.io.shards import write_shards
 from jundscan.model.model import Model
