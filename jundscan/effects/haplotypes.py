@@ -1,11 +1,10 @@
-"""Windows of two haplotypes, reference and alternative: which ones a variant touches, and which belong together.
+"""Find the windows of both haplotypes that a variant touches, pair them, and splice the bases of the alternative one.
 
-A trimmed variant replaces the ``reference`` bases from ``start`` on by ``alternative`` other ones (either can be 0). A
-window of a haplotype is touched when it holds a base of its allele, or, where the allele is empty, both bases beside
-the gap. So the windows touched start at ``start - 100`` to ``start + allele - 1``, as far as they lie within the
-haplotype. A gap at the end of a haplotype has a base on one side only: the outermost window is taken there. What a
-window sees beside itself is its own haplotype too: bases of the flanks are spliced as those of the windows are, and
-windows that have the allele in a flank only are not touched.
+A trimmed variant replaces the reference bases from ``start`` on by an alternative allele. Either allele can be empty. A
+window is touched when it holds a base of its haplotype's allele. Where the allele is empty, a window is touched when it
+holds both bases beside the gap. So the touched windows start at ``start - 100`` to ``start + allele - 1``, within the
+haplotype. A gap at the end of a haplotype has a base on one side only. There, the outermost window is touched. Windows
+with the allele in a flank only are not touched, but the flanks of a touched window come from its own haplotype.
 """
 
 from __future__ import annotations
@@ -22,77 +21,83 @@ from jundscan.dna.letters import WINDOW_LENGTH
 Int64Array = NDArray[np.int64]
 
 BLOCK_WINDOWS = WINDOW_LENGTH
-"""Windows scored together: the 101 of a substitution."""
+"""Windows per block: a substitution touches 101."""
 REACH = WINDOW_LENGTH - 1
-"""Bases on either side of a variant that share a window with it."""
-_SPLICED_BASES = 1 << 20
-"""Bases of haplotypes put together at a time where an allele moves them: their positions take eight bytes each."""
+"""Bases to each side of a variant that share a window with it."""
+_MAX_SPLICED_BASES = 1 << 20
+"""Maximum bases spliced at a time where an allele moves them, because each takes an index of 8 bytes."""
 
 
 def block_bases(flank: int) -> int:
-    """Return the bases of a block: those of its windows and a flank on either side."""
+    """Return the number of bases of a block: those of its windows, and a flank on each side."""
     return BLOCK_WINDOWS + WINDOW_LENGTH - 1 + 2 * flank
 
 
 class Sites(NamedTuple):
-    """Trimmed variants; row i of every array is variant i. Coordinates may run through several chromosomes.
+    """Trimmed variants; row i of every array is variant i. Coordinates can run through several chromosomes.
 
     Attributes
     ----------
     start : numpy.ndarray, shape=(n,), dtype=int64
-        First base replaced, or the base behind the gap that is filled.
-    reference, alternative : numpy.ndarray, shape=(n,), dtype=int64
+        First base replaced. For an insertion, the base behind it.
+    ref_bases, alt_bases : numpy.ndarray, shape=(n,), dtype=int64
         Lengths of the alleles.
-    begin, end : numpy.ndarray, shape=(n,), dtype=int64
-        Where the variant's chromosome begins and ends on the reference.
+    chrom_start, chrom_end : numpy.ndarray, shape=(n,), dtype=int64
+        First base of the variant's chromosome on the reference, and the position behind its last base.
     """
 
     start: Int64Array
-    reference: Int64Array
-    alternative: Int64Array
-    begin: Int64Array
-    end: Int64Array
+    ref_bases: Int64Array
+    alt_bases: Int64Array
+    chrom_start: Int64Array
+    chrom_end: Int64Array
+
+    @property
+    def is_indel(self) -> NDArray[np.bool_]:
+        """Whether one allele is empty."""
+        return np.asarray((self.ref_bases == 0) | (self.alt_bases == 0))
 
     def take(self, rows: NDArray[np.intp]) -> Sites:
-        """Return some of the variants."""
+        """Return the variants in these rows."""
         return Sites._make(column[rows] for column in self)
 
     def touched_reference(self) -> tuple[Int64Array, Int64Array]:
-        """Return the starts of the first and the last window touched on the reference."""
-        return self._touched(self.reference, self.end)
+        """Return the starts of the first and the last touched window on the reference."""
+        return self._touched(self.ref_bases, self.chrom_end)
 
     def touched_alternative(self) -> tuple[Int64Array, Int64Array]:
-        """Return the starts of the first and the last window touched on the alternative, in its own coordinates."""
-        return self._touched(self.alternative, self.end - self.reference + self.alternative)
+        """Return the starts of the first and the last touched window on the alternative, in its own coordinates."""
+        return self._touched(self.alt_bases, self.chrom_end - self.ref_bases + self.alt_bases)
 
     def too_short(self) -> NDArray[np.bool_]:
-        """Tell where one of both haplotypes is shorter than a window."""
-        shorter = np.minimum(self.alternative - self.reference, 0)
-        return np.asarray(self.end - self.begin + shorter < WINDOW_LENGTH)
+        """Return whether either haplotype is shorter than a window."""
+        change = np.minimum(self.alt_bases - self.ref_bases, 0)
+        return np.asarray(self.chrom_end - self.chrom_start + change < WINDOW_LENGTH)
 
     def _touched(self, allele: Int64Array, end: Int64Array) -> tuple[Int64Array, Int64Array]:
         outermost = end - WINDOW_LENGTH
-        first = np.minimum(np.maximum(self.start - REACH, self.begin), outermost)
-        last = np.maximum(np.minimum(self.start + allele - 1, outermost), self.begin)
+        first = np.minimum(np.maximum(self.start - REACH, self.chrom_start), outermost)
+        last = np.maximum(np.minimum(self.start + allele - 1, outermost), self.chrom_start)
         return first, last
 
 
-def partners(
+def find_partners(
     windows: Int64Array, start: Int64Array, own: Int64Array, other: Int64Array, first: Int64Array, last: Int64Array
 ) -> Int64Array:
-    """Find the window of the other haplotype that a window touched by a variant belongs to.
+    """Find the partner of each touched window on the other haplotype.
 
-    One that starts before the variant belongs to the one with the same start, one that starts inside its allele and
-    ends behind it to the one with the same end, and one wholly inside its allele to the one with the nearest start.
+    A window that starts before the variant has the partner with the same start. A window that starts inside its allele
+    and ends behind it has the partner with the same end. A window inside its allele has the partner with the nearest
+    start.
 
     Parameters
     ----------
     windows : numpy.ndarray, shape=(n,), dtype=int64
-        Their starts, each on its own haplotype.
+        Starts, each on its own haplotype.
     start, own, other : numpy.ndarray, shape=(n,), dtype=int64
-        The variant: its start, the length of its allele on this haplotype and on the other.
+        The variant: its start, and the lengths of its allele on this haplotype and on the other one.
     first, last : numpy.ndarray, shape=(n,), dtype=int64
-        First and last window touched on the other haplotype: where there is no such partner, the nearest is taken.
+        First and last touched window on the other haplotype. Partners beyond them are moved to the nearer of the two.
 
     Returns
     -------
@@ -104,16 +109,16 @@ def partners(
 
 
 class Ranges(NamedTuple):
-    """Ranges of whole numbers, one after the other.
+    """The integers of several ranges, one range after the other.
 
     Attributes
     ----------
     row : numpy.ndarray, shape=(total,), dtype=int64
-        The range that a number belongs to.
+        Number of the range that an integer belongs to.
     value : numpy.ndarray, shape=(total,), dtype=int64
-        The number.
+        The integers.
     begin : numpy.ndarray, shape=(ranges,), dtype=int64
-        Where a range begins.
+        Index of the first integer of each range.
     """
 
     row: Int64Array
@@ -121,12 +126,12 @@ class Ranges(NamedTuple):
     begin: Int64Array
 
 
-def ranges(first: Int64Array, last: Int64Array) -> Ranges:
-    """Write out ranges, each from ``first`` to ``last`` with both of them, none empty.
+def expand_ranges(first: Int64Array, last: Int64Array) -> Ranges:
+    """List the integers from ``first`` to ``last``, both included, of every range. No range may be empty.
 
     Examples
     --------
-    >>> ranges(np.array([5, 0]), np.array([6, 2])).value.tolist()
+    >>> expand_ranges(np.array([5, 0]), np.array([6, 2])).value.tolist()
     [5, 6, 0, 1, 2]
     """
     counts = last - first + 1
@@ -136,24 +141,24 @@ def ranges(first: Int64Array, last: Int64Array) -> Ranges:
 
 
 class Blocks(NamedTuple):
-    """Ranges of windows cut into blocks of :data:`BLOCK_WINDOWS`; the last block of a range may reach beyond it.
+    """Ranges of windows cut into blocks of :data:`BLOCK_WINDOWS`. The last block of a range may reach beyond it.
 
     Attributes
     ----------
     row : numpy.ndarray, shape=(blocks,), dtype=int64
-        The range that a block belongs to.
+        Number of the range that a block belongs to.
     start : numpy.ndarray, shape=(blocks,), dtype=int64
-        Its first window.
-    slot : numpy.ndarray, shape=(ranges,), dtype=int64
-        What to add to a window's start to find it among the windows of all blocks.
+        First window of a block.
+    shift : numpy.ndarray, shape=(ranges,), dtype=int64
+        Added to a window's start, gives its index among the windows of all blocks.
     """
 
     row: Int64Array
     start: Int64Array
-    slot: Int64Array
+    shift: Int64Array
 
 
-def blocks(first: Int64Array, last: Int64Array) -> Blocks:
+def cut_into_blocks(first: Int64Array, last: Int64Array) -> Blocks:
     """Cut ranges of windows, each from ``first`` to ``last``, into blocks."""
     counts = (last - first) // BLOCK_WINDOWS + 1
     before = np.cumsum(counts) - counts
@@ -168,54 +173,53 @@ def splice(
     alleles: NDArray[np.uint8],
     allele_begin: Int64Array,
     sites: Sites,
-    cut: Blocks,
+    blocks: Blocks,
     flank: int,
 ) -> NDArray[np.uint8]:
-    """Put together the bases of blocks of alternative haplotypes, with what lies beside them there.
+    """Splice the bases of blocks of alternative haplotypes, with their flanks.
 
     Parameters
     ----------
     reference : numpy.ndarray, dtype=uint8
         Codes of the reference around the variants.
     shift : numpy.ndarray, shape=(n,), dtype=int64
-        What to add to a position near a variant to find it in ``reference``.
+        Added to a position near a variant, gives its index in ``reference``.
     alleles : numpy.ndarray, dtype=uint8
         Codes of all alternative alleles.
     allele_begin : numpy.ndarray, shape=(n,), dtype=int64
-        Where each begins.
+        Index of the first base of each allele.
     sites : Sites
-        The variants.
-    cut : Blocks
-        Of their alternative haplotypes.
+    blocks : Blocks
+        Of the alternative haplotypes of ``sites``.
     flank : int
-        Bases on either side of a block.
+        Bases to each side of a block.
 
     Returns
     -------
     numpy.ndarray, shape=(blocks, block_bases(flank)), dtype=uint8
-        Row i begins ``flank`` bases before ``cut.start[i]``.
+        Row i begins ``flank`` bases before ``blocks.start[i]``.
     """
     length = block_bases(flank)
-    codes = np.empty((len(cut.row), length), np.uint8)
-    in_place = (sites.alternative == sites.reference)[cut.row]
-    # most variants move nothing: copies of the reference, and the few bases of the allele written over them
+    codes = np.empty((len(blocks.row), length), np.uint8)
+    in_place = (sites.alt_bases == sites.ref_bases)[blocks.row]
+    # most variants move no base: copy the reference, and write the few bases of the allele over it
     at = np.flatnonzero(in_place)
-    row, before = cut.row[at], (cut.start - flank - sites.start[cut.row])[at]
-    codes[at] = bases_of(reference, cut.start[at] - flank + shift[row], length)
-    first, last = np.maximum(before, 0), np.minimum(before + length, sites.alternative[row]) - 1
-    held = np.flatnonzero(first <= last)
-    block, base, _ = ranges(first[held], last[held])
-    block = held[block]
+    row, before = blocks.row[at], (blocks.start - flank - sites.start[blocks.row])[at]
+    codes[at] = read_bases(reference, blocks.start[at] - flank + shift[row], length)
+    first, last = np.maximum(before, 0), np.minimum(before + length, sites.alt_bases[row]) - 1
+    with_allele = np.flatnonzero(first <= last)
+    block, base, _ = expand_ranges(first[with_allele], last[with_allele])
+    block = with_allele[block]
     codes[at[block], base - before[block]] = alleles[allele_begin[row[block]] + base]
 
-    moving, together = np.flatnonzero(~in_place), max(1, _SPLICED_BASES // length)
+    moving, together = np.flatnonzero(~in_place), max(1, _MAX_SPLICED_BASES // length)
     for at in (moving[begin : begin + together] for begin in range(0, len(moving), together)):
-        row = cut.row[at]
-        offset = (cut.start[at] - flank - sites.start[row])[:, None] + np.arange(length)  # from the variant's start
-        allele = sites.alternative[row][:, None]
+        row = blocks.row[at]
+        offset = (blocks.start[at] - flank - sites.start[row])[:, None] + np.arange(length)  # from the variant's start
+        allele = sites.alt_bases[row][:, None]
         inside = (offset >= 0) & (offset < allele)
         position = offset + (sites.start + shift)[row][:, None]
-        position += np.where(offset >= allele, (sites.reference[row] - sites.alternative[row])[:, None], 0)
+        position += np.where(offset >= allele, (sites.ref_bases[row] - sites.alt_bases[row])[:, None], 0)
         position[inside] = 0
         moved = reference[position]
         block, base = np.nonzero(inside)
@@ -224,7 +228,7 @@ def splice(
     return codes
 
 
-def bases_of(codes: NDArray[np.uint8], starts: Int64Array, length: int) -> NDArray[np.uint8]:
-    """Copy as many bases from each of these places on, (n, length)."""
+def read_bases(codes: NDArray[np.uint8], starts: Int64Array, length: int) -> NDArray[np.uint8]:
+    """Copy ``length`` bases from each start on, (n, length)."""
     copied: NDArray[np.uint8] = sliding_window_view(codes, length)[starts]
     return copied

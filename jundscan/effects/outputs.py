@@ -1,4 +1,4 @@
-"""Where the effects of variants go: VCF with fields of our own, or a table; and the record of the run."""
+"""Write the effects of variants: as INFO fields of the VCF or as a table, and the record of the run."""
 
 from __future__ import annotations
 
@@ -39,28 +39,28 @@ COLUMNS = (
     *("reference_probability", "alternative_probability", "difference"),
     *("window_start", "window_end", "window_difference", "hit", "reference_fpr", "alternative_fpr", "left_shift"),
 )
-"""Columns of the TSV, one line for each ALT.
+"""Columns of the TSV, which has one line per ALT.
 
 start, end, window_start and window_end are 0-based half-open. pos is start + 1, the POS of the VCF. left_shift counts
-the bases by which POS of an indel moves when it is left-aligned.
+the bases by which left-alignment moves the POS of an indel.
 """
 _ENDINGS = (".vcf", ".vcf.gz", ".tsv", ".tsv.gz")
 _MISSING = "."
-_INFO = 7  # its column
-_WHOLE = ";".join(f"{key}=%s" for key in FIELDS)
-_GENOTYPES = 1 << 21
-"""Genotypes of the records that one worker has at a time: cohorts come in smaller portions."""
+_INFO = 7  # index of the VCF column
+_ALL_FIELDS = ";".join(f"{key}=%s" for key in FIELDS)
+_TASK_GENOTYPES = 1 << 21
+"""Maximum genotypes per task, because the records of a task are in memory at once."""
 
 
 def check_variant_output(path: str, force: bool) -> None:
-    """Find out before any work whether effects can be written to ``path``.
+    """Check before any work that effects can be written to ``path``.
 
     Raises
     ------
     JundscanError
         When pysam is not installed.
     OutputError
-        When the name tells no format, and as :func:`jundscan.io.outputs.check_output` does.
+        When the file name has no known ending, and as :func:`jundscan.io.outputs.check_output` does.
     """
     pysam_module()
     if not is_stream(path) and not path.lower().endswith(_ENDINGS):
@@ -77,24 +77,25 @@ def write_variants(
     command: str | None = None,
     allow_length_mismatch: bool = False,
 ) -> dict[str, Any]:
-    """Score the variants of a VCF or BCF and write their effects, in the order of the input.
+    """Score the variants of a VCF or BCF, and write their effects in the order of the input.
 
     Parameters
     ----------
     scan : Scan
         From :func:`jundscan.scanning.plan.open_scan`.
     variants : str or pathlib.Path
-        VCF, gzipped or not, or BCF; need not be sorted.
+        VCF, gzipped or not, or BCF. Records can be in any order.
     output : str
-        ``.vcf`` or ``.tsv``; with ``.gz`` bgzipped, and indexed when the records are sorted. ``-`` is VCF on stdout.
+        ``.vcf`` or ``.tsv``. With ``.gz``, it is compressed by bgzip, and indexed if the records are sorted. ``-``
+        writes VCF to stdout.
     force : bool
-        Whether existing files may be replaced.
+        Replace existing files.
     on_progress : callable
-        Told how many more bytes of the input have been read, after each portion.
+        Called after each task with the bytes of the input read since the last call.
     command : str, optional
         The command line, for the header and the record.
     allow_length_mismatch : bool
-        Accept a VCF whose header gives other lengths of the chromosomes that its records use.
+        Accept a VCF whose header has other lengths for chromosomes of its records than the genome.
 
     Returns
     -------
@@ -104,33 +105,34 @@ def write_variants(
     Raises
     ------
     InputError
-        When the variants cannot be read, share no chromosome with the genome, or are of another assembly by the
-        lengths in their header: before any work, unless they come through a pipe.
+        When the variants cannot be read, share no chromosome with the genome, or have other chromosome lengths in
+        their header. Files are checked before any work, pipes while they are read.
     OutputError
-        When the output cannot be written; nothing is left then.
+        When the output cannot be written. No partial output stays.
     """
     began = time.perf_counter()
     check_variant_output(output, force)
     scan.watch(variants)
-    tally, done, about = _Tally(), 0, about_run(scan, command)
+    tally, bytes_done, about = _Tally(), 0, about_run(scan, command)
     is_table = output.lower().endswith((".tsv", ".tsv.gz"))
     longest = max(scan.genome.chromsizes.values())
     contigs = Contigs(scan.genome, allow_length_mismatch, to_vcf=not is_table)
     check_variants(variants, contigs)
     with open_vcf(variants) as vcf:
         header, feed = vcf.file.header, vcf.pipe
-        fresh = declare_fields(vcf, about)
+        is_new = declare_fields(vcf, about)
         contigs.declare(vcf)
-        portion = min(TASK_ALLELES, _GENOTYPES // (1 + len(header.samples)) + 1)
-        portions = score_variants(scan, _counted(contigs.checked(vcf), tally), portion, lambda: feed.passed)
+        task_alleles = min(TASK_ALLELES, _TASK_GENOTYPES // (1 + len(header.samples)) + 1)
+        scored = score_variants(scan, tally.count(contigs.checked(vcf)), task_alleles, lambda: feed.passed)
         preset: Preset = "bed" if is_table else "vcf"
         with open_output(output, force, preset, longest, lambda: tally.is_sorted) as stream:
             stream.write(about + "#" + "\t".join(COLUMNS) + "\n" if is_table else str(header))
-            for records, effects in portions:
-                stream.writelines(_rows(records, effects) if is_table else _annotated(records, effects, fresh))
+            for records, effects in scored:
+                lines = _format_table(records, effects) if is_table else _format_vcf(records, effects, is_new)
+                stream.writelines(lines)
                 tally.add(effects)
-                before, done = done, feed.taken
-                on_progress(done - before)
+                before, bytes_done = bytes_done, feed.taken
+                on_progress(bytes_done - before)
     if is_packed(output) and not tally.is_sorted:
         scan.cautions.add("unsorted", f"{output}: not sorted, so not indexed; bcftools sort does both")
     warn_of_unaligned_indels(scan, tally.indels_not_left_aligned, variants)
@@ -138,7 +140,8 @@ def write_variants(
     if 2 * mismatches > tally.alleles:
         scan.cautions.add(
             "reference_mismatches",
-            f"{variants}: most REF alleles are not what {scan.genome.path} has there: another assembly?",
+            f"{variants}: {mismatches:,} of {tally.alleles:,} REF alleles differ from {scan.genome.path}. Use the "
+            "genome (assembly) that the variants were called on",
             alleles=tally.alleles,
             mismatches=mismatches,
         )
@@ -170,14 +173,8 @@ def warn_of_unaligned_indels(scan: Scan, count: int, variants: str | Path) -> No
         )
 
 
-def _counted(variants: Iterable[tuple[Any, Variant]], tally: _Tally) -> Iterator[tuple[Any, Variant]]:
-    for record, variant in variants:
-        tally.read(record)
-        yield record, variant
-
-
 class _Tally:
-    """What was read and what became of it."""
+    """Counts of records read and of effects."""
 
     def __init__(self) -> None:
         self.records = self.without_alternative = self.alleles = 0
@@ -185,23 +182,25 @@ class _Tally:
         self.is_sorted = True
         self.status: Counter[int] = Counter()
         self.hits: Counter[int] = Counter()
-        self._seen: set[int] = set()
+        self._chroms: set[int] = set()
         self._last = (-1, -1)
 
-    def read(self, record: Any) -> None:
-        """Count a record and see whether it stands where a sorted file has it."""
-        self.records += 1
-        self.without_alternative += not record.alts
-        place = record.rid, record.pos
-        if place[0] != self._last[0]:
-            self.is_sorted &= place[0] not in self._seen
-            self._seen.add(place[0])
-        elif place[1] < self._last[1]:
-            self.is_sorted = False
-        self._last = place
+    def count(self, variants: Iterable[tuple[Any, Variant]]) -> Iterator[tuple[Any, Variant]]:
+        """Yield variants with their records, counting them and checking their order."""
+        for record, variant in variants:
+            self.records += 1
+            self.without_alternative += not record.alts
+            chrom, position = record.rid, record.pos
+            if chrom != self._last[0]:
+                self.is_sorted &= chrom not in self._chroms
+                self._chroms.add(chrom)
+            elif position < self._last[1]:
+                self.is_sorted = False
+            self._last = chrom, position
+            yield record, variant
 
     def add(self, effects: Effects) -> None:
-        """Count what became of alleles."""
+        """Count the effects of alleles."""
         self.alleles += len(effects.status)
         self.status.update(effects.status.tolist())
         self.hits.update(effects.hit.tolist())
@@ -209,10 +208,10 @@ class _Tally:
         self.indels_not_left_aligned += int((effects.left_shift > 0).sum())
 
 
-def _columns(effects: Effects) -> Iterator[tuple[str, ...]]:
-    """Write the values of each allele, in the order of :data:`FIELDS`, as a VCF has them."""
+def _field_values(effects: Effects) -> Iterator[tuple[str, ...]]:
+    """Format the VCF fields of each allele, in the order of :data:`FIELDS`."""
     floats = (effects.reference, effects.alternative, effects.difference, effects.window_difference)
-    numbers = [_numbers(column) for column in (*floats, effects.reference_fpr, effects.alternative_fpr)]
+    numbers = [_format_floats(column) for column in (*floats, effects.reference_fpr, effects.alternative_fpr)]
     windows = [_MISSING if window < 0 else str(window + 1) for window in effects.window.tolist()]
     hits = [_MISSING if hit < 0 else HITS[hit] for hit in effects.hit.tolist()]
     statuses = [STATUSES[status] for status in effects.status.tolist()]
@@ -220,52 +219,52 @@ def _columns(effects: Effects) -> Iterator[tuple[str, ...]]:
     return zip(old, new, change, windows, window_change, hits, old_fpr, new_fpr, statuses, strict=True)
 
 
-def _numbers(column: NDArray[Any]) -> list[str]:
-    """Write float32, which floats of a VCF are, to 6 digits; all in one go, which is twice as fast as one by one."""
+def _format_floats(column: NDArray[Any]) -> list[str]:
+    """Format values as float32, the floats of a VCF, to 6 digits. One format call for all takes half the time."""
     values = column.astype(np.float32).tolist()
     return ("%.6g " * len(values) % tuple(values)).replace("nan", _MISSING).split()
 
 
-def _annotated(records: Iterable[Any], effects: Effects, fresh: bool) -> Iterator[str]:
-    """Write records as VCF lines, as pysam does, with our fields behind their others.
+def _format_vcf(records: Iterable[Any], effects: Effects, is_new: bool) -> Iterator[str]:
+    """Format records as VCF lines, with our fields behind the other INFO fields.
 
-    They are added to the line, for pysam would set them one by one, which took longer than all else with a record.
+    The fields are added to pysam's line as text, because setting them in pysam takes longer than everything else
+    about a record. ``is_new`` is false where an earlier run may have left such fields.
     """
-    alleles = _columns(effects)
+    alleles = _field_values(effects)
     for record in records:
-        if not fresh:
+        if not is_new:
             for key in FIELDS:
                 if key in record.info:
-                    del record.info[key]  # of an earlier run
+                    del record.info[key]
         rows = list(islice(alleles, len(record.alts or ())))
         values = rows[0] if len(rows) == 1 else tuple(map(",".join, zip(*rows, strict=True)))
         fields = str(record).rstrip("\n").split("\t", _INFO + 1)
-        ours = _WHOLE % values if _MISSING not in values and len(rows) == 1 else _present(values)
+        ours = _ALL_FIELDS % values if _MISSING not in values and len(rows) == 1 else _join_present(values)
         if ours:
             fields[_INFO] = ours if fields[_INFO] == _MISSING else f"{fields[_INFO]};{ours}"
         yield "\t".join(fields) + "\n"
 
 
-def _present(values: Iterable[str]) -> str:
-    """Put fields together that have a value for at least one allele."""
+def _join_present(values: Iterable[str]) -> str:
+    """Join the fields that have a value for at least one allele."""
     pairs = zip(FIELDS, values, strict=False)
     return ";".join([f"{key}={value}" for key, value in pairs if value.strip(f"{_MISSING},")])
 
 
-def _rows(records: Iterable[Any], effects: Effects) -> Iterator[str]:
-    """Write one TSV line for each alternative allele."""
+def _format_table(records: Iterable[Any], effects: Effects) -> Iterator[str]:
+    """Format one TSV line per alternative allele."""
     columns = [column.tolist() for column in effects[:-1]]
     columns[1:3] = [format_probabilities(effects.reference), format_probabilities(effects.alternative)]
     alleles = zip(*columns, strict=True)
     for record in records:
         for alternative in record.alts or ():
             status, old, new, change, window, window_change, hit, *rates, left_shift = next(alleles)
-            place = [record.chrom, record.start, record.start + len(record.ref), record.pos]
-            site = [*place, record.id, record.ref, alternative]
+            site = [record.chrom, record.start, record.start + len(record.ref), record.pos, record.id]
             effect: list[Any] = [None] * 10
             if hit >= 0:
-                known = [rate if rate == rate else None for rate in rates]  # NaN is not itself
+                fprs = [rate if rate == rate else None for rate in rates]  # NaN differs from itself
                 span = [window, window + WINDOW_LENGTH]
-                effect = [old, new, f"{change:.6g}", *span, f"{window_change:.6g}", HITS[hit], *known, left_shift]
-            cells = [*site, STATUSES[status], *effect]
+                effect = [old, new, f"{change:.6g}", *span, f"{window_change:.6g}", HITS[hit], *fprs, left_shift]
+            cells = [*site, record.ref, alternative, STATUSES[status], *effect]
             yield "\t".join([_MISSING if cell is None else str(cell) for cell in cells]) + "\n"

@@ -1,11 +1,9 @@
-"""What variants do to JUND: both haplotypes of every alternative allele, scored at every window that it touches.
+"""Score variants: both haplotypes of every alternative allele, at every window that it touches.
 
-``score_variants`` takes variants in any order and gives their effects in that order: the calling thread collects a few
-hundred alleles and the bases around them, worker threads score them. Windows of the reference that neighbours share are
-scored once. A window is scored with the flanks of its own haplotype, but one that holds the allele in a flank only is
-not touched. An indel in a repeat touches the windows of all places at which it can be written. All windows go through
-the model in blocks of one size, many blocks to a call. Each allele is judged alone: phased neighbours are not put on
-one haplotype.
+The calling thread collects some alleles and the bases around them into tasks, and worker threads score the tasks.
+Windows of the reference that variants share are scored once. A window is scored with the flanks of its own haplotype.
+An indel in a repeat touches the windows of all positions at which it can be written. Each allele is judged alone:
+phased neighbours are not put on one haplotype.
 """
 
 from __future__ import annotations
@@ -24,47 +22,47 @@ from jundscan.effects.alleles import STATUSES, Status
 from jundscan.effects.haplotypes import (
     BLOCK_WINDOWS,
     Int64Array,
-    bases_of,
     block_bases,
-    blocks,
-    partners,
-    ranges,
+    cut_into_blocks,
+    expand_ranges,
+    find_partners,
+    read_bases,
     splice,
 )
-from jundscan.effects.indels import spread
-from jundscan.effects.tasks import TASK_ALLELES, Gather, Payload, Task, portions
+from jundscan.effects.indels import widen_indels
+from jundscan.effects.tasks import TASK_ALLELES, Record, Task, TaskBuilder, split_variants
 from jundscan.io.vcf import Variant
 from jundscan.model.thresholds import false_positive_rates, is_positive, logits
 from jundscan.scanning.plan import Scan
 from jundscan.threads import in_order
 
 CALL_BLOCKS = 40
-"""Blocks in one call of the model: few enough that its arrays stay in the processor's cache."""
+"""Maximum blocks per call of the model, because its arrays must fit into the processor's cache."""
 
 
 class Effects(NamedTuple):
-    """Effects of alternative alleles, one row each; NaN and -1 where an allele was not scored.
+    """Effects of alternative alleles, one row per allele. Alleles that were not scored have NaN and -1.
 
     Attributes
     ----------
     status : numpy.ndarray, shape=(n,), dtype=int8
-        Place in :data:`jundscan.effects.alleles.STATUSES`.
+        Index in :data:`jundscan.effects.alleles.STATUSES`.
     reference, alternative : numpy.ndarray, shape=(n,), dtype=float32
-        Best probability among the windows touched on each haplotype.
+        Highest probability among the touched windows of each haplotype.
     difference : numpy.ndarray, shape=(n,), dtype=float64
         Logit of ``alternative`` minus logit of ``reference``.
     window : numpy.ndarray, shape=(n,), dtype=int64
-        Start, on the reference, of the pair of windows whose logits differ most (the first of equals), 0-based.
+        Start, on the reference and 0-based, of the pair of windows whose logits differ most (the first of equals).
     window_difference : numpy.ndarray, shape=(n,), dtype=float64
-        That difference, alternative minus reference.
+        Logit of that pair's alternative window minus logit of its reference window.
     hit : numpy.ndarray, shape=(n,), dtype=int8
-        Place in :data:`jundscan.effects.alleles.HITS`.
+        Index in :data:`jundscan.effects.alleles.HITS`.
     reference_fpr, alternative_fpr : numpy.ndarray, shape=(n,), dtype=float64
         False-positive rate of windows at ``reference`` and ``alternative``, see
         :func:`jundscan.model.thresholds.false_positive_rates`.
     left_shift : numpy.ndarray, shape=(n,), dtype=int64
-        Bases by which the start of an indel moves left when it is left-aligned with one base before it, as a VCF has
-        it; 0 for anything else.
+        Bases by which left-alignment moves the start of an indel, with one base before it as in a VCF. 0 for all other
+        alleles.
     in_repeat : numpy.ndarray, shape=(n,), dtype=bool
         Whether an indel could be written elsewhere, see :mod:`jundscan.effects.indels`.
     """
@@ -84,101 +82,106 @@ class Effects(NamedTuple):
 
 def score_variants(
     scan: Scan,
-    variants: Iterable[tuple[Payload, Variant]],
+    variants: Iterable[tuple[Record, Variant]],
     task_alleles: int = TASK_ALLELES,
-    read: Callable[[], int] = lambda: 0,
-) -> Iterator[tuple[list[Payload], Effects]]:
-    """Score variants in portions, in the order given; the result depends neither on threads nor on portions.
+    bytes_read: Callable[[], int] = lambda: 0,
+    call_blocks: int = CALL_BLOCKS,
+) -> Iterator[tuple[list[Record], Effects]]:
+    """Score variants task by task, in their order. Threads and the size of tasks and calls do not change the result.
 
     Parameters
     ----------
     scan : Scan
-        From :func:`jundscan.scanning.plan.open_scan`; stride and regions do not matter.
-    variants : iterable
-        Each with whatever is to come back with its effects.
+        From :func:`jundscan.scanning.plan.open_scan`. Its stride and regions are not used.
+    variants : iterable of (record, Variant)
+        Each variant with its record, any object, which is returned with the effects.
     task_alleles : int
-        Alleles that one worker takes at a time.
-    read : callable
-        Tells how many bytes of them have been read, where they are long: they are in memory until they come back.
+        Maximum alleles per task.
+    bytes_read : callable
+        Returns the bytes of input read so far. A task ends early where records are long.
+    call_blocks : int
+        Maximum blocks per call of the model.
 
     Yields
     ------
-    payloads : list
-        Of one portion's variants.
+    records : list
+        The records of one task.
     effects : Effects
-        A row for each alternative allele of each of these variants.
+        A row for each alternative allele of these records.
     """
-    gather = Gather(scan)
-    tasks = ((payloads, gather.task(portion)) for payloads, portion in portions(variants, task_alleles, read))
+    builder = TaskBuilder(scan)
+    tasks = (
+        (records, builder.build(of_task)) for records, of_task in split_variants(variants, task_alleles, bytes_read)
+    )
     with closing(
-        in_order(lambda item: (item[0], _score_task(scan, item[1], gather.origins)), tasks, scan.threads)
+        in_order(lambda item: (item[0], _score_task(scan, item[1], builder.origins, call_blocks)), tasks, scan.threads)
     ) as done:
         yield from done
     scan.finish()
 
 
-def _score_task(scan: Scan, task: Task, origins: dict[str, int]) -> Effects:
+def _score_task(scan: Scan, task: Task, origins: dict[str, int], call_blocks: int) -> Effects:
     status = task.status.copy()
     stretch_shift = np.cumsum(np.diff(task.stretches).ravel()) - task.stretches[:, 1]
 
     def shift_at(positions: Int64Array) -> Int64Array:
-        """What to add to positions to find them in the task's codes."""
+        """Return what to add to each position to get its index in the task's codes."""
         return stretch_shift[np.searchsorted(task.stretches[:, 0], positions, side="right") - 1]
 
     def flag(rows: NDArray[np.intp], reason: Status) -> None:
         status[task.rows[rows]] = STATUSES.index(reason)
 
-    mismatch = _mismatches(task, shift_at(task.written[0]))
+    mismatch = _find_mismatches(task, shift_at(task.ref_starts))
     flag(np.flatnonzero(mismatch), "ref_mismatch")
     too_short = task.sites.too_short()
     flag(np.flatnonzero(too_short & ~mismatch), "no_window")
     keep = np.flatnonzero(~mismatch & ~too_short)
-    effects = _none(status)
+    effects = _unscored(status)
     if not keep.size:
         return effects
-    every, alleles, left, right = spread(task.sites, task.alleles, task.codes, shift_at(task.sites.start))
-    is_indel = (task.sites.reference == 0) | (task.sites.alternative == 0)
-    aligned = np.maximum(every.start - 1, every.begin)
-    effects.left_shift[task.rows[keep]] = np.where(is_indel, np.maximum(task.written[0] - aligned, 0), 0)[keep]
+    widened, alleles, left, right = widen_indels(task.sites, task.alleles, task.codes, shift_at(task.sites.start))
+    aligned = np.maximum(widened.start - 1, widened.chrom_start)
+    shifts = np.where(task.sites.is_indel, np.maximum(task.ref_starts - aligned, 0), 0)
+    effects.left_shift[task.rows[keep]] = shifts[keep]
     effects.in_repeat[task.rows[keep]] = (left + right > 0)[keep]
-    sites, flank = every.take(keep), scan.model.flank
+    sites, flank = widened.take(keep), scan.model.flank
     (first, last), (first_alternative, last_alternative) = sites.touched_reference(), sites.touched_alternative()
 
-    # the reference: every window touched by any variant, once
+    # the reference: every window that any variant touches, once
     runs = merge_intervals(np.column_stack((first, last + 1)))
-    on_reference = blocks(runs[:, 0], runs[:, 1] - 1)
-    slot = on_reference.slot[np.searchsorted(runs[:, 0], first, side="right") - 1]
-    codes = bases_of(task.codes, on_reference.start - flank + shift_at(on_reference.start), block_bases(flank))
-    accessibility = _accessibility(scan, task.chroms, origins, runs, on_reference.slot, len(codes))
-    scored = _run(scan, codes, accessibility)
+    on_reference = cut_into_blocks(runs[:, 0], runs[:, 1] - 1)
+    shift = on_reference.shift[np.searchsorted(runs[:, 0], first, side="right") - 1]
+    codes = read_bases(task.codes, on_reference.start - flank + shift_at(on_reference.start), block_bases(flank))
+    accessibility = _accessibility(scan, task.chroms, origins, runs, on_reference.shift, len(codes))
+    scored = _score_blocks(scan, codes, accessibility, call_blocks)
 
     # the alternative haplotypes: every variant alone, each window with the accessibility of its partner
-    on_alternative = blocks(first_alternative, last_alternative)
-    begin = np.cumsum(every.alternative) - every.alternative
+    on_alternative = cut_into_blocks(first_alternative, last_alternative)
+    begin = np.cumsum(widened.alt_bases) - widened.alt_bases
     codes = splice(task.codes, shift_at(first), alleles, begin[keep], sites, on_alternative, flank)
-    held = np.full((len(codes) * BLOCK_WINDOWS, len(scan.model.widths)), np.nan, np.float32)
+    of_partners = np.full((len(codes) * BLOCK_WINDOWS, len(scan.model.widths)), np.nan, np.float32)
     if scan.track is not None:
-        row, window, _ = ranges(first_alternative, last_alternative)
-        partner = partners(
-            window, sites.start[row], sites.alternative[row], sites.reference[row], first[row], last[row]
+        row, window, _ = expand_ranges(first_alternative, last_alternative)
+        partner = find_partners(
+            window, sites.start[row], sites.alt_bases[row], sites.ref_bases[row], first[row], last[row]
         )
-        held[window + on_alternative.slot[row]] = accessibility[partner + slot[row]]
-    rescored = _run(scan, codes, held)
+        of_partners[window + on_alternative.shift[row]] = accessibility[partner + shift[row]]
+    rescored = _score_blocks(scan, codes, of_partners, call_blocks)
 
-    # pairs: each window of the haplotype that has more, and its partner on the other
-    longer = sites.alternative >= sites.reference
-    row, window, pair_begin = ranges(
+    # pairs: each window of the longer haplotype, and its partner on the other one
+    longer = sites.alt_bases >= sites.ref_bases
+    row, window, pair_begin = expand_ranges(
         np.where(longer, first_alternative, first), np.where(longer, last_alternative, last)
     )
-    if np.array_equal(sites.reference, sites.alternative):
+    if np.array_equal(sites.ref_bases, sites.alt_bases):
         on_old = on_new = window
     else:
-        lengths = (sites.alternative, sites.reference)
+        lengths = (sites.alt_bases, sites.ref_bases)
         own, other = (np.where(longer, one, two)[row] for one, two in (lengths, lengths[::-1]))
         begin_other, end_other = np.where(longer, first, first_alternative), np.where(longer, last, last_alternative)
-        partner = partners(window, sites.start[row], own, other, begin_other[row], end_other[row])
+        partner = find_partners(window, sites.start[row], own, other, begin_other[row], end_other[row])
         on_old, on_new = np.where(longer[row], partner, window), np.where(longer[row], window, partner)
-    old, new = scored[on_old + slot[row]], rescored[on_new + on_alternative.slot[row]]
+    old, new = scored[on_old + shift[row]], rescored[on_new + on_alternative.shift[row]]
     change = logits(new) - logits(old)
     size = np.nan_to_num(np.abs(change), nan=-1.0)
     top = np.flatnonzero(
@@ -186,28 +189,28 @@ def _score_task(scan: Scan, task: Task, origins: dict[str, int]) -> Effects:
     )
     top = top[np.searchsorted(top, pair_begin)]
     best_old, best_new = np.fmax.reduceat(old, pair_begin), np.fmax.reduceat(new, pair_begin)
-    left_out = np.logical_or.reduceat(np.isnan(old) | np.isnan(new), pair_begin)
-    unknown = np.isnan(change[top])
-    flag(keep[unknown], "unknown_bases")
-    flag(keep[left_out & ~unknown], "partial")
+    has_unknown = np.logical_or.reduceat(np.isnan(old) | np.isnan(new), pair_begin)
+    all_unknown = np.isnan(change[top])
+    flag(keep[all_unknown], "unknown_bases")
+    flag(keep[has_unknown & ~all_unknown], "partial")
 
-    fine = ~unknown
-    at = task.rows[keep[fine]]
+    known = ~all_unknown
+    at = task.rows[keep[known]]
     threshold = scan.threshold.value
     hit_old, hit_new = is_positive(best_old, threshold), is_positive(best_new, threshold)
-    effects.reference[at], effects.alternative[at] = best_old[fine], best_new[fine]
-    effects.difference[at] = (logits(best_new) - logits(best_old))[fine]
-    effects.window[at] = (on_old[top] - sites.begin)[fine]
-    effects.window_difference[at] = change[top][fine]
-    effects.hit[at] = np.where(hit_old, np.where(hit_new, 2, 1), np.where(hit_new, 0, 3))[fine]
+    effects.reference[at], effects.alternative[at] = best_old[known], best_new[known]
+    effects.difference[at] = (logits(best_new) - logits(best_old))[known]
+    effects.window[at] = (on_old[top] - sites.chrom_start)[known]
+    effects.window_difference[at] = change[top][known]
+    effects.hit[at] = np.where(hit_old, np.where(hit_new, 2, 1), np.where(hit_new, 0, 3))[known]
     table = scan.model.metadata.table(scan.track is not None)
-    effects.reference_fpr[at] = false_positive_rates(table, best_old[fine])
-    effects.alternative_fpr[at] = false_positive_rates(table, best_new[fine])
+    effects.reference_fpr[at] = false_positive_rates(table, best_old[known])
+    effects.alternative_fpr[at] = false_positive_rates(table, best_new[known])
     return effects
 
 
-def _none(status: NDArray[np.int8]) -> Effects:
-    """Effects of alleles that are not scored."""
+def _unscored(status: NDArray[np.int8]) -> Effects:
+    """Return effects of alleles that are not scored."""
     n = len(status)
     return Effects(
         status,
@@ -224,38 +227,38 @@ def _none(status: NDArray[np.int8]) -> Effects:
     )
 
 
-def _mismatches(task: Task, shift: Int64Array) -> NDArray[np.bool_]:
-    """Tell the alleles whose REF is not what the genome has; where the genome has N, anything is."""
-    starts, lengths, written = task.written
-    if not len(starts):
+def _find_mismatches(task: Task, shift: Int64Array) -> NDArray[np.bool_]:
+    """Return whether the REF of each allele differs from the genome. An N of the genome matches any letter."""
+    if not len(task.ref_starts):
         return np.empty(0, np.bool_)
-    row, position, begin = ranges(starts, starts + lengths - 1)
-    there = task.codes[position + shift[row]]
-    return np.logical_or.reduceat((written != there) & (there != UNKNOWN), begin)
+    row, position, begin = expand_ranges(task.ref_starts, task.ref_starts + task.ref_lengths - 1)
+    in_genome = task.codes[position + shift[row]]
+    return np.logical_or.reduceat((task.ref_codes != in_genome) & (in_genome != UNKNOWN), begin)
 
 
 def _accessibility(
-    scan: Scan, chroms: list[str], origins: dict[str, int], runs: NDArray[np.int64], slot: Int64Array, count: int
+    scan: Scan, chroms: list[str], origins: dict[str, int], runs: NDArray[np.int64], shift: Int64Array, blocks: int
 ) -> NDArray[np.float32]:
     """Return the mapped accessibility of the windows of blocks on the reference, (windows, widths).
 
-    NaN for windows that only fill up a block.
+    Windows that only fill up a block have NaN.
     """
-    accessibility = np.full((count * BLOCK_WINDOWS, len(scan.model.widths)), np.nan, np.float32)
+    accessibility = np.full((blocks * BLOCK_WINDOWS, len(scan.model.widths)), np.nan, np.float32)
     if scan.track is None:
         return accessibility
-    row, window, _ = ranges(runs[:, 0], runs[:, 1] - 1)
+    row, window, _ = expand_ranges(runs[:, 0], runs[:, 1] - 1)
     edges = np.searchsorted(window, [*(origins[chrom] for chrom in chroms), np.iinfo(np.int64).max])
     bounds = zip(chroms, edges[:-1].tolist(), edges[1:].tolist(), strict=True)
     parts = [(chrom, window[begin:end] - origins[chrom]) for chrom, begin, end in bounds]
-    accessibility[window + slot[row]] = scan.accessibility_of(parts)
+    accessibility[window + shift[row]] = scan.accessibility_of(parts)
     return accessibility
 
 
-def _run(scan: Scan, codes: NDArray[np.uint8], accessibility: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Score all windows of blocks, one after the other; NaN where a window itself holds an unknown letter."""
-    held = accessibility.reshape(len(codes), BLOCK_WINDOWS, -1)
-    probabilities = scan.model.slide_many(codes, held, CALL_BLOCKS)
+def _score_blocks(
+    scan: Scan, codes: NDArray[np.uint8], accessibility: NDArray[np.float32], call_blocks: int
+) -> NDArray[np.float32]:
+    """Return the probabilities of all windows of blocks, (windows,). Windows with an unknown base have NaN."""
+    probabilities = scan.model.slide_many(codes, accessibility.reshape(len(codes), BLOCK_WINDOWS, -1), call_blocks)
     known = known_windows(codes, scan.model.flank)
     if known is not None:
         probabilities[~known] = np.nan

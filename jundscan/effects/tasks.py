@@ -1,4 +1,4 @@
-"""Variants into tasks: what each allele replaces, and the bases around it."""
+"""Turn variants into tasks for threads: what each alternative allele replaces, and the bases around it."""
 
 from __future__ import annotations
 
@@ -20,77 +20,109 @@ from jundscan.io.vcf import Variant
 from jundscan.scanning.plan import Scan
 
 TASK_ALLELES = 2048
-"""Alleles that one worker takes at a time."""
-_PORTION_BYTES = 1 << 23
-_NEAR = 500
-"""Bases between two stretches of the genome that are read along rather than skipped."""
+"""Maximum alleles per task."""
+_TASK_BYTES = 1 << 23
+"""Bytes of input after which a task ends, because its records stay in memory until they are written."""
+_MAX_GAP = 500
+"""Maximum bases between two stretches that are read as one, because reading them is faster than skipping them."""
 
-Payload = TypeVar("Payload")
+Record = TypeVar("Record")
 
 
 class Task(NamedTuple):
-    """Alleles with the bases around them; ``rows`` tells which of all alleles can be scored at all."""
+    """Alternative alleles with the bases around them.
+
+    Attributes
+    ----------
+    status : numpy.ndarray, shape=(alleles,), dtype=int8
+        Index in :data:`jundscan.effects.alleles.STATUSES` of every allele, as far as its spelling and position decide it.
+    rows : numpy.ndarray, shape=(n,), dtype=intp
+        Indices in ``status`` of the alleles to score.
+    sites : Sites
+        The alleles to score, in one row of coordinates for all chromosomes.
+    ref_starts, ref_lengths : numpy.ndarray, shape=(n,), dtype=int64
+        Start and length of each REF as written.
+    ref_codes : numpy.ndarray, dtype=uint8
+        Codes of all REF, one after the other.
+    alleles : numpy.ndarray, dtype=uint8
+        Codes of the trimmed alternative alleles, one after the other.
+    chroms : list of str
+        Chromosomes of the alleles, in the order of the genome.
+    stretches : numpy.ndarray, shape=(stretches, 2), dtype=int64
+        Starts and ends of the parts of the genome in ``codes``.
+    codes : numpy.ndarray, dtype=uint8
+        Bases of all stretches.
+    """
 
     status: NDArray[np.int8]
     rows: NDArray[np.intp]
     sites: Sites
-    written: tuple[Int64Array, Int64Array, NDArray[np.uint8]]  # start and length of each REF, all their codes
+    ref_starts: Int64Array
+    ref_lengths: Int64Array
+    ref_codes: NDArray[np.uint8]
     alleles: NDArray[np.uint8]
     chroms: list[str]
     stretches: NDArray[np.int64]
     codes: NDArray[np.uint8]
 
 
-def portions(
-    variants: Iterable[tuple[Payload, Variant]], alleles_each: int, read: Callable[[], int] = lambda: 0
-) -> Iterator[tuple[list[Payload], list[Variant]]]:
-    """Cut variants into portions of about so many alleles, long ones counting as several, and no more variants.
+def split_variants(
+    variants: Iterable[tuple[Record, Variant]], max_alleles: int, bytes_read: Callable[[], int]
+) -> Iterator[tuple[list[Record], list[Variant]]]:
+    """Split variants into one list per task.
 
-    So many bytes of them, as ``read`` tells, end a portion too: long records must not fill the memory.
+    A task ends after ``max_alleles`` alleles, where a long allele counts as several. It also ends after ``max_alleles``
+    variants, and after 8 MiB of input by ``bytes_read``.
     """
-    payloads: list[Payload] = []
-    portion: list[Variant] = []
-    alleles = begun = 0
-    for payload, variant in variants:
-        payloads.append(payload)
-        portion.append(variant)
+    records: list[Record] = []
+    of_task: list[Variant] = []
+    alleles = bytes_before = 0
+    for record, variant in variants:
+        records.append(record)
+        of_task.append(variant)
         count = len(variant.alternatives)
         # a long allele touches as many windows as several short ones
         alleles += count + (count * len(variant.reference) + sum(map(len, variant.alternatives))) // WINDOW_LENGTH
-        if alleles >= alleles_each or len(portion) >= alleles_each or read() - begun >= _PORTION_BYTES:
-            yield payloads, portion
-            payloads, portion, alleles, begun = [], [], 0, read()
-    if portion:
-        yield payloads, portion
+        if alleles >= max_alleles or len(of_task) >= max_alleles or bytes_read() - bytes_before >= _TASK_BYTES:
+            yield records, of_task
+            records, of_task, alleles, bytes_before = [], [], 0, bytes_read()
+    if of_task:
+        yield records, of_task
 
 
-class Gather:
-    """Turns variants into tasks; ``origins`` is where each chromosome begins when all stand in one row."""
+class TaskBuilder:
+    """Build tasks from variants.
+
+    Attributes
+    ----------
+    origins : dict of str to int
+        Position of each chromosome's first base in the row of coordinates that holds all chromosomes.
+    """
 
     def __init__(self, scan: Scan) -> None:
         self._sizes = scan.genome.chromsizes
         self._before = REACH + 1 + scan.model.flank  # the outermost window at an end starts one base earlier
         self._behind = block_bases(scan.model.flank)
         # the bases read around the last variant of a chromosome end before those around the first of the next begin
-        self._apart = self._before + self._behind + 2 * REACH_OF_REPEATS + _NEAR + 1
+        apart = self._before + self._behind + 2 * REACH_OF_REPEATS + _MAX_GAP + 1
         self._reference = Reference(scan.genome)
         self._names: dict[str, str | None] = {}
         self.origins: dict[str, int] = {}
-        at = self._apart
+        at = apart
         for chrom, size in self._sizes.items():
             self.origins[chrom] = at
-            at += size + self._apart
+            at += size + apart
 
-    def task(self, portion: list[Variant]) -> Task:
-        """Collect what scoring a portion needs."""
+    def build(self, variants: list[Variant]) -> Task:
+        """Collect what scoring these variants needs."""
         status: list[int] = []
         rows: list[int] = []
-        places: list[tuple[int, int, int]] = []  # where REF and the change start, and on which chromosome
+        positions: list[tuple[int, int, int]] = []  # start of REF, start of the change, index of the chromosome
         references: list[str] = []
         olds: list[str] = []
         news: list[str] = []
         chroms: dict[str, int] = {}
-        for name, start, reference, alternatives in portion:
+        for name, start, reference, alternatives in variants:
             if name not in self._names:
                 self._names[name] = matching_name(name, self._sizes)
             chrom = self._names[name]
@@ -104,27 +136,29 @@ class Gather:
                         problem = "ref_mismatch"  # beyond the end
                     else:
                         at, old, new = trim(start, reference, alternative)
-                        places.append((start, at, chroms.setdefault(chrom, len(chroms))))
+                        positions.append((start, at, chroms.setdefault(chrom, len(chroms))))
                         references.append(reference)
                         olds.append(old)
                         news.append(new)
                         rows.append(len(status))
                 status.append(0 if problem is None else STATUSES.index(problem))
-        written, at_change, of_chrom = np.array(places, np.int64).reshape(-1, 3).T.copy()
-        begins = np.array([self.origins[chrom] for chrom in chroms], np.int64)[of_chrom]
-        ends = begins + np.array([self._sizes[chrom] for chrom in chroms], np.int64)[of_chrom]
-        starts, lengths = begins + written, _lengths(references)
-        sites = Sites(begins + at_change, _lengths(olds), _lengths(news), begins, ends)
-        repeats = np.where((sites.reference == 0) | (sites.alternative == 0), REACH_OF_REPEATS, 0)
-        first = np.minimum(starts, sites.start - self._before - repeats)
-        behind = np.maximum(starts + lengths, sites.start + sites.reference + self._behind + repeats)
-        stretches = merge_intervals(np.column_stack((first, behind + _NEAR)))
+        ref_starts, change_starts, chrom_numbers = np.array(positions, np.int64).reshape(-1, 3).T.copy()
+        chrom_starts = np.array([self.origins[chrom] for chrom in chroms], np.int64)[chrom_numbers]
+        chrom_ends = chrom_starts + np.array([self._sizes[chrom] for chrom in chroms], np.int64)[chrom_numbers]
+        ref_starts, ref_lengths = chrom_starts + ref_starts, _lengths(references)
+        sites = Sites(chrom_starts + change_starts, _lengths(olds), _lengths(news), chrom_starts, chrom_ends)
+        repeats = np.where(sites.is_indel, REACH_OF_REPEATS, 0)
+        first = np.minimum(ref_starts, sites.start - self._before - repeats)
+        behind = np.maximum(ref_starts + ref_lengths, sites.start + sites.ref_bases + self._behind + repeats)
+        stretches = merge_intervals(np.column_stack((first, behind + _MAX_GAP)))
         in_order = sorted(chroms, key=self.origins.__getitem__)
         return Task(
             np.array(status, np.int8),
             np.array(rows, np.intp),
             sites,
-            (starts, lengths, encode("".join(references).encode())),
+            ref_starts,
+            ref_lengths,
+            encode("".join(references).encode()),
             encode("".join(news).encode()),
             in_order,
             stretches,

@@ -13,7 +13,7 @@ import jundscan
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH, decode, encode, reverse_complement
 from jundscan.effects.alleles import STATUSES
 from jundscan.effects.haplotypes import Sites
-from jundscan.effects.indels import REACH_OF_REPEATS, spread
+from jundscan.effects.indels import REACH_OF_REPEATS, widen_indels
 from jundscan.effects.score import Effects
 from jundscan.io.vcf import Variant
 from jundscan.model.model import Model
@@ -169,10 +169,10 @@ def test_repeats_are_looked_for_within_a_thousand_bases_and_end_at_unknown_ones(
     ):
         codes = np.concatenate((around, np.zeros(size, np.uint8), around))
         sites = Sites(*(np.array([value]) for value in (at, 1, 0, 0, size)))
-        found = spread(sites, np.empty(0, np.uint8), codes, np.array([REACH_OF_REPEATS]))
+        found = widen_indels(sites, np.empty(0, np.uint8), codes, np.array([REACH_OF_REPEATS]))
         assert (found.left[0], found.right[0]) == (left, right)
         assert found.sites.start[0] == at - left
-        assert found.sites.reference[0] == left + right + 1
+        assert found.sites.ref_bases[0] == left + right + 1
         assert found.alleles.tolist() == [0] * (left + right)
 
 

@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 import jundscan
 from jundscan.accessibility.scale import IDENTITY
 from jundscan.dna.letters import WINDOW_LENGTH, decode, encode, reverse_complement
-from jundscan.effects import score as effects_module
 from jundscan.effects.alleles import STATUSES
-from jundscan.effects.haplotypes import Sites, blocks, splice
+from jundscan.effects.haplotypes import Sites, cut_into_blocks, splice
 from jundscan.effects.outputs import write_variants
 from jundscan.errors import InputError
 from jundscan.io.vcf import Variant
@@ -142,7 +141,7 @@ def test_blocks_of_a_haplotype_are_cut_from_it(drawn: tuple[str, int, int, str, 
     assert BruteForce.touched([start], len(allele), len(haplotype)) == list(range(first[0], last[0] + 1))
     [first_old], [last_old] = sites.touched_reference()
     assert BruteForce.touched([start], reference, len(chromosome)) == list(range(first_old, last_old + 1))
-    cut = blocks(first, last)
+    cut = cut_into_blocks(first, last)
     rows = splice(codes, np.array([margin]), encode(allele.encode()), np.zeros(1, np.int64), sites, cut, flank)
     padded = "N" * margin + haplotype + "N" * margin
     for at, row in zip(cut.start.tolist(), rows, strict=True):
@@ -152,14 +151,13 @@ def test_blocks_of_a_haplotype_are_cut_from_it(drawn: tuple[str, int, int, str, 
 
 @pytest.mark.parametrize("neighbourhood", [False, True])
 @pytest.mark.parametrize("packed", PACKERS)
-def test_order_portions_threads_and_packing_change_nothing(
+def test_order_task_size_threads_and_compression_change_nothing(
     tmp_path: Path,
     openness: Path,
     chromosomes: dict[str, str],
     model: Model,
     packed: str,
     neighbourhood: bool,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if neighbourhood:
         model = numpy_model(model, 50, (101, 151))
@@ -170,9 +168,8 @@ def test_order_portions_threads_and_packing_change_nothing(
     with open_scan(path, openness, model=model, scale=IDENTITY, threads=1) as scan:
         once = score(scan, single)
         shuffled = score(scan, [single[number] for number in order])
-    monkeypatch.setattr(effects_module, "CALL_BLOCKS", 3)
     with open_scan(path, openness, model=model, scale=IDENTITY, threads=3) as scan:
-        cut = score(scan, single, task_alleles=7)
+        cut = score(scan, single, task_alleles=7, call_blocks=3)
     for one, other, mixed in zip(once, cut, shuffled, strict=True):
         np.testing.assert_array_equal(one, other)
         np.testing.assert_array_equal(one[order], mixed)
@@ -415,7 +412,7 @@ def test_another_assembly_is_an_error_unless_allowed(run: Run, tmp_path: Path, f
     assert ran.code == 0, ran.err
     assert "chr1 has 77 bases, but chr1" in ran.err
     assert "its last line has no end" in ran.err
-    assert "most REF alleles are not what" in ran.err
+    assert f"{len(rows)} of {len(rows)} REF alleles differ from {fasta}" in ran.err
     assert f"{len(rows)} ref_mismatch" in ran.err
 
 

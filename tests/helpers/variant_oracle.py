@@ -11,7 +11,7 @@ import pytest
 
 from jundscan.dna.letters import WINDOW_LENGTH, encode
 from jundscan.effects.alleles import HITS, STATUSES, trim
-from jundscan.effects.score import Effects, score_variants
+from jundscan.effects.score import CALL_BLOCKS, Effects, score_variants
 from jundscan.io.vcf import Variant
 from jundscan.model.thresholds import logits
 from jundscan.scanning.plan import Scan
@@ -43,10 +43,11 @@ def random_variants(chromosomes: dict[str, str], count: int, seed: int = 5) -> l
     return variants
 
 
-def score(scan: Scan, variants: Sequence[Variant], task_alleles: int = 1024) -> Effects:
-    portions = list(score_variants(scan, enumerate(variants), task_alleles))
-    assert [number for numbers, _ in portions for number in numbers] == list(range(len(variants)))
-    return Effects._make(np.concatenate(columns) for columns in zip(*(found for _, found in portions), strict=True))
+def score(scan: Scan, variants: Sequence[Variant], task_alleles: int = 1024, call_blocks: int = CALL_BLOCKS) -> Effects:
+    """Score variants, check that they come back in order, and join the effects of all tasks."""
+    tasks = list(score_variants(scan, enumerate(variants), task_alleles, call_blocks=call_blocks))
+    assert [number for numbers, _ in tasks for number in numbers] == list(range(len(variants)))
+    return Effects._make(np.concatenate(columns) for columns in zip(*(effects for _, effects in tasks), strict=True))
 
 
 class BruteForce:
