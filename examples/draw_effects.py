@@ -9,7 +9,7 @@ import numpy as np
 
 import jundscan
 from jundscan.accessibility.scale import read_scale
-from jundscan.api_variants import Effect
+from jundscan.effects.effect import Effect
 from jundscan.explanations.alignment import aggregate
 from jundscan.explanations.pictures import draw_aggregate, draw_region
 from jundscan.model.load import load_model

@@ -1,4 +1,4 @@
-"""Where JUND binds, from DNA sequence and chromatin accessibility.
+"""Predict where the transcription factor JUND binds, from DNA sequence and chromatin accessibility.
 
 >>> import jundscan
 >>> for hit in jundscan.scan("genome.fa", "dnase.narrowPeak", fpr=0.001):  # doctest: +SKIP
@@ -11,16 +11,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from jundscan._version import __version__
-from jundscan.errors import JundscanError
+from jundscan.errors import InputError, JundscanError
 
-# ONNX Runtime's own builds, from 1.29 on, report models and machine to their maker unless told before they start;
-# what a lab scans is nobody else's business. Who wants the reports sets it to 0.
+# From version 1.29 on, ONNX Runtime's own builds send reports about models and machine to their maker, unless this is
+# set before it starts. What a lab scans stays private. Users who want the reports set the variable to 0.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
-    from jundscan.api import scan
-    from jundscan.api_evaluation import evaluate
-    from jundscan.api_variants import Effect, explain, variants
+    from jundscan.api import evaluate, explain, scan, variants
+    from jundscan.effects.effect import Effect
     from jundscan.evaluation.labelled_windows import Evaluation
     from jundscan.explanations.mutagenesis import Explanation
     from jundscan.model.load import load_model
@@ -28,17 +27,17 @@ if TYPE_CHECKING:
     from jundscan.scanning.score import Hit, Scored
 
 _HOMES = {
-    "Effect": "jundscan.api_variants",
+    "Effect": "jundscan.effects.effect",
     "Evaluation": "jundscan.evaluation.labelled_windows",
     "Explanation": "jundscan.explanations.mutagenesis",
     "Hit": "jundscan.scanning.score",
     "Model": "jundscan.model.model",
     "Scored": "jundscan.scanning.score",
-    "evaluate": "jundscan.api_evaluation",
-    "explain": "jundscan.api_variants",
+    "evaluate": "jundscan.api",
+    "explain": "jundscan.api",
     "load_model": "jundscan.model.load",
     "scan": "jundscan.api",
-    "variants": "jundscan.api_variants",
+    "variants": "jundscan.api",
 }
 
 __all__ = [
@@ -46,6 +45,7 @@ __all__ = [
     "Evaluation",
     "Explanation",
     "Hit",
+    "InputError",
     "JundscanError",
     "Model",
     "Scored",
@@ -59,12 +59,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Import numpy and what needs it when it is first asked for: a help text needs none of it."""
+    """Import a public name when it is first used, because help texts must not wait for numpy."""
     if name not in _HOMES:
         raise AttributeError(f"module 'jundscan' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
-    """List what can be asked for, also before it is imported."""
+    """List the public names, also those that are not imported yet."""
     return sorted({*globals(), *__all__})

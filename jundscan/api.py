@@ -1,69 +1,63 @@
-"""What ``import jundscan`` offers of scans, from files or from arrays; options that its relatives share."""
+"""What ``import jundscan`` offers: scan, variants, explain and evaluate, from files or from arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from itertools import starmap
 from pathlib import Path
-from typing import Any, Literal, TypedDict, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from jundscan.accessibility.arrays import MemoryTrack, Values
 from jundscan.accessibility.scale import AccessibilityScale, resolve_scale
 from jundscan.accessibility.tracks import Track
 from jundscan.dna.chromosomes import ChromSizes
+from jundscan.dna.regions import Region, parse_region
+from jundscan.effects.contigs import Contigs, check_variants, chromosomes_of
+from jundscan.effects.effect import Effect, effect_rows
+from jundscan.effects.outputs import warn_of_unaligned_indels
+from jundscan.effects.score import score_variants
 from jundscan.errors import InputError
+from jundscan.explanations.mutagenesis import Explanation, explain_regions
+from jundscan.explanations.ranking import HitIntervals, chromosomes_to_explain, read_hits, strongest_hits
 from jundscan.io.arguments import (
-    check_options,
     file_path,
     flag,
     is_path,
+    is_several,
     optional_path,
     plain_array,
     texts,
     type_name,
+    whole_number,
 )
 from jundscan.io.fasta.arrays import MemoryGenome, Sequences
 from jundscan.io.fasta.genome import Genome
+from jundscan.io.vcf import Variant, open_vcf, problem_of
 from jundscan.model.load import load_model
 from jundscan.model.model import Model
-from jundscan.options import BedValue, Device, MissingChromosomes, ThresholdKind, ThresholdRule
+from jundscan.options import (
+    DEFAULT_STRIDE,
+    BedValue,
+    Device,
+    MissingChromosomes,
+    ScanOptions,
+    check_fraction,
+    positive_int,
+    threshold_rule,
+)
 from jundscan.scanning.checks import judge
 from jundscan.scanning.plan import Scan, open_scan
 from jundscan.scanning.score import Hit, Scored, call_hits, score, worth
 
-_RULES: tuple[ThresholdKind, ...] = ("threshold", "fpr", "precision", "recall")
-_PATHS = {"regions_file", "exclude", "alias"}
-
-
-class ModelOptions(TypedDict, total=False):
-    """Options that :func:`scan` shares with its relatives, all of them keywords; each is described there."""
-
-    model: Model | str | Path | None
-    device: Device
-    threads: int | None
-    threshold: float
-    fpr: float
-    precision: float
-    recall: float
-    scale: AccessibilityScale | str | Path | None
-    allow_length_mismatch: bool
-    alias: str | Path | None
-    bed_value: BedValue
-    missing_chromosomes: MissingChromosomes | None
-
-
-class ScanOptions(ModelOptions, total=False):
-    """Options of :func:`scan`."""
-
-    stride: int
-    regions: str | Iterable[str]
-    regions_file: str | Path | None
-    exclude: str | Path | None
-
-
-MODEL_OPTIONS: frozenset[str] = getattr(ModelOptions, "__optional_keys__")  # noqa: B009 (mypy knows it not)
-SCAN_OPTIONS: frozenset[str] = getattr(ScanOptions, "__optional_keys__")  # noqa: B009
+if TYPE_CHECKING:
+    from jundscan.evaluation.labelled_windows import Evaluation
+    from jundscan.io.shards import Shards
 
 
 @overload
@@ -72,7 +66,22 @@ def scan(
     accessibility: str | Path | Values | None = None,
     *,
     windows: Literal[False] = False,
-    **options: Unpack[ScanOptions],
+    model: Model | str | Path | None = None,
+    device: Device = "auto",
+    threads: int | None = None,
+    stride: int = DEFAULT_STRIDE,
+    threshold: float | None = None,
+    fpr: float | None = None,
+    precision: float | None = None,
+    recall: float | None = None,
+    regions: str | Iterable[str] = (),
+    regions_file: str | Path | None = None,
+    exclude: str | Path | None = None,
+    scale: AccessibilityScale | str | Path | None = None,
+    allow_length_mismatch: bool = False,
+    alias: str | Path | None = None,
+    bed_value: BedValue = "score",
+    missing_chromosomes: MissingChromosomes | None = None,
 ) -> Iterator[Hit]: ...
 
 
@@ -82,7 +91,22 @@ def scan(
     accessibility: str | Path | Values | None = None,
     *,
     windows: Literal[True],
-    **options: Unpack[ScanOptions],
+    model: Model | str | Path | None = None,
+    device: Device = "auto",
+    threads: int | None = None,
+    stride: int = DEFAULT_STRIDE,
+    threshold: float | None = None,
+    fpr: float | None = None,
+    precision: float | None = None,
+    recall: float | None = None,
+    regions: str | Iterable[str] = (),
+    regions_file: str | Path | None = None,
+    exclude: str | Path | None = None,
+    scale: AccessibilityScale | str | Path | None = None,
+    allow_length_mismatch: bool = False,
+    alias: str | Path | None = None,
+    bed_value: BedValue = "score",
+    missing_chromosomes: MissingChromosomes | None = None,
 ) -> Iterator[Scored]: ...
 
 
@@ -91,52 +115,56 @@ def scan(
     accessibility: str | Path | Values | None = None,
     *,
     windows: bool = False,
-    **options: Unpack[ScanOptions],
+    model: Model | str | Path | None = None,
+    device: Device = "auto",
+    threads: int | None = None,
+    stride: int = DEFAULT_STRIDE,
+    threshold: float | None = None,
+    fpr: float | None = None,
+    precision: float | None = None,
+    recall: float | None = None,
+    regions: str | Iterable[str] = (),
+    regions_file: str | Path | None = None,
+    exclude: str | Path | None = None,
+    scale: AccessibilityScale | str | Path | None = None,
+    allow_length_mismatch: bool = False,
+    alias: str | Path | None = None,
+    bed_value: BedValue = "score",
+    missing_chromosomes: MissingChromosomes | None = None,
 ) -> Iterator[Hit] | Iterator[Scored]:
-    """Scan a genome for JUND: the hits in genome order, or every window's probability.
+    """Scan a genome for JUND and yield hits in genome order, or the probability of every window.
 
-    Everything is opened and checked by the call itself; the scan runs while the result is iterated over.
+    The call opens and checks all inputs. The scan runs while the caller iterates over the result.
 
     Parameters
     ----------
     genome : str, pathlib.Path, pyfaidx.Fasta, mapping or numpy.ndarray
-        A FASTA file, or one that pyfaidx has open, or sequences by name: letters (str, bytes) or codes (numpy.ndarray,
-        shape=(length,), integer, A 0, C 1, G 2, T 3, anything else 4). An array alone is one sequence, named
-        ``sequence``.
+        FASTA file, or sequences by name: letters (str, bytes) or codes (numpy.ndarray, shape=(length,), integer, A 0,
+        C 1, G 2, T 3, anything else 4). A single array is one sequence with the name ``sequence``.
     accessibility : str, pathlib.Path, mapping, numpy.ndarray or None
-        A track file, or values by name, one for each base (numpy.ndarray, shape=(length,), in any unit, not
-        negative). Without it the model runs on sequence alone.
+        Track file (bigWig, bedGraph, narrowPeak, broadPeak, BED), or values by chromosome, one per base (numpy.ndarray,
+        shape=(length,), any unit, not negative). None: the model runs on sequence alone.
     windows : bool
         Yield the probabilities of all windows, in chunks, instead of hits.
-    **options
-        ``model``: a loaded model, a file or its folder; the installed one if not given.
-        ``device``: ``"auto"``, ``"cpu"`` or ``"cuda"``, for a model that is not loaded yet.
-        ``threads``: worker threads; one for each core that the process may use if not given.
-        ``stride``: bases between window starts, 10 if not given.
-        ``threshold``, ``fpr``, ``precision``, ``recall``: at most one of them chooses the threshold, see
-        :func:`jundscan.model.thresholds.choose_threshold`; without one it is the model's own rule.
-        ``regions`` (one or several ``chrom:start-end``, 0-based half-open), ``regions_file``, ``exclude`` (BED files):
-        where.
-        ``scale``: how window means become percentiles: a file (see ``--accessibility-scale``), ``"identity"`` for
-        values that are percentiles already, an AccessibilityScale; found from the whole track if not given.
-        ``allow_length_mismatch``: accept a track of other chromosome lengths. ``alias``: a file of other names of
-        chromosomes. ``bed_value``: whether an interval of a BED counts as its score or, ``"presence"``, as 1.
-        ``missing_chromosomes``: what holds on chromosomes that the track does not name: ``"closed"``, ``"unknown"`` or
-        ``"error"``; closed where names fit if not given, see
-        :func:`jundscan.accessibility.genome_tracks.match_chromosomes`.
+    model : Model, str, pathlib.Path or None
+        Loaded model, or an ``.onnx`` file or its folder. None: the model that jundscan comes with.
+    device : {"auto", "cpu", "cuda"}
+        Where a model runs that is not loaded yet. ``"auto"`` uses CUDA if available, else the CPU.
+    threshold, fpr, precision, recall : float or None
+        Choose the threshold by at most one of them, 0 to 1, see :class:`jundscan.options.ThresholdRule`. Without one
+        the model's own rule holds.
+    threads, stride, regions, regions_file, exclude, scale, allow_length_mismatch, alias, bed_value, missing_chromosomes
+        See :class:`jundscan.options.ScanOptions`.
 
     Returns
     -------
     iterator of Hit or of Scored
-        A hit is (chrom, start, end, probability, summit, expected_precision, accessibility), see
-        :class:`jundscan.Hit`. A chunk of windows is :class:`jundscan.Scored`: its arrays ``starts`` and
-        ``probabilities`` leave out windows with unknown letters.
+        :class:`jundscan.Hit`, or with ``windows`` :class:`jundscan.Scored`. ``pandas.DataFrame(hits)`` makes a table.
 
     Raises
     ------
     InputError
-        When anything handed in cannot be used, also when more than one rule for the threshold is given. It is a
-        :class:`JundscanError` and a :class:`ValueError`.
+        When an argument or a file cannot be used. It is a :class:`JundscanError` and a :class:`ValueError`.
     JundscanError
         When the model or the device cannot be used.
 
@@ -148,96 +176,410 @@ def scan(
     >>> sum(len(chunk.starts) for chunk in scan(sequences, windows=True, stride=50, device="cpu"))
     9
     """
-    whole = flag("windows", windows)
-    ready = prepared("scan", genome, accessibility, options, SCAN_OPTIONS)
-    return _windows(ready) if whole else _hits(ready)
+    every_window = flag("windows", windows)
+    options = ScanOptions(
+        stride=stride,
+        threshold_rule=threshold_rule(threshold, fpr, precision, recall),
+        regions=regions,
+        regions_file=regions_file,
+        exclude=exclude,
+        scale=scale,
+        allow_length_mismatch=allow_length_mismatch,
+        alias=alias,
+        bed_value=bed_value,
+        missing_chromosomes=missing_chromosomes,
+        threads=threads,
+    )
+    ready = _open(genome, accessibility, model, device, options)
+    return _windows(ready) if every_window else _hits(ready)
 
 
-def prepared(
-    called: str,
+def variants(
     genome: str | Path | Sequences,
-    accessibility: str | Path | Values | None,
-    options: ModelOptions,
-    known: Collection[str] = MODEL_OPTIONS,
-    concerned: Callable[[ChromSizes], Iterable[str]] | None = None,
-) -> Scan:
-    """Open and check what :func:`scan` and its relatives take.
+    variants: str | Path | Iterable[Variant | tuple[str, int, str, str | Sequence[str]]],
+    accessibility: str | Path | Values | None = None,
+    *,
+    model: Model | str | Path | None = None,
+    device: Device = "auto",
+    threads: int | None = None,
+    threshold: float | None = None,
+    fpr: float | None = None,
+    precision: float | None = None,
+    recall: float | None = None,
+    scale: AccessibilityScale | str | Path | None = None,
+    allow_length_mismatch: bool = False,
+    alias: str | Path | None = None,
+    bed_value: BedValue = "score",
+    missing_chromosomes: MissingChromosomes | None = None,
+) -> Iterator[Effect]:
+    """Score the effect of variants on JUND binding, one alternative allele after the other.
+
+    Each window that an allele touches is scored on both haplotypes, with the surroundings that it has there. Each
+    allele is scored by itself: phased neighbours are not combined. The call opens all inputs, and reads through a VCF
+    to check it. Variants are scored while the caller iterates over the result.
 
     Parameters
     ----------
-    called : str
-        Name of the function that was called, for messages.
-    genome, accessibility
-        As for :func:`scan`.
-    options : dict
-    known : collection of str
-        Which options there are.
-    concerned : callable, optional
-        As for :func:`jundscan.scanning.plan.open_scan`.
+    variants : str, pathlib.Path or iterable of Variant
+        VCF or BCF, or tuples (chrom, start, reference, alternatives) with one alternative or several. ``start`` is
+        0-based: the POS of a VCF less 1.
+    genome, accessibility, and all others
+        As for :func:`jundscan.scan`.
+
+    Returns
+    -------
+    iterator of Effect
+        One per alternative allele, in the order of the variants, with or without a score.
 
     Raises
     ------
     InputError
-        When anything handed in cannot be used.
+        When an argument or a file cannot be used. Variants in a list or a tuple are checked by the call, those of
+        another iterable during iteration.
+    JundscanError
+        When the model or the device cannot be used.
+
+    Examples
+    --------
+    >>> genome = {"chr1": "ACGT" * 60 + "TGACTCA" + "ACGT" * 60}
+    >>> [effect] = variants(genome, [("chr1", 240, "T", ["A"])], device="cpu")
+    >>> effect.status, effect.difference < 0
+    ('scored', True)
     """
-    settings: dict[str, Any] = dict(options)
-    check_options(called, settings, known)
-    rules = {kind: value for kind in _RULES if (value := settings.pop(kind, None)) is not None}
-    if len(rules) > 1:
-        raise InputError(f"{' and '.join(rules)} exclude each other")
-    for kind, value in rules.items():
-        settings["threshold_rule"] = ThresholdRule(kind, value)
-    for name in _PATHS & settings.keys():
-        settings[name] = optional_path(name, settings[name])
-    settings["regions"] = texts("regions", settings.get("regions"))
-    settings["allow_length_mismatch"] = flag("allow_length_mismatch", settings.get("allow_length_mismatch", False))
-    settings["scale"] = scale_of(settings.get("scale"))
-    opened, track = given_genome(genome), given_track(accessibility)
-    settings["model"] = loaded_model(settings.get("model"), settings.pop("device", "auto"))
-    return open_scan(opened, track, concerned=concerned, **settings)
+    file = file_path("variants", variants) if is_path(variants) else None
+    listed: Iterable[Variant] = ()
+    if file is None:
+        if not is_several(variants):
+            raise InputError(
+                "variants: must be the path of a VCF, or several (chrom, start, reference, alternatives), "
+                f"not {type_name(variants)}"
+            )
+        listed = starmap(_variant, enumerate(cast(Iterable[object], variants)))
+        if isinstance(variants, list | tuple):
+            listed = list(listed)
+    options = ScanOptions(
+        threshold_rule=threshold_rule(threshold, fpr, precision, recall),
+        scale=scale,
+        allow_length_mismatch=allow_length_mismatch,
+        alias=alias,
+        bed_value=bed_value,
+        missing_chromosomes=missing_chromosomes,
+        threads=threads,
+    )
+    concerned = None if file is None else partial(chromosomes_of, file)
+    ready = _open(genome, accessibility, model, device, options, concerned)
+    if file is not None:
+        with ExitStack() as on_failure:
+            on_failure.enter_context(ready)
+            ready.watch(file)
+            contigs = Contigs(ready.genome, allow_length_mismatch)
+            check_variants(file, contigs)
+            vcf = ready.files.enter_context(open_vcf(file))
+            on_failure.pop_all()
+        listed = (variant for _, variant in contigs.checked(vcf))
+    return _effects(ready, file, listed)
 
 
-def given_genome(given: object) -> Genome | Path:
-    """Return the genome that was handed in, or the path of its file; anything else is an InputError."""
-    if is_path(given):
-        return file_path("genome", given)
-    if isinstance(given, Genome):
-        return given
-    if type(given).__module__.partition(".")[0] == "pyfaidx" and (opened := _file_of(given)) is not None:
-        return opened
-    if not isinstance(given, Mapping) and plain_array(given) is None:
+def explain(
+    genome: str | Path | Sequences,
+    regions: str | Iterable[str] = (),
+    accessibility: str | Path | Values | None = None,
+    *,
+    hits: str | Path | Iterable[Hit] | None = None,
+    top: int = 50,
+    model: Model | str | Path | None = None,
+    device: Device = "auto",
+    threads: int | None = None,
+    threshold: float | None = None,
+    fpr: float | None = None,
+    precision: float | None = None,
+    recall: float | None = None,
+    scale: AccessibilityScale | str | Path | None = None,
+    allow_length_mismatch: bool = False,
+    alias: str | Path | None = None,
+    bed_value: BedValue = "score",
+    missing_chromosomes: MissingChromosomes | None = None,
+) -> Iterator[Explanation]:
+    """Find the bases that drive the prediction in regions, by in-silico saturation mutagenesis.
+
+    Windows are scored with their surroundings, but only bases of a region are changed.
+
+    Parameters
+    ----------
+    regions : str or iterable of str
+        ``chrom:start-end``, 0-based half-open.
+    hits : str, pathlib.Path, iterable of Hit or None
+        File of hits (BED, narrowPeak), or what :func:`jundscan.scan` yields. The 151 bases around the centre of the
+        strongest hits are explained too. Their windows are scored again, because a BED's scores are rounded.
+    top : int
+        Maximum number of hits that are explained.
+    genome, accessibility, and all others
+        As for :func:`jundscan.scan`.
+
+    Returns
+    -------
+    iterator of Explanation
+        One per region, in their order, then one per hit, the strongest first.
+
+    Raises
+    ------
+    InputError
+        When an argument or a file cannot be used.
+    JundscanError
+        When the model or the device cannot be used.
+
+    Examples
+    --------
+    >>> genome = {"chr1": "ACGT" * 60 + "TGACTCA" + "ACGT" * 60}
+    >>> [found] = explain(genome, "chr1:200-280", device="cpu")
+    >>> found.contributions.shape, found.differences.shape
+    ((80,), (80, 4))
+    """
+    top = positive_int("top", top)
+    named = texts("regions", regions)
+    if not named and hits is None:
+        raise InputError("regions: none is named; give chrom:start-end, or several, or hits")
+    file = file_path("hits", hits) if is_path(hits) else None
+    options = ScanOptions(
+        threshold_rule=threshold_rule(threshold, fpr, precision, recall),
+        scale=scale,
+        allow_length_mismatch=allow_length_mismatch,
+        alias=alias,
+        bed_value=bed_value,
+        missing_chromosomes=missing_chromosomes,
+        threads=threads,
+    )
+    concerned = None if hits is not None and file is None else partial(chromosomes_to_explain, named, file)
+    ready = _open(genome, accessibility, model, device, options, concerned)
+    try:
+        parsed = [parse_region(text, ready.genome.chromsizes) for text in named]
+        to_rank = None if hits is None else read_hits(hits, ready)
+    except BaseException:
+        ready.files.close()
+        raise
+    return _explanations(ready, parsed, to_rank, top)
+
+
+@overload
+def evaluate(  # type: ignore[overload-overlap]  # a str is a sequence of str too, and means a folder
+    data: str | Path | Shards | NDArray[Any],
+    labels: NDArray[Any] | None = None,
+    weights: NDArray[Any] | None = None,
+    accessibility: NDArray[Any] | str | Path | Values | None = None,
+    *,
+    ids: NDArray[Any] | Sequence[str] | None = None,
+    genome: str | Path | Sequences | None = None,
+    model: Model | str | Path | None = None,
+    device: Device = "auto",
+    threads: int | None = None,
+    threshold: float | None = None,
+    withhold_accessibility: bool = False,
+    scale: AccessibilityScale | str | Path | None = None,
+    allow_length_mismatch: bool = False,
+    alias: str | Path | None = None,
+    bed_value: BedValue = "score",
+    missing_chromosomes: MissingChromosomes | None = None,
+) -> Evaluation: ...
+
+
+@overload
+def evaluate(
+    data: Sequence[str | Path | Shards],
+    *,
+    accessibility: str | Path | Values | None = None,
+    genome: str | Path | Sequences | None = None,
+    model: Model | str | Path | None = None,
+    device: Device = "auto",
+    threads: int | None = None,
+    threshold: float | None = None,
+    withhold_accessibility: bool = False,
+    scale: AccessibilityScale | str | Path | None = None,
+    allow_length_mismatch: bool = False,
+    alias: str | Path | None = None,
+    bed_value: BedValue = "score",
+    missing_chromosomes: MissingChromosomes | None = None,
+) -> list[Evaluation]: ...
+
+
+def evaluate(
+    data: str | Path | Shards | NDArray[Any] | Sequence[str | Path | Shards],
+    labels: NDArray[Any] | None = None,
+    weights: NDArray[Any] | None = None,
+    accessibility: NDArray[Any] | str | Path | Values | None = None,
+    *,
+    ids: NDArray[Any] | Sequence[str] | None = None,
+    genome: str | Path | Sequences | None = None,
+    model: Model | str | Path | None = None,
+    device: Device = "auto",
+    threads: int | None = None,
+    threshold: float | None = None,
+    withhold_accessibility: bool = False,
+    scale: AccessibilityScale | str | Path | None = None,
+    allow_length_mismatch: bool = False,
+    alias: str | Path | None = None,
+    bed_value: BedValue = "score",
+    missing_chromosomes: MissingChromosomes | None = None,
+) -> Evaluation | list[Evaluation]:
+    """Score labelled windows and compute metrics: of a folder of shards, of several folders, or of arrays.
+
+    Parameters
+    ----------
+    data : str, pathlib.Path, Shards, numpy.ndarray, or a sequence of the first three
+        Folder of shards, or windows as an array: one-hot (n, 101, 4) in the order A C G T, or codes (n, 101).
+    labels : numpy.ndarray, shape=(n,) or (n, 1), optional
+        1 bound, 0 unbound, for windows in an array. None: only probabilities are computed.
+    weights : numpy.ndarray, shape=(n,) or (n, 1), optional
+        Sample weights, for windows in an array. None: both classes have the same total weight.
+    accessibility : numpy.ndarray, shape=(n,) or (n, 1), str, pathlib.Path or mapping, optional
+        For windows in an array: mean of the track over each window, any unit, NaN where not available. Or, with
+        ``genome``: a track, as a file or as values by chromosome. It replaces the values of all windows with an id.
+    ids : numpy.ndarray or sequence of str, shape=(n,), optional
+        Positions of the windows of an array, ``chrom:start-end``, 0-based half-open; empty where not known.
+    genome : str, pathlib.Path, mapping or numpy.ndarray, optional
+        As for :func:`scan`. The model sees the surroundings of each window that has an id. None: it sees the windows
+        alone.
+    threshold : float, optional
+        Windows that score this or more are called bound. None: the model's balanced threshold, 0.5.
+    withhold_accessibility : bool
+        Score on sequence alone.
+    scale : AccessibilityScale, str or pathlib.Path, optional
+        As for :func:`scan`. None: found from the whole track, or from these windows where there is no track.
+    model, device, threads, allow_length_mismatch, alias, bed_value, missing_chromosomes
+        As for :func:`scan`.
+
+    Returns
+    -------
+    Evaluation or list of Evaluation
+        One Evaluation, or for a sequence of folders a list of them.
+
+    Raises
+    ------
+    InputError
+        When an argument or a file cannot be used, also when labels, weights or ids come with a folder, which has its
+        own, or a track without its genome.
+    JundscanError
+        When the model or the device cannot be used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> result = evaluate(rng.integers(0, 4, (200, 101)), labels=rng.integers(0, 2, 200), device="cpu")
+    >>> result.report["n"], result.probabilities.shape
+    (200, (200,))
+    """
+    from jundscan.evaluation.labelled_windows import evaluate_shards  # imports joblib, which scans need not wait for
+    from jundscan.evaluation.neighbourhood import open_source
+
+    several = isinstance(data, list | tuple)
+    sources: Sequence[Any] = data if several else [data]  # type: ignore[assignment]
+    if not sources:
+        raise InputError("data: no folder of shards is named")
+    withheld = flag("withhold_accessibility", withhold_accessibility)
+    is_track = is_path(accessibility) or isinstance(accessibility, Mapping | Track) or not _is_array(data)
+    track, values = (accessibility, None) if is_track else (None, accessibility)
+    if genome is None and (track is not None or alias is not None):
+        raise InputError("accessibility and alias need the genome that the windows come from")
+    if track is not None and withheld:
+        raise InputError("withhold_accessibility contradicts accessibility")
+    if threshold is not None:
+        check_fraction("threshold", threshold)
+        threshold = float(threshold)
+    opened = None if genome is None else (_genome(genome), _track(track), optional_path("alias", alias))
+    mismatch = flag("allow_length_mismatch", allow_length_mismatch)
+    sets = [_shards(source, labels, weights, values, ids) for source in sources]
+    loaded, mapping = _model(model, device), _scale(scale)
+    with ExitStack() as stack:
+        source = None
+        if opened is not None:
+            fasta, signal, names = opened
+            source = stack.enter_context(
+                open_source(
+                    fasta,
+                    signal,
+                    allow_length_mismatch=mismatch,
+                    alias=names,
+                    bed_value=bed_value,
+                    missing_chromosomes=missing_chromosomes,
+                )
+            )
+        results = [
+            evaluate_shards(
+                shards,
+                loaded,
+                threshold=threshold,
+                withhold_accessibility=withheld,
+                scale=mapping,
+                threads=threads,
+                source=source,
+            )
+            for shards in sets
+        ]
+    return results if several else results[0]
+
+
+def _open(
+    genome: object,
+    accessibility: object,
+    model: object,
+    device: Device,
+    options: ScanOptions,
+    concerned: Callable[[ChromSizes], Iterable[str]] | None = None,
+) -> Scan:
+    """Check what a caller passed, and open it as :func:`jundscan.scanning.plan.open_scan` does."""
+    options = replace(
+        options,
+        regions=texts("regions", options.regions),
+        regions_file=optional_path("regions_file", options.regions_file),
+        exclude=optional_path("exclude", options.exclude),
+        alias=optional_path("alias", options.alias),
+        scale=_scale(options.scale),
+        allow_length_mismatch=flag("allow_length_mismatch", options.allow_length_mismatch),
+    )
+    opened, track = _genome(genome), _track(accessibility)
+    return open_scan(opened, track, model=_model(model, device), concerned=concerned, **vars(options))
+
+
+def _genome(value: object) -> Genome | Path:
+    """Return a genome that is open, or the path of its file."""
+    if is_path(value):
+        return file_path("genome", value)
+    if isinstance(value, Genome):
+        return value
+    if type(value).__module__.partition(".")[0] == "pyfaidx":
+        import pyfaidx
+
+        if isinstance(value, pyfaidx.Fasta):
+            return Path(value.filename)
+    if not isinstance(value, Mapping) and plain_array(value) is None:
         raise InputError(
             f"genome: must be the path of a FASTA, a pyfaidx.Fasta, sequences by name or an array of codes, "
-            f"not {type_name(given)}"
+            f"not {type_name(value)}"
         )
-    return MemoryGenome(cast(Sequences, given))
+    return MemoryGenome(cast(Sequences, value))
 
 
-def _file_of(given: object) -> Path | None:
-    """Return the file that a ``pyfaidx.Fasta`` has open; None for anything else of pyfaidx."""
-    import pyfaidx
-
-    return Path(given.filename) if isinstance(given, pyfaidx.Fasta) else None
-
-
-def given_track(given: object) -> Track | Path | None:
-    """Return the track that was handed in, or the path of its file; anything else is an InputError."""
-    if given is None or isinstance(given, Track):
-        return given
-    if is_path(given):
-        return file_path("accessibility", given)
-    if not isinstance(given, Mapping) and plain_array(given) is None:
+def _track(value: object) -> Track | Path | None:
+    """Return a track that is open, or the path of its file."""
+    if value is None or isinstance(value, Track):
+        return value
+    if is_path(value):
+        return file_path("accessibility", value)
+    if not isinstance(value, Mapping) and plain_array(value) is None:
         raise InputError(
-            f"accessibility: must be the path of a track, values by name or an array of values, not {type_name(given)}"
+            f"accessibility: must be the path of a track, values by name or an array of values, not {type_name(value)}"
         )
-    return MemoryTrack(cast(Values, given))
+    return MemoryTrack(cast(Values, value))
 
 
-def scale_of(given: object) -> AccessibilityScale | None:
-    """Return the scale that was handed in or named; anything else is an InputError."""
-    if isinstance(given, AccessibilityScale) or (isinstance(given, str) and given == "identity"):
-        return resolve_scale(given)
-    return resolve_scale(optional_path("scale", given))
+def _scale(value: object) -> AccessibilityScale | None:
+    if isinstance(value, AccessibilityScale) or (isinstance(value, str) and value == "identity"):
+        return resolve_scale(value)
+    return resolve_scale(optional_path("scale", value))
+
+
+def _model(value: object, device: Device) -> Model:
+    return value if isinstance(value, Model) else load_model(optional_path("model", value), device)
 
 
 def _windows(ready: Scan) -> Iterator[Scored]:
@@ -256,6 +598,57 @@ def _hits(ready: Scan) -> Iterator[Hit]:
         judge(ready)
 
 
-def loaded_model(model: object, device: Device) -> Model:
-    """Return the model that was handed in, or open it; anything else is an InputError."""
-    return model if isinstance(model, Model) else load_model(optional_path("model", model), device)
+def _variant(number: int, value: object) -> Variant:
+    """Return what a caller passed as a variant, checked; ``number`` counts from 0, for messages."""
+    where = f"variants[{number}]"
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes) or len(value) != len(Variant._fields):
+        raise InputError(f"{where}: must be (chrom, start, reference, alternatives), not {value!r}")
+    chrom, start, reference, alternatives = value
+    if isinstance(alternatives, str):
+        alternatives = (alternatives,)
+    if not is_several(alternatives):
+        raise InputError(f"{where}: alternatives must be text or several texts, not {alternatives!r}")
+    alternatives = tuple(alternatives)
+    for name, text in (("chrom", chrom), ("reference", reference), *(("an alternative", one) for one in alternatives)):
+        if not isinstance(text, str):
+            raise InputError(f"{where}: {name} must be text, not {text!r}")
+    start = whole_number(f"{where}: start", start)
+    if (problem := problem_of(reference, alternatives)) is not None:
+        raise InputError(f"{where}, {chrom}:{start}: {problem}")
+    return Variant(chrom, start, reference, alternatives)
+
+
+def _effects(ready: Scan, file: Path | None, variants: Iterable[Variant]) -> Iterator[Effect]:
+    not_left_aligned = 0
+    with ready:
+        for portion, effects in score_variants(ready, ((variant, variant) for variant in variants)):
+            not_left_aligned += int((effects.left_shift > 0).sum())
+            yield from effect_rows(portion, effects)
+    if file is not None:
+        warn_of_unaligned_indels(ready, not_left_aligned, file)
+
+
+def _explanations(ready: Scan, regions: Sequence[Region], hits: HitIntervals | None, top: int) -> Iterator[Explanation]:
+    with ready:
+        strongest = [] if hits is None else strongest_hits(ready, hits, top)
+        yield from explain_regions(ready, [*regions, *(hit.region for hit in strongest)])
+
+
+def _is_array(data: object) -> bool:
+    return not is_path(data) and hasattr(data, "__array__")
+
+
+def _shards(data: object, labels: object, weights: object, accessibility: object, ids: object) -> Shards:
+    from jundscan.io.shards import Shards, read_shards, shards_from_arrays
+
+    if _is_array(data):
+        return shards_from_arrays(data, labels, weights, accessibility, ids)
+    if any(column is not None for column in (labels, weights, ids)):
+        raise InputError("labels, weights and ids come with windows as an array; a folder of shards holds its own")
+    if isinstance(data, Shards):
+        return data
+    if not is_path(data):
+        raise InputError(
+            f"data: must be a folder of shards, several of them, Shards or an array of windows, not {type_name(data)}"
+        )
+    return read_shards(file_path("data", data))

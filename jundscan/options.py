@@ -1,42 +1,50 @@
-"""What a user chooses among, and checks of it; imports next to nothing, so that help texts appear at once."""
+"""Options that Python and the command line share, with their defaults and checks. Imports nothing heavy."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Real
 from operator import index
-from typing import Any, Literal, SupportsIndex, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, get_args
 
 from jundscan.errors import InputError
 
+if TYPE_CHECKING:
+    from jundscan.accessibility.scale import AccessibilityScale
+
 Device = Literal["auto", "cpu", "cuda"]
-"""What a model is to run on; ``auto`` takes CUDA where it can be had."""
+"""Where the model runs. ``auto`` uses CUDA if available, else the CPU."""
 ThresholdKind = Literal["threshold", "fpr", "precision", "recall"]
-"""What a threshold is chosen by."""
+"""What a user chooses the threshold by, see :class:`ThresholdRule`."""
 Format = Literal["bed", "narrowPeak", "table", "tsv"]
-"""What a scan writes: hits in one of three forms, or one line for each window."""
+"""What a scan writes: hits in one of three formats, or one line per window (``tsv``)."""
 BedValue = Literal["score", "presence"]
-"""What an interval of a BED track counts as: its score, where there is one, or 1."""
+"""Value of an interval of a BED track: its score, or 1 (``presence``)."""
 MissingChromosomes = Literal["closed", "unknown", "error"]
-"""What holds on chromosomes that a track does not name: no accessibility, not available, or an error."""
+"""How chromosomes that are missing from the track are scored.
+
+``closed``: with accessibility 0. ``unknown``: from sequence alone. ``error``: not at all, the run ends with an error.
+"""
 Backend = Literal["local", "dask"]
 """Where a scan runs: on this machine, or on the workers of a Dask cluster."""
 DEFAULT_STRIDE = 10
-"""Bases between window starts; the model has a branch of its own for it."""
-MOST_STRIDE = 1_000_000
-"""Bases; a stride beyond is a mistake."""
+"""Bases between window starts. The model's graph has a faster branch for this stride."""
+MAX_STRIDE = 1_000_000
+"""Maximum bases between window starts. A larger stride is taken for a mistake."""
 
 
 @dataclass(frozen=True)
 class ThresholdRule:
-    """How a user wants the threshold to be chosen.
+    """How a user chooses the threshold.
 
     Attributes
     ----------
     kind : {"threshold", "fpr", "precision", "recall"}
-        ``threshold``: the value itself. ``fpr``: the lowest threshold with at most that false-positive rate.
-        ``precision``: the lowest one with at least that precision, at the training prevalence. ``recall``: the highest
-        one with at least that recall.
+        ``threshold``: ``value`` itself. The others look it up in the model's calibration table. ``fpr``: the lowest
+        threshold with at most this false-positive rate. ``precision``: the lowest threshold with at least this
+        precision. ``recall``: the highest threshold with at least this recall.
     value : float
         From 0 to 1.
 
@@ -51,48 +59,109 @@ class ThresholdRule:
 
     def __post_init__(self) -> None:
         check_fraction(self.kind, self.value)
+        object.__setattr__(self, "value", float(self.value))  # it may be a number of numpy or a Fraction
 
 
-def check_choice(name: str, value: object, choices: Any) -> None:
-    """Refuse what is none of the choices of a ``Literal``.
+@dataclass(frozen=True, kw_only=True)
+class ScanOptions:
+    """Options of a run, with their defaults: keywords of :func:`jundscan.scan`, options of ``jundscan scan``.
+
+    ``variants``, ``explain`` and ``evaluate`` take those that apply to them.
+
+    Attributes
+    ----------
+    stride : int
+        Bases between window starts.
+    threshold_rule : ThresholdRule or None
+        How the threshold is chosen. None: the model's own rule (``jundscan info`` shows it).
+    regions : str or iterable of str
+        Regions to scan, ``chrom`` or ``chrom:start-end``, 0-based half-open. Without any, the whole genome is scanned.
+    regions_file : str, pathlib.Path or None
+        BED file of regions to scan.
+    exclude : str, pathlib.Path or None
+        BED file of regions to leave out: no window that touches one is scored.
+    scale : AccessibilityScale, str, pathlib.Path or None
+        How accessibility becomes percentiles: a file that ``jundscan scale`` wrote, the record of a scan, or
+        ``"identity"`` for values that are percentiles already. None: found from the whole track.
+    allow_length_mismatch : bool
+        Accept a track or VCF whose header has other chromosome lengths than the genome, for partial genomes.
+    alias : str, pathlib.Path or None
+        File of other names of the chromosomes: UCSC's chromAlias.txt, or two columns.
+    bed_value : {"score", "presence"}
+        Value of an interval of a BED track: its score, or 1.
+    missing_chromosomes : {"closed", "unknown", "error"} or None
+        How chromosomes that are missing from the track are scored: with accessibility 0, from sequence alone, or not
+        at all (an error). None: ``"closed"``, if names fit on half of the bases, else an error.
+    threads : int or None
+        Worker threads. None: one per core that the process may use.
+    """
+
+    stride: int = DEFAULT_STRIDE
+    threshold_rule: ThresholdRule | None = None
+    regions: str | Iterable[str] = ()
+    regions_file: str | Path | None = None
+    exclude: str | Path | None = None
+    scale: AccessibilityScale | str | Path | None = None
+    allow_length_mismatch: bool = False
+    alias: str | Path | None = None
+    bed_value: BedValue = "score"
+    missing_chromosomes: MissingChromosomes | None = None
+    threads: int | None = None
+
+
+def threshold_rule(
+    threshold: float | None, fpr: float | None, precision: float | None, recall: float | None
+) -> ThresholdRule | None:
+    """Return the rule that a user gave, or None without one.
 
     Raises
     ------
     InputError
+        When there are several rules, or the value is not a number from 0 to 1.
     """
+    values: dict[ThresholdKind, float | None] = {
+        "threshold": threshold,
+        "fpr": fpr,
+        "precision": precision,
+        "recall": recall,
+    }
+    rules = [ThresholdRule(kind, value) for kind, value in values.items() if value is not None]
+    if len(rules) > 1:
+        raise InputError(f"{' and '.join(rule.kind for rule in rules)} exclude each other")
+    return rules[0] if rules else None
+
+
+def check_choice(name: str, value: object, choices: Any) -> None:
+    """Raise InputError unless the value is one of the choices of a ``Literal``."""
     known = get_args(choices)
     if not isinstance(value, str) or value not in known:
-        raise InputError(f"{name} {value!r}: takes {', '.join(known)}")
+        raise InputError(f"{name} {value!r}: must be one of {', '.join(known)}")
 
 
 def is_fraction(value: float) -> bool:
-    """Tell a number from 0 to 1 from anything else."""
+    """Return whether a value is a number from 0 to 1."""
     return isinstance(value, Real) and not isinstance(value, bool) and bool(0.0 <= value <= 1.0)
 
 
 def check_fraction(name: str, value: float) -> None:
-    """Refuse what is no number from 0 to 1.
-
-    Raises
-    ------
-    InputError
-    """
+    """Raise InputError unless the value is a number from 0 to 1."""
     if not is_fraction(value):
         raise InputError(f"{name} {value!r}: not a number between 0 and 1")
 
 
-def positive_int(name: str, value: SupportsIndex, most: int | None = None) -> int:
-    """Turn into an int, and refuse what is no whole number from 1 on, to ``most`` if given.
+def positive_int(name: str, value: SupportsIndex, maximum: int | None = None) -> int:
+    """Return a positive whole number of any type as an int.
 
     Raises
     ------
     InputError
+        When the value is anything else, or above ``maximum``.
     """
     try:
         number = 0 if isinstance(value, bool) else index(value)
     except TypeError:
         number = 0
-    if number < 1 or (most is not None and number > most):
-        upper = "at least 1" if most is None else f"from 1 to {most:,}"
+    if number < 1 or (maximum is not None and number > maximum):
+        upper = "at least 1" if maximum is None else f"from 1 to {maximum:,}"
         raise InputError(f"{name} {value!r}: must be a whole number, {upper}")
     return number

@@ -45,7 +45,7 @@ from jundscan.cli.terminal import (
     write_json,
 )
 from jundscan.errors import format_bases, format_count, format_seconds
-from jundscan.options import DEFAULT_STRIDE, MOST_STRIDE, Backend, Format
+from jundscan.options import DEFAULT_STRIDE, MAX_STRIDE, Backend, Format
 
 log = logging.getLogger("jundscan")
 
@@ -80,7 +80,7 @@ def scan(
             show_default=False,
         ),
     ] = None,
-    stride: Annotated[int, typer.Option(min=1, max=MOST_STRIDE, help="Bases between window starts.")] = DEFAULT_STRIDE,
+    stride: Annotated[int, typer.Option(min=1, max=MAX_STRIDE, help="Bases between window starts.")] = DEFAULT_STRIDE,
     threshold: ThresholdOption = None,
     fpr: FprOption = None,
     precision: PrecisionOption = None,

@@ -35,7 +35,8 @@ class Task(NamedTuple):
     Attributes
     ----------
     status : numpy.ndarray, shape=(alleles,), dtype=int8
-        Index in :data:`jundscan.effects.alleles.STATUSES` of every allele, as far as its spelling and position decide it.
+        Index in :data:`jundscan.effects.alleles.STATUSES` of every allele, as far as its spelling and position decide
+        it.
     rows : numpy.ndarray, shape=(n,), dtype=intp
         Indices in ``status`` of the alleles to score.
     sites : Sites

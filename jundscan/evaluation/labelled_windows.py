@@ -14,12 +14,15 @@ from jundscan.accessibility.scale import IDENTITY, AccessibilityScale, fit_scale
 from jundscan.errors import Cautions, collect_warnings, warn
 from jundscan.evaluation.metrics import balanced_weights, compute_metrics
 from jundscan.evaluation.neighbourhood import PORTION, Neighbourhood, WindowSource, look_up
+from jundscan.io.frames import data_frame
 from jundscan.io.shards import Shards
 from jundscan.model.model import Model
 from jundscan.options import check_fraction, positive_int
 from jundscan.threads import usable_cores
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from jundscan.evaluation.plots import Predictions
 
 log = logging.getLogger("jundscan")
@@ -27,19 +30,22 @@ log = logging.getLogger("jundscan")
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Shards with their probabilities; row i of every array is window i.
+    """Labelled windows with their probabilities and metrics. Row i of every array is window i.
 
     Attributes
     ----------
+    shards : Shards
+        The windows, with ``labels``, ``weights``, ``accessibility`` and ``ids`` as they were read.
     accessibility : numpy.ndarray, shape=(n,), dtype=float32
-        Of the windows' own bases, as the model saw it: mapped, NaN where not available.
+        What the model saw of each window's own 101 bases: percentile, 0 to 1, NaN where not available.
     probabilities : numpy.ndarray, shape=(n,), dtype=float32
+        Output of the model, 0 to 1. It ranks windows, and is not the chance of being bound.
     weights : numpy.ndarray, shape=(n,), dtype=float64, or None
-        Those of the shards, else balanced ones; None without labels.
+        Sample weights: those of the shards, else balanced ones. None without labels.
     report : dict or None
-        The keys of ``evaluate --json``; None without labels.
+        Metrics, with the keys of ``evaluate --json``. None without labels.
     known : numpy.ndarray, shape=(n,), dtype=bool, or None
-        Of which windows the model saw the surroundings; None when it sees nothing beyond a window.
+        Whether the model saw the surroundings of each window. None when the model sees windows alone.
     """
 
     shards: Shards
@@ -48,6 +54,20 @@ class Evaluation:
     weights: NDArray[np.float64] | None
     report: dict[str, Any] | None
     known: NDArray[np.bool_] | None
+
+    def to_frame(self) -> DataFrame:
+        """Return a ``pandas.DataFrame`` with one row per window.
+
+        Its columns are ``id``, ``label`` and ``weight`` where there are any, ``accessibility`` and ``probability``.
+        """
+        columns = {
+            "id": self.shards.ids,
+            "label": self.shards.labels,
+            "weight": self.weights,
+            "accessibility": self.accessibility,
+            "probability": self.probabilities,
+        }
+        return data_frame({name: column for name, column in columns.items() if column is not None})
 
     @property
     def surroundings(self) -> str | None:

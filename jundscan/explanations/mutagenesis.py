@@ -10,21 +10,25 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from jundscan.dna.letters import ALPHABET, UNKNOWN, WINDOW_LENGTH
+from jundscan.dna.letters import ALPHABET, UNKNOWN, WINDOW_LENGTH, decode
 from jundscan.dna.regions import Region
 from jundscan.dna.windows import known_windows
 from jundscan.errors import InputError
 from jundscan.io.fasta.stretches import Reference
+from jundscan.io.frames import data_frame
 from jundscan.model.model import WINDOW_MULTIPLE
 from jundscan.model.thresholds import logits
 from jundscan.scanning.plan import Scan
 from jundscan.threads import in_order
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 MOST_BASES = 1_000_000
 """Bases explained in one run."""
@@ -67,26 +71,28 @@ class Response(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """What drives the prediction along a region of n bases; NaN where no window without unknown letters covers a base.
+    """What drives the prediction along a region of n bases. Row i of every array is base ``region.start`` + i.
 
-    Windows are scored with their flanks, but only bases of the region are changed.
+    Values are NaN where every window over a base holds unknown letters.
 
     Attributes
     ----------
     region : Region
+        Chromosome, start and end, 0-based half-open.
     codes : numpy.ndarray, shape=(n,), dtype=uint8
-        The bases.
+        Bases of the reference: A 0, C 1, G 2, T 3, unknown 4.
     differences : numpy.ndarray, shape=(n, 4), dtype=float64
-        Mean over the windows that cover a base of logit(mutated) - logit(reference), for A, C, G and T; 0 for the base
-        that is there.
+        Effect of changing the base to A, C, G or T: logit(mutated) - logit(reference), mean over the windows that
+        cover the base. Negative where the change makes binding less likely; 0 for the base of the reference.
     contributions : numpy.ndarray, shape=(n,), dtype=float64
-        The base's own: minus the mean over its three substitutions. Positive where the base helps.
+        Contribution of the base, in logits: minus the mean of its three substitutions. Positive where the base helps.
     probabilities : numpy.ndarray, shape=(n,), dtype=float32
-        Probability of the window centred on a base.
+        Probability, 0 to 1, of the window centred on the base.
     accessibility : numpy.ndarray, shape=(n,), dtype=float32
-        Percentile of that window's own 101 bases.
+        Percentile, 0 to 1, of that window's own 101 bases in its track; NaN where not available.
     response : Response or None
-        None where no window is known.
+        Probability of the best window as a function of its accessibility. None where every window holds unknown
+        letters.
     """
 
     region: Region
@@ -96,6 +102,23 @@ class Explanation(NamedTuple):
     probabilities: NDArray[np.float32]
     accessibility: NDArray[np.float32]
     response: Response | None
+
+    def to_frame(self) -> DataFrame:
+        """Return a ``pandas.DataFrame`` with one row per base, and the columns of ``mutagenesis.tsv``."""
+        chrom, start, end = self.region
+        starts = np.arange(start, end)
+        return data_frame(
+            {
+                "chrom": chrom,
+                "start": starts,
+                "end": starts + 1,
+                "reference": list(decode(self.codes).decode()),
+                **dict(zip(ALPHABET, self.differences.T, strict=True)),
+                "contribution": self.contributions,
+                "probability": self.probabilities,
+                "accessibility": self.accessibility,
+            }
+        )
 
 
 class _Stretch(NamedTuple):

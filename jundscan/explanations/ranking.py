@@ -25,7 +25,7 @@ from jundscan.errors import InputError, format_count
 from jundscan.io.arguments import is_several, type_name
 from jundscan.io.bed import read_intervals
 from jundscan.model.thresholds import is_positive
-from jundscan.options import DEFAULT_STRIDE, MOST_STRIDE
+from jundscan.options import DEFAULT_STRIDE, MAX_STRIDE
 from jundscan.scanning.plan import Scan
 from jundscan.scanning.score import Hit, score
 from jundscan.scanning.spans import GenomeRow, list_regions, read_listed
@@ -196,7 +196,7 @@ def _grid_of(table: NDArray[np.int64]) -> int:
     first, last = starts, ends - WINDOW_LENGTH
     on_grid = np.concatenate([places[places != lengths - WINDOW_LENGTH] for places in (first, last)])
     step = int(np.gcd.reduce(on_grid)) if len(on_grid) else 0
-    return math.gcd(step, DEFAULT_STRIDE) if len(table) < FEW_HITS or not 0 < step <= MOST_STRIDE else step
+    return math.gcd(step, DEFAULT_STRIDE) if len(table) < FEW_HITS or not 0 < step <= MAX_STRIDE else step
 
 
 def _best_windows(scan: Scan, judged: NDArray[np.int64], row: GenomeRow, stride: int) -> NDArray[np.float32]:

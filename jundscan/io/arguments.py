@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from operator import index
 from pathlib import Path
 from typing import Any
@@ -138,22 +137,6 @@ def is_several(value: object) -> bool:
     if isinstance(value, str | bytes | bytearray | Mapping):
         return False
     return isinstance(value, Iterable) and getattr(value, "ndim", 1) > 0  # an array of no dimension only looks so
-
-
-def check_options(called: str, given: Iterable[str], known: Iterable[str]) -> None:
-    """Refuse options that a function does not have.
-
-    Raises
-    ------
-    InputError
-        The message names the one that may have been meant.
-    """
-    names = sorted(known)
-    for name in given:
-        if name not in names:
-            close = get_close_matches(name, names, 1)
-            advice = f"did you mean {close[0]}?" if close else f"it takes {', '.join(names)}"
-            raise InputError(f"{called} has no option {name}; {advice}")
 
 
 def array(name: str, value: object, dimensions: Iterable[int]) -> NDArray[Any]:

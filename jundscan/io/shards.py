@@ -103,15 +103,16 @@ def read_shards(folder: str | Path) -> Shards:
     )
 
 
-def shards_from_arrays(x: object, y: object = None, w: object = None, a: object = None, ids: object = None) -> Shards:
+def shards_from_arrays(
+    data: object, labels: object = None, weights: object = None, accessibility: object = None, ids: object = None
+) -> Shards:
     """Check windows that are arrays already, as those of files are.
 
     Parameters
     ----------
-    x : numpy.ndarray, shape=(n, 101, 4) or (n, 101)
+    data : numpy.ndarray, shape=(n, 101, 4) or (n, 101)
         One-hot windows, or codes 0 to 4 (see :mod:`jundscan.dna.letters`).
-    y, w, a : numpy.ndarray, shape=(n,) or (n, 1), or None
-        Labels, sample weights, accessibility.
+    labels, weights, accessibility : numpy.ndarray, shape=(n,) or (n, 1), or None
     ids : numpy.ndarray, shape=(n,), dtype=str, or sequence of str, or None
         ``chrom:start-end``, 0-based half-open; empty where no place is known.
 
@@ -128,33 +129,33 @@ def shards_from_arrays(x: object, y: object = None, w: object = None, a: object 
     path = Path("(arrays)")
 
     def checked(
-        kind: str, given: object, check: Callable[[NDArray[Any]], NDArray[Any]], rows: int | None = None
+        kind: str, value: object, check: Callable[[NDArray[Any]], NDArray[Any]], rows: int | None = None
     ) -> Any:
-        if given is None:
+        if value is None:
             return None
-        made = plain_array(given)
+        made = plain_array(value)
         try:
             if made is None or made.dtype.kind not in "biufUO":
                 raise ValueError(
-                    f"is {type_name(given)}, expected an array of {'text' if kind == 'ids' else 'numbers'}"
+                    f"is {type_name(value)}, expected an array of {'text' if kind == 'ids' else 'numbers'}"
                 )
             column = check(made)
             if rows is not None and len(column) != rows:
-                raise ValueError(f"{len(column):,} rows, but X has {rows:,}")
+                raise ValueError(f"{len(column):,} rows, but data has {rows:,}")
         except (ValueError, TypeError) as err:
             raise ShardError(path, f"{kind}: {err}") from err
         return column
 
-    windows = plain_array(x)
-    codes = checked("X", x, _check_codes if windows is not None and windows.ndim == 2 else _check_x)
+    windows = plain_array(data)
+    codes = checked("data", data, _check_codes if windows is not None and windows.ndim == 2 else _check_x)
     if codes is None or not len(codes):
         raise ShardError(path, "no window")
     rows = len(codes)
-    weights = checked("w", w, _check_w, rows)
-    if weights is not None and not weights.any():
-        raise ShardError(path, "every sample weight (w) is 0: leave w out to use balanced weights")
-    labels, accessibility = checked("y", y, _check_y, rows), checked("a", a, _check_a, rows)
-    return Shards(path, codes, labels, weights, accessibility, checked("ids", ids, _check_texts, rows))
+    w = checked("weights", weights, _check_w, rows)
+    if w is not None and not w.any():
+        raise ShardError(path, "every sample weight is 0: leave weights out to use balanced weights")
+    y, a = checked("labels", labels, _check_y, rows), checked("accessibility", accessibility, _check_a, rows)
+    return Shards(path, codes, y, w, a, checked("ids", ids, _check_texts, rows))
 
 
 def write_shards(

@@ -35,7 +35,7 @@ from jundscan.model.model import Model
 from jundscan.model.thresholds import Threshold, choose_threshold
 from jundscan.options import (
     DEFAULT_STRIDE,
-    MOST_STRIDE,
+    MAX_STRIDE,
     BedValue,
     MissingChromosomes,
     ThresholdRule,
@@ -208,7 +208,7 @@ def open_scan(
     check_choice("bed_value", bed_value, BedValue)
     if missing_chromosomes is not None:
         check_choice("missing_chromosomes", missing_chromosomes, MissingChromosomes)
-    stride = positive_int("stride", stride, MOST_STRIDE)
+    stride = positive_int("stride", stride, MAX_STRIDE)
     threads = usable_cores() if threads is None else positive_int("threads", threads)
     files = {
         "genome": genome,

@@ -22,7 +22,7 @@ from jundscan.errors import InputError
 from jundscan.evaluation.neighbourhood import look_up, open_source
 from jundscan.io.fasta.arrays import MemoryGenome
 from jundscan.io.fasta.genome import open_genome
-from jundscan.io.shards import read_shards
+from jundscan.io.shards import read_shards, shards_from_arrays
 from jundscan.model.model import Model
 from tests.helpers.inputs import write_fasta, write_rows
 from tests.helpers.numpy_models import numpy_model
@@ -299,10 +299,11 @@ def test_windows_without_a_place_keep_their_own_accessibility(
     windows, ids, _ = every_window(sequences, 40)
     ids[::2] = ""
     a = np.random.default_rng(0).random(len(ids)).astype(np.float32)
-    all_there = jundscan.evaluate(windows, a=a, ids=ids, genome=genome, accessibility=track, model=seeing)
+    shards = shards_from_arrays(windows, accessibility=a, ids=ids)
+    all_there = jundscan.evaluate(shards, genome=genome, accessibility=track, model=seeing)
     with open_source(genome, track) as source:
         scale = source.scale(seeing.widths)
-    alone = jundscan.evaluate(windows[::2], a=a[::2], scale=scale, model=seeing)
+    alone = jundscan.evaluate(windows[::2], accessibility=a[::2], scale=scale, model=seeing)
     np.testing.assert_array_equal(all_there.accessibility[::2], alone.accessibility)
     np.testing.assert_allclose(all_there.probabilities[::2], alone.probabilities, atol=1e-6)
     assert all_there.known is None or all_there.known.tolist() == (ids != "").tolist()
@@ -313,8 +314,8 @@ def test_without_a_track_the_windows_own_accessibility_counts(
 ) -> None:
     windows, ids, _ = every_window(sequences, 5)
     a = np.random.default_rng(0).random(len(ids)).astype(np.float32)
-    given_genome = jundscan.evaluate(windows, a=a, ids=ids, genome=genome, model=seeing)
-    alone = jundscan.evaluate(windows, a=a, model=seeing)
+    given_genome = jundscan.evaluate(windows, accessibility=a, ids=ids, genome=genome, model=seeing)
+    alone = jundscan.evaluate(windows, accessibility=a, model=seeing)
     np.testing.assert_array_equal(given_genome.accessibility, alone.accessibility)
     differ = bool((given_genome.probabilities != alone.probabilities).any())
     assert differ == (seeing.flank > 0)

@@ -1,8 +1,9 @@
-"""What Python callers hand in wrong is an InputError in our words, or is taken where the meaning is plain."""
+"""Arguments of Python callers: every bad one raises InputError, and every type with a plain meaning is accepted."""
 
 from __future__ import annotations
 
 import copy
+import inspect
 import multiprocessing
 import pickle
 from collections.abc import Callable, Iterator
@@ -20,7 +21,6 @@ import pytest
 import jundscan
 from jundscan.accessibility.arrays import MemoryTrack
 from jundscan.accessibility.scale import IDENTITY
-from jundscan.api import MODEL_OPTIONS, SCAN_OPTIONS
 from jundscan.dna.letters import encode
 from jundscan.errors import (
     ClusterError,
@@ -39,12 +39,16 @@ from jundscan.model.load import load_model
 from jundscan.model.model import Model
 from tests.helpers.inputs import write_fasta
 
+SCAN_OPTIONS, VARIANT_OPTIONS = (
+    {each.name for each in inspect.signature(function).parameters.values() if each.kind is each.KEYWORD_ONLY}
+    for function in (jundscan.scan, jundscan.variants)
+)
 SEQUENCE = "ACGTTGCA" * 20 + "TGACTCA" + "ACGTTGCA" * 20
 CODES = encode(SEQUENCE.encode())
 
 
 class Odd:
-    """Nothing that any function takes; conversions of it fail in their own way."""
+    """An object that no function accepts, and whose conversions raise errors of their own."""
 
     def __array__(self, *arguments: object, **options: object) -> np.ndarray:
         raise RuntimeError("no array")
@@ -99,17 +103,17 @@ ODD: dict[str, Any] = {
 }
 
 
-def tried(run: Callable[[], Any]) -> None:
-    """Run; anything but a result or one of our errors fails the test."""
-    said = "a result"
+def check(run: Callable[[], Any]) -> None:
+    """Fail when the call raises anything but a JundscanError with a printable message."""
+    message = "a result"
     try:
         found = run()
         if isinstance(found, Iterator):
             list(found)
     except JundscanError as err:
-        said = str(err)
-    assert said.isprintable()
-    assert said
+        message = str(err)
+    assert message.isprintable()
+    assert message
 
 
 @pytest.fixture(params=ODD, ids=str)
@@ -117,89 +121,89 @@ def odd(request: pytest.FixtureRequest) -> Any:
     return ODD[request.param]
 
 
-def test_anything_as_genome_or_track(odd: Any, model: Model) -> None:
-    tried(lambda: jundscan.scan(odd, model=model))
-    tried(lambda: jundscan.scan({"s": odd}, model=model))
-    tried(lambda: jundscan.scan({"s": SEQUENCE}, odd, model=model, scale=IDENTITY))
-    tried(lambda: jundscan.scan({"s": SEQUENCE}, {"s": odd}, model=model, scale=IDENTITY))
-    tried(lambda: MemoryGenome(odd))
-    tried(lambda: MemoryTrack(odd))
+def test_odd_genomes_and_tracks_raise_our_errors(odd: Any, model: Model) -> None:
+    check(lambda: jundscan.scan(odd, model=model))
+    check(lambda: jundscan.scan({"s": odd}, model=model))
+    check(lambda: jundscan.scan({"s": SEQUENCE}, odd, model=model, scale=IDENTITY))
+    check(lambda: jundscan.scan({"s": SEQUENCE}, {"s": odd}, model=model, scale=IDENTITY))
+    check(lambda: MemoryGenome(odd))
+    check(lambda: MemoryTrack(odd))
 
 
-@pytest.mark.parametrize("option", sorted(SCAN_OPTIONS - {"threads"}))
-def test_anything_as_an_option(option: str, model: Model) -> None:
+@pytest.mark.parametrize("option", sorted(SCAN_OPTIONS - {"threads", "windows"}))
+def test_odd_options_raise_our_errors(option: str, model: Model) -> None:
     for odd in ODD.values():
         options: dict[str, Any] = {"model": model, option: odd}
-        tried(lambda options=options: jundscan.scan({"s": SEQUENCE}, **options))
-        tried(lambda options=options: jundscan.scan({"s": SEQUENCE}, CODES.astype(float), **options))
-        if option in MODEL_OPTIONS:
-            tried(lambda options=options: jundscan.variants({"s": SEQUENCE}, [("s", 160, "T", "A")], **options))
-            tried(lambda options=options: jundscan.explain({"s": SEQUENCE}, "s:100-120", **options))
+        check(lambda options=options: jundscan.scan({"s": SEQUENCE}, **options))
+        check(lambda options=options: jundscan.scan({"s": SEQUENCE}, CODES.astype(float), **options))
+        if option in VARIANT_OPTIONS:
+            check(lambda options=options: jundscan.variants({"s": SEQUENCE}, [("s", 160, "T", "A")], **options))
+            check(lambda options=options: jundscan.explain({"s": SEQUENCE}, "s:100-120", **options))
 
 
-def test_anything_as_threads_or_windows(odd: Any, model: Model) -> None:
+def test_odd_threads_windows_and_devices_raise_our_errors(odd: Any, model: Model) -> None:
     if odd != 10**30 if isinstance(odd, int) else True:  # nobody starts 10**30 threads by mistake
-        tried(lambda: jundscan.scan({"s": SEQUENCE}, model=model, threads=odd))
-    tried(lambda: jundscan.scan({"s": SEQUENCE}, model=model, windows=odd))
-    tried(lambda: load_model(odd))
-    tried(lambda: load_model(None, odd))
+        check(lambda: jundscan.scan({"s": SEQUENCE}, model=model, threads=odd))
+    check(lambda: jundscan.scan({"s": SEQUENCE}, model=model, windows=odd))
+    check(lambda: load_model(odd))
+    check(lambda: load_model(None, odd))
 
 
-def test_anything_as_variants_and_regions(odd: Any, model: Model) -> None:
+def test_odd_variants_and_regions_raise_our_errors(odd: Any, model: Model) -> None:
     genome = {"s": SEQUENCE}
-    tried(lambda: jundscan.variants(odd, [("s", 160, "T", "A")], model=model))
-    tried(lambda: jundscan.variants(genome, odd, model=model))
-    tried(lambda: jundscan.variants(genome, [odd], model=model))
-    tried(lambda: jundscan.variants(genome, iter([odd]), model=model))
+    check(lambda: jundscan.variants(odd, [("s", 160, "T", "A")], model=model))
+    check(lambda: jundscan.variants(genome, odd, model=model))
+    check(lambda: jundscan.variants(genome, [odd], model=model))
+    check(lambda: jundscan.variants(genome, iter([odd]), model=model))
     for place in range(4):
         variant = ["s", 160, "T", "A"]
         variant[place] = odd
-        tried(lambda variant=variant: jundscan.variants(genome, [tuple(variant)], model=model))
-        tried(lambda variant=variant: jundscan.variants(genome, [variant], model=model))
-    tried(lambda: jundscan.variants(genome, [("s", 160, "T", ["A", odd])], model=model))
-    tried(lambda: jundscan.explain(odd, "s:100-120", model=model))
-    tried(lambda: jundscan.explain(genome, odd, model=model))
-    tried(lambda: jundscan.explain(genome, [odd], model=model))
+        check(lambda variant=variant: jundscan.variants(genome, [tuple(variant)], model=model))
+        check(lambda variant=variant: jundscan.variants(genome, [variant], model=model))
+    check(lambda: jundscan.variants(genome, [("s", 160, "T", ["A", odd])], model=model))
+    check(lambda: jundscan.explain(odd, "s:100-120", model=model))
+    check(lambda: jundscan.explain(genome, odd, model=model))
+    check(lambda: jundscan.explain(genome, [odd], model=model))
 
 
-OF_EVALUATION = (
-    *("y", "w", "a", "ids", "genome", "accessibility", "model", "device", "threshold", "withhold_accessibility"),
+EVALUATE_OPTIONS = (
+    *("labels", "weights", "accessibility", "ids", "genome", "model", "device", "threshold", "withhold_accessibility"),
     *("scale", "alias", "bed_value", "allow_length_mismatch"),
 )
 
 
-@pytest.mark.parametrize("option", OF_EVALUATION)
-def test_anything_in_an_evaluation(option: str, model: Model, tmp_path: Path) -> None:
+@pytest.mark.parametrize("option", EVALUATE_OPTIONS)
+def test_odd_options_of_evaluate_raise_our_errors(option: str, model: Model, tmp_path: Path) -> None:
     windows = np.stack([CODES[start : start + 101] for start in range(4)])
     ids = [f"s:{start}-{start + 101}" for start in range(4)]
     for odd in ODD.values():
         around = {"genome": {"s": SEQUENCE}, "ids": ids} if option in ("accessibility", "alias") else {}
-        options = {"y": np.array([0, 1, 0, 1]), "model": model, **around, option: odd}
-        tried(lambda options=options: jundscan.evaluate(windows, **options))
-        tried(lambda odd=odd: jundscan.evaluate(tmp_path, model=model, **{option: odd} if option != "model" else {}))
+        options = {"labels": np.array([0, 1, 0, 1]), "model": model, **around, option: odd}
+        check(lambda options=options: jundscan.evaluate(windows, **options))
+        check(lambda odd=odd: jundscan.evaluate(tmp_path, model=model, **{option: odd} if option != "model" else {}))
 
 
-def test_anything_as_data(odd: Any, model: Model) -> None:
-    tried(lambda: jundscan.evaluate(odd, model=model))
-    tried(lambda: jundscan.evaluate([odd], model=model))
-    tried(lambda: jundscan.evaluate(odd, np.zeros(2), model=model))
+def test_odd_data_of_evaluate_raise_our_errors(odd: Any, model: Model) -> None:
+    check(lambda: jundscan.evaluate(odd, model=model))
+    check(lambda: jundscan.evaluate([odd], model=model))
+    check(lambda: jundscan.evaluate(odd, np.zeros(2), model=model))
 
 
-def test_anything_as_windows_of_a_model(odd: Any, model: Model) -> None:
+def test_odd_windows_of_a_model_raise_our_errors(odd: Any, model: Model) -> None:
     codes, values = CODES[None, :101], np.array([0.5])
-    tried(lambda: model.predict(odd, values))
-    tried(lambda: model.predict(codes, odd))
-    tried(lambda: model.predict(codes, odd, threads=2))
-    tried(lambda: model.slide(odd, values, 10))
-    tried(lambda: model.slide(CODES, odd, 10))
-    tried(lambda: model.slide(CODES, values, odd))
-    tried(lambda: model.slide_many(odd, values[None], 1))
-    tried(lambda: model.slide_many(codes, odd, 1))
-    tried(lambda: model.slide_many(codes, values[None], odd))
+    check(lambda: model.predict(odd, values))
+    check(lambda: model.predict(codes, odd))
+    check(lambda: model.predict(codes, odd, threads=2))
+    check(lambda: model.slide(odd, values, 10))
+    check(lambda: model.slide(CODES, odd, 10))
+    check(lambda: model.slide(CODES, values, odd))
+    check(lambda: model.slide_many(odd, values[None], 1))
+    check(lambda: model.slide_many(codes, odd, 1))
+    check(lambda: model.slide_many(codes, values[None], odd))
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "message"),
     [
         (lambda: jundscan.scan(SEQUENCE), "is a sequence, but text is taken as the path of a file"),
         (lambda: jundscan.scan(SEQUENCE.encode()), "genome: must be the path of a FASTA.* not bytes"),
@@ -211,8 +215,6 @@ def test_anything_as_windows_of_a_model(odd: Any, model: Model) -> None:
         (lambda: jundscan.scan({"": SEQUENCE}), "a name must be text, and '' is empty"),
         (lambda: jundscan.scan({"s": SEQUENCE}, {1: CODES}), "a name must be text, and 1 is int"),
         (lambda: jundscan.scan({"s": "genomes/chr1.fa"}), "'/' is no letter of a sequence; a path"),
-        (lambda: jundscan.scan({"s": SEQUENCE}, strid=3), "scan has no option strid; did you mean stride"),
-        (lambda: jundscan.explain({"s": SEQUENCE}, "s:0-9", stride=3), "explain has no option stride"),
         (lambda: jundscan.scan({"s": SEQUENCE}, threshold="0.5"), "threshold '0.5': not a number"),
         (lambda: jundscan.scan({"s": SEQUENCE}, threshold=True), "threshold True: not a number"),
         (lambda: jundscan.scan({"s": SEQUENCE}, regions=[("s", 0, 200)]), "must be text, chrom:start-end"),
@@ -220,7 +222,7 @@ def test_anything_as_windows_of_a_model(odd: Any, model: Model) -> None:
         (lambda: jundscan.scan({"s": SEQUENCE}, regions_file=5), "regions_file: must be the path of a file"),
         (lambda: jundscan.scan({"s": SEQUENCE}, allow_length_mismatch="no"), "must be True or False, not .*no"),
         (lambda: jundscan.scan({"s": SEQUENCE}, model=5), "model: must be the path of a file"),
-        (lambda: jundscan.scan({"s": SEQUENCE}, device=["cpu"]), "device .*takes auto, cpu, cuda"),
+        (lambda: jundscan.scan({"s": SEQUENCE}, device=["cpu"]), "device .*must be one of auto, cpu, cuda"),
         (
             lambda: jundscan.variants({"s": SEQUENCE}, [("s", "160", "T", "A")]),
             "start: must be a whole number, not .*160",
@@ -240,29 +242,29 @@ def test_anything_as_windows_of_a_model(odd: Any, model: Model) -> None:
         (lambda: jundscan.evaluate(np.zeros((2, 101), int), accessibility="x"), "need the genome"),
     ],
 )
-def test_what_is_wrong_is_said_by_the_call_itself(call: Callable[[], object], said: str) -> None:
-    with pytest.raises(InputError, match=said) as caught:
+def test_the_call_itself_raises_input_errors(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
         call()
     assert isinstance(caught.value, JundscanError)
     assert isinstance(caught.value, ValueError)
 
 
-def test_objects_of_other_libraries(tmp_path: Path, model: Model) -> None:
+def test_pyfaidx_genomes_are_accepted_but_not_their_records(tmp_path: Path, model: Model) -> None:
     path = write_fasta(tmp_path / "genome.fa", {"s": SEQUENCE})
     with pyfaidx.Fasta(str(path)) as fasta:
-        whole = scores(model, {"s": SEQUENCE})
-        assert scores(model, fasta) == whole
+        whole = score_all(model, {"s": SEQUENCE})
+        assert score_all(model, fasta) == whole
         with pytest.raises(InputError, match=r"genome: must be the path of a FASTA.* not pyfaidx\.FastaRecord"):
             jundscan.scan(fasta["s"], model=model)
-        assert scores(model, {"s": str(fasta["s"])}) == whole
+        assert score_all(model, {"s": str(fasta["s"])}) == whole
     with pytest.raises(InputError, match=r"s is types\.SimpleNamespace, not letters"):
         jundscan.scan({"s": SimpleNamespace()}, model=model)
 
 
-# taken, where the meaning is plain
+# types with a plain meaning are accepted
 
 
-def test_a_scale_may_be_named(model: Model) -> None:
+def test_a_scale_may_be_the_word_identity_or_a_file(model: Model) -> None:
     values = np.arange(len(SEQUENCE)) % 2 / 2
     named = list(jundscan.scan({"s": SEQUENCE}, {"s": values}, model=model, scale="identity", threshold=0.0))
     assert named == list(jundscan.scan({"s": SEQUENCE}, {"s": values}, model=model, scale=IDENTITY, threshold=0.0))
@@ -270,7 +272,7 @@ def test_a_scale_may_be_named(model: Model) -> None:
         jundscan.scan({"s": SEQUENCE}, {"s": values}, model=model, scale="gone.json")
 
 
-def scores(model: Model, genome: Any, *track: Any) -> list[float]:
+def score_all(model: Model, genome: Any, *track: Any) -> list[float]:
     chunks = jundscan.scan(genome, *track, model=model, windows=True, scale=IDENTITY)
     return [score for chunk in chunks for score in chunk.probabilities.tolist()]
 
@@ -292,13 +294,13 @@ def scores(model: Model, genome: Any, *track: Any) -> list[float]:
     ],
     ids=["int64", "list", "tuple", "lower", "bytearray", "U1", "S1", "numpy text", "wrapped", "CRLF", "one end"],
 )
-def test_sequences_in_any_plain_form(model: Model, form: Any) -> None:
-    assert len(scores(model, {"s": SEQUENCE})) == 24
-    assert scores(model, {"s": form}) == scores(model, {"s": SEQUENCE})
+def test_sequences_of_any_type_are_accepted(model: Model, form: Any) -> None:
+    assert len(score_all(model, {"s": SEQUENCE})) == 24
+    assert score_all(model, {"s": form}) == score_all(model, {"s": SEQUENCE})
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (f">s\n{SEQUENCE}", "the text of a FASTA with its names; hand in the sequence alone"),
         (f"\n>s\r\n{SEQUENCE}", "the text of a FASTA"),
@@ -312,25 +314,25 @@ def test_sequences_in_any_plain_form(model: Model, form: Any) -> None:
     ],
 )
 @pytest.mark.parametrize("form", [str, str.encode], ids=["str", "bytes"])
-def test_letters_that_are_none(text: str, said: str, form: Callable[[str], Any]) -> None:
-    with pytest.raises(FastaError, match=said):
+def test_sequences_with_other_characters_are_errors(text: str, message: str, form: Callable[[str], Any]) -> None:
+    with pytest.raises(FastaError, match=message):
         MemoryGenome({"s": form(text)})
 
 
-def test_letters_one_by_one_are_not_wrapped() -> None:
+def test_arrays_of_letters_may_not_hold_line_ends() -> None:
     for odd in ("\n", "é", "", "1"):
         with pytest.raises(FastaError, match="is no letter"):
             MemoryGenome({"s": np.array(["A", odd, "C"])})
 
 
-def test_tracks_in_any_plain_form(model: Model) -> None:
+def test_track_values_of_any_type_are_accepted(model: Model) -> None:
     values = np.arange(len(SEQUENCE)) % 2
-    whole = scores(model, {"s": SEQUENCE}, {"s": values})
+    whole = score_all(model, {"s": SEQUENCE}, {"s": values})
     for form in (values.astype(np.float32), values.tolist(), values.astype(bool), values.astype(object)):
-        assert scores(model, {"s": SEQUENCE}, {"s": form}) == whole
+        assert score_all(model, {"s": SEQUENCE}, {"s": form}) == whole
 
 
-def test_options_of_numpy_and_of_other_numbers(model: Model) -> None:
+def test_numpy_numbers_and_fractions_are_accepted_as_options(model: Model) -> None:
     def hits(**options: Any) -> list[jundscan.Hit]:
         return list(jundscan.scan({"s": SEQUENCE}, model=model, **options))
 
@@ -341,7 +343,7 @@ def test_options_of_numpy_and_of_other_numbers(model: Model) -> None:
     assert hits(regions=None) == hits()
 
 
-def test_numbers_of_any_type_for_a_model(model: Model) -> None:
+def test_models_accept_codes_and_accessibility_of_any_number_type(model: Model) -> None:
     codes = np.stack([CODES[start : start + 101] for start in range(5)])
     values = np.linspace(0, 1, 5, dtype=np.float32)
     expected = model.predict(codes, values).tolist()
@@ -354,7 +356,7 @@ def test_numbers_of_any_type_for_a_model(model: Model) -> None:
     count = (len(long) - model.span) // 10 + 1
     slid = model.slide(long, np.full(count, 0.5, np.float32), 10)
     assert model.slide(long.astype(int), np.full(count, 0.5), np.int64(10)).tolist() == slid.tolist()
-    for wrong, said in (
+    for wrong, message in (
         ({"codes": codes + 4}, "codes other than 0 to 4"),
         ({"codes": codes.astype(float)}, "must be codes of bases"),
         ({"codes": codes[:, :100]}, "100 bases a window; must be 101, or"),
@@ -365,11 +367,11 @@ def test_numbers_of_any_type_for_a_model(model: Model) -> None:
         ({"accessibility": None}, "must be numbers in an array of 1 or 2 dimensions, not None"),
         ({"threads": 0}, "threads 0: must be a whole number, at least 1"),
     ):
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             model.predict(**{"codes": codes, "accessibility": values, **wrong})
 
 
-def test_variants_in_any_plain_form(model: Model) -> None:
+def test_variants_of_any_sequence_type_are_accepted(model: Model) -> None:
     def effects(variants: Any) -> list[jundscan.Effect]:
         return list(jundscan.variants({"s": SEQUENCE}, variants, model=model))
 
@@ -419,7 +421,7 @@ def _failing(model: Model) -> list[jundscan.Hit]:
     return list(jundscan.scan({"s": SEQUENCE}, model=model, regions="t:0-200"))
 
 
-def test_models_hits_and_errors_travel_between_processes(model: Model) -> None:
+def test_models_hits_and_errors_can_be_sent_between_processes(model: Model) -> None:
     regions = ["s:0-200", "s:100-327"]
     expected = [_found(model, region) for region in regions]
     with multiprocessing.get_context("spawn").Pool(1) as pool:
@@ -430,7 +432,7 @@ def test_models_hits_and_errors_travel_between_processes(model: Model) -> None:
     assert parallel(joblib.delayed(_found)(model, region) for region in regions) == expected
 
 
-def test_the_package_s_functions_travel_too() -> None:
+def test_public_functions_can_be_pickled() -> None:
     for function in (jundscan.scan, jundscan.variants, jundscan.explain, jundscan.evaluate, jundscan.load_model):
         again = pickle.loads(pickle.dumps(function))
         assert again is function

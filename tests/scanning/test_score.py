@@ -295,7 +295,7 @@ def test_values_above_1_are_no_percentiles(tmp_path: Path, genome: Path, model: 
         ({"threshold": float("nan")}, "threshold nan: not a number between"),
         ({"threshold": "0.5"}, "threshold '0.5': not a number between"),
         ({"fpr": -0.1}, "fpr -0.1: not a number between"),
-        ({"bed_value": "depth"}, "bed_value 'depth': takes score, presence"),
+        ({"bed_value": "depth"}, "bed_value 'depth': must be one of score, presence"),
         ({"regions": [("chr1", 0, 500)]}, "must be text, chrom:start-end"),
         ({"regions": "chr9"}, "no such chromosome"),
     ],
@@ -308,7 +308,7 @@ def test_what_the_library_refuses(genome: Path, model: Model, options: dict[str,
 
 @pytest.mark.parametrize("device", ["gpu", "CPU", "cuda:0", 0, None])
 def test_devices_that_there_are_not(device: Any) -> None:
-    with pytest.raises(JundscanError, match="takes auto, cpu, cuda"):
+    with pytest.raises(JundscanError, match="must be one of auto, cpu, cuda"):
         jundscan.load_model(device=device)
 
 

@@ -26,7 +26,7 @@ from jundscan.evaluation.truth import Truth
 from jundscan.evaluation.truth_span import CoveredBases, find_peak_span
 from jundscan.io.fasta.genome import Genome
 from jundscan.io.shards import write_shards
-from jundscan.options import MOST_STRIDE, positive_int
+from jundscan.options import MAX_STRIDE, positive_int
 from jundscan.scanning.spans import scan_spans
 from train.data.split import PARTS, Blocks, Split, assign_parts, make_blocks
 
@@ -199,7 +199,7 @@ def make_shards(
         When a part is there already, or cannot be written.
     """
     _check_numbers(split, shard_windows)
-    stride = positive_int("stride", stride, MOST_STRIDE)
+    stride = positive_int("stride", stride, MAX_STRIDE)
     existing = [out / part for part in PARTS if (out / part).exists()]
     if existing and not force:
         raise OutputError(f"{existing[0]}: exists already; choose another --out, or --force to replace its shards")
