@@ -38,7 +38,7 @@ from jundscan.io.arguments import (
 )
 from jundscan.io.fasta.arrays import MemoryGenome, Sequences
 from jundscan.io.fasta.genome import Genome
-from jundscan.io.vcf import Variant, open_vcf, problem_of
+from jundscan.io.vcf import Variant, allele_problem, open_vcf
 from jundscan.model.load import load_model
 from jundscan.model.model import Model
 from jundscan.options import (
@@ -613,7 +613,7 @@ def _variant(number: int, value: object) -> Variant:
         if not isinstance(text, str):
             raise InputError(f"{where}: {name} must be text, not {text!r}")
     start = whole_number(f"{where}: start", start)
-    if (problem := problem_of(reference, alternatives)) is not None:
+    if (problem := allele_problem(reference, alternatives)) is not None:
         raise InputError(f"{where}, {chrom}:{start}: {problem}")
     return Variant(chrom, start, reference, alternatives)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from jundscan.errors import InputError
 from jundscan.io.files import read_json
-from jundscan.io.outputs import replacing
+from jundscan.io.outputs import atomic_path
 
 METRICS_FILE, TRAINING_FILE, COMPARISON_FILE, PEAKS_FILE = (
     "metrics.json",
@@ -28,7 +28,7 @@ log = logging.getLogger("jundscan")
 def write_record(record: Mapping[str, Any], path: Path) -> None:
     """Write beside and rename; the folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path, force=True) as temporary:
+    with atomic_path(path, force=True) as temporary:
         temporary.write_text(json.dumps(record, indent=1) + "\n")
 
 
@@ -99,6 +99,6 @@ def read_or_compute(
                 return {name: file[name] for name in names}
     found = dict(compute())
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path, force=True) as temporary, temporary.open("wb") as stream:
+    with atomic_path(path, force=True) as temporary, temporary.open("wb") as stream:
         np.savez(stream, **found)  # type: ignore[arg-type]
     return found

@@ -13,7 +13,7 @@ from jundscan.accessibility.data_stretches import BIN_BASES
 from jundscan.accessibility.tracks import PerBaseTrack
 from jundscan.errors import TrackError
 from jundscan.io.arguments import plain_array, type_name
-from jundscan.io.fasta.arrays import ONE, check_names
+from jundscan.io.fasta.arrays import SINGLE_NAME, check_names
 
 Values: TypeAlias = "Mapping[str, ArrayLike] | NDArray[np.floating[Any]]"
 
@@ -38,7 +38,7 @@ class MemoryTrack(PerBaseTrack):
 
     def __init__(self, values: Values) -> None:
         self.path = _PATH
-        named = values if isinstance(values, Mapping) else {ONE: values}
+        named = values if isinstance(values, Mapping) else {SINGLE_NAME: values}
         if not named:
             raise TrackError(_PATH, "holds no chromosome. Leave accessibility out to scan on sequence alone")
         check_names(named, TrackError, _PATH)

@@ -161,7 +161,7 @@ def check_files(outputs: dict[str, Path | str | None], inputs: Iterable[Path | s
     typer.BadParameter
         A usage error, exit code 2.
     """
-    from jundscan.io.streams import connected_file, place
+    from jundscan.io.streams import connected_file, destination
 
     read = set()
     for path in (Path(path) for path in inputs if path is not None):
@@ -172,7 +172,7 @@ def check_files(outputs: dict[str, Path | str | None], inputs: Iterable[Path | s
         if target is None or str(target) == os.devnull:
             continue
         file = connected_file(target)
-        places = {place(target)} if file is None else {place(target), file}
+        places = {destination(target)} if file is None else {destination(target), file}
         for one in places & written.keys():
             # two streams may be connected to one file: each adds to it
             if one != file or not streams[one]:

@@ -153,12 +153,12 @@ def log_provider(model: Model, device: Device) -> None:
 
 def log_written(*outputs: str | Path | None) -> None:
     """Name every file that was written, a line each, with its index; streams are where the user sent them."""
-    from jundscan.io.bgzip import INDEX_ENDINGS, is_packed
+    from jundscan.io.bgzip import INDEX_ENDINGS, is_compressed
     from jundscan.io.streams import is_stream
 
     files = [str(one) for one in outputs if one is not None and not is_stream(one) and os.path.exists(one)]
     for file in files[:MAX_NAMED]:
-        indexes = [f"{file}{ending}" for ending in INDEX_ENDINGS if is_packed(file)]
+        indexes = [f"{file}{ending}" for ending in INDEX_ENDINGS if is_compressed(file)]
         log.info("wrote %s", ", ".join([file, *filter(os.path.exists, indexes)]))
     if len(files) > MAX_NAMED:
         log.info("wrote %s more in %s", format_count(len(files) - MAX_NAMED, "file"), os.path.dirname(files[-1]) or ".")

@@ -84,7 +84,7 @@ def unscorable(reference: str, alternative: str) -> Status | None:
     Parameters
     ----------
     reference, alternative : str
-        Both in the same case. :func:`jundscan.io.vcf.problem_of` finds nothing wrong with them.
+        Both in the same case. :func:`jundscan.io.vcf.allele_problem` finds nothing wrong with them.
 
     Examples
     --------

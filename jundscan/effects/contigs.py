@@ -10,7 +10,7 @@ from typing import Any
 from jundscan.dna.chromosomes import ChromSizes, matching_name, some_names
 from jundscan.effects.indels import REACH_OF_REPEATS
 from jundscan.errors import InputError, warn
-from jundscan.io.bed import say_other_names
+from jundscan.io.bed import log_other_names
 from jundscan.io.fasta.genome import Genome
 from jundscan.io.files import STDIN
 from jundscan.io.vcf import Variant, Vcf, open_vcf, read_variants
@@ -92,7 +92,7 @@ class Contigs:
                 f"{path}: no chromosome in common: its records name {some_names(self.names)}, while "
                 f"{self._genome.path} has {some_names(self._genome.chromsizes)}. List other names in a file for --alias"
             )
-        say_other_names(path, self.names, self._genome.chromsizes)
+        log_other_names(path, self.names, self._genome.chromsizes)
 
 
 def check_variants(path: str | Path, contigs: Contigs) -> None:

@@ -19,14 +19,14 @@ from jundscan.effects.contigs import Contigs, check_variants
 from jundscan.effects.score import Effects, score_variants
 from jundscan.effects.tasks import TASK_ALLELES
 from jundscan.errors import OutputError
-from jundscan.io.bgzip import Preset, is_packed
+from jundscan.io.bgzip import Preset, is_compressed
 from jundscan.io.numbers import format_probabilities
 from jundscan.io.outputs import check_output, open_output
 from jundscan.io.streams import is_stream
 from jundscan.io.vcf import (
     Variant,
+    import_pysam,
     open_vcf,
-    pysam_module,
 )
 from jundscan.run.record import run_facts
 from jundscan.scanning.outputs import header as about_run
@@ -62,7 +62,7 @@ def check_variant_output(path: str, force: bool) -> None:
     OutputError
         When the file name has no known ending, and as :func:`jundscan.io.outputs.check_output` does.
     """
-    pysam_module()
+    import_pysam()
     if not is_stream(path) and not path.lower().endswith(_ENDINGS):
         raise OutputError(f"{path}: variants must go to a file that ends in .vcf, .vcf.gz or .tsv, or to - (VCF)")
     check_output(path, force, indexed=True)
@@ -133,7 +133,7 @@ def write_variants(
                 tally.add(effects)
                 before, bytes_done = bytes_done, feed.taken
                 on_progress(bytes_done - before)
-    if is_packed(output) and not tally.is_sorted:
+    if is_compressed(output) and not tally.is_sorted:
         scan.cautions.add("unsorted", f"{output}: not sorted, so not indexed; bcftools sort does both")
     warn_of_unaligned_indels(scan, tally.indels_not_left_aligned, variants)
     mismatches = int(tally.status[STATUSES.index("ref_mismatch")])

@@ -15,7 +15,7 @@ from jundscan.dna.regions import Region
 from jundscan.effects.alleles import STATUSES, trim, unscorable
 from jundscan.effects.haplotypes import REACH, Int64Array, Sites, block_bases
 from jundscan.effects.indels import REACH_OF_REPEATS
-from jundscan.io.fasta.stretches import Reference
+from jundscan.io.fasta.stretches import StretchReader
 from jundscan.io.vcf import Variant
 from jundscan.scanning.plan import Scan
 
@@ -106,7 +106,7 @@ class TaskBuilder:
         self._behind = block_bases(scan.model.flank)
         # the bases read around the last variant of a chromosome end before those around the first of the next begin
         apart = self._before + self._behind + 2 * REACH_OF_REPEATS + _MAX_GAP + 1
-        self._reference = Reference(scan.genome)
+        self._reference = StretchReader(scan.genome)
         self._names: dict[str, str | None] = {}
         self.origins: dict[str, int] = {}
         at = apart

@@ -26,7 +26,7 @@ from jundscan.dna.regions import Region, parse_ids, window_id_error
 from jundscan.errors import Cautions, InputError, format_count, warn
 from jundscan.io.aliases import read_aliases
 from jundscan.io.fasta.genome import Genome, open_genome
-from jundscan.io.fasta.stretches import Reference
+from jundscan.io.fasta.stretches import StretchReader
 from jundscan.options import BedValue, MissingChromosomes, check_choice
 
 PORTION = 16_384
@@ -176,7 +176,7 @@ class Neighbourhood:
             for chrom, starts in self._line.split(stretches[:, 0] + self._flank)
             for start in starts.tolist()
         ]
-        return Reference(genome).read(regions)
+        return StretchReader(genome).read(regions)
 
     def _portions(self) -> Iterator[NDArray[np.int64]]:
         rows = np.flatnonzero(self.placed)

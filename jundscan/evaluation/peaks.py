@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from jundscan.dna.chromosomes import matching_name
 from jundscan.dna.interval_sets import overlaps_any
 from jundscan.dna.letters import WINDOW_LENGTH
-from jundscan.io.bed import read_intervals, say_other_names, warn_of_beyond
+from jundscan.io.bed import log_other_names, read_intervals, warn_beyond_end
 from jundscan.scanning.hits import Hits
 
 
@@ -61,8 +61,8 @@ def read_peaks(path: str | Path, chromsizes: Mapping[str, int]) -> dict[str, Pea
             inside = (offsets >= 0) & (offsets < ends - starts)
             summits = starts + np.where(inside, offsets, (ends - starts) // 2).astype(np.int64)
             found.setdefault(chrom, []).append(np.stack((starts, ends, summits)))
-    say_other_names(path, by_name, chromsizes)
-    warn_of_beyond(path, by_name, chromsizes)
+    log_other_names(path, by_name, chromsizes)
+    warn_beyond_end(path, by_name, chromsizes)
     peaks = {}
     for chrom, parts in found.items():
         rows = np.concatenate(parts, axis=1)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.errors import JundscanError, OutputError
-from jundscan.io.outputs import cannot_write, check_output, remove_older, replacing
+from jundscan.io.outputs import atomic_path, check_output, remove_old_output, write_error
 from jundscan.model.thresholds import is_positive
 
 log = logging.getLogger("jundscan")
@@ -128,7 +128,7 @@ def write_plots(
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as err:
-        raise cannot_write(folder, err) from err
+        raise write_error(folder, err) from err
     curves = [one for one in sets if one.has_both]
     for one in sets:
         if not one.has_both:
@@ -145,20 +145,20 @@ def write_plots(
         in_panels = name in ("confusion", "scores")
         if not in_panels and not curves:
             for ending in formats:
-                remove_older(folder / f"{name}.{ending}", force)
+                remove_old_output(folder / f"{name}.{ending}", force)
             continue
         lines = _LINES if in_panels else 2 + len(sets) * (2 if name == "calibration" else 1)
         with _figure(len(sets) if in_panels else 1, lines, title) as figure:
             draw(figure)
             for ending in formats:
                 path = folder / f"{name}.{ending}"
-                with replacing(path, force) as temporary:
+                with atomic_path(path, force) as temporary:
                     try:
                         # without a date, which would make every file differ
                         about = {"Date": None} if ending == "svg" else None
                         figure.savefig(temporary, dpi=_DPI, format=ending, metadata=about)
                     except OSError as err:
-                        raise cannot_write(path, err) from err
+                        raise write_error(path, err) from err
                 written.append(path)
     return written
 

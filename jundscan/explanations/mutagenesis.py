@@ -20,7 +20,7 @@ from jundscan.dna.letters import ALPHABET, UNKNOWN, WINDOW_LENGTH, decode
 from jundscan.dna.regions import Region
 from jundscan.dna.windows import known_windows
 from jundscan.errors import InputError
-from jundscan.io.fasta.stretches import Reference
+from jundscan.io.fasta.stretches import StretchReader
 from jundscan.io.frames import data_frame
 from jundscan.model.model import WINDOW_MULTIPLE
 from jundscan.model.thresholds import logits
@@ -168,7 +168,7 @@ def explain_regions(scan: Scan, regions: Iterable[Region]) -> Iterator[Explanati
         raise InputError(
             f"{bases:,} bases to explain, at most {MOST_BASES:,} in one run: choose smaller or fewer regions"
         )
-    reference = Reference(scan.genome)
+    reference = StretchReader(scan.genome)
     stretches = (
         (number, stretch) for number, region in enumerate(regions) for stretch in _cut(scan, reference, region)
     )
@@ -178,7 +178,7 @@ def explain_regions(scan: Scan, regions: Iterable[Region]) -> Iterator[Explanati
     scan.finish()
 
 
-def _cut(scan: Scan, reference: Reference, region: Region) -> Iterator[_Stretch]:
+def _cut(scan: Scan, reference: StretchReader, region: Region) -> Iterator[_Stretch]:
     length, around = scan.genome.chromsizes[region.chrom], _REACH + scan.model.flank
     share = -(-(region.end - region.start) // scan.threads)
     step = min(COPY_SUBSTITUTIONS * WINDOW_LENGTH, max(share, WINDOW_LENGTH))  # something for every thread

@@ -20,7 +20,7 @@ from jundscan.explanations.mutagenesis import Explanation, explain_regions
 from jundscan.explanations.ranking import StrongHit
 from jundscan.io.aliases import check_names_in_text
 from jundscan.io.numbers import format_probability, shortest_decimals
-from jundscan.io.outputs import cannot_write, check_output, open_output, remove_older
+from jundscan.io.outputs import check_output, open_output, remove_old_output, write_error
 from jundscan.run.record import run_facts
 from jundscan.scanning.plan import Scan
 
@@ -48,7 +48,7 @@ def check_folder(folder: str | Path, names: Iterable[str], force: bool) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as err:
-        raise cannot_write(folder, err) from err
+        raise write_error(folder, err) from err
     for name in names:
         check_output(folder / name, force)
 
@@ -115,7 +115,7 @@ def write_explanations(
             _write_logo(folder / "logo.tsv", found, force)
     drawn = HIT_FILES if found is not None else HIT_FILES[:1] if hits else ()
     for name in set(HIT_FILES) - set(drawn) if force else ():
-        remove_older(folder / name, force)
+        remove_old_output(folder / name, force)
     rank = {chrom: number for number, chrom in enumerate(scan.genome.chromsizes)}
     in_order = sorted(explained, key=lambda one: (rank[one.region.chrom], one.region.start, one.region.end))
     _write_mutagenesis(folder / "mutagenesis.tsv", explained, force)

@@ -18,7 +18,7 @@ from jundscan.errors import JundscanError
 from jundscan.explanations.alignment import Aggregate, contribution_logo
 from jundscan.explanations.known_sites import Match, matches
 from jundscan.explanations.mutagenesis import Explanation
-from jundscan.io.outputs import cannot_write, replacing
+from jundscan.io.outputs import atomic_path, write_error
 from jundscan.model.thresholds import CLIP
 
 COLOURS = {"A": "#009e73", "C": "#0072b2", "G": "#e69f00", "T": "#d55e00"}
@@ -231,8 +231,8 @@ def _limits(contributions: NDArray[np.float64], room: float = _ROOM) -> tuple[fl
 
 
 def _save(figure: Any, path: Path, force: bool) -> None:
-    with replacing(path, force) as temporary:
+    with atomic_path(path, force) as temporary:
         try:
             figure.savefig(temporary, dpi=_DPI, format="png")
         except OSError as err:
-            raise cannot_write(path, err) from err
+            raise write_error(path, err) from err

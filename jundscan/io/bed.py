@@ -164,12 +164,12 @@ def read_regions(path: str | Path, chromsizes: Mapping[str, int]) -> dict[str, N
         chrom = matching_name(name, chromsizes)
         if chrom is not None:
             found.setdefault(chrom, []).append(np.column_stack((intervals.starts, intervals.ends)))
-    say_other_names(path, by_name, chromsizes)
-    warn_of_beyond(path, by_name, chromsizes)
+    log_other_names(path, by_name, chromsizes)
+    warn_beyond_end(path, by_name, chromsizes)
     return {chrom: merge_intervals(np.concatenate(parts)) for chrom, parts in found.items()}
 
 
-def say_other_names(path: str | Path, names: Iterable[str], chromsizes: Mapping[str, int]) -> None:
+def log_other_names(path: str | Path, names: Iterable[str], chromsizes: Mapping[str, int]) -> None:
     """Say which chromosomes of a file the genome names differently, and which it lacks."""
     matched = {name: matching_name(name, chromsizes) for name in names}
     renamed = [f"{name} for {chrom}" for name, chrom in matched.items() if chrom not in (name, None)]
@@ -179,7 +179,7 @@ def say_other_names(path: str | Path, names: Iterable[str], chromsizes: Mapping[
             log.info("%s %s: %s", path, what, some_names(those))
 
 
-def warn_of_beyond(path: str | Path, by_name: Mapping[str, Intervals], chromsizes: Mapping[str, int]) -> None:
+def warn_beyond_end(path: str | Path, by_name: Mapping[str, Intervals], chromsizes: Mapping[str, int]) -> None:
     """Warn of intervals that reach beyond the end of their chromosome: another assembly's, perhaps."""
     sizes = {name: chromsizes[chrom] for name in by_name if (chrom := matching_name(name, chromsizes)) is not None}
     beyond = sum(int((by_name[name].ends > size).sum()) for name, size in sizes.items())

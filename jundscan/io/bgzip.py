@@ -21,7 +21,7 @@ _WRITE = "wb5"
 """Level 5: on a table of windows 0.6 of the time that the usual level 6 takes, and 0.4 % larger."""
 
 
-def is_packed(path: str | Path) -> bool:
+def is_compressed(path: str | Path) -> bool:
     """Tell by its name whether an output is to be compressed."""
     return str(path).lower().endswith(_PACKED_ENDINGS)
 

@@ -34,7 +34,7 @@ _COPY_BYTES = 1 << 20
 _BLOCK_BYTES = 1 << 18
 _LONGEST_LINE = 1 << 20
 _LONGEST_JSON = 1 << 24
-TEMPORARY = ".jundscan-"
+TEMPORARY_PREFIX = ".jundscan-"
 """How the name of a file begins that is still being written; after SIGKILL it stays and may be deleted."""
 
 
@@ -63,7 +63,7 @@ def fingerprint(path: Path) -> FileFingerprint | None:
 
 def temporary_beside(path: Path) -> Path:
     """Choose a name beside ``path``, with its ending, that no other run chooses, on this machine or another."""
-    return path.with_name(f"{TEMPORARY}{os.urandom(4).hex()}.{path.name}")
+    return path.with_name(f"{TEMPORARY_PREFIX}{os.urandom(4).hex()}.{path.name}")
 
 
 CheckHead = Callable[[bytes, bool], None]

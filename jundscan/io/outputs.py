@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any, TextIO, cast
 
 from jundscan.errors import OutputError
-from jundscan.io.bgzip import INDEX_ENDINGS, BgzipFile, Preset, build_index, index_ending, is_packed, quiet_pysam
+from jundscan.io.bgzip import INDEX_ENDINGS, BgzipFile, Preset, build_index, index_ending, is_compressed, quiet_pysam
 from jundscan.io.bigwig import AddSpans, check_bigwig_path, check_bigwig_sizes, open_bigwig
 from jundscan.io.files import temporary_beside
 from jundscan.io.numbers import write_spans
@@ -61,7 +61,7 @@ def check_output(path: str | Path, force: bool, indexed: bool = False) -> None:
         raise OutputError(f"{path}: exists already; --force replaces it")
     if not os.access(target.parent, os.W_OK):
         raise OutputError(f"{path}: the folder {target.parent} is not writable")
-    if indexed and is_packed(path):
+    if indexed and is_compressed(path):
         with quiet_pysam(path):
             for index in _indexes(target):
                 check_output(index, force)
@@ -81,7 +81,7 @@ def _is_bigwig(path: str | Path) -> bool:
 
 
 @contextmanager
-def replacing(path: str | Path, force: bool) -> Iterator[Path]:
+def atomic_path(path: str | Path, force: bool) -> Iterator[Path]:
     """Give a name to write to, beside ``path``, that is renamed to it when the block ends.
 
     When the block raises, nothing is left. When it writes nothing, an older file is removed all the same:
@@ -114,7 +114,7 @@ def replacing(path: str | Path, force: bool) -> Iterator[Path]:
             else:
                 target.unlink(missing_ok=True)
         except OSError as err:
-            raise cannot_write(path, err) from err
+            raise write_error(path, err) from err
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -157,7 +157,7 @@ def open_output(
     BrokenPipeError
         When the reader of stdout or of a pipe has gone.
     """
-    if is_stdout(path) and not is_packed(path):
+    if is_stdout(path) and not is_compressed(path):
         check_output(path, force)
         try:
             yield sys.stdout
@@ -165,9 +165,9 @@ def open_output(
         except BrokenPipeError:
             raise
         except OSError as err:
-            raise cannot_write("stdout", err) from err
+            raise write_error("stdout", err) from err
         return
-    if preset is not None and is_packed(path) and not is_stream(path):
+    if preset is not None and is_compressed(path) and not is_stream(path):
         with _open_indexed(path, force, preset, longest, is_sorted) as stream:
             yield stream
         return
@@ -176,10 +176,10 @@ def open_output(
             check_output(path, force)
             raw = _open_stream(path)
         else:
-            raw = _File(stack.enter_context(replacing(path, force)), path)
+            raw = _File(stack.enter_context(atomic_path(path, force)), path)
         buffer = stack.enter_context(io.BufferedWriter(stack.enter_context(raw), _BUFFER))
         binary = cast(IO[bytes], buffer)
-        if is_packed(path):
+        if is_compressed(path):
             # no name and no time inside: equal content gives equal files
             binary = cast(IO[bytes], gzip.GzipFile("", "wb", _GZIP_LEVEL, buffer, mtime=0))
         with io.TextIOWrapper(binary, encoding="utf-8", newline="\n") as stream:
@@ -198,7 +198,7 @@ def _open_indexed(
     check_output(path, force, indexed=True)
     target = _place(path)
     index = target.with_name(target.name + index_ending(longest))
-    with ExitStack() as waiting, replacing(index, force) as temporary_index, replacing(path, force) as temporary:
+    with ExitStack() as waiting, atomic_path(index, force) as temporary_index, atomic_path(path, force) as temporary:
         for opened, shown in ((temporary, path), (temporary_index, index)):
             _File(opened, shown).close()  # says now and in our words why it cannot be opened, if so
         packed = cast(IO[bytes], io.BufferedWriter(BgzipFile(temporary, path), _BUFFER))
@@ -264,7 +264,7 @@ def open_track_output(path: str | Path, chromsizes: Mapping[str, int], force: bo
     check_track_output(path, force)
     if _is_bigwig(path):
         check_bigwig_sizes(path, chromsizes)
-        with replacing(path, force) as temporary, open_bigwig(temporary, path, chromsizes) as add:
+        with atomic_path(path, force) as temporary, open_bigwig(temporary, path, chromsizes) as add:
             yield add
     else:
         longest = max(chromsizes.values(), default=0)
@@ -280,7 +280,7 @@ class _File(io.FileIO):
         try:
             super().__init__(file, mode)
         except OSError as err:
-            raise cannot_write(shown, err) from err
+            raise write_error(shown, err) from err
 
     def write(self, data: Any) -> int:
         """Write bytes; an OSError becomes an OutputError."""
@@ -289,14 +289,14 @@ class _File(io.FileIO):
         except BrokenPipeError:
             raise
         except OSError as err:
-            raise cannot_write(self._shown, err) from err
+            raise write_error(self._shown, err) from err
 
     def close(self) -> None:
         """Close; what a network file system says only now becomes an OutputError too."""
         try:
             super().close()
         except OSError as err:
-            raise cannot_write(self._shown, err) from err
+            raise write_error(self._shown, err) from err
 
 
 def _open_stream(path: str | Path) -> _File:
@@ -310,17 +310,17 @@ def _open_stream(path: str | Path) -> _File:
     try:
         return _File(os.dup(open_descriptor(number)), path)
     except OSError as err:
-        raise cannot_write(path, err) from err
+        raise write_error(path, err) from err
 
 
-def cannot_write(shown: str | Path, err: OSError) -> OutputError:
+def write_error(shown: str | Path, err: OSError) -> OutputError:
     """Say which output failed, and why, in one line."""
     return OutputError(f"{shown}: cannot be written: {err.strerror or err}")
 
 
-def remove_older(path: str | Path, force: bool) -> None:
-    """Remove what an earlier run wrote where this run writes nothing; errors are those of :func:`replacing`."""
-    with replacing(path, force):
+def remove_old_output(path: str | Path, force: bool) -> None:
+    """Remove what an earlier run wrote where this run writes nothing; errors are those of :func:`atomic_path`."""
+    with atomic_path(path, force):
         pass
 
 

@@ -77,7 +77,7 @@ def is_terminal(path: str | Path | None) -> bool:
     return os.path.realpath(path).startswith(("/dev/tty", "/dev/pts/"))
 
 
-def place(path: str | Path) -> str:
+def destination(path: str | Path) -> str:
     """Name where a path leads: a stream by one word, whatever it is called, a file by its full path."""
     number = descriptor(path)
     if number is None:
@@ -112,7 +112,7 @@ def check_stream(path: str | Path) -> None:
     try:
         opened = open_descriptor(number)
         if stat.S_ISDIR(os.fstat(opened).st_mode) or _is_read_only(opened):
-            raise OutputError(f"{path}: cannot be written: {place(path)} is open for reading only")
+            raise OutputError(f"{path}: cannot be written: {destination(path)} is open for reading only")
     except OSError as err:
         raise OutputError(f"{path}: cannot be written: {err.strerror or err}") from err
 

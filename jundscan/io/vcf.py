@@ -67,7 +67,7 @@ def allele_kind(alternative: str) -> AlleleKind | None:
     return None
 
 
-def problem_of(reference: str, alternatives: Sequence[str]) -> str | None:
+def allele_problem(reference: str, alternatives: Sequence[str]) -> str | None:
     """Describe what is wrong with the alleles of a record; None when they may stand in a VCF.
 
     Parameters
@@ -79,7 +79,7 @@ def problem_of(reference: str, alternatives: Sequence[str]) -> str | None:
 
     Examples
     --------
-    >>> problem_of("A", ["C", "<DEL>"]), problem_of("A", ["A1"])
+    >>> allele_problem("A", ["C", "<DEL>"]), allele_problem("A", ["A1"])
     (None, "ALT 'A1' is no allele of a VCF: bases (ACGTN), <NAME>, * or a breakend")
     """
     has_sequence = False
@@ -97,7 +97,7 @@ def problem_of(reference: str, alternatives: Sequence[str]) -> str | None:
     return None
 
 
-def pysam_module() -> Any:
+def import_pysam() -> Any:
     """Import pysam.
 
     Raises
@@ -149,7 +149,7 @@ def open_vcf(path: str | Path, genotypes: bool = True) -> Iterator[Vcf]:
     InputError
         When the file cannot be read.
     """
-    pysam = pysam_module()
+    pysam = import_pysam()
     verbosity = pysam.set_verbosity(0)
     pipe = None
     try:
@@ -209,7 +209,7 @@ def read_variants(vcf: Vcf) -> Iterator[tuple[Any, Variant]]:
 def _check_alleles(vcf: Vcf, number: int, reference: str, alternatives: Sequence[str]) -> None:
     if tuple(alternatives) == (_MISSING,):  # pysam returns None for a missing ALT, and this for an empty column
         raise _record_error(vcf, number, "its ALT is empty")
-    if (problem := problem_of(reference, alternatives)) is not None:
+    if (problem := allele_problem(reference, alternatives)) is not None:
         raise _record_error(vcf, number, problem)
     windows = sum(map(len, alternatives)) + len(alternatives) * (len(reference) + WINDOW_LENGTH)
     if windows > MAX_WINDOWS:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from jundscan._version import __version__
 from jundscan.errors import JundscanError, OutputError
-from jundscan.io.outputs import check_output, open_output, replacing
+from jundscan.io.outputs import atomic_path, check_output, open_output
 from jundscan.io.streams import is_stdout
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def _environment() -> Environment:
             path = self._path(bucket)
             with suppress(OSError, OutputError):
                 path.parent.mkdir(exist_ok=True)
-                with replacing(path, force=True) as temporary:
+                with atomic_path(path, force=True) as temporary:
                     temporary.write_bytes(bucket.bytecode_to_string())
 
     environment = Environment(

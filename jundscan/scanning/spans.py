@@ -16,7 +16,7 @@ from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.regions import Region, parse_region
 from jundscan.dna.windows import count_windows, span_table
 from jundscan.errors import InputError, RegionError, TrackError, format_count, warn
-from jundscan.io.bed import read_intervals, read_regions, say_other_names
+from jundscan.io.bed import log_other_names, read_intervals, read_regions
 
 log = logging.getLogger("jundscan")
 
@@ -252,7 +252,7 @@ def read_listed(path: str | Path, row: GenomeRow, chromsizes: Mapping[str, int])
     by_name = read_intervals(path, "regions", may_be_empty=True)
     if not by_name:
         return None
-    say_other_names(path, by_name, chromsizes)
+    log_other_names(path, by_name, chromsizes)
     return list_regions(by_name, row, chromsizes)
 
 

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jundscan.io.files import TEMPORARY
+from jundscan.io.files import TEMPORARY_PREFIX
 from tests.helpers.inputs import letters, track_rows, write_fasta, write_rows
 
 ROOT = Path(__file__).parents[2]
@@ -134,7 +134,7 @@ def judge(kind: str, folder: Path, number: signal.Signals, code: int, whole: Map
     if number != signal.SIGKILL:
         problems += [f"left {name}" for name in sorted(others | temporary)]
     else:
-        problems += [f"left {name}" for name in sorted(others) if not name.startswith(TEMPORARY)]
+        problems += [f"left {name}" for name in sorted(others) if not name.startswith(TEMPORARY_PREFIX)]
         problems += [f"left {name}" for name in sorted(temporary) if not name.startswith("jundscan.")]
     index = folder / "in" / "genome.fa.fai"
     if index.exists() and len(index.read_text().splitlines()) != len(SIZES):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pybigtools
 import pytest
 
-from jundscan.io.streams import connected_file, descriptor, is_stream, place
+from jundscan.io.streams import connected_file, descriptor, destination, is_stream
 from tests.conftest import Run
 from tests.helpers.inputs import write_shard
 
@@ -49,7 +49,7 @@ def data_lines(text: str) -> list[str]:
 def test_names_of_streams(name: str, number: int, where: str) -> None:
     assert descriptor(name) == number
     assert is_stream(name)
-    assert place(name) == where
+    assert destination(name) == where
 
 
 def test_links_to_streams_and_names_that_only_look_like_them(tmp_path: Path) -> None:

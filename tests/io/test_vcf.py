@@ -15,7 +15,7 @@ import pytest
 import jundscan
 from jundscan.effects.alleles import STATUSES, unscorable
 from jundscan.errors import InputError
-from jundscan.io.vcf import problem_of
+from jundscan.io.vcf import allele_problem
 from jundscan.model.model import Model
 from tests.conftest import Run
 from tests.helpers.inputs import letters, write_fasta
@@ -228,15 +228,15 @@ def test_bcf_names_the_record(tmp_path: Path, fasta: Path, model: Model) -> None
     ],
 )
 def test_alleles_that_a_vcf_may_hold_have_their_own_status(alternative: str, status: str | None) -> None:
-    assert problem_of("G", [alternative]) is None
+    assert allele_problem("G", [alternative]) is None
     assert unscorable("G", alternative.upper()) == status
     assert status is None or status in STATUSES
 
 
 def test_reference_may_be_missing_beside_breakends_only() -> None:
-    assert problem_of(".", [".[13:123457["]) is None
-    assert problem_of(".", [".[13:123457[", "A"]) is not None
-    assert problem_of("", ["A"]) == "REF must not be empty; write an indel as a VCF does, with the base before it"
+    assert allele_problem(".", [".[13:123457["]) is None
+    assert allele_problem(".", [".[13:123457[", "A"]) is not None
+    assert allele_problem("", ["A"]) == "REF must not be empty; write an indel as a VCF does, with the base before it"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 
 from jundscan.dna.letters import ALPHABET
-from jundscan.io.outputs import replacing
+from jundscan.io.outputs import atomic_path
 from train.networks.motifs import fetch_motifs, log_odds
 
 MAX_FILTERS = 16
@@ -114,5 +114,5 @@ def draw_filters(model: Path, picture: Path) -> None:
         strand = ", other strand" if near.turned else ""
         ax.set_title(f"{number + 1}: {near.name}\nr = {near.correlation:.3f}{strand}", fontsize="small")
         ax.tick_params(labelsize="x-small")
-    with replacing(picture, force=True) as temporary:
+    with atomic_path(picture, force=True) as temporary:
         figure.savefig(temporary, dpi=120, format="png")

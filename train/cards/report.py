@@ -8,7 +8,7 @@ from typing import Any
 
 from jundscan.errors import InputError, ShardError
 from jundscan.evaluation.plots import Predictions, write_plots
-from jundscan.io.outputs import replacing
+from jundscan.io.outputs import atomic_path
 from jundscan.io.shards import read_shards
 from jundscan.model.load import DEFAULT_MODEL, load_model
 from jundscan.model.metadata import MODES, WINDOW_MODES
@@ -141,7 +141,7 @@ def write_cards(exported: Path, validation: Path, source: DataSource = NO_SOURCE
         yield from pictures
         path = exported / name / "README.md"
         comparison = read_comparison(exported) if default else None
-        with replacing(path, force=True) as temporary:
+        with atomic_path(path, force=True) as temporary:
             temporary.write_text(model_card(exported, name, [one.name for one in pictures], comparison))
         yield path
 
@@ -177,5 +177,5 @@ def write_readme(exported: Path, readme: Path) -> None:
         text = readme.read_text()
     except OSError as err:
         raise InputError(f"{readme}: {err.strerror}") from err
-    with replacing(readme, force=True) as temporary:
+    with atomic_path(readme, force=True) as temporary:
         temporary.write_text(replace_block(text, README_BEGIN, README_END, readme_block(exported)))

@@ -11,7 +11,7 @@ from typing import Any
 
 from jundscan.errors import InputError
 from jundscan.io.files import read_json
-from jundscan.io.outputs import replacing
+from jundscan.io.outputs import atomic_path
 
 DATA_SET = "dataset.json"
 KEYS = ("genome", "accessibility", "cell_type", "assembly")
@@ -84,7 +84,7 @@ def write_source(folder: Path, source: DataSource) -> None:
         "cell_type": source.cell_type,
         "assembly": source.assembly,
     }
-    with replacing(folder / DATA_SET, force=True) as temporary:
+    with atomic_path(folder / DATA_SET, force=True) as temporary:
         temporary.write_text(json.dumps(record, indent=1) + "\n")
 
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from jundscan.dna.letters import UNKNOWN
 from jundscan.errors import InputError
 from jundscan.evaluation.metrics import compute_metrics
-from jundscan.io.outputs import replacing
+from jundscan.io.outputs import atomic_path
 from jundscan.model.metadata import MODES
 from train.config import Candidate, FitConfig
 from train.data.dataset import Windows
@@ -299,5 +299,5 @@ def _read(path: Path, keys: Sequence[str]) -> dict[str, Any]:
 def save(path: Path, content: dict[str, Any]) -> None:
     """Write beside and rename, so that Ctrl-C never leaves half a checkpoint."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path, force=True) as temporary:
+    with atomic_path(path, force=True) as temporary:
         torch.save(content, temporary)

@@ -21,7 +21,7 @@ from jundscan.io.fasta.stream import LINE_ENDS, READ_BYTES, check_blanks
 
 Sequences: TypeAlias = "Mapping[str, str | bytes | NDArray[np.integer[Any]]] | NDArray[np.integer[Any]]"
 
-ONE = "sequence"
+SINGLE_NAME = "sequence"
 """Name of an array that comes alone."""
 
 _LETTERS = (ascii_letters + "*-.").encode()  # with what stands for a gap or a stop
@@ -48,7 +48,7 @@ class MemoryGenome(Genome):
 
     def __init__(self, sequences: Sequences) -> None:
         super().__init__(_GENOME)
-        named = sequences if isinstance(sequences, Mapping) else {ONE: sequences}
+        named = sequences if isinstance(sequences, Mapping) else {SINGLE_NAME: sequences}
         if not named:
             raise FastaError(_GENOME, "there is none")
         check_names(named, FastaError, _GENOME)

@@ -16,7 +16,7 @@ from jundscan.io.fasta.genome import Block, Genome
 log = logging.getLogger("jundscan")
 
 
-class Reference:
+class StretchReader:
     """Read stretches of a genome.
 
     A plain FASTA gives each stretch for the price of its bases. A compressed one is streamed: the chromosome last read
