@@ -16,12 +16,12 @@ from benchmarks.genome import BenchmarkGenome
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
 from jundscan.model.model import CALL_WINDOWS, Model
 from jundscan.scanning.plan import open_scan
-from jundscan.scanning.score import TASK_BASES, score
+from jundscan.scanning.score import MAX_TASK_BASES, score
 
 CHROM = "chr1"
 REGION_BASES = 1_000_000
 SINGLE_WINDOWS = 20_000
-SIZES = ((TASK_BASES, CALL_WINDOWS), (TASK_BASES, 8_192), (TASK_BASES, 112), (20_011, 1_024), (3_000, 304))
+SIZES = ((MAX_TASK_BASES, CALL_WINDOWS), (MAX_TASK_BASES, 8_192), (MAX_TASK_BASES, 112), (20_011, 1_024), (3_000, 304))
 """Bases of a task, windows of a call."""
 
 
@@ -33,8 +33,8 @@ def measure(genome: BenchmarkGenome, model: Model, stride: int, threads: int) ->
         pieces = list(score(scan, *SIZES[0]))
         first = np.concatenate([piece.probabilities for piece in pieces])
         starts = np.concatenate([piece.starts for piece in pieces])[:SINGLE_WINDOWS]
-        accessibility = scan.accessibility_of([(CHROM, starts)])
-        options["scale"] = scan.scale
+        accessibility = scan.inputs.accessibility_of([(CHROM, starts)])
+        options["scale"] = scan.inputs.scale
     ways = [(count, *sizes) for count in (1, threads, 2 * threads) for sizes in SIZES]
     others = [_probabilities(genome, *way, options) for way in ways]
     singles = model.predict(windows_at(genome.codes, starts, model.flank), accessibility, threads)

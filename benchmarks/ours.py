@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from benchmarks.genome import BenchmarkGenome
 from benchmarks.timing import jundscan_command, run_command
 from jundscan.model.model import Model
-from jundscan.scanning.score import TASK_BASES
+from jundscan.scanning.score import MAX_TASK_BASES
 
 SHARES = 16
 """The kernel's work is handed out in so many shares a thread at least, none longer than a task of the scan."""
@@ -69,7 +69,7 @@ def kernel_rate(model: Model, codes: NDArray[np.uint8], stride: int, threads: in
     count = (len(codes) - model.span) // stride + 1
     portion = model.windows_per_call(stride)
     accessibility = percentiles(min(portion, count), len(model.widths))
-    share = max(1, min(TASK_BASES, len(codes) // (SHARES * threads)) // (stride * portion))
+    share = max(1, min(MAX_TASK_BASES, len(codes) // (SHARES * threads)) // (stride * portion))
 
     def score(first_call: int) -> None:
         for first in range(first_call * portion, min(count, (first_call + share) * portion), portion):

@@ -25,11 +25,11 @@ from benchmarks.genome import BenchmarkGenome
 from benchmarks.ours import percentiles
 from benchmarks.timing import seconds_of
 from jundscan.accessibility.scale import AccessibilityScale
+from jundscan.cli.scan import Outputs, write_scan
 from jundscan.io.fasta.genome import IndexedFasta
 from jundscan.model.model import Model
 from jundscan.options import DEFAULT_STRIDE
 from jundscan.scanning.hits import HitCaller
-from jundscan.scanning.outputs import Outputs, write_scan
 from jundscan.scanning.plan import open_scan
 
 SCAN = sys.modules[open_scan.__module__]  # the package's attribute of this name is the function

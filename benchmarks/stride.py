@@ -9,6 +9,7 @@ network is.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,12 +68,12 @@ def measure(folder: Path, data: Path, model: Model, threads: int, strides: Seque
     for stride in strides:
         options: dict[str, Any] = {"stride": stride, "regions_file": regions, "threads": threads, "scale": scale}
         with open_scan(data / GENOME, data / TRACK, model=model, **options) as scan:
-            scale = scan.scale
+            scale = scan.inputs.scale
             rule = scan.threshold.rule
             scored = list(score(scan))
+            lenient = choose_threshold(model.metadata, True, ThresholdRule("fpr", LENIENT))
             row = {"stride": stride, "default": _compare(peaks, _hits(scan, scored))}
-            scan.threshold = choose_threshold(model.metadata, True, ThresholdRule("fpr", LENIENT))
-            row["lenient"] = _compare(peaks, _hits(scan, scored))
+            row["lenient"] = _compare(peaks, _hits(replace(scan, threshold=lenient), scored))
         rows.append(row)
     return {
         "peaks": len(peaks),

@@ -44,7 +44,7 @@ def main() -> None:
         starts = np.concatenate([piece.starts for piece in scored])
         (block,) = ready.genome.blocks([Region(CHROM, START, END)], END - START)
         windows = np.lib.stride_tricks.sliding_window_view(block.codes, WINDOW_LENGTH)[starts - START]
-        alone = ready.model.predict(windows, ready.accessibility_of([(CHROM, starts)])[:, 0])
+        alone = ready.model.predict(windows, ready.inputs.accessibility_of([(CHROM, starts)])[:, 0])
     probabilities = np.concatenate([piece.probabilities for piece in scored])
     signal = read_intervals(track, "track")[CHROM]
     sites = read_intervals(HERE / "sites.bed", "regions")[CHROM]

@@ -52,6 +52,7 @@ from jundscan.options import (
     threshold_rule,
 )
 from jundscan.scanning.checks import judge
+from jundscan.scanning.outputs import Counter, feed
 from jundscan.scanning.plan import Scan, open_scan
 from jundscan.scanning.score import Hit, Scored, call_hits, score, worth
 
@@ -271,10 +272,10 @@ def variants(
     if file is not None:
         with ExitStack() as on_failure:
             on_failure.enter_context(ready)
-            ready.watch(file)
+            ready.inputs.watch(file)
             contigs = Contigs(ready.genome, allow_length_mismatch)
             check_variants(file, contigs)
-            vcf = ready.files.enter_context(open_vcf(file))
+            vcf = ready.inputs.files.enter_context(open_vcf(file))
             on_failure.pop_all()
         listed = (variant for _, variant in contigs.checked(vcf))
     return _effects(ready, file, listed)
@@ -355,7 +356,7 @@ def explain(
         parsed = [parse_region(text, ready.genome.chromsizes) for text in named]
         to_rank = None if hits is None else read_hits(hits, ready)
     except BaseException:
-        ready.files.close()
+        ready.inputs.files.close()
         raise
     return _explanations(ready, parsed, to_rank, top)
 
@@ -584,18 +585,20 @@ def _model(value: object, device: Device) -> Model:
 
 def _windows(ready: Scan) -> Iterator[Scored]:
     with ready:
-        yield from score(ready)
-        judge(ready)
+        counter = Counter(ready)
+        yield from feed(score(ready), [counter])
+        judge(ready, counter.windows_called, counter.windows_scored)
 
 
 def _hits(ready: Scan) -> Iterator[Hit]:
     with ready:
-        for chrom, hits in call_hits(ready, score(ready)):
+        counter = Counter(ready)
+        for chrom, hits in call_hits(ready, feed(score(ready), [counter])):
             known = worth(ready, chrom, hits.best, hits.summit)
             more = ([None if np.isnan(value) else value for value in column.tolist()] for column in known)
             for row in zip(*(column.tolist() for column in hits), *more, strict=True):
                 yield Hit(chrom, *row)
-        judge(ready)
+        judge(ready, counter.windows_called, counter.windows_scored)
 
 
 def _variant(number: int, value: object) -> Variant:

@@ -92,7 +92,7 @@ def test_every_part_takes_the_same_default(tmp_path: Path, monkeypatch: pytest.M
     )
     model = jundscan.load_model(device="cpu")
     with open_scan(MemoryGenome({"s": SOME}), model=model) as ready:
-        assert ready.threads == 3
+        assert ready.inputs.threads == 3
     taken.clear()
     jundscan.evaluate(write_shard(tmp_path / "shard"), model=model)
     assert taken == [3]

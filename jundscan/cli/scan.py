@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
-from contextlib import nullcontext
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -46,6 +49,12 @@ from jundscan.cli.terminal import (
 )
 from jundscan.errors import format_bases, format_count, format_seconds
 from jundscan.options import DEFAULT_STRIDE, MAX_STRIDE, Backend, Format
+
+if TYPE_CHECKING:
+    from jundscan.io.bigwig import AddSpans
+    from jundscan.scanning.outputs import Sink
+    from jundscan.scanning.plan import Scan
+    from jundscan.scanning.score import ScoredWindows
 
 log = logging.getLogger("jundscan")
 
@@ -163,7 +172,6 @@ def scan(
     from jundscan.accessibility.scale import resolve_scale
     from jundscan.io.outputs import check_output
     from jundscan.model.load import load_model
-    from jundscan.scanning.outputs import Outputs, write_scan
     from jundscan.scanning.plan import open_scan
     from jundscan.scanning.score import score
 
@@ -230,7 +238,7 @@ def scan(
         if scheduler is None:
             log_provider(ready.model, device)
         with progress("scanning", ready.windows, quiet, (output, track, accuracy_track)) as on_progress:
-            record = write_scan(ready, outputs, on_progress, scoring)
+            record = write_scan(ready, outputs, scoring(ready), on_progress)
     if json_target is not None:
         write_json(record, json_target, force)
     log_written(output, track, accuracy_track, json_target, report)
@@ -245,6 +253,124 @@ def scan(
         format_seconds(record["seconds"]),
         record["provider"],
     )
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Files that a scan writes; the command line describes each option.
+
+    ``comments`` is whether hits or windows begin with lines that name their inputs, and ``command`` the command line
+    for these lines and the record.
+    """
+
+    hits: str = "-"
+    format: Format = "bed"
+    track: Path | None = None
+    truth: Path | None = None
+    accuracy_track: Path | None = None
+    force: bool = False
+    truth_exclude: Path | None = None
+    truth_regions: Sequence[str] = ()
+    comments: bool = True
+    command: str | None = None
+    report: Path | None = None
+
+    @property
+    def only_hits(self) -> bool:
+        """Whether no output needs the windows below the threshold."""
+        return self.format != "tsv" and (self.track, self.truth, self.report) == (None, None, None)
+
+    def check(self) -> None:
+        """Check before any work that every file can be written.
+
+        Raises
+        ------
+        OutputError
+            When a file exists, its folder does not, a track's ending names no format, or the software that compresses
+            a ``.gz`` is not installed.
+        """
+        from jundscan.io.outputs import check_output, check_track_output
+
+        check_output(self.hits, self.force, indexed=True)
+        for track in (self.track, self.accuracy_track):
+            if track is not None:
+                check_track_output(track, self.force)
+        if self.report is not None:
+            from jundscan.report.render import check_report
+
+            check_report(self.report, self.force)
+
+
+def write_scan(
+    scan: Scan,
+    outputs: Outputs,
+    chunks: Iterable[ScoredWindows] | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> dict[str, Any]:
+    """Run a scan, hand its windows and hits to one sink per output, and return the record of the run.
+
+    Parameters
+    ----------
+    scan : Scan
+        From :func:`jundscan.scanning.plan.open_scan`.
+    outputs : Outputs
+    chunks : iterable of ScoredWindows, optional
+        Scored windows of a cluster; by default this machine scores them.
+    on_progress : callable, optional
+        Gets the number of windows of each chunk.
+
+    Returns
+    -------
+    dict
+        The keys of ``scan --json``.
+    """
+    from jundscan.io.aliases import check_names_in_text
+    from jundscan.io.outputs import open_output, open_track_output
+    from jundscan.run.record import header
+    from jundscan.scanning.outputs import Counter, HitFile, Progress, TrackFile, run_scan, scan_record
+    from jundscan.scanning.score import score
+
+    began = time.perf_counter()
+    genome_sizes, force = scan.genome.chromsizes, outputs.force
+    sizes = {chrom: genome_sizes[chrom] for chrom in scan.reach}
+    check_names_in_text(outputs.hits, sizes)
+    about = header(scan.inputs, scan.threshold, scan.stride, outputs.command) if outputs.comments else None
+    accuracy = collector = None
+    if outputs.truth is not None:
+        from jundscan.evaluation.scan_accuracy import Accuracy
+
+        restricted = (outputs.truth_exclude, outputs.truth_regions)
+        accuracy = Accuracy(outputs.truth, genome_sizes, scan.threshold.value, *restricted)
+    if outputs.report is not None:
+        from jundscan.report.collect import Collector
+
+        collector = Collector(scan)
+    with ExitStack() as files:
+
+        def open_track(path: Path) -> AddSpans:
+            return files.enter_context(open_track_output(path, sizes, force))
+
+        along = outputs.accuracy_track
+        # opened first, so that it gets its final name last, and none if a track cannot be finished
+        hits = files.enter_context(open_output(outputs.hits, force, "bed", max(genome_sizes.values(), default=0)))
+        sinks: list[Sink | None] = [
+            HitFile(hits, outputs.format, scan, about),
+            TrackFile(open_track(outputs.track), scan) if outputs.track else None,
+            Counter(scan),
+            accuracy,
+            accuracy.track_file(open_track(along)) if accuracy and along else None,
+            collector,
+            Progress(on_progress) if on_progress else None,
+        ]
+        found = run_scan(scan, score(scan) if chunks is None else chunks, [sink for sink in sinks if sink])
+    inputs = {"truth": outputs.truth, "truth_exclude": outputs.truth_exclude}
+    record = scan_record(scan, found, inputs, outputs.command, time.perf_counter() - began)
+    if collector is not None and outputs.report is not None:
+        from jundscan.report.scan_page import write_scan_report
+
+        known = None if accuracy is None else accuracy.known
+        write_scan_report(outputs.report, scan, collector, record, known, outputs.force)
+    return record
 
 
 def _log_accuracy(accuracy: dict[str, Any]) -> None:

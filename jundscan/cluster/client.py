@@ -1,24 +1,23 @@
-"""The same scan on a Dask cluster: stretches of chromosomes go through joblib, and each worker scores some of them.
+"""Scan on a Dask cluster: the client cuts the spans into tasks, and the workers score them.
 
-A worker opens the files by the paths that this machine uses, once for a scan, and runs
-:func:`jundscan.scanning.score.score` on stretch after stretch (``stretches.py``); what it finds comes back in genome
-order and goes the way of a local scan. Stretches are cut between windows, so the result is that of one machine. Dask
-gives those of a lost worker to another.
+Each worker opens the files under the paths that this machine uses, once per scan (``worker.py``). The client yields
+the scored windows in genome order, as a scan on one machine does. Tasks are cut between windows, so the result is the
+same. When a worker is lost, Dask gives its tasks to another.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
 
-from jundscan.cluster.worker import Job, Part, forget, score_stretches
+from jundscan.cluster.worker import Job, Part, forget, score_spans
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.regions import Region
 from jundscan.dna.windows import chunks, span_table
@@ -27,14 +26,18 @@ from jundscan.io.files import read_json
 from jundscan.model.load import default_model_path
 from jundscan.run.record import versions
 from jundscan.scanning.plan import Scan
-from jundscan.scanning.score import Scored
+from jundscan.scanning.score import ScoredWindows
 
-TASK_WINDOWS = 1 << 20
-"""Windows in one task: a second or so of work, and some 20 MB to send back."""
-FEWEST_WINDOWS = 1 << 12
-TASKS_PER_THREAD = 4
-TASK_BASES = 1 << 25
-"""The most bases in one task, however few windows they hold."""
+MAX_CLUSTER_TASK_WINDOWS = 1 << 20
+"""Maximum windows per task of a cluster: a second or so of work, and about 20 MB to send back."""
+MIN_CLUSTER_TASK_WINDOWS = 1 << 12
+"""Minimum windows per task of a cluster, because sending a task costs some milliseconds."""
+MAX_CLUSTER_TASK_BASES = 1 << 25
+"""Maximum bases per task of a cluster, because at large strides few windows span many bases."""
+CLUSTER_TASKS_OF_THREAD = 4
+"""Tasks per worker thread to aim for in a small scan, so that all workers finish together."""
+SUBMITTED_PER_THREAD = 3
+"""Maximum tasks per worker thread submitted but not yet yielded, because their results fill the memory."""
 CONNECT_SECONDS = 5
 _SAME_VERSIONS = ("jundscan", "onnxruntime")
 
@@ -42,21 +45,21 @@ log = logging.getLogger("jundscan")
 
 
 @contextmanager
-def on_cluster(scheduler: str, every_window: bool = True) -> Iterator[Callable[[Scan], Iterable[Scored]]]:
-    """Connect to a Dask cluster and give what scores a scan there, in place of :func:`jundscan.scanning.score.score`.
+def on_cluster(scheduler: str, every_window: bool = True) -> Iterator[Callable[[Scan], Iterable[ScoredWindows]]]:
+    """Connect to a Dask cluster, and yield what replaces :func:`jundscan.scanning.score.score` there.
 
     Parameters
     ----------
     scheduler : str
         Its address, such as ``tcp://10.0.0.1:8786``, or the file that ``dask scheduler --scheduler-file`` writes.
     every_window : bool
-        False where only hits are wanted: windows below the threshold are then counted, but not sent back.
+        False for hits alone: workers then count windows below the threshold, but do not send them back.
 
     Raises
     ------
     ClusterError
-        When Dask is not installed here, the scheduler does not answer, or a worker has not the same versions of what
-        computes the numbers.
+        When Dask is not installed here, the scheduler does not answer, or a worker has another version of jundscan or
+        ONNX Runtime.
     """
     try:
         from distributed import Client
@@ -66,7 +69,7 @@ def on_cluster(scheduler: str, every_window: bool = True) -> Iterator[Callable[[
         name for name in logging.root.manager.loggerDict if name.startswith(("distributed", "tornado", "asyncio"))
     ]
     for name in loggers:
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong becomes one line of ours
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # ClusterError reports failures in one line
     connect: Any = Client
     with connect(_address(scheduler), timeout=CONNECT_SECONDS, set_as_default=False) as client:
         workers = client.ncores()
@@ -80,7 +83,7 @@ def on_cluster(scheduler: str, every_window: bool = True) -> Iterator[Callable[[
 
 
 def _address(scheduler: str) -> str:
-    """Find where a scheduler is, and that something answers there: a client that cannot connect does not end well."""
+    """Return the address of a scheduler that answers; a ``Client`` that cannot connect would print tracebacks."""
     from distributed.comm.core import connect
     from distributed.security import Security
 
@@ -131,88 +134,82 @@ def _check_versions(found: dict[str, Any]) -> None:
 
 
 def score_on_cluster(
-    scan: Scan, client: Any, every_window: bool = True, task_windows: int = TASK_WINDOWS
-) -> Iterator[Scored]:
-    """Score every window in reach on the workers, in genome order.
+    scan: Scan, client: Any, every_window: bool = True, task_windows: int | None = None
+) -> Iterator[ScoredWindows]:
+    """Score every window inside the spans on the workers, in genome order.
 
     Parameters
     ----------
     scan : Scan
-        From :func:`jundscan.scanning.plan.open_scan`, of files that all workers see; its counters are brought up to
-        date.
+        From :func:`jundscan.scanning.plan.open_scan`; all workers must see its files.
     client : distributed.Client
     every_window : bool
         See :func:`on_cluster`.
-    task_windows : int
-        Windows in one task.
+    task_windows : int, optional
+        Windows per task; by default the scan is shared out among all worker threads.
 
     Yields
     ------
-    Scored
+    ScoredWindows
 
     Raises
     ------
     ClusterError
-        When something goes wrong on a worker, a stretch ends worker after worker, or the scheduler is gone.
+        When a worker fails, a task ends worker after worker, or the scheduler is gone.
     """
-    from joblib import Parallel, delayed
-
     job = _job(scan, every_window)
     if not scan.genome.seekable:
         advice = "write its sequences in lines of equal length, bgzip and index it"
-        scan.cautions.add("no_index", f"{scan.genome.path}: no index, so each task reads it from its start; {advice}")
-    busy = scan.windows // (TASKS_PER_THREAD * max(sum(client.ncores().values()), 1))  # a share for every thread
-    tasks = divided(scan, min(max(min(task_windows, busy), FEWEST_WINDOWS) * scan.stride, TASK_BASES))
+        scan.inputs.cautions.add(
+            "no_index", f"{scan.genome.path}: no index, so each task reads it from its start; {advice}"
+        )
+    threads = max(sum(client.ncores().values()), 1)
+    if task_windows is None:
+        share = scan.windows // (CLUSTER_TASKS_OF_THREAD * threads)
+        task_windows = max(min(share, MAX_CLUSTER_TASK_WINDOWS), MIN_CLUSTER_TASK_WINDOWS)
+    tasks = divided(scan, min(task_windows * scan.stride, MAX_CLUSTER_TASK_BASES))
+    chrom, end = "", 0  # of the last window scored
     try:
-        parallel = Parallel(n_jobs=-1, backend=_backend(client), batch_size=1, return_as="generator")
-        with _ended(parallel(delayed(score_stretches)(job, task) for task in tasks)) as parts:
-            for part in parts:
-                if isinstance(part, str):
-                    raise ClusterError(f"on a Dask worker: {part}")
-                _count(scan, part)
-                yield from part.scored
+        for part in _parts(client, job, tasks, SUBMITTED_PER_THREAD * threads):
+            if isinstance(part, str):
+                raise ClusterError(f"on a Dask worker: {part}")
+            scan.inputs.beyond_percentiles |= part.beyond_percentiles
+            chunks = part.chunks
+            if part.first[0]:
+                if part.first[0] == chrom and (again := end - part.first[1]) > 0:
+                    chunks[0] = chunks[0]._replace(covered=chunks[0].covered - again)
+                chrom, end = part.last
+            yield from chunks
     except JundscanError:
         raise
-    except Exception as err:  # what Dask, its network layer and joblib raise shares no base
+    except Exception as err:  # the exceptions of Dask and of its network layer share no base
         raise ClusterError(f"the Dask cluster gave up: {' '.join(str(err).split()) or type(err).__name__}") from err
     finally:
-        with suppress(Exception):  # the cluster may be what failed
+        with suppress(Exception):  # the cluster may have failed
             client.run(forget, on_error="ignore")
-    scan.finish()
+    scan.inputs.finish()
 
 
-@contextmanager
-def _ended(parts: Generator[Any, None, None]) -> Iterator[Iterator[Any]]:
-    """Close a generator of joblib's, which otherwise warns of the tasks that are not wanted any more."""
-    try:
-        yield parts
-    finally:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
-            parts.close()
-
-
-def _count(scan: Scan, part: Part) -> None:
-    """Add a part's counters to the scan's; bases that the part before covered count once."""
-    if not part.windows_scored:
-        return
-    chrom, end = scan.last_scored
-    first_chrom, start = part.first
-    scan.windows_scored += part.windows_scored
-    scan.windows_called += part.windows_called
-    scan.bases_scanned += part.bases_scanned - (max(0, end - start) if first_chrom == chrom else 0)
-    scan.last_scored = part.last
-    scan.beyond_percentiles |= part.beyond_percentiles
+def _parts(client: Any, job: Job, tasks: Iterable[list[Region]], max_submitted: int) -> Iterator[Part | str]:
+    """Yield the results of tasks in their order; dropping the other futures cancels their tasks."""
+    submitted: deque[Any] = deque()
+    for task in tasks:
+        submitted.append(client.submit(partial(score_spans, job, task), pure=False))
+        if len(submitted) == max_submitted:
+            yield submitted.popleft().result()
+    while submitted:
+        yield submitted.popleft().result()
 
 
 def _job(scan: Scan, every_window: bool) -> Job:
-    paths = {kind: scan.inputs.get(kind) for kind in ("genome", "accessibility", "alias")}
+    inputs = scan.inputs
+    paths = {kind: inputs.paths.get(kind) for kind in ("genome", "accessibility", "alias")}
     sizes = {}
     for path in filter(None, paths.values()):
-        if path not in scan.fingerprints:
+        if path not in inputs.fingerprints:
             raise ClusterError(f"{path}: can be read only once; --backend dask needs files that all machines see")
-        sizes[path.absolute()] = scan.fingerprints[path].size
-    if "genome" not in scan.inputs or (scan.track is not None and "accessibility" not in scan.inputs):
+        sizes[path.absolute()] = inputs.fingerprints[path].size
+    if "genome" not in inputs.paths or (scan.track is not None and "accessibility" not in inputs.paths):
         raise ClusterError("--backend dask needs files that all machines see")
     return Job(
         name=uuid4().hex,
@@ -222,10 +219,10 @@ def _job(scan: Scan, every_window: bool) -> Job:
         chromsizes=dict(scan.genome.chromsizes),
         sha256=scan.model.sha256,
         device="cuda" if scan.model.provider.startswith("CUDA") else "cpu",
-        scale=scan.scale,
+        scale=inputs.scale,
         stride=scan.stride,
-        threads=scan.threads,
-        bed_value=scan.bed_value,
+        threads=inputs.threads,
+        bed_value=inputs.bed_value,
         track_names={} if scan.track is None else dict(scan.track.names),
         closed=frozenset() if scan.track is None else scan.track.closed,
         threshold=scan.threshold,
@@ -233,21 +230,21 @@ def _job(scan: Scan, every_window: bool) -> Job:
     )
 
 
-def divided(scan: Scan, most_bases: int) -> Iterator[list[Region]]:
-    """Divide the spans of a scan into tasks, small scaffolds together; each window lies in one stretch of one task.
+def divided(scan: Scan, max_bases: int) -> Iterator[list[Region]]:
+    """Divide the spans of a scan into tasks, small scaffolds together; each window lies in one span of one task.
 
     Parameters
     ----------
     scan : Scan
-    most_bases : int
-        About as many are the most in a task.
+    max_bases : int
+        Approximate maximum of bases per task.
 
     Yields
     ------
     list of Region
         In genome order, disjoint.
     """
-    half = max(most_bases // 2, WINDOW_LENGTH)
+    half = max(max_bases // 2, WINDOW_LENGTH)
     task: list[Region] = []
     before = bases = 0
     cut = chunks(span_table(scan.spans, scan.genome.chromsizes), scan.stride, half)
@@ -255,7 +252,7 @@ def divided(scan: Scan, most_bases: int) -> Iterator[list[Region]]:
         if bases >= half:
             yield task
             task, bases = [], 0
-        if number == before and task:  # its windows follow those of the stretch before
+        if number == before and task:  # its windows follow those of the span before
             task[-1] = task[-1]._replace(end=end)
         else:
             task.append(Region(scan.spans[number].chrom, start, end))
@@ -263,22 +260,3 @@ def divided(scan: Scan, most_bases: int) -> Iterator[list[Region]]:
         bases += end - start
     if task:
         yield task
-
-
-def _backend(client: Any) -> Any:
-    from joblib._dask import DaskDistributedBackend
-
-    class Backend(DaskDistributedBackend):  # type: ignore[misc]
-        """joblib's own never hears of a task that Dask has given up, and waits for it for ever."""
-
-        def submit(self, func: Any, callback: Any = None) -> Any:
-            future = super().submit(func, callback)
-            future.add_done_callback(lambda done: callback(done.exception()) if done.exception() else None)
-            return future
-
-        def retrieve_result_callback(self, out: Any) -> Any:
-            if isinstance(out, BaseException):
-                raise out
-            return super().retrieve_result_callback(out)
-
-    return Backend(client=client)

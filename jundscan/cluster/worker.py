@@ -1,12 +1,11 @@
-"""What a worker of a cluster does: open a scan as it was opened elsewhere, and score stretches of it.
+"""Score tasks of a scan on a worker of a cluster.
 
-Nothing here knows Dask; what it takes and gives travels between machines.
+Nothing here knows Dask. Arguments and results travel between machines.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jundscan.accessibility.scale import AccessibilityScale
+from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.regions import Region
 from jundscan.errors import ClusterError, JundscanError
 from jundscan.io.files import fingerprint
@@ -23,37 +23,36 @@ from jundscan.model.load import load_model
 from jundscan.model.thresholds import Threshold, is_positive
 from jundscan.options import BedValue, Device
 from jundscan.scanning.plan import Scan, open_scan
-from jundscan.scanning.score import Scored, score
+from jundscan.scanning.score import ScoredWindows, score
 
-MOST_OPEN = 2
-"""Scans that a worker keeps open from one task to the next."""
+MAX_OPEN_SCANS = 2
+"""Maximum scans per worker that stay open from one task to the next, because each holds a model in memory."""
 
 
 class Job(NamedTuple):
-    """What a worker needs in order to open a scan.
+    """A scan in a form that travels to a worker, which opens it again.
 
     Attributes
     ----------
     name : str
-        Another one for each scan.
+        Unique to each scan.
     genome, accessibility, alias, model : pathlib.Path or None
-        Absolute. Without a model it is the one that comes with jundscan.
+        Absolute paths. None as model is the one installed with jundscan.
     sizes : mapping of pathlib.Path to int
-        Bytes of the files on the machine that started the scan.
+        Bytes of the files on the client.
     chromsizes : dict of str to int
         Lengths of the chromosomes, bases.
     sha256 : str
         Hash of the model.
     device : {"cpu", "cuda"}
-        What the model runs on there: another device would round in another way.
+        Where the model runs, because another device would round in another way.
     scale, stride, threads, bed_value
         As for :func:`jundscan.scanning.plan.open_scan`.
     track_names, closed
-        Of the :class:`jundscan.accessibility.genome_tracks.GenomeTrack`: decided where the scan was started, by what it
-        looks at.
+        Of the client's :class:`jundscan.accessibility.genome_tracks.GenomeTrack`, because they depend on all spans.
     threshold : Threshold
     every_window : bool
-        Otherwise windows below the threshold are counted and not sent back.
+        False: workers count windows below the threshold, but do not send them back.
     """
 
     name: str
@@ -76,68 +75,68 @@ class Job(NamedTuple):
 
 
 class Part(NamedTuple):
-    """What a worker found on some stretches, and its counters, which are those of :class:`jundscan.scanning.plan.Scan`.
+    """The result of one task.
 
-    ``first`` is the chromosome and start of the first window scored, ``last`` those of the end of the last one.
+    Attributes
+    ----------
+    chunks : list of ScoredWindows
+        One chunk per chromosome.
+    first, last : tuple of (str, int)
+        Chromosome and start of the first window scored; chromosome and end of the last one. An empty name and 0 where
+        none was scored.
+    beyond_percentiles : bool
+        See :class:`jundscan.run.inputs.Inputs`.
     """
 
-    scored: list[Scored]
-    windows_scored: int
-    windows_called: int
-    bases_scanned: int
+    chunks: list[ScoredWindows]
     first: tuple[str, int]
     last: tuple[str, int]
     beyond_percentiles: bool
 
 
-def score_stretches(job: Job, stretches: Sequence[Region]) -> Part | str:
-    """Do one task of a scan.
+def score_spans(job: Job, spans: Sequence[Region]) -> Part | str:
+    """Score the windows of one task.
 
     Parameters
     ----------
     job : Job
-    stretches : sequence of Region
+    spans : sequence of Region
         In genome order, disjoint.
 
     Returns
     -------
     Part or str
-        What went wrong, in one line: exceptions with fields of their own do not travel.
+        An error is one line of text, because Dask cannot send exceptions with their own attributes.
     """
     try:
-        mine = replace(_opened(job), spans=stretches, files=ExitStack())
-        by_chrom = [_joined(chrom, list(pieces)) for chrom, pieces in groupby(score(mine), lambda piece: piece.chrom)]
+        scan = replace(_opened(job), spans=spans)
+        by_chrom = [_joined(chrom, list(chunks)) for chrom, chunks in groupby(score(scan), lambda chunk: chunk.chrom)]
     except JundscanError as err:
         return str(err)
-    first = next(((scored.chrom, int(scored.starts[0])) for scored in by_chrom if len(scored.starts)), ("", 0))
+    some = [chunk for chunk in by_chrom if len(chunk.starts)]
+    first = (some[0].chrom, int(some[0].starts[0])) if some else ("", 0)
+    last = (some[-1].chrom, int(some[-1].starts[-1]) + WINDOW_LENGTH) if some else ("", 0)
     if not job.every_window:
-        by_chrom = [_positive(scored, job.threshold.value) for scored in by_chrom]
-    format_count = (mine.windows_scored, mine.windows_called, mine.bases_scanned)
-    return Part(by_chrom, *format_count, first, mine.last_scored, mine.beyond_percentiles)
+        by_chrom = [_positive(chunk, job.threshold.value) for chunk in by_chrom]
+    return Part(by_chrom, first, last, scan.inputs.beyond_percentiles)
 
 
 def forget() -> None:
-    """Let go of all scans; tasks that still use one keep it to their end."""
+    """Close all scans; tasks that still use one keep it to their end."""
     _scans.clear()
 
 
-def _joined(chrom: str, parts: Sequence[Scored]) -> Scored:
-    return Scored(
-        chrom,
-        np.concatenate([part.indices for part in parts]),
-        np.concatenate([part.starts for part in parts]),
-        np.concatenate([part.probabilities for part in parts]),
-        sum(part.covered for part in parts),
-        sum(part.tried for part in parts),
-        sum(part.positive for part in parts),
-    )
+def _joined(chrom: str, chunks: Sequence[ScoredWindows]) -> ScoredWindows:
+    _, indices, starts, probabilities, *counts = zip(*chunks, strict=True)
+    arrays = (np.concatenate(indices), np.concatenate(starts), np.concatenate(probabilities))
+    return ScoredWindows(chrom, *arrays, *map(sum, counts))
 
 
-def _positive(scored: Scored, threshold: float) -> Scored:
-    """Leave out windows that no hit is made of; the counters stay."""
-    kept = is_positive(scored.probabilities, threshold)
-    return scored._replace(
-        indices=scored.indices[kept], starts=scored.starts[kept], probabilities=scored.probabilities[kept]
+def _positive(chunk: ScoredWindows, threshold: float) -> ScoredWindows:
+    """Leave out windows below the threshold; the counts stay."""
+    kept = is_positive(chunk.probabilities, threshold)
+    return chunk._replace(
+        indices=chunk.indices[kept], starts=chunk.starts[kept], probabilities=chunk.probabilities[kept]
     )
 
 
@@ -148,7 +147,7 @@ _opening = Lock()
 def _opened(job: Job) -> Scan:
     with _opening:
         if job.name not in _scans:
-            while len(_scans) >= MOST_OPEN:
+            while len(_scans) >= MAX_OPEN_SCANS:
                 del _scans[next(iter(_scans))]
             _scans[job.name] = _open(job)
         return _scans[job.name]
@@ -169,14 +168,15 @@ def _open(job: Job) -> Scan:
         model=model,
         stride=job.stride,
         scale=job.scale,
-        allow_length_mismatch=True,  # the machine that started the scan has looked
+        allow_length_mismatch=True,  # the client has compared them
         alias=job.alias,
         bed_value=job.bed_value,
         missing_chromosomes="closed",
         threads=job.threads,
-        judged=False,
+        compare_track=False,
     )
     if dict(ready.genome.chromsizes) != job.chromsizes:
         raise ClusterError(f"{job.genome} has other chromosomes; all machines must see the same files")
-    track = ready.track and replace(ready.track, names=job.track_names, closed=job.closed)
-    return replace(ready, threshold=job.threshold, track=track)
+    if ready.track is not None:
+        ready.inputs.track = replace(ready.track, names=job.track_names, closed=job.closed)
+    return replace(ready, threshold=job.threshold)

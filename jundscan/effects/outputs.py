@@ -28,8 +28,8 @@ from jundscan.io.vcf import (
     import_pysam,
     open_vcf,
 )
+from jundscan.run.record import header as header_of
 from jundscan.run.record import run_facts
-from jundscan.scanning.outputs import header as about_run
 from jundscan.scanning.plan import Scan
 
 log = logging.getLogger("jundscan")
@@ -112,8 +112,8 @@ def write_variants(
     """
     began = time.perf_counter()
     check_variant_output(output, force)
-    scan.watch(variants)
-    tally, bytes_done, about = _Tally(), 0, about_run(scan, command)
+    scan.inputs.watch(variants)
+    tally, bytes_done, about = _Tally(), 0, header_of(scan.inputs, scan.threshold, scan.stride, command)
     is_table = output.lower().endswith((".tsv", ".tsv.gz"))
     longest = max(scan.genome.chromsizes.values())
     contigs = Contigs(scan.genome, allow_length_mismatch, to_vcf=not is_table)
@@ -134,11 +134,11 @@ def write_variants(
                 before, bytes_done = bytes_done, feed.taken
                 on_progress(bytes_done - before)
     if is_compressed(output) and not tally.is_sorted:
-        scan.cautions.add("unsorted", f"{output}: not sorted, so not indexed; bcftools sort does both")
+        scan.inputs.cautions.add("unsorted", f"{output}: not sorted, so not indexed; bcftools sort does both")
     warn_of_unaligned_indels(scan, tally.indels_not_left_aligned, variants)
     mismatches = int(tally.status[STATUSES.index("ref_mismatch")])
     if 2 * mismatches > tally.alleles:
-        scan.cautions.add(
+        scan.inputs.cautions.add(
             "reference_mismatches",
             f"{variants}: {mismatches:,} of {tally.alleles:,} REF alleles differ from {scan.genome.path}. Use the "
             "genome (assembly) that the variants were called on",
@@ -146,7 +146,7 @@ def write_variants(
             mismatches=mismatches,
         )
     return {
-        **run_facts(scan, {"variants": Path(variants)}, command),
+        **run_facts(scan.inputs, scan.threshold, {"variants": Path(variants)}, command),
         "output": output,
         "records": tally.records,
         "records_without_alternative": tally.without_alternative,
@@ -165,7 +165,7 @@ def warn_of_unaligned_indels(scan: Scan, count: int, variants: str | Path) -> No
     """Warn of indels that are not left-aligned, with the command that aligns them."""
     if count:
         indels = f"{count:,} indels are" if count > 1 else "1 indel is"
-        scan.cautions.add(
+        scan.inputs.cautions.add(
             "not_left_aligned",
             f"{variants}: {indels} not left-aligned. Effects are the same wherever an indel is written in a repeat. "
             f"Before comparing positions with other files, run: bcftools norm -f {scan.genome.path} {variants}",

@@ -114,10 +114,12 @@ def score_variants(
         (records, builder.build(of_task)) for records, of_task in split_variants(variants, task_alleles, bytes_read)
     )
     with closing(
-        in_order(lambda item: (item[0], _score_task(scan, item[1], builder.origins, call_blocks)), tasks, scan.threads)
+        in_order(
+            lambda item: (item[0], _score_task(scan, item[1], builder.origins, call_blocks)), tasks, scan.inputs.threads
+        )
     ) as done:
         yield from done
-    scan.finish()
+    scan.inputs.finish()
 
 
 def _score_task(scan: Scan, task: Task, origins: dict[str, int], call_blocks: int) -> Effects:
@@ -250,7 +252,7 @@ def _accessibility(
     edges = np.searchsorted(window, [*(origins[chrom] for chrom in chroms), np.iinfo(np.int64).max])
     bounds = zip(chroms, edges[:-1].tolist(), edges[1:].tolist(), strict=True)
     parts = [(chrom, window[begin:end] - origins[chrom]) for chrom, begin, end in bounds]
-    accessibility[window + shift[row]] = scan.accessibility_of(parts)
+    accessibility[window + shift[row]] = scan.inputs.accessibility_of(parts)
     return accessibility
 
 

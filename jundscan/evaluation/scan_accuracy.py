@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from jundscan.dna.interval_sets import merge_intervals, overlaps_any, subtract_intervals
 from jundscan.dna.letters import WINDOW_LENGTH
-from jundscan.errors import Caution
+from jundscan.errors import Caution, warn
 from jundscan.evaluation.metrics import balanced_weights, compute_metrics
 from jundscan.evaluation.peaks import PeakComparison, Peaks
 from jundscan.evaluation.truth import read_truth
@@ -19,14 +19,15 @@ from jundscan.evaluation.truth_span import CoveredBases, find_peak_span
 from jundscan.io.bigwig import AddSpans
 from jundscan.model.thresholds import is_positive
 from jundscan.scanning.hits import Hits
-from jundscan.scanning.score import Scored
+from jundscan.scanning.outputs import Sink
+from jundscan.scanning.score import ScoredWindows
 from jundscan.scanning.spans import read_excluded, read_inside
 
 BIN_BASES = 10_000
 
 
-class Accuracy:
-    """Collects scored windows with their labels; 5 bytes a window, which is what exact ranks need.
+class Accuracy(Sink):
+    """Compare a scan with known peaks. Keeps 5 bytes per window, because exact ranks need all probabilities.
 
     Parameters
     ----------
@@ -80,33 +81,39 @@ class Accuracy:
         """Known peaks by the genome's chromosome names."""
         return self._truth.known
 
-    def add(self, scored: Scored) -> None:
-        """Take the next scored windows."""
-        starts, probabilities = scored.starts, scored.probabilities
-        if scored.chrom in self._excluded:
-            kept = ~overlaps_any(starts, starts + WINDOW_LENGTH, self._excluded[scored.chrom])
+    def scored(self, chunk: ScoredWindows) -> None:
+        """Label the windows of a chunk and keep labels and probabilities."""
+        starts, probabilities = chunk.starts, chunk.probabilities
+        if chunk.chrom in self._excluded:
+            kept = ~overlaps_any(starts, starts + WINDOW_LENGTH, self._excluded[chunk.chrom])
             self._windows_excluded += len(starts) - int(kept.sum())
             starts, probabilities = starts[kept], probabilities[kept]
         if not len(starts):
             return
         chrom, end = self._reached
         self._bases += int(np.minimum(np.diff(starts), WINDOW_LENGTH).sum()) + WINDOW_LENGTH
-        self._bases -= max(0, end - int(starts[0])) if chrom == scored.chrom else 0
-        self._reached = scored.chrom, int(starts[-1]) + WINDOW_LENGTH
-        labels = self._truth.labels(scored.chrom, starts)
+        self._bases -= max(0, end - int(starts[0])) if chrom == chunk.chrom else 0
+        self._reached = chunk.chrom, int(starts[-1]) + WINDOW_LENGTH
+        labels = self._truth.labels(chunk.chrom, starts)
         correct = is_positive(probabilities, self._threshold) == labels
-        self._peaks.add_windows(scored.chrom, starts)
+        self._peaks.add_windows(chunk.chrom, starts)
         self._labels.append(labels)
         self._probabilities.append(probabilities)
-        if scored.chrom not in self._bins:
-            self._bins[scored.chrom] = np.zeros((self._sizes[scored.chrom] // BIN_BASES + 1, 4), np.int64)
+        if chunk.chrom not in self._bins:
+            self._bins[chunk.chrom] = np.zeros((self._sizes[chunk.chrom] // BIN_BASES + 1, 4), np.int64)
         bins = (starts + WINDOW_LENGTH // 2) // BIN_BASES
-        np.add.at(self._bins[scored.chrom], (bins, 2 * labels), 1)
-        np.add.at(self._bins[scored.chrom], (bins, 2 * labels + 1), correct)
+        np.add.at(self._bins[chunk.chrom], (bins, 2 * labels), 1)
+        np.add.at(self._bins[chunk.chrom], (bins, 2 * labels + 1), correct)
 
-    def add_hits(self, chrom: str, hits: Hits) -> None:
-        """Take the next hits."""
+    def hits(self, chrom: str, hits: Hits) -> None:
+        """Compare hits with the peaks."""
         self._peaks.add_hits(chrom, hits)
+
+    def finish(self) -> dict[str, Any]:
+        """Warn of what may mislead, and return :meth:`report` under ``accuracy``."""
+        for caution in self.cautions():
+            warn(caution.code, caution.message, **caution.figures)
+        return {"accuracy": self.report()}
 
     def cautions(self) -> list[Caution]:
         """Return what may mislead about the comparison: peaks that are known for a part only of what was scanned."""
@@ -149,6 +156,10 @@ class Accuracy:
         }
         return windows | {"peaks": self._peaks.report(), "excluded": excluded if self._excludes else None}
 
+    def track_file(self, add_spans: AddSpans) -> Sink:
+        """Return a sink that calls :meth:`write_track` with ``add_spans`` at the end of the scan."""
+        return _TrackFile(add_spans, self)
+
     def write_track(self, add: AddSpans) -> None:
         """Write the weighted accuracy of every bin of 10 kb that holds the centre of a scored window."""
         total = sum((bins.sum(axis=0) for bins in self._bins.values()), np.zeros(4, np.int64))
@@ -160,6 +171,19 @@ class Accuracy:
             values = (counts[used][:, [1, 3]] @ per_class) / weights
             starts = used * BIN_BASES
             add(chrom, starts, np.minimum(starts + BIN_BASES, self._sizes[chrom]), values.astype(np.float32))
+
+
+class _TrackFile(Sink):
+    """Write the accuracy along the genome at the end of a scan."""
+
+    def __init__(self, add_spans: AddSpans, accuracy: Accuracy) -> None:
+        self._add_spans = add_spans
+        self._accuracy = accuracy
+
+    def finish(self) -> dict[str, Any]:
+        """Write the track."""
+        self._accuracy.write_track(self._add_spans)
+        return {}
 
 
 def _outside(

@@ -172,15 +172,15 @@ def explain_regions(scan: Scan, regions: Iterable[Region]) -> Iterator[Explanati
     stretches = (
         (number, stretch) for number, region in enumerate(regions) for stretch in _cut(scan, reference, region)
     )
-    with closing(in_order(lambda item: (*item, _mutate(scan, item[1])), stretches, scan.threads)) as done:
+    with closing(in_order(lambda item: (*item, _mutate(scan, item[1])), stretches, scan.inputs.threads)) as done:
         for number, parts in itertools.groupby(done, key=lambda item: item[0]):
             yield _joined(scan, regions[number], [(stretch, mutated) for _, stretch, mutated in parts])
-    scan.finish()
+    scan.inputs.finish()
 
 
 def _cut(scan: Scan, reference: StretchReader, region: Region) -> Iterator[_Stretch]:
     length, around = scan.genome.chromsizes[region.chrom], _REACH + scan.model.flank
-    share = -(-(region.end - region.start) // scan.threads)
+    share = -(-(region.end - region.start) // scan.inputs.threads)
     step = min(COPY_SUBSTITUTIONS * WINDOW_LENGTH, max(share, WINDOW_LENGTH))  # something for every thread
     for start in range(region.start, region.end, step):
         end = min(start + step, region.end)
@@ -188,7 +188,7 @@ def _cut(scan: Scan, reference: StretchReader, region: Region) -> Iterator[_Stre
         first = start - _REACH
         inside = slice(max(0, -first), max(0, min(end, length - WINDOW_LENGTH + 1) - first))
         accessibility = np.full((end - first, len(scan.model.widths)), np.nan, np.float32)
-        accessibility[inside] = scan.accessibility_of([(region.chrom, np.arange(first, end)[inside])])
+        accessibility[inside] = scan.inputs.accessibility_of([(region.chrom, np.arange(first, end)[inside])])
         yield _Stretch(start, end, codes, accessibility)
 
 

@@ -123,7 +123,7 @@ def write_explanations(
     _write_response(folder / "accessibility.tsv", explained, force)
     sites = _write_sites(folder / "sites.bed", in_order, force)
     return {
-        **run_facts(scan, {"hits": hits_file}, command),
+        **run_facts(scan.inputs, scan.threshold, {"hits": hits_file}, command),
         "regions": [str(region) for region in regions],
         "hits": [str(hit.region) for hit in hits],
         "hit_probabilities": [None if math.isnan(value) else value for value in _exact(hits)],

@@ -96,17 +96,17 @@ def read_hits(hits: str | Path | Iterable[Hit], scan: Scan) -> HitIntervals:
     source = "hits"
     if isinstance(hits, str | Path):
         source = str(hits)
-        scan.watch(hits)
+        scan.inputs.watch(hits)
         listed = read_listed(hits, row, sizes)
     else:
         listed = list_regions(_by_name(hits), row, sizes)
     if listed is None or not listed.given:
-        scan.cautions.add("no_hits", f"{source}: holds no hit, so none is explained")
+        scan.inputs.cautions.add("no_hits", f"{source}: holds no hit, so none is explained")
         return HitIntervals(source, np.empty((0, 2), np.int64), row)
     if not len(listed.placed):
         raise InputError(f"{source}: none of its hits is on a chromosome of {scan.genome.path}, or before its end")
     if outside := listed.beyond + int(listed.is_cut.sum()):
-        scan.cautions.add(
+        scan.inputs.cautions.add(
             "intervals_beyond_end",
             f"{source}: {outside:,} of {format_count(listed.given, 'hit')} beyond the chromosome's end; "
             "another assembly?",
@@ -180,7 +180,7 @@ def strongest_hits(scan: Scan, given: HitIntervals, top: int) -> list[StrongHit]
     strongest = np.where(np.isneginf(best), np.float32(np.nan), best)[order]
     below = int((~is_positive(strongest, scan.threshold.value)).sum())
     if below:
-        scan.cautions.add(
+        scan.inputs.cautions.add(
             "hits_of_another_run",
             f"{given.source}: {below:,} of the {len(order):,} strongest hits score below the threshold of "
             f"{scan.threshold.value:.4g} here; another model, track, scale or threshold found them",

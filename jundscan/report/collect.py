@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.regions import Region
-from jundscan.report.pieces import Piece, RecentBases
 from jundscan.scanning.hits import Hits
+from jundscan.scanning.outputs import Sink
 from jundscan.scanning.plan import Scan
-from jundscan.scanning.score import Scored
+from jundscan.scanning.score import ScoredWindows
 
 BEST_HITS = 1_000
 """Hits in the report's table; all are in the scan's own output."""
@@ -23,7 +23,6 @@ FLANK = 250
 PROBABILITY_BINS = 100
 _BINS = 250  # along a chromosome, at most
 _NARROWEST = 500  # bases in a bin; nor is one narrower than the stride, or windows would miss some
-_HELD_HITS = 10_000  # before the worst are let go: a kilobyte or two each
 _HELD_WINDOWS = 100_000  # before they are counted: small scaffolds come with few each
 
 
@@ -65,49 +64,52 @@ class Along(NamedTuple):
     windows: NDArray[np.int64]
 
 
-class Collector:
-    """Takes a scan's windows and hits as they pass.
+class Collector(Sink):
+    """Count windows and hits for the report, and keep the best hits.
 
     Parameters
     ----------
     scan : Scan
-        Not begun yet; from now on its genome notes what is read.
+    max_hits : int
+        Maximum hits in the report's table.
+    max_held : int
+        Maximum hits in memory: when more have come, all but the best are dropped.
 
     Attributes
     ----------
-    windows, bases, hits : dict of str to int
-        Scored windows, bases in them and hits by chromosome.
+    window_counts, base_counts, hit_counts : dict of str to int
+        Scored windows, bases in them and hits of each chromosome.
+    called : int
+        Windows at or above the threshold.
     along : dict of str to Along
-        Of the chromosomes drawn.
+        Counts along each chromosome drawn.
     """
 
-    def __init__(self, scan: Scan) -> None:
-        self._scan = scan
-        self.windows: dict[str, int] = dict.fromkeys(dict.fromkeys(span.chrom for span in scan.spans), 0)
-        self.bases = dict.fromkeys(self.windows, 0)
-        self.hits = dict.fromkeys(self.windows, 0)
+    def __init__(self, scan: Scan, max_hits: int = BEST_HITS, max_held: int = 10 * BEST_HITS) -> None:
+        self._max_hits, self._max_held = max_hits, max_held
+        self.window_counts = dict.fromkeys(scan.reach, 0)
+        self.base_counts = dict.fromkeys(scan.reach, 0)
+        self.hit_counts = dict.fromkeys(scan.reach, 0)
+        self.called = 0
         self.along = _along(scan)
         self._probabilities = np.zeros(PROBABILITY_BINS, np.int64)
         self._uncounted: list[NDArray[np.float32]] = []
-        self._bases_before = 0
         self._passed = self._counted = 0
         self._best = [BestHits(*(np.empty(0, kind) for kind in (object, np.int64, np.int64, np.float32, np.int64)))]
         self._held = 0
-        self._recent = scan.genome = RecentBases(scan.genome, scan.threads)
-        self._around: dict[tuple[str, int], NDArray[np.uint8]] = {}
 
-    def add(self, scored: Scored) -> None:
-        """Take the next scored windows."""
-        chrom, starts = scored.chrom, scored.starts
-        self.bases[chrom] += self._scan.bases_scanned - self._bases_before
-        self._bases_before = self._scan.bases_scanned
+    def scored(self, chunk: ScoredWindows) -> None:
+        """Count the windows of a chunk."""
+        chrom, starts = chunk.chrom, chunk.starts
         if not len(starts):
             return
-        self.windows[chrom] += len(starts)
+        self.base_counts[chrom] += chunk.covered
+        self.window_counts[chrom] += len(starts)
+        self.called += chunk.positive
         if chrom in self.along:
             _count_ascending(self.along[chrom], self.along[chrom].windows, starts, WINDOW_LENGTH // 2)
         self._passed += len(starts)
-        self._uncounted.append(scored.probabilities)
+        self._uncounted.append(chunk.probabilities)
         if self._passed - self._counted > _HELD_WINDOWS:
             self._count_windows()
 
@@ -127,41 +129,28 @@ class Collector:
         self._count_windows()
         return self._probabilities
 
-    def add_hits(self, chrom: str, hits: Hits) -> None:
-        """Take the next hits."""
+    def hits(self, chrom: str, hits: Hits) -> None:
+        """Count hits, and keep them if they are among the best."""
         count = len(hits.start)
-        if not count:
-            return
-        self.hits[chrom] += count
+        self.hit_counts[chrom] += count
         if chrom in self.along:
             _count_ascending(self.along[chrom], self.along[chrom].hits, hits.summit)
         self._best.append(BestHits(np.full(count, chrom, object), *hits))
         self._held += count
-        for summit in hits.summit.tolist():
-            codes = self._recent.recent(around_summit(self._scan, chrom, summit, self._scan.model.flank))
-            if codes is not None:
-                self._around[chrom, summit] = codes
-        if self._held > _HELD_HITS:
-            best = self.best_hits()
-            kept = {key: self._around.get(key) for key in zip(best.chrom.tolist(), best.summit.tolist(), strict=True)}
-            self._around = {key: codes for key, codes in kept.items() if codes is not None}
-            self._best, self._held = [best], len(best.start)
-
-    def around(self, hits: BestHits) -> list[Piece]:
-        """Give the bases around hits, where they were noted, and the flanks of the windows there."""
-        scan, keys = self._scan, zip(hits.chrom.tolist(), hits.summit.tolist(), strict=True)
-        return [Piece(around_summit(scan, *key, scan.model.flank), self._around.get(key)) for key in keys]
+        if self._held > self._max_held:
+            self._best = [self.best_hits()]
+            self._held = len(self._best[0].start)
 
     def best_hits(self) -> BestHits:
-        """Give the best hits so far, at most 1,000, best first; of equal ones the earlier in the genome."""
+        """Return the best hits so far, best first; equal hits in the order of the genome."""
         held = BestHits(*(np.concatenate(columns) for columns in zip(*self._best, strict=True)))
-        order = np.argsort(-held.best, kind="stable")[:BEST_HITS]
+        order = np.argsort(-held.best, kind="stable")[: self._max_hits]
         return BestHits._make(column[order] for column in held)
 
 
-def around_summit(scan: Scan, chrom: str, summit: int, flank: int = 0) -> Region:
-    """Give what is shown around a summit, with room for the windows whose centres are, and ``flank`` bases more."""
-    reach = FLANK + WINDOW_LENGTH + flank
+def around_summit(scan: Scan, chrom: str, summit: int) -> Region:
+    """Return the bases of all windows whose centres the report shows around a summit."""
+    reach = FLANK + WINDOW_LENGTH
     return Region(chrom, max(summit - reach, 0), min(summit + reach, scan.genome.chromsizes[chrom]))
 
 

@@ -1,14 +1,16 @@
 """Sequence, probability, accessibility and known peaks around each of the best hits, for the genome view.
 
-The scan keeps no windows, so those around the best hits are scored once more: a few hundred bases each, and the flanks
-that the model sees beside them.
+The scan keeps neither bases nor windows. So this module reads the few hundred bases around each of the best hits again
+and scores their windows again. A compressed genome without index is decompressed from its start for that.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -17,19 +19,16 @@ from numpy.typing import NDArray
 from jundscan.dna.interval_sets import intersect_intervals, merge_intervals, overlaps_any
 from jundscan.dna.letters import decode
 from jundscan.dna.regions import Region
-from jundscan.dna.windows import track_spans, with_flanks
+from jundscan.dna.windows import track_spans
 from jundscan.evaluation.peaks import Peaks
 from jundscan.report.collect import FLANK, BestHits, around_summit
-from jundscan.report.pieces import Piece, Pieces
 from jundscan.scanning.plan import Scan
 from jundscan.scanning.score import score
 
 _FINEST = 10  # bases between two values shown; where windows are closer, the highest of them
 
 
-def neighbourhoods(
-    scan: Scan, hits: BestHits, around: Sequence[Piece], known: Mapping[str, Peaks]
-) -> list[dict[str, Any]]:
+def neighbourhoods(scan: Scan, hits: BestHits, known: Mapping[str, Peaks]) -> list[dict[str, Any]]:
     """Describe what lies around each hit.
 
     Parameters
@@ -37,8 +36,6 @@ def neighbourhoods(
     scan : Scan
         A finished one.
     hits : BestHits
-    around : sequence of Piece
-        The bases around each, see :meth:`jundscan.report.collect.Collector.around`.
     known : mapping of str to Peaks
         Known peaks by the genome's chromosome names; empty without any.
 
@@ -54,16 +51,26 @@ def neighbourhoods(
     ends = np.minimum(hits.summit + FLANK + 1, [sizes[chrom] for chrom in hits.chrom])
     in_view = [around_summit(scan, *key) for key in zip(hits.chrom.tolist(), hits.summit.tolist(), strict=True)]
     regions, spans = _regions(scan, in_view)
-    genome = Pieces(scan.genome, with_flanks(regions, sizes, scan.model.flank)[0], around)
+    codes = np.concatenate([np.empty(0, np.uint8), *scan.genome.bases(regions)])
+    begins: dict[str, list[tuple[int, int]]] = defaultdict(list)  # of each region, and of its codes
+    before = 0
+    for chrom, start, end in regions:
+        begins[chrom].append((start, before))
+        before += end - start
+
+    def sequence(chrom: str, start: int, end: int) -> str:
+        region_start, begin = begins[chrom][bisect_right(begins[chrom], start, key=itemgetter(0)) - 1]
+        return decode(codes[begin + start - region_start : begin + end - region_start]).decode()
+
     windows: dict[str, list[tuple[NDArray[np.int64], NDArray[np.float32]]]] = defaultdict(list)
-    for scored in score(replace(scan, genome=genome, spans=spans)):
-        if len(scored.starts):
-            windows[scored.chrom].append((scored.starts, scored.probabilities))
+    for chunk in score(replace(scan, spans=spans)):
+        if len(chunk.starts):
+            windows[chunk.chrom].append((chunk.starts, chunk.probabilities))
     values = {chrom: _values(scan, chrom, parts) for chrom, parts in windows.items()}
     return [
         {
             "start": start,
-            "sequence": decode(genome.codes(chrom, start, end)).decode(),
+            "sequence": sequence(chrom, start, end),
             **_in_view(values[chrom], start, end),
             "peaks": _peaks(known.get(chrom), start, end),
         }
@@ -72,7 +79,7 @@ def neighbourhoods(
 
 
 def _regions(scan: Scan, in_view: Sequence[Region]) -> tuple[list[Region], list[Region]]:
-    """Join regions; and the parts of them that were scanned."""
+    """Merge regions; return them, and the parts of them that the scan covered, both in genome order."""
     by_chrom: dict[str, list[tuple[int, int]]] = defaultdict(list)
     scanned: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for chrom, start, end in in_view:
@@ -81,7 +88,7 @@ def _regions(scan: Scan, in_view: Sequence[Region]) -> tuple[list[Region], list[
         if chrom in by_chrom:
             scanned[chrom].append((start, end))
     regions, spans = [], []
-    for chrom, ranges in scanned.items():  # in the genome's order
+    for chrom, ranges in scanned.items():
         joined = merge_intervals(np.array(by_chrom[chrom]))
         regions += [Region(chrom, *row) for row in joined.tolist()]
         spans += [Region(chrom, *row) for row in intersect_intervals(joined, np.array(ranges)).tolist()]
@@ -92,7 +99,7 @@ _Values = dict[str, NDArray[Any] | None]
 
 
 def _values(scan: Scan, chrom: str, parts: Sequence[tuple[NDArray[np.int64], NDArray[np.float32]]]) -> _Values:
-    """Put the windows of a chromosome into bases that they stand on, probabilities and means of the track."""
+    """Return the bases that the windows of a chromosome stand on, their probabilities and means of the track."""
     starts, probabilities = (np.concatenate(column) for column in zip(*parts, strict=True))
     means = None
     if scan.track is not None and scan.track.has_accessibility(chrom):
@@ -115,7 +122,7 @@ def _values(scan: Scan, chrom: str, parts: Sequence[tuple[NDArray[np.int64], NDA
 
 
 def _rounded(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Round to 4 digits, which keeps the file small."""
+    """Round to 4 digits, because a page with all digits would be much larger."""
     exact = values.astype(np.float64)
     decimals = 3 - np.floor(np.log10(np.where(exact > 0, exact, 1)))
     # divided by a power of ten, not multiplied by its inverse: the quotient is the double that is shortest to write

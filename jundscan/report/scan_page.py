@@ -17,6 +17,7 @@ from jundscan.report.collect import FLANK, PROBABILITY_BINS, BestHits, Collector
 from jundscan.report.metric_texts import INTERVAL, metric_rows
 from jundscan.report.neighbourhoods import neighbourhoods
 from jundscan.report.render import write_page
+from jundscan.run.inputs import Inputs
 from jundscan.run.record import what_is_seen
 from jundscan.scanning.checks import count_calls
 from jundscan.scanning.lines import chromatin
@@ -48,7 +49,7 @@ def write_scan_report(
     path : str or pathlib.Path
     scan : Scan
     collected : Collector
-        Has seen all windows and hits.
+        A sink of the scan.
     record : mapping
         The keys of ``scan --json``.
     known : mapping of str to Peaks, optional
@@ -62,8 +63,8 @@ def write_scan_report(
         When Jinja2 is not installed, or the file cannot be written.
     """
     hits = collected.best_hits()
-    around = neighbourhoods(scan, hits, collected.around(hits), known or {})
-    along, scores, openness = _along(collected), _scores(collected, scan.threshold.value), _accessibility(scan)
+    around = neighbourhoods(scan, hits, known or {})
+    along, scores, openness = _along(collected), _scores(collected, scan.threshold.value), _accessibility(scan.inputs)
     page = {
         "record": record,
         "summary": {key: value for key, value in record.items() if key != "accessibility_scale"},
@@ -71,8 +72,8 @@ def write_scan_report(
         "prevalence": scan.model.metadata.prevalence,
         "metadata": scan.model.metadata,
         "sees": what_is_seen(scan.model.metadata),
-        "called": scan.windows_called,
-        "checks": _checks(scan),
+        "called": collected.called,
+        "checks": _checks(scan, collected.called, record["windows_scored"]),
         "chromosomes": _chromosomes(scan, collected),
         "hits": _hit_rows(scan, hits, around, known),
         "shown_hits": len(hits.start),
@@ -96,31 +97,31 @@ def write_scan_report(
     write_page(path, "scan.html", page, data, force=force, genome_view=True)
 
 
-def _checks(scan: Scan) -> list[Check]:
-    """List what may mislead, then what was looked at and found in order."""
-    checks = [Check(False, f"{caution.message}.") for caution in scan.cautions]
-    warned = {caution.code for caution in scan.cautions}
+def _checks(scan: Scan, called: int, scored: int) -> list[Check]:
+    """List warnings, then checks that found nothing wrong."""
+    checks = [Check(False, f"{caution.message}.") for caution in scan.inputs.cautions]
+    warned = {caution.code for caution in scan.inputs.cautions}
     trained = scan.model.metadata.training_accessibility
     if scan.track is None:
         checks.append(
             Check(False, "No accessibility was given: sequence alone tells much less, see the model's metrics.")
         )
-    elif trained and scan.accessibility_shares and "unlike_training" not in warned:
-        apart, nearest = distance_from_training(scan.accessibility_shares, trained)
+    elif trained and scan.inputs.accessibility_shares and "unlike_training" not in warned:
+        apart, nearest = distance_from_training(scan.inputs.accessibility_shares, trained)
         text = f"Accessibility resembles what the model was trained on: at most {apart:.0%} of windows apart from "
         checks.append(Check(True, f"{text}{nearest}, {MAX_TRAINING_DISTANCE:.0%} allowed."))
     if scan.windows and "unknown_letters" not in warned:
-        share = scan.windows_skipped / scan.windows
+        share = (scan.windows - scored) / scan.windows
         checks.append(Check(True, f"{share:.1%} of windows hold unknown letters and were not scored."))
-    return checks + _promise_checks(scan)
+    return checks + _promise_checks(scan, called, scored)
 
 
-def _promise_checks(scan: Scan) -> list[Check]:
+def _promise_checks(scan: Scan, called: int, scored: int) -> list[Check]:
     if scan.threshold.expected is None:
         return [Check(False, "The threshold lies below the model's calibration table: nothing is promised.")]
     if scan.threshold.is_beyond:
         return [Check(False, "The threshold lies above the model's calibration table: no number of hits is promised.")]
-    calls = count_calls(scan)
+    calls = count_calls(scan, called, scored)
     if calls is None or not calls.are_as_expected:
         return []
     text = f"{calls.called:,} of {calls.scored:,} scored windows are called; calibration leads one to expect about "
@@ -131,8 +132,8 @@ def _chromosomes(scan: Scan, collected: Collector) -> dict[str, Any]:
     """Hits and scored bases by chromosome: those with most bases, the others in one row."""
     rows: list[dict[str, Any]] = [
         {"chrom": chrom, "length": scan.genome.chromsizes[chrom], "windows": windows,
-         "bases": collected.bases[chrom], "hits": collected.hits[chrom]}
-        for chrom, windows in collected.windows.items()
+         "bases": collected.base_counts[chrom], "hits": collected.hit_counts[chrom]}
+        for chrom, windows in collected.window_counts.items()
     ]  # fmt: skip
     if len(rows) > _ROWS:
         kept = {row["chrom"] for row in sorted(rows, key=lambda row: -row["bases"])[:_ROWS]}
@@ -202,7 +203,7 @@ def _along(collected: Collector) -> dict[str, Any]:
     else:
         what = f"Strips: hits along {len(names)} chromosomes in bins of {width:,} bases."
         spec = charts.strips_along(what, rows, names)
-    left_out = len(collected.windows) - len(names)
+    left_out = len(collected.window_counts) - len(names)
     return {"id": "along", "spec": spec, "names": names, "width": width, "left_out": left_out}
 
 
@@ -218,12 +219,12 @@ def _scores(collected: Collector, threshold: float) -> dict[str, Any]:
     return {"id": "scores", "spec": spec}
 
 
-def _accessibility(scan: Scan) -> dict[str, Any] | None:
+def _accessibility(inputs: Inputs) -> dict[str, Any] | None:
     """Draw the distribution of accessibility, with those of training where the model knows them."""
-    shares = list(scan.accessibility_shares)
+    shares = list(inputs.accessibility_shares)
     if not shares:
         return None
-    trained = scan.model.metadata.training_accessibility or {}
+    trained = inputs.model.metadata.training_accessibility or {}
     sets = {"this track": shares, **{f"training: {name}": other for name, other in trained.items()}}
     bins = len(shares) - 1
     rows = [

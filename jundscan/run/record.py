@@ -1,4 +1,4 @@
-"""The record of a run (``scan --json``): what went in, with which versions, what came out and how long it took."""
+"""The record of a run (``--json``): inputs, versions, threshold, warnings and times; and the head of its outputs."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ import numpy as np
 
 from jundscan._version import __version__
 from jundscan.model.metadata import Metadata
-from jundscan.scanning.plan import Scan
+from jundscan.model.thresholds import Threshold
+from jundscan.run.inputs import Inputs
 
 
 def file_facts(path: Path) -> dict[str, Any]:
-    """Tell a file's path, its size in bytes and when it was last changed (UTC); None for what is no file.
+    """Return the path of a file, its size in bytes and the time of its last change (UTC).
 
     Parameters
     ----------
     path : pathlib.Path
-        ``-``, a pipe or a device has neither size nor time.
+        For ``-``, a pipe or a device, size and time are None.
     """
     facts: dict[str, Any] = {"path": str(path), "bytes": None, "modified": None}
     if path.is_file():
@@ -33,7 +34,7 @@ def file_facts(path: Path) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Tell the versions of what computes the numbers."""
+    """Return the versions of the software that computes the numbers."""
     import onnxruntime
 
     return {
@@ -46,7 +47,7 @@ def versions() -> dict[str, str]:
 
 
 def what_is_seen(metadata: Metadata) -> str:
-    """Describe in words how far around a window a model looks."""
+    """Describe in words which bases and which accessibility a model sees for a window."""
     length, flank, widths = metadata.window_length, metadata.flank, metadata.accessibility_widths
     bases = f"each window of {length} bases" + (f" and {flank:,} bases to each side of it" if flank else "")
     if len(widths) == 1:
@@ -55,74 +56,56 @@ def what_is_seen(metadata: Metadata) -> str:
     return f"{bases}, and accessibility in the {', '.join(some)} and {widest} bases around its centre"
 
 
-def run_facts(scan: Scan, inputs: Mapping[str, Path | None], command: str | None) -> dict[str, Any]:
-    """Put what any run is made from into the keys that all records have.
+def run_facts(
+    inputs: Inputs, threshold: Threshold, files: Mapping[str, Path | None], command: str | None
+) -> dict[str, Any]:
+    """Return the keys that the records of all commands share.
 
     Parameters
     ----------
-    scan : Scan
-    inputs : mapping of str to pathlib.Path or None
-        Files read besides those that the scan names itself.
+    inputs : Inputs
+    threshold : Threshold
+    files : mapping of str to pathlib.Path or None
+        Input files besides those of ``inputs``, by what they are.
     command : str or None
         The command line.
     """
-    files = {**scan.inputs, "model": scan.model.path, **inputs}
+    model, track = inputs.model, inputs.track
+    meaning = None if track is None else track.track.meaning
+    paths = {**inputs.paths, "model": model.path, **files}
     return {
         "jundscan": __version__,
         "command": command,
-        "genome": str(scan.genome.path),
-        "timings": scan.timings,
-        "threshold": scan.threshold.value,
-        "threshold_rule": scan.threshold.rule,
-        "expected": scan.threshold.shares(),
-        "accessibility": None if scan.track is None else str(scan.track.path),
-        "accessibility_values": None
-        if scan.track is None
-        else scan.track.track.meaning and scan.track.track.meaning.to_dict(),
-        "model": scan.model.identity(),
-        "provider": scan.model.provider,
-        "threads": scan.threads,
+        "genome": str(inputs.genome.path),
+        "timings": inputs.timings,
+        "threshold": threshold.value,
+        "threshold_rule": threshold.rule,
+        "expected": threshold.shares(),
+        "accessibility": None if track is None else str(track.path),
+        "accessibility_values": meaning and meaning.to_dict(),
+        "model": model.identity(),
+        "provider": model.provider,
+        "threads": inputs.threads,
         "versions": versions(),
-        "inputs": {kind: file_facts(path) for kind, path in files.items() if path is not None},
-        "warnings": scan.cautions.to_list(),
-        "accessibility_scale": None if scan.track is None else scan.scale.to_dict(),
+        "inputs": {kind: file_facts(path) for kind, path in paths.items() if path is not None},
+        "warnings": inputs.cautions.to_list(),
+        "accessibility_scale": None if track is None else inputs.scale.to_dict(),
     }
 
 
-def scan_record(
-    scan: Scan,
-    *,
-    inputs: Mapping[str, Path | None],
-    command: str | None,
-    hits: int,
-    seconds: float,
-    accuracy: dict[str, Any] | None,
-) -> dict[str, Any]:
-    """Put a finished scan into the keys of ``scan --json``.
+def header(inputs: Inputs, threshold: Threshold, stride: int, command: str | None = None) -> str:
+    """Return ``#`` lines that name version, model, inputs, stride, threshold and its rule, and the command line."""
+    metadata, track = inputs.model.metadata, inputs.track
+    lines = [
+        f"jundscan {__version__}, model {metadata.name} {metadata.version} sha256 {inputs.model.sha256}",
+        f"genome {inputs.genome.path.name}, accessibility {'none' if track is None else track.path.name}, "
+        f"stride {stride}, threshold {threshold.value:.6g} ({threshold.rule})",
+    ]
+    if command is not None:
+        lines.append(f"command: {command}")
+    return "".join(f"# {_one_line(line)}\n" for line in lines)
 
-    Parameters
-    ----------
-    scan : Scan
-        Its counters and timings stand at their final values.
-    inputs : mapping of str to pathlib.Path or None
-        Files read besides those that the scan names itself.
-    command : str or None
-        The command line.
-    hits : int
-    seconds : float
-        From the first window to the last output.
-    accuracy : dict or None
-        From :meth:`jundscan.evaluation.scan_accuracy.Accuracy.report`.
-    """
-    return {
-        **run_facts(scan, inputs, command),
-        "windows_scored": scan.windows_scored,
-        "windows_skipped": scan.windows_skipped,
-        "hits": hits,
-        "bases_scanned": scan.bases_scanned,
-        "seconds": seconds,
-        "bases_per_second": scan.bases_scanned / seconds,
-        "stride": scan.stride,
-        "regions": None if scan.regions is None else scan.regions._asdict(),
-        "accuracy": accuracy and {**accuracy, "model": scan.model.identity(), "provider": scan.model.provider},
-    }
+
+def _one_line(text: str) -> str:
+    """Escape line ends and undecodable bytes, which the name of a file may hold."""
+    return text.replace("\n", "\\n").replace("\r", "\\r").encode(errors="backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""What a finished scan tells of itself: whether as many windows were called as its threshold leads one to expect."""
+"""Warnings about the result of a finished scan: unknown letters, unexpected numbers of windows called."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import NamedTuple
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.scanning.plan import Scan
 
-MUCH_SKIPPED = 0.5
-"""Share of windows with unknown letters above which a scan says so."""
-AS_EXPECTED = 3
-"""Times as many windows called as expected that still count as alike: genomes and tracks differ by less."""
-FEWEST_EXPECTED = 10
-"""Calls to expect of windows that do not overlap, below which chance alone may triple them."""
-_WHOLE = 0.5  # share of the genome's bases that a scan must look at to stand for the genome
+MAX_SKIPPED_SHARE = 0.5
+"""Maximum share of windows with unknown letters without a warning."""
+MAX_CALLS_RATIO = 3
+"""Maximum ratio of called to expected windows, or its inverse, without a warning. Genomes and tracks differ by less."""
+MIN_EXPECTED_CALLS = 10
+"""Minimum expected calls of windows that do not overlap, because chance alone may triple fewer."""
+MIN_GENOME_SHARE = 0.5
+"""Minimum share of the genome's bases in a scan that counts as a scan of the genome."""
 
 
 class Calls(NamedTuple):
@@ -24,7 +25,7 @@ class Calls(NamedTuple):
     called, scored : int
         Windows.
     expected : float
-        Windows that the calibration leads one to expect among those scored, at the prevalence of training.
+        Expected calls among the windows scored: calibration of the threshold at the prevalence of the training data.
     """
 
     called: int
@@ -33,53 +34,63 @@ class Calls(NamedTuple):
 
     @property
     def ratio(self) -> float:
-        """How many times as many windows were called as expected."""
+        """Called windows per expected one."""
         return self.called / self.expected
 
     @property
     def are_as_expected(self) -> bool:
-        """Whether the number called is near enough."""
-        return 1 / AS_EXPECTED <= self.ratio <= AS_EXPECTED
+        """Whether the ratio is near enough to 1."""
+        return 1 / MAX_CALLS_RATIO <= self.ratio <= MAX_CALLS_RATIO
 
 
-def count_calls(scan: Scan) -> Calls | None:
-    """Compare the number of windows called with what the calibration leads one to expect.
+def count_calls(scan: Scan, called: int, scored: int) -> Calls | None:
+    """Compare the number of windows called with the calibration of the threshold.
+
+    Parameters
+    ----------
+    scan : Scan
+    called, scored : int
+        Windows.
 
     Returns
     -------
     Calls or None
-        None where nothing can be expected: the threshold is outside the calibration table, few calls are due, or the
-        scan looks at selected regions, whose windows are not those of the genome.
+        None where the calibration expects nothing: the threshold lies outside its table, few calls are expected, or
+        the scan covers selected regions, whose windows are unlike those of the genome.
     """
     row, genome = scan.threshold.expected, sum(scan.genome.chromsizes.values())
-    if row is None or scan.threshold.is_beyond or sum(span.end - span.start for span in scan.spans) < _WHOLE * genome:
+    scanned = sum(span.end - span.start for span in scan.spans)
+    if row is None or scan.threshold.is_beyond or scanned < MIN_GENOME_SHARE * genome:
         return None
     prevalence = scan.model.metadata.prevalence
     share = prevalence * row.recall + (1 - prevalence) * row.fpr
-    calls = Calls(scan.windows_called, scan.windows_scored, share * scan.windows_scored)
+    calls = Calls(called, scored, share * scored)
     # windows over one site are called together
     apart = calls.expected * min(scan.stride, WINDOW_LENGTH) / WINDOW_LENGTH
-    return calls if apart >= FEWEST_EXPECTED else None
+    return calls if apart >= MIN_EXPECTED_CALLS else None
 
 
-def judge(scan: Scan) -> None:
+def judge(scan: Scan, called: int, scored: int) -> None:
     """Warn of what may mislead in the result of a finished scan.
 
     Parameters
     ----------
     scan : Scan
-        Its counters stand at their final values; its cautions get the warnings.
+        Its inputs' cautions get the warnings.
+    called, scored : int
+        Windows.
     """
-    if scan.windows and (share := scan.windows_skipped / scan.windows) > MUCH_SKIPPED:
-        scan.cautions.add(
+    skipped = scan.windows - scored
+    if scan.windows and (share := skipped / scan.windows) > MAX_SKIPPED_SHARE:
+        scan.inputs.cautions.add(
             "unknown_letters",
             f"{scan.genome.path}: {share:.0%} of the windows hold unknown letters and were not scored",
             share=share,
-            windows=scan.windows_skipped,
+            windows=skipped,
         )
-    calls = count_calls(scan)
+    calls = count_calls(scan, called, scored)
     if calls is not None and not calls.are_as_expected:
-        scan.cautions.add(
+        scan.inputs.cautions.add(
             "unexpected_calls",
             f"{calls.called:,} of {calls.scored:,} windows score {scan.threshold.value:.4g} or more, where about "
             f"{calls.expected:,.0f} were to be expected ({calls.ratio:.2g} times as many). What the threshold promises "

@@ -1,36 +1,23 @@
-"""What a scan is made of: everything opened and checked before any work."""
+"""The plan of a scan: opened inputs, stride, threshold and the spans to score, none of which changes afterwards."""
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from functools import cached_property, partial
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.accessibility.genome_tracks import GenomeTrack, match_chromosomes
-from jundscan.accessibility.scale import IDENTITY, AccessibilityScale
-from jundscan.accessibility.track_scale import (
-    compare_scale,
-    scale_means,
-    scale_of,
-    warn_of_accessibility,
-    warn_of_partial_genome,
-)
-from jundscan.accessibility.tracks import Track, open_track
+from jundscan.accessibility.genome_tracks import GenomeTrack
+from jundscan.accessibility.scale import AccessibilityScale
+from jundscan.accessibility.tracks import Track
 from jundscan.dna.chromosomes import ChromSizes
 from jundscan.dna.regions import Region
 from jundscan.dna.windows import count_windows, span_table
-from jundscan.errors import Cautions, InputError, collect_warnings
-from jundscan.io.aliases import read_aliases
-from jundscan.io.fasta.genome import Genome, open_genome
-from jundscan.io.files import FileFingerprint, fingerprint
-from jundscan.model.load import load_model
+from jundscan.errors import collect_warnings
+from jundscan.io.fasta.genome import Genome
 from jundscan.model.model import Model
 from jundscan.model.thresholds import Threshold, choose_threshold
 from jundscan.options import (
@@ -42,107 +29,63 @@ from jundscan.options import (
     check_choice,
     positive_int,
 )
+from jundscan.run.inputs import Inputs, open_inputs
 from jundscan.scanning.spans import RegionCounts, find_spans
-from jundscan.threads import usable_cores
-
-log = logging.getLogger("jundscan")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Scan:
-    """A scan ready to run, everything opened and checked; closes its files as a context manager.
+    """A scan ready to run, from :func:`open_scan`; closes its inputs as a context manager.
 
-    ``inputs`` are the files it was made from, by what they are, ``fingerprints`` how they were before anything was
-    read, and ``timings`` the seconds that each stage took. ``accessibility_shares`` tell how accessibility is
-    distributed over the track (:func:`jundscan.accessibility.scale.distribution`), and ``cautions`` hold what may
-    mislead in the result.
+    Attributes
+    ----------
+    inputs : Inputs
+    stride : int
+        Bases between window starts.
+    threshold : Threshold
+    spans : sequence of Region
+        Bases to scan, disjoint, in genome order.
+    regions : RegionCounts or None
+        None when the user chose no regions.
+    windows : int
+        Windows inside the spans, also those with unknown letters.
     """
 
-    genome: Genome
-    model: Model
+    inputs: Inputs
     stride: int
     threshold: Threshold
     spans: Sequence[Region]
     regions: RegionCounts | None
-    track: GenomeTrack | None
-    scale: AccessibilityScale
-    accessibility_shares: Sequence[float]
-    threads: int
-    bed_value: BedValue
     windows: int
-    inputs: Mapping[str, Path]
-    fingerprints: Mapping[Path, FileFingerprint]
-    timings: dict[str, float]
-    cautions: Cautions
-    files: ExitStack
-    windows_scored: int = field(default=0, init=False)
-    windows_called: int = field(default=0, init=False)
-    bases_scanned: int = field(default=0, init=False)
-    last_scored: tuple[str, int] = field(default=("", 0), init=False)
-    beyond_percentiles: bool = field(default=False, init=False)
 
     @property
-    def windows_skipped(self) -> int:
-        """Windows in reach that hold a letter other than A, C, G, T."""
-        return self.windows - self.windows_scored
+    def genome(self) -> Genome:
+        """The genome to scan."""
+        return self.inputs.genome
+
+    @property
+    def model(self) -> Model:
+        """The model that scores windows."""
+        return self.inputs.model
+
+    @property
+    def track(self) -> GenomeTrack | None:
+        """The accessibility track; None without one."""
+        return self.inputs.track
 
     @cached_property
     def reach(self) -> dict[str, NDArray[np.int64]]:
-        """Where the spans of each chromosome lie, (n, 2)."""
+        """Starts and ends of the spans of each chromosome, (n, 2)."""
         by_chrom: dict[str, list[tuple[int, int]]] = {}
         for chrom, start, end in self.spans:
             by_chrom.setdefault(chrom, []).append((start, end))
-        return {chrom: np.array(stretches) for chrom, stretches in by_chrom.items()}
-
-    def accessibility_of(self, parts: Sequence[tuple[str, NDArray[np.int64]]]) -> NDArray[np.float32]:
-        """Return the mapped accessibility of windows and what surrounds them, at each width that the model sees.
-
-        It is NaN without a track, and on chromosomes without accessibility.
-
-        Parameters
-        ----------
-        parts : sequence of (str, numpy.ndarray of int64)
-            Chromosomes as the genome names them, each with starts of windows, 0-based, ascending, none twice.
-
-        Returns
-        -------
-        numpy.ndarray, shape=(windows of all parts, widths), dtype=float32
-        """
-        widths = self.model.widths
-        if self.track is None:
-            return np.full((sum(len(starts) for _, starts in parts), len(widths)), np.nan, np.float32)
-        mapped = self.scale.apply_all(self.track.means(parts, widths), widths)
-        if self.scale is IDENTITY and (mapped > 1).any():
-            self.beyond_percentiles = True
-        return mapped
-
-    def finish(self) -> None:
-        """Say what can be said only at the end of a run.
-
-        Raises
-        ------
-        InputError
-            When a file was written to, replaced or removed meanwhile: part of what was read may be of either.
-        """
-        for path, before in self.fingerprints.items():
-            if fingerprint(path) != before:
-                raise InputError(f"{path}: was changed or removed while it was being read; scan again")
-        if self.beyond_percentiles and self.track is not None:
-            self.cautions.add(
-                "no_percentiles",
-                f"{self.track.path}: accessibility above 1 is no percentile, and counts as 1",
-            )
-
-    def watch(self, path: str | Path) -> None:
-        """Compare one more input at the end with what it is now."""
-        if (before := fingerprint(Path(path))) is not None:
-            self.fingerprints = {**self.fingerprints, Path(path): before}
+        return {chrom: np.array(bounds) for chrom, bounds in by_chrom.items()}
 
     def __enter__(self) -> Scan:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.files.close()
+        self.inputs.files.close()
 
 
 def open_scan(
@@ -162,26 +105,26 @@ def open_scan(
     missing_chromosomes: MissingChromosomes | None = None,
     threads: int | None = None,
     concerned: Callable[[ChromSizes], Iterable[str]] | None = None,
-    judged: bool = True,
+    compare_track: bool = True,
 ) -> Scan:
-    """Open and check everything that a scan needs.
+    """Open and check everything that a scan needs, before any work.
 
     Parameters
     ----------
     genome : Genome, str or pathlib.Path
-        FASTA, plain, gzipped or bgzipped, ``-`` for standard input, or what is open already.
+        FASTA, plain, gzipped or bgzipped; ``-`` is standard input.
     accessibility : Track, str or pathlib.Path, optional
-        narrowPeak, BED, bedGraph or bigWig; without it the model runs on sequence alone.
+        narrowPeak, BED, bedGraph or bigWig. Without it the model scores sequence alone.
     model : Model, str or pathlib.Path, optional
-        The default model if not given.
+        By default the installed model.
     stride : int
         Bases between window starts.
     threshold_rule : ThresholdRule, optional
         How the threshold is chosen, see :func:`jundscan.model.thresholds.choose_threshold`.
     regions, regions_file, exclude
-        What to scan: see :func:`jundscan.scanning.spans.find_spans`.
+        Where to scan, see :func:`jundscan.scanning.spans.find_spans`.
     scale : AccessibilityScale, optional
-        How window means become percentiles; without it found from the whole track.
+        Maps window means to percentiles. Without it the whole track is read to find one.
     allow_length_mismatch : bool
         Accept a track whose header gives other chromosome lengths than the genome.
     alias : str or pathlib.Path, optional
@@ -189,77 +132,51 @@ def open_scan(
     bed_value : {"score", "presence"}
         What an interval of a BED track counts as, see :func:`jundscan.io.bed.read_intervals`.
     missing_chromosomes : {"closed", "unknown", "error"}, optional
-        What holds on chromosomes that the track does not name, see
+        Accessibility of chromosomes that the track does not name, see
         :func:`jundscan.accessibility.genome_tracks.match_chromosomes`.
     threads : int, optional
-        Worker threads; one for each core that the process may use if not given.
+        Worker threads; by default one for each core that the process may use.
     concerned : callable, optional
-        Returns the chromosomes that the run is about where it is not about the spans; asked where names or lengths
-        differ between genome and track.
-    judged : bool
-        Whether the track is compared with the scale and with the model's training; a worker of a cluster need not.
+        Returns the chromosomes to score, for commands that score no spans; called only where names or lengths differ
+        between genome and track.
+    compare_track : bool
+        Whether to compare the track with the scale and with the model's training data. A worker of a cluster need not,
+        because the machine that started the scan has.
 
     Raises
     ------
     JundscanError
-        When anything handed in cannot be used.
+        When an input or an option cannot be used.
     """
-    began = time.perf_counter()
     check_choice("bed_value", bed_value, BedValue)
     if missing_chromosomes is not None:
         check_choice("missing_chromosomes", missing_chromosomes, MissingChromosomes)
     stride = positive_int("stride", stride, MAX_STRIDE)
-    threads = usable_cores() if threads is None else positive_int("threads", threads)
-    files = {
-        "genome": genome,
-        "accessibility": accessibility,
-        "regions": regions_file,
-        "exclude": exclude,
-        "alias": alias,
-    }
-    inputs = {kind: Path(path) for kind, path in files.items() if isinstance(path, str | Path)}
-    fingerprints = {path: before for path in inputs.values() if (before := fingerprint(path)) is not None}
-    cautions = Cautions()
-    with ExitStack() as stack, collect_warnings(cautions):
-        ready = model if isinstance(model, Model) else load_model(model)
-        fasta = genome if isinstance(genome, Genome) else open_genome(genome)
-        if alias is not None:
-            fasta.chromsizes.aliases = read_aliases(alias, fasta.chromsizes)
-        spans, counts = find_spans(fasta.chromsizes, stride, regions, regions_file, exclude)
-        track = None
-        if accessibility is not None:
-            opened = accessibility if isinstance(accessibility, Track) else open_track(accessibility, bed_value)
-            stack.enter_context(opened)
-            track = match_chromosomes(
-                fasta,
-                opened,
-                cautions,
+    files = {"accessibility": accessibility, "regions": regions_file, "exclude": exclude}
+    inputs = open_inputs(genome, model, alias=alias, threads=threads, files=files)
+    sizes = inputs.genome.chromsizes
+
+    def bases_to_score() -> dict[str, int]:
+        chosen = {} if concerned is None else {chrom: sizes[chrom] for chrom in concerned(sizes)}
+        return chosen or bases_by_chromosome(spans)
+
+    try:
+        with collect_warnings(inputs.cautions):
+            spans, counts = find_spans(sizes, stride, regions, regions_file, exclude)
+            inputs.open_track(
+                accessibility,
+                bases_to_score,
+                scale=scale,
                 allow_length_mismatch=allow_length_mismatch,
-                missing=missing_chromosomes,
-                reach=partial(_reach, spans, fasta.chromsizes, concerned),
+                bed_value=bed_value,
+                missing_chromosomes=missing_chromosomes,
+                compare=compare_track,
             )
-        ready_at = time.perf_counter()
-        used, shares = _scale(fasta, track, scale, ready, cautions, judged)
-        timings = {"opening": ready_at - began, "accessibility_scale": time.perf_counter() - ready_at}
-        return Scan(
-            genome=fasta,
-            model=ready,
-            stride=stride,
-            threshold=choose_threshold(ready.metadata, track is not None, threshold_rule),
-            spans=spans,
-            regions=counts,
-            track=track,
-            scale=used,
-            accessibility_shares=shares,
-            threads=threads,
-            bed_value=bed_value,
-            windows=int(count_windows(span_table(spans, fasta.chromsizes), stride).sum()),
-            inputs=inputs,
-            fingerprints=fingerprints,
-            timings=timings,
-            cautions=cautions,
-            files=stack.pop_all(),
-        )
+        threshold = choose_threshold(inputs.model.metadata, inputs.track is not None, threshold_rule)
+    except BaseException:
+        inputs.files.close()
+        raise
+    return Scan(inputs, stride, threshold, spans, counts, int(count_windows(span_table(spans, sizes), stride).sum()))
 
 
 def bases_by_chromosome(spans: Sequence[Region]) -> dict[str, int]:
@@ -268,36 +185,3 @@ def bases_by_chromosome(spans: Sequence[Region]) -> dict[str, int]:
     for chrom, start, end in spans:
         bases[chrom] = bases.get(chrom, 0) + end - start
     return bases
-
-
-def _reach(
-    spans: Sequence[Region], sizes: ChromSizes, concerned: Callable[[ChromSizes], Iterable[str]] | None
-) -> dict[str, int]:
-    chosen = {} if concerned is None else {chrom: sizes[chrom] for chrom in concerned(sizes)}
-    return chosen or bases_by_chromosome(spans)
-
-
-def _scale(
-    genome: Genome,
-    track: GenomeTrack | None,
-    given: AccessibilityScale | None,
-    model: Model,
-    cautions: Cautions,
-    judged: bool,
-) -> tuple[AccessibilityScale, Sequence[float]]:
-    """Find or check the scale of a track; and tell how accessibility is distributed over the track."""
-    if track is None:
-        return IDENTITY, ()
-    means = None
-    if given is None:
-        warn_of_partial_genome(track, cautions)
-        means = scale_means(genome, track, model.widths)
-        scale = scale_of(means, model.widths, str(track.path))
-    else:
-        given.check_widths(model.widths)
-        scale = given
-    if not judged:
-        return scale, ()
-    fit = compare_scale(genome, track, scale, None if means is None else means[:, 0])
-    warn_of_accessibility(track, scale, fit, model.metadata.training_accessibility, cautions)
-    return scale, fit.shares

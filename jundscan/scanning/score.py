@@ -1,12 +1,14 @@
-"""READ FIRST: the scan, top to bottom. Genome and track in; windows with their probabilities, or hits, out.
+"""READ FIRST: the scan, top to bottom. Genome and track in; scored windows and hits out.
 
-``plan.open_scan`` opens and checks everything, before any work. ``score`` walks the genome in file order: the calling
-thread reads it in tasks of up to a million bases, worker threads turn a task's stretches of known letters into window
-means and probabilities (numpy and ONNX Runtime release the interpreter lock), and results come back in order. What is
-done with them (hits, tracks, accuracy) is ``outputs.py``. No more than a few tasks are ever in memory.
+1. ``plan.open_scan`` opens and checks all inputs.
+2. :func:`score` scores the windows in genome order. The calling thread cuts the genome into tasks. Worker threads turn
+   each task into scored windows, because numpy and ONNX Runtime release the interpreter lock. Results come back in
+   order, and only a few tasks are in memory at once.
+3. :func:`call_hits` joins scored windows into hits.
+4. ``outputs.run_scan`` hands chunks and hits to sinks: files, counters, the comparison with known peaks.
 
-A model may see bases beside a window, its flanks. They are read and handed over with every portion, whatever regions
-are scanned, so that a window's probability depends on the genome and the track alone.
+A model may see bases beside a window, its flanks. Every task holds the flanks of its chunks, whatever regions are
+scanned. So a window's probability depends on the genome and the track alone.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from functools import partial
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -27,29 +30,35 @@ from jundscan.scanning.plan import Scan
 from jundscan.scanning.tasks import Task, calls, join, known_runs, tasks
 from jundscan.threads import in_order
 
-TASK_BASES, TASK_WINDOWS = 1 << 20, 1 << 18
-"""The most that one worker takes at a time: enough to make the handing over cheap."""
-FEWEST_BASES, TASKS_EACH = 1 << 16, 16
-"""Small genomes are cut finer, that all workers end together: so many tasks each, if not smaller than that."""
+MAX_TASK_BASES = 1 << 20
+"""Maximum bases per task: large enough that starting a task costs little beside its work."""
+MAX_TASK_WINDOWS = 1 << 18
+"""Maximum windows per task, because at small strides a million bases hold more windows than fit the memory well."""
+MIN_TASK_BASES = 1 << 16
+"""Minimum bases per task where a small genome is cut into :data:`TASKS_OF_THREAD` tasks per thread."""
+TASKS_OF_THREAD = 16
+"""Tasks per thread to aim for in a small genome, so that all threads finish together."""
 
 
-class Scored(NamedTuple):
-    """Windows of one chromosome and their probabilities, ascending; those with unknown letters are left out.
+class ScoredWindows(NamedTuple):
+    """One chunk of scored windows of one chromosome, in ascending order; windows with unknown letters are left out.
 
     Attributes
     ----------
     chrom : str
     indices : numpy.ndarray, shape=(n,), dtype=int64
-        Numbers of the windows in the chromosome's row of windows.
+        Numbers of the windows on their chromosome, from 0.
     starts : numpy.ndarray, shape=(n,), dtype=int64
         0-based.
     probabilities : numpy.ndarray, shape=(n,), dtype=float32
     covered : int
-        Number of bases in at least one of these windows.
+        Bases that these windows cover and that the chunk before does not.
     tried : int
-        Number of windows, with those left out.
+        Windows of the chunk, including those with unknown letters.
+    scored : int
+        Windows scored: n, or more where a cluster left out those below the threshold.
     positive : int
-        How many of these windows are at or above the threshold.
+        Windows at or above the threshold.
     """
 
     chrom: str
@@ -58,26 +67,30 @@ class Scored(NamedTuple):
     probabilities: NDArray[np.float32]
     covered: int
     tried: int
+    scored: int
     positive: int
 
 
+Scored = ScoredWindows
+"""Former name of :class:`ScoredWindows`."""
+
+
 class Hit(NamedTuple):
-    """One stretch where JUND is predicted to bind; 0-based half-open.
+    """A place where JUND is predicted to bind; 0-based half-open.
 
     Attributes
     ----------
     chrom : str
     start, end : int
     probability : float
-        The model's score of the best window: it ranks windows, and is no chance of being bound.
+        The model's score of the best window. It ranks windows, but is not the chance that JUND binds.
     summit : int
         0-based position.
     expected_precision : float or None
         Share of bound windows among held-out windows that score at least as high, see
         :func:`jundscan.model.thresholds.expected_precision`; None below the calibration table.
     accessibility : float or None
-        Percentile, 0 to 1, of the window under the summit in its track. It is 0 in closed chromatin, and None where
-        it is not known.
+        Percentile, 0 to 1, of the window under the summit in its track: 0 in closed chromatin, None where unknown.
     """
 
     chrom: str
@@ -89,68 +102,66 @@ class Hit(NamedTuple):
     accessibility: float | None = None
 
 
-def score(scan: Scan, task_bases: int | None = None, call_windows: int | None = None) -> Iterator[Scored]:
-    """Score every window in reach, in genome order; the result depends on neither size nor number of threads.
+def score(scan: Scan, task_bases: int | None = None, call_windows: int | None = None) -> Iterator[ScoredWindows]:
+    """Score every window inside the spans, in genome order.
+
+    The result does not depend on the size of tasks and calls, nor on the number of threads.
 
     Parameters
     ----------
     scan : Scan
-        From :func:`jundscan.scanning.plan.open_scan`; its counters are brought up to date on the way.
-    task_bases, call_windows : int, optional
-        The most bases that a worker gets at a time, and windows that the model gets.
+        From :func:`jundscan.scanning.plan.open_scan`.
+    task_bases : int, optional
+        Maximum bases per task.
+    call_windows : int, optional
+        Maximum windows per call of the model.
 
     Yields
     ------
-    Scored
+    ScoredWindows
     """
+    threads, flank = scan.inputs.threads, scan.model.flank
     if task_bases is None:
-        share = sum(span.end - span.start for span in scan.spans) // (TASKS_EACH * scan.threads)
-        task_bases = max(min(max(share, FEWEST_BASES), TASK_BASES, TASK_WINDOWS * scan.stride), WINDOW_LENGTH)
+        share = sum(span.end - span.start for span in scan.spans) // (TASKS_OF_THREAD * threads)
+        task_bases = min(max(share, MIN_TASK_BASES), MAX_TASK_BASES, MAX_TASK_WINDOWS * scan.stride)
+        task_bases = max(task_bases, WINDOW_LENGTH)
     call_windows = call_windows or scan.model.windows_per_call(scan.stride)
-    genome, flank = scan.genome, scan.model.flank
-    work = tasks(scan.spans, genome.chromsizes, genome.bases, scan.stride, task_bases, flank)
-    with closing(in_order(partial(_score_task, scan, call_windows), work, scan.threads)) as done:
-        for task in done:
-            yield from _counted(scan, task)
-    scan.finish()
+    work = tasks(scan.spans, scan.genome.chromsizes, scan.genome.bases, scan.stride, task_bases, flank)
+    chrom, end = "", 0  # of the last window scored
+    with closing(in_order(partial(_score_task, scan, call_windows), work, threads)) as done:
+        for chunk in chain.from_iterable(done):
+            if len(chunk.starts):
+                if chunk.chrom == chrom and (again := end - int(chunk.starts[0])) > 0:
+                    chunk = chunk._replace(covered=chunk.covered - again)
+                chrom, end = chunk.chrom, int(chunk.starts[-1]) + WINDOW_LENGTH
+            yield chunk
+    scan.inputs.finish()
 
 
-def _counted(scan: Scan, task: Iterable[Scored]) -> Iterator[Scored]:
-    for scored in task:
-        if len(scored.starts):
-            scan.windows_scored += len(scored.starts)
-            scan.windows_called += scored.positive
-            chrom, end = scan.last_scored
-            again = max(0, end - int(scored.starts[0])) if chrom == scored.chrom else 0
-            scan.bases_scanned += scored.covered - again
-            scan.last_scored = scored.chrom, int(scored.starts[-1]) + WINDOW_LENGTH
-        yield scored
-
-
-def _score_task(scan: Scan, call_windows: int, task: Task) -> list[Scored]:
+def _score_task(scan: Scan, call_windows: int, task: Task) -> list[ScoredWindows]:
     stride, chunks = scan.stride, task.chunks
     joined = join(task, stride, scan.model.flank)
     runs, counts = known_runs(joined, stride, scan.model.flank)
-    of_run = np.searchsorted(joined.firsts, runs, side="right") - 1  # in one portion: unknown letters lie between two
+    of_run = np.searchsorted(joined.firsts, runs, side="right") - 1  # its chunk: unknown letters lie between chunks
     within = runs - joined.firsts[of_run]
     run_starts = chunks.starts[of_run] + stride * within
     starts = concatenate_ranges(run_starts, counts, stride)
     indices = starts if stride == 1 else concatenate_ranges(chunks.firsts[of_run] + within, counts, 1)
-    # a chromosome's portions follow one another: the first run and window of each chromosome
+    # first run and first window of each chromosome, whose chunks follow one another
     run_edges = np.searchsorted(of_run, [*task.heads, len(task.begins)])
     edges = np.append(0, np.cumsum(counts))[run_edges].tolist()
 
     parts = [(chrom, starts[row:end]) for chrom, row, end in zip(task.chroms, edges[:-1], edges[1:], strict=True)]
-    accessibility = scan.accessibility_of(parts)
+    accessibility = scan.inputs.accessibility_of(parts)
     probabilities = _probabilities(scan, joined.codes, runs, counts, accessibility, call_windows)
 
     covered = np.append(0, np.cumsum(_covered(run_starts, counts, stride, run_edges[:-1])))[run_edges]
     tried = np.add.reduceat(chunks.counts, task.heads)
     positive = np.diff(np.searchsorted(np.flatnonzero(is_positive(probabilities, scan.threshold.value)), edges))
-    totals = zip(np.diff(covered).tolist(), tried.tolist(), positive.tolist(), strict=True)
+    totals = zip(*(column.tolist() for column in (np.diff(covered), tried, np.diff(edges), positive)), strict=True)
     return [
-        Scored(chrom, indices[row:end], of_chrom, probabilities[row:end], *format_count)
-        for (chrom, of_chrom), row, end, format_count in zip(parts, edges[:-1], edges[1:], totals, strict=True)
+        ScoredWindows(chrom, indices[row:end], of_chrom, probabilities[row:end], *counted)
+        for (chrom, of_chrom), row, end, counted in zip(parts, edges[:-1], edges[1:], totals, strict=True)
     ]
 
 
@@ -162,7 +173,7 @@ def _probabilities(
     accessibility: NDArray[np.float32],
     call_windows: int,
 ) -> NDArray[np.float32]:
-    """Score the windows of runs, as few calls of the model as there can be."""
+    """Score the windows of runs in as few calls of the model as possible."""
     probabilities = np.empty(len(accessibility), np.float32)
     numbers = None
     for call in calls(runs, counts, call_windows, scan.stride, scan.model.flank):
@@ -173,17 +184,17 @@ def _probabilities(
         else:  # some windows hold unknown letters
             if numbers is None:
                 numbers = concatenate_ranges(runs, counts, 1)
-            wanted = numbers[rows] - call.first
+            known = numbers[rows] - call.first
             every = np.full((call.end - call.first, *accessibility.shape[1:]), np.nan, np.float32)
-            every[wanted] = accessibility[rows]
-            probabilities[rows] = scan.model.slide(bases, every, scan.stride)[wanted]
+            every[known] = accessibility[rows]
+            probabilities[rows] = scan.model.slide(bases, every, scan.stride)[known]
     return probabilities
 
 
 def _covered(
     run_starts: NDArray[np.int64], counts: NDArray[np.int64], stride: int, heads: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Count the bases that each run of windows covers and the one before it on its chromosome does not."""
+    """Count the bases that each run of windows covers and the run before it on its chromosome does not."""
     own = (counts - 1) * min(stride, WINDOW_LENGTH) + WINDOW_LENGTH
     ends = run_starts + (counts - 1) * stride + WINDOW_LENGTH
     again = np.maximum(np.append(0, ends[:-1] - run_starts[1:])[: len(own)], 0)
@@ -192,29 +203,29 @@ def _covered(
     return first_here
 
 
-def call_hits(scan: Scan, scored: Iterable[Scored]) -> Iterator[tuple[str, Hits]]:
-    """Join scored windows into hits, chromosome by chromosome; each time at least one."""
+def call_hits(scan: Scan, chunks: Iterable[ScoredWindows]) -> Iterator[tuple[str, Hits]]:
+    """Join scored windows into hits; each item holds at least one hit of one chromosome."""
     caller = HitCaller(scan.threshold.value, scan.stride)
     chrom = None
-    for piece in scored:
-        if chrom is not None and chrom != piece.chrom and caller.is_open:
+    for chunk in chunks:
+        if chrom is not None and chrom != chunk.chrom and caller.is_open:
             yield chrom, caller.finish()
-        chrom = piece.chrom
-        if piece.positive and len((hits := caller.add(piece.indices, piece.starts, piece.probabilities)).start):
+        chrom = chunk.chrom
+        if chunk.positive and len((hits := caller.add(chunk.indices, chunk.starts, chunk.probabilities)).start):
             yield chrom, hits
     if chrom is not None and caller.is_open:
         yield chrom, caller.finish()
 
 
 class Worth(NamedTuple):
-    """What is known of hits beside their score; row i of every array is hit i.
+    """How often hits are right, and how open their chromatin is; row i of both arrays is hit i.
 
     Attributes
     ----------
     precision : numpy.ndarray, shape=(n,), dtype=float64
-        Expected precision, see :func:`jundscan.model.thresholds.expected_precision`; NaN where it is not known.
+        Expected precision, see :func:`jundscan.model.thresholds.expected_precision`; NaN where unknown.
     accessibility : numpy.ndarray, shape=(n,), dtype=float32
-        Percentile, 0 to 1, of the window under the summit; NaN where it is not known.
+        Percentile, 0 to 1, of the window under the summit; NaN where unknown.
     """
 
     precision: NDArray[np.float64]
@@ -222,7 +233,9 @@ class Worth(NamedTuple):
 
 
 def worth(scan: Scan, chrom: str, best: NDArray[np.float32], summits: NDArray[np.int64]) -> Worth:
-    """Look up what is known of hits; where accessibility is not known, the calibration without it holds.
+    """Look up expected precision and accessibility of hits.
+
+    Where accessibility is unknown, the precision is that of the calibration without accessibility.
 
     Parameters
     ----------
@@ -231,8 +244,8 @@ def worth(scan: Scan, chrom: str, best: NDArray[np.float32], summits: NDArray[np
     best : numpy.ndarray, shape=(n,), dtype=float32
         Highest probability of each hit.
     summits : numpy.ndarray, shape=(n,), dtype=int64
-        0-based, ascending, none twice.
+        0-based, ascending, distinct.
     """
-    accessibility = scan.accessibility_of([(chrom, summits - WINDOW_LENGTH // 2)])[:, 0]
+    accessibility = scan.inputs.accessibility_of([(chrom, summits - WINDOW_LENGTH // 2)])[:, 0]
     known, unknown = (expected_precision(scan.model.metadata.table(mode), best) for mode in (True, False))
     return Worth(np.where(np.isnan(accessibility), unknown, known), accessibility)

@@ -171,7 +171,7 @@ def test_a_scan_is_refused_a_scale_of_another_model_before_it_begins(model):
     with pytest.raises(InputError, match="no percentiles for the 301, 1101 bases around a window"):
         open_scan(genome, track, model=around, scale=fit_scale(some_means(), "here"))
     with open_scan(genome, track, model=around, scale=scale_of_three()) as scan:
-        assert scan.scale.windows == 4000
+        assert scan.inputs.scale.windows == 4000
 
 
 @settings(deadline=None, max_examples=30)
@@ -188,7 +188,7 @@ def test_a_scan_gives_accessibility_at_every_width_and_zero_where_the_track_has_
     scale = scale_of_three() if has_scale else None
     with open_scan(genome, track, model=numpy_model(model, 20, widths), scale=scale) as scan:
         parts = [(chrom, np.array(of_chrom, np.int64)) for chrom, of_chrom in zip("abc", starts, strict=True)]
-        found = scan.accessibility_of(parts)
+        found = scan.inputs.accessibility_of(parts)
         assert found.shape == (sum(map(len, starts)), len(widths))
         assert found.dtype == np.float32
         row = 0
@@ -201,7 +201,7 @@ def test_a_scan_gives_accessibility_at_every_width_and_zero_where_the_track_has_
             for column, width in enumerate(widths):
                 means = track.window_means(chrom, of_chrom, width)
                 every = np.stack([means] * len(widths), axis=1)
-                assert np.array_equal(rows[:, column], scan.scale.apply_all(every, widths)[:, column])
+                assert np.array_equal(rows[:, column], scan.inputs.scale.apply_all(every, widths)[:, column])
 
 
 def record(**changes):

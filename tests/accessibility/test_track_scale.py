@@ -19,12 +19,12 @@ from jundscan.accessibility.data_stretches import BIN_BASES, MIN_EMPTY_BASES, st
 from jundscan.accessibility.genome_tracks import match_chromosomes
 from jundscan.accessibility.track_scale import evenly_spaced, scale_means, track_scale
 from jundscan.accessibility.tracks import PerBaseTrack, open_track
+from jundscan.cli.scan import Outputs, write_scan
 from jundscan.dna.regions import parse_region
 from jundscan.errors import Cautions, InputError, collect_warnings, warn
 from jundscan.io.fasta.arrays import MemoryGenome
 from jundscan.io.fasta.genome import open_genome
 from jundscan.model.model import Model
-from jundscan.scanning.outputs import Outputs, write_scan
 from jundscan.scanning.plan import open_scan
 from tests.conftest import Run
 from tests.helpers.inputs import letters, write_bigwig, write_fasta, write_rows
@@ -299,15 +299,15 @@ def test_unlike_training_is_judged_on_the_track_not_on_the_region(tmp_path: Path
     shares = []
     for regions in ((), ("a:0-3000",), ("b:100-900",)):
         with open_scan(genome, track, model=model, regions=regions) as scan:
-            shares.append(list(scan.accessibility_shares))
+            shares.append(list(scan.inputs.accessibility_shares))
     assert shares[0] == shares[1] == shares[2]
     known = replace(model, metadata=replace(model.metadata, training_accessibility={"it": shares[0]}))
     with open_scan(genome, track, model=known, regions="a:0-3000") as scan:
-        assert scan.cautions == []
+        assert scan.inputs.cautions == []
     other = [1.0] + [0.0] * 20
     known = replace(model, metadata=replace(model.metadata, training_accessibility={"other": other}))
     with open_scan(genome, track, model=known, regions="a:0-3000") as scan:
-        assert [caution.code for caution in scan.cautions] == ["unlike_training"]
+        assert [caution.code for caution in scan.inputs.cautions] == ["unlike_training"]
 
 
 @pytest.mark.data

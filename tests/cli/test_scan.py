@@ -16,6 +16,7 @@ from jundscan.accessibility.genome_tracks import match_chromosomes
 from jundscan.accessibility.scale import IDENTITY
 from jundscan.accessibility.track_scale import track_scale
 from jundscan.accessibility.tracks import open_track
+from jundscan.cli.scan import Outputs
 from jundscan.dna.windows import track_spans
 from jundscan.io.bed import read_intervals
 from jundscan.io.fasta.genome import open_genome
@@ -23,7 +24,6 @@ from jundscan.model.load import DEFAULT_MODEL
 from jundscan.model.model import Model
 from jundscan.model.thresholds import SHARES, expected_precision, false_positive_rates
 from jundscan.run.record import what_is_seen
-from jundscan.scanning.outputs import Outputs
 from jundscan.scanning.plan import open_scan
 from jundscan.scanning.score import score
 from tests.conftest import SIZES, Run
@@ -137,7 +137,7 @@ def test_the_hit_table_says_of_each_hit_what_python_says(
             assert (row[0], int(row[1]), int(row[2]), row[3]) == (*hit[:3], f"JUND_{number}")
             assert int(row[4]) == round(1000 * hit.probability)
             assert (np.float32(row[5]), int(row[7])) == (np.float32(hit.probability), hit.summit)
-            (percentile,) = ready.accessibility_of([(hit.chrom, np.array([hit.summit - 50]))])[:, 0].tolist()
+            (percentile,) = ready.inputs.accessibility_of([(hit.chrom, np.array([hit.summit - 50]))])[:, 0].tolist()
             held = model.metadata.table(not np.isnan(percentile))
             (worth,) = expected_precision(held, np.array([row[5]], np.float32)).tolist()
             if np.isnan(worth):

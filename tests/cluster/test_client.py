@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -18,11 +19,13 @@ import numpy as np
 import pytest
 
 from jundscan.accessibility.scale import IDENTITY
-from jundscan.cluster.client import divided, score_on_cluster
-from jundscan.cluster.worker import Part, forget, score_stretches
+from jundscan.cli.scan import Outputs, write_scan
+from jundscan.cluster.client import SUBMITTED_PER_THREAD, divided, score_on_cluster
+from jundscan.cluster.worker import Part, forget, score_spans
 from jundscan.errors import ClusterError
 from jundscan.model.model import Model
 from jundscan.options import ThresholdRule
+from jundscan.scanning.outputs import Counter, feed
 from jundscan.scanning.plan import open_scan
 from jundscan.scanning.score import score
 from tests.conftest import Run
@@ -55,7 +58,15 @@ def test_tasks_hold_every_window_once(genome: Path, model: Model, stride: int, m
 
 
 class Alone:
-    """What stands for a cluster's client where joblib runs in this process."""
+    """A client of one thread in this process."""
+
+    def __init__(self) -> None:
+        self.submitted = 0
+        self._thread = ThreadPoolExecutor(1)
+
+    def submit(self, function, *, pure: bool):
+        self.submitted += 1
+        return self._thread.submit(function)
 
     def run(self, function, **options: object) -> None:
         function()
@@ -65,10 +76,8 @@ class Alone:
 
 
 @pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[Alone]:
-    """Joblib without Dask: the tasks themselves are the real ones."""
-    monkeypatch.setattr("jundscan.cluster.client._backend", lambda client: "threading")
-    monkeypatch.setattr("jundscan.cluster.client.FEWEST_WINDOWS", 1)
+def here() -> Iterator[Alone]:
+    """Stand in for a cluster; the tasks themselves are the real ones."""
     yield Alone()
     forget()
 
@@ -80,9 +89,9 @@ def test_parts_make_the_same_scan(
 ) -> None:
     def collected(scored) -> list[tuple[object, ...]]:
         rows = [
-            (piece.chrom, *row)
-            for piece in scored
-            for row in zip(*(column.tolist() for column in piece[1:4]), strict=True)
+            (chunk.chrom, *row)
+            for chunk in scored
+            for row in zip(*(column.tolist() for column in chunk[1:4]), strict=True)
         ]
         return rows if every_window else [row for row in rows if np.float32(row[3]) >= np.float32(0.3)]
 
@@ -98,18 +107,18 @@ def test_parts_make_the_same_scan(
         )
 
     with ready() as alone, ready() as cluster:
-        expected = collected(score(alone))
+        counted = Counter(alone)
+        expected = collected(feed(score(alone), [counted]))
         for task_windows in (1, 40, 10**6):
-            cluster.windows_scored = cluster.bases_scanned = 0
-            cluster.last_scored = ("", 0)
-            found = list(score_on_cluster(cluster, here, every_window, task_windows=task_windows))
+            counter = Counter(cluster)
+            found = list(feed(score_on_cluster(cluster, here, every_window, task_windows=task_windows), [counter]))
             assert collected(found) == expected
             assert expected
-            assert sum(piece.tried for piece in found) == alone.windows
-            assert cluster.windows_scored == alone.windows_scored
-            assert cluster.bases_scanned == alone.bases_scanned
-            sent = sum(len(piece.starts) for piece in found)
-            assert sent == (alone.windows_scored if every_window else len(expected))
+            assert sum(chunk.tried for chunk in found) == alone.windows
+            assert counter.finish() == counted.finish()
+            assert counter.windows_called == counted.windows_called
+            sent = sum(len(chunk.starts) for chunk in found)
+            assert sent == (counted.windows_scored if every_window else len(expected))
 
 
 def test_a_worker_says_what_it_sees_otherwise(
@@ -139,8 +148,8 @@ def test_another_model_is_refused(genome: Path, model: Model) -> None:
         from jundscan.cluster.client import _job
 
         job = _job(ready, every_window=True)._replace(sha256="0" * 64)
-        assert "another model" in str(score_stretches(job, ready.spans))
-        assert isinstance(score_stretches(_job(ready, True), ready.spans), Part)
+        assert "another model" in str(score_spans(job, ready.spans))
+        assert isinstance(score_spans(_job(ready, True), ready.spans), Part)
     forget()
 
 
@@ -153,6 +162,26 @@ def test_a_genome_that_each_task_must_unpack_is_said(
         expected = np.concatenate([scored.probabilities for scored in score(alone)])
         assert np.array_equal(np.concatenate([scored.probabilities for scored in found]), expected)
     assert "each task reads it from its start" in caplog.text
+
+
+def test_a_report_does_not_hide_the_index_of_the_genome(
+    tmp_path: Path, genome: Path, model: Model, here: Alone, caplog: pytest.LogCaptureFixture
+) -> None:
+    with open_scan(genome, model=model, threshold_rule=ThresholdRule("threshold", 0.3)) as ready:
+        outputs = Outputs(str(tmp_path / "hits.bed"), report=tmp_path / "report.html")
+        record = write_scan(ready, outputs, score_on_cluster(ready, here))
+    assert record["hits"] > 0
+    assert "no_index" not in [warning["code"] for warning in record["warnings"]]
+    assert "no index" not in caplog.text
+
+
+def test_few_tasks_are_submitted_at_once(genome: Path, model: Model, here: Alone) -> None:
+    """Their results would fill the memory."""
+    with open_scan(genome, model=model) as ready:
+        chunks = score_on_cluster(ready, here, task_windows=1)
+        next(chunks)
+        assert here.submitted == SUBMITTED_PER_THREAD
+        assert sum(1 for _ in chunks) > 2 * SUBMITTED_PER_THREAD
 
 
 def test_what_can_be_read_only_once_is_refused(genome: Path, model: Model, here: Alone, monkeypatch) -> None:
@@ -304,7 +333,7 @@ def wait_until_busy(cluster: Cluster, first: str = "") -> None:
 pids = client.run(__import__("os").getpid)
 (worker,) = [worker for worker, pid in pids.items() if pid == {cluster.workers[0].pid}]
 deadline = time.monotonic() + 60
-while not any("score_stretches" in key for key in client.processing()[worker]):
+while not any("score_spans" in key for key in client.processing()[worker]):
     time.sleep(0.02)
     if time.monotonic() > deadline:
         sys.exit("the worker has nothing to do")

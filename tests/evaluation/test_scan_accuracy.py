@@ -12,7 +12,7 @@ from sklearn import metrics
 
 from jundscan.errors import TrackError
 from jundscan.evaluation.scan_accuracy import Accuracy
-from jundscan.scanning.score import Scored
+from jundscan.scanning.score import ScoredWindows
 from tests.conftest import Run
 from tests.helpers.inputs import genome_letters, write_fasta, write_rows
 
@@ -93,7 +93,7 @@ def test_bins_without_a_window_are_absent_and_no_window_is_no_error(tmp_path: Pa
     json.dumps(report, allow_nan=False)
     starts = np.array([0, 9_950, 40_000])
     probabilities = np.array([0.9, 0.9, 0.1], np.float32)
-    accuracy.add(Scored("a", np.arange(3), starts, probabilities, covered=303, tried=3, positive=2))
+    accuracy.scored(ScoredWindows("a", np.arange(3), starts, probabilities, 303, tried=3, scored=3, positive=2))
     accuracy.write_track(lambda *span: spans.append(span))
     ((chrom, begin, end, values),) = spans
     assert (chrom, begin.tolist(), end.tolist()) == ("a", [0, 10_000, 40_000], [10_000, 20_000, 50_000])

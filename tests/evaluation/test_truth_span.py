@@ -14,7 +14,7 @@ from jundscan.errors import InputError, RegionError, TrackError
 from jundscan.evaluation.scan_accuracy import BIN_BASES, Accuracy
 from jundscan.evaluation.truth_span import CoveredBases, PeakSpan, find_peak_span
 from jundscan.scanning.plan import open_scan
-from jundscan.scanning.score import Scored, score
+from jundscan.scanning.score import ScoredWindows, score
 from tests.conftest import Run
 from tests.helpers.inputs import letters, write_fasta, write_rows
 
@@ -227,7 +227,8 @@ def test_bases_compared_are_counted_once_however_windows_come(tmp_path: Path) ->
     for cuts in ([], [1], [5_000, 6_000, 6_001], list(range(100, 36_000, 700))):
         accuracy = Accuracy(peaks, {"a": 500_101}, 0.5)
         for piece in np.split(starts, cuts):
-            accuracy.add(Scored("a", piece // 10, piece, np.zeros(len(piece), np.float32), 0, len(piece), 0))
+            n = len(piece)
+            accuracy.scored(ScoredWindows("a", piece // 10, piece, np.zeros(n, np.float32), 0, n, n, 0))
         [caution] = accuracy.cautions()
         counted.append(caution.figures)
     assert counted[0]["compared_bases"] == 60_091 + 300_091
@@ -245,9 +246,9 @@ def test_real_peaks_of_six_megabases(data_folder: Path) -> None:
         sizes, threshold = ready.genome.chromsizes, ready.threshold.value
         whole = Accuracy(peaks, sizes, threshold)
         part = Accuracy(peaks, sizes, threshold, regions=["chr22:16000000-22000000"])
-        for scored in score(ready):
-            whole.add(scored)
-            part.add(scored)
+        for chunk in score(ready):
+            whole.scored(chunk)
+            part.scored(chunk)
     [caution] = whole.cautions()
     assert re.search(r"span [45]\.\d Mb of the 25\.\d Mb compared\.", caution.message)
     assert re.search(r"give --truth-region chr22:1\d{7}-2\d{7}\.", caution.message)

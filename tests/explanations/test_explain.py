@@ -30,7 +30,7 @@ def brute_force(scan: Scan, sequence: str, region: Region) -> np.ndarray:
     """Mutate one base after the other and score each window that covers it, alone, with its flanks."""
     sequence = sequence.upper()
     length, flank = len(sequence), scan.model.flank
-    held = scan.accessibility_of([(region.chrom, np.arange(max(length - WINDOW_LENGTH + 1, 0)))])
+    held = scan.inputs.accessibility_of([(region.chrom, np.arange(max(length - WINDOW_LENGTH + 1, 0)))])
     found = np.full((region.end - region.start, 4), np.nan)
     for row, place in enumerate(range(region.start, region.end)):
         starts = range(max(0, place - WINDOW_LENGTH + 1), min(place, length - WINDOW_LENGTH) + 1)

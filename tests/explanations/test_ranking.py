@@ -82,7 +82,7 @@ def test_the_fifty_best_by_exact_score_come_first(
     ties = Counter(round(1000 * hit.probability) for hit in expected)
     assert len(expected) > 100
     assert max(ties.values()) > 5
-    monkeypatch.setattr("jundscan.scanning.score.FEWEST_BASES", WINDOW_LENGTH + 2 * stride)  # hits straddle tasks
+    monkeypatch.setattr("jundscan.scanning.score.MIN_TASK_BASES", WINDOW_LENGTH + 2 * stride)  # hits straddle tasks
     with ready_for(inputs, model) as ready:
         found = strongest_hits(ready, read_hits(path, ready), 50)
     assert [(tuple(hit.region), hit.probability) for hit in found] == best_of(expected, 50)

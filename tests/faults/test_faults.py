@@ -19,10 +19,10 @@ import pytest
 
 from jundscan.accessibility.scale import IDENTITY
 from jundscan.cli import main
+from jundscan.cli.scan import Outputs, write_scan
 from jundscan.errors import InputError, OutputError
 from jundscan.io.outputs import _File, open_output, open_track_output
 from jundscan.model.model import Model
-from jundscan.scanning.outputs import Outputs, write_scan
 from jundscan.scanning.plan import open_scan
 from tests.conftest import SIZES, Run
 from tests.faults import kills
@@ -95,7 +95,7 @@ def test_a_signal_while_writing(
                     signal.raise_signal(number)
 
     (tmp_path / "hits.bed").write_text("older")
-    monkeypatch.setattr("jundscan.scanning.outputs.write_scan", work)
+    monkeypatch.setattr("jundscan.cli.scan.write_scan", work)
     with pytest.raises(SystemExit) as end:
         main(["scan", str(genome), "-o", str(tmp_path / "hits.bed"), "--force", "-q"])
     assert end.value.code == 128 + number
@@ -337,7 +337,7 @@ def test_an_input_that_changes_while_scanning_is_an_error(
         open_scan(genome, any_track, model=model, stride=1, scale=IDENTITY, threads=1) as ready,
         pytest.raises(InputError, match=path.name),
     ):
-        write_scan(ready, outputs, tell)
+        write_scan(ready, outputs, on_progress=tell)
     assert changed
     assert {file.name: file.read_text() for file in out.iterdir()} == {"hits.bed": "older", "p.bw": "older"}
 
@@ -345,8 +345,8 @@ def test_an_input_that_changes_while_scanning_is_an_error(
 def test_inputs_that_stay_are_fine(genome: Path, any_track: Path, model: Model) -> None:
     with open_scan(genome, any_track, model=model, scale=IDENTITY) as ready:
         os.utime(genome, ns=(0, genome.stat().st_mtime_ns))  # read, not written
-        ready.finish()
-        assert set(ready.fingerprints) == {genome, any_track}
+        ready.inputs.finish()
+        assert set(ready.inputs.fingerprints) == {genome, any_track}
 
 
 # two at once

@@ -15,11 +15,11 @@ import numpy as np
 
 from jundscan.accessibility.scale import read_scale
 from jundscan.accessibility.tracks import open_track
+from jundscan.cli.scan import Outputs, write_scan
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.regions import Region
 from jundscan.io.fasta.genome import open_genome
 from jundscan.model.load import default_model_path, load_model
-from jundscan.scanning.outputs import Outputs, write_scan
 from jundscan.scanning.plan import open_scan
 from tests.helpers.windows import window_starts
 

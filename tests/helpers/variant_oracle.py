@@ -59,7 +59,7 @@ class BruteForce:
     def __init__(self, scan: Scan, chromosomes: dict[str, str]) -> None:
         self.scan, self.chromosomes = scan, chromosomes
         self.held = {
-            chrom: scan.accessibility_of([(chrom, np.arange(len(sequence) - WINDOW_LENGTH + 1))])
+            chrom: scan.inputs.accessibility_of([(chrom, np.arange(len(sequence) - WINDOW_LENGTH + 1))])
             for chrom, sequence in chromosomes.items()
         }
         self.asked: dict[tuple[str, bytes], int] = {}

@@ -17,6 +17,7 @@ import pytest
 
 from jundscan.accessibility.scale import distribution
 from jundscan.accessibility.tracks import open_track
+from jundscan.cli.scan import Outputs, write_scan
 from jundscan.evaluation.metrics import compute_metrics
 from jundscan.evaluation.plots import Predictions
 from jundscan.model.model import Model
@@ -28,7 +29,6 @@ from jundscan.report.neighbourhoods import FLANK
 from jundscan.report.scan_page import distance_from_training
 from jundscan.run.record import what_is_seen
 from jundscan.scanning.hits import Hits
-from jundscan.scanning.outputs import Outputs, write_scan
 from jundscan.scanning.plan import open_scan
 from jundscan.scanning.score import score
 from tests.conftest import Run
@@ -209,21 +209,19 @@ def test_chromosomes_add_up_to_the_record(tmp_path: Path, genome: Path, model: M
     assert "No accessibility was given" in text
 
 
-def test_only_the_best_hits_are_kept(genome: Path, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collect, "BEST_HITS", 50)
-    monkeypatch.setattr(collect, "_HELD_HITS", 120)
+def test_only_the_best_hits_are_kept(genome: Path, model: Model) -> None:
     rng = np.random.default_rng(0)
     best = np.round(rng.random(1000), 2).astype(np.float32)  # many are equal
     start = np.arange(1000) * 3
     with open_scan(genome, model=model) as scan:
-        collector = Collector(scan)
+        collector = Collector(scan, max_hits=50, max_held=120)
     for part in np.split(np.arange(1000), [1, 90, 300, 301, 777]):
-        collector.add_hits("chr1", Hits(start[part], start[part] + 101, best[part], start[part] + 50))
+        collector.hits("chr1", Hits(start[part], start[part] + 101, best[part], start[part] + 50))
     kept = collector.best_hits()
     expected = np.lexsort((start, -best))[:50]
     assert kept.start.tolist() == start[expected].tolist()
     assert kept.best.tolist() == best[expected].tolist()
-    assert collector.hits["chr1"] == 1000
+    assert collector.hit_counts["chr1"] == 1000
 
 
 def test_text_is_escaped(tmp_path: Path, run: Run, model: Model) -> None:

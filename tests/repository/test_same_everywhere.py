@@ -7,7 +7,6 @@ import hashlib
 import json
 import time
 from dataclasses import fields
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,10 @@ import pytest
 from numpy.typing import NDArray
 
 import jundscan
+from jundscan.cli.scan import Outputs, write_scan
 from jundscan.model.load import DEFAULT_MODEL, default_model_path
 from jundscan.model.model import Model
 from jundscan.options import ThresholdRule
-from jundscan.scanning.outputs import Outputs, write_scan
 from jundscan.scanning.plan import open_scan
 from jundscan.scanning.score import score
 from tests import golden
@@ -64,7 +63,7 @@ def test_outputs_are_the_same_whatever_the_threads_pieces_and_order(
         )
         settings = {"stride": stride, "scale": scale_of(model), "threshold_rule": ThresholdRule("threshold", 0.4)}
         with open_scan(genome, track, model=model, threads=threads, **settings) as ready:
-            record = write_scan(ready, outputs, scoring=partial(score, **sizes))
+            record = write_scan(ready, outputs, score(ready, **sizes))
         for key in ("seconds", "bases_per_second", "timings", "threads"):
             del record[key]
         files = {path.name: content(path) for path in folder.iterdir() if path.suffix not in (".tbi", ".csi")}

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from jundscan.cli.scan import Outputs, write_scan
 from jundscan.errors import InputError, RegionError
 from jundscan.model.model import Model
 from jundscan.options import ThresholdRule
-from jundscan.scanning.outputs import Outputs, write_scan
 from jundscan.scanning.plan import open_scan
 from jundscan.scanning.spans import find_spans, scan_spans
 from tests.helpers.inputs import genome_letters, write_fasta, write_rows

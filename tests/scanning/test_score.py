@@ -26,6 +26,7 @@ from jundscan.io.shards import read_shards, write_shards
 from jundscan.model.load import default_model_path, load_model
 from jundscan.model.model import Model
 from jundscan.options import ThresholdRule
+from jundscan.scanning.outputs import Counter, feed
 from jundscan.scanning.plan import Scan, open_scan
 from jundscan.scanning.score import call_hits, score
 from tests.helpers.inputs import Row, genome_letters, scale_of, write_bigwig, write_fasta, write_rows
@@ -80,12 +81,17 @@ def naive_scores(
     return scores
 
 
-def collect(ready: Scan, **sizes: int) -> Scores:
+def collect(ready: Scan, counter: Counter | None = None, **sizes: int) -> Scores:
     return {
-        (scored.chrom, start): probability
-        for scored in score(ready, **sizes)
-        for start, probability in zip(scored.starts.tolist(), scored.probabilities.tolist(), strict=True)
+        (chunk.chrom, start): probability
+        for chunk in feed(score(ready, **sizes), [counter] if counter else [])
+        for start, probability in zip(chunk.starts.tolist(), chunk.probabilities.tolist(), strict=True)
     }
+
+
+def counts(counter: Counter) -> tuple[int, int, int]:
+    found = counter.finish()
+    return found["windows_scored"], found["windows_skipped"], found["bases_scanned"]
 
 
 def assert_same(found: Scores, expected: Scores) -> None:
@@ -101,10 +107,11 @@ def test_windows_equal_the_naive_scan(
     rows, given = (read_rows(track), track) if with_track else (None, None)
     with open_scan(genome, given, model=any_model, stride=stride, scale=scale_of(any_model), threads=2) as ready:
         expected = naive_scores(sequences, any_model, stride, rows)
-        assert_same(collect(ready), expected)
+        counter = Counter(ready)
+        assert_same(collect(ready, counter), expected)
         windows = sum(len(set(range(0, len(s) - 100, stride)) | {len(s) - 101}) for s in sequences.values() if s[100:])
-        assert (ready.windows_scored, ready.windows_skipped) == (len(expected), windows - len(expected))
-        assert ready.bases_scanned == len({(chrom, start + base) for chrom, start in expected for base in range(101)})
+        bases = len({(chrom, start + base) for chrom, start in expected for base in range(101)})
+        assert counts(counter) == (len(expected), windows - len(expected), bases)
 
 
 def test_every_window_at_stride_1(tmp_path: Path, any_model: Model) -> None:
@@ -246,7 +253,7 @@ def test_the_scale_is_that_of_the_whole_track_whatever_is_scanned(genome: Path, 
     with open_track(track) as opened:
         expected = track_scale(fasta, match_chromosomes(fasta, opened), model.widths)
     with open_scan(genome, track, model=model, regions=["chr2:1000-2000"], stride=50) as ready:
-        assert ready.scale.to_dict() == expected.to_dict()
+        assert ready.inputs.scale.to_dict() == expected.to_dict()
 
 
 def test_evaluate_gives_the_probabilities_of_the_scan(tmp_path: Path, genome: Path, track: Path, sequences, model):
@@ -270,8 +277,9 @@ def test_evaluate_gives_the_probabilities_of_the_scan(tmp_path: Path, genome: Pa
 
 def test_a_scan_without_a_known_window_scores_none(tmp_path: Path, model: Model) -> None:
     with open_scan(write_fasta(tmp_path / "g.fa", {"a": "N" * 500}), model=model) as ready:
-        assert collect(ready) == {}
-        assert (ready.windows_scored, ready.windows_skipped, ready.bases_scanned) == (0, 41, 0)
+        counter = Counter(ready)
+        assert collect(ready, counter) == {}
+        assert counts(counter) == (0, 41, 0)
 
 
 def test_values_above_1_are_no_percentiles(tmp_path: Path, genome: Path, model: Model, caplog) -> None:
@@ -329,8 +337,8 @@ MEMORY = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from jundscan.scanning.outputs import Outputs, write_scan
-from jundscan.scanning.plan import prepare
+from jundscan.cli.scan import Outputs, write_scan
+from jundscan.scanning.plan import open_scan
 
 folder, megabases = Path(sys.argv[1]), int(sys.argv[2])
 line = np.random.default_rng(0).choice(np.frombuffer(b"ACGT", np.uint8), 100_000).tobytes() + b"\\n"
@@ -343,9 +351,9 @@ with (folder / "t.bedgraph").open("w") as file:
     for start in range(0, 3_000_000, 10_000):
         file.write(f"chr1\\t{start}\\t{start + 200}\\t{1 + start % 970_000}\\n")
 out = folder / f"{megabases}.tsv"
-with prepare(genome, folder / "t.bedgraph", stride=25, threads=2) as ready:
-    write_scan(ready, Outputs(str(out), "tsv", track=folder / f"{megabases}.bw"))
-    assert ready.windows_scored > 39_000 * megabases
+with open_scan(genome, folder / "t.bedgraph", stride=25, threads=2) as ready:
+    record = write_scan(ready, Outputs(str(out), "tsv", track=folder / f"{megabases}.bw"))
+    assert record["windows_scored"] > 39_000 * megabases
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

@@ -19,6 +19,7 @@ from jundscan.dna.regions import Region
 from jundscan.dna.windows import chunks as chunks_of
 from jundscan.dna.windows import span_table
 from jundscan.model.model import Model
+from jundscan.scanning.outputs import Counter, feed
 from jundscan.scanning.plan import open_scan
 from jundscan.scanning.score import score
 from jundscan.scanning.tasks import calls, join, known_runs, tasks
@@ -181,13 +182,14 @@ def test_scaffolds_are_scored_as_if_alone(
         with open_scan(genome, track, model=model, stride=stride, scale=scale_of(model), threads=2) as ready:
             found: dict[str, list[list[float]]] = {}
             tried = 0
-            for scored in score(ready, **sizes):
-                tried += scored.tried
-                columns = found.setdefault(scored.chrom, [[], [], []])
-                for column, values in zip(columns, scored[1:4], strict=True):
+            counter = Counter(ready)
+            for chunk in feed(score(ready, **sizes), [counter]):
+                tried += chunk.tried
+                columns = found.setdefault(chunk.chrom, [[], [], []])
+                for column, values in zip(columns, chunk[1:4], strict=True):
                     column += values.tolist()
             assert tried == ready.windows
-            return [(ready.windows_scored, ready.bases_scanned), found]
+            return [(counter.windows_scored, counter.bases_scanned), found]
 
     alone = scores(task_bases=101)
     assert len(alone[1]) > 50

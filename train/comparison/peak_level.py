@@ -154,10 +154,10 @@ def _count_peaks(
             for mode, track in zip(MODES, (source.accessibility, None), strict=True):
                 with open_scan(
                     genome, track, model=model, regions=[str(one) for one in regions],
-                    scale=None if track is None else scale, allow_length_mismatch=True, judged=False,
+                    scale=None if track is None else scale, allow_length_mismatch=True, compare_track=False,
                 ) as ready:  # fmt: skip
                     if track is not None:
-                        scale = ready.scale
+                        scale = ready.inputs.scale
                     by_chrom: dict[str, list[ScannedWindows]] = {}
                     for scored in score(ready):
                         by_chrom.setdefault(scored.chrom, []).append(ScannedWindows(*scored[1:4]))
