@@ -269,7 +269,7 @@ def test_libraries_do_not_write_to_stderr_by_themselves(tmp_path: Path) -> None:
     code = (
         "import os, sys\n"
         "import jundscan.cli.info as info\n"
-        "import jundscan.model.model\n"
+        "import jundscan.model.load\n"
         "load = jundscan.model.load.load_model\n"
         "def noisy(*arguments):\n"
         "    os.write(2, b'[W:onnxruntime] something')\n"
