@@ -1,4 +1,4 @@
-"""The command line: parse, call the library, write. The only place that prints or exits."""
+"""The command line: one module per command. Parses, calls the library and writes; nothing else prints or exits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ app = typer.Typer(
     name="jundscan",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Tell where JUND binds, from DNA sequence and chromatin accessibility.",
+    help="Predict where the transcription factor JUND binds, from DNA sequence and chromatin accessibility.",
     epilog="Start with: jundscan scan genome.fa --accessibility dnase.narrowPeak -o hits.bed",
 )
 app.command("scan")(scan.scan)
@@ -35,8 +35,8 @@ app.command("info")(info.info)
 app.command("doctor")(doctor.doctor)
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(is_set: bool) -> None:
+    if is_set:
         typer.echo(f"jundscan {__version__}")
         raise typer.Exit
 
@@ -47,27 +47,27 @@ def _options(
         bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Tell where JUND binds, from DNA sequence and chromatin accessibility."""
+    """Predict where the transcription factor JUND binds, from DNA sequence and chromatin accessibility."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit.
 
-    0 done, 1 bad input or environment, 2 usage; ended by a signal, what a shell reports then: 128 and its number, which
-    is 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP, and 141 when nobody reads on, as in ``jundscan scan … | head``.
+    Exit codes: 0 done, 1 bad input or environment, 2 usage. After a signal it is 128 plus its number, as a shell
+    reports it: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP, 141 when the reader of a pipe ends (``| head``).
 
     Parameters
     ----------
     arguments : sequence of str, optional
-        What is typed after ``jundscan``. Without them this is the program that a shell started: then it takes what was
-        typed, and ends the process by :func:`jundscan.cli.process.end`.
+        What follows ``jundscan`` on the command line. None: ``sys.argv``, and then :func:`jundscan.cli.process.end`
+        ends the process.
     """
     if arguments is not None:
         hold_standard_streams()
         _run(list(arguments))
         return
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # before and after _run it ends the process without a traceback
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # outside _run, Ctrl-C ends the process without a traceback
     code: object = 0
     hold_standard_streams()
     keep_stderr()
@@ -82,22 +82,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     end(code)
 
 
-def _run(given: list[str]) -> None:
-    came: list[int] = []
+def _run(arguments: list[str]) -> None:
+    received: list[int] = []
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # like every file of ours, whatever the locale is
+        sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # in any locale, like every file that jundscan writes
     try:
-        with ending_signals(came):
-            app(args=given, prog_name="jundscan", obj=given)  # commands see in it what was typed
+        with ending_signals(received):
+            app(args=arguments, prog_name="jundscan", obj=arguments)  # commands read the command line from obj
     except BaseException as err:
-        # whatever it has become: a signal that comes during an import can turn into an ImportError
+        # any type of error: a signal during an import can turn into an ImportError
         code: object = getattr(err, "code", True)
-        if came and code:
-            sys.exit(128 + came[0])
+        if received and code:
+            sys.exit(128 + received[0])
         if isinstance(err, JundscanError):
             print_error(err)
             sys.exit(err.exit_code)
-        if getattr(err.__context__, "errno", None) == errno.EPIPE:  # of which click has made exit code 1
+        if getattr(err.__context__, "errno", None) == errno.EPIPE:  # click turned it into exit code 1
             sys.exit(128 + getattr(signal, "SIGPIPE", 13))
         if isinstance(err, OSError):
             print_error(format_os_error(err))

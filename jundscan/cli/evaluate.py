@@ -29,7 +29,7 @@ from jundscan.cli.options import (
     ScaleOption,
     ThreadsOption,
     check_files,
-    fraction,
+    check_fraction,
 )
 from jundscan.cli.terminal import log_provider, log_written, start_log, write_json
 
@@ -64,13 +64,13 @@ def evaluate(
         typer.Option(
             "--model",
             help="An .onnx file made by jundscan, or its folder; repeat it to compare models. "
-            "[default: the one that is installed]",
+            "Default: the one that is installed.",
             **INPUT,
         ),
     ] = None,
     threshold: Annotated[
         float | None,
-        typer.Option(help="Positive at or above it. [default: the balanced 0.5]", show_default=False),
+        typer.Option(help="Positive at or above it. Default: the balanced 0.5.", show_default=False),
     ] = None,
     no_accessibility: NoAccessibilityOption = False,
     accessibility_scale: ScaleOption = None,
@@ -112,7 +112,7 @@ def evaluate(
     from jundscan.io.streams import is_stdout, is_stream
     from jundscan.model.load import load_model
 
-    fraction(threshold, "--threshold")
+    check_fraction(threshold, "--threshold")
     if no_accessibility and accessibility_scale is not None:
         raise typer.BadParameter("has nothing to map with --no-accessibility", param_hint="--accessibility-scale")
     _check_usage(genome, accessibility, no_accessibility, alias)

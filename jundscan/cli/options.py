@@ -1,4 +1,4 @@
-"""Options that several commands share, and checks of how they go together."""
+"""Options that several commands share, and checks of their values. Each check raises a usage error, exit code 2."""
 
 from __future__ import annotations
 
@@ -9,25 +9,29 @@ from typing import Annotated, Any
 
 import typer
 
-from jundscan.options import BedValue, Device, MissingChromosomes, ThresholdKind, ThresholdRule, is_fraction
+from jundscan import options
+from jundscan.options import BedValue, Device, MissingChromosomes, ThresholdRule, is_fraction
 
 INPUT: dict[str, Any] = {"show_default": False, "readable": False}
-"""Of arguments that name an input: whether it can be read is found when it is opened, and is no error of usage."""
+"""Settings of arguments that name an input. Opening an unreadable file raises the error, which is no usage error."""
 ModelOption = Annotated[
     Path | None,
     typer.Option(
         "--model",
-        help="An .onnx file made by jundscan, or its folder. [default: the one that is installed]",
+        help="An .onnx file made by jundscan, or its folder. Default: the model that jundscan comes with.",
         **INPUT,
     ),
 ]
 DeviceOption = Annotated[
     Device,
-    typer.Option(help="cuda fails where CUDA cannot be had; auto takes it where it can and says what runs."),
+    typer.Option(
+        help="Where the model runs. `auto` uses CUDA if available, else the CPU, and logs which. "
+        "`cuda` fails without CUDA."
+    ),
 ]
 ThreadsOption = Annotated[
     int | None,
-    typer.Option(min=1, help="Worker threads. [default: one for each core that may be used]", show_default=False),
+    typer.Option(min=1, help="Worker threads. Default: one per core that the process may use.", show_default=False),
 ]
 JsonOption = Annotated[
     str | None,
@@ -37,7 +41,7 @@ ReportOption = Annotated[
     Path | None,
     typer.Option(
         "--report",
-        help="Write a page for the browser, one file that can be sent on: pictures, tables, what they mean. "
+        help="Write an HTML page for the browser, a single file: pictures, tables, what they mean. "
         "Example: --report report.html",
         show_default=False,
     ),
@@ -47,28 +51,29 @@ ScaleOption = Annotated[
     typer.Option(
         "--accessibility-scale",
         metavar="FILE|identity",
-        help="A scale found before (jundscan scale, or --json of a scan); identity: values are percentiles already.",
+        help="A scale from `jundscan scale`, or from --json of a scan. `identity`: values are percentiles already. "
+        "Default: found from the whole track.",
         show_default=False,
     ),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace output files that exist.")]
-GenomeArgument = Annotated[Path, typer.Argument(help="FASTA, plain, gzip or bgzip; - is standard input.", **INPUT)]
+GenomeArgument = Annotated[Path, typer.Argument(help="FASTA, plain, gzip or bgzip. - is standard input.", **INPUT)]
 BedValueOption = Annotated[
     BedValue,
-    typer.Option(help="What an interval of a text track counts as: the value in its line, or always 1."),
+    typer.Option(help="Value of an interval of a text track: the value in its line, or always 1."),
 ]
 MissingChromosomesOption = Annotated[
     MissingChromosomes | None,
     typer.Option(
-        help="Chromosomes that the track does not name. `closed`: no accessibility there. `unknown`: scored from "
-        "sequence alone. `error`: stop. [default: closed, if names fit on half of the bases]",
+        help="How chromosomes are scored that are missing from the track. `closed`: with accessibility 0. `unknown`: "
+        "from sequence alone. `error`: stop. Default: closed, if names fit on half of the bases.",
         show_default=False,
     ),
 ]
 AliasOption = Annotated[
     Path | None,
     typer.Option(
-        help="Other names of the chromosomes in any of the files: UCSC's chromAlias.txt, or two columns.",
+        help="Other names of the chromosomes, for all files: UCSC's chromAlias.txt, or a table of two columns.",
         **INPUT,
     ),
 ]
@@ -82,37 +87,38 @@ AccessibilityOption = Annotated[
 ThresholdOption = Annotated[
     float | None,
     typer.Option(
-        help="Windows at or above it are hits. [default: the model's rule, see jundscan info]",
+        help="Windows that score this or more are hits. Default: the model's rule, see jundscan info.",
         show_default=False,
     ),
 ]
 FprOption = Annotated[
     float | None,
-    typer.Option(help="Choose the threshold by the share of unbound windows called.", show_default=False),
+    typer.Option(
+        help="Choose the threshold by the fraction of unbound windows that are called, 0 to 1.", show_default=False
+    ),
 ]
 PrecisionOption = Annotated[
     float | None,
-    typer.Option(help="Choose it by the share of called windows that are bound.", show_default=False),
+    typer.Option(
+        help="Choose the threshold by the fraction of called windows that are bound, 0 to 1.", show_default=False
+    ),
 ]
 RecallOption = Annotated[
-    float | None, typer.Option(help="Choose it by the share of bound windows called.", show_default=False)
+    float | None,
+    typer.Option(
+        help="Choose the threshold by the fraction of bound windows that are called, 0 to 1.", show_default=False
+    ),
 ]
 LengthMismatchOption = Annotated[
     bool,
-    typer.Option(help="Accept a track or VCF whose header gives other chromosome lengths, for partial genomes."),
+    typer.Option(help="Accept a track or VCF whose header has other chromosome lengths, for partial genomes."),
 ]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Warnings and errors only.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Log warnings and errors only.")]
 NoAccessibilityOption = Annotated[bool, typer.Option("--no-accessibility", help="Score on sequence alone.")]
 
 
-def fraction(value: float | None, option: str) -> None:
-    """Refuse a value outside 0 to 1.
-
-    Raises
-    ------
-    typer.BadParameter
-        A usage error, exit code 2.
-    """
+def check_fraction(value: float | None, option: str) -> None:
+    """Raise typer.BadParameter for a value outside 0 to 1."""
     if value is not None and not is_fraction(value):
         raise typer.BadParameter(f"{value} is not between 0 and 1", param_hint=option)
 
@@ -120,31 +126,24 @@ def fraction(value: float | None, option: str) -> None:
 def threshold_rule(
     threshold: float | None, fpr: float | None, precision: float | None, recall: float | None
 ) -> ThresholdRule | None:
-    """Return the rule that was given to choose a threshold, if any.
+    """Return the rule that chooses the threshold, None without one.
 
     Raises
     ------
     typer.BadParameter
-        When several were given, or the value is not between 0 and 1.
+        When there are several rules, or the value is not between 0 and 1.
     """
-    values: dict[ThresholdKind, float | None] = {
-        "threshold": threshold,
-        "fpr": fpr,
-        "precision": precision,
-        "recall": recall,
-    }
-    given = {kind: value for kind, value in values.items() if value is not None}
+    values = {"--threshold": threshold, "--fpr": fpr, "--precision": precision, "--recall": recall}
+    given = [option for option, value in values.items() if value is not None]
     if len(given) > 1:
-        options = ", ".join(f"--{kind}" for kind in given)
-        raise typer.BadParameter(f"{options} exclude each other; give one", param_hint=f"--{next(iter(given))}")
-    for kind, value in given.items():
-        fraction(value, f"--{kind}")
-        return ThresholdRule(kind, value)
-    return None
+        raise typer.BadParameter(f"{', '.join(given)} exclude each other; give one", param_hint=given[0])
+    for option in given:
+        check_fraction(values[option], option)
+    return options.threshold_rule(threshold, fpr, precision, recall)
 
 
 def check_accessibility(accessibility: Path | None, no_accessibility: bool, accessibility_scale: str | None) -> None:
-    """Refuse options on accessibility that contradict each other, as usage errors."""
+    """Raise typer.BadParameter when options on accessibility contradict each other."""
     if accessibility is not None and no_accessibility:
         raise typer.BadParameter("contradicts --accessibility; give one", param_hint="--no-accessibility")
     if accessibility_scale is not None and accessibility is None:
@@ -152,20 +151,15 @@ def check_accessibility(accessibility: Path | None, no_accessibility: bool, acce
 
 
 def check_files(outputs: dict[str, Path | str | None], inputs: Iterable[Path | str | None]) -> None:
-    """Refuse two outputs in one place, and an output in the place of an input or of a file in an input folder.
+    """Raise typer.BadParameter when two outputs are one file, or an output is an input or in an input folder.
 
-    A stream counts by what it is, whatever it is called, and as the file that a shell has connected to it.
-
-    Raises
-    ------
-    typer.BadParameter
-        A usage error, exit code 2.
+    A stream is compared by what it is, whatever its name, and as the file that the shell has connected to it.
     """
     from jundscan.io.streams import connected_file, destination
 
     read = set()
     for path in (Path(path) for path in inputs if path is not None):
-        read |= {os.path.realpath(one) for one in (path.iterdir() if path.is_dir() else (path,))}
+        read |= {os.path.realpath(file) for file in (path.iterdir() if path.is_dir() else (path,))}
     written: dict[str, str] = {}
     streams: dict[str, bool] = {}
     for option, target in outputs.items():
@@ -173,11 +167,11 @@ def check_files(outputs: dict[str, Path | str | None], inputs: Iterable[Path | s
             continue
         file = connected_file(target)
         places = {destination(target)} if file is None else {destination(target), file}
-        for one in places & written.keys():
-            # two streams may be connected to one file: each adds to it
-            if one != file or not streams[one]:
-                raise typer.BadParameter(f"{written[one]} writes to {one} too; name another file", param_hint=option)
-        if any(one in read and Path(one).is_file() for one in places):
+        for same in places & written.keys():
+            # two streams may be connected to one file, because each appends to it
+            if same != file or not streams[same]:
+                raise typer.BadParameter(f"{written[same]} writes to {same} too; name another file", param_hint=option)
+        if any(name in read and Path(name).is_file() for name in places):
             raise typer.BadParameter(f"{target} is an input of this run; name another file", param_hint=option)
         written |= dict.fromkeys(places, option)
         streams |= dict.fromkeys(places, file is not None)

@@ -17,26 +17,27 @@ _BROKEN_PIPE = 128 + getattr(signal, "SIGPIPE", 13)
 
 
 def hold_standard_streams() -> None:
-    """Open what a shell has closed (``2>&-``) on nothing, so that no file of ours gets the number of a stream.
+    """Open standard streams that the shell closed (``2>&-``) on the null device.
 
-    A closed stdout stays closed for Python: what would be written to it is an error.
+    Else the next file that this process opens would get the number of a stream. For Python a closed stdout stays
+    closed: writing to it is an error.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
     if sys.stdin is None:
-        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 (as long as the process)
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 (open until the process ends)
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
 
 def keep_stderr() -> None:
-    """Leave stderr to Python: what libraries write to it by themselves goes nowhere.
+    """Keep stderr for Python, and send what libraries write to descriptor 2 to the null device.
 
-    ONNX Runtime, htslib and the panics of libraries in Rust write there without asking. What they have to say is raised
-    as an error too, and becomes one line of ours. When a library crashes, Python writes where it was.
+    ONNX Runtime, htslib and panics of Rust libraries write to it directly. They raise the same as an error, which
+    becomes one line of ours. When a library crashes, Python writes the traceback.
     """
     stream = open(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
     nothing = os.open(os.devnull, os.O_WRONLY)
@@ -47,13 +48,15 @@ def keep_stderr() -> None:
 
 
 @contextmanager
-def ending_signals(came: list[int]) -> Iterator[None]:
-    """Let SIGTERM (a scheduler's) and SIGHUP (a closed terminal's) unwind as Ctrl-C does: nothing half-written stays.
+def ending_signals(received: list[int]) -> Iterator[None]:
+    """Unwind on SIGTERM (from a scheduler) and SIGHUP (from a closed terminal) as on Ctrl-C.
+
+    So no half-written file stays.
 
     Parameters
     ----------
-    came : list of int
-        Gets the numbers of the signals that come.
+    received : list of int
+        The handler appends the number of each signal.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -61,41 +64,39 @@ def ending_signals(came: list[int]) -> Iterator[None]:
     terminating = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
     def unwind(number: int, frame: FrameType | None) -> None:
-        came.append(number)
+        received.append(number)
         if number == signal.SIGINT:
             raise KeyboardInterrupt
         for other in terminating:
-            signal.signal(other, signal.SIG_IGN)  # they may come twice, and must not break off the cleaning
+            signal.signal(other, signal.SIG_IGN)  # a second signal must not interrupt the cleaning
         sys.exit(128 + number)
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, *terminating)}
-    taken = {
-        number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)
-    }  # nohup stays in force
-    for number in taken:
+    handled = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]  # nohup ignores
+    for number in handled:
         signal.signal(number, unwind)
     try:
         yield
     finally:
-        for number in taken:
+        for number in handled:
             signal.signal(number, before[number])
 
 
 def end(code: object) -> NoReturn:
-    """End the process at once: write what standard streams hold back, do what was registered for the end, and go.
+    """Run exit handlers, flush standard streams, and end the process at once.
 
-    Python itself would take apart what is still running. A thread that is inside a library meanwhile, such as the one
-    that writes a bigWig, is then torn out of it, and the process aborts: exit code 134 instead of 143.
+    Python's own shutdown would take apart threads that are inside a library, such as the one that writes a bigWig.
+    Then the process aborts: exit code 134 instead of 143.
 
     Parameters
     ----------
     code : object
-        As :func:`sys.exit` takes it.
+        As for :func:`sys.exit`.
     """
     number = code if isinstance(code, int) else int(code is not None)
     if isinstance(code, str):
-        _say(code)
-    with suppress(Exception):  # each of them has been reported to stderr
+        _write(code)
+    with suppress(Exception):  # Python has written each error to stderr
         atexit._run_exitfuncs()
     try:
         if sys.stdout is not None:
@@ -103,13 +104,13 @@ def end(code: object) -> NoReturn:
     except BrokenPipeError:
         number = number or _BROKEN_PIPE
     except OSError as err:
-        _say(f"jundscan: stdout: cannot be written: {err.strerror or err}")
+        _write(f"jundscan: stdout: cannot be written: {err.strerror or err}")
         number = number or 1
     with suppress(OSError):
         sys.stderr.flush()
     os._exit(number & 0xFF)
 
 
-def _say(text: str) -> None:
-    with suppress(OSError):  # nobody reads it
+def _write(text: str) -> None:
+    with suppress(OSError):  # its reader is gone
         sys.stderr.write(f"{text}\n")

@@ -1,4 +1,4 @@
-"""What a user sees on a terminal: messages and their colours, the bar, and no line of a library's own."""
+"""What a user sees on a terminal: messages in colour, and the progress bar. Also writes reports as JSON."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _COLOURS = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "
 
 
 def coloured(text: str, colour: str) -> str:
-    """Colour text for stderr, if that is a terminal that has colours and whose user has not set ``NO_COLOR``."""
-    wanted = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return typer.style(text, fg=colour, bold=True) if wanted else text
+    """Return text in colour if stderr is a terminal with colours and ``NO_COLOR`` is not set, else unchanged."""
+    has_colours = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return typer.style(text, fg=colour, bold=True) if has_colours else text
 
 
 class _Lines(logging.Formatter):
-    """Information plain, everything worse named."""
+    """Formats a message. The level stands before warnings and errors."""
 
     def format(self, record: logging.LogRecord) -> str:
         text = escape_control_characters(super().format(record))
@@ -48,7 +48,7 @@ class _Lines(logging.Formatter):
 
 
 class _AboveTheBar(logging.StreamHandler[Any]):
-    """Writes lines to a stream; while a bar is drawn there, above it."""
+    """Writes messages to a stream, above the progress bar while there is one."""
 
     console: Console | None = None
 
@@ -62,7 +62,7 @@ class _AboveTheBar(logging.StreamHandler[Any]):
 
 
 def start_log(quiet: bool = False) -> None:
-    """Send what the library says to stderr, so that it never mixes with data; ``quiet`` keeps warnings only."""
+    """Send the log to stderr, where it never mixes with data. ``quiet`` keeps warnings and errors only."""
     handler = _AboveTheBar(sys.stderr)
     handler.setFormatter(_Lines("%(message)s"))
     log.handlers = [handler]
@@ -71,7 +71,7 @@ def start_log(quiet: bool = False) -> None:
 
 
 def print_error(message: object) -> None:
-    """Write the line that a command ends with."""
+    """Write the error that ends a command to stderr, in one line."""
     typer.echo(f"{coloured('jundscan:', 'red')} {message}", err=True)
 
 
@@ -79,21 +79,21 @@ def print_error(message: object) -> None:
 def progress(
     doing: str, total: int, quiet: bool, streamed: Iterable[str | Path | None] = ()
 ) -> Iterator[Callable[[int], None]]:
-    """Show a bar on stderr if that is a terminal. Yields a function that takes how much more is done.
+    """Show a progress bar on stderr if that is a terminal. Yields a function that takes the amount just done.
 
-    The bar keeps its hands off stdout, which rich would send to the bar's console: hits may be on their way there.
+    rich would redirect stdout to the bar's console. Here it does not, because hits may go to stdout meanwhile.
 
     Parameters
     ----------
     doing : str
-        What is being done.
+        Text beside the bar.
     total : int
-        How much there is to do.
+        Amount of work.
     quiet : bool
-        Show none.
+        Show no bar.
     streamed : iterable of str or pathlib.Path
-        Outputs that are written meanwhile. When one of them is a terminal there is no bar, because lines and bar would
-        write over each other.
+        Outputs that are written meanwhile. If one is a terminal there is no bar, because both would write over each
+        other.
     """
     from jundscan.io.streams import is_terminal
 
@@ -117,12 +117,12 @@ def progress(
 
 
 def command_line(context: typer.Context) -> str:
-    """Return the command as it was typed, quoted for a shell."""
+    """Return the command line of the user, quoted for a shell."""
     return shlex.join([context.find_root().info_name or "jundscan", *(context.obj or ())])
 
 
 def write_json(report: dict[str, Any], target: str, force: bool) -> None:
-    """Write a report as JSON to a file, or to stdout for ``-``: one line for each key of the outermost object."""
+    """Write a report as JSON to a file, or to stdout for ``-``, with one line per key of the outermost object."""
     from jundscan.io.outputs import open_output
 
     with open_output(target, force=force) as stream:
@@ -131,13 +131,13 @@ def write_json(report: dict[str, Any], target: str, force: bool) -> None:
 
 
 def log_accessibility(accessibility: Path | None, no_accessibility: bool) -> None:
-    """Say that there is no track when nobody said so."""
+    """Log that there is no track, unless the user asked for none."""
     if accessibility is None and not no_accessibility:
         log.info("no --accessibility: scoring on sequence alone, which is much less accurate")
 
 
 def log_threshold(threshold: Threshold, stride: int | None = None) -> None:
-    """Log the threshold, the rule that chose it and what to expect of windows; for a scan's stride of hits too."""
+    """Log the threshold, its rule, and the precision and recall to expect: of windows, and with a stride of hits."""
     rule = threshold.rule
     shown = "model default" if rule.endswith("(model default)") else f"--{rule}"
     log.info("Calling windows that score %.4g or more (%s). %s", threshold.value, shown, threshold.expectation())
@@ -146,17 +146,17 @@ def log_threshold(threshold: Threshold, stride: int | None = None) -> None:
 
 
 def log_provider(model: Model, device: Device) -> None:
-    """Say what a model runs on, where that was left to be found; not before something runs."""
+    """Log where the model runs if the user left the choice to jundscan."""
     if device == "auto":
         log.info("running on %s", model.provider)
 
 
 def log_written(*outputs: str | Path | None) -> None:
-    """Name every file that was written, a line each, with its index; streams are where the user sent them."""
+    """Log every file that was written, one line each, with its index. Streams are not logged."""
     from jundscan.io.bgzip import INDEX_ENDINGS, is_compressed
     from jundscan.io.streams import is_stream
 
-    files = [str(one) for one in outputs if one is not None and not is_stream(one) and os.path.exists(one)]
+    files = [str(path) for path in outputs if path is not None and not is_stream(path) and os.path.exists(path)]
     for file in files[:MAX_NAMED]:
         indexes = [f"{file}{ending}" for ending in INDEX_ENDINGS if is_compressed(file)]
         log.info("wrote %s", ", ".join([file, *filter(os.path.exists, indexes)]))
