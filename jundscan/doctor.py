@@ -1,4 +1,4 @@
-"""What an installation has, and what is wrong with it: all that ``jundscan doctor`` finds out."""
+"""The checks of ``jundscan doctor``: packages, ONNX Runtime, devices, the model file and its scores."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from jundscan.threads import usable_cores
 
 RUNTIME_MODULE = "onnxruntime"
 RUNTIME_WHEELS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml")
-"""Distributions known to ship the module, whatever else says that it does."""
+"""Distributions that ship the module, whether or not their metadata list it."""
 PURPOSES = {
     "plots": "pictures of evaluate and explain",
     "hts": "bgzip and tabix, VCF",
@@ -30,11 +30,11 @@ PURPOSES = {
     "cluster": "scans on several machines",
     "train": "fitting models of your own",
 }
-"""What an extra is for; those that this version declares are looked for."""
+"""What each extra is for. Extras that this version does not declare are left out."""
 CUDA = "CUDAExecutionProvider"
 NO_CUDA = (
-    "CUDA cannot be had, though this ONNX Runtime was built with it: nvidia-smi must list a GPU, and "
-    "pip install 'onnxruntime-gpu[cuda,cudnn]' brings the libraries; without a GPU, install 'jundscan[cpu]' instead"
+    "CUDA is not available, although this ONNX Runtime was built with it: nvidia-smi must list a GPU, and "
+    "pip install 'onnxruntime-gpu[cuda,cudnn]' installs the libraries; without a GPU, install 'jundscan[cpu]' instead"
 )
 
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -43,40 +43,40 @@ _REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)(?:.*;.*extra\s*==\s*['\"]([^'\"]+
 
 @dataclass
 class Diagnosis:
-    """What was found.
+    """Facts about an installation, and its problems.
 
     Attributes
     ----------
     found : dict
-        Ready for JSON: ``python``, ``platform``, ``packages`` (name to version, None when missing), ``extras``,
+        Facts, ready for JSON: ``python``, ``platform``, ``packages`` (name to version, None when missing), ``extras``,
         ``threads``, ``onnxruntime`` (``wheels``, ``available_providers``), ``model`` (``path``, ``name``,
-        ``version``, ``sha256``, ``expected_sha256``), ``devices`` (device to the provider that a session really
-        got, None when it cannot be had) and ``self_test`` (device to the largest difference of probabilities
-        from those of the export).
+        ``version``, ``sha256``, ``expected_sha256``), ``devices`` (device to the provider of a session there, None
+        when it is not available) and ``self_test`` (device to the largest difference between its probabilities and
+        those of the export).
     problems : list of str
-        What is wrong and what to do, one line each; empty when everything works.
+        One line each: what is wrong, and what to do. Empty when everything works.
     """
 
     found: dict[str, Any] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give everything as one object: ``ok``, ``problems``, and what was found."""
+        """Return ``ok``, ``problems`` and the facts as one object."""
         return {"ok": not self.problems, "problems": self.problems, **self.found}
 
 
 def diagnose(model: str | Path | None = None) -> Diagnosis:
-    """Examine the installation and run a model in it.
+    """Check the installation, and run a model in it.
 
     Parameters
     ----------
     model : str or pathlib.Path, optional
-        An ``.onnx`` file or its folder; the default model if not given.
+        An ``.onnx`` file or its folder. None: the model that jundscan comes with.
 
     Returns
     -------
     Diagnosis
-        Whatever is wrong is a line of ``problems``, not an error.
+        A problem is a line of ``problems``. The function does not raise it as an error.
     """
     diagnosis = Diagnosis()
     diagnosis.found["python"] = platform.python_version()
@@ -103,9 +103,9 @@ def _version(package: str) -> str | None:
 
 
 def _packages(diagnosis: Diagnosis) -> None:
-    """Look for what jundscan requires, and for its extras, as its own metadata name them."""
+    """Record the versions of what jundscan and its extras require, by the metadata of the installed package."""
     needed: dict[str, list[str]] = {}
-    with suppress(importlib.metadata.PackageNotFoundError):  # a checkout that was not installed
+    with suppress(importlib.metadata.PackageNotFoundError):  # jundscan runs from a checkout without being installed
         for requirement in importlib.metadata.requires("jundscan") or ():
             if match := _REQUIREMENT.match(requirement):
                 needed.setdefault(match[2] or "", []).append(match[1])
@@ -122,21 +122,21 @@ def _packages(diagnosis: Diagnosis) -> None:
 
 
 def runtime_wheels() -> dict[str, str]:
-    """Find every installed distribution that ships the module ``onnxruntime``, with its version."""
+    """Return name and version of every installed distribution that ships the module ``onnxruntime``."""
     shipping = importlib.metadata.packages_distributions().get(RUNTIME_MODULE, [])
     versions = {name: _version(name) for name in sorted({*shipping, *RUNTIME_WHEELS})}
     return {name: version for name, version in versions.items() if version is not None}
 
 
 def _runtime(diagnosis: Diagnosis) -> list[str]:
-    """Look at ONNX Runtime: its wheels and the providers that they were built with, none when it does not work."""
+    """Record the wheels of ONNX Runtime, and return the providers that it was built with, none if it does not work."""
     wheels = runtime_wheels()
     providers: list[str] = []
     try:
         import onnxruntime
 
         providers = list(onnxruntime.get_available_providers())
-    except (ImportError, AttributeError) as err:  # an attribute, when a half-removed wheel left an empty folder
+    except (ImportError, AttributeError) as err:  # AttributeError: a half-removed wheel left an empty folder
         if wheels:
             names = " ".join(wheels)
             diagnosis.problems.append(
@@ -156,7 +156,7 @@ def _runtime(diagnosis: Diagnosis) -> list[str]:
 
 
 def _model_file(diagnosis: Diagnosis, model: str | Path | None) -> Path | None:
-    """Find the model and compare its hash with the one in the ``metrics.json`` that was written with it."""
+    """Return the model's file, and compare its SHA-256 with that in the ``metrics.json`` beside it."""
     found: dict[str, Any] = dict.fromkeys(("path", "name", "version", "sha256", "expected_sha256"))
     diagnosis.found["model"] = found
     try:
@@ -178,7 +178,7 @@ def _model_file(diagnosis: Diagnosis, model: str | Path | None) -> Path | None:
     try:
         expected = read_json(metrics)["model"]["sha256"]
         if not (isinstance(expected, str) and _SHA256.fullmatch(expected)):
-            raise ValueError("its sha256 is none")
+            raise ValueError("its sha256 is not a SHA-256")
         found["expected_sha256"] = expected
     except (OSError, ValueError, KeyError, TypeError) as err:
         diagnosis.problems.append(f"{metrics}: damaged ({' '.join(str(err).split())}); {_remedy(model)}")
@@ -196,7 +196,7 @@ def _remedy(model: str | Path | None) -> str:
 
 
 def _run_on(diagnosis: Diagnosis, file: Path, device: Device) -> None:
-    """Make a session on a device, note the provider that it really got, and run the self-test there."""
+    """Open the model on a device, record the provider that it runs on, and run the self-test there."""
     found = diagnosis.found
     found["devices"][device] = None
     try:
@@ -211,12 +211,12 @@ def _run_on(diagnosis: Diagnosis, file: Path, device: Device) -> None:
         return
     try:
         difference = largest_difference(model, expected)
-    except Exception as err:  # ONNX Runtime's errors share no base but Exception
+    except Exception as err:  # the only common base of ONNX Runtime's errors
         diagnosis.problems.append(f"{file}: cannot run on {model.provider} ({str(err).splitlines()[0]})")
         return
     found["self_test"][device] = difference if math.isfinite(difference) else None
     if not difference <= REFERENCE_TOLERANCE:
         diagnosis.problems.append(
             f"{file}: on {model.provider} its scores differ by {difference:.2g} from those of its export, more than "
-            f"{REFERENCE_TOLERANCE:g}; reinstall jundscan and ONNX Runtime, and say so to the authors if it stays"
+            f"{REFERENCE_TOLERANCE:g}; reinstall jundscan and ONNX Runtime, and report it to the authors if it stays"
         )

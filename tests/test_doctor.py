@@ -1,4 +1,4 @@
-"""``jundscan doctor``: a sound installation, and each thing that can be wrong with one."""
+"""``jundscan doctor``: a working installation, and each problem that an installation can have."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jundscan import doctor as diagnosis
+from jundscan import doctor
 from jundscan.model.load import DEFAULT_MODEL, default_model_path, load_model
 from jundscan.model.model import Model
 from jundscan.model.reference_scores import REFERENCE_TOLERANCE, largest_difference, reference_windows
@@ -26,7 +26,7 @@ from tests.model.test_model import edited
 
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
-    """A copy of the default model's folder that is taken for the default model."""
+    """Copy the default model's folder."""
     return Path(shutil.copytree(default_model_path().parent, tmp_path / "model"))
 
 
@@ -39,17 +39,17 @@ def fake_wheel(folder: Path, name: str, lists_its_module: bool = True) -> None:
 
 
 def problems(run: Run, *arguments: object) -> list[str]:
-    """Run the command for people and for programs, which must agree."""
-    shown, told = run("doctor", *arguments), run("doctor", *arguments, "--json", "-")
-    report = json.loads(told.out)
-    assert shown.code == told.code == bool(report["problems"])
+    """Return the problems that doctor prints, which must be those of its JSON report."""
+    shown, ran = run("doctor", *arguments), run("doctor", *arguments, "--json", "-")
+    report = json.loads(ran.out)
+    assert shown.code == ran.code == bool(report["problems"])
     assert report["ok"] is not bool(report["problems"])
     lines = [line.removeprefix("problem: ") for line in shown.out.splitlines() if line.startswith("problem: ")]
     assert lines == report["problems"]
     return lines
 
 
-def test_a_sound_installation(run: Run, model: Model) -> None:
+def test_a_working_installation_has_no_problems(run: Run, model: Model) -> None:
     assert problems(run) == []
     ran = run("doctor")
     assert "everything works" in ran.out
@@ -66,12 +66,12 @@ def test_a_sound_installation(run: Run, model: Model) -> None:
 
 def test_every_extra_but_the_runtimes_has_a_purpose() -> None:
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
-    assert set(project["optional-dependencies"]) - {"cpu", "gpu"} == set(diagnosis.PURPOSES)
+    assert set(project["optional-dependencies"]) - {"cpu", "gpu"} == set(doctor.PURPOSES)
 
 
 @pytest.mark.parametrize("lists_its_module", [True, False])
 @pytest.mark.parametrize("other", ["onnxruntime-gpu", "onnxruntime-directml"])
-def test_two_runtimes(
+def test_two_wheels_of_onnx_runtime_are_a_problem(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str, lists_its_module: bool
 ) -> None:
     fake_wheel(tmp_path, other, lists_its_module)
@@ -81,7 +81,7 @@ def test_two_runtimes(
     assert f"pip uninstall -y onnxruntime {other}" in line
 
 
-def test_a_wheel_of_unknown_name_that_ships_the_module(
+def test_a_wheel_of_any_name_that_ships_the_module_is_a_problem(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_wheel(tmp_path, "ort-nightly")
@@ -89,40 +89,40 @@ def test_a_wheel_of_unknown_name_that_ships_the_module(
     assert "ort-nightly 9.9" in problems(run)[0]
 
 
-def test_no_runtime(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_onnx_runtime_is_a_problem(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    monkeypatch.setattr(diagnosis, "runtime_wheels", dict)
+    monkeypatch.setattr(doctor, "runtime_wheels", dict)
     (line,) = problems(run)
     assert "ONNX Runtime is not installed; run: pip install 'jundscan[cpu]'" in line
 
 
-def test_a_runtime_that_cannot_be_imported(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_onnx_runtime_that_cannot_be_imported_is_a_problem(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    monkeypatch.setattr(diagnosis, "runtime_wheels", lambda: {"onnxruntime-gpu": "1.0"})
+    monkeypatch.setattr(doctor, "runtime_wheels", lambda: {"onnxruntime-gpu": "1.0"})
     (line,) = problems(run)
     assert "onnxruntime-gpu: installed, but cannot be imported" in line
     assert "pip uninstall -y onnxruntime-gpu && pip install onnxruntime-gpu" in line
 
 
-def test_cuda_that_cannot_be_had_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unavailable_cuda_is_a_problem(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     import onnxruntime
 
     names = onnxruntime.get_available_providers()
-    if diagnosis.CUDA in names:
+    if doctor.CUDA in names:
         pytest.skip("this ONNX Runtime has CUDA")
-    monkeypatch.setattr(diagnosis, "_runtime", lambda found: found.found.update(onnxruntime={
-        "wheels": {}, "available_providers": names}) or [diagnosis.CUDA])  # fmt: skip
+    monkeypatch.setattr(doctor, "_runtime", lambda found: found.found.update(onnxruntime={
+        "wheels": {}, "available_providers": names}) or [doctor.CUDA])  # fmt: skip
     (line,) = problems(run)
-    assert "CUDA cannot be had" in line
+    assert "CUDA is not available" in line
     assert "nvidia-smi" in line
     assert json.loads(run("doctor", "--json", "-").out)["devices"] == {"cpu": "CPUExecutionProvider", "cuda": None}
 
 
 @pytest.mark.parametrize("default", [True, False])
-def test_a_model_cut_short(run: Run, copied: Path, monkeypatch: pytest.MonkeyPatch, default: bool) -> None:
+def test_a_truncated_model_is_a_problem(run: Run, copied: Path, monkeypatch: pytest.MonkeyPatch, default: bool) -> None:
     file = copied / "model.onnx"
     file.write_bytes(file.read_bytes()[:5_000])
-    monkeypatch.setattr(diagnosis, "default_model_path", lambda: file)
+    monkeypatch.setattr(doctor, "default_model_path", lambda: file)
     changed, unreadable = problems(run) if default else problems(run, "--model", copied)
     assert changed.startswith(f"{file}: damaged or changed: its SHA-256 is ")
     assert ("install jundscan again" in changed) is default
@@ -130,7 +130,7 @@ def test_a_model_cut_short(run: Run, copied: Path, monkeypatch: pytest.MonkeyPat
 
 
 def graphs(graph: Any) -> Iterator[Any]:
-    """Yield a graph and those in its nodes: the branches that scans at different strides run through."""
+    """Yield a graph and those in its nodes: the branches for different strides."""
     yield graph
     for node in graph.node:
         for attribute in node.attribute:
@@ -138,7 +138,7 @@ def graphs(graph: Any) -> Iterator[Any]:
                 yield from graphs(attribute.g)
 
 
-def test_other_weights_in_any_branch(run: Run, copied: Path) -> None:
+def test_changed_weights_in_any_branch_are_a_problem(run: Run, copied: Path) -> None:
     onnx = pytest.importorskip("onnx")
     file = copied / "model.onnx"
     exported = file.read_bytes()
@@ -163,13 +163,13 @@ def test_other_weights_in_any_branch(run: Run, copied: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]"])
-def test_damaged_metrics(run: Run, copied: Path, content: str) -> None:
+def test_damaged_metrics_are_a_problem(run: Run, copied: Path, content: str) -> None:
     (copied / "metrics.json").write_text(content)
     (line,) = problems(run, "--model", copied)
     assert line.startswith(f"{copied / 'metrics.json'}: damaged")
 
 
-def test_a_missing_model(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_model_is_a_problem(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (line,) = problems(run, "--model", tmp_path)
     assert line.startswith(f"{tmp_path / 'model.onnx'}: cannot be read")
     monkeypatch.setattr("jundscan.model.load.model_folders", lambda: iter([tmp_path]))
@@ -184,14 +184,14 @@ def test_a_model_without_reference_scores_is_no_problem(run: Run, tmp_path: Path
     assert json.loads(run("doctor", "--model", path, "--json", "-").out)["self_test"] == {}
 
 
-def test_a_missing_requirement(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(diagnosis.importlib.metadata, "requires", lambda name: ["gone>=1", "absent>=2; extra == 'hts'"])
+def test_a_missing_requirement_is_a_problem(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor.importlib.metadata, "requires", lambda name: ["gone>=1", "absent>=2; extra == 'hts'"])
     (line,) = problems(run)
     assert line == "gone: not installed; run: pip install jundscan"
     assert "absent missing (bgzip and tabix, VCF); pip install 'jundscan[hts]'" in " ".join(run("doctor").out.split())
 
 
-def test_the_report_is_not_overwritten(run: Run, tmp_path: Path) -> None:
+def test_the_json_report_is_replaced_only_with_force(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     assert run("doctor", "--json", path).code == 0
     assert json.loads(path.read_text())["ok"]
@@ -216,7 +216,7 @@ def test_the_reference_windows_never_change() -> None:
 
 
 @pytest.mark.parametrize("folder", sorted(default_model_path().parents[1].glob("jund-*")), ids=lambda path: path.name)
-def test_exported_models_give_their_reference_scores(folder: Path) -> None:
+def test_exported_models_reproduce_their_reference_scores(folder: Path) -> None:
     loaded = load_model(folder, "cpu")
     assert loaded.metadata.self_test is not None
     assert largest_difference(loaded, loaded.metadata.self_test) <= REFERENCE_TOLERANCE
@@ -231,8 +231,8 @@ def test_another_number_of_windows_is_a_difference(model: Model) -> None:
     assert largest_difference(model, fewer) == float("inf")
 
 
-def test_without_the_package_metadata(tmp_path: Path) -> None:
-    """A checkout put on the path, never installed."""
+def test_doctor_needs_no_package_metadata(tmp_path: Path) -> None:
+    """A checkout on the path that was never installed."""
     code = (
         "import importlib.metadata as m, sys\n"
         "def gone(name): raise m.PackageNotFoundError(name)\n"

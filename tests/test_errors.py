@@ -1,4 +1,4 @@
-"""Warnings are documented: every code that the source gives, with the figures that come with it."""
+"""docs/warnings.md lists every warning of the source code, with its figures."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 
-def given() -> dict[str, set[str]]:
-    """Codes in the source, each with the names of its figures."""
+def warnings_in_source() -> dict[str, set[str]]:
+    """Return the codes in the source, each with the names of its figures."""
     found: dict[str, set[str]] = {}
     for path in (ROOT / "jundscan").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -35,10 +35,10 @@ def documented() -> dict[str, set[str]]:
 
 
 def test_every_warning_is_documented() -> None:
-    assert given().keys() == documented().keys()
+    assert warnings_in_source().keys() == documented().keys()
 
 
-def test_documented_figures_are_given() -> None:
+def test_every_figure_of_a_warning_is_documented() -> None:
     listed = documented()
-    for code, figures in given().items():
+    for code, figures in warnings_in_source().items():
         assert figures <= listed[code], code

@@ -1,4 +1,4 @@
-"""``jundscan doctor``: what this installation has, and whether it works."""
+"""``jundscan doctor``: checks the installation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def doctor(
     json_target: JsonOption = None,
     force: ForceOption = False,
 ) -> None:
-    """Check the installation: versions, devices, the model file and its scores; exit 1 when something is wrong.
+    """Check the installation: versions, devices, the model file and its scores. Exit with 1 when a check fails.
 
     Example: jundscan doctor --json -
     """
@@ -55,21 +55,21 @@ def _show(found: dict[str, Any]) -> None:
         ("its providers", ", ".join(runtime["available_providers"]) or "none"),
     ]
     for device, provider in found["devices"].items():
-        rows.append((f"device {device}", f"runs on {provider}" if provider else "cannot be had"))
-    rows.append(("threads", f"{threads['default']} by default, one for each core that may be used"))
+        rows.append((f"device {device}", f"runs on {provider}" if provider else "not available"))
+    rows.append(("threads", f"{threads['default']} by default, one per core that this process may use"))
     if model["path"]:
         name = f"{model['name']} {model['version']}, " if model["name"] else ""
         rows.append(("model", f"{name}{model['path']}"))
     if model["sha256"]:
-        same = {None: "nothing to compare with", model["sha256"]: "as exported"}
-        rows.append(("its SHA-256", f"{model['sha256']}, {same.get(model['expected_sha256'], 'NOT as exported')}"))
+        compared = {None: "no metrics.json to compare with", model["sha256"]: "as exported"}
+        rows.append(("its SHA-256", f"{model['sha256']}, {compared.get(model['expected_sha256'], 'NOT as exported')}"))
     for device, difference in found["self_test"].items():
         shown = "undefined" if difference is None else f"{difference:.1e}"
         rows.append((f"self-test {device}", f"scores differ by at most {shown} from those of the export"))
-    for extra, about in found["extras"].items():
-        has_all = all(about["packages"].values())
+    for extra, details in found["extras"].items():
+        has_all = all(details["packages"].values())
         advice = "" if has_all else f"; pip install 'jundscan[{extra}]'"
-        rows.append((f"extra {extra}", f"{versions(about['packages'])} ({about['for']}){advice}"))
+        rows.append((f"extra {extra}", f"{versions(details['packages'])} ({details['for']}){advice}"))
     table = Table("", Column(overflow="fold"), show_header=False, box=None)
     for row in rows:
         table.add_row(*row)

@@ -13,7 +13,7 @@ import pytest
     ("typed", "offered"),
     [("jundscan ev", {"evaluate"}), ("jundscan scan --acc", {"--accessibility", "--accessibility-scale"})],
 )
-def test_bash(typed: str, offered: set[str]) -> None:
+def test_bash_completes_commands_and_options(typed: str, offered: set[str]) -> None:
     words = typed.split()
     environment = os.environ | {
         "_JUNDSCAN_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(len(words) - 1),
@@ -24,7 +24,7 @@ def test_bash(typed: str, offered: set[str]) -> None:
     assert offered <= set(ran.stdout.split())
 
 
-def test_the_script_for_a_shell() -> None:
+def test_zsh_gets_a_completion_script() -> None:
     environment = os.environ | {"_JUNDSCAN_COMPLETE": "source_zsh"}
     ran = subprocess.run(
         [sys.executable, "-m", "jundscan"], env=environment, capture_output=True, text=True, check=False

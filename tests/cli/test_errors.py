@@ -1,4 +1,4 @@
-"""Bad input: one line that says what, where and what to do, the exit code of its kind, and nothing written."""
+"""Bad input: one line says what is wrong, where and what to do. The exit code fits, and no file is written."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ IDENTITY = ("--accessibility-scale", "identity")
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
-    """A folder for outputs, which must stay empty."""
+    """Make a folder for outputs, which must stay empty."""
     folder = tmp_path / "out"
     folder.mkdir()
     return folder
 
 
-def assert_refused(run: Run, out: Path, *arguments: object, says: tuple[str, ...]) -> None:
+def assert_error(run: Run, out: Path, *arguments: object, says: tuple[str, ...]) -> None:
     ran = run(*arguments, "--quiet")
     assert ran.code == 1, ran.err
     assert ran.out == ""
@@ -50,7 +50,7 @@ def scan_into(out: Path, genome: Path, *arguments: object) -> tuple[object, ...]
     return ("scan", genome, *files, *arguments)
 
 
-PACKED = bgzip(b">chr1\n" + b"ACGTTGCA" * 2_000 + b"\n")
+BGZIPPED = bgzip(b">chr1\n" + b"ACGTTGCA" * 2_000 + b"\n")
 
 
 @pytest.mark.parametrize(
@@ -64,21 +64,21 @@ PACKED = bgzip(b">chr1\n" + b"ACGTTGCA" * 2_000 + b"\n")
         (b">a\nAC\nACGT\nACG\n", "no window of 101 bases"),
         (b">\xe4\nACGT\n", "not UTF-8"),
         (b">a\n" + b"A" * 100 + b"\n", "no window of 101 bases"),
-        (PACKED[:200], "damaged or cut short"),
+        (BGZIPPED[:200], "damaged or cut short"),
         (bgzip(b">a\nACGT\n>a\nACGT\n"), "two sequences are named a"),
         (bgzip(b"chr1\t0\t100\n"), "not a FASTA file"),
     ],
 )
-def test_genomes(tmp_path: Path, run: Run, out: Path, content: bytes | None, problem: str) -> None:
+def test_unusable_genomes_are_errors(tmp_path: Path, run: Run, out: Path, content: bytes | None, problem: str) -> None:
     path = tmp_path / "bad.fa"
     if content is not None:
         path.write_bytes(content)
     says = (problem,) if "no window" in problem else (str(path), problem)
-    assert_refused(run, out, *scan_into(out, path), says=says)
+    assert_error(run, out, *scan_into(out, path), says=says)
 
 
-def test_a_folder_is_no_genome(tmp_path: Path, run: Run, out: Path) -> None:
-    assert_refused(run, out, *scan_into(out, tmp_path), says=(str(tmp_path), "directory"))
+def test_a_folder_as_genome_is_an_error(tmp_path: Path, run: Run, out: Path) -> None:
+    assert_error(run, out, *scan_into(out, tmp_path), says=(str(tmp_path), "directory"))
 
 
 @pytest.mark.parametrize(
@@ -99,23 +99,25 @@ def test_a_folder_is_no_genome(tmp_path: Path, run: Run, out: Path) -> None:
         ("\x00\x01\x02", "line 1"),
     ],
 )
-def test_tracks(tmp_path: Path, run: Run, out: Path, genome: Path, content: str | None, problem: str) -> None:
+def test_unusable_tracks_are_errors(
+    tmp_path: Path, run: Run, out: Path, genome: Path, content: str | None, problem: str
+) -> None:
     path = tmp_path / "bad.bedgraph"
     if content is not None:
         path.write_text(content)
     says = (str(path), problem, *(["chr1, chr2, short"] if "in common" in problem else []))
-    assert_refused(run, out, *scan_into(out, genome, "--accessibility", path), says=says)
+    assert_error(run, out, *scan_into(out, genome, "--accessibility", path), says=says)
 
 
-def test_bigwigs(tmp_path: Path, run: Run, out: Path, genome: Path) -> None:
+def test_unusable_bigwigs_are_errors(tmp_path: Path, run: Run, out: Path, genome: Path) -> None:
     path = write_bigwig(tmp_path / "t.bw", {"chr1": 9_000}, [("chr1", 100, 900, 0.5)])
     arguments = scan_into(out, genome, "--accessibility", path, *IDENTITY)
     says = (str(path), str(genome), "chr1 has 9000 bases", "has 6000", "--allow-length-mismatch")
-    assert_refused(run, out, *arguments, says=says)
+    assert_error(run, out, *arguments, says=says)
     path.write_bytes(path.read_bytes()[:100])
-    assert_refused(run, out, *arguments, says=(str(path), "cannot be read as a bigWig"))
+    assert_error(run, out, *arguments, says=(str(path), "cannot be read as a bigWig"))
     write_bigwig(path, {"chr1": 6_000}, [("chr1", 100, 900, -0.5)])
-    assert_refused(run, out, *arguments, says=(str(path), "chr1:100 has the value -0.5"))
+    assert_error(run, out, *arguments, says=(str(path), "chr1:100 has the value -0.5"))
 
 
 @pytest.mark.parametrize(
@@ -136,35 +138,37 @@ def test_bigwigs(tmp_path: Path, run: Run, out: Path, genome: Path) -> None:
         (("--precision", "1"), ("--precision 1", "the highest precision")),
     ],
 )
-def test_options(run: Run, out: Path, genome: Path, arguments: tuple[str, ...], says: tuple[str, ...]) -> None:
-    assert_refused(run, out, *scan_into(out, genome, *arguments), says=says)
+def test_unusable_option_values_are_errors(
+    run: Run, out: Path, genome: Path, arguments: tuple[str, ...], says: tuple[str, ...]
+) -> None:
+    assert_error(run, out, *scan_into(out, genome, *arguments), says=says)
 
 
-def test_scales(tmp_path: Path, run: Run, out: Path, genome: Path, track: Path) -> None:
+def test_unusable_scales_are_errors(tmp_path: Path, run: Run, out: Path, genome: Path, track: Path) -> None:
     scale = tmp_path / "scale.json"
     arguments = scan_into(out, genome, "--accessibility", track, "--accessibility-scale", scale)
-    assert_refused(run, out, *arguments, says=(str(scale), "No such file"))
+    assert_error(run, out, *arguments, says=(str(scale), "No such file"))
     scale.write_text('{"accessibility_scale": null}')
-    assert_refused(run, out, *arguments, says=(str(scale), "no accessibility scale"))
+    assert_error(run, out, *arguments, says=(str(scale), "no accessibility scale"))
 
 
-def test_peaks_of_another_genome(tmp_path: Path, run: Run, out: Path, genome: Path) -> None:
+def test_peaks_of_another_genome_are_an_error(tmp_path: Path, run: Run, out: Path, genome: Path) -> None:
     peaks = write_rows(tmp_path / "peaks.bed", [("chrX", 0, 500)])
     arguments = scan_into(out, genome, "--truth", peaks, "--accuracy-track", out / "a.bedgraph")
-    assert_refused(run, out, *arguments, says=(str(peaks), "chrX", "chr1"))
+    assert_error(run, out, *arguments, says=(str(peaks), "chrX", "chr1"))
 
 
-def test_cuda_without_cuda(run: Run, out: Path, genome: Path) -> None:
+def test_device_cuda_without_cuda_is_an_error(run: Run, out: Path, genome: Path) -> None:
     import onnxruntime
 
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("this ONNX Runtime has CUDA")
-    assert_refused(run, out, *scan_into(out, genome, "--device", "cuda"), says=("--device cuda", "jundscan[gpu]"))
+    assert_error(run, out, *scan_into(out, genome, "--device", "cuda"), says=("--device cuda", "jundscan[gpu]"))
 
 
-def test_no_onnx_runtime(run: Run, out: Path, genome: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_onnx_runtime_is_an_error(run: Run, out: Path, genome: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    assert_refused(run, out, *scan_into(out, genome), says=("pip install 'jundscan[cpu]'",))
+    assert_error(run, out, *scan_into(out, genome), says=("pip install 'jundscan[cpu]'",))
 
 
 @pytest.mark.parametrize(
@@ -177,23 +181,23 @@ def test_no_onnx_runtime(run: Run, out: Path, genome: Path, monkeypatch: pytest.
         ("-o", ".", "a folder"),
     ],
 )
-def test_outputs(run: Run, out: Path, tmp_path: Path, genome: Path, option: str, name: str, problem: str) -> None:
-    peaks = write_rows(tmp_path / "peaks.bed", [("chr1", 0, 500)])
-    assert_refused(run, out, "scan", genome, "--truth", peaks, option, out / name, says=(problem,))
-
-
-def test_a_track_that_cannot_be_finished_leaves_no_hits(
-    run: Run, out: Path, genome: Path, monkeypatch: pytest.MonkeyPatch
+def test_unusable_outputs_are_errors(
+    run: Run, out: Path, tmp_path: Path, genome: Path, option: str, name: str, problem: str
 ) -> None:
+    peaks = write_rows(tmp_path / "peaks.bed", [("chr1", 0, 500)])
+    assert_error(run, out, "scan", genome, "--truth", peaks, option, out / name, says=(problem,))
+
+
+def test_a_failed_track_leaves_no_hits(run: Run, out: Path, genome: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: object) -> None:
         raise OSError("no reason in sight")
 
     monkeypatch.setattr("pybigtools.open", fail)
-    assert_refused(run, out, *scan_into(out, genome), says=("p.bw: the bigWig cannot be written: no reason in sight",))
+    assert_error(run, out, *scan_into(out, genome), says=("p.bw: the bigWig cannot be written: no reason in sight",))
 
 
 class Command:
-    """Pickles to a command."""
+    """Its pickle runs a command when it is loaded."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -202,28 +206,28 @@ class Command:
         return os.system, (f"touch {self.path}",)
 
 
-def test_shards(tmp_path: Path, run: Run, out: Path) -> None:
+def test_unusable_shards_are_errors(tmp_path: Path, run: Run, out: Path) -> None:
     files = ("--predictions", out / "p.tsv", "--json", out / "r.json", "--plots", out / "plots")
 
-    def refused(folder: Path, *says: str) -> None:
-        assert_refused(run, out, "evaluate", folder, *files, says=says)
+    def check(folder: Path, *says: str) -> None:
+        assert_error(run, out, "evaluate", folder, *files, says=says)
 
-    refused(tmp_path / "gone", "no such folder")
+    check(tmp_path / "gone", "no such folder")
     write_shard(tmp_path / "data" / "valid_dataset", 5)
-    refused(tmp_path / "data", "a data set, not a shard folder", "valid_dataset")
-    refused(out, "no shard-K-X.joblib")
+    check(tmp_path / "data", "a data set, not a shard folder", "valid_dataset")
+    check(out, "no shard-K-X.joblib")
     shard = write_shard(tmp_path / "s", 50)
-    refused(shard, "50 windows", "--accessibility-scale")
+    check(shard, "50 windows", "--accessibility-scale")
     joblib.dump(np.zeros((49, 1)), shard / "shard-0-y.joblib")
-    refused(shard, "shard-0-y.joblib", "49", "50")
+    check(shard, "shard-0-y.joblib", "49", "50")
     joblib.dump(np.zeros((50, 201, 4), np.int8), shard / "shard-0-X.joblib")
-    refused(shard, "shard-0-X.joblib", "201", "101")
+    check(shard, "shard-0-X.joblib", "201", "101")
     joblib.dump(2 * one_hot(np.zeros((50, 101), np.uint8)), shard / "shard-0-X.joblib")
-    refused(shard, "shard-0-X.joblib", "other than 0 and 1")
+    check(shard, "shard-0-X.joblib", "other than 0 and 1")
     joblib.dump(np.array([Command(tmp_path / "ran")], dtype=object), shard / "shard-0-X.joblib")
-    refused(shard, "shard-0-X.joblib", "refused")
+    check(shard, "shard-0-X.joblib", "refused")
     joblib.dump(Command(tmp_path / "ran"), shard / "shard-0-X.joblib")
-    refused(shard, "shard-0-X.joblib", "refused")
+    check(shard, "shard-0-X.joblib", "refused")
     assert not (tmp_path / "ran").exists()
 
 
@@ -247,7 +251,9 @@ def test_shards(tmp_path: Path, run: Run, out: Path) -> None:
         (("--no-such-option",), "No such option"),
     ],
 )
-def test_usage(run: Run, genome: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], says: str) -> None:
+def test_wrong_usage_of_scan_exits_with_2_and_writes_nothing(
+    run: Run, genome: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], says: str
+) -> None:
     monkeypatch.chdir(genome.parent)
     before = {path: path.read_bytes() for path in genome.parent.iterdir()}
     ran = run("scan", "genome.fa", *arguments)
@@ -257,7 +263,7 @@ def test_usage(run: Run, genome: Path, monkeypatch: pytest.MonkeyPatch, argument
     assert {path: path.read_bytes() for path in genome.parent.iterdir()} == before
 
 
-def test_usage_of_evaluate(run: Run, tmp_path: Path) -> None:
+def test_wrong_usage_of_evaluate_exits_with_2(run: Run, tmp_path: Path) -> None:
     for arguments in (
         ("--json", "-", "--predictions", "-"),
         ("--no-accessibility", "--accessibility-scale", "identity"),
@@ -278,7 +284,7 @@ def test_stdout_is_utf_8_in_any_locale(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["scan", "evaluate", "info"])
-def test_a_name_that_no_file_can_have(run: Run, command: str) -> None:
+def test_a_too_long_file_name_is_an_error(run: Run, command: str) -> None:
     name = "a" * 300
     ran = run(command, *(("--model", name) if command == "info" else (name,)))
     assert ran.code == 1
@@ -287,7 +293,7 @@ def test_a_name_that_no_file_can_have(run: Run, command: str) -> None:
 
 
 @pytest.mark.parametrize("option", ["--json", "--predictions", "--report"])
-def test_evaluate_and_info_do_not_write_over_their_model(run: Run, tmp_path: Path, option: str) -> None:
+def test_evaluate_and_info_do_not_overwrite_their_model(run: Run, tmp_path: Path, option: str) -> None:
     model = tmp_path / "m.onnx"
     model.write_bytes(default_model_path().read_bytes())
     arguments = ("--model", model, option, tmp_path / "x" / ".." / "m.onnx", "--force")
@@ -300,7 +306,7 @@ def test_evaluate_and_info_do_not_write_over_their_model(run: Run, tmp_path: Pat
     assert model.read_bytes() == default_model_path().read_bytes()
 
 
-def test_files_of_an_input_folder_are_not_replaced(run: Run, tmp_path: Path) -> None:
+def test_files_of_an_input_folder_are_not_overwritten(run: Run, tmp_path: Path) -> None:
     shards = Path(shutil.copytree(EXAMPLES / "shards", tmp_path / "shards"))
     model = Path(shutil.copytree(default_model_path().parent, tmp_path / "model"))
     before = {path: path.read_bytes() for path in (*shards.iterdir(), *model.iterdir())}
@@ -310,7 +316,7 @@ def test_files_of_an_input_folder_are_not_replaced(run: Run, tmp_path: Path) -> 
     assert {path: path.read_bytes() for path in (*shards.iterdir(), *model.iterdir())} == before
 
 
-def test_two_names_of_one_output_of_evaluate(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_outputs_in_one_file_are_wrong_usage(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     ran = run("evaluate", EXAMPLES / "shards", "--json", "a.json", "--predictions", "./a.json")
     assert ran.code == 2
@@ -323,13 +329,13 @@ def command(*arguments: object) -> list[str]:
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A genome that takes some seconds."""
+    """Write a genome whose scan takes some seconds."""
     path = tmp_path_factory.mktemp("large") / "large.fa"
     piece = letters(np.random.default_rng(0), 100_000)
     return write_fasta(path, {f"chr{number}": piece * 20 for number in range(10)}, width=100_000)
 
 
-def test_ctrl_c_leaves_nothing(out: Path, large: Path) -> None:
+def test_ctrl_c_leaves_no_files(out: Path, large: Path) -> None:
     arguments = scan_into(out, large, "--stride", 1, "--format", "tsv", "--threads", 2)
     with subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
         deadline = time.monotonic() + 30
@@ -338,13 +344,13 @@ def test_ctrl_c_leaves_nothing(out: Path, large: Path) -> None:
         assert process.poll() is None
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "Traceback" not in said
+    assert "Traceback" not in stderr
     assert list(out.iterdir()) == []
 
 
-def test_a_reader_that_goes_ends_it_quietly(large: Path) -> None:
+def test_a_closed_pipe_ends_a_scan_quietly(large: Path) -> None:
     line = " ".join(command("scan", large, "--format", "tsv", "--stride", 5, "--quiet"))
     ran = subprocess.run(
         ["bash", "-c", f"{line} | head -1"], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False

@@ -1,4 +1,4 @@
-"""Commands as they are typed by hand: what appears on a terminal, and what is said."""
+"""What commands print on a terminal, and which messages they log."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ unix = pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
     ],
     ids=["bed", "tsv", "json", "variants"],
 )
-def test_data_reach_stdout_beside_a_bar(arguments: tuple[str, ...], bar: bytes) -> None:
+def test_stdout_is_the_same_with_and_without_a_progress_bar(arguments: tuple[str, ...], bar: bytes) -> None:
     import pty
 
     def shown(stderr: int) -> list[bytes]:
@@ -64,13 +64,13 @@ def test_data_reach_stdout_beside_a_bar(arguments: tuple[str, ...], bar: bytes) 
 
 
 class Shown(NamedTuple):
-    """What a terminal got: the exit code, and everything as it came."""
+    """Exit code of a command, and all text that its terminal received."""
 
     code: int
     text: str
 
     def lines(self) -> list[str]:
-        """Return the lines without colours; a line that the cursor went back on shows as it was written."""
+        """Return the lines without colours and cursor movements."""
         return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.text).replace("\r\n", "\n").splitlines()
 
 
@@ -86,7 +86,7 @@ def on_a_terminal(*arguments: str, folder: Path = EXAMPLES, code: str | None = N
         ) as process:
             os.close(follower)
             written = b""
-            with suppress(OSError):  # how Linux says that nobody has the terminal open any more
+            with suppress(OSError):  # Linux raises it when no process has the terminal open any more
                 while read := os.read(leader, 1 << 16):
                     written += read
         return Shown(process.returncode, written.decode())
@@ -95,7 +95,7 @@ def on_a_terminal(*arguments: str, folder: Path = EXAMPLES, code: str | None = N
 
 
 @unix
-def test_the_demo_on_a_terminal() -> None:
+def test_the_demo_prints_hits_and_messages_but_no_bar() -> None:
     recipe = re.search(r"^demo:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert recipe
     typed = shlex.split(recipe[1].replace("\\\n", " "))
@@ -125,7 +125,7 @@ def test_the_demo_on_a_terminal() -> None:
     ],
     ids=lambda arguments: " ".join(arguments[6:]) or arguments[0],
 )
-def test_no_bar_where_data_appear_on_the_terminal(arguments: tuple[str, ...]) -> None:
+def test_no_bar_is_drawn_when_data_go_to_the_terminal(arguments: tuple[str, ...]) -> None:
     shown = on_a_terminal(*arguments)
     assert shown.code == 0
     assert "━" not in shown.text
@@ -133,7 +133,7 @@ def test_no_bar_where_data_appear_on_the_terminal(arguments: tuple[str, ...]) ->
 
 
 @unix
-def test_a_bar_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_the_bar_is_erased_at_the_end(tmp_path: Path) -> None:
     shown = on_a_terminal("scan", "genome.fa", *TRACK, "-o", str(tmp_path / "hits.bed"))
     assert "scanning" in shown.text
     assert shown.text.count("\x1b[?25l") == shown.text.count("\x1b[?25h") == 1  # the cursor is back
@@ -148,17 +148,17 @@ import logging
 from jundscan.cli.terminal import progress, start_log
 start_log()
 log = logging.getLogger("jundscan")
-with progress("scanning", 10, False) as tell:
-    tell(5)
+with progress("scanning", 10, False) as on_progress:
+    on_progress(5)
     log.warning("something is [odd]")
     log.info("x" * 300)
-    tell(5)
+    on_progress(5)
 log.info("done")
 """
 
 
 @unix
-def test_messages_beside_a_bar_have_lines_of_their_own() -> None:
+def test_messages_above_a_bar_have_their_own_lines() -> None:
     shown = on_a_terminal(code=BESIDE_A_BAR)
     pieces = re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.text))
     assert "warning: something is [odd]" in pieces
@@ -171,7 +171,9 @@ def test_messages_beside_a_bar_have_lines_of_their_own() -> None:
     ("variables", "is_coloured"),
     [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)],
 )
-def test_colours_of_warnings_and_errors(tmp_path: Path, variables: dict[str, str], is_coloured: bool) -> None:
+def test_warnings_and_errors_are_coloured_where_the_terminal_has_colours(
+    tmp_path: Path, variables: dict[str, str], is_coloured: bool
+) -> None:
     error = on_a_terminal("scan", "gone.fa", **variables)
     warning = on_a_terminal("scan", "genome.fa", "--threshold", "1", "-o", str(tmp_path / "hits.bed"), **variables)
     assert ("\x1b[31m\x1b[1mjundscan:\x1b[0m gone.fa: No such file" in error.text) == is_coloured
@@ -181,7 +183,7 @@ def test_colours_of_warnings_and_errors(tmp_path: Path, variables: dict[str, str
         assert "\x1b" not in error.text + warning.text
 
 
-def test_no_colour_where_stderr_is_no_terminal() -> None:
+def test_messages_in_a_pipe_have_no_colours() -> None:
     environment = {**os.environ, "TERM": "xterm-256color"}
     for arguments in (("scan", "gone.fa"), ("scan", "genome.fa", "--threshold", "1")):
         command = [sys.executable, "-m", "jundscan", *arguments]
@@ -190,30 +192,30 @@ def test_no_colour_where_stderr_is_no_terminal() -> None:
         assert ran.stderr
 
 
-# what is said, and when
+# messages
 
 
-def test_one_thing_is_one_and_little_is_not_nothing(run: Run, tmp_path: Path) -> None:
+def test_summaries_use_the_singular_and_never_show_zero_seconds(run: Run, tmp_path: Path) -> None:
     (tmp_path / "one.fa").write_text(f">s\n{'ACGTTGCA' * 13}\n")
-    said = run("scan", tmp_path / "one.fa", "--threshold", 0, "--stride", 1_000).err.splitlines()[-1]
-    assert said.startswith("1 hit in 2 windows (0 skipped for unknown letters), 104 bases in 0.")
+    summary = run("scan", tmp_path / "one.fa", "--threshold", 0, "--stride", 1_000).err.splitlines()[-1]
+    assert summary.startswith("1 hit in 2 windows (0 skipped for unknown letters), 104 bases in 0.")
     (tmp_path / "one.fa").write_text(f">s\n{'ACGTTGCA' * 13}"[:104] + "\n")
-    said = run("scan", tmp_path / "one.fa", "--threshold", 0).err.splitlines()[-1]
-    assert said.startswith("1 hit in 1 window (0 skipped for unknown letters), 101 bases in 0.")
+    summary = run("scan", tmp_path / "one.fa", "--threshold", 0).err.splitlines()[-1]
+    assert summary.startswith("1 hit in 1 window (0 skipped for unknown letters), 101 bases in 0.")
     header = "##fileformat=VCFv4.2\n##contig=<ID=s>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
     (tmp_path / "one.vcf").write_text(f"{header}s\t50\t.\tC\tG\t.\t.\t.\n")
-    said = run("variants", tmp_path / "one.fa", tmp_path / "one.vcf").err.splitlines()[-1]
-    assert said.startswith("1 allele of 1 record: ")
-    assert "0 hits gained, 0 lost" in said
+    summary = run("variants", tmp_path / "one.fa", tmp_path / "one.vcf").err.splitlines()[-1]
+    assert summary.startswith("1 allele of 1 record: ")
+    assert "0 hits gained, 0 lost" in summary
 
 
-def named_in(said: str) -> list[str]:
-    """Find the names of the files that messages name, but for the index of the genome."""
-    rows = [line.removeprefix("wrote ") for line in said.splitlines() if line.startswith("wrote ")]
+def logged_files(stderr: str) -> list[str]:
+    """Return the files that messages name, without the index of the genome."""
+    rows = [line.removeprefix("wrote ") for line in stderr.splitlines() if line.startswith("wrote ")]
     return [Path(name).name for row in rows if not row.startswith("the index") for name in row.split(", ")]
 
 
-def test_every_file_that_is_written_is_named(run: Run, tmp_path: Path, genome: Path, track: Path) -> None:
+def test_every_written_file_is_logged(run: Run, tmp_path: Path, genome: Path, track: Path) -> None:
     files = {"-o": "hits.bed.gz", "--track": "p.bedgraph.gz", "--accuracy-track": "a.bw", "--json": "run.json"}
     options = [word for option, name in files.items() for word in (option, tmp_path / "out" / name)]
     (tmp_path / "out").mkdir()
@@ -222,7 +224,7 @@ def test_every_file_that_is_written_is_named(run: Run, tmp_path: Path, genome: P
     truth.write_text("chr1\t100\t900\nchr1\t2000\t3000\n")
     ran = run("scan", genome, "--accessibility", track, *scale, "--truth", truth, *options)
     assert ran.code == 0
-    names = named_in(ran.err)
+    names = logged_files(ran.err)
     assert sorted(names) == sorted(path.name for path in (tmp_path / "out").iterdir())
     assert {"hits.bed.gz.tbi", "p.bedgraph.gz.tbi"} < set(names)
     folder = write_shard(tmp_path / "shard")
@@ -230,12 +232,12 @@ def test_every_file_that_is_written_is_named(run: Run, tmp_path: Path, genome: P
     out.mkdir()
     ran = run("evaluate", folder, "--predictions", out / "p.tsv", "--plots", out / "plots", "--json", out / "r.json")
     written = {path.name for path in out.rglob("*") if path.is_file()}
-    assert set(named_in(ran.err)) == written
+    assert set(logged_files(ran.err)) == written
     ran = run("scan", genome, "-o", os.devnull, "--json", "-")
-    assert named_in(ran.err) == []
+    assert logged_files(ran.err) == []
 
 
-def test_many_files_are_counted(
+def test_of_many_files_the_rest_is_counted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(terminal, "MAX_NAMED", 3)
@@ -247,7 +249,7 @@ def test_many_files_are_counted(
     assert caplog.messages == [*(f"wrote {file}" for file in files[:3]), f"wrote 1 file more in {tmp_path}"]
 
 
-def test_what_it_runs_on_is_said_only_when_something_runs(run: Run, tmp_path: Path, genome: Path) -> None:
+def test_the_provider_is_logged_only_when_a_model_runs(run: Run, tmp_path: Path, genome: Path) -> None:
     (tmp_path / "empty.bed").write_text("")
     for arguments in (
         ("scan", tmp_path / "gone.fa"),
@@ -264,8 +266,8 @@ def test_what_it_runs_on_is_said_only_when_something_runs(run: Run, tmp_path: Pa
 
 
 @unix
-def test_libraries_do_not_write_to_stderr_by_themselves(tmp_path: Path) -> None:
-    """What goes to the descriptor itself is theirs; Python's own stream is the program's."""
+def test_what_libraries_write_to_descriptor_2_is_dropped(tmp_path: Path) -> None:
+    """Python's own stream still reaches stderr."""
     code = (
         "import os, sys\n"
         "import jundscan.cli.info as info\n"
