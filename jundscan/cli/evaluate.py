@@ -1,4 +1,4 @@
-"""``jundscan evaluate``: shards in, metrics out."""
+"""``jundscan evaluate``: metrics of labelled windows."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ def evaluate(
         list[Path],
         typer.Argument(
             metavar="SHARD_DIR",
-            help="Folder with shard-0-X.joblib and the others; several are compared.",
+            help="Folder with shard-0-X.joblib and the other files. Several folders are compared.",
             **INPUT,
         ),
     ],
     genome: Annotated[
         Path | None,
         typer.Option(
-            help="FASTA that the windows come from: what lies beside each is looked up by its id (shard-K-ids.joblib). "
-            "Without it the model sees the windows alone.",
+            help="FASTA that the windows come from. The model sees the surroundings of each window that has an id "
+            "(shard-K-ids.joblib). Without a genome it sees the windows alone.",
             **INPUT,
         ),
     ] = None,
@@ -63,14 +63,17 @@ def evaluate(
         list[Path] | None,
         typer.Option(
             "--model",
-            help="An .onnx file made by jundscan, or its folder; repeat it to compare models. "
-            "Default: the one that is installed.",
+            help="An .onnx file made by jundscan, or its folder. Repeat the option to compare models. "
+            "Default: the model that jundscan comes with.",
             **INPUT,
         ),
     ] = None,
     threshold: Annotated[
         float | None,
-        typer.Option(help="Positive at or above it. Default: the balanced 0.5.", show_default=False),
+        typer.Option(
+            help="Windows that score this or more are called bound. Default: 0.5, the balanced threshold.",
+            show_default=False,
+        ),
     ] = None,
     no_accessibility: NoAccessibilityOption = False,
     accessibility_scale: ScaleOption = None,
@@ -79,12 +82,12 @@ def evaluate(
     alias: AliasOption = None,
     predictions: Annotated[
         str | None,
-        typer.Option(help="Write a table of every window, TSV, or - for stdout.", show_default=False),
+        typer.Option(help="Write a table with one line per window, TSV, or - for stdout.", show_default=False),
     ] = None,
     plots: Annotated[
         Path | None,
         typer.Option(
-            help="Draw ROC, precision-recall, calibration, confusion and scores into this folder, as PNG and SVG.",
+            help="Write pictures into this folder, PNG and SVG: ROC, precision-recall, calibration, confusion, scores.",
             show_default=False,
         ),
     ] = None,
@@ -97,9 +100,9 @@ def evaluate(
 ) -> None:
     """Compare a model's predictions with the labels of one or several folders of shards.
 
-    With --genome the model sees what lies around each window, as in a scan.
-    With --accessibility too, the track takes the place of the shards' own accessibility.
-    With several folders or models --json holds {"data": [...]}, one report each with its "path".
+    With --genome the model sees the surroundings of each window, as in a scan.
+    With --accessibility too, the track replaces the accessibility in the shards.
+    With several folders or models --json writes {"data": [...]}, one report each with its "path".
 
     Example: jundscan evaluate HepG2/valid_dataset K562/valid_dataset --plots plots
 
@@ -126,7 +129,7 @@ def evaluate(
     sets = [read_shards(folder) for folder in shard_dirs]
     _check_labels(sets, predictions is not None and json_target is None and plots is None and report is None)
     models = [load_model(path, device) for path in model] if model else [load_model(None, device)]
-    if genome is None and any(one.metadata.sees_neighbourhood for one in models):
+    if genome is None and any(each.metadata.sees_neighbourhood for each in models):
         log.info("no --genome: the model sees the windows alone, not what lies around them, and is less accurate")
     names = _names(shard_dirs)
     rows = []
@@ -143,18 +146,18 @@ def evaluate(
             )
             source = stack.enter_context(opened)
         log_provider(models[0], device)
-        for one in models:
+        for each in models:
             for name, shards in zip(names, sets, strict=True):
                 result = evaluate_shards(
                     shards,
-                    one,
+                    each,
                     threshold=threshold,
                     withhold_accessibility=no_accessibility,
                     scale=scale,
                     threads=threads,
                     source=source,
                 )
-                called = f"{name}, {one.metadata.name}" if len(models) > 1 else name
+                called = f"{name}, {each.metadata.name}" if len(models) > 1 else name
                 rows.append(NamedEvaluation(called, shards.path, result))
     written: list[str | Path | None] = [predictions]
     if predictions is not None:
@@ -167,8 +170,10 @@ def evaluate(
         log_written(*written)
         return
     if plots is not None:
+        from jundscan.evaluation.plots import write_plots
+
         title = models[0].metadata.name if len(models) == 1 else ""
-        written += _draw(labelled, plots, title, force)
+        written += write_plots(plots, [row.predictions for row in labelled], title, force=force)
     if report is not None:
         from jundscan.report.evaluation_page import write_evaluation_report
 
@@ -212,12 +217,12 @@ def _check_labels(sets: Sequence[Shards], predictions_only: bool) -> None:
     for shards in sets:
         if shards.labels is None and not predictions_only:
             raise ShardError(
-                shards.path, "no labels (shard-K-y.joblib), nothing to compare with; ask for --predictions FILE alone"
+                shards.path, "no labels (shard-K-y.joblib), nothing to compare with; use --predictions FILE alone"
             )
 
 
 def _names(folders: Sequence[Path]) -> list[str]:
-    """Name folders by what tells their paths apart; one alone, or one inside another, by its last two parts."""
+    """Name folders by where their paths differ. One alone, or one inside another, is named by its last two parts."""
     paths = [folder.resolve().parts for folder in folders]
     before = _shared(paths)
     after = _shared([path[:before:-1] for path in paths])
@@ -238,13 +243,13 @@ def _write_predictions(rows: Sequence[NamedEvaluation], target: str, force: bool
     with open_output(target, force) as stream:
         stream.write("\t".join(header) + "\n")
         for row, table in zip(rows, tables, strict=True):
-            absent = [""] * len(row.result.probabilities)  # a column that only other folders have
+            absent = [""] * len(row.result.probabilities)  # for a column that only other folders have
             columns = [table.get(name, absent) for name in header]
             stream.writelines("\t".join(line) + "\n" for line in zip(*columns, strict=True))
 
 
 def _columns(row: NamedEvaluation, named: bool) -> dict[str, Iterable[str]]:
-    """Give one evaluation's windows as columns of text; ``named`` says first which evaluation it is."""
+    """Return one evaluation's windows as columns of text, with its name as the first if ``named``."""
     from jundscan.io.numbers import format_probabilities
 
     result = row.result
@@ -263,13 +268,7 @@ def _columns(row: NamedEvaluation, named: bool) -> dict[str, Iterable[str]]:
 
 
 def _record(rows: Sequence[NamedEvaluation]) -> dict[str, Any]:
-    """Give what --json writes."""
+    """Return the report that --json writes."""
     if len(rows) == 1:
         return rows[0].report
     return {"data": [{**row.report, "path": str(row.path)} for row in rows]}
-
-
-def _draw(rows: Sequence[NamedEvaluation], folder: Path, title: str, force: bool) -> list[Path]:
-    from jundscan.evaluation.plots import write_plots
-
-    return write_plots(folder, [row.predictions for row in rows], title, force=force)

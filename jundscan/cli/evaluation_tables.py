@@ -1,4 +1,4 @@
-"""What ``jundscan evaluate`` shows on stdout: one evaluation with every metric, or several below each other."""
+"""The tables that ``jundscan evaluate`` prints: every metric of one evaluation, or one row per evaluation."""
 
 from __future__ import annotations
 
@@ -17,13 +17,7 @@ _OF_PROBABILITIES = ("auroc", "average_precision", "brier")
 
 
 def show(rows: Sequence[NamedEvaluation]) -> None:
-    """Print the metrics of labelled windows, with the facts that all evaluations share once above.
-
-    Parameters
-    ----------
-    rows : sequence of NamedEvaluation
-        With labels; at least one.
-    """
+    """Print the metrics of evaluations with labels. Facts that all evaluations share stand once above the tables."""
     from rich.console import Console
 
     console = Console(highlight=False, markup=False)
@@ -43,8 +37,8 @@ def show(rows: Sequence[NamedEvaluation]) -> None:
         console.print(f"{which}{own}{called}", soft_wrap=True)
     once = _is_shared(rows, _surroundings)
     for name, row in list(zip(names, rows, strict=True))[: 1 if once else None]:
-        if (said := _surroundings(row)) is not None:
-            console.print(said if once else f"{name}: {said}", soft_wrap=True)
+        if (sentence := _surroundings(row)) is not None:
+            console.print(sentence if once else f"{name}: {sentence}", soft_wrap=True)
 
 
 def _folder(row: NamedEvaluation) -> str:
@@ -76,19 +70,19 @@ def _is_shared(rows: Sequence[NamedEvaluation], fact: Callable[[NamedEvaluation]
 
 
 def _names(rows: Sequence[NamedEvaluation]) -> list[str]:
-    """Name each evaluation by what tells it from the others: its folder, its model, or both."""
+    """Name each evaluation by what differs among them: its folder, its model, or both."""
     if _is_shared(rows, _model):
         return [_folder(row) for row in rows]
     return [_model(row) if _is_shared(rows, _folder) else row.name for row in rows]
 
 
 def _shared(rows: Sequence[NamedEvaluation]) -> str:
-    """Say in one line all that is the same for all evaluations."""
+    """Write the facts that all evaluations share in one line."""
     first = rows[0]
-    about = [fact(first) for fact in (_folder, _windows) if len(rows) > 1 or fact is _windows if _is_shared(rows, fact)]
-    how = [_model(first)] if _is_shared(rows, _model) else []
-    how += [f"at {_threshold(first)}"] if _is_shared(rows, _threshold) else []
-    sentences = [": ".join(about), " ".join([*how, f"on {first.report['provider']}"])]
+    data = [fact(first) for fact in (_folder, _windows) if len(rows) > 1 or fact is _windows if _is_shared(rows, fact)]
+    method = [_model(first)] if _is_shared(rows, _model) else []
+    method += [f"at {_threshold(first)}"] if _is_shared(rows, _threshold) else []
+    sentences = [": ".join(data), " ".join([*method, f"on {first.report['provider']}"])]
     sentences += [_accessibility(first)] if _is_shared(rows, _accessibility) else []
     return "; ".join(filter(None, sentences))
 
@@ -103,7 +97,7 @@ def _table_of_one(report: dict[str, Any]) -> Any:
 
 
 def _table_of_several(rows: Sequence[NamedEvaluation], names: Sequence[str], metrics: Sequence[str]) -> Any:
-    """Draw a row for each evaluation; intervals stand below the values."""
+    """Draw one row per evaluation, with intervals below the values."""
     from rich import box
     from rich.table import Column, Table
 

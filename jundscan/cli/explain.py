@@ -1,4 +1,4 @@
-"""``jundscan explain``: regions or hits in, which bases matter out."""
+"""``jundscan explain``: the bases that drive a prediction, of regions or hits."""
 
 from __future__ import annotations
 
@@ -44,8 +44,10 @@ from jundscan.cli.terminal import (
     write_json,
 )
 from jundscan.errors import format_count, format_seconds
+from jundscan.options import ScanOptions
 
-MOST_HITS = 1_000
+MAX_HITS = 1_000
+"""Maximum number of hits explained in one run."""
 
 log = logging.getLogger("jundscan")
 
@@ -58,17 +60,17 @@ def explain(
     ],
     region: Annotated[
         list[str] | None,
-        typer.Option(help="chrom:start-end (0-based, half-open), a picture each; may be repeated.", show_default=False),
+        typer.Option(help="chrom:start-end (0-based, half-open): one picture. May be repeated.", show_default=False),
     ] = None,
     hits: Annotated[
         Path | None,
         typer.Option(
             help="Hits of a scan, BED or narrowPeak: a page and a logo of the strongest. Their windows are scored "
-            "again, because a BED's scores are rounded: give the scan's model, track and scale.",
+            "again, because a BED's scores are rounded. So use the model, track and scale of the scan.",
             **INPUT,
         ),
     ] = None,
-    top: Annotated[int, typer.Option(min=1, max=MOST_HITS, help="With --hits: how many.")] = 50,
+    top: Annotated[int, typer.Option(min=1, max=MAX_HITS, help="With --hits: number of hits to explain.")] = 50,
     accessibility: AccessibilityOption = None,
     bed_value: BedValueOption = "score",
     no_accessibility: NoAccessibilityOption = False,
@@ -87,7 +89,7 @@ def explain(
     force: ForceOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Show which bases drive a prediction: every substitution at every base, and what accessibility contributes.
+    """Score every substitution at every base, to show which bases drive a prediction, and what accessibility adds.
 
     Windows are scored with their surroundings, but only bases of the region are changed.
 
@@ -106,7 +108,7 @@ def explain(
     rule = threshold_rule(threshold, fpr, precision, recall)
     check_accessibility(accessibility, no_accessibility, accessibility_scale)
     if not region and hits is None:
-        raise typer.BadParameter("say what to explain: --region, --hits or both", param_hint="--region")
+        raise typer.BadParameter("name what to explain: --region, --hits or both", param_hint="--region")
     if is_stream(output):
         raise typer.BadParameter("several files cannot go to stdout; name a folder", param_hint="--output")
     check_files({"--json": json_target}, (genome, accessibility, accessibility_scale, alias, model, hits))
@@ -116,10 +118,7 @@ def explain(
     if json_target is not None:
         check_output(json_target, force)
     log_accessibility(accessibility, no_accessibility)
-    with open_scan(
-        genome,
-        accessibility,
-        model=load_model(model, device),
+    options = ScanOptions(
         stride=1,
         threshold_rule=rule,
         scale=resolve_scale(accessibility_scale),
@@ -127,18 +126,21 @@ def explain(
         alias=alias,
         bed_value=bed_value,
         missing_chromosomes=missing_chromosomes,
-        concerned=partial(chromosomes_to_explain, region or (), hits),
         threads=threads,
+    )
+    concerned = partial(chromosomes_to_explain, region or (), hits)
+    with open_scan(
+        genome, accessibility, model=load_model(model, device), concerned=concerned, **vars(options)
     ) as ready:
         regions = list(dict.fromkeys(parse_region(text, ready.genome.chromsizes) for text in region or ()))
-        given = None if hits is None else read_hits(hits, ready)
+        to_rank = None if hits is None else read_hits(hits, ready)
         check_folder(output, map(picture_name, regions), force)
         log_threshold(ready.threshold)
         log_provider(ready.model, device)
         strongest = []
-        if given is not None and len(given.placed):
-            log.info("scoring the windows of %s hits to rank them", format(len(given.placed), ","))
-            strongest = strongest_hits(ready, given, top)
+        if to_rank is not None and len(to_rank.placed):
+            log.info("scoring the windows of %s hits to rank them", format(len(to_rank.placed), ","))
+            strongest = strongest_hits(ready, to_rank, top)
         with progress("explaining", len(regions) + len(strongest), quiet) as on_progress:
             record = write_explanations(
                 ready, regions, strongest, output, force, on_progress, hits, command_line(context)

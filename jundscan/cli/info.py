@@ -1,4 +1,4 @@
-"""``jundscan info``: what a model says of itself."""
+"""``jundscan info``: what a model file says about the model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MODES = {
     "window_with_accessibility": ("Windows whose surroundings are not known, with accessibility", "their default"),
     "window_without_accessibility": ("Windows whose surroundings are not known, sequence alone", "their default"),
 }
-"""Titles of the calibration tables, and what their default thresholds are called."""
+"""Title of each calibration table, and name of its default threshold."""
 
 
 def info(

@@ -1,4 +1,4 @@
-"""``jundscan scale``: the accessibility scale of a track, found beforehand for many scans."""
+"""``jundscan scale``: the accessibility scale of a track, to be used by many scans."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def scale(
         Path | None,
         typer.Argument(help="FASTA of the whole genome. A bigWig needs none: it knows its chromosomes.", **INPUT),
     ] = None,
-    output: Annotated[str, typer.Option("--output", "-o", help="JSON file to write; - is stdout.")] = "-",
+    output: Annotated[str, typer.Option("--output", "-o", help="JSON file to write. - is stdout.")] = "-",
     bed_value: BedValueOption = "score",
     missing_chromosomes: MissingChromosomesOption = None,
     allow_length_mismatch: LengthMismatchOption = False,
@@ -45,8 +45,8 @@ def scale(
 ) -> None:
     """Find the accessibility scale of a track, for scans of parts of a genome.
 
-    Scans with --accessibility-scale FILE then need not find it, and a scan of a part maps accessibility as one of the
-    whole genome does.
+    Scans with --accessibility-scale FILE use this scale. So a scan of a part of the genome maps accessibility in the
+    same way as a scan of the whole genome.
 
     Example: jundscan scale dnase.narrowPeak genome.fa -o scale.json
     """

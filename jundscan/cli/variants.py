@@ -1,4 +1,4 @@
-"""``jundscan variants``: a genome and variants in, their effects on JUND out."""
+"""``jundscan variants``: the effects of variants on JUND binding."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ from jundscan.cli.terminal import (
     write_json,
 )
 from jundscan.errors import format_count, format_seconds
+from jundscan.options import ScanOptions
 
 log = logging.getLogger("jundscan")
 
@@ -57,7 +58,7 @@ def variants(
     no_accessibility: NoAccessibilityOption = False,
     output: Annotated[
         str,
-        typer.Option("--output", "-o", help="A .vcf, .vcf.gz (indexed) or .tsv file; - is VCF on stdout."),
+        typer.Option("--output", "-o", help="A .vcf, .vcf.gz (indexed) or .tsv file. - is VCF on stdout."),
     ] = "-",
     threshold: ThresholdOption = None,
     fpr: FprOption = None,
@@ -74,11 +75,11 @@ def variants(
     force: ForceOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Tell which variants make or break a JUND site, allele by allele.
+    """Score which variants make or break a JUND site, allele by allele.
 
     Every window that an allele touches is scored on the reference and on the alternative haplotype, with the
-    surroundings that it has there and the accessibility of the reference. Windows that only have the allele nearby are
-    left out. Each allele is judged alone: phased neighbours are not combined.
+    surroundings that it has there and the accessibility of the reference. Windows beside the allele are left out.
+    Each allele is scored by itself: phased neighbours are not combined.
 
     Example: jundscan variants genome.fa variants.vcf.gz --accessibility dnase.narrowPeak -o effects.vcf.gz
     """
@@ -99,10 +100,7 @@ def variants(
     if json_target is not None:
         check_output(json_target, force)
     log_accessibility(accessibility, no_accessibility)
-    with open_scan(
-        genome,
-        accessibility,
-        model=load_model(model, device),
+    options = ScanOptions(
         stride=1,
         threshold_rule=rule,
         scale=resolve_scale(accessibility_scale),
@@ -110,8 +108,11 @@ def variants(
         alias=alias,
         bed_value=bed_value,
         missing_chromosomes=missing_chromosomes,
-        concerned=partial(chromosomes_of, vcf),
         threads=threads,
+    )
+    concerned = partial(chromosomes_of, vcf)
+    with open_scan(
+        genome, accessibility, model=load_model(model, device), concerned=concerned, **vars(options)
     ) as ready:
         log_threshold(ready.threshold)
         log_provider(ready.model, device)

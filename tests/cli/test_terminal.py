@@ -171,7 +171,7 @@ def test_messages_above_a_bar_have_their_own_lines() -> None:
     ("variables", "is_coloured"),
     [({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True), ({"TERM": "dumb"}, False)],
 )
-def test_warnings_and_errors_are_coloured_where_the_terminal_has_colours(
+def test_warnings_and_errors_are_coloured_unless_switched_off(
     tmp_path: Path, variables: dict[str, str], is_coloured: bool
 ) -> None:
     error = on_a_terminal("scan", "gone.fa", **variables)
