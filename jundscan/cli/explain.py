@@ -138,8 +138,8 @@ def explain(
         log_threshold(ready.threshold)
         log_provider(ready.model, device)
         strongest = []
-        if to_rank is not None and len(to_rank.placed):
-            log.info("scoring the windows of %s hits to rank them", format(len(to_rank.placed), ","))
+        if to_rank is not None and len(to_rank.bounds):
+            log.info("scoring the windows of %s hits to rank them", format(len(to_rank.bounds), ","))
             strongest = strongest_hits(ready, to_rank, top)
         with progress("explaining", len(regions) + len(strongest), quiet) as on_progress:
             record = write_explanations(

@@ -1,4 +1,4 @@
-"""What drives many regions alike: their contributions aligned on what they share, and averaged."""
+"""Align the contributions of many regions on what they share, and average them."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from jundscan.dna.letters import one_hot
 from jundscan.explanations.mutagenesis import Explanation
 
 WIDTH = 21
-"""Bases of the average: a site and what stands beside it."""
+"""Bases of the average logo: a site and its neighbours."""
 _SEED_BASES = 9
 _ROUNDS = 5
 
 
-class Aggregate(NamedTuple):
-    """An average of aligned regions.
+class AverageLogo(NamedTuple):
+    """The average of aligned regions.
 
     Attributes
     ----------
     contributions : numpy.ndarray, shape=(WIDTH, 4), dtype=float64
-        Mean over the regions of the contribution of the base that is there, in the column of its letter.
+        Mean contribution of each position's base over the regions, in the column of its letter.
     frequencies : numpy.ndarray, shape=(WIDTH, 4), dtype=float64
-        How often each letter is there.
+        Share of the regions that have each letter.
     regions : int
         Number of regions averaged.
     """
@@ -37,31 +37,31 @@ class Aggregate(NamedTuple):
 
 
 def contribution_logo(explanation: Explanation) -> NDArray[np.float64]:
-    """Put each base's contribution into the column of its letter, (n, 4); 0 where there is none."""
+    """Put each base's contribution into the column of its letter, (n, 4). Missing contributions are 0."""
     return np.nan_to_num(explanation.contributions)[:, None] * one_hot(explanation.codes)
 
 
-def aggregate(explanations: Sequence[Explanation]) -> Aggregate | None:
+def average_logos(explanations: Sequence[Explanation]) -> AverageLogo | None:
     """Align regions by their contributions, on either strand, and average them.
 
-    The template begins as the strongest stretch of the first region. In each of a few rounds every region takes the
-    place and the strand that fit the template best (the greatest sum of products), and their mean is the next template.
-    Regions that share nothing with the others blur the average; they are not left out.
+    The first template is the strongest stretch of the first region. In each round, every region takes the offset and
+    strand that fit the template best (greatest sum of products). Their mean is the next template. Regions without the
+    shared motif are kept, and blur the average.
 
     Parameters
     ----------
     explanations : sequence of Explanation
-        The strongest first; those shorter than the average are left out.
+        The strongest first. Regions shorter than :data:`WIDTH` are left out.
 
     Returns
     -------
-    Aggregate or None
-        None without a region that is long enough.
+    AverageLogo or None
+        None if no region is long enough.
     """
     logos = [contribution_logo(one) for one in explanations if len(one.codes) >= WIDTH]
     if not logos:
         return None
-    # both strands: the complement of A C G T in reverse order of the columns
+    # both strands: reversed columns turn A C G T into its complement
     strands = [np.stack((logo, logo[::-1, ::-1])) for logo in logos]
     windows = [sliding_window_view(both, (WIDTH, 4), axis=(1, 2))[:, :, 0] for both in strands]
     strength = np.convolve(np.abs(logos[0]).sum(axis=1), np.ones(_SEED_BASES), "same")
@@ -73,4 +73,4 @@ def aggregate(explanations: Sequence[Explanation]) -> Aggregate | None:
             fit = np.tensordot(choices, template, axes=2)
             aligned[number] = choices[np.unravel_index(np.argmax(fit), fit.shape)]
         template = aligned.mean(axis=0)
-    return Aggregate(template, (aligned != 0).mean(axis=0), len(logos))
+    return AverageLogo(template, (aligned != 0).mean(axis=0), len(logos))

@@ -1,7 +1,7 @@
-"""Known sites of JUND's family in a sequence: exact matches of the two consensus sequences, nothing weighted.
+"""Find exact matches of the consensus sequences that JUND's family binds.
 
-AP-1 sites (TPA response elements) are TGACTCA and, on the other strand, TGAGTCA; cAMP response elements (CRE) are
-TGACGTCA, the same on both strands. Weaker sites are not marked: what the model makes of them, the contributions show.
+AP-1 sites (TPA response elements) are TGACTCA and, on the other strand, TGAGTCA. cAMP response elements (CRE) are
+TGACGTCA, the same on both strands. Weaker sites are not marked: contributions show what the model makes of them.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from jundscan.dna.letters import decode
 
 CONSENSUS = {"TGACTCA": ("AP-1", "+"), "TGAGTCA": ("AP-1", "-"), "TGACGTCA": ("CRE", ".")}
-"""Name and strand of each; the CRE reads alike on both."""
+"""Name and strand of each consensus. The CRE is its own reverse complement."""
 
 
-class Match(NamedTuple):
-    """A site; ``start`` and ``end`` are 0-based half-open within the sequence."""
+class KnownSite(NamedTuple):
+    """An exact match. ``start`` and ``end`` are 0-based half-open within the sequence."""
 
     start: int
     end: int
@@ -26,20 +26,20 @@ class Match(NamedTuple):
     sequence: str
 
 
-def matches(codes: NDArray[np.uint8]) -> list[Match]:
-    """Find the sites, sorted by their starts.
+def find_sites(codes: NDArray[np.uint8]) -> list[KnownSite]:
+    """Find the sites of a sequence, sorted by start.
 
     Examples
     --------
     >>> from jundscan.dna.letters import encode
-    >>> [(match.start, match.name) for match in matches(encode(b"cctgactcatgacgtca"))]
+    >>> [(site.start, site.name) for site in find_sites(encode(b"cctgactcatgacgtca"))]
     [(2, 'AP-1'), (9, 'CRE')]
     """
     sequence = decode(codes).decode()
-    found = []
-    for site, (name, _) in CONSENSUS.items():
-        at = sequence.find(site)
+    sites = []
+    for consensus, (name, _) in CONSENSUS.items():
+        at = sequence.find(consensus)
         while at >= 0:
-            found.append(Match(at, at + len(site), name, site))
-            at = sequence.find(site, at + 1)
-    return sorted(found)
+            sites.append(KnownSite(at, at + len(consensus), name, consensus))
+            at = sequence.find(consensus, at + 1)
+    return sorted(sites)

@@ -1,8 +1,8 @@
-"""Which bases matter: every substitution at every base, scored through all windows that cover it.
+"""Saturation mutagenesis: make every substitution at every base, and score all windows that cover it.
 
-A window is scored with its flanks. Each substitution is made in a copy of its own, of the windows that cover it and
-what the model sees around them. Where a model has no flanks, a copy carries several: substitutions 101 bases apart
-share no window. A window's accessibility is that of the reference throughout.
+Each substitution is made in its own copy of the windows that cover it, with their flanks. If the model has no flanks,
+a copy carries several substitutions 101 bases apart, because these share no window. Accessibility stays that of the
+reference.
 """
 
 from __future__ import annotations
@@ -30,36 +30,36 @@ from jundscan.threads import in_order
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-MOST_BASES = 1_000_000
-"""Bases explained in one run."""
+MAX_BASES = 1_000_000
+"""Maximum bases per run."""
 COPY_SUBSTITUTIONS = 10
-"""Substitutions in one mutated copy at most, for a model without flanks, which works through long copies 1.5 times as
-fast. With flanks it would score as many windows for nothing between two as a flank has bases."""
+"""Maximum substitutions per copy for a model without flanks, because it scores long copies 1.5 times as fast. With
+flanks, the windows between two substitutions would be scored in vain."""
 CALL_BASES = 1 << 16
-"""Bases of mutated copies in one call of the model."""
+"""Maximum bases per call of the model."""
 PERCENTILES = np.linspace(0, 1, 101, dtype=np.float32)
-"""Accessibility values that the response is computed at."""
+"""Accessibility percentiles of :class:`Response`."""
 _OTHERS = len(ALPHABET) - 1
 _CENTRE = WINDOW_LENGTH // 2
 _REACH = WINDOW_LENGTH - 1
 
 
 class Response(NamedTuple):
-    """What accessibility contributes: one window's probability as a function of it.
+    """The probability of a region's best window as a function of accessibility.
 
-    The window keeps its bases and its flanks. A model that takes accessibility over several widths gets the same
-    percentile at each, so that the window as it is need not lie on the curve.
+    The window keeps its bases and its flanks. If the model takes accessibility over several widths, each gets the same
+    percentile. So the window's real probability may lie beside the curve.
 
     Attributes
     ----------
     start : int
-        Start of the window, 0-based: the best one of those that lie in the region, or of those that touch it.
+        Start of the best window in the region, or of the best window that touches it. 0-based.
     probability, accessibility : float
-        Its probability as it is, and the percentile that its own 101 bases have; NaN where not available.
+        Its real probability, and the percentile of its own 101 bases. NaN where not available.
     percentiles, probabilities : numpy.ndarray, shape=(101,), dtype=float32
-        Its probability at other percentiles.
+        The curve.
     without : float
-        Its probability when accessibility is not available at any width.
+        Its probability if accessibility is not available at any width.
     """
 
     start: int
@@ -121,7 +121,7 @@ class Explanation(NamedTuple):
         )
 
 
-class _Stretch(NamedTuple):
+class _Task(NamedTuple):
     """The bases [start, end) of a chromosome with all windows that cover them, the first at ``start`` - 100.
 
     Attributes
@@ -138,20 +138,32 @@ class _Stretch(NamedTuple):
     accessibility: NDArray[np.float32]
 
 
-class _Mutated(NamedTuple):
+class _Scores(NamedTuple):
+    """Scores of a task: differences (bases, 4), and the probability of each window, NaN with unknown bases."""
+
     differences: NDArray[np.float64]
-    probabilities: NDArray[np.float32]  # of all windows of the stretch; NaN with unknown letters
+    probabilities: NDArray[np.float32]
 
 
-def explain_regions(scan: Scan, regions: Iterable[Region]) -> Iterator[Explanation]:
+def explain_regions(
+    scan: Scan,
+    regions: Iterable[Region],
+    *,
+    copy_substitutions: int = COPY_SUBSTITUTIONS,
+    call_bases: int = CALL_BASES,
+) -> Iterator[Explanation]:
     """Explain regions one after the other, in their order.
 
     Parameters
     ----------
     scan : Scan
-        From :func:`jundscan.scanning.plan.open_scan`; stride and regions do not matter.
+        From :func:`jundscan.scanning.plan.open_scan`. Its stride and regions are not used.
     regions : iterable of Region
         Inside their chromosomes.
+    copy_substitutions : int
+        Maximum substitutions per copy, see :data:`COPY_SUBSTITUTIONS`. Does not change the result.
+    call_bases : int
+        Maximum bases per call of the model. Does not change the result.
 
     Yields
     ------
@@ -160,28 +172,32 @@ def explain_regions(scan: Scan, regions: Iterable[Region]) -> Iterator[Explanati
     Raises
     ------
     InputError
-        When there are more than a million bases.
+        When the regions have more than a million bases.
     """
     regions = list(regions)
     bases = sum(region.end - region.start for region in regions)
-    if bases > MOST_BASES:
+    if bases > MAX_BASES:
         raise InputError(
-            f"{bases:,} bases to explain, at most {MOST_BASES:,} in one run: choose smaller or fewer regions"
+            f"{bases:,} bases to explain, at most {MAX_BASES:,} in one run: choose smaller or fewer regions"
         )
     reference = StretchReader(scan.genome)
-    stretches = (
-        (number, stretch) for number, region in enumerate(regions) for stretch in _cut(scan, reference, region)
+    tasks = (
+        (number, task)
+        for number, region in enumerate(regions)
+        for task in _cut(scan, reference, region, copy_substitutions)
     )
-    with closing(in_order(lambda item: (*item, _mutate(scan, item[1])), stretches, scan.inputs.threads)) as done:
+    with closing(
+        in_order(lambda item: (*item, _mutate(scan, item[1], call_bases)), tasks, scan.inputs.threads)
+    ) as done:
         for number, parts in itertools.groupby(done, key=lambda item: item[0]):
-            yield _joined(scan, regions[number], [(stretch, mutated) for _, stretch, mutated in parts])
+            yield _join(scan, regions[number], [(task, scores) for _, task, scores in parts])
     scan.inputs.finish()
 
 
-def _cut(scan: Scan, reference: StretchReader, region: Region) -> Iterator[_Stretch]:
+def _cut(scan: Scan, reference: StretchReader, region: Region, copy_substitutions: int) -> Iterator[_Task]:
     length, around = scan.genome.chromsizes[region.chrom], _REACH + scan.model.flank
-    share = -(-(region.end - region.start) // scan.inputs.threads)
-    step = min(COPY_SUBSTITUTIONS * WINDOW_LENGTH, max(share, WINDOW_LENGTH))  # something for every thread
+    share = -(-(region.end - region.start) // scan.inputs.threads)  # so that every thread has work
+    step = min(copy_substitutions * WINDOW_LENGTH, max(share, WINDOW_LENGTH))
     for start in range(region.start, region.end, step):
         end = min(start + step, region.end)
         codes = reference.read([Region(region.chrom, start - around, end + around)])
@@ -189,72 +205,75 @@ def _cut(scan: Scan, reference: StretchReader, region: Region) -> Iterator[_Stre
         inside = slice(max(0, -first), max(0, min(end, length - WINDOW_LENGTH + 1) - first))
         accessibility = np.full((end - first, len(scan.model.widths)), np.nan, np.float32)
         accessibility[inside] = scan.inputs.accessibility_of([(region.chrom, np.arange(first, end)[inside])])
-        yield _Stretch(start, end, codes, accessibility)
+        yield _Task(start, end, codes, accessibility)
 
 
-def _mutate(scan: Scan, stretch: _Stretch) -> _Mutated:
-    n, flank = stretch.end - stretch.start, scan.model.flank
-    probabilities = scan.model.slide(stretch.codes, stretch.accessibility, 1)
+def _mutate(scan: Scan, task: _Task, call_bases: int) -> _Scores:
+    n, flank = task.end - task.start, scan.model.flank
+    probabilities = scan.model.slide(task.codes, task.accessibility, 1)
     before = logits(probabilities)
     known = np.ones(len(before), np.bool_)
-    if (every_known := known_windows(stretch.codes[None], flank)) is not None:
-        known = every_known[0]
+    if (known_rows := known_windows(task.codes[None], flank)) is not None:
+        known = known_rows[0]
         probabilities[~known] = np.nan
-    sums = _sums_of_bases(scan, stretch, before, known)
+    sums = _sum_changes(scan, task, before, known, call_bases)
     known_before = np.append(0, np.cumsum(known))
-    counts = known_before[WINDOW_LENGTH:] - known_before[:-WINDOW_LENGTH]  # among the windows over each base
-    letters = stretch.codes[_REACH + flank :][:n]
+    counts = known_before[WINDOW_LENGTH:] - known_before[:-WINDOW_LENGTH]  # known windows over each base
+    letters = task.codes[_REACH + flank :][:n]
     mutated = np.flatnonzero((letters != UNKNOWN) & (counts > 0))
     differences = np.full((n, len(ALPHABET)), np.nan)
     for step in range(_OTHERS):
         differences[mutated, (letters[mutated] + step + 1) % len(ALPHABET)] = sums[step, mutated] / counts[mutated]
     differences[mutated, letters[mutated]] = 0
-    return _Mutated(differences, probabilities)
+    return _Scores(differences, probabilities)
 
 
-def _sums_of_bases(
-    scan: Scan, stretch: _Stretch, before: NDArray[np.float64], known: NDArray[np.bool_]
+def _sum_changes(
+    scan: Scan, task: _Task, before: NDArray[np.float64], known: NDArray[np.bool_], call_bases: int
 ) -> NDArray[np.float64]:
-    """Sum, over the known windows that cover a base, what a substitution there changes.
+    """Sum the change of the logit by each substitution over the known windows that cover its base.
 
     Parameters
     ----------
     scan : Scan
-    stretch : _Stretch
+    task : _Task
     before : numpy.ndarray, shape=(windows,), dtype=float64
-        Logits of its windows on the reference.
+        Logits of the task's windows on the reference.
     known : numpy.ndarray, shape=(windows,), dtype=bool
+        Whether a window has no unknown base.
+    call_bases : int
+        Maximum bases per call of the model.
 
     Returns
     -------
     numpy.ndarray, shape=(3, n), dtype=float64
-        One, two and three letters on, for each base of the stretch.
+        Row i is the substitution by the letter i + 1 places on in ACGT, for each base of the task.
     """
-    n, flank, model = stretch.end - stretch.start, scan.model.flank, scan.model
+    n, flank, model = task.end - task.start, scan.model.flank, scan.model
     together = 1 if flank else max(1, round(n / WINDOW_LENGTH))
     apart = max(WINDOW_LENGTH, -(-n // together))
     windows = (together - 1) * apart + WINDOW_LENGTH
     windows += -windows % WINDOW_MULTIPLE
     length = windows + model.span - 1
     # copy i begins 100 bases and a flank before base i, and holds substitutions at bases i, i + apart, i + 2 * apart
-    spare = max(0, apart - 1 + length - len(stretch.codes))
-    bases = sliding_window_view(np.pad(stretch.codes, (0, spare), constant_values=UNKNOWN), length)
+    spare = max(0, apart - 1 + length - len(task.codes))
+    bases = sliding_window_view(np.pad(task.codes, (0, spare), constant_values=UNKNOWN), length)
     spare = max(0, apart - 1 + windows - len(before))
-    held = np.pad(stretch.accessibility, ((0, spare), (0, 0)), constant_values=np.nan)
-    held = sliding_window_view(held, windows, axis=0).swapaxes(1, 2)
+    values = np.pad(task.accessibility, ((0, spare), (0, 0)), constant_values=np.nan)
+    values = sliding_window_view(values, windows, axis=0).swapaxes(1, 2)
     old = sliding_window_view(np.pad(before, (0, spare)), WINDOW_LENGTH)
     format_count = sliding_window_view(np.pad(known, (0, spare)), WINDOW_LENGTH)
     mutated = slice(_REACH + flank, _REACH + flank + (together - 1) * apart + 1, apart)
 
     sums = np.zeros((_OTHERS, together, apart))
-    rows = max(1, CALL_BASES // length)
+    rows = max(1, call_bases // length)
     copies = min(apart, n)
     for first, step in itertools.product(range(0, copies, rows), range(_OTHERS)):
         part = slice(first, min(first + rows, copies))
         codes = bases[part].copy()
         letters = codes[:, mutated]
         codes[:, mutated] = np.where(letters == UNKNOWN, UNKNOWN, (letters + step + 1) % len(ALPHABET))
-        after = model.slide_many(codes, held[part], rows)
+        after = model.slide_many(codes, values[part], rows)
         new = logits(sliding_window_view(after, WINDOW_LENGTH, axis=1)[:, ::apart][:, :together])
         for number in range(together):
             here = slice(number * apart + part.start, number * apart + part.stop)
@@ -263,28 +282,28 @@ def _sums_of_bases(
     return sums.reshape(_OTHERS, -1)[:, :n]
 
 
-def _joined(scan: Scan, region: Region, parts: list[tuple[_Stretch, _Mutated]]) -> Explanation:
+def _join(scan: Scan, region: Region, parts: list[tuple[_Task, _Scores]]) -> Explanation:
     probabilities, accessibility = (np.full(region.end - region.start, np.nan, np.float32) for _ in range(2))
     best: tuple[bool, float, int, float, NDArray[np.uint8]] | None = None
-    for stretch, mutated in parts:
-        starts = np.arange(stretch.start - _REACH, stretch.end)
+    for task, scores in parts:
+        starts = np.arange(task.start - _REACH, task.end)
         centres = starts + _CENTRE - region.start
         here = (centres >= 0) & (centres < len(probabilities))
-        probabilities[centres[here]] = mutated.probabilities[here]
-        accessibility[centres[here]] = stretch.accessibility[here, 0]
+        probabilities[centres[here]] = scores.probabilities[here]
+        accessibility[centres[here]] = task.accessibility[here, 0]
         inside = (starts >= region.start) & (starts + WINDOW_LENGTH <= region.end)
-        for within in (True, False):
-            candidates = np.flatnonzero((inside == within) & ~np.isnan(mutated.probabilities))
+        for is_inside in (True, False):
+            candidates = np.flatnonzero((inside == is_inside) & ~np.isnan(scores.probabilities))
             if candidates.size:
-                top = int(candidates[np.argmax(mutated.probabilities[candidates])])
-                window = stretch.codes[top : top + scan.model.span]
-                own = float(stretch.accessibility[top, 0])
-                found = (within, float(mutated.probabilities[top]), int(starts[top]), own)
-                if best is None or found[:2] > best[:2]:
-                    best = (*found, window)
-    differences = np.concatenate([mutated.differences for _, mutated in parts])
+                top = int(candidates[np.argmax(scores.probabilities[candidates])])
+                window = task.codes[top : top + scan.model.span]
+                own = float(task.accessibility[top, 0])
+                candidate = (is_inside, float(scores.probabilities[top]), int(starts[top]), own)
+                if best is None or candidate[:2] > best[:2]:
+                    best = (*candidate, window)
+    differences = np.concatenate([scores.differences for _, scores in parts])
     around = _REACH + scan.model.flank
-    bases = [stretch.codes[around:-around] for stretch, _ in parts]
+    bases = [task.codes[around:-around] for task, _ in parts]
     return Explanation(
         region,
         np.concatenate(bases),
@@ -298,6 +317,6 @@ def _joined(scan: Scan, region: Region, parts: list[tuple[_Stretch, _Mutated]]) 
 
 def _response(scan: Scan, probability: float, start: int, accessibility: float, window: NDArray[np.uint8]) -> Response:
     values = np.append(PERCENTILES, np.float32(np.nan))
-    everywhere = np.repeat(values[:, None], len(scan.model.widths), axis=1)
-    probabilities = scan.model.predict(np.tile(window, (len(values), 1)), everywhere)
+    at_every_width = np.repeat(values[:, None], len(scan.model.widths), axis=1)
+    probabilities = scan.model.predict(np.tile(window, (len(values), 1)), at_every_width)
     return Response(start, probability, accessibility, PERCENTILES, probabilities[:-1], float(probabilities[-1]))

@@ -1,4 +1,4 @@
-"""Where explanations go: tables, a track of contributions, known sites, pictures; and the record of the run."""
+"""Write explanations: tables, a track of contributions, known sites, pictures, and the record of the run."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import numpy as np
 from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH, decode
 from jundscan.dna.regions import Region
 from jundscan.errors import OutputError
-from jundscan.explanations.alignment import Aggregate, aggregate
-from jundscan.explanations.known_sites import CONSENSUS, matches
+from jundscan.explanations.alignment import AverageLogo, average_logos
+from jundscan.explanations.known_sites import CONSENSUS, find_sites
 from jundscan.explanations.mutagenesis import Explanation, explain_regions
 from jundscan.explanations.ranking import StrongHit
 from jundscan.io.aliases import check_names_in_text
@@ -30,21 +30,21 @@ _MISSING = "."
 
 
 def picture_name(region: Region) -> str:
-    """Name the picture of a region, whatever letters its chromosome's name has."""
+    """Return the file name of a region's picture. Characters that a file name may not hold become ``_``."""
     return re.sub(r"[^\w.-]", "_", f"{region.chrom}_{region.start}-{region.end}") + ".png"
 
 
 def check_folder(folder: str | Path, names: Iterable[str], force: bool) -> None:
-    """Make the folder, and find out before any work whether files of these names can be written into it.
+    """Make the folder, and check before any work that files of these names can be written into it.
 
     Raises
     ------
     OutputError
-        When it is a file, cannot be made, or holds one of them and ``force`` is false.
+        When the folder is a file, cannot be made, or holds one of these files and ``force`` is false.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder}: a file, not a folder; name another one")
+        raise OutputError(f"{folder}: a file, not a folder. Choose another name")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as err:
@@ -70,17 +70,17 @@ def write_explanations(
     scan : Scan
         From :func:`jundscan.scanning.plan.open_scan`.
     regions : sequence of Region
-        Each gets a picture of its own.
+        Each gets its own picture.
     hits : sequence of StrongHit
-        The strongest first; they share a page and an aggregated logo.
+        The strongest first. They share one page and one average logo.
     folder : str or pathlib.Path
-        Made when it does not exist.
+        Created if missing.
     force : bool
-        Whether existing files may be replaced.
+        Replace existing files.
     on_progress : callable
-        Told 1 after each region.
+        Called with 1 after each region.
     hits_file : pathlib.Path, optional
-        Where the hits come from, for the record.
+        The file of the hits, for the record.
     command : str, optional
         The command line, for the record.
 
@@ -89,7 +89,7 @@ def write_explanations(
     dict
         The keys of ``explain --json``.
     """
-    from jundscan.explanations.pictures import draw_aggregate, draw_page, draw_region
+    from jundscan.explanations.pictures import draw_average, draw_page, draw_region
 
     began = time.perf_counter()
     folder = Path(folder)
@@ -107,13 +107,13 @@ def write_explanations(
         path = folder / picture_name(explanation.region)
         draw_region(path, explanation, scan.model.flank, scan.threshold.value, title, force)
     of_hits = explained[len(regions) :]
-    found = aggregate(of_hits)
+    average = average_logos(of_hits)
     if hits:
         draw_page(folder / "hits.png", of_hits, f"{len(of_hits)} strongest hits: {model}, {track}", force)
-        if found is not None:
-            draw_aggregate(folder / "logo.png", found, f"What drives {found.regions} hits: {model}, {track}", force)
-            _write_logo(folder / "logo.tsv", found, force)
-    drawn = HIT_FILES if found is not None else HIT_FILES[:1] if hits else ()
+        if average is not None:
+            draw_average(folder / "logo.png", average, f"What drives {average.regions} hits: {model}, {track}", force)
+            _write_logo(folder / "logo.tsv", average, force)
+    drawn = HIT_FILES if average is not None else HIT_FILES[:1] if hits else ()
     for name in set(HIT_FILES) - set(drawn) if force else ():
         remove_old_output(folder / name, force)
     rank = {chrom: number for number, chrom in enumerate(scan.genome.chromsizes)}
@@ -126,17 +126,17 @@ def write_explanations(
         **run_facts(scan.inputs, scan.threshold, {"hits": hits_file}, command),
         "regions": [str(region) for region in regions],
         "hits": [str(hit.region) for hit in hits],
-        "hit_probabilities": [None if math.isnan(value) else value for value in _exact(hits)],
+        "hit_probabilities": [None if math.isnan(value) else value for value in _exact_probabilities(hits)],
         "bases": sum(len(one.codes) for one in explained),
         "sites": sites,
-        "regions_with_a_site": sum(bool(matches(one.codes)) for one in explained),
+        "regions_with_a_site": sum(bool(find_sites(one.codes)) for one in explained),
         "files": [str(folder / name) for name in names if (folder / name).exists()],
         "seconds": time.perf_counter() - began,
     }
 
 
-def _exact(hits: Sequence[StrongHit]) -> list[float]:
-    """Probabilities as the shortest decimals of what float32 holds."""
+def _exact_probabilities(hits: Sequence[StrongHit]) -> list[float]:
+    """Return probabilities as the shortest decimals that give the same float32."""
     return list(shortest_decimals(np.array([hit.probability for hit in hits], np.float32)).tolist())
 
 
@@ -149,36 +149,22 @@ def _probability(value: float) -> str:
 
 
 def _write_mutagenesis(path: Path, explained: Sequence[Explanation], force: bool) -> None:
-    """One line for each base: what each substitution changes, the base's contribution, the window centred on it."""
+    """Write one line per base: change by each substitution, contribution, and the window centred on it."""
     with open_output(path, force) as stream:
-        columns = (
-            "chrom",
-            "start",
-            "end",
-            "reference",
-            *ALPHABET,
-            "contribution",
-            "probability",
-            "accessibility",
-            "region",
-        )
-        stream.write("#" + "\t".join(columns) + "\n")
+        columns = ("contribution", "probability", "accessibility", "region")
+        stream.write("#" + "\t".join(("chrom", "start", "end", "reference", *ALPHABET, *columns)) + "\n")
         for one in explained:
             letters = decode(one.codes).decode()
             rows = zip(letters, one.differences, one.contributions, one.probabilities, one.accessibility, strict=True)
-            for place, (letter, changes, contribution, probability, accessibility) in enumerate(rows, one.region.start):
-                cells = [one.region.chrom, str(place), str(place + 1), letter, *map(_number, changes.tolist())]
-                cells += [
-                    _number(contribution),
-                    _probability(probability),
-                    _probability(accessibility),
-                    str(one.region),
-                ]
+            for at, (letter, changes, contribution, probability, accessibility) in enumerate(rows, one.region.start):
+                cells = [one.region.chrom, str(at), str(at + 1), letter, *map(_number, changes.tolist())]
+                cells += [_number(contribution), _probability(probability), _probability(accessibility)]
+                cells.append(str(one.region))
                 stream.write("\t".join(cells) + "\n")
 
 
 def _write_track(path: Path, in_order: Sequence[Explanation], force: bool) -> None:
-    """Contribution of each base, once where regions overlap; bases without one are left out."""
+    """Write each base's contribution, once where regions overlap. Bases without a contribution are left out."""
     with open_output(path, force) as stream:
         stream.write(
             'track type=bedGraph name="JUND contributions" description="logits lost when the base is broken"\n'
@@ -187,14 +173,14 @@ def _write_track(path: Path, in_order: Sequence[Explanation], force: bool) -> No
         for one in in_order:
             reached = reached if chrom == one.region.chrom else 0
             chrom = one.region.chrom
-            for place, value in enumerate(one.contributions.tolist(), one.region.start):
-                if place >= reached and not math.isnan(value):
-                    stream.write(f"{chrom}\t{place}\t{place + 1}\t{value:.7g}\n")
+            for at, value in enumerate(one.contributions.tolist(), one.region.start):
+                if at >= reached and not math.isnan(value):
+                    stream.write(f"{chrom}\t{at}\t{at + 1}\t{value:.7g}\n")
             reached = max(reached, one.region.end)
 
 
 def _write_response(path: Path, explained: Sequence[Explanation], force: bool) -> None:
-    """The best window's probability at every percentile, of all widths alike, and (.) when none is available."""
+    """Write the best window's probability at every percentile, and without accessibility (``.``)."""
     with open_output(path, force) as stream:
         stream.write(
             "#region\twindow_start\twindow_end\twindow_accessibility\twindow_probability\taccessibility\tprobability\n"
@@ -210,10 +196,13 @@ def _write_response(path: Path, explained: Sequence[Explanation], force: bool) -
 
 
 def _write_sites(path: Path, in_order: Sequence[Explanation], force: bool) -> int:
-    """Known sites as BED6, once where regions overlap; the score is the mean contribution of their bases × 100."""
+    """Write known sites as BED6, once where regions overlap. The score is 100 × the mean contribution of their bases.
+
+    Returns the number of sites.
+    """
     written: dict[tuple[str, int, int], str] = {}
     for one in in_order:
-        for site in matches(one.codes):
+        for site in find_sites(one.codes):
             start, end = one.region.start + site.start, one.region.start + site.end
             mean = float(np.nan_to_num(one.contributions[site.start : site.end]).mean())
             score = round(min(max(100 * mean, 0), 1000))
@@ -225,9 +214,9 @@ def _write_sites(path: Path, in_order: Sequence[Explanation], force: bool) -> in
     return len(written)
 
 
-def _write_logo(path: Path, found: Aggregate, force: bool) -> None:
+def _write_logo(path: Path, average: AverageLogo, force: bool) -> None:
     with open_output(path, force) as stream:
         names = [f"{kind}_{letter}" for kind in ("contribution", "frequency") for letter in ALPHABET]
-        stream.write(f"# mean of {found.regions} aligned hits\n#position\t" + "\t".join(names) + "\n")
-        for place, row in enumerate(np.hstack((found.contributions, found.frequencies)).tolist()):
-            stream.write("\t".join([str(place), *map(_number, row)]) + "\n")
+        stream.write(f"# mean of {average.regions} aligned hits\n#position\t" + "\t".join(names) + "\n")
+        for position, row in enumerate(np.hstack((average.contributions, average.frequencies)).tolist()):
+            stream.write("\t".join([str(position), *map(_number, row)]) + "\n")

@@ -1,12 +1,11 @@
-"""The strongest hits of a file or of a scan, ranked by the exact probability that the model gives them here.
+"""Find the strongest hits of a file or of a scan, by their exact probability.
 
-A BED's score is rounded to 1,000 steps, so hits of a scan often tie. Another model or track gives numbers of another
-meaning. So this module scores the windows of the hits again, and no other windows, whatever the file says.
+A BED rounds scores to 1,000 steps, so hits of a scan often tie. Scores from another model or track are not comparable.
+So this module ignores the scores in the file, and scores the windows of the hits again.
 """
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Iterable
 from dataclasses import replace
@@ -31,12 +30,10 @@ from jundscan.scanning.score import Hit, score
 from jundscan.scanning.spans import GenomeRow, list_regions, read_listed
 
 HIT_BASES = 151
-"""Bases of a hit that are explained, around its centre."""
-FEW_HITS = 10
-"""Fewer hits than these may lie on a coarser grid than the scan's by chance. The starts and ends of 10 hits share a
-further factor of 2 once in a million times."""
-
-log = logging.getLogger("jundscan")
+"""Bases explained around the centre of a hit."""
+MIN_HITS_FOR_STRIDE = 10
+"""Minimum hits to infer the stride of their scan, because fewer may lie on a coarser grid by chance. Starts and ends of
+10 hits share another factor of 2 once in a million times."""
 
 
 class StrongHit(NamedTuple):
@@ -45,9 +42,9 @@ class StrongHit(NamedTuple):
     Attributes
     ----------
     region : Region
-        The bases around its centre that are explained.
+        The bases to explain, around the hit's centre.
     probability : float
-        Highest probability among the windows of the hit; NaN when all of them hold unknown letters.
+        Highest probability among the windows of the hit. NaN if all of them hold unknown bases.
     """
 
     region: Region
@@ -55,32 +52,31 @@ class StrongHit(NamedTuple):
 
 
 class HitIntervals(NamedTuple):
-    """Hits to be ranked.
+    """Hits to rank.
 
     Attributes
     ----------
     source : str
-        Where they come from, for messages.
-    placed : numpy.ndarray, shape=(n, 2), dtype=int64
-        In the row of coordinates of ``row``, sorted by start, then end.
+        Name of the file, for messages.
+    bounds : numpy.ndarray, shape=(n, 2), dtype=int64
+        Starts and ends in the coordinates of ``row``, sorted by start, then end.
     row : GenomeRow
     """
 
     source: str
-    placed: NDArray[np.int64]
+    bounds: NDArray[np.int64]
     row: GenomeRow
 
 
 def read_hits(hits: str | Path | Iterable[Hit], scan: Scan) -> HitIntervals:
-    """Read hits, and log a warning when there are none or some lie outside the genome.
+    """Read hits. Log a warning if there are none, or if some lie outside the genome.
 
     Parameters
     ----------
     hits : str, pathlib.Path or iterable of Hit
-        BED, narrowPeak or any other file of intervals, or what :func:`jundscan.scan` yields. Only where they lie
-        matters.
+        BED, narrowPeak or another file of intervals, or the hits of :func:`jundscan.scan`. Only positions are read.
     scan : Scan
-        Its genome bounds the hits.
+        With the genome of the hits.
 
     Returns
     -------
@@ -89,7 +85,7 @@ def read_hits(hits: str | Path | Iterable[Hit], scan: Scan) -> HitIntervals:
     Raises
     ------
     JundscanError
-        When the file cannot be read, or holds hits but none in the genome.
+        When the file cannot be read, or none of its hits is in the genome.
     """
     sizes = scan.genome.chromsizes
     row = GenomeRow(sizes)
@@ -99,7 +95,7 @@ def read_hits(hits: str | Path | Iterable[Hit], scan: Scan) -> HitIntervals:
         scan.inputs.watch(hits)
         listed = read_listed(hits, row, sizes)
     else:
-        listed = list_regions(_by_name(hits), row, sizes)
+        listed = list_regions(_group_by_chrom(hits), row, sizes)
     if listed is None or not listed.given:
         scan.inputs.cautions.add("no_hits", f"{source}: holds no hit, so none is explained")
         return HitIntervals(source, np.empty((0, 2), np.int64), row)
@@ -117,12 +113,12 @@ def read_hits(hits: str | Path | Iterable[Hit], scan: Scan) -> HitIntervals:
 
 def chromosomes_to_explain(regions: Iterable[str], hits: str | Path | None, chromsizes: ChromSizes) -> list[str]:
     """Return the chromosomes of regions and of a file of hits."""
-    named = {} if hits is None else read_intervals(hits, "regions", may_be_empty=True)
-    of_hits = [chrom for name in named if (chrom := matching_name(name, chromsizes)) is not None]
+    by_name = {} if hits is None else read_intervals(hits, "regions", may_be_empty=True)
+    of_hits = [chrom for name in by_name if (chrom := matching_name(name, chromsizes)) is not None]
     return [*(parse_region(text, chromsizes).chrom for text in regions), *of_hits]
 
 
-def _by_name(hits: Iterable[Hit]) -> dict[str, Intervals]:
+def _group_by_chrom(hits: Iterable[Hit]) -> dict[str, Intervals]:
     bounds: dict[str, list[tuple[int, int]]] = {}
     if not is_several(hits):
         raise InputError(f"hits: must be the path of a file, or hits from jundscan.scan, not {type_name(hits)}")
@@ -130,26 +126,26 @@ def _by_name(hits: Iterable[Hit]) -> dict[str, Intervals]:
         if not isinstance(hit, Hit):
             raise InputError(f"hits: must be hits from jundscan.scan, not {type_name(hit)}")
         bounds.setdefault(hit.chrom, []).append((hit.start, hit.end))
-    by_name = {}
+    by_chrom = {}
     for chrom, pairs in bounds.items():
         starts, ends = np.array(sorted(pairs), np.int64).T
         if not ((starts >= 0) & (starts < ends)).all():
             raise InputError(f"hits: one on {chrom} has a start below 0, or not below its end")
-        by_name[chrom] = Intervals(starts, ends, np.ones(len(starts)))
-    return by_name
+        by_chrom[chrom] = Intervals(starts, ends, np.ones(len(starts)))
+    return by_chrom
 
 
-def strongest_hits(scan: Scan, given: HitIntervals, top: int) -> list[StrongHit]:
+def strongest_hits(scan: Scan, hits: HitIntervals, top: int) -> list[StrongHit]:
     """Score the windows of hits, and return the strongest hits.
 
-    The windows are those on the grid that the hits lie on, so hits of a scan get its exact probabilities again when
-    model, track and scale are the same. A hit that holds no window gets the best window of the bases to be explained.
+    Windows are taken on the grid of the hits. So hits of a scan get its exact probabilities again if model, track and
+    scale are the same. A hit shorter than a window gets the best window of the bases to explain.
 
     Parameters
     ----------
     scan : Scan
-        From :func:`jundscan.scanning.plan.open_scan`; its stride and regions do not matter.
-    given : GivenHits
+        From :func:`jundscan.scanning.plan.open_scan`. Its stride and regions are not used.
+    hits : HitIntervals
         From :func:`read_hits`.
     top : int
         Maximum number of hits returned.
@@ -157,32 +153,32 @@ def strongest_hits(scan: Scan, given: HitIntervals, top: int) -> list[StrongHit]
     Returns
     -------
     list of StrongHit
-        The strongest first; equally strong ones in the order of the genome.
+        The strongest first. Equally strong hits keep the order of the genome.
 
     Raises
     ------
     JundscanError
         When the genome or the track cannot be read.
     """
-    if not len(given.placed):
+    if not len(hits.bounds):
         return []
-    table = given.row.table(given.placed)
+    table = hits.row.table(hits.bounds)
     lengths = table[:, 2]
     explained = np.maximum(0, (table[:, 0] + table[:, 1] - HIT_BASES) // 2)
     explained = np.column_stack((explained, np.minimum(explained + HIT_BASES, lengths)))
-    begins = (given.placed - table[:, :2])[:, :1]
-    stride = _grid_of(table)
+    begins = (hits.bounds - table[:, :2])[:, :1]
+    stride = _infer_stride(table)
     has_window = count_windows(table, stride) > 0
-    judged = np.where(has_window[:, None], given.placed, explained + begins)
-    best = _best_windows(scan, judged, given.row, stride)
+    scored = np.where(has_window[:, None], hits.bounds, explained + begins)
+    best = _best_windows(scan, scored, hits.row, stride)
     order = np.argsort(-best, kind="stable")[:top]
-    regions = given.row.regions((explained + begins)[order])
+    regions = hits.row.regions((explained + begins)[order])
     strongest = np.where(np.isneginf(best), np.float32(np.nan), best)[order]
     below = int((~is_positive(strongest, scan.threshold.value)).sum())
     if below:
         scan.inputs.cautions.add(
             "hits_of_another_run",
-            f"{given.source}: {below:,} of the {len(order):,} strongest hits score below the threshold of "
+            f"{hits.source}: {below:,} of the {len(order):,} strongest hits score below the threshold of "
             f"{scan.threshold.value:.4g} here; another model, track, scale or threshold found them",
             below=below,
             hits=len(order),
@@ -190,34 +186,34 @@ def strongest_hits(scan: Scan, given: HitIntervals, top: int) -> list[StrongHit]
     return [StrongHit(region, value) for region, value in zip(regions, strongest.tolist(), strict=True)]
 
 
-def _grid_of(table: NDArray[np.int64]) -> int:
-    """Return the stride of the scan that found hits: windows start at its multiples, or 101 bases before an end."""
+def _infer_stride(table: NDArray[np.int64]) -> int:
+    """Infer the stride of the scan that found hits. Its windows start at multiples, or 101 bases before an end."""
     starts, ends, lengths = table.T
     first, last = starts, ends - WINDOW_LENGTH
-    on_grid = np.concatenate([places[places != lengths - WINDOW_LENGTH] for places in (first, last)])
+    on_grid = np.concatenate([edges[edges != lengths - WINDOW_LENGTH] for edges in (first, last)])
     step = int(np.gcd.reduce(on_grid)) if len(on_grid) else 0
-    return math.gcd(step, DEFAULT_STRIDE) if len(table) < FEW_HITS or not 0 < step <= MAX_STRIDE else step
+    return math.gcd(step, DEFAULT_STRIDE) if len(table) < MIN_HITS_FOR_STRIDE or not 0 < step <= MAX_STRIDE else step
 
 
-def _best_windows(scan: Scan, judged: NDArray[np.int64], row: GenomeRow, stride: int) -> NDArray[np.float32]:
-    """Return the highest probability among the windows wholly inside each interval; -inf where none is known.
+def _best_windows(scan: Scan, intervals: NDArray[np.int64], row: GenomeRow, stride: int) -> NDArray[np.float32]:
+    """Return the highest probability among the windows inside each interval. -inf where all hold unknown bases.
 
     Parameters
     ----------
     scan : Scan
-    judged : numpy.ndarray, shape=(n, 2), dtype=int64
-        In the row of coordinates; in any order.
+    intervals : numpy.ndarray, shape=(n, 2), dtype=int64
+        Starts and ends in the coordinates of ``row``, in any order.
     row : GenomeRow
     stride : int
         Bases between window starts.
     """
-    merged = merge_intervals(judged)
+    merged = merge_intervals(intervals)
     counts = count_windows(row.table(merged), stride)
     spans = row.regions(merged[counts > 0])
     again = replace(scan, spans=spans, stride=stride, windows=int(counts.sum()))
-    best = np.full(len(judged), -np.inf, np.float32)
-    order = np.argsort(judged[:, 0], kind="stable")
-    starts, lasts = judged[order, 0], judged[order, 1] - WINDOW_LENGTH
+    best = np.full(len(intervals), -np.inf, np.float32)
+    order = np.argsort(intervals[:, 0], kind="stable")
+    starts, lasts = intervals[order, 0], intervals[order, 1] - WINDOW_LENGTH
     longest = int((lasts - starts).max(initial=0))
     for scored in score(again) if spans else ():
         if not len(scored.starts):

@@ -17,7 +17,7 @@ from jundscan.accessibility.tracks import open_track
 from jundscan.api import scan
 from jundscan.dna.regions import Region
 from jundscan.evaluation.truth import read_truth
-from jundscan.explanations.ranking import FEW_HITS, read_hits, strongest_hits
+from jundscan.explanations.ranking import MIN_HITS_FOR_STRIDE, read_hits, strongest_hits
 from jundscan.io.fasta.arrays import MemoryGenome
 from jundscan.scanning.plan import Scan, open_scan
 from jundscan.scanning.spans import scan_spans
@@ -224,7 +224,7 @@ def _right_hits(files: Files, found: Any) -> bool:
     for chrom, start, end in hits:
         last = SIZES[chrom] - oracles.WINDOW
         step = math.gcd(step, *(place for place in (start, end - oracles.WINDOW) if place != last))
-    step = math.gcd(step, 10) if len(hits) < FEW_HITS or not step else step
+    step = math.gcd(step, 10) if len(hits) < MIN_HITS_FOR_STRIDE or not step else step
     expected = []
     for chrom, start, end in hits:
         first = max(0, (start + end - _HIT_BASES) // 2)

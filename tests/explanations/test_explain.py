@@ -13,8 +13,9 @@ import jundscan
 from jundscan.accessibility.scale import IDENTITY
 from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH, encode, reverse_complement
 from jundscan.dna.regions import Region
-from jundscan.explanations.alignment import WIDTH, aggregate
-from jundscan.explanations.known_sites import matches
+from jundscan.errors import InputError
+from jundscan.explanations.alignment import WIDTH, average_logos
+from jundscan.explanations.known_sites import find_sites
 from jundscan.explanations.mutagenesis import Explanation, explain_regions
 from jundscan.model.model import Model
 from jundscan.model.thresholds import logits
@@ -115,8 +116,8 @@ def test_ends_of_chromosomes_equal_brute_force(
 
 
 @pytest.mark.parametrize("neighbourhood", [False, True])
-def test_regions_in_any_order_and_cut_anyhow(
-    genome: Path, track: Path, model: Model, neighbourhood: bool, monkeypatch: pytest.MonkeyPatch
+def test_size_of_copies_calls_and_tasks_does_not_change_the_result(
+    genome: Path, track: Path, model: Model, neighbourhood: bool
 ) -> None:
     if neighbourhood:
         model = numpy_model(model, 50, (101, 151))
@@ -124,9 +125,10 @@ def test_regions_in_any_order_and_cut_anyhow(
     options = {"model": model, "scale": IDENTITY}
     once = list(jundscan.explain(genome, texts, track, threads=1, **options))
     assert [str(one.region) for one in once] == ["chr2:1000-1300", "chr1:200-700", "chr1:100-350"]
-    monkeypatch.setattr("jundscan.explanations.mutagenesis.COPY_SUBSTITUTIONS", 1)
-    monkeypatch.setattr("jundscan.explanations.mutagenesis.CALL_BASES", 2_000)
-    for one, other in zip(once, jundscan.explain(genome, texts, track, threads=3, **options), strict=True):
+    regions = [one.region for one in once]
+    with open_scan(genome, track, threads=3, **options) as scan:
+        cut = list(explain_regions(scan, regions, copy_substitutions=1, call_bases=2_000))
+    for one, other in zip(once, cut, strict=True):
         for name in ("codes", "differences", "contributions", "probabilities", "accessibility"):
             np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
         assert one.response is not None
@@ -166,7 +168,7 @@ def test_a_planted_site_stands_out(tmp_path: Path, model: Model) -> None:
     assert (mean[core] > 0.1).all()
     outside = np.delete(mean, range(core.start - 1, core.stop + 1))
     assert mean[core].min() > np.abs(outside).max()
-    assert all(any(match.start == core.start for match in matches(one.codes)) for one in found)
+    assert all(any(site.start == core.start for site in find_sites(one.codes)) for one in found)
 
 
 def explanation(codes: np.ndarray, contributions: np.ndarray) -> Explanation:
@@ -187,7 +189,7 @@ def test_hits_are_aligned_on_either_strand() -> None:
         if number % 3 == 0:
             codes, contributions = reverse_complement(codes), contributions[::-1]
         made.append(explanation(codes, contributions))
-    found = aggregate(made)
+    found = average_logos(made)
     assert found is not None
     assert found.regions == 20
     assert found.contributions.shape == (WIDTH, 4)
@@ -196,14 +198,14 @@ def test_hits_are_aligned_on_either_strand() -> None:
     site = found.contributions[strong].argmax(axis=1)
     assert site.tolist() in (encode(b"GGATTTCA").tolist(), encode(b"TGAAATCC").tolist())
     assert found.contributions[strong].max() == pytest.approx(4, abs=0.05)
-    assert aggregate([]) is None
+    assert average_logos([]) is None
 
 
 def test_sites() -> None:
     codes = encode(b"TGACTCANTGAGTCATGACGTCATGACTC")
-    assert [(match.start, match.name) for match in matches(codes)] == [(0, "AP-1"), (8, "AP-1"), (15, "CRE")]
-    assert {tuple(match[:2]) for match in matches(codes)} == {
-        (len(codes) - match.end, len(codes) - match.start) for match in matches(reverse_complement(codes))
+    assert [(site.start, site.name) for site in find_sites(codes)] == [(0, "AP-1"), (8, "AP-1"), (15, "CRE")]
+    assert {tuple(site[:2]) for site in find_sites(codes)} == {
+        (len(codes) - site.end, len(codes) - site.start) for site in find_sites(reverse_complement(codes))
     }
 
 
@@ -296,10 +298,14 @@ def test_usage(run: Run, tmp_path: Path, planted: Path, monkeypatch: pytest.Monk
     a_file = tmp_path / "file"
     a_file.write_text("mine")
     assert "not a folder" in run("explain", planted, "--region", "chr1:0-200", "-o", a_file).err
-    monkeypatch.setattr("jundscan.explanations.mutagenesis.MOST_BASES", 100)
-    assert "at most 100" in run("explain", planted, "--region", "chr1:0-200", "-o", folder).err
     monkeypatch.setitem(sys.modules, "logomaker", None)
     missing = run("explain", planted, "--region", "chr1:0-200", "-o", folder)
     assert missing.code == 1
     assert "pip install 'jundscan[plots]'" in missing.err
     assert not list(folder.iterdir())
+
+
+def test_more_than_a_million_bases_are_an_error(planted: Path, model: Model) -> None:
+    regions = ["chr1:0-1200"] * 834
+    with pytest.raises(InputError, match="1,000,800 bases to explain, at most 1,000,000"):
+        list(jundscan.explain(planted, regions, model=model))
