@@ -310,7 +310,7 @@ def test_the_slider_counts_as_evaluate_does(threshold: float) -> None:
     shown = _confusion(Predictions("x", labels, probabilities, weights, 0.333))
     assert (shown["bound"], shown["unbound"]) == (labels.sum(), 500 - labels.sum())
     for at, used in ((0, 0.333), (1 + round(threshold * 1000), threshold)):
-        expected = compute_metrics(labels, probabilities, weights, used, intervals=False)
+        expected = compute_metrics(labels, probabilities, weights, used, resamples=0)
         assert expected["confusion_matrix"][0][1] == shown["fp"][at]
         assert expected["confusion_matrix"][1][1] == shown["tp"][at]
         assert expected["weighted_accuracy"] == pytest.approx(shown["accuracy"][at], abs=1e-6)

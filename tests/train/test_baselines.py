@@ -18,9 +18,9 @@ from threadpoolctl import threadpool_limits
 
 from jundscan.dna.letters import reverse_complement
 from jundscan.errors import ShardError
-from jundscan.evaluation.metrics import balanced_weights
+from jundscan.evaluation.metrics import balanced_weights, bootstrap_blocks
 from train.comparison import against_baselines, baselines, checks, crossval
-from train.comparison.against_baselines import PARTS, bootstrap, compare
+from train.comparison.against_baselines import PARTS, compare
 from train.comparison.baselines import (
     AP1,
     BASELINE_MOTIFS,
@@ -163,9 +163,7 @@ def test_bootstrap_agrees_with_scikit_learn(seed: int, distinct: int) -> None:
     block = np.repeat(np.arange(8), 10)
     probabilities = (rng.integers(0, distinct, 80) / distinct).astype(np.float32)
     weights = balanced_weights(labels)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(against_baselines, "RESAMPLES", 5)
-        got = bootstrap(labels, weights, block, probabilities, seed=3)
+    got = bootstrap_blocks(labels, probabilities, weights, 0.5, block, resamples=5, seed=3)
     draws, expected = np.random.default_rng(3), []
     for _ in range(5):
         times = np.bincount(draws.integers(0, 8, 8), minlength=8)[block].astype(float)
@@ -213,7 +211,6 @@ def write_cells(folder: Path, seed: int) -> Windows:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     few_motifs(monkeypatch)
     monkeypatch.setattr(against_baselines, "RESAMPLES", 20)
-    monkeypatch.setattr("jundscan.evaluation.metrics._RESAMPLES", 20)
     for name in against_baselines.SLOW:
         label, baseline = BASELINES[name]
         monkeypatch.setitem(BASELINES, name, (label, replace(baseline, epochs=1)))  # type: ignore[type-var]

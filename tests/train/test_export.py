@@ -179,7 +179,7 @@ def test_precision_follows_the_prevalence() -> None:
     weights = np.where(labels == 1, 0.05, 0.95)
     called = probabilities >= row.threshold
     assert row.precision == pytest.approx(weights[called & (labels == 1)].sum() / weights[called].sum())
-    report = compute_metrics(labels, probabilities, weights, row.threshold, intervals=False)
+    report = compute_metrics(labels, probabilities, weights, row.threshold, resamples=0)
     assert row.recall == pytest.approx(report["recall"])
 
 

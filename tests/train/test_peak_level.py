@@ -162,7 +162,7 @@ def test_held_out_chromosomes_are_scanned_by_networks_that_never_saw_them(
         assert counts[MODES[0]].hits_on_peaks[0, column] == sum(any(span & one for one in bound) for span in judged)
 
     # and not again
-    monkeypatch.setattr(train.comparison.peak_level, "_count", None)
+    monkeypatch.setattr(train.comparison.peak_level, "_count_peaks", None)
     again = peak_counts(*arguments)
     for mode in MODES:
         for kept, found in zip(again[mode], counts[mode], strict=True):

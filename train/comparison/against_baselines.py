@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.errors import ShardError
-from jundscan.evaluation.metrics import compute_metrics
+from jundscan.evaluation.metrics import PERCENTILES, RESAMPLES, bootstrap_blocks, compute_metrics
 from jundscan.model.metadata import MODES, WINDOW_MODES
-from jundscan.model.thresholds import is_positive
 from train.comparison.baselines import (
     BASELINE_MOTIFS,
     BASELINES,
@@ -41,7 +40,7 @@ from train.comparison.crossval import (
 from train.config import Candidate
 from train.data.dataset import DataSet, Windows, chroms_and_starts
 from train.fitting.fit import DECISION_THRESHOLD, METRICS, Fitted
-from train.fitting.folds import BLOCK_BASES, FOLDS, PERCENTILES, RESAMPLES
+from train.fitting.folds import BLOCK_BASES, FOLDS
 from train.fitting.inputs import modes
 from train.fitting.select import best_of, best_of_families, partner_for_bare_windows
 from train.records import read_or_compute
@@ -144,50 +143,9 @@ def network_predictions(candidate: Candidate, epoch: int, pool: Pool, on_progres
     return cached_out_of_fold(candidate, epoch, windows, pool.fold, pool.runs, on_progress)
 
 
-def bootstrap(
-    labels: NDArray[np.int8],
-    weights: NDArray[np.float64],
-    block: NDArray[np.int64],
-    probabilities: NDArray[np.float32],
-    seed: int = 0,
-) -> dict[str, NDArray[np.float64]]:
-    """Draw blocks with replacement and judge each draw; the same seed draws the same blocks.
-
-    Parameters
-    ----------
-    labels, weights, block, probabilities : numpy.ndarray, shape=(N,)
-    seed : int
-
-    Returns
-    -------
-    dict
-        Metric to its values (draws,), without draws that hold one class only.
-    """
-    bound = labels == 1
-    # a level for every bound window's score and one for what lies between two: exact, and few
-    scores = np.unique(probabilities[bound])
-    edges = np.unique(np.concatenate([scores, np.nextafter(scores, np.float32(np.inf))]))
-    level = len(edges) - np.searchsorted(edges, probabilities, side="right")  # 0: best
-    blocks, size = int(block.max()) + 1, len(edges) + 1
-    counts = [
-        np.bincount(block[rows] * size + level[rows], minlength=blocks * size).reshape(blocks, size).astype(np.float64)
-        for rows in (~bound, bound)
-    ]
-    correct = is_positive(probabilities, DECISION_THRESHOLD) == bound
-    weight = np.bincount(block, weights, blocks), np.bincount(block, weights * correct, blocks)
-    rng = np.random.default_rng(seed)
-    parts: dict[str, list[float]] = {metric: [] for metric in METRICS}
-    for _ in range(RESAMPLES):
-        drawn = np.bincount(rng.integers(0, blocks, blocks), minlength=blocks).astype(np.float64)
-        unbound_at, bound_at = (drawn @ one for one in counts)
-        unbound_to, bound_to = unbound_at.cumsum(), bound_at.cumsum()
-        if unbound_to[-1] == 0 or bound_to[-1] == 0:
-            continue
-        parts["weighted_accuracy"].append(drawn @ weight[1] / (drawn @ weight[0]))
-        parts["auroc"].append(unbound_at @ (bound_to - bound_at / 2) / (unbound_to[-1] * bound_to[-1]))
-        precision = bound_to / np.maximum(bound_to + unbound_to, 1)
-        parts["average_precision"].append(bound_at @ precision / bound_to[-1])
-    return {metric: np.array(values) for metric, values in parts.items()}
+def _bootstrap(pool: Pool, table: Table, probabilities: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
+    windows = table.windows
+    return bootstrap_blocks(windows.labels, probabilities, windows.weights, DECISION_THRESHOLD, pool.block, RESAMPLES)
 
 
 def _interval(values: NDArray[np.float64]) -> list[float]:
@@ -196,7 +154,7 @@ def _interval(values: NDArray[np.float64]) -> list[float]:
 
 def _points(table: Table, probabilities: NDArray[np.float32]) -> dict[str, Any]:
     windows = table.windows
-    report = compute_metrics(windows.labels, probabilities, windows.weights, DECISION_THRESHOLD, intervals=False)
+    report = compute_metrics(windows.labels, probabilities, windows.weights, DECISION_THRESHOLD, resamples=0)
     return {metric: report[metric] for metric in METRICS}
 
 
@@ -210,7 +168,7 @@ def judge_table(pool: Pool, table: Table, found: Predictions) -> dict[str, Any]:
     """Judge the predictions of one table: mode to metrics with intervals; None for a mode that there is not."""
     modes: dict[str, Any] = dict.fromkeys((*MODES, *WINDOW_MODES))
     for mode, probabilities in found.items():
-        draws = bootstrap(table.windows.labels, table.windows.weights, pool.block, probabilities)
+        draws = _bootstrap(pool, table, probabilities)
         intervals = {metric: _interval(values) for metric, values in draws.items()}
         modes[mode] = {**_points(table, probabilities), "confidence_intervals": intervals}
     return modes
@@ -224,7 +182,7 @@ def paired_differences(pool: Pool, ours: Sequence[Predictions], theirs: Sequence
         for mode in one.keys() & other.keys():
             draws, points = [], []
             for found in (one, other):
-                draws.append(bootstrap(table.windows.labels, table.windows.weights, pool.block, found[mode]))
+                draws.append(_bootstrap(pool, table, found[mode]))
                 points.append(_points(table, found[mode]))
             cells[name][mode] = {
                 metric: {

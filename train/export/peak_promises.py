@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from jundscan.evaluation.metrics import PERCENTILES, RESAMPLES
 from jundscan.model.metadata import CalibrationRow
 from jundscan.model.thresholds import first_row_meeting
 from jundscan.options import DEFAULT_STRIDE
 from train.export.calibration import CHECKED_RATES, HeldOut, PeakCounts, calibrate
 from train.fitting.fit import Fitted
-from train.fitting.folds import BLOCK_BASES, FOLDS, PERCENTILES, RESAMPLES
+from train.fitting.folds import BLOCK_BASES, FOLDS
 
 
 def peak_check(counts: PeakCounts, rows: Sequence[CalibrationRow]) -> list[dict[str, Any]]:

@@ -194,7 +194,7 @@ def judge(network: Network, windows: Windows) -> dict[str, dict[str, float]]:
 
 def curve_metrics(windows: Windows, probabilities: NDArray[np.float32]) -> dict[str, float]:
     """Compute the metrics of the learning curve."""
-    metrics = compute_metrics(windows.labels, probabilities, windows.weights, DECISION_THRESHOLD, intervals=False)
+    metrics = compute_metrics(windows.labels, probabilities, windows.weights, DECISION_THRESHOLD, resamples=0)
     return {metric: metrics[metric] for metric in METRICS}
 
 

@@ -17,10 +17,6 @@ BLOCK_BASES = 1_000_000
 FOLDS = 5
 
 
-RESAMPLES = 1000
-PERCENTILES = (2.5, 97.5)
-
-
 def blocked_folds(
     chroms: NDArray[np.str_],
     starts: NDArray[np.int64],
