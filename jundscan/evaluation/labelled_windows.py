@@ -1,4 +1,4 @@
-"""Score a folder of shards and compare with its labels: what ``jundscan evaluate`` and the exporter share."""
+"""Score labelled windows and compare with their labels: shared by ``jundscan evaluate`` and the exporter."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from jundscan.accessibility.scale import IDENTITY, AccessibilityScale, fit_scale
 from jundscan.errors import Cautions, collect_warnings, warn
 from jundscan.evaluation.metrics import balanced_weights, compute_metrics
-from jundscan.evaluation.neighbourhood import PORTION, Neighbourhood, WindowSource, look_up
+from jundscan.evaluation.neighbourhood import MAX_WINDOWS, Neighbourhood, WindowSource, look_up
 from jundscan.io.frames import data_frame
 from jundscan.io.shards import Shards
 from jundscan.model.model import Model
@@ -71,7 +71,7 @@ class Evaluation:
 
     @property
     def surroundings(self) -> str | None:
-        """Of how many windows the surroundings are known, in one sentence; None when the model does not look there."""
+        """A sentence with the number of windows whose surroundings are known. None if the model sees windows alone."""
         if self.known is None:
             return None
         known, windows = int(np.count_nonzero(self.known)), len(self.known)
@@ -80,7 +80,7 @@ class Evaluation:
 
 @dataclass(frozen=True, eq=False)
 class NamedEvaluation:
-    """One evaluation of labelled windows among several, and what tells it from the others.
+    """One of several evaluations of labelled windows, with its name.
 
     Attributes
     ----------
@@ -102,7 +102,7 @@ class NamedEvaluation:
 
     @property
     def predictions(self) -> Predictions:
-        """What pictures are drawn of."""
+        """The data of the pictures."""
         from jundscan.evaluation.plots import Predictions
 
         labels, weights = self.result.shards.labels, self.result.weights
@@ -111,22 +111,22 @@ class NamedEvaluation:
         return Predictions(self.name, labels, self.result.probabilities, weights, self.report["threshold"])
 
 
-def mapped_accessibility(
+def map_shards(
     shards: Shards, withhold: bool, scale: AccessibilityScale | None
 ) -> tuple[NDArray[np.float32], AccessibilityScale | None]:
-    """Map the shards' accessibility: by ``scale``, or without one by where each window stands in these shards.
+    """Map the shards' accessibility by ``scale``, or without one to its percentile in these shards.
 
     Returns
     -------
     mapped : numpy.ndarray, shape=(n,), dtype=float32
-        All NaN when it is withheld or the shards have none, or nothing but NaN.
+        All NaN if it is withheld, or the shards have no value.
     scale : AccessibilityScale or None
-        The scale that was used; None when nothing was mapped.
+        The scale used. None if nothing was mapped.
 
     Raises
     ------
     InputError
-        When the shards are too few to tell how open a window is.
+        When the shards are too few to find percentiles.
     """
     means = shards.accessibility
     if withhold or means is None or np.isnan(means).all():
@@ -139,20 +139,20 @@ def mapped_accessibility(
     return used.apply(means), used
 
 
-def track_accessibility(
+def map_track(
     shards: Shards, found: Neighbourhood, source: WindowSource, model: Model, scale: AccessibilityScale | None
 ) -> tuple[NDArray[np.float32], AccessibilityScale]:
-    """Map the accessibility around windows as a scan does, and that of the shards where no place is known.
+    """Map the track's accessibility around windows as a scan does. Windows without a position keep the shards' value.
 
     Parameters
     ----------
     shards : Shards
     found : Neighbourhood
-        Where its windows lie.
+        The positions of the windows.
     source : WindowSource
         With a track.
     model : Model
-        Says at which widths.
+        With the widths.
     scale : AccessibilityScale, optional
         Found from the whole track if not given.
 
@@ -161,18 +161,18 @@ def track_accessibility(
     mapped : numpy.ndarray, shape=(n, widths), dtype=float32
         NaN where not available.
     scale : AccessibilityScale
-        The scale that was used.
+        The scale used.
 
     Raises
     ------
     InputError
-        When the track is too small to tell how open a window is, or the scale lacks a width of the model.
+        When the track is too small to find percentiles, or the scale lacks a width of the model.
     """
     assert source.track is not None
     scale = source.scale(model.widths) if scale is None else scale
     means = found.means(source.track, model.widths)
     if shards.accessibility is not None:
-        means[~found.placed, 0] = shards.accessibility[~found.placed]
+        means[~found.has_position, 0] = shards.accessibility[~found.has_position]
     mapped = scale.apply_all(means, model.widths)
     if scale is IDENTITY and np.fmax.reduce(mapped, axis=None, initial=0) > 1:
         warn("no_percentiles", f"{source.track.path}: accessibility above 1 is no percentile, and counts as 1")
@@ -188,8 +188,9 @@ def evaluate_shards(
     scale: AccessibilityScale | None = None,
     threads: int | None = None,
     source: WindowSource | None = None,
+    max_windows: int = MAX_WINDOWS,
 ) -> Evaluation:
-    """Score every window of the shards and, where there are labels, report how well.
+    """Score every window of the shards and, if they have labels, compute metrics.
 
     Parameters
     ----------
@@ -200,11 +201,13 @@ def evaluate_shards(
     withhold_accessibility : bool
         Score on sequence alone.
     scale : AccessibilityScale, optional
-        See :func:`mapped_accessibility` and, with a track, :func:`track_accessibility`.
+        See :func:`map_shards` and, with a track, :func:`map_track`.
     threads : int, optional
-        One for each core that the process may use if not given.
+        One per core that the process may use if not given.
     source : WindowSource, optional
-        Where the surroundings of windows are looked up by their ids; without it the model sees the windows alone.
+        The genome and track around the windows, found by their ids. Without it, the model sees the windows alone.
+    max_windows : int
+        Maximum windows with flanks in memory at a time. Does not change the result.
 
     Returns
     -------
@@ -213,30 +216,30 @@ def evaluate_shards(
     Raises
     ------
     InputError
-        When threshold or threads are out of range, the shards too few to tell how open a window is, or their ids
-        do not fit the genome (see :func:`jundscan.evaluation.neighbourhood.look_up`).
+        When threshold or threads are out of range, the shards are too few to find percentiles, or their ids do not
+        fit the genome (see :func:`jundscan.evaluation.neighbourhood.look_up`).
     """
     if threshold is not None:
         check_fraction("threshold", threshold)
     threads = usable_cores() if threads is None else positive_int("threads", threads)
     cautions = Cautions()
     with collect_warnings(cautions):
-        found, mapped, tracked = _seen_by_model(shards, model, source, withhold_accessibility, scale)
+        found, mapped, is_of_track = _look_around(shards, model, source, withhold_accessibility, scale, max_windows)
     accessibility, used = mapped
-    probabilities = _probabilities(shards, found, accessibility, model, threads)
+    probabilities = _predict(shards, found, accessibility, model, threads, max_windows)
     accessibility = accessibility.reshape(len(shards.codes), -1)[:, 0]
-    known = _seen(found, model, len(shards.codes))
+    known = _known_surroundings(found, model, len(shards.codes))
     if shards.labels is None:
         log.info("%s has no labels (shard-K-y.joblib): predictions only", shards.path)
         return Evaluation(shards, accessibility, probabilities, None, None, known)
     if shards.weights is None:
-        log.info("%s has no weights (shard-K-w.joblib): both classes are weighed alike", shards.path)
+        log.info("%s has no weights (shard-K-w.joblib): both classes get equal weight", shards.path)
     weights = balanced_weights(shards.labels) if shards.weights is None else shards.weights
     decision = model.metadata.decision_threshold if threshold is None else threshold
     report = compute_metrics(shards.labels, probabilities, weights, decision)
     report["model"] = model.identity()
     report["provider"] = model.provider
-    report["accessibility"] = _how_mapped(used, scale, tracked)
+    report["accessibility"] = _describe_mapping(used, scale, is_of_track)
     report["warnings"] = Cautions([*(() if source is None else source.cautions), *cautions]).to_list()
     report["neighbourhood"] = {
         "windows": len(shards.codes),
@@ -245,44 +248,50 @@ def evaluate_shards(
     return Evaluation(shards, accessibility, probabilities, weights, report, known)
 
 
-def _seen_by_model(
+def _look_around(
     shards: Shards,
     model: Model,
     source: WindowSource | None,
     withhold: bool,
     scale: AccessibilityScale | None,
+    max_windows: int,
 ) -> tuple[Neighbourhood | None, tuple[NDArray[np.float32], AccessibilityScale | None], bool]:
-    """Look up surroundings and accessibility of windows, and tell whether the latter is that of the track."""
+    """Return the surroundings and the accessibility of windows, and whether the latter is the track's."""
     found = None
     if source is not None:
         if not model.metadata.sees_neighbourhood:
             log.info("%s sees nothing beyond a window: its surroundings are not used", model.metadata.name)
-        found = look_up(shards.codes, shards.ids, source.genome, model.flank, str(shards.path))
+        found = look_up(shards.codes, shards.ids, source.genome, model.flank, str(shards.path), max_windows)
     if source is None or found is None or source.track is None or withhold:
-        return found, mapped_accessibility(shards, withhold, scale), False
-    return found, track_accessibility(shards, found, source, model, scale), True
+        return found, map_shards(shards, withhold, scale), False
+    return found, map_track(shards, found, source, model, scale), True
 
 
-def _probabilities(
-    shards: Shards, found: Neighbourhood | None, accessibility: NDArray[np.float32], model: Model, threads: int
+def _predict(
+    shards: Shards,
+    found: Neighbourhood | None,
+    accessibility: NDArray[np.float32],
+    model: Model,
+    threads: int,
+    max_windows: int,
 ) -> NDArray[np.float32]:
     if found is None or not model.flank:
         return model.predict(shards.codes, accessibility, threads)
     # windows with their flanks take nine times the memory of windows
-    portions = [slice(first, first + PORTION) for first in range(0, len(shards.codes), PORTION)]
-    return np.concatenate([model.predict(found.codes(rows), accessibility[rows], threads) for rows in portions])
+    slices = [slice(first, first + max_windows) for first in range(0, len(shards.codes), max_windows)]
+    return np.concatenate([model.predict(found.codes(rows), accessibility[rows], threads) for rows in slices])
 
 
-def _seen(found: Neighbourhood | None, model: Model, windows: int) -> NDArray[np.bool_] | None:
-    """Tell of which windows the model saw the surroundings; None when it sees nothing beyond a window."""
+def _known_surroundings(found: Neighbourhood | None, model: Model, windows: int) -> NDArray[np.bool_] | None:
+    """Return whether the model saw the surroundings of each window. None if it sees windows alone."""
     if not model.metadata.sees_neighbourhood:
         return None
     return np.zeros(windows, np.bool_) if found is None else found.known
 
 
-def _how_mapped(used: AccessibilityScale | None, given: AccessibilityScale | None, tracked: bool) -> str:
+def _describe_mapping(used: AccessibilityScale | None, scale: AccessibilityScale | None, is_of_track: bool) -> str:
     if used is None:
         return "not available"
-    if given is None:
-        return "percentile in the track" if tracked else "percentile in these shards"
-    return "as given (identity)" if given is IDENTITY else "mapped by the scale given"
+    if scale is None:
+        return "percentile in the track" if is_of_track else "percentile in these shards"
+    return "as given (identity)" if scale is IDENTITY else "mapped by the scale given"

@@ -1,12 +1,11 @@
-"""What lies beside single windows: their ids say where they are on a genome; it and a track say what is around them.
+"""Look up the surroundings of single windows: bases on a genome, and accessibility on a track, by the windows' ids.
 
-A scan knows the bases beside a window and how open the chromatin around it is. Bare shards do not: both are looked up
-here, so that a window gets the probability that a scan gives it. A window's own bases are always those of the shards.
+A scan sees the bases beside a window and the accessibility around it. Shards hold neither. With both looked up, a
+window gets the same probability as in a scan. A window's own bases are always those of the shards.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,24 +28,22 @@ from jundscan.io.fasta.genome import Genome, open_genome
 from jundscan.io.fasta.stretches import StretchReader
 from jundscan.options import BedValue, MissingChromosomes, check_choice
 
-PORTION = 16_384
-"""Windows whose flanks are in memory at a time while they are scored."""
-MOST_DIFFERENT = 0.01
-"""Share of comparable windows that may differ from the genome: more of them come from another assembly."""
-
-log = logging.getLogger("jundscan")
+MAX_WINDOWS = 16_384
+"""Maximum windows with flanks in memory at a time."""
+MAX_DIFFERENT = 0.01
+"""Maximum share of windows that may differ from the genome, because more come from another assembly."""
 
 
 @dataclass(frozen=True)
 class WindowSource:
-    """A genome that windows come from and, where there is one, a track over it, from :func:`open_source`.
+    """The genome that windows come from, and optionally a track over it, from :func:`open_source`.
 
     Attributes
     ----------
     genome : Genome
     track : GenomeTrack or None
     cautions : Cautions
-        What may mislead in how they go together.
+        Warnings about how well genome and track match.
     """
 
     genome: Genome
@@ -55,7 +52,7 @@ class WindowSource:
     _scales: dict[tuple[int, ...], AccessibilityScale] = field(default_factory=dict, init=False, repr=False)
 
     def scale(self, widths: tuple[int, ...]) -> AccessibilityScale:
-        """Find the scale of the whole track, once for each widths.
+        """Return the scale of the whole track, found once per tuple of widths.
 
         See :func:`jundscan.accessibility.track_scale.track_scale`.
         """
@@ -75,22 +72,22 @@ def open_source(
     bed_value: BedValue = "score",
     missing_chromosomes: MissingChromosomes | None = None,
 ) -> Iterator[WindowSource]:
-    """Open a genome and a track as a scan does, with its errors; the track is closed at the end.
+    """Open a genome and a track as a scan does, and close the track at the end.
 
     Parameters
     ----------
     genome : Genome, str or pathlib.Path
-        FASTA, plain, gzipped or bgzipped, ``-`` for standard input, or what is open already.
+        FASTA, plain, gzipped or bgzipped, ``-`` for standard input, or an open genome.
     accessibility : Track, str or pathlib.Path, optional
         narrowPeak, BED, bedGraph or bigWig.
     allow_length_mismatch : bool
         Accept a track whose header gives other chromosome lengths than the genome.
     alias : str or pathlib.Path, optional
-        Other names of the chromosomes, for track and ids: see :func:`jundscan.io.aliases.read_aliases`.
+        Other names of the chromosomes in track and ids, see :func:`jundscan.io.aliases.read_aliases`.
     bed_value : {"score", "presence"}
-        What an interval of a BED track counts as, see :func:`jundscan.io.bed.read_intervals`.
+        The value of an interval of a BED track, see :func:`jundscan.io.bed.read_intervals`.
     missing_chromosomes : {"closed", "unknown", "error"}, optional
-        What holds on chromosomes that the track does not name, see
+        Accessibility of chromosomes missing from the track, see
         :func:`jundscan.accessibility.genome_tracks.match_chromosomes`.
 
     Yields
@@ -117,8 +114,8 @@ def open_source(
         yield WindowSource(fasta, matched, cautions)
 
 
-class Line:
-    """All chromosomes of a genome on one line, ``apart`` bases between two: one number says where a window is."""
+class ChromosomeLine:
+    """All chromosomes of a genome on one line, ``apart`` bases between two. One number is the position of a window."""
 
     def __init__(self, genome: Genome, apart: int) -> None:
         self.chroms = tuple(genome.chromsizes)
@@ -126,36 +123,36 @@ class Line:
         sizes = np.array(list(genome.chromsizes.values()), np.int64)
         self.origins = np.cumsum(sizes + apart) - sizes
 
-    def split(self, places: NDArray[np.int64]) -> Iterator[tuple[str, NDArray[np.int64]]]:
-        """Yield each chromosome that has places, which ascend, with those places as the chromosome counts them."""
-        ranks = np.searchsorted(self.origins, places, side="right") - 1
+    def split(self, positions: NDArray[np.int64]) -> Iterator[tuple[str, NDArray[np.int64]]]:
+        """Yield each chromosome with its part of ascending positions, counted from its first base."""
+        ranks = np.searchsorted(self.origins, positions, side="right") - 1
         edges = np.flatnonzero(np.diff(ranks, prepend=-1, append=-1))
         for first, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
             rank = int(ranks[first])
-            yield self.chroms[rank], places[first:stop] - self.origins[rank]
+            yield self.chroms[rank], positions[first:stop] - self.origins[rank]
 
 
 class Neighbourhood:
-    """What lies around windows, from :func:`look_up`; row i of every array is window i.
+    """The surroundings of windows, from :func:`look_up`. Row i of every array is window i.
 
     Attributes
     ----------
-    placed : numpy.ndarray, shape=(n,), dtype=bool
-        Whether the id names a place on the genome.
+    has_position : numpy.ndarray, shape=(n,), dtype=bool
+        Whether the id is a position on the genome.
     known : numpy.ndarray, shape=(n,), dtype=bool
-        Whether the genome knows all 101 bases at that place: nothing is looked up for other windows.
+        Whether all 101 bases of the genome at that position are known. Other windows have no surroundings.
     """
 
     def __init__(
-        self, windows: NDArray[np.uint8], places: NDArray[np.int64], line: Line, genome: Genome, flank: int
+        self, windows: NDArray[np.uint8], positions: NDArray[np.int64], line: ChromosomeLine, genome: Genome, flank: int
     ) -> None:
         self._windows = windows
-        self._places = places
+        self._positions = positions
         self._line = line
         self._flank = flank
-        self.placed = places >= 0
-        self.known = np.zeros(len(places), np.bool_)
-        self._at = np.zeros(len(places), np.int64)  # where each window with its flanks begins in the bases read
+        self.has_position = positions >= 0
+        self.known = np.zeros(len(positions), np.bool_)
+        self._at = np.zeros(len(positions), np.int64)  # index in the bases of each window with its flanks
         self._bases = self._read(genome)
 
     @property
@@ -165,11 +162,11 @@ class Neighbourhood:
 
     def _read(self, genome: Genome) -> NDArray[np.uint8]:
         """Read the bases of all windows and their flanks, each base once."""
-        firsts = self._places[self.placed] - self._flank
+        firsts = self._positions[self.has_position] - self._flank
         stretches = merge_intervals(np.column_stack((firsts, firsts + self.span)))
         offsets = np.cumsum(np.diff(stretches).ravel()) - np.diff(stretches).ravel()
         stretch = np.searchsorted(stretches[:, 0], firsts, side="right") - 1
-        self._at[self.placed] = offsets[stretch] + firsts - stretches[stretch, 0]
+        self._at[self.has_position] = offsets[stretch] + firsts - stretches[stretch, 0]
         lengths = iter(np.diff(stretches).ravel().tolist())
         regions = [
             Region(chrom, start - self._flank, start - self._flank + next(lengths))
@@ -178,39 +175,39 @@ class Neighbourhood:
         ]
         return StretchReader(genome).read(regions)
 
-    def _portions(self) -> Iterator[NDArray[np.int64]]:
-        rows = np.flatnonzero(self.placed)
-        return (rows[first : first + PORTION] for first in range(0, len(rows), PORTION))
-
-    def compare(self, ids: NDArray[np.str_], where: str, genome: Genome) -> None:
-        """Find which windows the genome knows, and compare their bases with those of the shards.
+    def compare(self, ids: NDArray[np.str_], where: str, genome: Genome, max_windows: int) -> None:
+        """Find the windows whose bases the genome knows, and compare their bases with the genome's.
 
         Raises
         ------
         InputError
-            When more than 1 % of the windows that are known in both differ.
+            When more than 1 % of the windows with only known bases differ.
         """
         comparable, different = 0, []
-        for rows in self._portions():
-            own = np.lib.stride_tricks.sliding_window_view(self._bases, WINDOW_LENGTH)[self._at[rows] + self._flank]
-            windows = self._windows[rows]
-            self.known[rows] = (own != UNKNOWN).all(axis=1)
-            both = self.known[rows] & (windows != UNKNOWN).all(axis=1)
+        with_position = np.flatnonzero(self.has_position)
+        if not len(with_position):
+            return
+        in_genome = np.lib.stride_tricks.sliding_window_view(self._bases, WINDOW_LENGTH)
+        for begin in range(0, len(with_position), max_windows):
+            rows = with_position[begin : begin + max_windows]
+            there, here = in_genome[self._at[rows] + self._flank], self._windows[rows]
+            self.known[rows] = (there != UNKNOWN).all(axis=1)
+            both = self.known[rows] & (here != UNKNOWN).all(axis=1)
             comparable += int(np.count_nonzero(both))
-            different.append(rows[both & (own != windows).any(axis=1)])
+            different.append(rows[both & (there != here).any(axis=1)])
         count = sum(map(len, different))
         if not count:
             return
         first = str(ids[int(np.concatenate(different)[0])])
-        if count > MOST_DIFFERENT * comparable:
+        if count > MAX_DIFFERENT * comparable:
             raise InputError(
-                f"{where}: {count:,} of {comparable:,} windows, {first} for one, have other bases than {genome.path} "
-                "where their ids say: give the genome (assembly) that they come from"
+                f"{where}: {count:,} of {comparable:,} windows (such as {first}) differ from {genome.path} at the "
+                "positions of their ids. Use the genome (assembly) that the windows come from"
             )
         warn(
             "other_bases",
-            f"{where}: {count:,} of {comparable:,} windows, {first} for one, have other bases than {genome.path}; "
-            f"their own count",
+            f"{where}: {count:,} of {comparable:,} windows (such as {first}) differ from {genome.path}. Their own "
+            "bases are scored",
             windows=count,
             compared=comparable,
         )
@@ -221,12 +218,12 @@ class Neighbourhood:
         Parameters
         ----------
         rows : slice
-            Which windows; all of them if not given.
+            All windows if not given.
 
         Returns
         -------
         numpy.ndarray, shape=(rows, 101 + 2 * flank), dtype=uint8
-            The flanks of windows that are not known are all 4.
+            Windows that are not :attr:`known` have flanks of 4.
         """
         windows, known = self._windows[rows], self.known[rows]
         if not self._flank:
@@ -239,45 +236,52 @@ class Neighbourhood:
         return codes
 
     def means(self, track: GenomeTrack, widths: Sequence[int]) -> NDArray[np.float32]:
-        """Average a track over the surroundings of every window.
+        """Return the mean of a track over the surroundings of every window.
 
         Parameters
         ----------
         track : GenomeTrack
         widths : sequence of int
-            Bases, centred on a window; the first is the window's own 101.
+            Bases, centred on a window. The first is the window's own 101.
 
         Returns
         -------
         numpy.ndarray, shape=(n, widths), dtype=float32
-            Not mapped yet. NaN without a place and on chromosomes without accessibility; the wider ones are
-            NaN too where the genome does not know the window's bases.
+            In the track's unit. NaN without a position and on chromosomes without accessibility. Wider means are NaN
+            too where a window is not :attr:`known`.
         """
-        means = np.full((len(self._places), len(widths)), np.nan, np.float32)
-        distinct, back = np.unique(self._places[self.placed], return_inverse=True)
+        means = np.full((len(self._positions), len(widths)), np.nan, np.float32)
+        distinct, back = np.unique(self._positions[self.has_position], return_inverse=True)
         if len(distinct):
-            means[self.placed] = track.means(list(self._line.split(distinct)), tuple(widths))[back]
+            means[self.has_position] = track.means(list(self._line.split(distinct)), tuple(widths))[back]
         means[~self.known, 1:] = np.nan
         return means
 
 
 def look_up(
-    windows: NDArray[np.uint8], ids: NDArray[np.str_] | None, genome: Genome, flank: int, where: str
+    windows: NDArray[np.uint8],
+    ids: NDArray[np.str_] | None,
+    genome: Genome,
+    flank: int,
+    where: str,
+    max_windows: int = MAX_WINDOWS,
 ) -> Neighbourhood:
-    """Find windows on a genome, in any order, and read what lies beside them.
+    """Find windows on a genome by their ids, in any order, and read the bases beside them.
 
     Parameters
     ----------
     windows : numpy.ndarray, shape=(n, 101), dtype=uint8
         Codes 0 to 4.
     ids : numpy.ndarray, shape=(n,), dtype=str, or None
-        ``chrom:start-end``, 0-based half-open; empty where no place is known. Names of chromosomes may follow another
-        convention than the genome's.
+        ``chrom:start-end``, 0-based half-open, or empty. Chromosome names may follow another convention than the
+        genome's.
     genome : Genome
     flank : int
         Bases to each side of a window.
     where : str
-        What the windows come from, for messages.
+        Origin of the windows, for messages.
+    max_windows : int
+        Maximum windows compared with the genome at a time. Does not change the result.
 
     Returns
     -------
@@ -286,20 +290,20 @@ def look_up(
     Raises
     ------
     InputError
-        When an id cannot be read or reaches beyond its chromosome, the genome has none of the chromosomes, or more
-        than 1 % of the windows have other bases there.
+        When an id is malformed or reaches beyond its chromosome, the genome has none of the chromosomes, or more than
+        1 % of the windows have other bases in the genome.
     """
     texts = np.full(len(windows), "", np.str_) if ids is None else ids
-    line = Line(genome, 2 * flank + WINDOW_LENGTH)
-    found = Neighbourhood(windows, _on_line(texts, line, genome, where), line, genome, flank)
-    found.compare(texts, where, genome)
+    line = ChromosomeLine(genome, 2 * flank + WINDOW_LENGTH)
+    found = Neighbourhood(windows, _find_positions(texts, line, genome, where), line, genome, flank)
+    found.compare(texts, where, genome, max_windows)
     if ids is None:
-        warn("no_ids", f"{where}: no ids (shard-K-ids.joblib), so that the surroundings of its windows are not known")
+        warn("no_ids", f"{where}: no ids (shard-K-ids.joblib), so the surroundings of its windows are unknown")
     return found
 
 
-def _on_line(ids: NDArray[np.str_], line: Line, genome: Genome, where: str) -> NDArray[np.int64]:
-    """Find windows on the line of all chromosomes; -1 where no place is known, or its chromosome is not there."""
+def _find_positions(ids: NDArray[np.str_], line: ChromosomeLine, genome: Genome, where: str) -> NDArray[np.int64]:
+    """Find windows on the line of all chromosomes. -1 where the id is empty or the genome lacks the chromosome."""
     names, numbers, starts = parse_ids(ids, where)
     sizes = genome.chromsizes
     chroms = [matching_name(name, sizes) for name in names]
@@ -311,7 +315,7 @@ def _on_line(ids: NDArray[np.str_], line: Line, genome: Genome, where: str) -> N
         )
     rank_of = np.array([-1 if chrom is None else line.ranks[chrom] for chrom in chroms] + [-1], np.int64)
     size_of = np.array([0 if chrom is None else sizes[chrom] for chrom in chroms] + [0], np.int64)
-    ranks = rank_of[numbers]  # the last of them for -1
+    ranks = rank_of[numbers]  # number -1 takes the last
     for row in np.flatnonzero((ranks >= 0) & (starts + WINDOW_LENGTH > size_of[numbers]))[:1].tolist():
         size = int(size_of[numbers[row]])
         raise window_id_error(

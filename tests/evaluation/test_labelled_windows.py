@@ -108,7 +108,7 @@ def test_some_accessibility_missing_is_no_part_of_the_scale(tmp_path: Path, run:
 
 def test_without_weights_both_classes_weigh_alike(tmp_path: Path, run: Run) -> None:
     report, said = report_of(run, write_shard(tmp_path / "s", w=None))
-    assert "weighed alike" in said
+    assert "equal weight" in said
     (tn, fp), (fn, tp) = report["confusion_matrix"]  # type: ignore[misc]
     assert report["weighted_accuracy"] == pytest.approx((tn / (tn + fp) + tp / (tp + fn)) / 2)
 
@@ -350,7 +350,7 @@ def test_usage_of_a_genome(
         ("chr1:0-102", "is 102 bases long"),
         ("chr1:5900-6001", "reaches beyond its chromosome, of 6,000 bases"),
         ("chr9:0-101", "no chromosome in common: the ids name chr9, while"),
-        ("chr2:1900-2001", "1,200 of 1,200 windows, chr2:1900-2001 for one, have other bases than"),
+        ("chr2:1900-2001", "1,200 of 1,200 windows (such as chr2:1900-2001) differ from"),
     ],
 )
 def test_ids_that_do_not_fit_the_genome(run: Run, tmp_path: Path, genome: Path, ids: str, says: str) -> None:

@@ -19,7 +19,8 @@ from jundscan.dna.chromosomes import ChromSizes
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH, encode
 from jundscan.dna.regions import parse_ids
 from jundscan.errors import InputError
-from jundscan.evaluation.neighbourhood import look_up, open_source
+from jundscan.evaluation.labelled_windows import evaluate_shards
+from jundscan.evaluation.neighbourhood import WindowSource, look_up, open_source
 from jundscan.io.fasta.arrays import MemoryGenome
 from jundscan.io.fasta.genome import open_genome
 from jundscan.io.shards import read_shards, shards_from_arrays
@@ -88,7 +89,7 @@ def test_flanks_are_those_of_a_naive_look_up(chromosomes: Chromosomes, flank: in
     found = look_up(windows, ids_of(places), MemoryGenome(chromosomes), flank, "shards")
     codes = found.codes()
     assert codes.shape == (len(places), WINDOW_LENGTH + 2 * flank)
-    assert found.placed.tolist() == [place is not None for place in places]
+    assert found.has_position.tolist() == [place is not None for place in places]
     for row, place in enumerate(places):
         expected, known = np.pad(windows[row], flank, constant_values=UNKNOWN), False
         if place:
@@ -130,7 +131,7 @@ def test_any_form_of_genome(tmp_path: Path, packed: str, sequences: dict[str, st
     here, there = (look_up(windows, ids_of(places), one, 200, "s") for one in (MemoryGenome(sequences), fasta))
     assert here.codes().tolist() == there.codes().tolist()
     assert here.known.tolist() == there.known.tolist()
-    assert 0 < here.known.sum() < here.placed.sum()
+    assert 0 < here.known.sum() < here.has_position.sum()
 
 
 def one_genome(length: int = 30_000) -> tuple[MemoryGenome, np.ndarray]:
@@ -187,7 +188,7 @@ def test_chromosomes_that_the_genome_lacks_are_warned_of(caplog: pytest.LogCaptu
     assert [record.message for record in caplog.records] == [
         "s: 3 windows on 2 chromosomes that (sequences in memory) lacks (chr7, chr8): scored without surroundings"
     ]
-    assert found.placed.tolist() == found.known.tolist() == [False, True, False, False]
+    assert found.has_position.tolist() == found.known.tolist() == [False, True, False, False]
     assert (found.codes()[0][:10] == UNKNOWN).all()
 
 
@@ -209,12 +210,12 @@ def test_windows_of_another_assembly(caplog: pytest.LogCaptureFixture) -> None:
     windows[[5, 9], 50] ^= 1
     found = look_up(windows, ids, genome, 20, "s")
     assert caplog.messages == [
-        "s: 2 of 200 windows, chr22:505-606 for one, have other bases than (sequences in memory); their own count"
+        "s: 2 of 200 windows (such as chr22:505-606) differ from (sequences in memory). Their own bases are scored"
     ]
     assert found.known.all()
     assert found.codes()[[5, 9, 20], 20:-20].tolist() == windows[[5, 9, 20]].tolist()
     windows[11, 0] ^= 1
-    with pytest.raises(InputError, match=r"^s: 3 of 200 windows, chr22:505-606 for one, have other bases than .*give"):
+    with pytest.raises(InputError, match=r"^s: 3 of 200 windows \(such as chr22:505-606\) differ from .*Use the"):
         look_up(windows, ids, genome, 20, "s")
 
 
@@ -355,18 +356,16 @@ def test_options_that_contradict_each_other(options: dict[str, object], problem:
         jundscan.evaluate(np.zeros((1, 101), int), model=seeing, **options)  # type: ignore[call-overload]
 
 
-def test_many_windows_go_in_portions(seeing: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_windows_are_scored_and_compared_in_parts(seeing: Model) -> None:
     genome, codes = one_genome(3_000)
     starts = np.arange(0, 2_800, 9)
     windows = np.stack([codes[start : start + 101] for start in starts])
     ids = ids_of([("chr22", int(start)) for start in starts])
-    chromosomes = {"chr22": codes, "chr1": codes[:500]}
-    at_once = jundscan.evaluate(windows, ids=ids, genome=chromosomes, model=seeing)
-    for module in ("evaluation", "neighbourhood"):
-        monkeypatch.setattr(f"jundscan.{module}.PORTION", 10)
-    in_portions = jundscan.evaluate(windows, ids=ids, genome=chromosomes, model=seeing)
-    assert at_once.probabilities.tolist() == in_portions.probabilities.tolist()
-    assert look_up(windows, ids, genome, 10, "s").known.all()
+    shards = shards_from_arrays(windows, ids=ids)
+    source = WindowSource(genome, None)
+    at_once, in_parts = (evaluate_shards(shards, seeing, source=source, max_windows=most) for most in (1_000, 10))
+    assert at_once.probabilities.tolist() == in_parts.probabilities.tolist()
+    assert look_up(windows, ids, genome, 10, "s", max_windows=10).known.all()
 
 
 @pytest.mark.data
