@@ -1,4 +1,4 @@
-"""Known peaks one by one: which of them a scan hits, which hits touch one, and how far apart the summits are."""
+"""Compare hits with known peaks one by one: recall of peaks, precision of hits, distance between summits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from jundscan.scanning.hits import Hits
 
 
 class Peaks(NamedTuple):
-    """Known peaks of one chromosome, sorted by start; they may overlap.
+    """Known peaks of one chromosome, sorted by start. They may overlap.
 
     Attributes
     ----------
@@ -33,20 +33,20 @@ class Peaks(NamedTuple):
 
 
 def read_peaks(path: str | Path, chromsizes: Mapping[str, int]) -> dict[str, Peaks]:
-    """Read a file of peaks, each line one, under the genome's names; other chromosomes are left out.
+    """Read a file of peaks, one per line, under the genome's chromosome names. Other chromosomes are left out.
 
     Parameters
     ----------
     path : str or pathlib.Path
-        narrowPeak, whose column 10 gives the summit, or BED. Where no summit is given, or one outside the peak, it is
-        the middle.
+        narrowPeak, with the summit in column 10, or BED. A summit that is missing or outside the peak becomes the
+        middle.
     chromsizes : mapping of str to int
-        The genome's chromosomes, bases.
+        Bases of the genome's chromosomes.
 
     Returns
     -------
     dict of str to Peaks
-        Empty when the file is, or no name is in common.
+        Empty if the file is empty, or shares no chromosome with the genome.
 
     Raises
     ------
@@ -71,14 +71,14 @@ def read_peaks(path: str | Path, chromsizes: Mapping[str, int]) -> dict[str, Pea
 
 
 class PeakComparison:
-    """Takes windows and hits as they come, and compares the hits with known peaks at the end.
+    """Collect windows and hits during a scan, and compare the hits with known peaks at the end.
 
     Parameters
     ----------
     known : mapping of str to Peaks
         By chromosome.
     excluded : mapping of str to numpy.ndarray, shape=(n, 2), dtype=int64
-        Sorted, disjoint regions; peaks and hits that touch one are left out.
+        Sorted, disjoint regions. Peaks and hits that touch one are left out.
     """
 
     def __init__(self, known: Mapping[str, Peaks], excluded: Mapping[str, NDArray[np.int64]]) -> None:
@@ -94,7 +94,7 @@ class PeakComparison:
         self._hits: dict[str, list[NDArray[np.int64]]] = {}
 
     def add_windows(self, chrom: str, starts: NDArray[np.int64]) -> None:
-        """Note which peaks the next windows, ascending, reach: they share a base with one at least."""
+        """Note the peaks that share a base with these windows. Starts ascend."""
         if chrom not in self._known or not len(starts):
             return
         peaks = self._known[chrom]
@@ -103,22 +103,22 @@ class PeakComparison:
         self._reached[chrom][near] |= first < np.searchsorted(starts, peaks.end[near], "left")
 
     def add_hits(self, chrom: str, hits: Hits) -> None:
-        """Take the next hits, after all of the chromosome before."""
+        """Collect hits, chromosome by chromosome."""
         out = overlaps_any(hits.start, hits.end, self._excluded.get(chrom))
         self.hits_excluded += int(out.sum())
         self._hits.setdefault(chrom, []).append(np.stack((hits.start, hits.end, hits.summit))[:, ~out])
 
     def report(self) -> dict[str, Any]:
-        """Compare.
+        """Compare hits with peaks.
 
         Returns
         -------
         dict
-            Ready for JSON: ``known``, the peaks that a scored window reaches; ``hit``, those of them that share a
-            base with a hit, and ``recall``, their share; ``hits``, and ``hits_on_peaks`` that share a base with a
-            known peak, and ``precision``, their share; ``summit_distance``, bases from the summit of each peak hit to
-            the nearest summit of a hit on it (``median``, ``quartiles``); ``not_reached``, peaks without a scored
-            window. What is undefined is None.
+            Ready for JSON, undefined values None. ``known``: peaks that share a base with a scored window. ``hit``:
+            those that share a base with a hit. ``recall``: hit / known. ``hits``: all hits. ``hits_on_peaks``: those
+            that share a base with a known peak. ``precision``: hits_on_peaks / hits. ``summit_distance``: bases from
+            the summit of each peak to the nearest summit of its hits (``median``, ``quartiles``). ``not_reached``:
+            peaks without a scored window.
         """
         known = sum(int(reached.sum()) for reached in self._reached.values())
         hits = on_peaks = 0
@@ -133,13 +133,13 @@ class PeakComparison:
             after = np.searchsorted(start, peaks.end, "left")
             is_hit = first < after
             first, after = first[is_hit], after[is_hit]
-            # +1 where a peak's hits begin and -1 behind them: above 0 on every hit that touches one
+            # +1 where a peak's hits begin and -1 behind them, so the sum is above 0 on every hit with a peak
             steps = np.bincount(first, minlength=len(start) + 1) - np.bincount(after, minlength=len(start) + 1)
             on_peaks += int(np.count_nonzero(steps.cumsum()))
-            wanted = peaks.summit[is_hit]
-            above = np.searchsorted(summit, wanted)
+            peak_summits = peaks.summit[is_hit]
+            above = np.searchsorted(summit, peak_summits)
             beside = np.stack((summit[np.clip(above - 1, first, after - 1)], summit[np.clip(above, first, after - 1)]))
-            distances.append(np.abs(beside - wanted).min(axis=0))
+            distances.append(np.abs(beside - peak_summits).min(axis=0))
         all_distances = np.concatenate(distances)
         found = len(all_distances)
         low, median, high = np.percentile(all_distances, (25, 50, 75)).tolist() if found else (None, None, None)

@@ -1,8 +1,7 @@
-"""Pictures of how good predictions are, for paper and slide: curves, calibration, confusion, distributions of scores.
+"""Draw how good predictions are, for papers and slides: curves, calibration, confusion, distributions of scores.
 
-Each is written as PNG (300 dots an inch) and as SVG (text stays text). Colours are those of Okabe and Ito (2008), which
-colour-blind readers can tell apart, and lines differ in their dashes too. matplotlib and scikit-learn are imported
-only when pictures are asked for.
+Pictures are written as PNG (300 dots per inch) and as SVG (text stays text). Lines differ in colour and in dashes.
+matplotlib and scikit-learn are imported only to draw.
 """
 
 from __future__ import annotations
@@ -20,25 +19,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.errors import JundscanError, OutputError
-from jundscan.io.outputs import atomic_path, check_output, remove_old_output, write_error
+from jundscan.io.outputs import check_output, remove_old_output, write_error
+from jundscan.io.pictures import SERIES, VERMILION, save_figure
 from jundscan.model.thresholds import is_positive
 
 log = logging.getLogger("jundscan")
 
 FORMATS = ("png", "svg")
 PICTURES = ("roc", "precision_recall", "calibration", "confusion", "scores")
-"""File names without endings; the first three need windows of both classes."""
+"""File names without endings. The first three need windows of both classes."""
 
 _PANEL = (3.5, 3.4)  # inches: one column of a journal
-_LINE = 0.15  # inches of a line of the legend
-_LINES = 3  # of a legend that the panel has room for
+_LINE_HEIGHT = 0.15  # inches per line of the legend
+_PANEL_LINES = 3  # lines of the legend within a panel's height
 _DPI = 300
-_MOST_ACROSS = 3  # panels
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_MAX_ACROSS = 3  # panels
+_COLOURS = (*SERIES, "#000000")
 _DASHES = ("-", "--", "-.", ":")
 _CHANCE = {"color": "0.6", "linewidth": 0.8, "linestyle": (0, (1, 2))}
-_CLASSES = ("unbound", "bound")
-_SCORE_BINS = 25
+CLASSES = ("unbound", "bound")
+SCORE_BINS = 25
 _STYLE: dict[Any, Any] = {
     "font.size": 8,
     "axes.titlesize": 8,
@@ -59,13 +59,13 @@ class Predictions:
     Attributes
     ----------
     name : str
-        What the picture calls them.
+        Name in the pictures.
     labels : numpy.ndarray, shape=(n,)
         0 or 1, at least one window.
     probabilities : numpy.ndarray, shape=(n,)
         0 to 1.
     weights : numpy.ndarray, shape=(n,), dtype=float64
-        Only the weighted accuracy above the confusion matrix uses them; everything else counts windows.
+        Used only by the weighted accuracy above the confusion matrix. All other values count windows.
     threshold : float
         Windows at or above it are called bound.
     """
@@ -78,7 +78,7 @@ class Predictions:
 
     @property
     def called(self) -> NDArray[np.bool_]:
-        """Which windows are called bound."""
+        """Whether each window is called bound."""
         return is_positive(self.probabilities, self.threshold)
 
     @property
@@ -94,20 +94,20 @@ def write_plots(
     formats: Sequence[str] = FORMATS,
     force: bool = False,
 ) -> list[Path]:
-    """Draw the five pictures of :data:`PICTURES`, with a line or a panel for each set of predictions.
+    """Draw the five pictures of :data:`PICTURES`, with a line or a panel per set of predictions.
 
-    Sets whose windows are all bound or all unbound have no curves and no calibration; that is said.
+    A set whose windows are all bound or all unbound has no curves and no calibration. A warning is logged for it.
 
     Parameters
     ----------
     folder : str or pathlib.Path
-        Made when it does not exist.
+        Created if missing.
     sets : sequence of Predictions
         At least one.
     title : str
         Above every picture.
     formats : sequence of str
-        Endings of the files: ``png``, ``svg``, or another one that matplotlib can write.
+        Endings of the files: ``png``, ``svg``, or another format of matplotlib.
     force : bool
         Replace pictures that exist.
 
@@ -147,24 +147,18 @@ def write_plots(
             for ending in formats:
                 remove_old_output(folder / f"{name}.{ending}", force)
             continue
-        lines = _LINES if in_panels else 2 + len(sets) * (2 if name == "calibration" else 1)
+        lines = _PANEL_LINES if in_panels else 2 + len(sets) * (2 if name == "calibration" else 1)
         with _figure(len(sets) if in_panels else 1, lines, title) as figure:
             draw(figure)
             for ending in formats:
                 path = folder / f"{name}.{ending}"
-                with atomic_path(path, force) as temporary:
-                    try:
-                        # without a date, which would make every file differ
-                        about = {"Date": None} if ending == "svg" else None
-                        figure.savefig(temporary, dpi=_DPI, format=ending, metadata=about)
-                    except OSError as err:
-                        raise write_error(path, err) from err
+                save_figure(figure, path, _DPI, force)
                 written.append(path)
     return written
 
 
 def check_plots(folder: str | Path, force: bool, formats: Sequence[str] = FORMATS) -> None:
-    """Find out before any work whether pictures can be drawn.
+    """Check before any work that pictures can be drawn.
 
     Raises
     ------
@@ -187,14 +181,14 @@ def check_plots(folder: str | Path, force: bool, formats: Sequence[str] = FORMAT
 
 @contextmanager
 def _figure(panels: int, lines: int, title: str) -> Iterator[Any]:
-    """Give a figure for panels with so many lines of legend, without pyplot: no state that outlives it."""
+    """Make a figure for panels and the lines of their legend, without pyplot, which would keep it in memory."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    across = min(panels, _MOST_ACROSS)
+    across = min(panels, _MAX_ACROSS)
     down = math.ceil(panels / across)
     with mpl.rc_context(_STYLE):
-        height = _PANEL[1] + _LINE * max(0, lines - _LINES)
+        height = _PANEL[1] + _LINE_HEIGHT * max(0, lines - _PANEL_LINES)
         figure = Figure(figsize=(_PANEL[0] * across, height * down), layout="constrained")
         if title:
             figure.suptitle(title, fontsize="medium")
@@ -202,7 +196,7 @@ def _figure(panels: int, lines: int, title: str) -> Iterator[Any]:
 
 
 def _in_panels(figure: Any, sets: Sequence[Predictions], draw: Callable[[Any, Predictions], None]) -> None:
-    across = min(len(sets), _MOST_ACROSS)
+    across = min(len(sets), _MAX_ACROSS)
     axes = figure.subplots(math.ceil(len(sets) / across), across, squeeze=False).ravel()
     for ax, one in zip(axes, sets, strict=False):
         draw(ax, one)
@@ -211,7 +205,7 @@ def _in_panels(figure: Any, sets: Sequence[Predictions], draw: Callable[[Any, Pr
 
 
 def _styles() -> Iterator[dict[str, Any]]:
-    """Colours and dashes for one line after another."""
+    """Yield colours and dashes, one pair per line."""
     for colour, dashes in zip(cycle(_COLOURS), cycle(_DASHES), strict=False):
         yield {"color": colour, "linestyle": dashes}
 
@@ -237,7 +231,7 @@ def _draw_precision_recall(ax: Any, sets: Sequence[Predictions]) -> None:
     for one, style in zip(sets, _styles(), strict=False):
         precisions, recalls, _ = precision_recall_curve(one.labels, one.probabilities, drop_intermediate=True)
         average = average_precision_score(one.labels, one.probabilities)
-        # a step back from each point, as average precision sums it up
+        # steps back from each point, as in the sum of average precision
         ax.plot(recalls, precisions, drawstyle="steps-post", label=f"{one.name}: AP {average:.3f}", **style)
         ax.axhline(one.labels.mean(), **(_CHANCE | {"color": style["color"]}))
         called = one.called
@@ -250,7 +244,7 @@ def _draw_precision_recall(ax: Any, sets: Sequence[Predictions]) -> None:
 
 
 def _legend(ax: Any, sets: Sequence[Predictions]) -> None:
-    """Name the lines below the picture, where they hide nothing, and the dots on them."""
+    """Put the legend of lines and dots below the picture, where it hides nothing."""
     thresholds = sorted({one.threshold for one in sets})
     if len(thresholds) == 1:
         ax.plot([], [], "o", color="0.4", ms=4, label=f"at threshold {thresholds[0]:.3g}")
@@ -278,7 +272,10 @@ def _draw_calibration(ax: Any, sets: Sequence[Predictions]) -> None:
 def reliability(
     one: Predictions, weights: NDArray[np.float64] | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean probability and share of bound windows in ten bins; scikit-learn's calibration_curve takes no weights."""
+    """Return mean probability and share of bound windows in ten bins, by weights or counting windows.
+
+    scikit-learn's calibration_curve takes no weights.
+    """
     each = np.ones(len(one.labels)) if weights is None else weights
     edges = np.linspace(0, 1, 11)
     total, predicted, observed = (
@@ -293,9 +290,9 @@ def _draw_confusion(ax: Any, one: Predictions) -> None:
     from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 
     counts = confusion_matrix(one.labels, one.called, labels=[0, 1])
-    # shaded by each label's share: by counts, the rare bound windows would all look empty
+    # shaded by the share of each label, because by counts the rare bound windows would all look empty
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    display = ConfusionMatrixDisplay(shares, display_labels=_CLASSES)
+    display = ConfusionMatrixDisplay(shares, display_labels=CLASSES)
     display.plot(ax=ax, cmap="Blues", im_kw={"vmin": 0, "vmax": 1}, colorbar=False)
     for text, count, share in zip(display.text_.flat, counts.flat, shares.flat, strict=True):
         text.set_text(f"{count:,}\n{share:.1%}")
@@ -307,16 +304,16 @@ def _draw_confusion(ax: Any, one: Predictions) -> None:
 
 
 def _draw_scores(ax: Any, one: Predictions) -> None:
-    edges = np.linspace(0, 1, _SCORE_BINS + 1)
-    for label, colour, filled in ((0, _COLOURS[5], True), (1, _COLOURS[1], False)):
+    edges = np.linspace(0, 1, SCORE_BINS + 1)
+    for label, colour, filled in ((0, SKY, True), (1, VERMILION, False)):
         scores = one.probabilities[one.labels == label]
         if len(scores):
             shares = np.full(len(scores), 1 / len(scores))
             ax.hist(
                 scores, edges, weights=shares, color=colour, histtype="stepfilled" if filled else "step",
-                linewidth=1.3, label=f"{_CLASSES[label]}, {len(scores):,} windows",
+                linewidth=1.3, label=f"{CLASSES[label]}, {len(scores):,} windows",
             )  # fmt: skip
     ax.axvline(one.threshold, color="0.3", linewidth=0.8, linestyle="--", label=f"threshold {one.threshold:.3g}")
-    ax.set(xlabel="probability", ylabel=f"share of the class, per bin of {1 / _SCORE_BINS:g}", title=one.name)
+    ax.set(xlabel="probability", ylabel=f"share of the class, per bin of {1 / SCORE_BINS:g}", title=one.name)
     ax.set(xlim=(0, 1), yscale="log")
     _legend_below(ax)

@@ -70,7 +70,7 @@ class Accuracy(Sink):
         if regions:
             self._excluded = _outside(read_inside(regions, chromsizes), self._excluded, chromsizes)
         self._windows_excluded = 0
-        self._peaks = PeakComparison(self._truth.known, self._excluded)
+        self._peaks = PeakComparison(self._truth.single_peaks, self._excluded)
         self._labels: list[NDArray[np.int8]] = []
         self._probabilities: list[NDArray[np.float32]] = []
         self._bases, self._reached = 0, ("", 0)
@@ -79,7 +79,7 @@ class Accuracy(Sink):
     @property
     def known(self) -> Mapping[str, Peaks]:
         """Known peaks by the genome's chromosome names."""
-        return self._truth.known
+        return self._truth.single_peaks
 
     def scored(self, chunk: ScoredWindows) -> None:
         """Label the windows of a chunk and keep labels and probabilities."""
@@ -116,7 +116,7 @@ class Accuracy(Sink):
         return {"accuracy": self.report()}
 
     def cautions(self) -> list[Caution]:
-        """Return what may mislead about the comparison: peaks that are known for a part only of what was scanned."""
+        """Return a warning if no window was compared, or if the peaks seem to cover only a part of the scan."""
         windows = sum(len(labels) for labels in self._labels)
         if not windows:
             message = f"No window was compared with the peaks of {self._truth.source}, because none was scored there."
@@ -142,9 +142,9 @@ class Accuracy(Sink):
         Returns
         -------
         dict
-            The keys of ``evaluate --json`` over all windows compared, both classes weighed alike; ``peaks``, see
-            :meth:`jundscan.evaluation.peaks.PeakComparison.report`; ``excluded``, the windows, peaks and hits left out,
-            None without regions to exclude.
+            The keys of ``evaluate --json`` over all windows compared, with equal weight for both classes. ``peaks``:
+            see :meth:`jundscan.evaluation.peaks.PeakComparison.report`. ``excluded``: windows, peaks and hits left out,
+            or None without regions to exclude.
         """
         labels = np.concatenate([*self._labels, np.empty(0, np.int8)])
         probabilities = np.concatenate([*self._probabilities, np.empty(0, np.float32)])
@@ -189,7 +189,7 @@ class _TrackFile(Sink):
 def _outside(
     inside: Mapping[str, NDArray[np.int64]], excluded: Mapping[str, NDArray[np.int64]], sizes: Mapping[str, int]
 ) -> dict[str, NDArray[np.int64]]:
-    """Return what lies outside some stretches or is excluded, by chromosome, sorted and disjoint."""
+    """Return the bases outside ``inside`` or in ``excluded``, by chromosome, sorted and disjoint."""
     nothing = np.empty((0, 2), np.int64)
     outside = {}
     for chrom, size in sizes.items():

@@ -1,4 +1,4 @@
-"""Known peaks, and the rule that makes a window bound: at least 51 of its 101 bases lie in a peak."""
+"""Label windows by known peaks: a window is bound if at least 51 of its 101 bases lie in peaks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from jundscan.evaluation.peaks import Peaks, read_peaks
 from jundscan.io.bed import read_intervals
 
 BOUND_BASES = WINDOW_LENGTH // 2 + 1
-"""A window counts as bound when at least so many of its bases lie in a peak: 51."""
+"""Minimum bases in peaks of a bound window: more than half."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,15 +26,15 @@ class Truth:
     Attributes
     ----------
     peaks : mapping of str to numpy.ndarray, shape=(n, 2), dtype=int64
-        Starts and ends by the genome's chromosome names; overlapping and abutting peaks are one.
-    known : mapping of str to Peaks
-        The same one by one, as they were read.
+        Starts and ends by the genome's chromosome names. Overlapping and abutting peaks are merged.
+    single_peaks : mapping of str to Peaks
+        The same peaks as they were read, not merged.
     source : str
-        Where they come from, for messages.
+        Name of the file, for messages.
     """
 
     peaks: Mapping[str, NDArray[np.int64]]
-    known: Mapping[str, Peaks] = field(default_factory=dict)
+    single_peaks: Mapping[str, Peaks] = field(default_factory=dict)
     source: str = "the truth"
 
     def labels(self, chrom: str, starts: NDArray[np.int64]) -> NDArray[np.int8]:
@@ -43,7 +43,7 @@ class Truth:
         Parameters
         ----------
         chrom : str
-            One without a peak has no bound window.
+            A chromosome without a peak has no bound window.
         starts : numpy.ndarray, shape=(n,), dtype=int64
             Window starts, 0-based.
 
@@ -60,29 +60,26 @@ class Truth:
         if chrom not in self.peaks or not len(starts):
             return np.zeros(len(starts), np.int8)
         peaks = self.peaks[chrom]
-        # only those in reach: a caller may come with few windows many times
+        # only peaks in reach, because callers label few windows at a time
         first = np.searchsorted(peaks[:, 1], starts.min(), side="right")
         near = peaks[first : np.searchsorted(peaks[:, 0], starts.max() + WINDOW_LENGTH)]
         if not len(near):
             return np.zeros(len(starts), np.int8)
-        # bases in peaks before each edge, and so by interpolation before any base
+        # bases in peaks before each edge. Interpolation gives those before any base
         covered = np.diff(near, prepend=near[:, :1]).ravel().cumsum()
-        inside: NDArray[np.float64] = np.interp(starts + WINDOW_LENGTH, near.ravel(), covered) - np.interp(
-            starts, near.ravel(), covered
-        )
-        bound: NDArray[np.bool_] = inside >= BOUND_BASES
-        return bound.astype(np.int8)
+        before, until = (np.interp(at, near.ravel(), covered) for at in (starts, starts + WINDOW_LENGTH))
+        return np.asarray(until - before >= BOUND_BASES, np.int8)
 
 
 def read_truth(path: str | Path, chromsizes: Mapping[str, int]) -> Truth:
-    """Read known peaks, BED or narrowPeak, and name their chromosomes as the genome does.
+    """Read known peaks, BED or narrowPeak, under the genome's chromosome names.
 
     Parameters
     ----------
     path : str or pathlib.Path
-        The peaks; those on chromosomes that the genome lacks are left out.
+        Peaks on chromosomes that the genome lacks are left out.
     chromsizes : mapping of str to int
-        The genome's chromosomes, bases.
+        Bases of the genome's chromosomes.
 
     Returns
     -------
@@ -91,16 +88,16 @@ def read_truth(path: str | Path, chromsizes: Mapping[str, int]) -> Truth:
     Raises
     ------
     TrackError
-        When there are no peaks, they cannot be read, or they share no chromosome with the genome.
+        When the file cannot be read, holds no peak, or shares no chromosome with the genome.
     """
-    known = read_peaks(path, chromsizes)
-    if not known:
-        named = next(iter(read_intervals(path, "regions", may_be_empty=True)), None)
-        if named is None:
-            raise TrackError(path, "holds no peak, so nothing can be compared with it; name the file of known peaks")
+    single_peaks = read_peaks(path, chromsizes)
+    if not single_peaks:
+        name = next(iter(read_intervals(path, "regions", may_be_empty=True)), None)
+        if name is None:
+            raise TrackError(path, "holds no peak, so nothing can be compared with it. Use the file of known peaks")
         raise TrackError(
             path,
-            f"no chromosome in common with the genome: peaks on {named}, genome has {next(iter(chromsizes))}",
+            f"no chromosome in common with the genome: peaks on {name}, genome has {next(iter(chromsizes))}",
         )
-    peaks = {chrom: merge_intervals(np.column_stack((rows.start, rows.end))) for chrom, rows in known.items()}
-    return Truth(peaks, known, str(path))
+    peaks = {chrom: merge_intervals(np.column_stack((rows.start, rows.end))) for chrom, rows in single_peaks.items()}
+    return Truth(peaks, single_peaks, str(path))

@@ -1,6 +1,6 @@
-"""How much of what is compared with known peaks these peaks span, and what to say when it is a part only.
+"""Measure how much of the compared bases known peaks span, and warn if it is only a part.
 
-Peaks of 6 Mb make every window elsewhere count as unbound: the precision of a whole chromosome is then far too low.
+Peaks of 6 Mb make every window elsewhere count as unbound. The precision of a whole chromosome is then far too low.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 from jundscan.dna.regions import Region
 from jundscan.errors import Caution, Figure, format_bases
 
-LEAST_SHARE = 0.5
-"""Share of the bases compared that peaks must span, because a part only is likely below it."""
-_SURPRISING_DISTANCES = 3
-"""A chromosome without a peak counts as spanned up to this many mean distances between peaks. Peaks scattered evenly
-leave such a one empty once in 20 times."""
-_SHOWN = 3
-"""Maximum number of stretches in a message."""
+MIN_SHARE = 0.5
+"""Minimum share of the compared bases that peaks of all of them span."""
+_MAX_EMPTY_DISTANCES = 3
+"""Maximum length of a chromosome without a peak that counts as spanned, in mean distances between peaks. Evenly
+scattered peaks leave such a chromosome empty once in 20 times."""
+_MAX_SHOWN = 3
+"""Maximum stretches in a message."""
 
 
 class CoveredBases(NamedTuple):
-    """How many bases of a chromosome are compared before each of some positions; in between it is interpolated.
+    """The number of compared bases before some positions of a chromosome. Between these it is interpolated.
 
     Attributes
     ----------
@@ -39,31 +39,31 @@ class CoveredBases(NamedTuple):
 
     @property
     def total(self) -> float:
-        """Bases of the chromosome that are compared."""
+        """Compared bases of the chromosome."""
         return float(self.before[-1]) if len(self.before) else 0.0
 
     def at(self, positions: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the bases compared before each of these positions."""
+        """Return the number of compared bases before each position."""
         found: NDArray[np.float64] = np.interp(positions, self.positions, self.before)
         return found
 
 
 class PeakSpan(NamedTuple):
-    """How much of what is compared lies from the first to the last peak of each chromosome.
+    """The compared bases from the first to the last peak of each chromosome.
 
     Attributes
     ----------
     stretches : list of Region
-        From the first peak to the last one, on each chromosome that has any.
+        From the first to the last peak of each chromosome with peaks.
     peaks : int
-        Number of peaks among what is compared.
+        Number of peaks that hold a compared base.
     bases : float
-        Bases compared in these stretches.
+        Compared bases in these stretches.
     with_margins : float
-        The same with margins. Half the mean distance between peaks is added at both ends, because each peak stands
-        for that distance. Chromosomes without a peak are added where they are so short that this is no surprise.
+        The same with half the mean distance between peaks added at both ends, because each peak stands for that
+        distance. Chromosomes too short to expect a peak are added too.
     total : float
-        All bases compared.
+        All compared bases.
     """
 
     stretches: list[Region]
@@ -74,30 +74,30 @@ class PeakSpan(NamedTuple):
 
     @property
     def is_partial(self) -> bool:
-        """Whether the peaks seem to be known for a part only of what is compared."""
-        return self.with_margins < LEAST_SHARE * self.total
+        """Whether the peaks seem to come from only a part of what is compared."""
+        return self.with_margins < MIN_SHARE * self.total
 
     def caution(self, source: str, purpose: str, consequence: str, option: str) -> Caution:
-        """Put it into words.
+        """Return the warning that the peaks come from only a part.
 
         Parameters
         ----------
         source : str
             The file of peaks.
         purpose : str
-            What the bases are for: ``"scanned"``.
+            Participle of the bases: ``"scanned"``.
         consequence : str
-            A sentence that says what becomes of windows elsewhere.
+            A sentence about the windows elsewhere.
         option : str
-            The option that restricts the windows to the part that the peaks span.
+            The option that restricts the windows to the part with peaks.
         """
         spanned, total = format_bases(round(self.bases)), format_bases(round(self.total))
         where = f"The peaks of {source} span {spanned} of the {total} {purpose}."
         if not self.peaks:
             where = f"None of the peaks of {source} lies in the {total} {purpose}."
-        shown = " ".join(f"{option} {stretch}" for stretch in self.stretches[:_SHOWN])
-        if len(self.stretches) > _SHOWN:
-            shown += f" and {len(self.stretches) - _SHOWN:,} more"
+        shown = " ".join(f"{option} {stretch}" for stretch in self.stretches[:_MAX_SHOWN])
+        if len(self.stretches) > _MAX_SHOWN:
+            shown += f" and {len(self.stretches) - _MAX_SHOWN:,} more"
         advice = f" If the peaks are those of a part of the genome, give {shown}." if shown else ""
         figures: dict[str, Figure] = {
             "peaks": self.peaks,
@@ -109,12 +109,12 @@ class PeakSpan(NamedTuple):
 
 
 def find_peak_span(peaks: Mapping[str, NDArray[np.int64]], compared: Mapping[str, CoveredBases]) -> PeakSpan:
-    """Find how much of what is compared the peaks span.
+    """Measure how much of the compared bases the peaks span.
 
     Parameters
     ----------
     peaks : mapping of str to numpy.ndarray, shape=(n, 2), dtype=int64
-        Sorted and disjoint, by chromosome. Those that hold no base compared are left out.
+        Sorted and disjoint, by chromosome. Peaks without a compared base are left out.
     compared : mapping of str to CoveredBases
         By chromosome.
 
@@ -144,6 +144,6 @@ def find_peak_span(peaks: Mapping[str, NDArray[np.int64]], compared: Mapping[str
             first, last = within[chrom][0, 0], within[chrom][-1, 1]
             spanned += float(last - first)
             with_margins += float(min(last + distance / 2, covered.total) - max(first - distance / 2, 0.0))
-        elif covered.total <= _SURPRISING_DISTANCES * distance:
+        elif covered.total <= _MAX_EMPTY_DISTANCES * distance:
             with_margins += covered.total
     return PeakSpan(stretches, number, spanned, with_margins, sum(covered.total for covered in compared.values()))

@@ -1,4 +1,4 @@
-"""The report of an evaluation: metrics and what they mean, curves, the threshold's price, mistakes."""
+"""Write the report of an evaluation: metrics and their meaning, curves, effect of the threshold, mistakes."""
 
 from __future__ import annotations
 
@@ -10,18 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.evaluation.labelled_windows import NamedEvaluation
-from jundscan.evaluation.plots import Predictions, reliability
+from jundscan.evaluation.plots import CLASSES, SCORE_BINS, Predictions, reliability
 from jundscan.model.thresholds import is_positive
 from jundscan.report import charts
 from jundscan.report.metric_texts import INTERVAL, SURROUNDINGS, metric_rows
 from jundscan.report.render import write_page
 
-MISTAKES = 25
-"""Of each kind and evaluation, in the table."""
-_POINTS = 400  # on a curve
-_SCORE_BINS = 25
+MAX_MISTAKES = 25
+"""Maximum mistakes per class and evaluation in the table, because a reader looks at a few."""
+_MAX_POINTS = 400  # per curve
 _STEPS = 1_000  # of the slider
-_CLASSES = ("unbound", "bound")
 
 
 def write_evaluation_report(
@@ -35,7 +33,7 @@ def write_evaluation_report(
     rows : sequence of NamedEvaluation
         At least one.
     record : mapping
-        What ``evaluate --json`` writes of them: one report, or several under ``data``.
+        The record of ``evaluate --json``: one report, or several under ``data``.
     force : bool
         Replace a file that exists.
 
@@ -64,7 +62,7 @@ def write_evaluation_report(
         "without_curves": [one.name for one in sets if not one.has_both],
         "scores": scores,
         "mistakes": [mistake for row in rows for mistake in _mistakes(row)],
-        "most_mistakes": MISTAKES,
+        "most_mistakes": MAX_MISTAKES,
     }
     data = {
         "charts": {chart["id"]: chart["spec"] for chart in [*curves, *scores]},
@@ -75,14 +73,14 @@ def write_evaluation_report(
 
 
 def _confusion(one: Predictions) -> dict[str, Any]:
-    """Count calls at the threshold evaluated, then at every place of the slider."""
+    """Count calls at the threshold evaluated, then at every step of the slider."""
     thresholds = np.append(one.threshold, np.arange(_STEPS + 1) / _STEPS).astype(np.float32)
     order = np.argsort(one.probabilities, kind="stable")
     below = np.searchsorted(one.probabilities[order].astype(np.float32), thresholds)
     labels, weights = one.labels[order], one.weights[order]
 
     def called(values: NDArray[Any]) -> NDArray[Any]:
-        """Sum what lies at or above each threshold."""
+        """Sum the values of windows at or above each threshold."""
         sums = np.append(0, np.cumsum(values))
         return np.asarray(sums[-1] - sums[below])
 
@@ -100,9 +98,9 @@ def _confusion(one: Predictions) -> dict[str, Any]:
 
 
 def _thinned(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Choose points of a curve, evenly spaced along it."""
+    """Return indices of at most 400 points, evenly spaced along a curve."""
     along = np.append(0, np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y))))
-    return np.unique(np.searchsorted(along, np.linspace(0, along[-1], _POINTS)).clip(0, len(x) - 1))
+    return np.unique(np.searchsorted(along, np.linspace(0, along[-1], _MAX_POINTS)).clip(0, len(x) - 1))
 
 
 def _line(name: str, x: NDArray[np.float64], y: NDArray[np.float64]) -> list[dict[str, Any]]:
@@ -133,7 +131,7 @@ def _roc(sets: Sequence[Predictions]) -> dict[str, Any]:
         "id": "roc",
         "title": "ROC",
         "spec": spec,
-        "caption": "The nearer to the upper left corner, the better; the dotted diagonal is guessing. "
+        "caption": "Nearer to the upper left corner is better. The dotted diagonal is guessing. "
         "Dots: the threshold evaluated.",
     }
 
@@ -159,7 +157,7 @@ def _precision_recall(sets: Sequence[Predictions]) -> dict[str, Any]:
         "id": "precision-recall",
         "title": "Precision and recall",
         "spec": spec,
-        "caption": "The higher, the fewer false calls; the dotted lines are guessing (the share of bound windows). "
+        "caption": "Higher means fewer false calls. The dotted lines are guessing (the share of bound windows). "
         "Dots: the threshold evaluated.",
     }
 
@@ -181,15 +179,15 @@ def _calibration(sets: Sequence[Predictions]) -> dict[str, Any]:
         "id": "calibration",
         "title": "Calibration",
         "spec": spec,
-        "caption": "On the dotted diagonal, probabilities mean what they say, where both labels weigh as they do here. "
-        "Along a genome bound windows are rare, and far fewer of those with a given probability are bound.",
+        "caption": "On the dotted diagonal, probabilities equal the share of bound windows, with the weights of these "
+        "windows. In a genome, bound windows are rarer, so far fewer windows of each probability are bound.",
     }
 
 
 def _scores(number: int, one: Predictions) -> dict[str, Any]:
-    edges = np.linspace(0, 1, _SCORE_BINS + 1)
+    edges = np.linspace(0, 1, SCORE_BINS + 1)
     rows = []
-    for label, name in enumerate(_CLASSES):
+    for label, name in enumerate(CLASSES):
         scores = one.probabilities[one.labels == label]
         shares = np.histogram(scores, edges)[0] / max(len(scores), 1)
         rows += [
@@ -197,28 +195,28 @@ def _scores(number: int, one: Predictions) -> dict[str, Any]:
             for low, high, share in zip(edges[:-1], edges[1:], shares.tolist(), strict=True)
         ]
     spec = charts.histogram(
-        f"Histogram of probabilities by label, {one.name}.", rows, list(_CLASSES), "probability", "share of the label",
+        f"Histogram of probabilities by label, {one.name}.", rows, list(CLASSES), "probability", "share of the label",
         log=True, mark_at=one.threshold,
     )  # fmt: skip
     return {"id": f"scores-{number}", "name": one.name, "spec": spec}
 
 
 def _mistakes(row: NamedEvaluation) -> list[dict[str, Any]]:
-    """Find the wrong calls furthest from the threshold: unbound windows first, then bound ones."""
+    """List the wrong calls furthest from the threshold, unbound windows first, then bound ones."""
     one, shards = row.predictions, row.result.shards
     called = is_positive(one.probabilities, one.threshold)
     found = []
     for label, sign in ((0, -1), (1, 1)):
         wrong = np.flatnonzero((one.labels == label) & (called != (label == 1)))
-        worst = wrong[np.argsort(sign * one.probabilities[wrong], kind="stable")[:MISTAKES]]
+        worst = wrong[np.argsort(sign * one.probabilities[wrong], kind="stable")[:MAX_MISTAKES]]
         for at in worst.tolist():
             openness = float(row.result.accessibility[at])
             found.append(
                 {
                     "window": f"number {at}" if shards.ids is None else str(shards.ids[at]),
                     "name": row.name,
-                    "label": _CLASSES[label],
-                    "called": _CLASSES[1 - label],
+                    "label": CLASSES[label],
+                    "called": CLASSES[1 - label],
                     "probability": float(one.probabilities[at]),
                     "accessibility": None if np.isnan(openness) else openness,
                 }
