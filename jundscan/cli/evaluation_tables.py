@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jundscan.errors import format_count
+from jundscan.report.metric_texts import METRICS
 
 if TYPE_CHECKING:
     from jundscan.evaluation.labelled_windows import NamedEvaluation
 
-_SHOWN = ("weighted_accuracy", "auroc", "average_precision", "precision", "recall", "f1", "mcc", "brier")
-_OF_CALLS = ("weighted_accuracy", "precision", "recall", "f1", "mcc")
-"""Metrics that depend on the threshold."""
-_OF_PROBABILITIES = ("auroc", "average_precision", "brier")
+_OF_CALLS = tuple(metric.key for metric in METRICS if metric.needs_threshold)
+_OF_PROBABILITIES = tuple(metric.key for metric in METRICS if not metric.needs_threshold)
 
 
 def show(rows: Sequence[NamedEvaluation]) -> None:
@@ -91,8 +90,8 @@ def _table_of_one(report: dict[str, Any]) -> Any:
     from rich.table import Table
 
     table = Table("metric", "value", "95 % interval")
-    for name in _SHOWN:
-        table.add_row(name.replace("_", " "), *_value(report, name, 4))
+    for metric in METRICS:
+        table.add_row(metric.key.replace("_", " "), *_value(report, metric.key, 4))
     return table
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from jundscan.errors import JundscanError, OutputError
 from jundscan.io.outputs import check_output, remove_old_output, write_error
-from jundscan.io.pictures import SERIES, VERMILION, save_figure
+from jundscan.io.pictures import SERIES, SKY, VERMILION, save_figure
 from jundscan.model.thresholds import is_positive
 
 log = logging.getLogger("jundscan")

@@ -1,1 +1,1 @@
-"""HTML pages of a scan and of an evaluation, one file each, that need neither a server nor a network."""
+"""HTML reports of a scan and of an evaluation: one file each, without server and network."""

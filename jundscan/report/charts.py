@@ -1,7 +1,6 @@
-"""What the reports draw, as Vega-Lite specifications: the browser draws them, from numbers inside the file.
+"""Charts of the reports, as Vega-Lite specifications with their data. The browser draws them.
 
-Colours are those of Okabe and Ito (2008) and viridis, which colour-blind readers can tell apart; text and axes take
-the colour of the page's text, light or dark. Lines differ in their dashes too.
+Text and axes take the colour of the page's text, light or dark. Lines differ in colour and in dashes.
 """
 
 from __future__ import annotations
@@ -9,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jundscan.io.pictures import BLUE, SERIES, SKY
+
 Spec = dict[str, Any]
 Rows = Sequence[Mapping[str, Any]]
 
-BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
-SERIES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 DASHES = ((1, 0), (8, 3), (2, 2), (8, 3, 2, 3))
 _INK = "currentColor"
 _CONFIG: Spec = {
@@ -52,7 +51,7 @@ def _axis(field: str, title: str, **more: Any) -> Spec:
 
 
 def _colours(names: Sequence[str], **more: Any) -> Spec:
-    """Give each name a colour and, together with :func:`_dashes`, a kind of line."""
+    """Return the encoding that gives each name a colour."""
     colours = [SERIES[at % len(SERIES)] for at in range(len(names))]
     return {"field": "name", "type": "nominal", "title": None, "scale": {"domain": names, "range": colours}, **more}
 
@@ -63,7 +62,7 @@ def _dashes(names: Sequence[str]) -> Spec:
 
 
 def _mark_at(value: float, label: str, align: str) -> list[Spec]:
-    """Draw an upright line with a label at its top."""
+    """Draw a vertical line with a label at its top."""
     here = {"values": [{"at": value, "label": label}]}
     at = _axis("at", "")
     return [
@@ -79,19 +78,19 @@ def _mark_at(value: float, label: str, align: str) -> list[Spec]:
 def histogram(
     description: str, rows: Rows, names: Sequence[str], x: str, y: str, *, log: bool, mark_at: float | None = None
 ) -> Spec:
-    """Draw distributions over 0 to 1: the first name filled, further ones as lines.
+    """Draw distributions over 0 to 1, the first name as bars and all others as lines.
 
     Parameters
     ----------
     description : str
-        What a screen reader says.
+        Text for screen readers.
     rows : sequence of mapping
-        ``name``, ``start``, ``end`` and ``value`` of every bin; those of 0 are left out of a logarithmic axis.
+        ``name``, ``start``, ``end`` and ``value`` of every bin. Values of 0 are left out of a logarithmic axis.
     names : sequence of str
     x, y : str
         Titles of the axes.
     log : bool
-        Whether values are drawn on a logarithmic axis.
+        Whether the axis of values is logarithmic.
     mark_at : float, optional
         A threshold to draw.
     """
@@ -129,8 +128,8 @@ def histogram(
     return _chart(description, filled, 260, layer=layer)
 
 
-def _kept(layer: Sequence[Spec], rows: Rows) -> list[Spec]:
-    """Leave out layers for bins that there are none of: Vega would warn of their empty extent."""
+def _with_bins(layer: Sequence[Spec], rows: Rows) -> list[Spec]:
+    """Return the layers that have bins to draw, because Vega warns of empty ones."""
     kinds = {
         "datum.windows == 0": any(row["windows"] == 0 for row in rows),
         "datum.windows > 0 && datum.hits == 0": any(row["windows"] > 0 and row["hits"] == 0 for row in rows),
@@ -140,7 +139,7 @@ def _kept(layer: Sequence[Spec], rows: Rows) -> list[Spec]:
 
 
 def bars_along(description: str, rows: Rows) -> Spec:
-    """Draw hits along one chromosome; rows: ``start``, ``end`` (Mb), ``hits``, ``windows``."""
+    """Draw hits along one chromosome. Rows have ``start``, ``end`` (Mb), ``hits`` and ``windows``."""
     x = _axis("start", "position (Mb)", bin="binned", axis={"format": "~f"}, scale={"zero": False, "nice": False})
     ends = {"x": x, "x2": {"field": "end"}}
     tooltip = [
@@ -149,7 +148,7 @@ def bars_along(description: str, rows: Rows) -> Spec:
     ]  # fmt: skip
     return _chart(
         description, rows, 200,
-        layer=_kept([
+        layer=_with_bins([
             {
                 "transform": [{"filter": "datum.windows == 0"}],
                 "mark": {"type": "bar", "color": _INK, "opacity": 0.12},
@@ -164,7 +163,7 @@ def bars_along(description: str, rows: Rows) -> Spec:
 
 
 def strips_along(description: str, rows: Rows, chroms: Sequence[str]) -> Spec:
-    """Draw hits along several chromosomes as strips; rows as for :func:`bars_along`, with ``chrom``."""
+    """Draw hits along several chromosomes as strips. Rows as for :func:`bars_along`, with ``chrom``."""
     encoding = {
         "x": _axis("start", "position (Mb)", bin="binned", axis={"format": "~f"}),
         "x2": {"field": "end"},
@@ -177,7 +176,7 @@ def strips_along(description: str, rows: Rows, chroms: Sequence[str]) -> Spec:
     colour = _axis("hits", "hits in a bin", scale={"scheme": "viridis", "reverse": True, "domainMin": 1})
     return _chart(
         description, rows, 20 * len(chroms) + 20,
-        layer=_kept([
+        layer=_with_bins([
             {
                 "transform": [{"filter": "datum.windows == 0"}],
                 "mark": {"type": "bar", "color": _INK, "opacity": 0.12}, "encoding": encoding,
@@ -206,12 +205,12 @@ def curves(
     points: Rows,
     step: bool = False,
 ) -> Spec:
-    """Draw one line for each name in the unit square.
+    """Draw one line per name in the unit square.
 
     Parameters
     ----------
     description : str
-        What a screen reader says.
+        Text for screen readers.
     rows : sequence of mapping
         ``name``, ``x``, ``y`` and ``order`` along the line.
     names : sequence of str

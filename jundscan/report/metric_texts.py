@@ -1,4 +1,4 @@
-"""What each metric means, in one sentence, for those who do not evaluate models every day."""
+"""Names of the metrics, and what each means for readers who do not evaluate models every day."""
 
 from __future__ import annotations
 
@@ -6,56 +6,62 @@ from typing import Any, NamedTuple
 
 
 class Metric(NamedTuple):
-    """A metric's key in the JSON record, its name and what it means."""
+    """A metric's key in the JSON record, its name, its meaning, and whether it depends on the threshold."""
 
     key: str
     name: str
     meaning: str
+    needs_threshold: bool
 
 
 METRICS = (
     Metric(
         "weighted_accuracy",
         "weighted accuracy",
-        "Share of right decisions at the threshold, by the windows' weights; where these make both labels count "
-        "alike, 0.5 is guessing; 1 is perfect.",
+        "Share of correct calls at the threshold, by the windows' weights. If these weigh both labels equally, 0.5 is "
+        "guessing. 1 is perfect.",
+        True,
     ),
     Metric(
         "auroc",
         "AUROC",
-        "How often a bound window scores above an unbound one, both drawn at random: 0.5 is guessing, 1 perfect.",
+        "How often a random bound window scores above a random unbound one. 0.5 is guessing, 1 is perfect.",
+        False,
     ),
     Metric(
         "average_precision",
         "average precision",
-        "Precision averaged over every recall: guessing reaches the share of bound windows, 1 is perfect.",
+        "Precision averaged over every recall. Guessing gives the share of bound windows, 1 is perfect.",
+        False,
     ),
-    Metric("precision", "precision", "Of the windows called at the threshold, the share that is bound."),
-    Metric("recall", "recall", "Of the bound windows, the share that is called at the threshold."),
-    Metric("f1", "F1", "Precision and recall in one number, near the smaller of the two."),
+    Metric("precision", "precision", "Share of the called windows that is bound.", True),
+    Metric("recall", "recall", "Share of the bound windows that is called.", True),
+    Metric("f1", "F1", "Harmonic mean of precision and recall, near the smaller one.", True),
     Metric(
         "mcc",
         "Matthews correlation",
-        "Correlation of calls with labels, which rare bound windows do not flatter: 0 is guessing, 1 perfect.",
+        "Correlation of calls with labels, also meaningful when bound windows are rare. 0 is guessing, 1 is perfect.",
+        True,
     ),
     Metric(
         "brier",
         "Brier score",
-        "Mean squared distance between probability and truth, by the windows' weights: 0 is perfect, always saying 0.5 "
-        "gives 0.25.",
+        "Mean squared difference between probability and label, by the windows' weights. 0 is perfect, always "
+        "predicting 0.5 gives 0.25.",
+        False,
     ),
 )
-INTERVAL = "An interval holds the value in 95 % of 1,000 repetitions with windows drawn anew from these."
-SURROUNDINGS = (
-    "A model that sees what lies around a window scores it best where that is known; other windows are scored without."
-)
+INTERVAL = "95 % bootstrap interval: the middle 95 % of the metric over 1,000 resamples of these windows."
+SURROUNDINGS = "A model that sees the surroundings of a window scores it best where these are known."
 
 
 def metric_rows(reports: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Put metrics into rows, with a cell for each report: ``value`` and ``interval``, each None where undefined."""
+    """Return one row per metric, with one cell per report: ``value`` and ``interval``, None where undefined."""
     return [
         {
-            **metric._asdict(),
+            "key": metric.key,
+            "name": metric.name,
+            "meaning": metric.meaning,
             "cells": [
                 {"value": report[metric.key], "interval": report["confidence_intervals"].get(metric.key)}
                 for report in reports

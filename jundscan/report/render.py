@@ -1,7 +1,7 @@
-"""Pages to one HTML file each: templates, libraries and data joined, and everything else forbidden.
+"""Write a page as one HTML file, with templates, libraries and data inside.
 
-Text is escaped by Jinja2. Should anything slip through, the file's own security policy names its scripts by their
-SHA-256 and admits no other, no request to any server and no plug-in.
+Jinja2 escapes text. In case anything slips through, the page's security policy runs only scripts with the SHA-256 of
+its own, and allows no request to any server.
 """
 
 from __future__ import annotations
@@ -9,27 +9,27 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import sys
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from importlib.util import cache_from_source
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jundscan._version import __version__
 from jundscan.errors import JundscanError, OutputError
-from jundscan.io.outputs import atomic_path, check_output, open_output
+from jundscan.io.outputs import check_output, open_output
+from jundscan.io.pictures import BLUE, GREEN, VERMILION
 from jundscan.io.streams import is_stdout
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+GENOME_COLOURS = {"hit": VERMILION, "probability": BLUE, "accessibility": GREEN, "peaks": "#6A3D9A"}
+"""Colours of the tracks of the genome view."""
 _STATIC = Path(__file__).parent / "static"
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def check_report(path: str | Path, force: bool) -> None:
-    """Find out before any work whether a report can be made.
+    """Check before any work that a report can be written.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def check_report(path: str | Path, force: bool) -> None:
     except ImportError as err:
         raise JundscanError("reports need Jinja2: run pip install 'jundscan[report]'") from err
     if is_stdout(path):
-        raise OutputError("a report is a file to open in a browser; name one that ends in .html")
+        raise OutputError("a report is a file to open in a browser: name one that ends in .html")
     check_output(path, force)
 
 
@@ -64,13 +64,13 @@ def write_page(
     template : str
         Name of a template.
     page : mapping
-        What the template shows.
+        Values for the template.
     data : mapping
-        What the scripts read, ready for JSON.
+        Data for the scripts, ready for JSON.
     force : bool
         Replace a file that exists.
     genome_view : bool
-        Whether to take igv.js into the file.
+        Whether to include igv.js.
     """
     check_report(path, force)
     libraries = [one for one in _libraries() if genome_view or one["package"] != "igv"]
@@ -85,7 +85,7 @@ def write_page(
         .render(
             page,
             version=__version__,
-            data=_json(data),
+            data=_json({**data, "colours": GENOME_COLOURS}),
             record_json=_json(page["summary"]),
             scripts=[*((_STATIC / name).read_text("utf-8") for name in scripts), own.decode()],
             styles=styles,
@@ -103,13 +103,13 @@ def _libraries() -> list[dict[str, str]]:
 
 
 def _json(data: Mapping[str, Any]) -> str:
-    """Write JSON that can stand between tags: no end tag, no comment."""
+    """Format JSON that is safe between tags, without ``<``, ``>`` and ``&``."""
     text = json.dumps(data, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def _policy(hashes: Iterable[bytes]) -> str:
-    """Admit the scripts with these SHA-256 and nothing else; a library that was changed does not run."""
+    """Return a security policy that runs only scripts with these SHA-256. A library that was changed does not run."""
     named = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in hashes)
     return (
         f"default-src 'none'; script-src {named}; style-src 'unsafe-inline'; img-src data: blob:; "
@@ -118,34 +118,9 @@ def _policy(hashes: Iterable[bytes]) -> str:
 
 
 def _environment() -> Environment:
-    from jinja2 import BytecodeCache, Environment, FileSystemLoader, StrictUndefined
-    from jinja2.bccache import Bucket
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    class BesideTemplates(BytecodeCache):
-        """Keeps compiled templates as Python keeps compiled modules: beside them, where it may."""
-
-        def _path(self, bucket: Bucket) -> Path:
-            return Path(cache_from_source(str(_TEMPLATES / f"{bucket.key}.py")))
-
-        def load_bytecode(self, bucket: Bucket) -> None:
-            with suppress(OSError), self._path(bucket).open("rb") as file:
-                bucket.load_bytecode(file)
-
-        def dump_bytecode(self, bucket: Bucket) -> None:
-            if sys.dont_write_bytecode:
-                return
-            path = self._path(bucket)
-            with suppress(OSError, OutputError):
-                path.parent.mkdir(exist_ok=True)
-                with atomic_path(path, force=True) as temporary:
-                    temporary.write_bytes(bucket.bytecode_to_string())
-
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        bytecode_cache=BesideTemplates(),
-    )
+    environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined)
     environment.filters["count"] = lambda value: f"{value:,}"
     environment.filters["digits"] = _digits
     return environment

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from jundscan.evaluation.metrics import balanced_weights, compute_metrics
+from jundscan.evaluation.metrics import RESAMPLES, balanced_weights, compute_metrics
+from jundscan.report.metric_texts import INTERVAL, METRICS
 
 KEYS = [
     "n",
@@ -149,3 +150,8 @@ def test_intervals_hold_the_point_and_are_reproducible(seed: int) -> None:
     for name in WITH_INTERVAL:
         low, high = one["confidence_intervals"][name]
         assert low < one[name] < high
+
+
+def test_reports_name_every_metric_and_the_number_of_resamples() -> None:
+    assert {metric.key for metric in METRICS} == set(WITH_INTERVAL)
+    assert f"{RESAMPLES:,} resamples" in INTERVAL

@@ -333,7 +333,7 @@ def test_evaluation_of_several_and_of_one_label(tmp_path: Path, run: Run) -> Non
     ran = run("evaluate", one, same, "--report", page, "--json", tmp_path / "r.json")
     assert ran.code == 0, ran.err
     text = visible(page)
-    assert "Without curves, for all their windows have one label: same" in text
+    assert "Without curves, because all their windows have the same label: same" in text
     assert "undefined" in text
     assert "chr22:" in text
     assert "number " in text

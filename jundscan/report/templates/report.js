@@ -1,9 +1,9 @@
 "use strict";
-// Joins the libraries to the page: charts (Vega-Lite), tables (DataTables), the genome view (igv.js), the threshold.
+// Start the charts (Vega-Lite), tables (DataTables), genome view (igv.js) and the threshold slider.
 const data = JSON.parse(document.getElementById("data").textContent);
 
 for (const [id, spec] of Object.entries(data.charts)) {
-  // "ast": expressions are interpreted, because the page's policy forbids to compile them
+  // "ast": Vega interprets expressions, because the page's security policy forbids compiling them
   vegaEmbed("#" + id, spec, { actions: false, renderer: "svg", ast: true });
 }
 
@@ -22,7 +22,7 @@ let browser = null;
 async function show(hit) {
   const view = document.getElementById("view");
   const length = data.sizes[hit.chrom];
-  // igv.js reads these as words of a FASTA header, so an unusual name gets another one there
+  // igv.js reads this name from a FASTA header, so a name with unusual letters is replaced
   const chr = /^[\w.-]+$/.test(hit.chrom) ? hit.chrom : "contig";
   const end = hit.start + hit.sequence.length;
   const fasta = `>${chr}:${hit.start + 1}-${end} @len=${length}\n${hit.sequence}\n`;
@@ -31,15 +31,15 @@ async function show(hit) {
   const interval = ([start, end]) => ({ chr, start, end });
   const text = `${hit.chrom}:${hit.hit[0]}-${hit.hit[1]}`;
   const tracks = [
-    { name: "hit", type: "annotation", displayMode: "COLLAPSED", height: 30, color: "#D55E00", features: [interval(hit.hit)] },
-    { name: "probability", type: "wig", height: 90, min: 0, max: 1, color: "#0072B2", features: along(hit.probability) },
+    { name: "hit", type: "annotation", displayMode: "COLLAPSED", height: 30, color: data.colours.hit, features: [interval(hit.hit)] },
+    { name: "probability", type: "wig", height: 90, min: 0, max: 1, color: data.colours.probability, features: along(hit.probability) },
   ];
   if (hit.accessibility) {
     const most = Math.max(...hit.accessibility) || 1;
-    tracks.push({ name: "accessibility", type: "wig", height: 70, min: 0, max: most, color: "#009E73", features: along(hit.accessibility) });
+    tracks.push({ name: "accessibility", type: "wig", height: 70, min: 0, max: most, color: data.colours.accessibility, features: along(hit.accessibility) });
   }
   if (data.has_truth) {
-    tracks.push({ name: "known peaks", type: "annotation", displayMode: "COLLAPSED", height: 30, color: "#6A3D9A", features: hit.peaks.map(interval) });
+    tracks.push({ name: "known peaks", type: "annotation", displayMode: "COLLAPSED", height: 30, color: data.colours.peaks, features: hit.peaks.map(interval) });
   }
   view.hidden = false;
   document.getElementById("view-title").textContent = text;
@@ -49,7 +49,7 @@ async function show(hit) {
     locus: `${chr}:${hit.start + 1}-${end}`, tracks, loadDefaultGenomes: false, queryParametersSupported: false,
     showNavigation: innerWidth > 600, showIdeogram: false, showSVGButton: false, showTrackLabelButton: false, showCursorTrackingGuideButton: false,
   });
-  // what igv.js leaves without a name for screen readers
+  // igv.js gives its slider no name for screen readers
   for (const range of document.getElementById("igv").shadowRoot.querySelectorAll("input[type=range]")) range.ariaLabel = "zoom";
   view.dataset.shown = text;
   view.scrollIntoView();
@@ -61,7 +61,7 @@ document.addEventListener("click", (event) => {
   if (button) show(data.hits[button.dataset.hit]);
 });
 
-// ---- threshold of an evaluation: counts for every place of the slider come with the page
+// ---- threshold of an evaluation: the page holds the counts for every step of the slider
 const slider = document.getElementById("threshold");
 if (slider) {
   const share = (part, whole) => (whole ? (part / whole).toFixed(3) : "undefined");
