@@ -23,11 +23,7 @@ from jundscan.io.bgzip import Preset, is_compressed
 from jundscan.io.numbers import format_probabilities
 from jundscan.io.outputs import check_output, open_output
 from jundscan.io.streams import is_stream
-from jundscan.io.vcf import (
-    Variant,
-    import_pysam,
-    open_vcf,
-)
+from jundscan.io.vcf import Variant, import_pysam, open_vcf
 from jundscan.run.record import header as header_of
 from jundscan.run.record import run_facts
 from jundscan.scanning.plan import Scan

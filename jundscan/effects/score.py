@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from jundscan.dna.chromosome_line import ChromosomeLine
 from jundscan.dna.interval_sets import merge_intervals
 from jundscan.dna.letters import UNKNOWN
 from jundscan.dna.windows import known_windows
@@ -31,10 +32,10 @@ from jundscan.effects.haplotypes import (
 )
 from jundscan.effects.indels import widen_indels
 from jundscan.effects.tasks import TASK_ALLELES, Record, Task, TaskBuilder, split_variants
+from jundscan.inputs.threads import in_order
 from jundscan.io.vcf import Variant
 from jundscan.model.thresholds import false_positive_rates, is_positive, logits
 from jundscan.scanning.plan import Scan
-from jundscan.threads import in_order
 
 CALL_BLOCKS = 40
 """Maximum blocks per call of the model, because its arrays must fit into the processor's cache."""
@@ -115,14 +116,14 @@ def score_variants(
     )
     with closing(
         in_order(
-            lambda item: (item[0], _score_task(scan, item[1], builder.origins, call_blocks)), tasks, scan.inputs.threads
+            lambda item: (item[0], _score_task(scan, item[1], builder.line, call_blocks)), tasks, scan.inputs.threads
         )
     ) as done:
         yield from done
     scan.inputs.finish()
 
 
-def _score_task(scan: Scan, task: Task, origins: dict[str, int], call_blocks: int) -> Effects:
+def _score_task(scan: Scan, task: Task, line: ChromosomeLine, call_blocks: int) -> Effects:
     status = task.status.copy()
     stretch_shift = np.cumsum(np.diff(task.stretches).ravel()) - task.stretches[:, 1]
 
@@ -154,7 +155,7 @@ def _score_task(scan: Scan, task: Task, origins: dict[str, int], call_blocks: in
     on_reference = cut_into_blocks(runs[:, 0], runs[:, 1] - 1)
     shift = on_reference.shift[np.searchsorted(runs[:, 0], first, side="right") - 1]
     codes = read_bases(task.codes, on_reference.start - flank + shift_at(on_reference.start), block_bases(flank))
-    accessibility = _accessibility(scan, task.chroms, origins, runs, on_reference.shift, len(codes))
+    accessibility = _accessibility(scan, line, runs, on_reference.shift, len(codes))
     scored = _score_blocks(scan, codes, accessibility, call_blocks)
 
     # the alternative haplotypes: every variant alone, each window with the accessibility of its partner
@@ -213,20 +214,9 @@ def _score_task(scan: Scan, task: Task, origins: dict[str, int], call_blocks: in
 
 def _unscored(status: NDArray[np.int8]) -> Effects:
     """Return effects of alleles that are not scored."""
-    n = len(status)
-    return Effects(
-        status,
-        np.full(n, np.nan, np.float32),
-        np.full(n, np.nan, np.float32),
-        np.full(n, np.nan),
-        np.full(n, -1, np.int64),
-        np.full(n, np.nan),
-        np.full(n, -1, np.int8),
-        np.full(n, np.nan),
-        np.full(n, np.nan),
-        np.zeros(n, np.int64),
-        np.zeros(n, np.bool_),
-    )
+    nan32, nan, no_window, no_hit = np.float32(np.nan), np.float64(np.nan), np.int64(-1), np.int8(-1)
+    fills = (nan32, nan32, nan, no_window, nan, no_hit, nan, nan, np.int64(0), np.False_)
+    return Effects._make([status, *(np.full(len(status), fill) for fill in fills)])
 
 
 def _find_mismatches(task: Task, shift: Int64Array) -> NDArray[np.bool_]:
@@ -239,7 +229,7 @@ def _find_mismatches(task: Task, shift: Int64Array) -> NDArray[np.bool_]:
 
 
 def _accessibility(
-    scan: Scan, chroms: list[str], origins: dict[str, int], runs: NDArray[np.int64], shift: Int64Array, blocks: int
+    scan: Scan, line: ChromosomeLine, runs: NDArray[np.int64], shift: Int64Array, blocks: int
 ) -> NDArray[np.float32]:
     """Return the mapped accessibility of the windows of blocks on the reference, (windows, widths).
 
@@ -249,10 +239,7 @@ def _accessibility(
     if scan.track is None:
         return accessibility
     row, window, _ = expand_ranges(runs[:, 0], runs[:, 1] - 1)
-    edges = np.searchsorted(window, [*(origins[chrom] for chrom in chroms), np.iinfo(np.int64).max])
-    bounds = zip(chroms, edges[:-1].tolist(), edges[1:].tolist(), strict=True)
-    parts = [(chrom, window[begin:end] - origins[chrom]) for chrom, begin, end in bounds]
-    accessibility[window + shift[row]] = scan.inputs.accessibility_of(parts)
+    accessibility[window + shift[row]] = scan.inputs.accessibility_of(list(line.split(window)))
     return accessibility
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from jundscan.dna.chromosome_line import ChromosomeLine
 from jundscan.dna.chromosomes import matching_name
 from jundscan.dna.interval_sets import merge_intervals
 from jundscan.dna.letters import WINDOW_LENGTH, encode
@@ -40,15 +41,13 @@ class Task(NamedTuple):
     rows : numpy.ndarray, shape=(n,), dtype=intp
         Indices in ``status`` of the alleles to score.
     sites : Sites
-        The alleles to score, in one row of coordinates for all chromosomes.
+        The alleles to score, on the line of all chromosomes.
     ref_starts, ref_lengths : numpy.ndarray, shape=(n,), dtype=int64
         Start and length of each REF as written.
     ref_codes : numpy.ndarray, dtype=uint8
         Codes of all REF, one after the other.
     alleles : numpy.ndarray, dtype=uint8
         Codes of the trimmed alternative alleles, one after the other.
-    chroms : list of str
-        Chromosomes of the alleles, in the order of the genome.
     stretches : numpy.ndarray, shape=(stretches, 2), dtype=int64
         Starts and ends of the parts of the genome in ``codes``.
     codes : numpy.ndarray, dtype=uint8
@@ -62,7 +61,6 @@ class Task(NamedTuple):
     ref_lengths: Int64Array
     ref_codes: NDArray[np.uint8]
     alleles: NDArray[np.uint8]
-    chroms: list[str]
     stretches: NDArray[np.int64]
     codes: NDArray[np.uint8]
 
@@ -96,33 +94,28 @@ class TaskBuilder:
 
     Attributes
     ----------
-    origins : dict of str to int
-        Position of each chromosome's first base in the row of coordinates that holds all chromosomes.
+    line : ChromosomeLine
+        The line of all chromosomes.
     """
 
     def __init__(self, scan: Scan) -> None:
         self._sizes = scan.genome.chromsizes
         self._before = REACH + 1 + scan.model.flank  # the outermost window at an end starts one base earlier
         self._behind = block_bases(scan.model.flank)
-        # the bases read around the last variant of a chromosome end before those around the first of the next begin
-        apart = self._before + self._behind + 2 * REACH_OF_REPEATS + _MAX_GAP + 1
         self._reference = StretchReader(scan.genome)
         self._names: dict[str, str | None] = {}
-        self.origins: dict[str, int] = {}
-        at = apart
-        for chrom, size in self._sizes.items():
-            self.origins[chrom] = at
-            at += size + apart
+        # the bases read around the last variant of a chromosome end before those around the first of the next begin
+        apart = self._before + self._behind + 2 * REACH_OF_REPEATS + _MAX_GAP + 1
+        self.line = ChromosomeLine(self._sizes, apart)
 
     def build(self, variants: list[Variant]) -> Task:
         """Collect what scoring these variants needs."""
         status: list[int] = []
         rows: list[int] = []
-        positions: list[tuple[int, int, int]] = []  # start of REF, start of the change, index of the chromosome
+        positions: list[tuple[int, ...]] = []  # start of REF, start of the change, rank and size of the chromosome
         references: list[str] = []
         olds: list[str] = []
         news: list[str] = []
-        chroms: dict[str, int] = {}
         for name, start, reference, alternatives in variants:
             if name not in self._names:
                 self._names[name] = matching_name(name, self._sizes)
@@ -137,22 +130,20 @@ class TaskBuilder:
                         problem = "ref_mismatch"  # beyond the end
                     else:
                         at, old, new = trim(start, reference, alternative)
-                        positions.append((start, at, chroms.setdefault(chrom, len(chroms))))
+                        positions.append((start, at, self.line.ranks[chrom], self._sizes[chrom]))
                         references.append(reference)
                         olds.append(old)
                         news.append(new)
                         rows.append(len(status))
                 status.append(0 if problem is None else STATUSES.index(problem))
-        ref_starts, change_starts, chrom_numbers = np.array(positions, np.int64).reshape(-1, 3).T.copy()
-        chrom_starts = np.array([self.origins[chrom] for chrom in chroms], np.int64)[chrom_numbers]
-        chrom_ends = chrom_starts + np.array([self._sizes[chrom] for chrom in chroms], np.int64)[chrom_numbers]
-        ref_starts, ref_lengths = chrom_starts + ref_starts, _lengths(references)
-        sites = Sites(chrom_starts + change_starts, _lengths(olds), _lengths(news), chrom_starts, chrom_ends)
+        ref_starts, starts, ranks, sizes = np.array(positions, np.int64).reshape(-1, 4).T.copy()
+        origins = self.line.origins[ranks]
+        ref_starts, ref_lengths = origins + ref_starts, _lengths(references)
+        sites = Sites(origins + starts, _lengths(olds), _lengths(news), origins, origins + sizes)
         repeats = np.where(sites.is_indel, REACH_OF_REPEATS, 0)
         first = np.minimum(ref_starts, sites.start - self._before - repeats)
         behind = np.maximum(ref_starts + ref_lengths, sites.start + sites.ref_bases + self._behind + repeats)
         stretches = merge_intervals(np.column_stack((first, behind + _MAX_GAP)))
-        in_order = sorted(chroms, key=self.origins.__getitem__)
         return Task(
             np.array(status, np.int8),
             np.array(rows, np.intp),
@@ -161,19 +152,15 @@ class TaskBuilder:
             ref_lengths,
             encode("".join(references).encode()),
             encode("".join(news).encode()),
-            in_order,
             stretches,
-            self._reference.read(self._regions(in_order, stretches)),
+            self._reference.read(self._regions(stretches)),
         )
 
-    def _regions(self, chroms: list[str], stretches: NDArray[np.int64]) -> list[Region]:
-        before = self._before + REACH_OF_REPEATS
-        edges = np.array([self.origins[chrom] - before for chrom in chroms], np.int64)
-        number = np.searchsorted(edges, stretches[:, 0], side="right") - 1
-        return [
-            Region(chroms[of], start - self.origins[chroms[of]], end - self.origins[chroms[of]])
-            for of, (start, end) in zip(number.tolist(), stretches.tolist(), strict=True)
-        ]
+    def _regions(self, stretches: NDArray[np.int64]) -> list[Region]:
+        line = self.line
+        ranks = np.searchsorted(line.origins, stretches[:, 1], side="right") - 1  # stretches may begin before base 0
+        own = (stretches - line.origins[ranks, None]).tolist()
+        return [Region(line.chroms[rank], *bounds) for rank, bounds in zip(ranks.tolist(), own, strict=True)]
 
 
 def _lengths(alleles: list[str]) -> Int64Array:

@@ -90,35 +90,27 @@ def compute_metrics(
     weighable = bool(cell_weights.sum() > 0)
     # the four cells, weighted by their counts, give the same values as all windows
     cells: dict[str, Any] = {"y_true": [0, 0, 1, 1], "y_pred": [0, 1, 0, 1]}
-    format_count = cells | {"sample_weight": counts}
-    ratio = format_count | {"zero_division": 0.0}
-    values = {
+    counted = cells | {"sample_weight": counts}
+    ratio = counted | {"zero_division": 0.0}
+    point = {
         "weighted_accuracy": metrics.accuracy_score(**cells, sample_weight=cell_weights) if weighable else None,
         "precision": metrics.precision_score(**ratio) if called.any() else 0.0,
         "recall": metrics.recall_score(**ratio) if positives else None,
         "f1": metrics.f1_score(**ratio) if positives else None,
+        "confusion_matrix": counts.reshape(2, 2).tolist(),
         "auroc": metrics.roc_auc_score(labels, probabilities) if both else None,
         "average_precision": metrics.average_precision_score(labels, probabilities) if both else None,
-        "mcc": metrics.matthews_corrcoef(**format_count) if both else None,
+        "mcc": metrics.matthews_corrcoef(**counted) if both else None,
         "brier": (
             metrics.brier_score_loss(labels, probabilities, sample_weight=weights, pos_label=1) if weighable else None
         ),
     }
-    point = {name: None if value is None else float(value) for name, value in values.items()}
     bounds = _confidence_intervals(labels, probabilities, weights, called, resamples) if resamples else {}
     return {
         "n": n,
         "positives": positives,
         "threshold": float(threshold),
-        "weighted_accuracy": point["weighted_accuracy"],
-        "precision": point["precision"],
-        "recall": point["recall"],
-        "f1": point["f1"],
-        "confusion_matrix": counts.reshape(2, 2).tolist(),
-        "auroc": point["auroc"],
-        "average_precision": point["average_precision"],
-        "mcc": point["mcc"],
-        "brier": point["brier"],
+        **{name: value if value is None or isinstance(value, list) else float(value) for name, value in point.items()},
         "confidence_intervals": {name: bounds[name] if point[name] is not None else None for name in bounds},
     }
 
@@ -215,10 +207,8 @@ def bootstrap_blocks(
 
     Parameters
     ----------
-    labels, probabilities, weights : numpy.ndarray, shape=(n,)
+    labels, probabilities, weights, threshold
         As for :func:`compute_metrics`, with windows of both classes.
-    threshold : float
-        Windows at or above it are called positive.
     block : numpy.ndarray, shape=(n,), dtype=int64
         Number of each window's block.
     resamples, seed : int

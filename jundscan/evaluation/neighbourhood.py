@@ -18,6 +18,7 @@ from jundscan.accessibility.genome_tracks import GenomeTrack, match_chromosomes
 from jundscan.accessibility.scale import AccessibilityScale
 from jundscan.accessibility.track_scale import track_scale
 from jundscan.accessibility.tracks import Track, open_track
+from jundscan.dna.chromosome_line import ChromosomeLine
 from jundscan.dna.chromosomes import matching_name, some_names
 from jundscan.dna.interval_sets import merge_intervals
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
@@ -77,18 +78,9 @@ def open_source(
     Parameters
     ----------
     genome : Genome, str or pathlib.Path
-        FASTA, plain, gzipped or bgzipped, ``-`` for standard input, or an open genome.
     accessibility : Track, str or pathlib.Path, optional
-        narrowPeak, BED, bedGraph or bigWig.
-    allow_length_mismatch : bool
-        Accept a track whose header gives other chromosome lengths than the genome.
-    alias : str or pathlib.Path, optional
-        Other names of the chromosomes in track and ids, see :func:`jundscan.io.aliases.read_aliases`.
-    bed_value : {"score", "presence"}
-        The value of an interval of a BED track, see :func:`jundscan.io.bed.read_intervals`.
-    missing_chromosomes : {"closed", "unknown", "error"}, optional
-        Accessibility of chromosomes missing from the track, see
-        :func:`jundscan.accessibility.genome_tracks.match_chromosomes`.
+    allow_length_mismatch, alias, bed_value, missing_chromosomes
+        As for :func:`jundscan.scan`. Aliases also name the chromosomes of ids.
 
     Yields
     ------
@@ -112,24 +104,6 @@ def open_source(
             fasta, track, cautions, allow_length_mismatch=allow_length_mismatch, missing=missing_chromosomes
         )
         yield WindowSource(fasta, matched, cautions)
-
-
-class ChromosomeLine:
-    """All chromosomes of a genome on one line, ``apart`` bases between two. One number is the position of a window."""
-
-    def __init__(self, genome: Genome, apart: int) -> None:
-        self.chroms = tuple(genome.chromsizes)
-        self.ranks = {chrom: rank for rank, chrom in enumerate(self.chroms)}
-        sizes = np.array(list(genome.chromsizes.values()), np.int64)
-        self.origins = np.cumsum(sizes + apart) - sizes
-
-    def split(self, positions: NDArray[np.int64]) -> Iterator[tuple[str, NDArray[np.int64]]]:
-        """Yield each chromosome with its part of ascending positions, counted from its first base."""
-        ranks = np.searchsorted(self.origins, positions, side="right") - 1
-        edges = np.flatnonzero(np.diff(ranks, prepend=-1, append=-1))
-        for first, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-            rank = int(ranks[first])
-            yield self.chroms[rank], positions[first:stop] - self.origins[rank]
 
 
 class Neighbourhood:
@@ -294,7 +268,7 @@ def look_up(
         1 % of the windows have other bases in the genome.
     """
     texts = np.full(len(windows), "", np.str_) if ids is None else ids
-    line = ChromosomeLine(genome, 2 * flank + WINDOW_LENGTH)
+    line = ChromosomeLine(genome.chromsizes, 2 * flank + WINDOW_LENGTH)
     found = Neighbourhood(windows, _find_positions(texts, line, genome, where), line, genome, flank)
     found.compare(texts, where, genome, max_windows)
     if ids is None:

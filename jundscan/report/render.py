@@ -122,9 +122,5 @@ def _environment() -> Environment:
 
     environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined)
     environment.filters["count"] = lambda value: f"{value:,}"
-    environment.filters["digits"] = _digits
+    environment.filters["digits"] = lambda value: "undefined" if value is None else f"{value:.3f}"
     return environment
-
-
-def _digits(value: float | None, digits: int = 3) -> str:
-    return "undefined" if value is None else f"{value:.{digits}f}"
