@@ -113,7 +113,7 @@ def numbers_are_those_of(chrome: Any, record: Any) -> set[str]:
     return {key for key, _, _ in shown}
 
 
-def test_a_scan_shows_its_record(chrome: Any, scan: Written) -> None:
+def test_scan_page_shows_its_record(chrome: Any, scan: Written) -> None:
     opened(chrome, scan.page)
     record = json.loads(scan.record.read_text())
     keys = numbers_are_those_of(chrome, record)
@@ -124,7 +124,7 @@ def test_a_scan_shows_its_record(chrome: Any, scan: Written) -> None:
     assert json.loads(chrome.execute_script("return document.getElementById('record').textContent")) == embedded
 
 
-def test_the_table_of_hits_sorts_and_filters(chrome: Any, scan: Written) -> None:
+def test_hit_table_sorts_and_filters(chrome: Any, scan: Written) -> None:
     opened(chrome, scan.page)
     hits = [line.split("\t") for line in scan.page.with_name("hits.bed").read_text().splitlines() if line[0] != "#"]
     best = [float(text) for text in cells(chrome, "hit-table", 5)]
@@ -142,7 +142,7 @@ def test_the_table_of_hits_sorts_and_filters(chrome: Any, scan: Written) -> None
     untroubled(chrome)
 
 
-def test_a_click_shows_the_genome(chrome: Any, scan: Written) -> None:
+def test_click_on_a_hit_shows_the_genome(chrome: Any, scan: Written) -> None:
     from selenium.webdriver.common.keys import Keys
 
     opened(chrome, scan.page)
@@ -185,7 +185,7 @@ def test_a_click_shows_the_genome(chrome: Any, scan: Written) -> None:
     untroubled(chrome)
 
 
-def test_an_evaluation_shows_its_record(chrome: Any, evaluation: Written) -> None:
+def test_evaluation_page_shows_its_record(chrome: Any, evaluation: Written) -> None:
     opened(chrome, evaluation.page)
     record = json.loads(evaluation.record.read_text())
     keys = numbers_are_those_of(chrome, record)
@@ -213,7 +213,7 @@ def confusion(chrome: Any, number: int) -> list[list[int]]:
     return [[int(cell(chrome, number, name).replace(",", "")) for name in row] for row in (("tn", "fp"), ("fn", "tp"))]
 
 
-def test_the_slider_moves_the_matrix(chrome: Any, evaluation: Written) -> None:
+def test_slider_updates_the_confusion_matrix(chrome: Any, evaluation: Written) -> None:
     from selenium.webdriver.common.keys import Keys
 
     opened(chrome, evaluation.page)
@@ -235,7 +235,7 @@ def test_the_slider_moves_the_matrix(chrome: Any, evaluation: Written) -> None:
     untroubled(chrome)
 
 
-def test_the_table_of_mistakes_sorts(chrome: Any, evaluation: Written) -> None:
+def test_mistake_table_sorts(chrome: Any, evaluation: Written) -> None:
     opened(chrome, evaluation.page)
     headings = [one.text for one in chrome.find_elements("css selector", "#mistake-table thead th")]
     column = headings.index("probability")
@@ -253,7 +253,7 @@ def test_the_table_of_mistakes_sorts(chrome: Any, evaluation: Written) -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_name_is_text(chrome: Any, tmp_path: Path, run: Run, name: str) -> None:
+def test_hostile_chromosome_name_is_shown_as_text(chrome: Any, tmp_path: Path, run: Run, name: str) -> None:
     letters = "".join(np.random.default_rng(2).choice(list("ACGT"), 3000))
     fasta = write_fasta(tmp_path / "genome.fa", {name: letters})
     page, bed = tmp_path / "r.html", tmp_path / "h.bed"
@@ -275,7 +275,7 @@ def test_a_hostile_name_is_text(chrome: Any, tmp_path: Path, run: Run, name: str
 
 
 @pytest.mark.parametrize(("width", "dark"), [(390, False), (390, True), (1200, True)])
-def test_phone_and_dark(pages: list[Path], width: int, dark: bool) -> None:
+def test_pages_fit_a_phone_and_the_dark_theme(pages: list[Path], width: int, dark: bool) -> None:
     with open_chromium(width, 800, dark) as chrome:
         for page in pages:
             opened(chrome, page)
@@ -284,7 +284,7 @@ def test_phone_and_dark(pages: list[Path], width: int, dark: bool) -> None:
             assert (sum(map(int, ground[4:-1].split(","))) < 200) == dark
 
 
-def test_printed_and_without_scripts(chrome: Any, scan: Written) -> None:
+def test_page_prints_without_navigation(chrome: Any, scan: Written) -> None:
     opened(chrome, scan.page)
     chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     assert not chrome.find_element("css selector", "nav").is_displayed()

@@ -87,7 +87,7 @@ def test_indels_in_repeats_equal_brute_force(tmp_path: Path, model: Model) -> No
         assert "scored" in agree(scan, genome, some)
 
 
-def test_the_other_strand_has_the_same_effect(tmp_path: Path, model: Model) -> None:
+def test_both_strands_have_the_same_effect(tmp_path: Path, model: Model) -> None:
     genome, written = repeats(40, 5)
 
     def turned(text: str) -> str:
@@ -143,7 +143,7 @@ def test_indels_at_the_ends_are_scored_where_both_haplotypes_have_a_window(
             assert STATUSES[status] == ("scored" if shorter >= WINDOW_LENGTH else "no_window"), (variant, alternative)
 
 
-def test_what_is_added_at_an_end_is_seen(tmp_path: Path, model: Model) -> None:
+def test_sites_added_or_deleted_at_an_end_change_the_score(tmp_path: Path, model: Model) -> None:
     """A site behind the last base is gained, and lost again where the sequence has it and a deletion takes it."""
     body, site = letters(np.random.default_rng(9), 400), "CCTGACTCACC"
     for long, end, base in (
@@ -160,7 +160,7 @@ def test_what_is_added_at_an_end_is_seen(tmp_path: Path, model: Model) -> None:
         assert (gained.reference, gained.alternative) == pytest.approx((lost.alternative, lost.reference), abs=1e-6)
 
 
-def test_repeats_are_looked_for_within_a_thousand_bases_and_end_at_unknown_ones() -> None:
+def test_repeats_end_after_a_thousand_bases_and_at_unknown_bases() -> None:
     around = np.full(REACH_OF_REPEATS, UNKNOWN, np.uint8)
     for size, at, left, right in (
         (3_000, 1_500, REACH_OF_REPEATS, REACH_OF_REPEATS),
@@ -182,9 +182,7 @@ def repeat(tmp_path: Path) -> Path:
     return write_fasta(tmp_path / "genome.fa", {"chr1": f"{letters(rng, 200)}CAAAAG{letters(rng, 200)}"})
 
 
-def test_indels_that_are_not_left_aligned_are_counted_and_warned_of_once(
-    run: Run, tmp_path: Path, repeat: Path
-) -> None:
+def test_unaligned_indels_are_counted_and_cause_one_warning(run: Run, tmp_path: Path, repeat: Path) -> None:
     rows = [vcf_row("chr1", 203, "AA", "A"), vcf_row("chr1", 205, "A", "AA,AAA,T"), vcf_row("chr1", 201, "CA", "C")]
     vcf, table = write_vcf(tmp_path / "v.vcf", rows), tmp_path / "out.tsv"
     ran = run("variants", repeat, vcf, "-o", table, "--json", tmp_path / "r.json", "--quiet")
@@ -202,7 +200,7 @@ def test_indels_that_are_not_left_aligned_are_counted_and_warned_of_once(
     assert "left-aligned" not in ran.err
 
 
-def test_python_tells_which_indels_are_in_a_repeat(tmp_path: Path, repeat: Path, model: Model) -> None:
+def test_python_effects_hold_repeat_and_left_shift(tmp_path: Path, repeat: Path, model: Model) -> None:
     given = [("chr1", 202, "AA", "A"), ("chr1", 200, "CA", "C"), ("chr1", 204, "A", "T")]
     late, early, substitution = jundscan.variants(repeat, given, model=model)
     assert [(effect.in_repeat, effect.left_shift) for effect in (late, early, substitution)] == [

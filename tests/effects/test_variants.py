@@ -86,7 +86,7 @@ def test_sequence_alone_equals_brute_force(fasta: Path, chromosomes: dict[str, s
         agree(scan, chromosomes, random_variants(chromosomes, 50, seed=6))
 
 
-def test_flanks_longer_than_scaffolds_hold_nothing_of_the_next(tmp_path: Path, model: Model) -> None:
+def test_flanks_longer_than_scaffolds_hold_no_base_of_the_next_scaffold(tmp_path: Path, model: Model) -> None:
     rng = np.random.default_rng(2)
     scaffolds = {f"s{number}": letters(rng, int(rng.integers(101, 160))) for number in range(12)}
     variants = []
@@ -99,7 +99,7 @@ def test_flanks_longer_than_scaffolds_hold_nothing_of_the_next(tmp_path: Path, m
         assert "scored" in agree(scan, scaffolds, variants)
 
 
-def test_allele_in_a_flank_changes_what_its_neighbours_see(tmp_path: Path, model: Model) -> None:
+def test_deletion_moves_the_bases_behind_it_into_flanks(tmp_path: Path, model: Model) -> None:
     """Windows that a deletion touches see the bases behind it move up."""
     sequence = letters(np.random.default_rng(8), 1_500)
     deletion = Variant("chr1", 700, sequence[700:731], (sequence[700],))
@@ -128,7 +128,7 @@ def spliced(draw: st.DrawFn) -> tuple[str, int, int, str, int]:
 
 @given(spliced())
 @settings(deadline=None)
-def test_blocks_of_a_haplotype_are_cut_from_it(drawn: tuple[str, int, int, str, int]) -> None:
+def test_spliced_blocks_equal_slices_of_the_haplotype(drawn: tuple[str, int, int, str, int]) -> None:
     chromosome, start, reference, allele, flank = drawn
     margin = flank + 500
     codes = encode(("N" * margin + chromosome + "N" * margin).encode())
@@ -176,7 +176,7 @@ def test_order_task_size_threads_and_compression_change_nothing(
 
 
 @pytest.mark.parametrize("site", ["TGACTCA", "TGACGTCA"])
-def test_breaking_a_planted_site_base_by_base(tmp_path: Path, model: Model, site: str) -> None:
+def test_substitutions_in_a_planted_site_lower_the_score_most(tmp_path: Path, model: Model, site: str) -> None:
     rng = np.random.default_rng(0)
     backgrounds, at, around = 30, 150, 6
     genome = {f"chr{n}": letters(rng, at) + site + letters(rng, at) for n in range(backgrounds)}
@@ -245,7 +245,7 @@ STATUS_OF = {
 
 
 @pytest.mark.parametrize("name", ["out.vcf", "out.vcf.gz"])
-def test_odd_records_are_flagged_counted_and_kept_in_order(
+def test_odd_records_get_a_status_and_keep_their_order(
     run: Run, tmp_path: Path, fasta: Path, odd: Path, name: str
 ) -> None:
     out = tmp_path / name
@@ -274,7 +274,7 @@ def test_odd_records_are_flagged_counted_and_kept_in_order(
         assert not Path(f"{out}.tbi").exists()
 
 
-def test_table_and_vcf_say_the_same(run: Run, tmp_path: Path, fasta: Path, openness: Path, odd: Path) -> None:
+def test_table_and_vcf_hold_the_same_effects(run: Run, tmp_path: Path, fasta: Path, openness: Path, odd: Path) -> None:
     options = ("--accessibility", openness, "--accessibility-scale", "identity", "--threshold", 0.4, "--quiet")
     assert run("variants", fasta, odd, *options, "-o", tmp_path / "out.tsv").code == 0
     printed = run("variants", fasta, odd, *options)
@@ -309,7 +309,7 @@ def plain(tmp_path: Path, chromosomes: dict[str, str]) -> Path:
     return write_vcf(tmp_path / "plain.vcf", rows)
 
 
-def test_bcftools_reads_what_is_written(run: Run, tmp_path: Path, fasta: Path, plain: Path) -> None:
+def test_bcftools_reads_the_output_and_its_index(run: Run, tmp_path: Path, fasta: Path, plain: Path) -> None:
     bcftools = shutil.which("bcftools")
     if bcftools is None:
         pytest.skip("bcftools is not installed (Debian: apt install bcftools)")
@@ -331,7 +331,7 @@ def test_bcftools_reads_what_is_written(run: Run, tmp_path: Path, fasta: Path, p
     assert len(ask("view", "-H", "-i", 'JUND_STATUS="scored" && JUND_DIFF<100', out).splitlines()) == len(source)
 
 
-def test_annotating_again_replaces_the_fields(run: Run, tmp_path: Path, fasta: Path, odd: Path) -> None:
+def test_annotating_twice_replaces_the_fields(run: Run, tmp_path: Path, fasta: Path, odd: Path) -> None:
     first, second = tmp_path / "first.vcf", tmp_path / "second.vcf"
     assert run("variants", fasta, odd, "-o", first).code == 0
     broken = first.read_text().replace("JUND_STATUS=no_contig", "JUND_REF=0.5;JUND_STATUS=no_contig")
@@ -366,7 +366,7 @@ def test_annotating_again_replaces_the_fields(run: Run, tmp_path: Path, fasta: P
     ],
 )
 @pytest.mark.parametrize("name", ["out.vcf", "out.vcf.gz", "out.tsv"])
-def test_unusable_variants_leave_nothing(
+def test_unusable_variants_are_an_error_and_leave_no_output(
     run: Run, tmp_path: Path, fasta: Path, plain: Path, spoil: object, says: str, name: str
 ) -> None:
     spoil(plain)  # type: ignore[operator]
@@ -379,7 +379,7 @@ def test_unusable_variants_leave_nothing(
     assert not list(folder.iterdir())
 
 
-def test_packing_line_ends_and_a_byte_order_mark_change_nothing(
+def test_compression_line_ends_and_byte_order_mark_do_not_change_effects(
     run: Run, tmp_path: Path, fasta: Path, plain: Path
 ) -> None:
     def table() -> list[str]:
@@ -416,7 +416,7 @@ def test_another_assembly_is_an_error_unless_allowed(run: Run, tmp_path: Path, f
     assert f"{len(rows)} ref_mismatch" in ran.err
 
 
-def test_variants_that_change_meanwhile_are_an_error(tmp_path: Path, fasta: Path, plain: Path, model: Model) -> None:
+def test_variants_changed_during_the_run_are_an_error(tmp_path: Path, fasta: Path, plain: Path, model: Model) -> None:
     data, out = plain.read_bytes(), tmp_path / "out.vcf"
     with open_scan(fasta, model=model, threads=1) as scan, pytest.raises(InputError, match="was changed") as caught:
         write_variants(scan, plain, str(out), on_progress=lambda done: plain.write_bytes(data * 2) and None)
@@ -424,7 +424,9 @@ def test_variants_that_change_meanwhile_are_an_error(tmp_path: Path, fasta: Path
     assert not out.exists()
 
 
-def test_python_interface(fasta: Path, openness: Path, plain: Path, chromosomes: dict[str, str], model: Model) -> None:
+def test_python_gives_the_same_effects_for_a_file_and_a_list(
+    fasta: Path, openness: Path, plain: Path, chromosomes: dict[str, str], model: Model
+) -> None:
     options = {"model": model, "scale": IDENTITY, "threads": 1}
     from_file = list(jundscan.variants(fasta, plain, openness, **options))
     one = chromosomes["chr1"].upper()

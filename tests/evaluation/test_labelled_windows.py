@@ -35,7 +35,7 @@ def read_table(path: Path) -> dict[str, list[str]]:
     return dict(zip(header, map(list, zip(*rows, strict=True)), strict=True))
 
 
-def test_the_report_and_the_predictions(tmp_path: Path, run: Run, shards: Path, model: Model) -> None:
+def test_report_and_predictions_agree_with_scikit_learn(tmp_path: Path, run: Run, shards: Path, model: Model) -> None:
     table_path = tmp_path / "p.tsv"
     ran = run("evaluate", shards, "--json", "-", "--predictions", table_path)
     assert ran.code == 0, ran.err
@@ -69,7 +69,7 @@ def test_the_report_and_the_predictions(tmp_path: Path, run: Run, shards: Path, 
     assert report["confusion_matrix"] == metrics.confusion_matrix(read.labels, called).tolist()
 
 
-def test_a_person_gets_a_table(run: Run, shards: Path, model: Model) -> None:
+def test_stdout_shows_a_table(run: Run, shards: Path, model: Model) -> None:
     ran = run("evaluate", shards, "--threshold", 0.4, "--threads", 1)
     assert ran.code == 0
     for text in ("1,200 windows", "at threshold 0.4", "weighted accuracy", "95 % interval", "called bound"):
@@ -85,7 +85,7 @@ def report_of(run: Run, *arguments: object) -> tuple[dict[str, object], str]:
     return json.loads(ran.out), ran.err
 
 
-def test_without_accessibility(tmp_path: Path, run: Run, shards: Path) -> None:
+def test_missing_accessibility_equals_withheld_accessibility(tmp_path: Path, run: Run, shards: Path) -> None:
     withheld, _ = report_of(run, shards, "--no-accessibility")
     assert withheld["accessibility"] == "not available"
     absent, said = report_of(run, write_shard(tmp_path / "no_a", a=None))
@@ -97,7 +97,7 @@ def test_without_accessibility(tmp_path: Path, run: Run, shards: Path) -> None:
     assert report_of(run, shards)[0]["auroc"] != withheld["auroc"]
 
 
-def test_some_accessibility_missing_is_no_part_of_the_scale(tmp_path: Path, run: Run) -> None:
+def test_missing_values_do_not_count_in_the_scale(tmp_path: Path, run: Run) -> None:
     rng = np.random.default_rng(0)
     a = np.where(rng.random(2_500) < 0.5, np.nan, rng.random(2_500))
     run("evaluate", write_shard(tmp_path / "s", 2_500, a=a), "--predictions", tmp_path / "p.tsv")
@@ -106,14 +106,14 @@ def test_some_accessibility_missing_is_no_part_of_the_scale(tmp_path: Path, run:
     assert np.nanmean(mapped) == pytest.approx(0.5, abs=0.01)
 
 
-def test_without_weights_both_classes_weigh_alike(tmp_path: Path, run: Run) -> None:
+def test_without_weights_both_classes_get_equal_weight(tmp_path: Path, run: Run) -> None:
     report, said = report_of(run, write_shard(tmp_path / "s", w=None))
     assert "equal weight" in said
     (tn, fp), (fn, tp) = report["confusion_matrix"]  # type: ignore[misc]
     assert report["weighted_accuracy"] == pytest.approx((tn / (tn + fp) + tp / (tp + fn)) / 2)
 
 
-def test_without_labels_only_predictions(tmp_path: Path, run: Run) -> None:
+def test_without_labels_only_predictions_are_written(tmp_path: Path, run: Run) -> None:
     shards = write_shard(tmp_path / "s", y=None, ids=None)
     ran = run("evaluate", shards)
     assert ran.code == 1
@@ -130,7 +130,7 @@ def test_without_labels_only_predictions(tmp_path: Path, run: Run) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s"]
 
 
-def test_one_class_is_undefined_and_not_an_error(tmp_path: Path, run: Run) -> None:
+def test_metrics_of_one_class_are_undefined(tmp_path: Path, run: Run) -> None:
     report, _ = report_of(run, write_shard(tmp_path / "s", y=np.zeros(1200, int)))
     assert (report["auroc"], report["average_precision"], report["recall"]) == (None, None, None)
     ran = run("evaluate", tmp_path / "s")
@@ -138,7 +138,7 @@ def test_one_class_is_undefined_and_not_an_error(tmp_path: Path, run: Run) -> No
     assert "undefined" in ran.out
 
 
-def test_scales(tmp_path: Path, run: Run, shards: Path) -> None:
+def test_scale_of_a_file_and_identity(tmp_path: Path, run: Run, shards: Path) -> None:
     own, _ = report_of(run, shards)
     read = read_shards(shards)
     assert read.accessibility is not None
@@ -162,7 +162,7 @@ def test_scales(tmp_path: Path, run: Run, shards: Path) -> None:
     assert "above 1 is no percentile" in report_of(run, few, "--accessibility-scale", "identity")[1]
 
 
-def test_pictures(tmp_path: Path, run: Run, shards: Path) -> None:
+def test_plots_writes_every_picture(tmp_path: Path, run: Run, shards: Path) -> None:
     pytest.importorskip("matplotlib")
     ran = run("evaluate", shards, "--plots", tmp_path / "plots", "--quiet")
     assert (ran.code, ran.err) == (0, "")
@@ -172,7 +172,7 @@ def test_pictures(tmp_path: Path, run: Run, shards: Path) -> None:
     assert DEFAULT_MODEL in (tmp_path / "plots" / "roc.svg").read_text()
 
 
-def test_several_folders(tmp_path: Path, run: Run) -> None:
+def test_several_folders_are_compared_in_one_table(tmp_path: Path, run: Run) -> None:
     pytest.importorskip("matplotlib")
     folders = [write_shard(tmp_path / cell / "valid", n, seed=n) for cell, n in (("HepG2", 1_200), ("K562", 1_500))]
     table_path, plots = tmp_path / "p.tsv", tmp_path / "plots"
@@ -203,7 +203,7 @@ def test_several_folders(tmp_path: Path, run: Run) -> None:
     assert max(map(len, others)) <= 80
 
 
-def test_what_differs_between_folders_is_said_of_each(tmp_path: Path, run: Run) -> None:
+def test_facts_that_differ_are_shown_for_each_folder(tmp_path: Path, run: Run) -> None:
     folders = write_shard(tmp_path / "a", 1_200), write_shard(tmp_path / "b", 1_200, a=None)
     shown = run("evaluate", *folders).out
     assert shown.splitlines()[0].endswith(f" bound; {DEFAULT_MODEL} at threshold 0.5 on CPUExecutionProvider")
@@ -211,7 +211,7 @@ def test_what_differs_between_folders_is_said_of_each(tmp_path: Path, run: Run) 
     assert "b: accessibility: not available; called bound: " in shown
 
 
-def test_columns_that_only_some_folders_have(tmp_path: Path, run: Run) -> None:
+def test_predictions_leave_cells_empty_where_a_folder_lacks_a_column(tmp_path: Path, run: Run) -> None:
     folders = write_shard(tmp_path / "a", 1_000), write_shard(tmp_path / "b", 1_100, ids=None, y=None, w=None)
     ran = run("evaluate", *folders, "--predictions", "-")
     assert ran.code == 0, ran.err
@@ -222,7 +222,7 @@ def test_columns_that_only_some_folders_have(tmp_path: Path, run: Run) -> None:
     assert run("evaluate", *folders).code == 1
 
 
-def test_several_models(tmp_path: Path, run: Run, shards: Path) -> None:
+def test_several_models_are_compared_in_one_table(tmp_path: Path, run: Run, shards: Path) -> None:
     other = default_model_path().parents[1] / f"{DEFAULT_MODEL}-mlp"
     ran = run("evaluate", shards, "--model", default_model_path(), "--model", other, "--json", "-")
     assert ran.code == 0, ran.err
@@ -240,7 +240,7 @@ def test_several_models(tmp_path: Path, run: Run, shards: Path) -> None:
 
 
 @pytest.mark.parametrize("option", ["--json", "--predictions", "--plots"])
-def test_nothing_is_overwritten_without_force(tmp_path: Path, run: Run, shards: Path, option: str) -> None:
+def test_existing_files_are_kept_without_force(tmp_path: Path, run: Run, shards: Path, option: str) -> None:
     target = tmp_path / "plots" / "roc.png" if option == "--plots" else tmp_path / "out"
     target.parent.mkdir(exist_ok=True)
     target.write_text("mine")
@@ -253,7 +253,7 @@ def test_nothing_is_overwritten_without_force(tmp_path: Path, run: Run, shards: 
     assert target.read_bytes() != b"mine"
 
 
-def test_one_file_for_two_reports_is_refused(tmp_path: Path, run: Run, shards: Path) -> None:
+def test_one_file_for_two_outputs_is_a_usage_error(tmp_path: Path, run: Run, shards: Path) -> None:
     ran = run("evaluate", shards, "--json", tmp_path / "x", "--predictions", tmp_path / "x")
     assert ran.code == 2
 
@@ -281,7 +281,7 @@ def known_windows(folder: Path, sequences: dict[str, str]) -> int:
     return sum(set(window) <= set("ACGTacgt") for window in windows)
 
 
-def test_surroundings_of_windows(
+def test_report_counts_known_surroundings(
     run: Run, placed: Path, genome: Path, track: Path, sequences: dict[str, str], model: Model, tmp_path: Path
 ) -> None:
     known = known_windows(placed, sequences) if model.metadata.sees_neighbourhood else 0
@@ -333,7 +333,7 @@ def test_surroundings_change_predictions(
         (("--genome", "genome.fa", "--bed-value", "sum"), "bed-value"),
     ],
 )
-def test_usage_of_a_genome(
+def test_options_that_need_a_genome(
     run: Run, placed: Path, genome: Path, track: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], says: str
 ) -> None:
     monkeypatch.chdir(genome.parent)
@@ -353,7 +353,9 @@ def test_usage_of_a_genome(
         ("chr2:1900-2001", "1,200 of 1,200 windows (such as chr2:1900-2001) differ from"),
     ],
 )
-def test_ids_that_do_not_fit_the_genome(run: Run, tmp_path: Path, genome: Path, ids: str, says: str) -> None:
+def test_ids_that_do_not_fit_the_genome_are_an_error(
+    run: Run, tmp_path: Path, genome: Path, ids: str, says: str
+) -> None:
     rows = np.random.default_rng(0).integers(0, 4, (1200, 101)).astype(np.uint8)
     shards = tmp_path / "s"
     write_shards(shards, 0, one_hot(rows), y=np.arange(1200) % 2, ids=np.array([ids] * 1200))
@@ -378,7 +380,7 @@ def test_shards_without_ids_are_scored_alone(run: Run, tmp_path: Path, genome: P
     assert report["neighbourhood"]["known"] == 0  # type: ignore[index]
 
 
-def test_chromosomes_that_only_an_alias_names(run: Run, placed: Path, genome: Path, track: Path) -> None:
+def test_aliases_name_the_chromosomes_of_ids(run: Run, placed: Path, genome: Path, track: Path) -> None:
     shards = read_shards(placed)
     assert shards.ids is not None
     aliases = genome.parent / "names.txt"
@@ -392,7 +394,7 @@ def test_chromosomes_that_only_an_alias_names(run: Run, placed: Path, genome: Pa
 
 
 @pytest.mark.data
-def test_real_windows_and_their_surroundings(run: Run, data_folder: Path, model: Model) -> None:
+def test_real_windows_have_known_surroundings(run: Run, data_folder: Path, model: Model) -> None:
     options = ("--genome", data_folder / "genome" / "hg19.chr22.partial.fa.gz")
     folders = [data_folder / cell / "valid_dataset" for cell in ("HepG2", "HeLa-S3")]
     report, said = report_of(run, *folders, *options)
@@ -406,7 +408,7 @@ def test_real_windows_and_their_surroundings(run: Run, data_folder: Path, model:
 
 
 @pytest.mark.data
-def test_the_exported_metrics_are_what_evaluate_says(run: Run, data_folder: Path) -> None:
+def test_exported_metrics_equal_evaluate(run: Run, data_folder: Path) -> None:
     for family in (DEFAULT_MODEL, *(f"{DEFAULT_MODEL}-{network}" for network in ("mlp", "cnn", "lstm"))):
         folder = default_model_path().parents[1] / family
         exported = json.loads((folder / "metrics.json").read_text())
@@ -425,6 +427,6 @@ def test_the_exported_metrics_are_what_evaluate_says(run: Run, data_folder: Path
 
 
 @pytest.mark.data
-def test_another_assay(run: Run, data_folder: Path) -> None:
+def test_real_windows_of_another_assay_are_scored(run: Run, data_folder: Path) -> None:
     report, _ = report_of(run, data_folder / "K562" / "valid_dataset")
     assert report["n"] > 10_000

@@ -82,7 +82,7 @@ def windows_of(rng: np.random.Generator, chromosomes: Chromosomes, places: list[
 
 @settings(deadline=None, max_examples=150)
 @given(chromosomes=genomes(), flank=st.sampled_from([0, 10, 70, 400]), seed=st.integers(0, 1 << 30))
-def test_flanks_are_those_of_a_naive_look_up(chromosomes: Chromosomes, flank: int, seed: int) -> None:
+def test_flanks_equal_a_naive_look_up(chromosomes: Chromosomes, flank: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     places = draw_windows(rng, chromosomes, int(rng.integers(1, 30)))
     windows = windows_of(rng, chromosomes, places)
@@ -100,7 +100,7 @@ def test_flanks_are_those_of_a_naive_look_up(chromosomes: Chromosomes, flank: in
 
 @settings(deadline=None, max_examples=100)
 @given(chromosomes=genomes(), seed=st.integers(0, 1 << 30))
-def test_accessibility_is_that_of_a_naive_look_up(chromosomes: Chromosomes, seed: int) -> None:
+def test_accessibility_equals_a_naive_look_up(chromosomes: Chromosomes, seed: int) -> None:
     rng = np.random.default_rng(seed)
     places = draw_windows(rng, chromosomes, int(rng.integers(1, 30)))
     values = {chrom: rng.random(len(codes)) for chrom, codes in chromosomes.items() if chrom != "c1"}
@@ -122,7 +122,9 @@ def test_accessibility_is_that_of_a_naive_look_up(chromosomes: Chromosomes, seed
 
 
 @pytest.mark.parametrize("packed", ["plain", "gzip", "bgzip"])
-def test_any_form_of_genome(tmp_path: Path, packed: str, sequences: dict[str, str]) -> None:
+def test_compression_of_the_genome_does_not_change_surroundings(
+    tmp_path: Path, packed: str, sequences: dict[str, str]
+) -> None:
     rng = np.random.default_rng(1)
     chromosomes = {chrom: encode(text.encode()) for chrom, text in sequences.items()}
     places = draw_windows(rng, chromosomes, 300)
@@ -160,7 +162,7 @@ def test_ids_are_read() -> None:
         ("chr22:29900-30001", "reaches beyond its chromosome, of 30,000 bases in (sequences in memory)"),
     ],
 )
-def test_a_wrong_id_is_named_with_its_row(text: str, problem: str) -> None:
+def test_error_of_a_wrong_id_names_its_row(text: str, problem: str) -> None:
     genome, codes = one_genome()
     with pytest.raises(InputError) as caught:
         look_up(np.stack([codes[7:108]] * 2), np.array(["chr22:7-108", text]), genome, 10, "folder")
@@ -169,19 +171,19 @@ def test_a_wrong_id_is_named_with_its_row(text: str, problem: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_the_last_window_is_inside_its_chromosome() -> None:
+def test_last_window_of_a_chromosome_has_a_flank_of_unknown_bases() -> None:
     genome, codes = one_genome()
     found = look_up(codes[None, -101:], np.array(["chr22:29899-30000"]), genome, 10, "s")
     assert found.codes()[0].tolist() == [*codes[-111:].tolist(), *[UNKNOWN] * 10]
 
 
-def test_no_chromosome_in_common_names_both_sides() -> None:
+def test_error_without_a_common_chromosome_names_those_of_both() -> None:
     genome, codes = one_genome()
     with pytest.raises(InputError, match=r"no chromosome in common: the ids name chr7, while .* has chr22, chr1$"):
         look_up(codes[None, :101], np.array(["chr7:0-101"]), genome, 10, "s")
 
 
-def test_chromosomes_that_the_genome_lacks_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+def test_missing_chromosomes_cause_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     genome, codes = one_genome()
     ids = np.array(["chr7:0-101", "chr22:0-101", "chr7:9-110", "chr8:999999999-1000000100"])
     found = look_up(np.stack([codes[:101]] * 4), ids, genome, 10, "s")
@@ -192,7 +194,7 @@ def test_chromosomes_that_the_genome_lacks_are_warned_of(caplog: pytest.LogCaptu
     assert (found.codes()[0][:10] == UNKNOWN).all()
 
 
-def test_other_names_and_aliases_of_chromosomes() -> None:
+def test_ids_may_use_other_names_and_aliases_of_chromosomes() -> None:
     genome, codes = one_genome()
     genome.chromsizes = ChromSizes(genome.chromsizes, {"NC_000022.10": "chr22"})
     ids = np.array(["22:7-108", "chr22:7-108", "NC_000022.10:7-108"])
@@ -201,7 +203,7 @@ def test_other_names_and_aliases_of_chromosomes() -> None:
     assert found.codes().tolist() == [[*[UNKNOWN] * 3, *codes[:118].tolist()]] * 3
 
 
-def test_windows_of_another_assembly(caplog: pytest.LogCaptureFixture) -> None:
+def test_many_different_windows_are_an_error_and_few_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     genome, codes = one_genome()
     starts = np.arange(0, 201 * 101, 101)
     windows = np.stack([codes[start : start + 101] for start in starts])
@@ -219,7 +221,7 @@ def test_windows_of_another_assembly(caplog: pytest.LogCaptureFixture) -> None:
         look_up(windows, ids, genome, 20, "s")
 
 
-def test_without_ids_nothing_is_looked_up(caplog: pytest.LogCaptureFixture) -> None:
+def test_windows_without_ids_have_no_surroundings(caplog: pytest.LogCaptureFixture) -> None:
     genome, codes = one_genome()
     found = look_up(codes[None, :101], None, genome, 10, "s")
     assert len(caplog.messages) == 1
@@ -262,7 +264,7 @@ def scanned(genome: object, track: object, **options: object) -> dict[tuple[str,
 
 
 @pytest.mark.parametrize("with_track", [True, False])
-def test_windows_get_the_probabilities_of_a_scan(
+def test_windows_have_the_probabilities_of_a_scan(
     genome: Path, track: Path, sequences: dict[str, str], seeing: Model, with_track: bool
 ) -> None:
     accessibility = track if with_track else None
@@ -277,7 +279,7 @@ def test_windows_get_the_probabilities_of_a_scan(
     assert not with_track or not result.accessibility[on_other].any()
 
 
-def test_windows_in_unknown_stretches_are_scored_alone(
+def test_windows_at_unknown_bases_are_scored_alone(
     genome: Path, track: Path, sequences: dict[str, str], seeing: Model
 ) -> None:
     codes = encode(sequences["chr1"].encode())
@@ -294,7 +296,7 @@ def test_windows_in_unknown_stretches_are_scored_alone(
     np.testing.assert_allclose(result.probabilities, seeing.predict(windows, own), atol=1e-6)
 
 
-def test_windows_without_a_place_keep_their_own_accessibility(
+def test_windows_without_a_position_keep_their_own_accessibility(
     genome: Path, track: Path, sequences: dict[str, str], seeing: Model
 ) -> None:
     windows, ids, _ = every_window(sequences, 40)
@@ -372,7 +374,7 @@ def test_many_windows_are_scored_and_compared_in_parts(seeing: Model) -> None:
 @pytest.mark.parametrize(
     ("cell", "track"), [("HepG2", "HepG2.DNase.hg19.chr22.narrowPeak.gz"), ("K562", "K562.accessibility.hg19.chr22.bw")]
 )
-def test_real_windows_get_the_probabilities_of_a_scan(
+def test_real_windows_have_the_probabilities_of_a_scan(
     tmp_path: Path, data_folder: Path, model: Model, cell: str, track: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)

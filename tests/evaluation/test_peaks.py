@@ -25,7 +25,7 @@ def overlap(a: tuple[int, int], b: tuple[int, int]) -> bool:
 
 
 @given(intervals, intervals, intervals, st.sets(st.integers(0, 100)), st.data())
-def test_the_report_is_that_of_plain_loops(peaks, hits, excluded, windows, data) -> None:
+def test_peak_comparison_equals_plain_loops(peaks, hits, excluded, windows, data) -> None:
     rows = sorted((start, start + length, start + data.draw(st.integers(0, length - 1))) for start, length in peaks)
     known = {"a": Peaks(*np.array(rows, np.int64).reshape(-1, 3).T)}
     out = merge_intervals(np.array([(s, s + n) for s, n in excluded], np.int64).reshape(-1, 2))
@@ -72,7 +72,7 @@ def test_summits_are_column_10_or_the_middle(tmp_path: Path) -> None:
         read_peaks(write_rows(tmp_path / "r.bed", [row(10, 20, -2)]), {"chr1": 100})
 
 
-def test_a_region_trained_on_is_left_out_and_counted(tmp_path: Path, run: Run, genome: Path) -> None:
+def test_excluded_regions_are_left_out_and_counted(tmp_path: Path, run: Run, genome: Path) -> None:
     peaks = write_rows(tmp_path / "peaks.bed", [("chr1", 300, 700), ("chr1", 2_900, 3_050), ("chr2", 900, 1_200)])
     trained = write_rows(tmp_path / "trained.bed", [("chr1", 3_000, 6_000), ("chr2", 0, 100)])
     common = ("--threshold", 0.3, "--truth", peaks, "--force", "--json", "-")
@@ -108,7 +108,7 @@ def test_a_region_trained_on_is_left_out_and_counted(tmp_path: Path, run: Run, g
     assert {**same, "peaks": None, "excluded": None} == {**accuracy, "peaks": None, "excluded": None}
 
 
-def test_excluding_needs_truth_and_a_chromosome(tmp_path: Path, run: Run, genome: Path) -> None:
+def test_truth_exclude_needs_truth_and_warns_if_it_excludes_nothing(tmp_path: Path, run: Run, genome: Path) -> None:
     other = write_rows(tmp_path / "other.bed", [("chrX", 0, 10)])
     assert run("scan", genome, "--truth-exclude", other).code == 2
     empty = write_rows(tmp_path / "empty.bed", [])
@@ -119,7 +119,7 @@ def test_excluding_needs_truth_and_a_chromosome(tmp_path: Path, run: Run, genome
         assert f"warning: {nothing} excludes nothing" in ran.err
 
 
-def test_peaks_beyond_the_end_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_peaks_beyond_the_end_cause_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = write_rows(tmp_path / "peaks.bed", [("1", 100, 200), ("chr1", 900, 1_100), ("chr2", 5_000, 5_100)])
     read_peaks(path, {"chr1": 1_000, "chr2": 5_100})
     assert "1 interval beyond the end of the chromosome; another assembly?" in caplog.text

@@ -45,7 +45,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_every_picture_as_png_and_svg(drawn: Path) -> None:
+def test_every_picture_is_written_as_png_and_svg(drawn: Path) -> None:
     assert names(drawn) == ALL
     for path in drawn.iterdir():
         if path.suffix == ".png":
@@ -58,7 +58,7 @@ def test_every_picture_as_png_and_svg(drawn: Path) -> None:
             assert "jund-2 on a shard" in texts(path)
 
 
-def test_labels_are_text_with_figures_and_units(drawn: Path) -> None:
+def test_svg_labels_are_text_with_values(drawn: Path) -> None:
     from sklearn.metrics import average_precision_score, roc_auc_score
 
     roc, curve = texts(drawn / "roc.svg"), texts(drawn / "precision_recall.svg")
@@ -71,13 +71,13 @@ def test_labels_are_text_with_figures_and_units(drawn: Path) -> None:
     assert "share of them that is bound" in texts(drawn / "calibration.svg")
 
 
-def test_the_same_predictions_give_the_same_files(drawn: Path, tmp_path: Path) -> None:
+def test_equal_predictions_give_equal_files(drawn: Path, tmp_path: Path) -> None:
     write_plots(tmp_path, [predictions()], "jund-2 on a shard")
     for name in ALL:
         assert (tmp_path / name).read_bytes() == (drawn / name).read_bytes(), name
 
 
-def testreliability_is_that_of_scikit_learn() -> None:
+def test_reliability_equals_scikit_learn() -> None:
     from sklearn.calibration import calibration_curve
 
     observed, predicted = calibration_curve(LABELS, SCORES, n_bins=10)
@@ -107,7 +107,7 @@ def test_existing_pictures_are_kept_without_force(tmp_path: Path) -> None:
     assert "mine" not in (tmp_path / "scores.svg").read_text()
 
 
-def test_pictures_of_earlier_predictions_do_not_stay(tmp_path: Path) -> None:
+def test_older_pictures_are_removed_with_force(tmp_path: Path) -> None:
     write_plots(tmp_path, [predictions()], formats=("svg",))
     alone = Predictions("one class", np.zeros(50, np.int8), SCORES[:50], np.ones(50), 0.5)
     written = write_plots(tmp_path, [alone], formats=("svg",), force=True)
@@ -115,12 +115,14 @@ def test_pictures_of_earlier_predictions_do_not_stay(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("threshold", [0.0, 1.0])
-def test_any_threshold(tmp_path: Path, threshold: float) -> None:
+def test_pictures_are_drawn_for_extreme_thresholds(tmp_path: Path, threshold: float) -> None:
     assert len(write_plots(tmp_path, [predictions(threshold=threshold)], formats=("svg",))) == len(SVG)
 
 
 @pytest.mark.parametrize("label", [0, 1])
-def test_one_class_leaves_the_curves_out(tmp_path: Path, label: int, caplog: pytest.LogCaptureFixture) -> None:
+def test_one_class_has_no_curves_and_causes_a_warning(
+    tmp_path: Path, label: int, caplog: pytest.LogCaptureFixture
+) -> None:
     one_class = predictions("flat", np.full(400, label, dtype=np.int8))
     with caplog.at_level(logging.WARNING, "jundscan"):
         write_plots(tmp_path / "alone", [one_class], formats=("svg",))
@@ -132,13 +134,13 @@ def test_one_class_leaves_the_curves_out(tmp_path: Path, label: int, caplog: pyt
     assert "flat" in texts(tmp_path / "beside" / "scores.svg")
 
 
-def test_without_matplotlib_the_command_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_without_matplotlib_names_the_install_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(JundscanError, match=r"pip install 'jundscan\[plots\]'"):
         write_plots(tmp_path, [predictions()])
 
 
-def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+def test_folder_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         write_plots(tmp_path / "file", [predictions()])

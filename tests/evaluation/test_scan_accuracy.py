@@ -40,7 +40,7 @@ def naive_labels(rows: list[tuple[str, int, int]]) -> np.ndarray:
     return np.array([covered[chrom][start:end].sum() >= 51 for chrom, start, end in rows])
 
 
-def test_the_report_and_the_track_are_those_of_the_table(tmp_path: Path, run: Run, big_genome: Path) -> None:
+def test_report_and_track_equal_those_of_the_table(tmp_path: Path, run: Run, big_genome: Path) -> None:
     peaks = write_rows(tmp_path / "peaks.bed", PEAKS)
     out, track, record = tmp_path / "w.tsv", tmp_path / "accuracy.bedgraph", tmp_path / "run.json"
     ran = run("scan", big_genome, "--format", "tsv", "-o", out, "--truth", peaks, "--accuracy-track", track,
@@ -82,7 +82,7 @@ def test_the_report_and_the_track_are_those_of_the_table(tmp_path: Path, run: Ru
     np.testing.assert_allclose([float(row[3]) for row in written], values, rtol=1e-6)
 
 
-def test_bins_without_a_window_are_absent_and_no_window_is_no_error(tmp_path: Path) -> None:
+def test_bins_without_a_window_are_left_out(tmp_path: Path) -> None:
     peaks = write_rows(tmp_path / "peaks.bed", [("a", 0, 500)])
     accuracy = Accuracy(peaks, {"a": 50_000}, 0.5)
     spans: list[tuple[object, ...]] = []
@@ -100,14 +100,14 @@ def test_bins_without_a_window_are_absent_and_no_window_is_no_error(tmp_path: Pa
     assert values.tolist() == [1, 0, 1]
 
 
-def test_truth_of_another_genome_is_refused(tmp_path: Path) -> None:
+def test_truth_of_another_genome_is_an_error(tmp_path: Path) -> None:
     peaks = write_rows(tmp_path / "peaks.bed", [("chrX", 0, 500)])
     with pytest.raises(TrackError, match=r"no chromosome in common.* chrX, .* chr1"):
         Accuracy(peaks, {"chr1": 1_000}, 0.5)
 
 
 @pytest.mark.data
-def test_known_peaks_of_hepg2_recomputed_from_the_table(tmp_path: Path, run: Run, data_folder: Path) -> None:
+def test_real_accuracy_equals_that_of_the_table(tmp_path: Path, run: Run, data_folder: Path) -> None:
     first, last = 16_000_000, 22_000_000
     genome = data_folder / "genome" / "hg19.22_1-22000000.fa.gz"
     peaks = data_folder / "peaks" / "HepG2.JUND.hg19.chr22_16000000-22000000.narrowPeak.gz"

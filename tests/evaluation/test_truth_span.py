@@ -67,7 +67,7 @@ MEGABASE = 1_000_000
         ({"a": [5]}, {"a": covered((10_000, MEGABASE))}, 0, True),
     ],
 )
-def test_part_or_whole(
+def test_peaks_of_a_part_are_told_from_peaks_of_the_whole(
     peaks: dict[str, list[int]], compared: dict[str, CoveredBases], bases: int, is_partial: bool
 ) -> None:
     span = span_of(peaks, compared)
@@ -77,7 +77,7 @@ def test_part_or_whole(
 
 @pytest.mark.parametrize("chromosomes", [1, 5, 40, 3_000])
 @pytest.mark.parametrize("peaks", [3, 10, 300])
-def test_peaks_of_the_whole_genome_are_seldom_taken_for_a_part(chromosomes: int, peaks: int) -> None:
+def test_peaks_of_the_whole_genome_rarely_count_as_a_part(chromosomes: int, peaks: int) -> None:
     """Peaks scattered evenly, also over many scaffolds of which most have none."""
     rng = np.random.default_rng(peaks + chromosomes)
     warned = 0
@@ -96,7 +96,7 @@ def test_peaks_of_the_whole_genome_are_seldom_taken_for_a_part(chromosomes: int,
     assert warned <= {3: 15, 10: 4, 300: 0}[peaks]
 
 
-def test_the_caution_has_both_figures_and_what_to_do() -> None:
+def test_warning_has_both_numbers_and_the_option_to_use() -> None:
     peaks = {str(number): [*range(MEGABASE, 2 * MEGABASE, 50_000)] for number in range(5)}
     span = span_of(peaks, {str(number): covered((0, 10 * MEGABASE)) for number in range(5)})
     caution = span.caution("p.bed", "compared", "Windows elsewhere count as unbound.", "--truth-region")
@@ -124,7 +124,7 @@ def part(tmp_path: Path) -> tuple[Path, Path]:
     return genome, write_rows(tmp_path / "peaks.bed", rows)
 
 
-def test_peaks_of_a_part_are_warned_of_and_truth_region_mends_it(
+def test_peaks_of_a_part_cause_a_warning_and_truth_region_corrects_precision(
     tmp_path: Path, run: Run, part: tuple[Path, Path]
 ) -> None:
     genome, peaks = part
@@ -164,9 +164,7 @@ def test_peaks_of_a_part_are_warned_of_and_truth_region_mends_it(
     assert f"left out of the comparison: {len(rows) - len(inside):,} windows" in ran.err
 
 
-def test_truth_exclude_and_truth_region_and_region_work_together(
-    tmp_path: Path, run: Run, part: tuple[Path, Path]
-) -> None:
+def test_truth_exclude_truth_region_and_region_combine(tmp_path: Path, run: Run, part: tuple[Path, Path]) -> None:
     genome, peaks = part
     common = ("scan", genome, "--truth", peaks, "--json", "-", "-o", tmp_path / "h.bed", "--force", "-q")
     where = ("--region", "chr1:50000-110000")  # the peaks span two thirds of it
@@ -220,7 +218,7 @@ def test_a_truth_without_peaks_is_an_error(tmp_path: Path, run: Run, part: tuple
     assert not (tmp_path / "h.bed").exists()
 
 
-def test_bases_compared_are_counted_once_however_windows_come(tmp_path: Path) -> None:
+def test_compared_bases_are_counted_once_for_any_chunks(tmp_path: Path) -> None:
     peaks = write_rows(tmp_path / "p.bed", [("a", BIN_BASES * n, BIN_BASES * n + 300) for n in range(8)])
     starts = np.concatenate((np.arange(0, 60_000, 10), np.arange(200_000, 500_000, 10)))
     counted = []
@@ -238,7 +236,7 @@ def test_bases_compared_are_counted_once_however_windows_come(tmp_path: Path) ->
 
 
 @pytest.mark.data
-def test_real_peaks_of_six_megabases(data_folder: Path) -> None:
+def test_real_peaks_of_six_megabases_cause_a_warning(data_folder: Path) -> None:
     genome = data_folder / "genome" / "hg19.chr22.partial.fa.gz"
     peaks = data_folder / "peaks" / "K562.JUND.hg19.chr22_16000000-22000000.narrowPeak.gz"
     track = data_folder / "tracks" / "K562.accessibility.hg19.chr22.bw"

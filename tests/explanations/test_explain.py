@@ -57,7 +57,7 @@ def agrees(scan: Scan, sequence: str, region: Region) -> np.ndarray:
     return expected
 
 
-def test_stretch_with_unknown_letters_equals_brute_force(
+def test_region_with_unknown_bases_equals_brute_force(
     genome: Path, track: Path, sequences: dict[str, str], model: Model
 ) -> None:
     with open_scan(genome, track, model=model, scale=IDENTITY, threads=2) as scan:
@@ -137,7 +137,7 @@ def test_size_of_copies_calls_and_tasks_does_not_change_the_result(
 
 
 @pytest.mark.parametrize("neighbourhood", [False, True])
-def test_response_to_accessibility(
+def test_response_equals_predictions_at_each_percentile(
     genome: Path, track: Path, sequences: dict[str, str], model: Model, neighbourhood: bool
 ) -> None:
     if neighbourhood:
@@ -158,7 +158,7 @@ def test_response_to_accessibility(
     assert response.without == pytest.approx(model.predict(window, np.float32([np.nan]))[0], abs=TOLERANCE)
 
 
-def test_a_planted_site_stands_out(tmp_path: Path, model: Model) -> None:
+def test_planted_site_has_the_highest_contributions(tmp_path: Path, model: Model) -> None:
     rng = np.random.default_rng(4)
     genome = {f"chr{n}": letters(rng, 150) + "ATGACTCAT" + letters(rng, 150) for n in range(12)}
     path = write_fasta(tmp_path / "planted.fa", genome)
@@ -177,7 +177,7 @@ def explanation(codes: np.ndarray, contributions: np.ndarray) -> Explanation:
     return Explanation(region, codes, np.zeros((len(codes), 4)), contributions, nothing, nothing, None)
 
 
-def test_hits_are_aligned_on_either_strand() -> None:
+def test_average_logo_aligns_both_strands() -> None:
     rng = np.random.default_rng(0)
     made = []
     for number in range(20):
@@ -201,7 +201,7 @@ def test_hits_are_aligned_on_either_strand() -> None:
     assert average_logos([]) is None
 
 
-def test_sites() -> None:
+def test_known_sites_are_found_on_both_strands() -> None:
     codes = encode(b"TGACTCANTGAGTCATGACGTCATGACTC")
     assert [(site.start, site.name) for site in find_sites(codes)] == [(0, "AP-1"), (8, "AP-1"), (15, "CRE")]
     assert {tuple(site[:2]) for site in find_sites(codes)} == {
@@ -263,7 +263,7 @@ def test_command_writes_tables_tracks_and_pictures(run: Run, tmp_path: Path, pla
     assert not {"hits.png", "logo.png", "logo.tsv"} & {path.name for path in folder.iterdir()}
 
 
-def test_region_without_a_known_window_is_drawn_all_the_same(run: Run, tmp_path: Path, planted: Path) -> None:
+def test_region_of_unknown_bases_is_drawn_without_contributions(run: Run, tmp_path: Path, planted: Path) -> None:
     pytest.importorskip("logomaker")
     arguments = ("explain", planted, "--region", "chr1:1300-1369", "-o", tmp_path / "why", "-q")
     assert run(*arguments).code == 0

@@ -67,7 +67,7 @@ def best_of(hits: list[FoundHit], top: int) -> list[tuple[tuple[str, int, int], 
 @pytest.mark.parametrize(
     ("stride", "form"), [(1, "bed"), (5, "bed"), (10, "bed"), (10, "narrowPeak"), (37, "bed"), (100, "narrowPeak")]
 )
-def test_the_fifty_best_by_exact_score_come_first(
+def test_hits_are_ranked_by_exact_probability(
     tmp_path: Path,
     run: Run,
     inputs: tuple[Path, Path],
@@ -90,7 +90,7 @@ def test_the_fifty_best_by_exact_score_come_first(
     assert [explained(hit) for hit in by_score] != [tuple(hit.region) for hit in found]
 
 
-def test_the_command_and_python_explain_the_best(
+def test_command_and_python_explain_the_same_strongest_hits(
     tmp_path: Path, run: Run, inputs: tuple[Path, Path], model: Model
 ) -> None:
     pytest.importorskip("logomaker")
@@ -110,7 +110,7 @@ def test_the_command_and_python_explain_the_best(
         assert [tuple(one.region) for one in some] == [("chr1", 0, 5), *(region for region, _ in expected[:2])]
 
 
-def test_what_the_file_says_of_strength_does_not_matter(
+def test_scores_in_the_file_do_not_change_the_ranking(
     tmp_path: Path, inputs: tuple[Path, Path], model: Model, caplog: pytest.LogCaptureFixture
 ) -> None:
     hits = exact_hits(inputs, model)[::-1]
@@ -130,7 +130,7 @@ def test_what_the_file_says_of_strength_does_not_matter(
     assert re.search(r"plain.bed: \d+ of the 30 strongest hits score below the threshold of 0\.98\d* here", caplog.text)
 
 
-def test_peaks_of_any_kind_equal_a_loop_over_windows(tmp_path: Path, model: Model) -> None:
+def test_strongest_hits_equal_a_loop_over_windows(tmp_path: Path, model: Model) -> None:
     rng = np.random.default_rng(5)
     genome = {"chr1": letters(rng, 3_000) + "N" * 400 + letters(rng, 500), "chr2": letters(rng, 700)}
     rows = [("chr1", int(start), int(start + length)) for start, length in rng.integers(1, 400, (20, 2)) * [6, 1]]
@@ -160,7 +160,9 @@ def test_peaks_of_any_kind_equal_a_loop_over_windows(tmp_path: Path, model: Mode
     assert np.isnan([hit.probability for hit in found]).sum() == 2  # all letters unknown
 
 
-def test_hits_outside_the_genome(tmp_path: Path, model: Model, caplog: pytest.LogCaptureFixture) -> None:
+def test_hits_outside_the_genome_cause_a_warning_or_an_error(
+    tmp_path: Path, model: Model, caplog: pytest.LogCaptureFixture
+) -> None:
     genome = MemoryGenome({"chr1": letters(np.random.default_rng(0), 500)})
     rows = [("chr1", 300, 600), ("chr1", 600, 700), ("chr1", 0, 101), ("chr9", 0, 101)]
     with open_scan(genome, model=model) as ready:
@@ -185,7 +187,7 @@ def test_hits_outside_the_genome(tmp_path: Path, model: Model, caplog: pytest.Lo
         ("hits.bed.gz", gzip.compress(b"")),
     ],
 )
-def test_the_zero_hits_of_a_scan_explain_nothing(
+def test_scan_without_hits_gives_empty_explanations_and_a_warning(
     tmp_path: Path, run: Run, genome: Path, name: str, content: bytes | None
 ) -> None:
     pytest.importorskip("logomaker")
@@ -209,7 +211,7 @@ def test_the_zero_hits_of_a_scan_explain_nothing(
     assert {Path(file).name for file in record["files"]} == tables
 
 
-def test_pictures_of_older_hits_do_not_stay_beside_none(tmp_path: Path, run: Run, genome: Path) -> None:
+def test_older_pictures_of_hits_are_removed_with_force(tmp_path: Path, run: Run, genome: Path) -> None:
     pytest.importorskip("logomaker")
     folder = tmp_path / "why"
     folder.mkdir()
