@@ -13,13 +13,7 @@ from numpy.typing import NDArray
 
 from jundscan.accessibility.genome_tracks import GenomeTrack, match_chromosomes
 from jundscan.accessibility.scale import IDENTITY, AccessibilityScale
-from jundscan.accessibility.track_scale import (
-    compare_scale,
-    scale_means,
-    scale_of,
-    warn_of_accessibility,
-    warn_of_partial_genome,
-)
+from jundscan.accessibility.track_scale import check_scale, fit_track_scale
 from jundscan.accessibility.tracks import Track, open_track
 from jundscan.errors import Cautions, InputError, collect_warnings
 from jundscan.io.aliases import read_aliases
@@ -123,16 +117,14 @@ class Inputs:
         """Find or check the scale of the track, and warn where the track is unlike the scale or the training data."""
         means = None
         if scale is None:
-            warn_of_partial_genome(track, self.cautions)
-            means = scale_means(self.genome, track, self.model.widths)
-            scale = scale_of(means, self.model.widths, str(track.path))
+            scale, means = fit_track_scale(self.genome, track, self.model.widths, self.cautions)
         else:
             scale.check_widths(self.model.widths)
         self.scale = scale
         if compare:
-            fit = compare_scale(self.genome, track, scale, None if means is None else means[:, 0])
-            warn_of_accessibility(track, scale, fit, self.model.metadata.training_accessibility, self.cautions)
-            self.accessibility_shares = fit.shares
+            own = None if means is None else means[:, 0]
+            training = self.model.metadata.training_accessibility
+            self.accessibility_shares = check_scale(self.genome, track, scale, own, training, self.cautions)
 
     def accessibility_of(self, parts: Sequence[tuple[str, NDArray[np.int64]]]) -> NDArray[np.float32]:
         """Return the accessibility of windows, as percentiles, at each width that the model sees.
