@@ -1,4 +1,4 @@
-"""A track as a genome sees it: which of its chromosomes is which, and what holds where it names none."""
+"""A track over a genome: matched chromosome names, and the accessibility of chromosomes that the track lacks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,9 @@ from jundscan.options import MissingChromosomes
 log = logging.getLogger("jundscan")
 
 MIN_COMMON_SHARE = 0.5
-"""Least share of the bases to scan, and of the track's data, on chromosomes that genome and track have in common."""
+"""Minimum share of the bases to scan, and of the track's data, on chromosomes that genome and track have in common."""
+_MAX_NAMES = 100
+"""Maximum chromosome names in a warning's figures."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,10 @@ class GenomeTrack:
     ----------
     track : Track
     names : mapping of str to str
-        The track's name of each chromosome by the genome's.
+        The track's name of each chromosome, by the genome's name.
     closed : frozenset of str
-        Chromosomes of the genome that the track does not name and that count as closed: 0 everywhere. What is neither
-        here nor in ``names`` has no accessibility: NaN.
+        Chromosomes of the genome that the track lacks and that count as closed: 0 everywhere. A chromosome that is
+        neither here nor in ``names`` has no accessibility: NaN.
     """
 
     track: Track
@@ -47,31 +48,26 @@ class GenomeTrack:
         """The track's file."""
         return self.track.path
 
-    @property
-    def meaning(self) -> dict[str, Any] | None:
-        """What its values are, for the record of a run; None of a track that is no file."""
-        return self.track.meaning and self.track.meaning.to_dict()
-
     def has_accessibility(self, chrom: str) -> bool:
-        """Tell whether a chromosome has accessibility, be it closed all over."""
+        """Return whether a chromosome is in the track or counts as closed."""
         return chrom in self.names or chrom in self.closed
 
     def means(
         self, parts: Sequence[tuple[str, NDArray[np.int64]]], widths: Sequence[int] = (WINDOW_LENGTH,)
     ) -> NDArray[np.float32]:
-        """Average over windows of the genome's chromosomes at several widths.
+        """Average the track over windows of several chromosomes, at several widths.
 
         Parameters
         ----------
         parts : sequence of (str, numpy.ndarray of int64)
-            Chromosomes as the genome names them, each with starts of windows, 0-based, ascending, none twice.
+            Chromosomes by the genome's names, each with its window starts, 0-based, ascending, none twice.
         widths : sequence of int
             Bases around the centres of windows.
 
         Returns
         -------
         numpy.ndarray, shape=(windows of all parts, widths), dtype=float32
-            Not mapped yet; 0 on chromosomes that count as closed, NaN on those without accessibility.
+            Means, not percentiles: 0 on chromosomes that count as closed, NaN on those without accessibility.
         """
         named = [(self.names[chrom], starts) for chrom, starts in parts if chrom in self.names]
         if named and len(named) == len(parts):
@@ -86,17 +82,17 @@ class GenomeTrack:
 
 
 def data_share(track: Track, names: Mapping[str, str]) -> float:
-    """Return the share of a track's data on the chromosomes that a genome has in common with it; 1 without any data.
+    """Return the share of a track's data on the chromosomes in common with a genome; 1 for a track without data.
 
     Parameters
     ----------
     track : Track
     names : mapping of str to str
-        The track's name of each chromosome by the genome's.
+        The track's name of each chromosome, by the genome's name.
     """
-    held = track.bases_with_data()
-    total = sum(held.values())
-    return sum(held[name] for name in dict.fromkeys(names.values())) / total if total else 1.0
+    with_data = track.bases_with_data()
+    total = sum(with_data.values())
+    return sum(with_data[name] for name in dict.fromkeys(names.values())) / total if total else 1.0
 
 
 def match_chromosomes(
@@ -108,26 +104,26 @@ def match_chromosomes(
     missing: MissingChromosomes | None = None,
     reach: Mapping[str, int] | Callable[[], Mapping[str, int]] | None = None,
 ) -> GenomeTrack:
-    """Find each chromosome of the genome in the track, under any convention of names or an alias.
+    """Find each chromosome of the genome in the track, under any naming convention or an alias.
 
-    Writers of tracks leave out chromosomes without data, so one that the track does not name counts as closed. That
-    holds only where the names fit: chromosomes in common hold half of the bases to scan, or of the genome, and half
-    of the track's data. Where every chromosome to scan is among them, there is nothing to ask.
+    A chromosome that the track lacks counts as closed, because writers of tracks leave out chromosomes without data.
+    This holds only where the names fit. They fit when the chromosomes in common hold half of the bases to scan (or of
+    the genome) and half of the track's data, or when every chromosome to scan is in the track.
 
     Parameters
     ----------
     genome : Genome
     track : Track
     cautions : Cautions, optional
-        Gets what differs: missing chromosomes, other lengths, intervals beyond the end.
+        Collects warnings: missing chromosomes, other lengths, intervals beyond the end.
     allow_length_mismatch : bool
-        Accept a track that states other lengths for chromosomes than the genome has.
+        Accept a track that states other chromosome lengths than the genome.
     missing : {"closed", "unknown", "error"}, optional
-        What holds on chromosomes that the track does not name: no accessibility (closed), not available (unknown), or
-        a TrackError. Closed without asking whether names fit when it is given; closed with asking when not.
+        Accessibility of chromosomes that the track lacks: 0 (closed), NaN (unknown), or a TrackError. Without it they
+        count as closed if the names fit. With it nothing checks whether the names fit.
     reach : mapping of str to int, or callable, optional
-        Bases to scan by chromosome, or what finds them, which is asked where something differs; all of the genome if
-        not given.
+        Bases to scan by chromosome, or a function that returns them, called only where genome and track differ. All
+        bases of the genome if not given.
 
     Returns
     -------
@@ -136,13 +132,14 @@ def match_chromosomes(
     Raises
     ------
     TrackError
-        When no chromosome is in both, names do not fit, or lengths differ on half of the bases to scan in common.
+        When no chromosome is in both, the names do not fit, or the lengths differ on half of the bases to scan that
+        are in common.
     """
     cautions = Cautions() if cautions is None else cautions
     chromsizes = genome.chromsizes
-    known = dict.fromkeys(track.names)
+    in_track = dict.fromkeys(track.names)
     other = {matching_name(name, chromsizes): name for name in reversed(track.names)}
-    found = {chrom: chrom if chrom in known else other.get(chrom) for chrom in chromsizes}
+    found = {chrom: chrom if chrom in in_track else other.get(chrom) for chrom in chromsizes}
     names = {chrom: name for chrom, name in found.items() if name is not None}
     if not names:
         raise TrackError(
@@ -168,7 +165,8 @@ def match_chromosomes(
     if beyond:
         cautions.add(
             "intervals_beyond_end",
-            f"{track.path}: {format_count(beyond, 'interval')} beyond the end of the chromosome, cut there",
+            f"{track.path}: cut {format_count(beyond, 'interval')} that reach beyond the end of the chromosome. Check that "
+            "track and genome are of the same assembly",
             intervals=beyond,
         )
     return GenomeTrack(track, names, frozenset() if missing == "unknown" else frozenset(absent))
@@ -183,7 +181,7 @@ def _check_missing(
     missing: MissingChromosomes | None,
     cautions: Cautions,
 ) -> None:
-    """Warn of chromosomes to scan that the track does not name, or raise an error when names do not fit."""
+    """Warn of chromosomes to scan that the track lacks; raise TrackError when names do not fit."""
     if not absent:
         return
     both = f"it names {some_names(track.names)}, while {genome.path} has {some_names(genome.chromsizes)}"
@@ -202,7 +200,7 @@ def _check_missing(
                 f"track's data; {both}. Give --alias FILE if names differ, or --missing-chromosomes closed if the "
                 f"track leaves out chromosomes without data",
             )
-    elsewhere = "scored without accessibility" if missing == "unknown" else "counted as closed"
+    elsewhere = "scored from sequence alone" if missing == "unknown" else "counted as closed"
     cautions.add(
         "missing_chromosomes",
         f"{track.path}: of {format_count(len(reach), 'chromosome')} to scan, {len(absent):,} missing from the track "
@@ -210,12 +208,9 @@ def _check_missing(
         chromosomes=len(absent),
         bases=bases,
         share=bases / max(total, 1),
-        names=list(absent[:_MOST_NAMES]),
+        names=list(absent[:_MAX_NAMES]),
         treated_as=missing or "closed",
     )
-
-
-_MOST_NAMES = 100  # in a record
 
 
 def _check_lengths(
@@ -226,7 +221,7 @@ def _check_lengths(
     reach: Mapping[str, int],
     cautions: Cautions,
 ) -> None:
-    """Warn of chromosomes whose length in the track is another one; an error where they are half of those in common."""
+    """Warn of chromosomes with another length in the track; raise TrackError when they are half of those in common."""
     if not differ:
         return
     in_reach = [chrom for chrom in differ if chrom in reach]
@@ -236,7 +231,7 @@ def _check_lengths(
     bases, total = (sum(reach.get(chrom, 0) for chrom in chroms) for chroms in (in_reach, names))
     if in_reach and bases >= MIN_COMMON_SHARE * total:
         raise TrackError(track.path, f"{example}: another assembly? --allow-length-mismatch accepts a partial genome")
-    concerned = f"{len(in_reach):,} to scan, without accessibility" if in_reach else "none to scan"
+    concerned = f"{len(in_reach):,} to scan, from sequence alone" if in_reach else "none to scan"
     cautions.add(
         "other_lengths",
         f"{track.path}: {example}. Chromosomes of another length: {len(differ):,}, {concerned}",
@@ -244,5 +239,5 @@ def _check_lengths(
         to_scan=len(in_reach),
         bases=bases,
         share=bases / max(total, 1),
-        names=list(differ[:_MOST_NAMES]),
+        names=list(differ[:_MAX_NAMES]),
     )

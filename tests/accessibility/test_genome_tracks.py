@@ -187,7 +187,7 @@ def test_a_chromosome_of_another_length_is_scored_without_accessibility(tmp_path
         one for one in json.loads((tmp_path / "r.json").read_text())["warnings"] if one["code"] == "other_lengths"
     ]
     assert (caution["figures"]["to_scan"], caution["figures"]["bases"]) == (1, 6_000)
-    assert "Chromosomes of another length: 1, 1 to scan, without accessibility" in caution["message"]
+    assert "Chromosomes of another length: 1, 1 to scan, from sequence alone" in caution["message"]
 
 
 @pytest.mark.parametrize("sizes", [{"chrA": 39_999}, {"chrA": 1_000_000, "chrB": 30_001}, {"chrB": 9, "chrA": 40_001}])
