@@ -25,7 +25,6 @@ def info(
     Example: jundscan info --model exported/jund-2-lstm
     """
     from jundscan.model.load import load_model
-    from jundscan.run.record import what_is_seen
 
     check_files({"--json": json_target}, (model,))
     start_log(quiet)
@@ -45,7 +44,7 @@ def info(
         ("file", str(loaded.path)),
         ("sha256", loaded.sha256),
         ("trained on", f"{', '.join(metadata.cell_types)} ({metadata.assembly}), seed {metadata.seed}"),
-        ("sees", what_is_seen(metadata)),
+        ("sees", metadata.describe_reach()),
         ("accessibility", f"{metadata.accessibility_mapping} of the track; missing values allowed"),
         ("balanced decision", f"probability ≥ {metadata.decision_threshold:g} (evaluate's default)"),
         ("calibrated on", f"{metadata.calibration_source}, prevalence {metadata.prevalence:.2%}"),

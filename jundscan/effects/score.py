@@ -32,10 +32,10 @@ from jundscan.effects.haplotypes import (
 )
 from jundscan.effects.indels import widen_indels
 from jundscan.effects.tasks import TASK_ALLELES, Record, Task, TaskBuilder, split_variants
-from jundscan.inputs.threads import in_order
 from jundscan.io.vcf import Variant
 from jundscan.model.thresholds import false_positive_rates, is_positive, logits
 from jundscan.scanning.plan import Scan
+from jundscan.threads import in_order
 
 CALL_BLOCKS = 40
 """Maximum blocks per call of the model, because its arrays must fit into the processor's cache."""

@@ -149,6 +149,17 @@ class Metadata:
         """Whether the model sees more than the window: bases beside it, or accessibility around it."""
         return self.flank > 0 or len(self.accessibility_widths) > 1
 
+    def describe_reach(self) -> str:
+        """Describe in words how far around a window the model looks."""
+        flank, widths = self.flank, self.accessibility_widths
+        bases = f"each window of {self.window_length} bases" + (
+            f" and {flank:,} bases to each side of it" if flank else ""
+        )
+        if len(widths) == 1:
+            return f"{bases}, and the window's accessibility"
+        *some, widest = (format(width, ",") for width in widths)
+        return f"{bases}, and accessibility in the {', '.join(some)} and {widest} bases around its centre"
+
     @property
     def tables(self) -> dict[str, ThresholdTable]:
         """Calibration tables by mode: :data:`MODES`, then :data:`WINDOW_MODES` where there are any."""

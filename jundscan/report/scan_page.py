@@ -18,7 +18,6 @@ from jundscan.report.metric_texts import INTERVAL, metric_rows
 from jundscan.report.neighbourhoods import neighbourhoods
 from jundscan.report.render import write_page
 from jundscan.run.inputs import Inputs
-from jundscan.run.record import what_is_seen
 from jundscan.scanning.checks import count_calls
 from jundscan.scanning.lines import chromatin
 from jundscan.scanning.plan import Scan
@@ -71,7 +70,7 @@ def write_scan_report(
         "threshold": scan.threshold,
         "prevalence": scan.model.metadata.prevalence,
         "metadata": scan.model.metadata,
-        "sees": what_is_seen(scan.model.metadata),
+        "sees": scan.model.metadata.describe_reach(),
         "called": collected.called,
         "checks": _checks(scan, collected.called, record["windows_scored"]),
         "chromosomes": _chromosomes(scan, collected),

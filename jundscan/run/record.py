@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from jundscan._version import __version__
-from jundscan.model.metadata import Metadata
 from jundscan.model.thresholds import Threshold
 from jundscan.run.inputs import Inputs
 
@@ -44,16 +43,6 @@ def versions() -> dict[str, str]:
         "pybigtools": version("pybigtools"),
         "python": platform.python_version(),
     }
-
-
-def what_is_seen(metadata: Metadata) -> str:
-    """Describe in words which bases and which accessibility a model sees for a window."""
-    length, flank, widths = metadata.window_length, metadata.flank, metadata.accessibility_widths
-    bases = f"each window of {length} bases" + (f" and {flank:,} bases to each side of it" if flank else "")
-    if len(widths) == 1:
-        return f"{bases}, and the window's accessibility"
-    *some, widest = (format(width, ",") for width in widths)
-    return f"{bases}, and accessibility in the {', '.join(some)} and {widest} bases around its centre"
 
 
 def run_facts(

@@ -23,7 +23,6 @@ from jundscan.io.fasta.genome import open_genome
 from jundscan.model.load import DEFAULT_MODEL
 from jundscan.model.model import Model
 from jundscan.model.thresholds import SHARES, expected_precision, false_positive_rates
-from jundscan.run.record import what_is_seen
 from jundscan.scanning.plan import open_scan
 from jundscan.scanning.score import score
 from tests.conftest import SIZES, Run
@@ -347,7 +346,7 @@ def test_info(run: Run, model: Model) -> None:
     shown = run("info").out
     assert model.sha256 in "".join(shown.split())
     assert "scan's default: fpr" in shown
-    assert what_is_seen(model.metadata) in " ".join(shown.split())
+    assert model.metadata.describe_reach() in " ".join(shown.split())
     assert shown.count("default: ") == len(model.metadata.tables)
     assert run("--version").out.startswith("jundscan ")
     assert "Start with: jundscan scan" in " ".join(run("--help").out.split())

@@ -27,7 +27,6 @@ from jundscan.report.collect import Collector
 from jundscan.report.evaluation_page import _confusion, _thinned
 from jundscan.report.neighbourhoods import FLANK
 from jundscan.report.scan_page import distance_from_training
-from jundscan.run.record import what_is_seen
 from jundscan.scanning.hits import Hits
 from jundscan.scanning.plan import open_scan
 from jundscan.scanning.score import score
@@ -157,7 +156,7 @@ def test_a_report_says_how_far_the_model_looks(tmp_path: Path, genome: Path, mod
     )
     assert f"the model sees {seen} around its centre" in visible(page)
     alone = numpy_model(model, 0).metadata
-    assert what_is_seen(alone) == "each window of 101 bases, and the window's accessibility"
+    assert alone.describe_reach() == "each window of 101 bases, and the window's accessibility"
 
 
 def test_the_hits_of_a_report_say_what_their_score_is_worth(
