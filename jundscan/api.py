@@ -34,7 +34,6 @@ from jundscan.io.arguments import (
     plain_array,
     texts,
     type_name,
-    whole_number,
 )
 from jundscan.io.fasta.arrays import MemoryGenome, Sequences
 from jundscan.io.fasta.genome import Genome
@@ -50,6 +49,7 @@ from jundscan.options import (
     check_fraction,
     positive_int,
     threshold_rule,
+    whole_number,
 )
 from jundscan.scanning.checks import judge
 from jundscan.scanning.outputs import Counter, feed

@@ -149,19 +149,24 @@ def check_fraction(name: str, value: float) -> None:
         raise InputError(f"{name} {value!r}: not a number between 0 and 1")
 
 
-def positive_int(name: str, value: SupportsIndex, maximum: int | None = None) -> int:
-    """Return a positive whole number of any type as an int.
+def whole_number(name: str, value: SupportsIndex, least: int | None = None, most: int | None = None) -> int:
+    """Return a whole number of any integer type as an int.
 
     Raises
     ------
     InputError
-        When the value is anything else, or above ``maximum``.
+        When the value is anything else, or out of the limits.
     """
     try:
-        number = 0 if isinstance(value, bool) else index(value)
+        number = None if isinstance(value, bool) else index(value)
     except TypeError:
-        number = 0
-    if number < 1 or (maximum is not None and number > maximum):
-        upper = "at least 1" if maximum is None else f"from 1 to {maximum:,}"
-        raise InputError(f"{name} {value!r}: must be a whole number, {upper}")
+        number = None
+    if number is None or (least is not None and number < least) or (most is not None and number > most):
+        limits = "" if least is None else f", at least {least}" if most is None else f", from {least} to {most:,}"
+        raise InputError(f"{name} {value!r}: must be a whole number{limits}")
     return number
+
+
+def positive_int(name: str, value: SupportsIndex, most: int | None = None) -> int:
+    """Return a whole number from 1 to ``most``, see :func:`whole_number`."""
+    return whole_number(name, value, 1, most)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -97,22 +96,6 @@ def flag(name: str, value: object) -> bool:
     if not isinstance(value, bool | np.bool_):
         raise InputError(f"{name}: must be True or False, not {_shown(value)}")
     return bool(value)
-
-
-def whole_number(name: str, value: Any) -> int:
-    """Return an int, of any type of whole numbers.
-
-    Raises
-    ------
-    InputError
-        When it is anything else.
-    """
-    if not isinstance(value, bool | np.bool_):
-        try:
-            return index(value)
-        except TypeError:
-            pass  # anything else, as True and False are
-    raise InputError(f"{name}: must be a whole number, not {_shown(value)}")
 
 
 def texts(name: str, value: str | Iterable[str] | None) -> list[str]:
