@@ -1,24 +1,21 @@
-"""Names of chromosomes: one sequence, several conventions, and a file of aliases where none of them fits."""
+"""Chromosome names: naming conventions, and aliases for names that follow none of them."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
 
-log = logging.getLogger("jundscan")
-
 _MITOCHONDRION = ("M", "MT", "chrM", "chrMT")
-_NAMES_SHOWN = 5
+_MAX_NAMES_SHOWN = 5
 
 
 class ChromSizes(dict[str, int]):
-    """Length of every chromosome of a genome, bases, in file order; knows other names of theirs too.
+    """Length of every chromosome of a genome, bases, in file order, and other names of the chromosomes.
 
     Attributes
     ----------
     aliases : Mapping of str to str
-        The genome's name by another one, see :func:`read_aliases`; :func:`matching_name` looks here.
+        The genome's name by another name, see :func:`jundscan.io.aliases.read_aliases`.
     """
 
     def __init__(self, sizes: Mapping[str, int], aliases: Mapping[str, str] | None = None) -> None:
@@ -27,19 +24,21 @@ class ChromSizes(dict[str, int]):
 
 
 def matching_name(name: str, names: Collection[str]) -> str | None:
-    """Find a chromosome's name in another convention: with or without "chr"; M, MT, chrM and chrMT are one.
+    """Find a chromosome under any naming convention.
+
+    Names with and without "chr" are the same chromosome. So are M, MT, chrM and chrMT.
 
     Parameters
     ----------
     name : str
-        The name as a file or a user gives it.
+        The name in a file or from a user.
     names : collection of str
-        Where to find it; something quick to look into. Aliases count where it is a :class:`ChromSizes`.
+        Names to search, with a quick ``in``. The aliases of a :class:`ChromSizes` count too.
 
     Returns
     -------
     str or None
-        ``name`` itself when ``names`` has it, else what it is an alias of, else its other spelling there, else None.
+        ``name`` itself if ``names`` has it, else the name that it is an alias of, else its other spelling, else None.
 
     Examples
     --------
@@ -59,12 +58,12 @@ def matching_name(name: str, names: Collection[str]) -> str | None:
 
 
 def some_names(names: Iterable[str]) -> str:
-    """List the first few names, for messages.
+    """List the first five names, for messages.
 
     Examples
     --------
     >>> some_names(f"chr{number}" for number in range(1, 20))
     'chr1, chr2, chr3, chr4, chr5, …'
     """
-    shown = list(islice(names, _NAMES_SHOWN + 1))
-    return ", ".join(shown[:_NAMES_SHOWN]) + (", …" if len(shown) > _NAMES_SHOWN else "")
+    shown = list(islice(names, _MAX_NAMES_SHOWN + 1))
+    return ", ".join(shown[:_MAX_NAMES_SHOWN]) + (", …" if len(shown) > _MAX_NAMES_SHOWN else "")

@@ -1,4 +1,4 @@
-"""Intervals as sets of bases, 0-based half-open: joined, in common, left over."""
+"""Intervals as sets of bases, 0-based half-open: union, intersection, difference, overlap."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 def merge_intervals(intervals: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Join overlapping and abutting intervals.
+    """Merge overlapping and abutting intervals.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def merge_intervals(intervals: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def intersect_intervals(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the bases in both ``a`` and ``b``, each (n, 2), sorted and disjoint, as is the result.
+    """Return the bases in both ``a`` and ``b``; arguments and result are (n, 2), sorted and disjoint.
 
     Examples
     --------
@@ -53,7 +53,7 @@ def intersect_intervals(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[n
 
 
 def subtract_intervals(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the bases of ``a`` that are not in ``b``, each (n, 2), sorted and disjoint, as is the result.
+    """Return the bases of ``a`` that are not in ``b``; arguments and result are (n, 2), sorted and disjoint.
 
     Examples
     --------
@@ -73,7 +73,7 @@ class Intervals(NamedTuple):
     starts, ends : numpy.ndarray, shape=(n,), dtype=int64
         Bases [start, end), 0-based.
     values : numpy.ndarray, shape=(n,), dtype=float64
-        Finite, none negative.
+        Finite, not negative.
     """
 
     starts: NDArray[np.int64]
@@ -82,17 +82,9 @@ class Intervals(NamedTuple):
 
 
 def flatten_max(intervals: Intervals) -> Intervals:
-    """Resolve overlaps: disjoint intervals over the same bases, each with the greatest value there.
+    """Return disjoint intervals over the same bases, where the greatest of overlapping values counts.
 
-    Parameters
-    ----------
-    intervals : Intervals
-        Sorted by start; O(n log n) in their number.
-
-    Returns
-    -------
-    Intervals
-        Sorted and disjoint; may abut.
+    Takes O(n log n) steps for n intervals. The result is sorted; its intervals may abut.
 
     Examples
     --------
@@ -114,7 +106,7 @@ def flatten_max(intervals: Intervals) -> Intervals:
 
 
 def _sweep(starts: NDArray[np.int64], ends: NDArray[np.int64], values: NDArray[np.float64]) -> Intervals:
-    """Walk along all starts and ends, the open intervals in a heap with the greatest value on top."""
+    """Walk along all starts and ends, with the open intervals in a heap by value."""
     waiting = zip(starts.tolist(), ends.tolist(), values.tolist(), strict=True)
     upcoming = next(waiting, None)
     opened: list[tuple[float, int]] = []
@@ -134,7 +126,7 @@ def _sweep(starts: NDArray[np.int64], ends: NDArray[np.int64], values: NDArray[n
 def overlaps_any(
     starts: NDArray[np.int64], ends: NDArray[np.int64], spans: NDArray[np.int64] | None
 ) -> NDArray[np.bool_]:
-    """Tell which intervals share a base with any of ``spans``, which are sorted and disjoint, (n, 2), or None.
+    """Return whether each interval shares a base with any of ``spans``, (n, 2), sorted and disjoint, or None.
 
     Examples
     --------
@@ -143,7 +135,6 @@ def overlaps_any(
     """
     if spans is None:
         return np.zeros(len(starts), np.bool_)
-    touched: NDArray[np.bool_] = np.searchsorted(spans[:, 1], starts, "right") < np.searchsorted(
-        spans[:, 0], ends, "left"
-    )
-    return touched
+    first = np.searchsorted(spans[:, 1], starts, "right")
+    is_overlapping: NDArray[np.bool_] = first < np.searchsorted(spans[:, 0], ends, "left")
+    return is_overlapping

@@ -1,4 +1,4 @@
-"""DNA letters as numbers: the only definition of alphabet, window length, codes and strands.
+"""The only definition of the DNA alphabet, window length, base codes and strands.
 
 A base is a code, uint8: A 0, C 1, G 2, T 3 in either case, and 4 for everything else (N, IUPAC letters).
 """
@@ -17,14 +17,14 @@ _TO_CODE = bytearray([UNKNOWN]) * 256
 for _code, _letter in enumerate(ALPHABET):
     _TO_CODE[ord(_letter)] = _TO_CODE[ord(_letter.lower())] = _code
 LETTER_TO_CODE = bytes(_TO_CODE)
-"""Table for :meth:`bytes.translate`: letter to code."""
+"""Table from letter to code, for :meth:`bytes.translate`."""
 COMPLEMENT = np.array([3, 2, 1, 0, UNKNOWN], dtype=np.uint8)
-"""Code to the code of the letter on the other strand."""
+"""Code of the base on the other strand, by code."""
 _CODE_TO_LETTER = np.frombuffer(_LETTERS.encode(), dtype=np.uint8)
 
 
 def encode(sequence: bytes, drop: bytes = b"") -> NDArray[np.uint8]:
-    """Turn letters into codes, leaving out the bytes in ``drop`` (line ends, say).
+    """Convert letters to codes, without the bytes in ``drop`` (such as line ends).
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def encode(sequence: bytes, drop: bytes = b"") -> NDArray[np.uint8]:
 
 
 def decode(codes: NDArray[np.uint8]) -> bytes:
-    """Turn codes back into upper-case letters, 4 becoming N.
+    """Convert codes to upper-case letters; 4 becomes N.
 
     Examples
     --------
@@ -58,7 +58,7 @@ def decode(codes: NDArray[np.uint8]) -> bytes:
 
 
 def reverse_complement(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Read the other strand, along the last axis.
+    """Return the other strand, along the last axis.
 
     Examples
     --------
@@ -69,7 +69,7 @@ def reverse_complement(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def one_hot(codes: NDArray[np.uint8]) -> NDArray[np.int8]:
-    """Turn codes (..., length) into one-hot rows (..., length, 4), int8; an unknown base is a row of zeros.
+    """Convert codes (..., length) to one-hot rows (..., length, 4), int8; an unknown base becomes a row of zeros.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def one_hot(codes: NDArray[np.uint8]) -> NDArray[np.int8]:
 
 
 def codes_from_one_hot(rows: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """Turn one-hot rows (..., length, 4) into codes (..., length); a row of zeros becomes 4.
+    """Convert one-hot rows (..., length, 4) to codes (..., length); a row of zeros becomes 4.
 
     Raises
     ------
@@ -96,12 +96,12 @@ def codes_from_one_hot(rows: NDArray[np.generic]) -> NDArray[np.uint8]:
     """
     if rows.shape[-1:] != (len(ALPHABET),):
         raise ValueError(f"the last axis must hold the {len(ALPHABET)} letters {ALPHABET}, found {rows.shape}")
-    with np.errstate(invalid="ignore"):  # NaN and infinity become something else than themselves, and are found
+    with np.errstate(invalid="ignore"):  # NaN and infinity change in the cast, so the comparison below finds them
         bits = rows.astype(np.uint8)
     if not np.array_equal(bits, rows) or bits.max(initial=0) > 1:
         raise ValueError("entries other than 0 and 1")
-    # a row's four bytes are one number, and its code is looked up by the four bits: 15 patterns of which 5 are legal.
-    # The product adds up shifted copies that never overlap, of which the topmost byte holds the bits side by side.
+    # A row's four bytes are one uint32. The product adds shifted copies that never overlap, and its top byte holds the
+    # four bits side by side: a pattern that looks up the code. 5 of 16 patterns are legal.
     numbers = np.ascontiguousarray(bits).view("<u4")[..., 0]
     pattern = (numbers * np.uint32(0x01020408)) >> np.uint32(24)
     table = np.full(16, 255, dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Regions as text: ``chrom:start-end`` as users type it, and as ids of single windows."""
+"""Regions as text: ``chrom:start-end`` that users type, and the ids of single windows."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Region(NamedTuple):
 
 
 def parse_region(text: str, chromsizes: Mapping[str, int]) -> Region:
-    """Read ``chrom`` or ``chrom:start-end`` (0-based half-open; commas in the numbers are ignored).
+    """Read ``chrom`` or ``chrom:start-end`` (0-based half-open, commas in the numbers allowed).
 
     Parameters
     ----------
@@ -46,12 +46,12 @@ def parse_region(text: str, chromsizes: Mapping[str, int]) -> Region:
     Returns
     -------
     Region
-        Under the name that ``chromsizes`` uses.
+        Under the name in ``chromsizes``.
 
     Raises
     ------
     RegionError
-        When it is malformed or empty, names an unknown chromosome or reaches beyond its chromosome.
+        When the region is malformed or empty, its chromosome is unknown, or it reaches beyond its chromosome.
 
     Examples
     --------
@@ -60,7 +60,7 @@ def parse_region(text: str, chromsizes: Mapping[str, int]) -> Region:
     """
     if not isinstance(text, str):
         raise RegionError(text, "must be text, chrom:start-end")
-    # names may hold colons (HLA-A*01:01:01), so the whole text is tried as a name first
+    # names may hold colons (HLA-A*01:01:01), so try the whole text as a name first
     whole = matching_name(text, chromsizes)
     if whole is not None:
         return Region(whole, 0, chromsizes[whole])
@@ -80,48 +80,44 @@ def parse_region(text: str, chromsizes: Mapping[str, int]) -> Region:
 
 
 class WindowPositions(NamedTuple):
-    """Where windows lie, as their ids say it; row i is window i.
+    """Positions of windows from their ids; row i is window i.
 
     Attributes
     ----------
     names : tuple of str
-        The distinct names of chromosomes, in the order in which they come.
-    numbers : numpy.ndarray, shape=(n,), dtype=int64
-        Which of ``names``; -1 where the id is empty.
+        The distinct chromosome names, in the order of their first window.
+    chroms : numpy.ndarray, shape=(n,), dtype=int64
+        Index into ``names``; -1 where the id is empty.
     starts : numpy.ndarray, shape=(n,), dtype=int64
         First base, 0-based; -1 where the id is empty.
     """
 
     names: tuple[str, ...]
-    numbers: NDArray[np.int64]
+    chroms: NDArray[np.int64]
     starts: NDArray[np.int64]
 
 
 def parse_ids(ids: NDArray[np.str_], where: str) -> WindowPositions:
-    """Read ids of windows, ``chrom:start-end``, 0-based half-open; an empty id says that no place is known.
+    """Read ids of windows, ``chrom:start-end``, 0-based half-open; an empty id means an unknown position.
 
     Parameters
     ----------
     ids : numpy.ndarray, shape=(n,), dtype=str
     where : str
-        What they come from, for messages.
-
-    Returns
-    -------
-    WindowPositions
+        Origin of the ids, for messages.
 
     Raises
     ------
     InputError
-        When an id is anything else, or is not as long as a window.
+        When an id is malformed, or its length is not that of a window.
 
     Examples
     --------
     >>> parse_ids(np.array(["chr22:7-108", "", "chr22:0-101"]), "shards")
-    WindowPositions(names=('chr22',), numbers=array([ 0, -1,  0]), starts=array([ 7, -1,  0]))
+    WindowPositions(names=('chr22',), chroms=array([ 0, -1,  0]), starts=array([ 7, -1,  0]))
     """
     names: dict[str, int] = {}
-    numbers = np.full(len(ids), -1, np.int64)
+    chroms = np.full(len(ids), -1, np.int64)
     starts = np.full(len(ids), -1, np.int64)
     for row, text in enumerate(ids.tolist()):
         if not text:
@@ -132,16 +128,17 @@ def parse_ids(ids: NDArray[np.str_], where: str) -> WindowPositions:
                 where,
                 row,
                 text,
-                "is no place of a window, chrom:start-end, 0-based half-open; leave it empty where no place is known",
+                "is not the position of a window. Write chrom:start-end, 0-based half-open. Leave the id empty where "
+                "the position is unknown",
             )
         start, end = int(match[2]), int(match[3])
         if end - start != WINDOW_LENGTH:
             raise window_id_error(where, row, text, f"is {end - start:,} bases long, a window has {WINDOW_LENGTH}")
-        numbers[row] = names.setdefault(match[1], len(names))
+        chroms[row] = names.setdefault(match[1], len(names))
         starts[row] = start
-    return WindowPositions(tuple(names), numbers, starts)
+    return WindowPositions(tuple(names), chroms, starts)
 
 
 def window_id_error(where: str, row: int, text: str, problem: str) -> InputError:
-    """Make the error of an id that is no place of a window."""
+    """Return the error of a wrong id; ``row`` counts from 0."""
     return InputError(f"{where}: id of row {row:,} (counted from 0): {text!r} {problem}")

@@ -1,8 +1,8 @@
 """Windows and chunks of them: pure arithmetic, 0-based half-open everywhere.
 
-The windows of a chromosome start at 0, stride, 2·stride, … and, where that is not on this grid, also at
-length - 101, so that the last bases are seen. They have indices 0, 1, 2, … in this order. A region chooses
-among these windows and a chunk cuts them into portions; neither ever moves one.
+The windows of a chromosome start at 0, stride, 2·stride, … (the grid) and, where that is off the grid, also at
+length - 101, so that the last bases are covered. Their indices are 0, 1, 2, … in this order. A span selects from these
+windows and a chunk groups them. Neither ever moves a window.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _CENTRE = WINDOW_LENGTH // 2
 
 
 class Chunks(NamedTuple):
-    """Portions of consecutive windows, and the bases that they cover; row i of every column is portion i.
+    """Chunks of consecutive windows, and the bases that they cover; row i of every column is chunk i.
 
     Attributes
     ----------
     spans : numpy.ndarray, shape=(n,), dtype=int64
-        Number of the span that the windows lie in.
+        Index of the span that the windows lie in.
     starts, ends : numpy.ndarray, shape=(n,), dtype=int64
-        The bases [start, end); the first window starts at ``start``, the last one ends at ``end``.
+        The bases [start, end), from the start of the first window to the end of the last.
     firsts : numpy.ndarray, shape=(n,), dtype=int64
         Index of the first window on its chromosome.
     counts : numpy.ndarray, shape=(n,), dtype=int64
@@ -41,18 +41,18 @@ class Chunks(NamedTuple):
     counts: NDArray[np.int64]
 
     def rows(self, begin: int, end: int) -> Chunks:
-        """Return the portions numbered from ``begin`` to before ``end``."""
+        """Return the chunks from ``begin`` to before ``end``."""
         return Chunks._make(column[begin:end] for column in self)
 
 
 def span_table(spans: Sequence[Region], chromsizes: Mapping[str, int]) -> NDArray[np.int64]:
-    """Put spans in rows of start, end and length of the chromosome, (n, 3), as :func:`chunks` takes them."""
+    """Return start, end and length of the chromosome of each span, (n, 3)."""
     rows = [(start, end, chromsizes[chrom]) for chrom, start, end in spans]
     return np.array(rows, np.int64).reshape(-1, 3)
 
 
 def count_windows(spans: NDArray[np.int64], stride: int) -> NDArray[np.int64]:
-    """Count the windows wholly inside each span, on the grid and off it.
+    """Count the windows wholly inside each span of a :func:`span_table`.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def count_windows(spans: NDArray[np.int64], stride: int) -> NDArray[np.int64]:
 def _windows_in(
     spans: NDArray[np.int64], stride: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-    """Find, for each span, the first window on the grid, their number, and whether the one off the grid is in it."""
+    """Return, by span, the first window on the grid, the number of these, and whether it holds the one off the grid."""
     if stride < 1:
         raise ValueError(f"the stride must be at least 1, found {stride}")
     starts, ends, lengths = spans.T
@@ -81,18 +81,18 @@ def _windows_in(
 
 
 def chunks(spans: NDArray[np.int64], stride: int, chunk_bases: int) -> Chunks:
-    """Cut the windows of spans into portions of at most ``chunk_bases`` bases, each window in exactly one.
+    """Cut the windows of spans into chunks of at most ``chunk_bases`` bases, each window in exactly one.
 
-    Neighbours share the bases that their windows share; the off-grid last window is a portion of its own.
+    Neighbouring chunks share the bases that their windows share. The last window off the grid is a chunk of its own.
 
     Parameters
     ----------
     spans : numpy.ndarray, shape=(n, 3), dtype=int64
-        Start, end and length of the chromosome of each span, as from :func:`span_table`.
+        From :func:`span_table`.
     stride : int
         Bases from one window to the next, at least 1.
     chunk_bases : int
-        The most bases in a portion, at least 101.
+        Maximum bases in a chunk, at least 101.
 
     Returns
     -------
@@ -107,16 +107,16 @@ def chunks(spans: NDArray[np.int64], stride: int, chunk_bases: int) -> Chunks:
     """
     if chunk_bases < WINDOW_LENGTH:
         raise ValueError(f"a chunk must hold a window of {WINDOW_LENGTH} bases, found {chunk_bases}")
-    portion = (chunk_bases - WINDOW_LENGTH) // stride + 1
+    most_windows = (chunk_bases - WINDOW_LENGTH) // stride + 1
     firsts, counts, off_grid = _windows_in(spans, stride)
-    on_grid = -(-counts // portion)
+    on_grid = -(-counts // most_windows)
     rows = on_grid + off_grid
     of_span = np.repeat(np.arange(len(spans)), rows)
     number = np.arange(len(of_span)) - np.repeat(np.cumsum(rows) - rows, rows)
     is_last = number == on_grid[of_span]
     lasts = spans[of_span, 2] - WINDOW_LENGTH
-    first = np.where(is_last, lasts // stride + 1, firsts[of_span] + number * portion)
-    count = np.where(is_last, 1, np.minimum(portion, counts[of_span] - number * portion))
+    first = np.where(is_last, lasts // stride + 1, firsts[of_span] + number * most_windows)
+    count = np.where(is_last, 1, np.minimum(most_windows, counts[of_span] - number * most_windows))
     starts = np.where(is_last, lasts, first * stride)
     return Chunks(of_span, starts, starts + (count - 1) * stride + WINDOW_LENGTH, first, count)
 
@@ -124,7 +124,7 @@ def chunks(spans: NDArray[np.int64], stride: int, chunk_bases: int) -> Chunks:
 def with_flanks(
     spans: Sequence[Region], chromsizes: Mapping[str, int], flank: int
 ) -> tuple[list[Region], NDArray[np.int64]]:
-    """Widen spans by ``flank`` bases to both sides, cut at the ends of their chromosomes; join what then touches.
+    """Widen spans by ``flank`` bases on both sides, within their chromosomes, and merge those that then touch.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def with_flanks(
     regions : list of Region
         Ascending and disjoint.
     shifts : numpy.ndarray, shape=(spans,), dtype=int64
-        With the regions put one after another, base b of a span's chromosome lies at ``b + shift``.
+        By span. When the regions are concatenated, base b of the span's chromosome has index ``b + shift``.
 
     Examples
     --------
@@ -160,13 +160,13 @@ def with_flanks(
     return [Region(*row) for row in zip(chroms, starts.tolist(), ends.tolist(), strict=True)], shifts
 
 
-def group_consecutive(sizes: NDArray[np.int64], most: int) -> Iterator[tuple[int, int]]:
-    """Put neighbours together to groups of at most so much, or of a single one.
+def group_consecutive(sizes: NDArray[np.int64], limit: int) -> Iterator[tuple[int, int]]:
+    """Group consecutive items whose sizes add up to at most ``limit``; a larger item is a group of its own.
 
     Yields
     ------
     first, stop : int
-        A group is ``first`` to before ``stop``.
+        The items ``first`` to before ``stop``.
 
     Examples
     --------
@@ -176,13 +176,13 @@ def group_consecutive(sizes: NDArray[np.int64], most: int) -> Iterator[tuple[int
     ends = np.cumsum(sizes)
     first = before = 0
     while first < len(sizes):
-        stop = max(int(np.searchsorted(ends, before + most, side="right")), first + 1)
+        stop = max(int(np.searchsorted(ends, before + limit, side="right")), first + 1)
         yield first, stop
         first, before = stop, int(ends[stop - 1])
 
 
 def concatenate_ranges(firsts: NDArray[np.int64], counts: NDArray[np.int64], step: int) -> NDArray[np.int64]:
-    """Chain arithmetic progressions, each with its first number and how many there are.
+    """Concatenate the ranges of ``count`` numbers from each ``first`` on, ``step`` apart.
 
     Examples
     --------
@@ -192,35 +192,35 @@ def concatenate_ranges(firsts: NDArray[np.int64], counts: NDArray[np.int64], ste
     if len(firsts) == 1:
         return np.arange(firsts[0], firsts[0] + counts[0] * step, step)
     before = np.cumsum(counts) - counts
-    every: NDArray[np.int64] = np.repeat(firsts - step * before, counts) + step * np.arange(counts.sum())
-    return every
+    numbers: NDArray[np.int64] = np.repeat(firsts - step * before, counts) + step * np.arange(counts.sum())
+    return numbers
 
 
 def track_spans(
     starts: NDArray[np.int64], length: int, stride: int, inside: NDArray[np.int64] | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Find the bases on which each window's value stands in a track: ``stride`` of them around its centre.
+    """Return the bases on which a track shows the value of each window: ``stride`` bases around its centre.
 
-    The span [start + 50 - stride // 2, + stride) is cut at the span of the chromosome's next window, scored
-    or not, and at the chromosome's ends: it depends on nothing but the start, and spans never overlap.
+    The bases [start + 50 - stride // 2, + stride) end where those of the chromosome's next window begin, scored or
+    not, and at the ends of the chromosome. So they depend on the window's start alone, and never overlap.
 
     Parameters
     ----------
     starts : numpy.ndarray, shape=(n,), dtype=int64
-        Window starts, ascending, of a chromosome's windows.
+        Starts of windows of a chromosome, ascending.
     length : int
         Length of the chromosome, bases.
     stride : int
         Bases from one window to the next.
     inside : numpy.ndarray, shape=(m, 2), dtype=int64, optional
-        Sorted, disjoint stretches of which each window lies in one; spans are cut at its ends too. That matters only
-        where the stride is longer than a window.
+        Sorted, disjoint spans, each window in one of them. The bases are also cut at the ends of its span, which
+        matters only where the stride is longer than a window.
 
     Returns
     -------
     span_starts, span_ends : numpy.ndarray, shape=(n,), dtype=int64
-        Sorted and disjoint. A span can be empty (start = end): the last but one window's of a chromosome, when the
-        last one is so near that all the bases in question belong to it.
+        Sorted and disjoint. The last but one window of a chromosome can have none (start = end), when all its bases
+        belong to the last window.
 
     Examples
     --------
@@ -228,7 +228,7 @@ def track_spans(
     (array([  0, 100, 149]), array([100, 149, 249]))
     """
     last = length - WINDOW_LENGTH
-    # behind the last window comes no other: its span is a whole stride
+    # no window follows the last: it has a whole stride
     following = np.where(starts < last, np.minimum(starts + stride, last), starts + stride)
     shift = _CENTRE - stride // 2
     lowest, highest = np.zeros(1, np.int64), np.full(1, length)
@@ -239,7 +239,7 @@ def track_spans(
 
 
 def known_windows(codes: NDArray[np.uint8], flank: int) -> NDArray[np.bool_] | None:
-    """Tell which windows hold known letters only, whatever their flanks hold.
+    """Return which windows hold no unknown base, whatever their flanks hold.
 
     Parameters
     ----------
@@ -251,7 +251,7 @@ def known_windows(codes: NDArray[np.uint8], flank: int) -> NDArray[np.bool_] | N
     Returns
     -------
     numpy.ndarray or None, shape=(n, length - 100 - 2 * flank), dtype=bool
-        None when all of them do.
+        None when no window holds an unknown base.
 
     Examples
     --------

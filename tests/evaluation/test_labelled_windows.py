@@ -346,7 +346,7 @@ def test_options_that_need_a_genome(
 @pytest.mark.parametrize(
     ("ids", "says"),
     [
-        ("chr1:7", "id of row 0 (counted from 0): 'chr1:7' is no place of a window"),
+        ("chr1:7", "id of row 0 (counted from 0): 'chr1:7' is not the position of a window"),
         ("chr1:0-102", "is 102 bases long"),
         ("chr1:5900-6001", "reaches beyond its chromosome, of 6,000 bases"),
         ("chr9:0-101", "no chromosome in common: the ids name chr9, while"),
