@@ -148,7 +148,7 @@ def test_changed_weights_in_any_branch_are_a_problem(run: Run, copied: Path) -> 
         if any(len(one.raw_data) > 1_000 for one in graph.initializer)
     ]
     assert branches
-    cases = ((-0.7, "gives other probabilities than are stored in it"), (0.999, "its scores differ by"))
+    cases = ((-0.7, "its scores differ from its reference scores"), (0.999, "its scores differ by"))
     for branch, (factor, problem) in product(branches, cases):
         content = onnx.load_from_string(exported)
         for weights in list(graphs(content.graph))[branch].initializer:

@@ -1,7 +1,7 @@
-"""Find a model's file, check it against its metadata and its reference scores, and open it on a device.
+"""Find a model's file, open it on a device, and check its metadata and its reference scores.
 
-Devices are what a user asks for (``auto``, ``cpu``, ``cuda``), providers are what ONNX Runtime calls them. ONNX
-Runtime only warns when a provider cannot be had, so what a session really got is read back from the session.
+A device is a user's choice (``auto``, ``cpu``, ``cuda``), a provider is ONNX Runtime's name for one. ONNX Runtime only
+warns when a provider is unavailable, so the provider of a session is read back from it.
 """
 
 from __future__ import annotations
@@ -27,36 +27,37 @@ if TYPE_CHECKING:
     import onnxruntime
 
 DEFAULT_MODEL = "jund-2"
-"""Folder under ``exported/`` of the model used when none is named."""
+"""Folder of the default model under ``exported/``."""
 MISSING_RUNTIME = (
     "ONNX Runtime is not installed; run: pip install 'jundscan[cpu]' "
     "(or 'jundscan[gpu]' on a machine with an NVIDIA GPU)"
 )
 _FATAL = 4
-"""Of the severities of ONNX Runtime's log, the only one that is left on."""
-_MOST_BYTES = 1 << 28
+"""Lowest severity that ONNX Runtime logs, because its errors are raised as our own messages."""
+_MAX_BYTES = 1 << 28
+"""Maximum bytes of a model's file, because a larger one is no model of jundscan."""
 
 
 def model_folders() -> Iterator[Path]:
-    """Yield where exported models are looked for: inside the installed package, then beside it in a checkout."""
+    """Yield the folders of exported models: inside the installed package, then beside it in a checkout."""
     package = Path(__file__).parents[1]
     yield package / "exported"
     yield package.parent / "exported"
 
 
 def default_model_path() -> Path:
-    """Find the model that is used when none is named.
+    """Find the default model.
 
     Raises
     ------
     ModelError
-        When the installation holds none.
+        When the installation holds no model.
     """
     for folder in model_folders():
         path = folder / DEFAULT_MODEL / "model.onnx"
         if path.is_file():
             return path
-    raise ModelError(f"no model {DEFAULT_MODEL} in this installation; name one with --model FILE")
+    raise ModelError(f"no model {DEFAULT_MODEL} in this installation. Reinstall jundscan, or give --model FILE")
 
 
 def load_model(path: str | Path | None = None, device: Device = "auto") -> Model:
@@ -65,9 +66,9 @@ def load_model(path: str | Path | None = None, device: Device = "auto") -> Model
     Parameters
     ----------
     path : str or pathlib.Path, optional
-        An ``.onnx`` file, or the folder that holds a ``model.onnx``; without it the model that comes with jundscan.
+        An ``.onnx`` file, or a folder with a ``model.onnx``. The model that comes with jundscan if not given.
     device : {"auto", "cpu", "cuda"}
-        ``auto`` takes CUDA where it can be had and says which provider it got.
+        ``auto`` takes CUDA if available, else the CPU; :attr:`Model.provider` is the one that runs.
 
     Returns
     -------
@@ -76,11 +77,11 @@ def load_model(path: str | Path | None = None, device: Device = "auto") -> Model
     Raises
     ------
     InputError
-        When ``path`` is no path, or there is no such device.
+        When ``path`` is not a path, or the device is unknown.
     ModelError
-        When the file is missing, is not one of our models, or does not fit its own metadata.
+        When the file is missing, is no model of jundscan, or contradicts its own metadata.
     DeviceError
-        When ONNX Runtime is not installed, or CUDA was asked for and cannot be had.
+        When ONNX Runtime is not installed, or ``cuda`` is unavailable.
 
     Examples
     --------
@@ -102,61 +103,61 @@ def _open(content: bytes, file: Path, device: Device) -> Model:
 
 
 def _pickled(model: Model) -> tuple[Any, ...]:
-    """Return what opens the same model elsewhere: its file's content, and where it is to be opened.
+    """Return the arguments of :func:`_open` that open the same model in another process.
 
     Raises
     ------
     ModelError
-        When the file is gone or was changed.
+        When the file is gone or has changed.
     """
     content = read_model_file(model.path)
     if hashlib.sha256(content).hexdigest() != model.sha256:
-        raise ModelError(f"{model.path}: was changed after it was opened, so the model cannot be pickled; load it anew")
+        raise ModelError(f"{model.path}: has changed since the model was loaded. Load the model again")
     return _open, (content, model.path, "cuda" if model.provider.startswith("CUDA") else "cpu")
 
 
-copyreg.pickle(Model, _pickled)  # here and not in the class, because a model does not know how it is opened
+copyreg.pickle(Model, _pickled)  # not in the class, because model.py does not import this module
 
 
 def open_session(content: bytes, file: Path, device: Device) -> onnxruntime.InferenceSession:
-    """Open a model's content on a device; ``file`` is where it comes from, for messages.
+    """Open the content of a model's file on a device; ``file`` is for messages.
 
     Raises
     ------
     InputError
-        When there is no such device.
+        When the device is unknown.
     ModelError
         When ONNX Runtime cannot open it.
     DeviceError
-        When ONNX Runtime is not installed, or CUDA was asked for and cannot be had.
+        When ONNX Runtime is not installed, or ``cuda`` is unavailable.
     """
     check_choice("device", device, Device)
     try:
         import onnxruntime as runtime
     except ImportError as err:
         raise DeviceError(MISSING_RUNTIME) from err
-    if not hasattr(runtime, "InferenceSession"):  # an empty folder that another wheel's removal left
-        raise DeviceError("ONNX Runtime is damaged; what to do says: jundscan doctor")
-    if os.environ.get("ORT_DISABLE_TELEMETRY") == "1":  # see jundscan/__init__.py; Windows has but this switch
+    if not hasattr(runtime, "InferenceSession"):  # an empty folder, left when another wheel was uninstalled
+        raise DeviceError("ONNX Runtime is installed incompletely. Run `jundscan doctor` for the fix.")
+    if os.environ.get("ORT_DISABLE_TELEMETRY") == "1":  # see jundscan/__init__.py; Windows has only this switch
         runtime.disable_telemetry_events()
     runtime.set_default_logger_severity(_FATAL)
     available = runtime.get_available_providers()
     cuda = "CUDAExecutionProvider"
     if device == "cuda" and cuda not in available:
         raise DeviceError(
-            f"--device cuda: this ONNX Runtime has {', '.join(available)} only; "
-            "run: pip uninstall -y onnxruntime && pip install 'jundscan[gpu]'"
+            f"--device cuda: this ONNX Runtime has only {', '.join(available)}. "
+            "Run: pip uninstall -y onnxruntime && pip install 'jundscan[gpu]'"
         )
     providers = ["CPUExecutionProvider"] if device == "cpu" or cuda not in available else [cuda, "CPUExecutionProvider"]
     options = runtime.SessionOptions()
-    # threads call run() side by side, which beats threads inside one call
+    # several threads call run() at once, which is faster than threads inside one call
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = _FATAL  # what goes wrong is raised, and becomes one line of ours
+    options.log_severity_level = _FATAL  # errors are raised and become a message of one line
     if cuda in providers:
-        with redirect_stdout(sys.stderr):  # it prints what it cannot find, and stdout may be carrying hits
+        with redirect_stdout(sys.stderr):  # it prints missing libraries, but stdout may carry hits
             runtime.preload_dlls(directory="")
     try:
-        with redirect_stdout(sys.stderr):  # what it says of a provider that fails
+        with redirect_stdout(sys.stderr):  # it prints why a provider fails
             session = runtime.InferenceSession(content, options, providers=providers, enable_fallback=cuda in providers)
     except Exception as err:  # ONNX Runtime's errors share no base but Exception
         reason = str(err).splitlines()[0]
@@ -164,8 +165,8 @@ def open_session(content: bytes, file: Path, device: Device) -> onnxruntime.Infe
     got = session.get_providers()[0]
     if device == "cuda" and got != cuda:
         raise DeviceError(
-            f"--device cuda: ONNX Runtime fell back to {got}; its CUDA and cuDNN libraries or the driver are missing, "
-            "see: jundscan doctor"
+            f"--device cuda: ONNX Runtime fell back to {got}, because its CUDA and cuDNN libraries or the driver are "
+            "missing. Run `jundscan doctor` for the fix."
         )
     return session
 
@@ -176,24 +177,24 @@ def read_model_file(file: Path) -> bytes:
     Raises
     ------
     ModelError
-        When it cannot be read, or is larger than any model.
+        When the file cannot be read, or is larger than any model.
     """
     check_address(file, ModelError)
     try:
         with file.open("rb") as opened:
-            content = opened.read(_MOST_BYTES + 1)
+            content = opened.read(_MAX_BYTES + 1)
     except OSError as err:
         raise ModelError(
-            f"{file}: cannot be read ({err.strerror}); --model takes an .onnx file made by jundscan"
+            f"{file}: cannot be read ({err.strerror}). --model takes an .onnx file made by jundscan"
         ) from err
-    if len(content) > _MOST_BYTES:
-        raise ModelError(f"{file}: more than {_MOST_BYTES:,} bytes; --model takes an .onnx file made by jundscan")
+    if len(content) > _MAX_BYTES:
+        raise ModelError(f"{file}: more than {_MAX_BYTES:,} bytes. --model takes an .onnx file made by jundscan")
     check_head(file, "model", ModelError, content[:HEAD_BYTES], False)
     return content
 
 
 def interface(widths: int) -> dict[str, tuple[str, int]]:
-    """Give type and rank of the inputs and the output of a graph that takes accessibility at ``widths`` widths."""
+    """Return type and rank of the inputs and the output of a graph, by name, for accessibility at ``widths`` widths."""
     return {
         "sequence": ("tensor(uint8)", 2),
         "accessibility": ("tensor(float)", 2 if widths == 1 else 3),
@@ -203,27 +204,27 @@ def interface(widths: int) -> dict[str, tuple[str, int]]:
 
 
 def read_metadata(session: onnxruntime.InferenceSession, file: Path) -> Metadata:
-    """Read what a model says of itself, and compare inputs and outputs with it.
+    """Read the metadata of a model, and check that its inputs and outputs agree.
 
     Raises
     ------
     ModelError
-        When it is not one of our models, or does not fit its own metadata.
+        When it is no model of jundscan, or contradicts its own metadata.
     """
     try:
         text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         ends = [*session.get_inputs(), *session.get_outputs()]
         found = {value.name: (value.type, len(value.shape)) for value in ends}
     except UnicodeDecodeError as err:
-        raise ModelError(f"{file}: names or metadata in it are not UTF-8 text; fetch or export the model anew") from err
+        raise ModelError(f"{file}: its names or metadata are not UTF-8 text. Download the model again") from err
     if text is None:
         raise ModelError(
-            f"{file}: an ONNX model, but without jundscan's metadata; export one with: python -m train export"
+            f"{file}: an ONNX model, but without jundscan's metadata. Export a model with: python -m train export"
         )
     metadata = Metadata.from_json(text, str(file))
     expected = interface(len(metadata.accessibility_widths))
     if found != expected:
         raise ModelError(
-            f"{file}: its inputs and outputs are {found}, jundscan needs {expected}; export the model anew"
+            f"{file}: its inputs and outputs are {found}, jundscan needs {expected}. Export the model again"
         )
     return metadata

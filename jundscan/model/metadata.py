@@ -1,4 +1,4 @@
-"""What a model file says of itself: the JSON under the key ``jundscan`` in the ONNX metadata."""
+"""The description inside a model file: JSON under the key ``jundscan`` in the ONNX metadata."""
 
 from __future__ import annotations
 
@@ -16,34 +16,35 @@ from jundscan.errors import ModelError
 METADATA_KEY = "jundscan"
 FORMAT_VERSION = 2
 MODES = ("with_accessibility", "without_accessibility")
-"""What a model may know of a window: each mode has a calibration table, reference scores and validation figures."""
+"""Modes with and without accessibility. Each has a calibration table, reference scores and validation figures."""
 WINDOW_MODES = tuple(f"window_{mode}" for mode in MODES)
-"""The same where a model that sees a neighbourhood is given the window alone."""
+"""The same modes for windows whose flanks are unknown, in a model that sees flanks."""
 FLANK_UNIT = 10
-"""Bases; a flank is a multiple of these."""
+"""Bases that every flank is a multiple of."""
 MAX_FLANK = 10_000
-"""Bases; a model that asks for more is damaged."""
-_LONGEST_TEXT = 500
+"""Maximum bases of a flank, because a model that asks for more is damaged."""
 MAX_TILE_WINDOWS = 1 << 16
-"""Windows; a model that names more is damaged."""
+"""Maximum windows of a tile, because a model that asks for more is damaged."""
+_MAX_TEXT = 500
+"""Maximum letters of a text."""
 
 
 @dataclass(frozen=True)
 class CalibrationRow:
-    """What to expect at one threshold, as fractions.
+    """Performance to expect at one threshold, as fractions.
 
     Attributes
     ----------
     threshold : float
-        Windows with a probability at or above it are called.
+        A window is called when its probability is at or above it.
     recall, fpr : float
         Shares of the bound and of the unbound windows that are called.
     precision : float or None
         Share of the called windows that are bound, at the model's prevalence; None where no window is called.
     hit_precision : float or None
-        Share of the hits that lie on a peak, on held-out blocks; None where it is not known, as in older models.
+        Share of the hits that lie on a peak, on held-out blocks; None in older models.
     peak_recall : float or None
-        Share of the peaks that are hit, on held-out blocks; None where it is not known, as in older models.
+        Share of the peaks that are hit, on held-out blocks; None in older models.
     """
 
     threshold: float
@@ -56,7 +57,7 @@ class CalibrationRow:
 
 @dataclass(frozen=True)
 class ThresholdTable:
-    """Calibration of one mode (with or without accessibility), thresholds increasing, and scan's default in it."""
+    """Calibration of one mode, rows by increasing threshold, and the default threshold of ``scan``."""
 
     default_threshold: float
     default_rule: str
@@ -65,10 +66,10 @@ class ThresholdTable:
 
 @dataclass(frozen=True)
 class SelfTest:
-    """Probabilities that the model gave to reference windows when it was exported.
+    """Probabilities of the reference windows from the export of the model, by mode.
 
-    The windows are those of :func:`jundscan.model.reference_scores.reference_windows`. The last two are those of the
-    windows alone; None where a model sees no more than that.
+    The windows are those of :func:`jundscan.model.reference_scores.reference_windows`. The last two are scored without
+    flanks, and are None for a model that sees the window only.
     """
 
     with_accessibility: tuple[float, ...]
@@ -77,13 +78,13 @@ class SelfTest:
     window_without_accessibility: tuple[float, ...] | None = None
 
     def scores(self) -> list[tuple[float, ...]]:
-        """Return the probabilities of every mode that there is."""
+        """Return the probabilities of every mode of the model."""
         return [scores for mode in (*MODES, *WINDOW_MODES) if (scores := getattr(self, mode)) is not None]
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """Everything that inference must know of a model; fractions unless said otherwise.
+    """Everything that inference needs to know of a model. Shares are fractions.
 
     Attributes
     ----------
@@ -92,27 +93,27 @@ class Metadata:
     missing_accessibility : str
         ``"nan"``: the graph takes NaN where a window has no accessibility.
     max_windows_per_call : int
-        Bound on the windows of one call of the graph, which bounds its memory, where the graph has no tiles.
+        Maximum windows in one call of a graph without tiles, because its memory grows with them.
     tiles : mapping of str to int
-        Windows of a tile by stride (text, as JSON has it), where the graph itself goes through a long row in tiles, so
-        that no call is too long. Empty in models of earlier versions.
+        Windows of a tile by stride (as text, as in JSON). At these strides the graph itself divides a long row into
+        tiles, so that a call may be long. Empty in older models.
     decision_threshold : float
-        The balanced decision of ``evaluate``.
+        Default threshold of ``evaluate``, which weighs both classes alike.
     prevalence : float
-        Share of bound windows that the tables' precision is computed at.
+        Share of windows that are bound. The tables give the precision at this share.
     with_accessibility, without_accessibility : ThresholdTable
         Calibration tables, the second for scans without a track.
     flank : int
         Bases to each side of a window that the model sees, a multiple of 10; 0 for a model that sees the window only.
     accessibility_widths : tuple of int
-        Bases, centred on the window, that the model takes mean accessibility over; the first is the window's own 101.
+        Bases around the window's centre over which the model takes mean accessibility; the first is 101, the window.
     window_with_accessibility, window_without_accessibility : ThresholdTable or None
-        Calibration tables of windows whose neighbourhood is not known; None for a model that sees the window only.
+        Calibration tables of windows whose flanks are unknown; None for a model that sees the window only.
     self_test : SelfTest or None
-        What ``jundscan doctor`` compares with; None in models exported before there was one.
+        Reference scores, to find a damaged model or installation; None in older models.
     training_accessibility : mapping of str to list of float, optional
-        How accessibility was distributed in each data set of training, see
-        :func:`jundscan.accessibility.scale.distribution`; models of earlier versions do not say.
+        Distribution of accessibility in each data set of training, see
+        :func:`jundscan.accessibility.scale.distribution`. None in older models.
     """
 
     format_version: int
@@ -146,7 +147,7 @@ class Metadata:
 
     @property
     def sees_neighbourhood(self) -> bool:
-        """Whether the model sees more than the window: bases beside it, or accessibility around it."""
+        """Whether the model sees bases beside the window, or accessibility around it."""
         return self.flank > 0 or len(self.accessibility_widths) > 1
 
     def describe_reach(self) -> str:
@@ -162,29 +163,29 @@ class Metadata:
 
     @property
     def tables(self) -> dict[str, ThresholdTable]:
-        """Calibration tables by mode: :data:`MODES`, then :data:`WINDOW_MODES` where there are any."""
+        """Calibration tables by mode: :data:`MODES`, then :data:`WINDOW_MODES` if the model has them."""
         found = {mode: getattr(self, mode) for mode in (*MODES, *WINDOW_MODES)}
         return {mode: table for mode, table in found.items() if table is not None}
 
     def table(self, has_accessibility: bool, neighbourhood: bool = True) -> ThresholdTable:
-        """Return the calibration table of a mode; a model that sees windows only has one for both neighbourhoods."""
+        """Return the calibration table of a mode, for windows whose neighbourhood is known or not."""
         number = 0 if has_accessibility else 1
         alone: ThresholdTable | None = None if neighbourhood else getattr(self, WINDOW_MODES[number])
         known: ThresholdTable = getattr(self, MODES[number])
         return known if alone is None else alone
 
     def to_json(self) -> str:
-        """Write as JSON text."""
+        """Return the metadata as JSON text."""
         return json.dumps(asdict(self))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain lists and dictionaries, as in the JSON."""
+        """Return the metadata as plain lists and dictionaries, as in the JSON."""
         plain: dict[str, Any] = json.loads(self.to_json())
         return plain
 
     @classmethod
     def from_json(cls, text: str, where: str) -> Self:
-        """Read and check.
+        """Read and check the metadata of a model; ``where`` is its file, for messages.
 
         Raises
         ------
@@ -196,8 +197,8 @@ class Metadata:
             found = raw.get("format_version")
             if found != FORMAT_VERSION:
                 raise ModelError(
-                    f"{where}: model format {found!r}, this jundscan reads {FORMAT_VERSION}; "
-                    "install the jundscan version that the model was made with"
+                    f"{where}: model format {found!r}, this jundscan reads {FORMAT_VERSION}. "
+                    "Install the jundscan version that exported the model"
                 )
             for mode in (*MODES, *WINDOW_MODES):
                 if mode in MODES or raw.get(mode) is not None:
@@ -211,7 +212,7 @@ class Metadata:
             metadata = cls(**_known(cls, raw))
             _check(metadata)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
-            raise ModelError(f"{where}: its jundscan metadata cannot be read ({err}); export the model anew") from err
+            raise ModelError(f"{where}: its metadata cannot be read ({err}). Download the model again") from err
         agreed = (
             metadata.window_length,
             metadata.alphabet,
@@ -220,25 +221,25 @@ class Metadata:
         )
         if agreed != (WINDOW_LENGTH, ALPHABET, "percentile", "nan"):
             raise ModelError(
-                f"{where}: made for another encoding or accessibility mapping {agreed}; export the model anew"
+                f"{where}: made for another encoding or accessibility mapping {agreed}. Export the model again"
             )
         return metadata
 
 
 def _known(cls: Any, raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what a later version may have added to the fields of a dataclass."""
+    """Drop fields that a later version may have added to a dataclass."""
     names = {one.name for one in fields(cls)}
     return {key: value for key, value in raw.items() if key in names}
 
 
 def _check(metadata: Metadata) -> None:
-    """Raise a ValueError when a field cannot be what it should be: the graph and the reports trust them."""
+    """Raise ValueError when a field has an impossible value, because the graph and the reports trust them."""
     json.dumps(asdict(metadata), allow_nan=False)
     texts = ("name", "version", "family", "calibration_source", "assembly", "training_data_sha256")
     for name, text in ((name, getattr(metadata, name)) for name in texts):
-        _is_text(name, text)
+        _check_text(name, text)
     for text in metadata.cell_types:
-        _is_text("cell_types", text)
+        _check_text("cell_types", text)
     if type(metadata.max_windows_per_call) is not int or metadata.max_windows_per_call < 1:
         raise ValueError(f"max_windows_per_call is {metadata.max_windows_per_call!r}")
     for stride, windows in metadata.tiles.items():
@@ -246,27 +247,27 @@ def _check(metadata: Metadata) -> None:
             raise ValueError(f"tiles is {metadata.tiles!r}")
     if type(metadata.seed) is not int:
         raise ValueError(f"seed is {metadata.seed!r}")
-    _are_fractions("decision_threshold and prevalence", [metadata.decision_threshold, metadata.prevalence])
+    _check_fractions("decision_threshold and prevalence", [metadata.decision_threshold, metadata.prevalence])
     _check_neighbourhood(metadata)
     for mode, table in metadata.tables.items():
-        _is_text("default_rule", table.default_rule)
-        _are_fractions(f"{mode} default_threshold", [table.default_threshold])
+        _check_text("default_rule", table.default_rule)
+        _check_fractions(f"{mode} default_threshold", [table.default_threshold])
         for row in table.rows:
             optional = (row.precision, row.hit_precision, row.peak_recall)
             known = [value for value in optional if value is not None]
-            _are_fractions(f"{mode} rows", [row.threshold, row.recall, row.fpr, *known])
+            _check_fractions(f"{mode} rows", [row.threshold, row.recall, row.fpr, *known])
         if any(one.threshold >= other.threshold for one, other in pairwise(table.rows)):
             raise ValueError(f"{mode} rows do not ascend by threshold")
     for scores in metadata.validation.values():
-        _are_fractions("validation", list(scores.values()))
+        _check_fractions("validation", list(scores.values()))
     for name, shares in (metadata.training_accessibility or {}).items():
-        _is_text("training_accessibility", name)
+        _check_text("training_accessibility", name)
         if not isinstance(shares, list) or len(shares) != DISTRIBUTION_BINS + 1:
-            raise ValueError(f"training_accessibility of {name} is no list of {DISTRIBUTION_BINS + 1} numbers")
-        _are_fractions("training_accessibility", shares)
+            raise ValueError(f"training_accessibility of {name} is not a list of {DISTRIBUTION_BINS + 1} numbers")
+        _check_fractions("training_accessibility", shares)
     if metadata.self_test is not None:
         for values in metadata.self_test.scores():
-            _are_fractions("self_test", values)
+            _check_fractions("self_test", values)
 
 
 def _check_neighbourhood(metadata: Metadata) -> None:
@@ -282,12 +283,12 @@ def _check_neighbourhood(metadata: Metadata) -> None:
         raise ValueError(f"{WINDOW_MODES[0]} and {WINDOW_MODES[1]} belong to a model that sees a neighbourhood")
 
 
-def _is_text(name: str, value: object) -> None:
-    if not isinstance(value, str) or not value.isprintable() or len(value) > _LONGEST_TEXT:
-        raise ValueError(f"{name} is no text of one line")
+def _check_text(name: str, value: object) -> None:
+    if not isinstance(value, str) or not value.isprintable() or len(value) > _MAX_TEXT:
+        raise ValueError(f"{name} is not one line of text of at most {_MAX_TEXT} letters")
 
 
-def _are_fractions(name: str, values: Sequence[object]) -> None:
+def _check_fractions(name: str, values: Sequence[object]) -> None:
     wrong = [value for value in values if type(value) not in (int, float) or not 0 <= value <= 1]  # type: ignore[operator]
     if wrong:
-        raise ValueError(f"{name}: {wrong[0]!r} is no number from 0 to 1")
+        raise ValueError(f"{name}: {wrong[0]!r} is not a number from 0 to 1")

@@ -1,4 +1,4 @@
-"""A model that is open: windows and their accessibility in, probabilities out, through ONNX Runtime."""
+"""An open model: scores windows from their bases and accessibility with ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -20,32 +20,35 @@ if TYPE_CHECKING:
     import onnxruntime
 
 WINDOW_MULTIPLE = 16
-"""Calls slide over a multiple of this many windows: what is left over from the processor's vectors is computed by
-another formula, whose last bit can differ, and no result may depend on how windows are divided among calls."""
+"""Every call of :meth:`Model.slide` scores a multiple of this many windows.
+
+SIMD kernels handle the remainder of a vector with other instructions, which may change the last bit. Padding keeps
+scores independent of how windows are split into calls.
+"""
 CALL_BASES = 8292
-"""Bases in one call of :meth:`Model.slide`: few enough that its arrays stay in the processor's cache."""
+"""Maximum bases in one call of :meth:`Model.slide`, because its arrays then fit into the processor's cache."""
 CALL_WINDOWS = MAX_TILE_WINDOWS
-"""Windows in one call where the graph sees to that itself, in tiles: so many that calls cost next to nothing."""
+"""Maximum windows in one call of a graph that divides rows into tiles itself."""
 BATCH_BASES = 1 << 16
-"""Bases of single windows in one call: few enough that what becomes of them stays in the processor's cache."""
+"""Maximum bases in one call of :meth:`Model.predict`, because its arrays then fit into the processor's cache."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model ready to run; calls from several threads at once are fine.
+    """A model ready to run, from several threads at once if need be.
 
-    It can be pickled: the file's content goes along and is opened again on the other side, on the same kind of device.
+    A pickle of it holds the file's content. Unpickling opens that again, on the same kind of device.
 
     Attributes
     ----------
     path : pathlib.Path
         The ``.onnx`` file.
     metadata : Metadata
-        What the file says of itself.
+        Description of the model, from the file.
     sha256 : str
-        Hash of the file.
+        SHA-256 of the file, hexadecimal.
     provider : str
-        The ONNX Runtime provider that runs it, as the session reports it.
+        ONNX Runtime provider that runs the model, as the session reports it.
     """
 
     path: Path
@@ -55,11 +58,11 @@ class Model:
     session: onnxruntime.InferenceSession
 
     def __deepcopy__(self, memo: object) -> Model:
-        """Return the model itself: nothing in it changes."""
+        """Return the model itself, because it never changes."""
         return self
 
     def identity(self) -> dict[str, str]:
-        """Name, version and hash, as reports give them."""
+        """Return name, version and SHA-256, for reports."""
         return {"name": self.metadata.name, "version": self.metadata.version, "sha256": self.sha256}
 
     def windows_per_call(self, stride: int) -> int:
@@ -79,7 +82,7 @@ class Model:
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Bases, centred on a window, that it takes mean accessibility over; the first is the window's own 101."""
+        """Bases around a window's centre that the model takes mean accessibility over; the first is 101, the window."""
         return self.metadata.accessibility_widths
 
     @property
@@ -88,15 +91,15 @@ class Model:
         return WINDOW_LENGTH + 2 * self.metadata.flank
 
     def slide(self, codes: NDArray[np.uint8], accessibility: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
-        """Score every window of one stretch of sequence.
+        """Score every window along one sequence.
 
         Parameters
         ----------
         codes : numpy.ndarray, shape=(length,), integer
             Bases as in :mod:`jundscan.dna.letters`; the first window starts at base ``flank``.
         accessibility : numpy.ndarray, shape=(windows,) or (windows, widths), floating
-            Mapped; NaN where not available; windows = (length - span) // stride + 1. One column is that of the
-            windows' own bases.
+            Percentiles, NaN where not available; windows = (length - span) // stride + 1. A single column is the
+            accessibility of the windows' own bases.
         stride : int
             Bases between the starts of neighbouring windows.
 
@@ -108,8 +111,7 @@ class Model:
         Raises
         ------
         InputError
-            When these are no codes and numbers, or the number of accessibility values is not the number of windows: the
-            graph would trust it.
+            When an array is no codes or numbers, or accessibility has another length than there are windows.
         """
         codes, stride = codes_array("codes", codes, 1), positive_int("stride", stride)
         accessibility = float32_array("accessibility", accessibility, (1, 2))
@@ -122,28 +124,28 @@ class Model:
         if stride > self.span:  # leave out the bases that no window sees
             codes = np.lib.stride_tricks.sliding_window_view(codes, self.span)[::stride].ravel()
             stride = self.span
-        held = self._at_widths(accessibility)
+        columns = self._at_widths(accessibility)
         spare = -windows % WINDOW_MULTIPLE
         if spare:
             codes = np.concatenate([codes, np.full(spare * stride, UNKNOWN, np.uint8)])
-            held = np.concatenate([held, np.full((spare, len(self.widths)), np.nan, np.float32)])
-        probabilities: NDArray[np.float32] = self._run(codes[None], held[None], stride)[0, :windows]
+            columns = np.concatenate([columns, np.full((spare, len(self.widths)), np.nan, np.float32)])
+        probabilities: NDArray[np.float32] = self._run(codes[None], columns[None], stride)[0, :windows]
         return probabilities
 
     def slide_many(
         self, codes: NDArray[np.uint8], accessibility: NDArray[np.float32], rows: int
     ) -> NDArray[np.float32]:
-        """Score every window, at stride 1, of many stretches of the same length, ``rows`` of them to a call at most.
+        """Score every window at stride 1 along many sequences of the same length.
 
         Parameters
         ----------
         codes : numpy.ndarray, shape=(n, length), integer
-            Bases as in :mod:`jundscan.dna.letters`; length = span + windows - 1, and ``windows`` is best a multiple of
+            Bases as in :mod:`jundscan.dna.letters`; length = span + windows - 1. Choose ``windows`` a multiple of
             :data:`WINDOW_MULTIPLE`.
         accessibility : numpy.ndarray, shape=(n, windows) or (n, windows, widths), floating
-            Mapped; NaN where not available.
+            Percentiles, NaN where not available.
         rows : int
-            Less are taken where the model bounds the windows of a call.
+            Maximum sequences in a call; fewer if the model limits the windows of a call.
 
         Returns
         -------
@@ -153,7 +155,7 @@ class Model:
         Raises
         ------
         InputError
-            When these are no codes and numbers of such shapes.
+            When an array is no codes or numbers, or has another shape.
         """
         codes, rows = codes_array("codes", codes, 2), positive_int("rows", rows)
         accessibility = float32_array("accessibility", accessibility, (2, 3))
@@ -163,13 +165,13 @@ class Model:
                 f"accessibility: {' x '.join(map(str, accessibility.shape))} values, but {len(codes):,} rows of "
                 f"{codes.shape[1]:,} bases hold {max(codes.shape[1] - self.span + 1, 0):,} windows each"
             )
-        held = self._at_widths(accessibility.reshape(len(codes) * windows, *accessibility.shape[2:]))
-        held = held.reshape(len(codes), windows, len(self.widths))
+        columns = self._at_widths(accessibility.reshape(len(codes) * windows, *accessibility.shape[2:]))
+        columns = columns.reshape(len(codes), windows, len(self.widths))
         rows = max(1, min(rows, self.metadata.max_windows_per_call // max(windows, 1)))
         probabilities = np.empty((len(codes), windows), np.float32)
         for first in range(0, len(codes), rows):
             part = slice(first, first + rows)
-            probabilities[part] = self._run(codes[part], held[part], 1)
+            probabilities[part] = self._run(codes[part], columns[part], 1)
         return probabilities
 
     def predict(
@@ -180,9 +182,9 @@ class Model:
         Parameters
         ----------
         codes : numpy.ndarray, shape=(n, 101) or (n, span), integer
-            Windows alone, whose flanks are not known, or with both flanks.
+            Windows alone, with unknown flanks, or windows with both flanks.
         accessibility : numpy.ndarray, shape=(n,) or (n, widths), floating
-            Mapped; NaN where not available. One column is that of the windows' own bases.
+            Percentiles, NaN where not available. A single column is the accessibility of the windows' own bases.
         threads : int
             Worker threads.
 
@@ -194,7 +196,7 @@ class Model:
         Raises
         ------
         InputError
-            When these are no codes and numbers of such shapes.
+            When an array is no codes or numbers, or has another shape.
         """
         codes, threads = codes_array("codes", codes, 2), positive_int("threads", threads)
         accessibility = float32_array("accessibility", accessibility, (1, 2))
@@ -216,7 +218,7 @@ class Model:
         return np.concatenate(parts) if parts else np.empty(0, np.float32)
 
     def _at_widths(self, accessibility: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return a column for each width, (n, widths); what is not given is not available."""
+        """Return a column for each width, (n, widths); missing columns become NaN."""
         columns = accessibility[:, None] if accessibility.ndim == 1 else accessibility
         missing = len(self.widths) - columns.shape[1]
         if missing < 0 or not columns.shape[1]:

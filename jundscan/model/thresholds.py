@@ -1,4 +1,4 @@
-"""From what a user wants of windows (a false-positive rate, a precision, a recall) to a threshold, by calibration."""
+"""Choose thresholds by false-positive rate, precision or recall from a calibration table, and describe them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from jundscan.model.metadata import CalibrationRow, Metadata, ThresholdTable
 from jundscan.options import DEFAULT_STRIDE, ThresholdKind, ThresholdRule
 
 CLIP = 1e-6
-"""Probabilities are clipped to [CLIP, 1 - CLIP] before logits are taken."""
+"""Probabilities are clipped to [CLIP, 1 - CLIP] before the logit, because that of 0 and 1 is infinite."""
 SHARES = ("recall", "fpr", "precision", "hit_precision", "peak_recall")
-"""Columns of the calibration table behind the threshold."""
-DENOMINATORS = (10, 100, 1_000, 10_000)
-LARGEST_ROUNDING = 0.25
-"""Of a natural frequency, relative to the share: 0.15 is 15 in 100 and not 2 in 10."""
+"""Columns of the calibration table after the threshold."""
+_DENOMINATORS = (10, 100, 1_000, 10_000)
+_MAX_ROUNDING = 0.25
+"""Maximum rounding of a natural frequency, relative to the share, so that 0.15 is 15 in 100 and not 2 in 10."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,13 @@ class Threshold:
     Attributes
     ----------
     value : float
-        Windows with a probability at or above it are positive.
+        A window is positive when its probability is at or above it.
     rule : str
         ``"threshold 0.9"``, ``"fpr 0.001"``, … or the model's own default rule.
     expected : CalibrationRow or None
-        What the calibration table says of windows at the nearest lower threshold; None below its first.
+        Row of the calibration table with the nearest lower threshold; None below its first row.
     is_beyond : bool
-        The threshold is above the table's last: then windows have at most that recall and false-positive rate.
+        Whether the threshold is above the last row, whose recall and false-positive rate are then upper limits.
     """
 
     value: float
@@ -44,7 +44,7 @@ class Threshold:
     is_beyond: bool = False
 
     def expectation(self) -> str:
-        """Write one sentence on windows, with shares as natural frequencies."""
+        """Return a sentence on the windows to expect, with shares as natural frequencies."""
         if self.expected is None:
             return "The model's calibration does not reach down to there: nothing is known of what to expect."
         row = self.expected
@@ -63,9 +63,9 @@ class Threshold:
         return f"Expect {frequency(row.precision, 'called windows')} to be bound, and {found}."
 
     def peak_expectation(self, stride: int = DEFAULT_STRIDE) -> str | None:
-        """Write one sentence on hits and peaks; None where the model does not know their shares.
+        """Return a sentence on the hits and peaks to expect, or None for a model without their shares.
 
-        The shares were found at the default stride. The sentence says so for a scan at another one.
+        The shares hold at the default stride, which the sentence names for a scan at another stride.
         """
         row = self.expected
         if row is None or self.is_beyond or row.hit_precision is None or row.peak_recall is None:
@@ -77,23 +77,23 @@ class Threshold:
         )
 
     def shares(self) -> dict[str, float | None]:
-        """Return the shares to expect, by the names of :data:`SHARES`; all are None outside the calibration table."""
+        """Return the shares to expect by name, see :data:`SHARES`; None outside the calibration table."""
         row = None if self.is_beyond else self.expected
         return {share: None if row is None else getattr(row, share) for share in SHARES}
 
 
 def frequency(share: float, things: str = "") -> str:
-    """Write a share as a natural frequency.
+    """Return a share as a natural frequency, such as "3 in 10".
 
-    The denominator is the smallest of 10, 100, 1,000 and 10,000 at which rounding changes the share by a quarter of
-    itself at most. Only a share of exactly 0 or 1 is written as none or all.
+    The denominator is the smallest of 10, 100, 1,000 and 10,000 for which rounding changes the share by at most a
+    quarter of itself. Only shares of exactly 0 and 1 become "none" and "all".
 
     Parameters
     ----------
     share : float
         From 0 to 1.
     things : str
-        What is counted, in the plural.
+        Noun in the plural.
 
     Examples
     --------
@@ -104,9 +104,9 @@ def frequency(share: float, things: str = "") -> str:
     """
     if share in (0, 1):
         return (f"all {things}" if share else f"no {things}").strip() if things else ("all" if share else "none")
-    for all_of_them in DENOMINATORS:
+    for all_of_them in _DENOMINATORS:
         count = round(share * all_of_them)
-        if 0 < count < all_of_them and abs(count / all_of_them - share) <= LARGEST_ROUNDING * share:
+        if 0 < count < all_of_them and abs(count / all_of_them - share) <= _MAX_ROUNDING * share:
             return f"{count:,} in {all_of_them:,} {things}".rstrip()
     few = share < 0.5
     count = 1 if few else all_of_them - 1
@@ -119,21 +119,21 @@ def _at_most(share: float, things: str) -> str:
 
 
 def expected_precision(table: ThresholdTable, probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Look up the share of bound windows among held-out windows that score at least as high.
+    """Return the share of bound windows among held-out windows that score at least as high.
 
-    The share is that of the calibration table, so it holds at the model's prevalence. Between two thresholds it is
-    interpolated linearly. It need not rise with the probability, because it is counted on few windows at the top.
+    The share comes from the calibration table, so it holds at the model's prevalence. Between two thresholds it is
+    interpolated linearly. It need not rise with the probability, because few windows score high.
 
     Parameters
     ----------
     table : ThresholdTable
-        Rows without a precision are not used.
+        Rows without a precision are skipped.
     probabilities : numpy.ndarray, shape=(n,), dtype=float32
 
     Returns
     -------
     numpy.ndarray, shape=(n,), dtype=float64
-        NaN below the first threshold; above the last one the last row's share.
+        NaN below the first threshold. Above the last threshold, the share of the last row.
 
     Examples
     --------
@@ -143,11 +143,11 @@ def expected_precision(table: ThresholdTable, probabilities: NDArray[np.float32]
     [nan, 0.2, 0.4, 0.6]
     """
     rows = [(row.threshold, row.precision) for row in table.rows if row.precision is not None]
-    return _interpolated(rows, probabilities)
+    return _interpolate(rows, probabilities)
 
 
-def _interpolated(rows: Sequence[tuple[float, float]], probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Interpolate (threshold, value) between rows; NaN below the first one, the last value above the last one."""
+def _interpolate(rows: Sequence[tuple[float, float]], probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Interpolate between rows of (threshold, value): NaN below the first row, constant above the last."""
     if not rows:
         return np.full(len(probabilities), np.nan)
     thresholds, values = zip(*rows, strict=True)
@@ -156,20 +156,20 @@ def _interpolated(rows: Sequence[tuple[float, float]], probabilities: NDArray[np
 
 
 def false_positive_rates(table: ThresholdTable, probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Look up the share of unbound windows that score at least as high, interpolated between the table's thresholds.
+    """Return the share of unbound windows that score at least as high, interpolated between thresholds.
 
     Parameters
     ----------
     table : ThresholdTable
-        Rows with a false-positive rate of 0 are not used.
+        Rows with a false-positive rate of 0 are skipped.
     probabilities : numpy.ndarray, shape=(n,), dtype=float32
 
     Returns
     -------
     numpy.ndarray, shape=(n,), dtype=float64
-        Above the last threshold the last rate, then an upper bound; NaN below the first.
+        NaN below the first threshold. Above the last threshold, the last rate, which is an upper limit there.
     """
-    return _interpolated([(row.threshold, row.fpr) for row in table.rows if row.fpr > 0], probabilities)
+    return _interpolate([(row.threshold, row.fpr) for row in table.rows if row.fpr > 0], probabilities)
 
 
 def choose_threshold(metadata: Metadata, has_accessibility: bool, rule: ThresholdRule | None) -> Threshold:
@@ -178,11 +178,11 @@ def choose_threshold(metadata: Metadata, has_accessibility: bool, rule: Threshol
     Parameters
     ----------
     metadata : Metadata
-        The model's, with its calibration tables.
+        Metadata of the model, with its calibration tables.
     has_accessibility : bool
-        Which table holds: with or without accessibility.
+        Use the table with accessibility, not the one without.
     rule : ThresholdRule or None
-        None: the model's default rule.
+        None for the model's default rule.
 
     Returns
     -------
@@ -191,7 +191,7 @@ def choose_threshold(metadata: Metadata, has_accessibility: bool, rule: Threshol
     Raises
     ------
     InputError
-        When the table holds no such threshold. The message gives the nearest value that it holds.
+        When no threshold of the table meets the rule. The message names the nearest value that the table reaches.
     """
     table = metadata.table(has_accessibility)
     rows = table.rows
@@ -209,8 +209,8 @@ def choose_threshold(metadata: Metadata, has_accessibility: bool, rule: Threshol
     mode = "with" if has_accessibility else "without"
     if not rows:
         raise InputError(
-            f"--{kind} {value:g}: model {metadata.name} has no calibration table {mode} accessibility; "
-            "give --threshold instead"
+            f"--{kind} {value:g}: model {metadata.name} has no calibration table {mode} accessibility. "
+            "Choose a --threshold instead"
         )
     row = first_row_meeting(rows, kind, value)
     if row is not None:
@@ -218,7 +218,7 @@ def choose_threshold(metadata: Metadata, has_accessibility: bool, rule: Threshol
     if kind == "recall":
         limit = f"the highest recall of its table {mode} accessibility is {max(row.recall for row in rows):.3g}"
     elif kind == "fpr":
-        limit = f"the lowest rate that its table {mode} accessibility can tell is {min(row.fpr for row in rows):.3g}"
+        limit = f"the lowest rate in its table {mode} accessibility is {min(row.fpr for row in rows):.3g}"
     else:
         best = max(row.precision or 0.0 for row in rows)
         limit = f"the highest precision of its table {mode} accessibility is {best:.3g}"
@@ -226,7 +226,7 @@ def choose_threshold(metadata: Metadata, has_accessibility: bool, rule: Threshol
 
 
 def first_row_meeting(rows: Sequence[CalibrationRow], kind: ThresholdKind, value: float) -> CalibrationRow | None:
-    """Find the row that a rule means; None when there is none. The rules are those of :func:`choose_threshold`."""
+    """Return the row that :func:`choose_threshold` chooses by a rule, or None."""
     by_threshold = sorted(rows, key=lambda row: row.threshold)
     if kind == "recall":
         return next((row for row in reversed(by_threshold) if row.recall >= value), None)
@@ -238,9 +238,9 @@ def first_row_meeting(rows: Sequence[CalibrationRow], kind: ThresholdKind, value
 
 
 def is_positive(probabilities: NDArray[np.floating[Any]], threshold: float) -> NDArray[np.bool_]:
-    """Decide, everywhere in the program alike: positive when probability ≥ threshold, both as float32.
+    """Return ``probabilities >= threshold``, compared as float32. Every part of the program uses this one rule.
 
-    As float32, because that is what is computed and written: a window written as 0.7 passes 0.7.
+    The model computes float32 and outputs show float32, so a window written as 0.7 passes a threshold of 0.7.
 
     Examples
     --------
@@ -251,7 +251,7 @@ def is_positive(probabilities: NDArray[np.floating[Any]], threshold: float) -> N
 
 
 def logits(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Turn probabilities into logits; those nearer than 1e-6 to 0 or 1 count as that near.
+    """Return the logits of probabilities, after clipping these to [1e-6, 1 - 1e-6].
 
     Examples
     --------

@@ -99,7 +99,7 @@ def test_false_metadata_that_would_forge_output_is_refused(tmp_path: Path, run: 
 
     ran = run("scan", genome, "--model", changed(tmp_path, change), "-o", tmp_path / "hits.bed", "--quiet")
     assert ran.code == 1
-    assert "name is no text of one line" in ran.err
+    assert "name is not one line of text" in ran.err
     assert not (tmp_path / "hits.bed").exists()
 
 

@@ -93,9 +93,9 @@ def test_a_model_says_what_it_knows_of_peaks_and_one_that_knows_nothing_says_not
     [
         (lambda m: "drop", "without jundscan's metadata"),
         (lambda m: m.update(training_accessibility=[1, 2]), "cannot be read"),
-        (lambda m: m.update(training_accessibility={"x": [0.5, 0.5]}), "no list of 21 numbers"),
-        (lambda m: m.update(training_accessibility={"x": "abc" * 7}), "no list of 21 numbers"),
-        (lambda m: m.update(training_accessibility={"x": [2] * 21}), "no number from 0 to 1"),
+        (lambda m: m.update(training_accessibility={"x": [0.5, 0.5]}), "not a list of 21 numbers"),
+        (lambda m: m.update(training_accessibility={"x": "abc" * 7}), "not a list of 21 numbers"),
+        (lambda m: m.update(training_accessibility={"x": [2] * 21}), "not a number from 0 to 1"),
         (lambda m: m.update(format_version=1), "model format 1, this jundscan reads 2"),
         (lambda m: m.update(flank=401), "flank is 401"),
         (lambda m: m.update(flank=1 << 40), "flank is 1099511627776"),

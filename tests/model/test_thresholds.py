@@ -112,7 +112,7 @@ def test_shares_of_peaks_in_a_model_file_are_fractions_or_missing(
         del row["hit_precision"], row["peak_recall"]
     assert Metadata.from_json(json.dumps(raw), "here") == metadata  # an older model
     rows[-1][share] = wrong
-    with pytest.raises(ModelError, match=f"{wrong!r} is no number from 0 to 1"):
+    with pytest.raises(ModelError, match=f"{wrong!r} is not a number from 0 to 1"):
         Metadata.from_json(json.dumps(raw), "here")
 
 
@@ -169,7 +169,7 @@ def test_unreachable_rules_raise_with_the_nearest_value(
 
 def test_without_a_calibration_table_only_plain_thresholds_work(metadata: Metadata) -> None:
     bare = replace(metadata, with_accessibility=ThresholdTable(0.5, "balanced", ()))
-    with pytest.raises(InputError, match="give --threshold"):
+    with pytest.raises(InputError, match="Choose a --threshold instead"):
         choose_threshold(bare, True, ThresholdRule("fpr", 0.1))
     assert choose_threshold(bare, True, ThresholdRule("threshold", 0.4)).value == 0.4
 
