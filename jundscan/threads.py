@@ -1,4 +1,4 @@
-"""Work in order on several threads, by default as many as the process may use cores."""
+"""Threads: run work on several of them in order, and count the cores that the process may use."""
 
 from __future__ import annotations
 
@@ -14,44 +14,42 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 TASKS_AHEAD_PER_THREAD = 2
-"""Tasks made ready ahead for each worker."""
-PATIENCE = 20
-"""Seconds to wait for work under way when work is given up: a task takes one or two."""
-_GROUP_OF_PROCESS, _GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+"""Maximum tasks per thread to submit ahead of the first unfinished one, because each holds its data in memory."""
+_MAX_WAIT = 20
+"""Maximum seconds to wait for running tasks after an interruption. A task takes one or two."""
+_PROCESS_GROUPS, _GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
 
-def usable_cores(group_of_process: Path = _GROUP_OF_PROCESS, groups: Path = _GROUPS) -> int:
+def usable_cores(process_groups: Path = _PROCESS_GROUPS, groups: Path = _GROUPS) -> int:
     """Count the cores that this process may use, at least 1.
 
-    A scheduler, ``taskset`` or a container may allow fewer than the machine has. More threads than cores would only
-    wait for each other.
+    A scheduler, ``taskset`` or a container may allow fewer than the machine has.
 
     Parameters
     ----------
-    group_of_process : pathlib.Path
-        Where Linux writes which control group the process is in.
+    process_groups : pathlib.Path
+        File in which Linux lists the control groups of the process.
     groups : pathlib.Path
-        Where Linux shows the control groups and their limits.
+        Folder in which Linux shows the control groups and their limits.
 
     Returns
     -------
     int
-        The cores that the system assigns to the process, or the share of time that its control groups allow,
-        rounded up, if that is less.
+        Cores assigned to the process, or the CPU quota of its control groups, rounded up, if that is less.
     """
     cores = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):  # Linux only
         cores = len(os.sched_getaffinity(0))
-    return max(1, min([cores, *_quotas(group_of_process, groups)]))
+    return max(1, min([cores, *_quotas(process_groups, groups)]))
 
 
-def _quotas(group_of_process: Path, groups: Path) -> Iterator[int]:
-    """Yield the limit of every control group that has one, in cores rounded up."""
+def _quotas(process_groups: Path, groups: Path) -> Iterator[int]:
+    """Yield the CPU quota of every control group that has one, in cores, rounded up."""
     folders = [groups]
     with suppress(OSError):
-        for line in group_of_process.read_text().splitlines():
+        for line in process_groups.read_text().splitlines():
             number, _, name = line.split(":", 2)
-            if number == "0":  # version 2: one tree of groups, in which the limits of parents hold too
+            if number == "0":  # version 2: a tree of groups, each limited by its parents too
                 own = groups / name.lstrip("/")
                 folders = [own, *(parent for parent in own.parents if parent.is_relative_to(groups))]
     for folder in folders:
@@ -66,16 +64,16 @@ def _quotas(group_of_process: Path, groups: Path) -> Iterator[int]:
 
 
 def in_order(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Generator[Result, None, None]:
-    """Do work on worker threads and give its results in the order of the items; close it to stop early.
+    """Run work on worker threads and yield its results in the order of the items; close the generator to stop early.
 
     Parameters
     ----------
     work : callable
-        Called on workers.
+        Called by the workers.
     items : iterable
-        Gone through by the calling thread, a few items ahead of the results.
+        Consumed by the calling thread, a few items ahead of the results.
     threads : int
-        Workers.
+        Number of workers.
 
     Yields
     ------
@@ -91,7 +89,7 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], threads: int
 
     def first_result() -> Result:
         result = waiting[0].result()
-        waiting.popleft()  # not before, because work that is given up is waited for
+        waiting.popleft()  # only now, because an interruption waits for all tasks in the queue
         return result
 
     try:
@@ -102,7 +100,7 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], threads: int
         while waiting:
             yield first_result()
     finally:
-        # A signal that raises inside the pool can leave one of its locks locked for ever. Then its threads never end,
-        # so that work under way is waited for here and not the threads.
+        # A signal that raises inside the pool can leave one of its locks taken for ever, so that its threads never end.
+        # So wait for the running tasks, and not for the threads.
         workers.shutdown(wait=False, cancel_futures=True)
-        wait([future for future in waiting if not future.cancelled()], PATIENCE)
+        wait([future for future in waiting if not future.cancelled()], _MAX_WAIT)

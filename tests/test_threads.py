@@ -1,4 +1,4 @@
-"""Threads by default: the cores that the process may use, not those of the machine."""
+"""Ordered work on threads, and the default number of threads: the cores that the process may use."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ SOME = "ACGTTGCA" * 40
 NOWHERE = Path("/nonexistent")
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs cores that can be taken away")
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot assign cores")
 @pytest.mark.parametrize("command", ["scan", "doctor"])
-def test_one_core_assigned_is_one_thread(tmp_path: Path, command: str) -> None:
+def test_a_process_with_one_core_uses_one_thread(tmp_path: Path, command: str) -> None:
     (tmp_path / "genome.fa").write_text(f">s\n{SOME}\n")
     arguments = {"scan": ["scan", str(tmp_path / "genome.fa"), "-o", os.devnull], "doctor": ["doctor"]}[command]
     code = (
@@ -56,7 +56,7 @@ def test_one_core_assigned_is_one_thread(tmp_path: Path, command: str) -> None:
         ({"cpu.max": "100000 0"}, 8),
     ],
 )
-def test_limits_of_control_groups(
+def test_quotas_of_control_groups_limit_the_cores(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], expected: int
 ) -> None:
     monkeypatch.setattr(cores.os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
@@ -68,14 +68,14 @@ def test_limits_of_control_groups(
     assert usable_cores(own, tmp_path) == expected
 
 
-def test_systems_that_assign_no_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_core_assignment_the_cores_of_the_machine_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(cores.os, "sched_getaffinity", raising=False)
     for counted, expected in ((6, 6), (None, 1)):
         monkeypatch.setattr(cores.os, "cpu_count", lambda counted=counted: counted)
         assert usable_cores(NOWHERE, NOWHERE) == expected
 
 
-def test_every_part_takes_the_same_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scan_evaluate_and_doctor_share_the_default_number_of_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import jundscan
     from jundscan.doctor import diagnose
     from jundscan.io.fasta.arrays import MemoryGenome
@@ -112,7 +112,7 @@ def test_results_keep_the_order_of_items_and_few_items_are_taken_ahead() -> None
         if number:
             begun.set()
         else:
-            begun.wait(10)  # the first ends behind the second
+            begun.wait(10)  # the first task ends after the second
         return -number
 
     results = in_order(work, items(), threads=2)

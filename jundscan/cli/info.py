@@ -1,4 +1,4 @@
-"""``jundscan info``: what a model file says about the model."""
+"""``jundscan info``: show the metadata of a model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MODES = {
     "window_with_accessibility": ("Windows whose surroundings are not known, with accessibility", "their default"),
     "window_without_accessibility": ("Windows whose surroundings are not known, sequence alone", "their default"),
 }
-"""Title of each calibration table, and name of its default threshold."""
+"""Title of the calibration table of each mode, and label of its default threshold."""
 
 
 def info(
