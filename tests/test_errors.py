@@ -5,6 +5,10 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import pytest
+
+from jundscan.errors import Cautions, gathering, warn
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -42,3 +46,19 @@ def test_every_figure_of_a_warning_is_documented() -> None:
     listed = documented()
     for code, figures in warnings_in_source().items():
         assert figures <= listed[code], code
+
+
+def test_a_warning_is_logged_once_and_kept_by_its_run(caplog: pytest.LogCaptureFixture) -> None:
+    cautions = Cautions()
+    cautions.add("one", "first", number=1)
+    cautions.add("one", "first", number=1)
+    cautions.take(list(cautions))
+    with gathering(cautions):
+        warn("one", "of another file", number=2)
+        warn("one", "first", number=1)
+    warn("two", "of no run")
+    assert cautions.to_list() == [
+        {"code": "one", "message": "first", "figures": {"number": 1}},
+        {"code": "one", "message": "of another file", "figures": {"number": 2}},
+    ]
+    assert caplog.messages == ["first", "of another file", "of no run"]

@@ -75,7 +75,9 @@ def test_without_core_assignment_the_cores_of_the_machine_count(monkeypatch: pyt
         assert usable_cores(NOWHERE, NOWHERE) == expected
 
 
-def test_scan_evaluate_and_doctor_share_the_default_number_of_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scan_evaluate_and_doctor_share_the_default_number_of_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import jundscan
     from jundscan.doctor import diagnose
     from jundscan.io.fasta.arrays import MemoryGenome

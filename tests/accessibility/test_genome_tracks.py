@@ -1,4 +1,4 @@
-"""Chromosomes that a track does not name, lengths that differ, and names that do not fit."""
+"""Chromosomes missing from a track, lengths that differ, and names that do not fit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jundscan.accessibility.genome_tracks import match_chromosomes
 from jundscan.accessibility.scale import IDENTITY
 from jundscan.accessibility.tracks import open_track
 from jundscan.errors import Cautions, TrackError
-from jundscan.io.fasta.genome import open_genome
+from jundscan.io.fasta.genome import Genome, open_genome
 from jundscan.model.model import Model
 from jundscan.scanning.plan import open_scan
 from jundscan.scanning.score import score
@@ -50,9 +50,7 @@ def write_track(path: Path, kind: str, rows: Sequence[Row], sizes: dict[str, int
 
 
 @pytest.mark.parametrize("kind", ["bedGraph", "narrowPeak", "bigWig"])
-def test_a_chromosome_left_out_counts_as_one_written_as_zeros(
-    tmp_path: Path, run: Run, genome: Path, kind: str
-) -> None:
+def test_a_missing_chromosome_scores_like_one_of_zeros(tmp_path: Path, run: Run, genome: Path, kind: str) -> None:
     rows = peaks("chrA")
     zeros = [("chrB", 0, 30_000, 0.0), ("chrM", 0, 6_000, 0.0)]
     vcf = tmp_path / "v.vcf"
@@ -91,7 +89,7 @@ def test_a_chromosome_left_out_counts_as_one_written_as_zeros(
     ],
 )
 @pytest.mark.parametrize("kind", ["bedGraph", "bigWig"])
-def test_names_that_fit_on_little_are_an_error_that_shows_both_sides(
+def test_too_few_bases_under_common_names_raise_with_both_sides(
     tmp_path: Path, run: Run, genome: Path, rows: list[Row], share: str, data: str, kind: str
 ) -> None:
     sizes = {row[0]: 40_000 if row[0] != "chrM" else 6_000 for row in rows}
@@ -120,7 +118,7 @@ def test_names_fit_where_every_chromosome_to_scan_is_in_the_track(tmp_path: Path
 
 
 @pytest.mark.parametrize(("policy", "accessibility"), [("closed", 0.0), ("unknown", np.nan)])
-def test_what_a_missing_chromosome_counts_as_can_be_chosen(
+def test_missing_chromosomes_count_as_closed_or_unknown_by_choice(
     tmp_path: Path, genome: Path, policy: str, accessibility: float
 ) -> None:
     with open_track(write_track(tmp_path / "t", "bedGraph", peaks("chrM", 5, 6_000))) as track:
@@ -135,7 +133,7 @@ def test_what_a_missing_chromosome_counts_as_can_be_chosen(
     assert cautions[0].figures["treated_as"] == policy
 
 
-def test_a_missing_chromosome_can_be_an_error(tmp_path: Path, run: Run, genome: Path) -> None:
+def test_a_missing_chromosome_raises_by_choice(tmp_path: Path, run: Run, genome: Path) -> None:
     track = write_track(tmp_path / "t", "bedGraph", [*peaks("chrA"), *peaks("chrB", 50, 30_000)])
     arguments = ("scan", genome, "--accessibility", track, "--missing-chromosomes", "error", "-o", tmp_path / "h.bed")
     ran = run(*arguments)
@@ -144,7 +142,7 @@ def test_a_missing_chromosome_can_be_an_error(tmp_path: Path, run: Run, genome: 
     assert run(*arguments, "--region", "chrA", "--region", "chrB:0-9000").code == 0  # chrM is out of reach
 
 
-def test_from_python_a_missing_chromosome_counts_as_chosen(model: Model) -> None:
+def test_a_scan_from_python_treats_missing_chromosomes_by_choice(model: Model) -> None:
     rng = np.random.default_rng(3)
     sequences = {"a": letters(rng, 4_000), "b": letters(rng, 3_000)}
     track = {"a": rng.exponential(1, 4_000)}
@@ -164,7 +162,7 @@ def test_from_python_a_missing_chromosome_counts_as_chosen(model: Model) -> None
         jundscan.scan(sequences, track, model=model, missing_chromosomes="error")
 
 
-def test_a_length_that_differs_elsewhere_is_a_warning(tmp_path: Path, run: Run, genome: Path) -> None:
+def test_another_length_outside_the_scan_warns(tmp_path: Path, run: Run, genome: Path) -> None:
     rows = [*peaks("chrA"), ("chrM", 0, 900, 1.0)]
     track = write_bigwig(tmp_path / "t.bw", {**SIZES, "chrM": 5_998}, rows)
     ran = run("scan", genome, "--accessibility", track, "--region", "chrA", "-q", "-o", tmp_path / "h.bed")
@@ -173,7 +171,7 @@ def test_a_length_that_differs_elsewhere_is_a_warning(tmp_path: Path, run: Run, 
     assert "none to scan" in ran.err
 
 
-def test_a_chromosome_of_another_length_is_scored_without_accessibility(tmp_path: Path, run: Run, genome: Path) -> None:
+def test_a_chromosome_of_another_length_is_scored_from_sequence_alone(tmp_path: Path, run: Run, genome: Path) -> None:
     rows = [*peaks("chrA"), *peaks("chrB", 50, 30_000), ("chrM", 0, 900, 1.0)]
     track = write_bigwig(tmp_path / "t.bw", {**SIZES, "chrM": 5_998}, rows)
     common = ("scan", genome, "--format", "tsv", "--no-header", "--region", "chrM")
@@ -191,16 +189,14 @@ def test_a_chromosome_of_another_length_is_scored_without_accessibility(tmp_path
 
 
 @pytest.mark.parametrize("sizes", [{"chrA": 39_999}, {"chrA": 1_000_000, "chrB": 30_001}, {"chrB": 9, "chrA": 40_001}])
-def test_other_lengths_on_most_of_the_scan_are_an_error(
-    tmp_path: Path, run: Run, genome: Path, sizes: dict[str, int]
-) -> None:
+def test_other_lengths_on_most_of_the_scan_raise(tmp_path: Path, run: Run, genome: Path, sizes: dict[str, int]) -> None:
     track = write_bigwig(tmp_path / "t.bw", {**SIZES, **sizes}, [("chrA", 10, 500, 1.0)])
     ran = run("scan", genome, "--accessibility", track, "-o", tmp_path / "h.bed")
     assert (ran.code, (tmp_path / "h.bed").exists()) == (1, False)
     assert f"chrA has {sizes['chrA']} bases, but chrA of {genome} has 40000: another assembly?" in ran.err
 
 
-def test_only_chromosomes_of_variants_and_regions_must_be_in_the_track(tmp_path: Path, run: Run, genome: Path) -> None:
+def test_the_track_needs_only_the_chromosomes_of_variants_and_regions(tmp_path: Path, run: Run, genome: Path) -> None:
     track = write_track(tmp_path / "t", "bedGraph", [("chrM", at, at + 60, at / 10 + 1) for at in range(0, 5_900, 80)])
     header = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
     scale = ("--accessibility-scale", "identity")
@@ -222,9 +218,7 @@ def test_only_chromosomes_of_variants_and_regions_must_be_in_the_track(tmp_path:
     assert [one.region.chrom for one in explained] == ["chrM"]
 
 
-def test_names_that_fit_on_the_genome_fit_on_a_chromosome_that_the_track_leaves_out(
-    tmp_path: Path, run: Run, genome: Path
-) -> None:
+def test_names_that_fit_the_genome_fit_a_region_missing_from_the_track(tmp_path: Path, run: Run, genome: Path) -> None:
     track = write_track(tmp_path / "t", "bedGraph", peaks("chrA"))
     ran = run("scan", genome, "--accessibility", track, "--region", "chrB", "-o", tmp_path / "h.bed")
     assert ran.code == 0
@@ -232,7 +226,9 @@ def test_names_that_fit_on_the_genome_fit_on_a_chromosome_that_the_track_leaves_
 
 
 @pytest.mark.parametrize("policy", ["closed", "unknown"])
-def test_a_worker_of_a_cluster_sees_chromosomes_as_the_scan_does(tmp_path: Path, genome: Path, policy: str) -> None:
+def test_a_cluster_worker_treats_missing_chromosomes_as_the_scan_does(
+    tmp_path: Path, genome: Path, policy: str
+) -> None:
     from jundscan.cluster.client import _job
     from jundscan.cluster.worker import _scans, score_stretches
 
@@ -247,3 +243,39 @@ def test_a_worker_of_a_cluster_sees_chromosomes_as_the_scan_does(tmp_path: Path,
     assert [scored.chrom for scored in part.scored] == list(SIZES)
     for scored in part.scored:
         np.testing.assert_array_equal(scored.probabilities, here[scored.chrom])
+
+
+@pytest.fixture
+def small_genome(tmp_path: Path) -> Genome:
+    return open_genome(write_fasta(tmp_path / "small.fa", {"1": "A" * 2_000, "2": "ACGT"}))
+
+
+def test_names_are_matched_and_differences_are_logged(
+    tmp_path: Path, small_genome: Genome, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "jundscan")
+    rows = [("chr1", 0, 10, 1.0), ("chr1", 1_995, 2_005, 1.0), ("chr1", 2_010, 2_020, 2.0)]
+    track = open_track(write_rows(tmp_path / "a.bdg", rows))
+    found = match_chromosomes(small_genome, track)
+    assert (found.names, found.closed) == ({"1": "chr1"}, {"2"})
+    assert "names chromosomes differently: chr1 for 1" in caplog.text
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warnings == [
+        f"{track.path}: of 2 chromosomes to scan, 1 missing from the track (2), 0.2% of the bases; "
+        "counted as closed (--missing-chromosomes)",
+        f"{track.path}: cut 2 intervals that reach beyond the end of the chromosome. Check that track and genome are "
+        "of the same assembly",
+    ]
+
+
+def test_no_chromosome_in_common_raises(tmp_path: Path, small_genome: Genome) -> None:
+    track = open_track(write_rows(tmp_path / "a.bdg", [("chrX", 0, 10, 1.0)]))
+    with pytest.raises(TrackError, match=r"it names chrX, while .*small\.fa has 1, 2"):
+        match_chromosomes(small_genome, track)
+
+
+def test_another_length_raises_unless_allowed(tmp_path: Path, small_genome: Genome) -> None:
+    with open_track(write_bigwig(tmp_path / "a.bw", {"chr1": 5_000}, [("chr1", 0, 10, 1.0)])) as track:
+        with pytest.raises(TrackError, match=r"chr1 has 5000 bases, but 1 of .* has 2000"):
+            match_chromosomes(small_genome, track)
+        assert match_chromosomes(small_genome, track, allow_length_mismatch=True).names == {"1": "chr1"}

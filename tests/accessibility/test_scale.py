@@ -1,4 +1,4 @@
-"""The scale: percentiles by definition at every width, through JSON, split or thinned; what it is found on."""
+"""Scales: percentiles by definition at every width, as JSON, applied in parts, with fewer knots than values."""
 
 import dataclasses
 import json
@@ -37,7 +37,7 @@ def some_means(windows=4000, distinct=300, seed=0):
     return means.astype(np.float32)
 
 
-def test_a_percentile_is_what_lies_below_and_half_of_what_equals():
+def test_a_percentile_counts_lower_windows_and_half_of_the_equal_ones():
     means = some_means()
     scale = fit_scale(means, "here")
     expected = [(np.sum(means < m) + np.sum(means == m) / 2) / len(means) if m else 0.0 for m in means]
@@ -46,7 +46,7 @@ def test_a_percentile_is_what_lies_below_and_half_of_what_equals():
     assert len(scale.values) == len(np.unique(means)) - 1
 
 
-def test_zero_stays_zero_and_what_is_missing_stays_missing():
+def test_zero_and_nan_are_not_mapped():
     scale = fit_scale(some_means(), "here")
     mapped = scale.apply(np.array([0.0, np.nan, 1e-9, 1e9], dtype=np.float32))
     assert mapped.dtype == np.float32
@@ -59,7 +59,7 @@ def test_zero_stays_zero_and_what_is_missing_stays_missing():
 
 @given(st.lists(st.floats(0, 30, width=32), min_size=1, max_size=700), st.integers(0, 700))
 @settings(deadline=None)
-def test_applying_it_in_parts_gives_the_same(means, cut):
+def test_a_scale_maps_parts_as_it_maps_the_whole(means, cut):
     scale = fit_scale(some_means(), "here")
     array = np.array(means, dtype=np.float32)
     parts = [scale.apply(array[:cut]), scale.apply(array[cut:])]
@@ -95,7 +95,7 @@ def smooth_means(width, windows=200_000):
 
 @pytest.mark.parametrize("made", [binned_means, smooth_means])
 @pytest.mark.parametrize("width", [301, 1101])
-def test_half_as_many_knots_do_for_wider_surroundings(made, width):
+def test_wider_surroundings_need_half_as_many_knots(made, width):
     values, counts = np.unique(made(width), return_counts=True)
     knots = fit_knots(values, counts, 1024)
     exact = (np.cumsum(counts) - counts / 2) / counts.sum()
@@ -105,7 +105,7 @@ def test_half_as_many_knots_do_for_wider_surroundings(made, width):
 
 
 @pytest.mark.parametrize("means", [some_means(999), some_means(distinct=49), np.zeros(5000, dtype=np.float32)])
-def test_too_few_windows_or_values_ask_for_a_scale(means):
+def test_too_few_windows_or_values_raise(means):
     with pytest.raises(InputError, match=r"^here: .*--accessibility-scale FILE .*--accessibility-scale identity"):
         fit_scale(means, "here")
 
@@ -151,7 +151,7 @@ def test_every_width_has_its_own_percentiles():
 
 
 @pytest.mark.parametrize(("widths", "bases"), [((101, 301, 601), "601"), ((101, 401, 1101, 2001), "401, 2001")])
-def test_a_scale_without_a_width_is_said_to_be_of_another_model(tmp_path, widths, bases):
+def test_a_scale_without_a_width_of_the_model_raises(tmp_path, widths, bases):
     scale = scale_of_three()
     path = tmp_path / "scale.json"
     path.write_text(json.dumps(scale.to_dict()))
@@ -165,7 +165,7 @@ def test_a_scale_without_a_width_is_said_to_be_of_another_model(tmp_path, widths
     IDENTITY.check_widths(widths)
 
 
-def test_a_scan_is_refused_a_scale_of_another_model_before_it_begins(model):
+def test_a_scan_with_a_scale_of_another_model_raises_before_it_begins(model):
     genome, track = MemoryGenome("ACGT" * 1000), MemoryTrack(np.arange(4000.0))
     around = numpy_model(model, 0, (101, 301, 1101))
     with pytest.raises(InputError, match="no percentiles for the 301, 1101 bases around a window"):
@@ -180,7 +180,7 @@ def test_a_scan_is_refused_a_scale_of_another_model_before_it_begins(model):
     starts=st.lists(st.lists(st.integers(0, 2899), max_size=30, unique=True).map(sorted), min_size=3, max_size=3),
     has_scale=st.booleans(),
 )
-def test_a_scan_gives_accessibility_at_every_width_and_zero_where_the_track_has_none(model, widths, starts, has_scale):
+def test_a_scan_maps_accessibility_at_every_width_and_0_without_data(model, widths, starts, has_scale):
     rng = np.random.default_rng(0)
     values = {chrom: rng.exponential(1, 3000) * (rng.random(3000) < 0.1) for chrom in ("a", "c")}
     genome = MemoryGenome(dict.fromkeys("abc", "ACGT" * 750))
@@ -241,14 +241,14 @@ def record(**changes):
         ),
     ],
 )
-def test_what_is_no_scale_is_refused(tmp_path, content):
+def test_a_file_that_holds_no_scale_raises(tmp_path, content):
     path = tmp_path / "scale.json"
     path.write_text(content)
     with pytest.raises(InputError, match="no accessibility scale can be read from it"):
         read_scale(path)
 
 
-def test_a_missing_scale_is_refused(tmp_path):
+def test_a_missing_scale_file_raises(tmp_path):
     with pytest.raises(InputError, match="No such file"):
         read_scale(tmp_path / "none.json")
 
@@ -313,7 +313,7 @@ def test_a_scale_is_found_at_every_width_on_the_same_windows(tmp_path):
         np.testing.assert_allclose(knots.map(means), exact, atol=0.002)
 
 
-def test_too_few_values_count_at_the_width_of_a_window_only(tmp_path):
+def test_wider_surroundings_may_have_few_values(tmp_path):
     genome = write_genome(tmp_path / "genome.fa", {"chr1": "ACGT" * 500})
     values = np.zeros(2000)
     values[:60] = 1.0
@@ -325,7 +325,7 @@ def test_too_few_values_count_at_the_width_of_a_window_only(tmp_path):
         track_scale(genome, GenomeTrack(MemoryTrack({"chr1": values}), {"chr1": "chr1"}), (101, 1101))
 
 
-def test_the_line_through_the_knots():
+def test_means_are_interpolated_between_knots():
     knots = Knots(np.array([1.0, 3.0]), np.array([0.2, 0.6]))
     means = np.array([0, 0.5, 1, 2, 2, 2, 2, 9, np.nan], np.float32)
     expected = np.array([0, 0.2, 0.2, 0.4, 0.4, 0.4, 0.4, 0.6, np.nan], np.float32)
@@ -334,18 +334,18 @@ def test_the_line_through_the_knots():
 
 
 @pytest.mark.parametrize("given", [None, "identity", IDENTITY])
-def test_a_scale_is_given_as_it_is(given):
+def test_none_identity_and_a_scale_resolve_to_themselves(given):
     assert resolve_scale(given) is (None if given is None else IDENTITY)
 
 
-def test_a_scale_is_given_by_its_file(tmp_path):
+def test_a_path_resolves_to_the_scale_in_the_file(tmp_path):
     path = tmp_path / "scale.json"
     path.write_text(json.dumps({"windows": 7, "values": [1.0], "percentiles": [0.5]}))
     assert resolve_scale(path).windows == 7
     assert resolve_scale(str(path)).values.tolist() == [1.0]
 
 
-def test_the_ends_of_what_a_scale_may_hold():
+def test_a_scale_at_the_limits_of_its_values_is_read():
     record = {"windows": 3, "values": [0, 1, 2, 3], "percentiles": [0, 0.5, 0.5, 1]}
     scale = AccessibilityScale.from_dict(record)
     assert scale.to_dict() == {**record, "values": [0.0, 1.0, 2.0, 3.0], "percentiles": [0.0, 0.5, 0.5, 1.0]}
@@ -376,13 +376,13 @@ def test_the_ends_of_what_a_scale_may_hold():
         ({"wider": {"301": {"values": [1.0], "percentiles": [2]}}}, "values must be finite, none negative, .* 0 to 1"),
     ],
 )
-def test_what_is_wrong_with_a_scale_is_said(changed, problem):
+def test_a_wrong_scale_raises_with_the_reason(changed, problem):
     record = {"windows": 3, "values": [1.0], "percentiles": [0.5]}
     with pytest.raises(ValueError, match=f"^{problem}$"):
         AccessibilityScale.from_dict({**record, **changed})
 
 
-def test_a_thousand_windows_and_fifty_values_are_enough():
+def test_a_scale_needs_a_thousand_windows_and_fifty_values():
     means = np.concatenate((np.zeros(950), np.arange(1, 51)))
     assert fit_scale(means, "here").windows == 1000
     for few in (means[1:], np.append(np.zeros(951), np.arange(1, 50))):
@@ -390,7 +390,7 @@ def test_a_thousand_windows_and_fifty_values_are_enough():
             fit_scale(few, "here")
 
 
-def test_as_many_knots_as_values_up_to_two_thousand():
+def test_a_scale_has_at_most_2048_knots():
     means = np.arange(1, 2050, dtype=np.float64)
     assert len(fit_scale(means[:2048], "here").values) == 2048
     thinned = fit_scale(np.arange(1, 100_001, dtype=np.float64), "here")

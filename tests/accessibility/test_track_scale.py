@@ -1,4 +1,4 @@
-"""The scale belongs to the track: which windows decide, whatever the FASTA holds, and a scale that is another's."""
+"""Scales of tracks: the windows that they are found on, whatever the FASTA holds, and scales of other tracks."""
 
 from __future__ import annotations
 
@@ -13,15 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-import jundscan
 from jundscan.accessibility.arrays import MemoryTrack
 from jundscan.accessibility.data_stretches import BIN_BASES, MIN_EMPTY_BASES, stretches_with_data
 from jundscan.accessibility.genome_tracks import match_chromosomes
 from jundscan.accessibility.track_scale import evenly_spaced, scale_means, track_scale
 from jundscan.accessibility.tracks import PerBaseTrack, open_track
-from jundscan.cli.scan import Outputs, write_scan
 from jundscan.dna.regions import parse_region
-from jundscan.errors import Cautions, InputError, collect_warnings, warn
+from jundscan.errors import InputError
 from jundscan.io.fasta.arrays import MemoryGenome
 from jundscan.io.fasta.genome import open_genome
 from jundscan.model.model import Model
@@ -101,7 +99,7 @@ def test_a_bigwig_and_an_array_of_the_same_values_have_the_same_stretches(tmp_pa
     assert {chrom: held.tolist() for chrom, held in memory.items()} == expected
 
 
-def test_the_constants_fit_each_other() -> None:
+def test_an_empty_stretch_spans_several_bins() -> None:
     assert MIN_EMPTY_BASES >= 4 * BIN_BASES
 
 
@@ -190,7 +188,7 @@ def test_the_scale_of_a_text_track_needs_a_genome(tmp_path: Path, run: Run, sequ
     assert json.loads(printed.out)["accessibility_scale"] == record["accessibility_scale"]
 
 
-def test_a_genome_with_little_of_a_text_track_is_a_warning(tmp_path: Path, run: Run, sequences: dict[str, str]) -> None:
+def test_a_genome_with_little_of_a_text_track_warns(tmp_path: Path, run: Run, sequences: dict[str, str]) -> None:
     rows = [("chr1", *row) for row in signal(60_000, 1)] + [("chr7", *row) for row in signal(400_000, 2)]
     track = write_rows(tmp_path / "t.bg", rows)
     genome = write_fasta(tmp_path / "g.fa", {"chr1": sequences["chr1"]})
@@ -201,7 +199,7 @@ def test_a_genome_with_little_of_a_text_track_is_a_warning(tmp_path: Path, run: 
     assert share == pytest.approx(60 / 460, abs=0.02)
     assert f"the genome's chromosomes hold {share:.1%} of the track's data" in ran.err
     assert "jundscan scale" in ran.err
-    # with the whole genome's scale nothing is to be said of it
+    # with the scale of the whole genome there is no warning
     (tmp_path / "run.json").write_text(ran.out)
     ran = run(*arguments, "--accessibility-scale", tmp_path / "run.json")
     assert "scale_of_part" not in ran.out
@@ -212,7 +210,7 @@ def test_a_genome_with_little_of_a_text_track_is_a_warning(tmp_path: Path, run: 
     ("factor", "warns"),
     [pytest.param(1.0, False), pytest.param(1.2, False), pytest.param(8.0, True), pytest.param(0.1, True)],
 )
-def test_a_scale_of_another_sample_is_a_warning(
+def test_a_scale_of_another_sample_warns(
     tmp_path: Path, run: Run, sequences: dict[str, str], kind: str, factor: float, warns: bool
 ) -> None:
     sizes = {chrom: len(text) for chrom, text in sequences.items()}
@@ -249,50 +247,7 @@ def test_evenly_spaced_windows_lie_in_their_stretches() -> None:
         assert found == [possible[number * len(possible) // count] for number in range(count)]
 
 
-def calls_of(tmp_path: Path, model: Model, sequences: dict[str, str], **options: object) -> list[dict[str, object]]:
-    with open_scan(MemoryGenome(sequences), model=model, **options) as scan:  # type: ignore[arg-type]
-        return write_scan(scan, Outputs(str(tmp_path / "h.bed"), force=True))["warnings"]  # type: ignore[no-any-return]
-
-
-def test_more_calls_than_expected_are_a_warning(tmp_path: Path, model: Model) -> None:
-    rng = np.random.default_rng(1)
-    sites = "".join(letters(rng, 60) + "TGACTCATCAC" for _ in range(9_000))
-    dull = "".join(["A" * 500, "T" * 500]) * 600
-    [caution] = [one for one in calls_of(tmp_path, model, {"a": sites}) if one["code"] == "unexpected_calls"]
-    figures = caution["figures"]
-    assert isinstance(figures, dict)
-    assert figures["called"] > 3 * figures["expected"]
-    assert f"{figures['called']:,} of {figures['scored']:,} windows score" in str(caution["message"])
-    few = [one["code"] for one in calls_of(tmp_path, model, {"a": dull})]
-    assert few == ["unexpected_calls", "no_hits"]
-    # selected regions are not the genome, and few calls are chance
-    assert calls_of(tmp_path, model, {"a": sites}, regions="a:0-300000") == []
-    assert calls_of(tmp_path, model, {"a": sites[:90_000]}) == []
-
-
-def test_warnings_are_logged_from_python_too(caplog: pytest.LogCaptureFixture, model: Model) -> None:
-    text = "ACGT" * 100 + "N" * 4_000
-    assert list(jundscan.scan({"a": text}, model=model, threshold=0.99)) == []
-    assert "of the windows hold unknown letters and were not scored" in caplog.text
-
-
-def test_a_warning_is_given_once_and_kept_for_the_run_that_gathers_them(caplog: pytest.LogCaptureFixture) -> None:
-    cautions = Cautions()
-    cautions.add("one", "first", number=1)
-    cautions.add("one", "first", number=1)
-    cautions.take(list(cautions))
-    with collect_warnings(cautions):
-        warn("one", "of another file", number=2)
-        warn("one", "first", number=1)
-    warn("two", "of no run")
-    assert cautions.to_list() == [
-        {"code": "one", "message": "first", "figures": {"number": 1}},
-        {"code": "one", "message": "of another file", "figures": {"number": 2}},
-    ]
-    assert caplog.messages == ["first", "of another file", "of no run"]
-
-
-def test_unlike_training_is_judged_on_the_track_not_on_the_region(tmp_path: Path, model: Model) -> None:
+def test_the_track_not_the_region_is_compared_with_training(tmp_path: Path, model: Model) -> None:
     rng = np.random.default_rng(2)
     genome = MemoryGenome({"a": letters(rng, 40_000), "b": letters(rng, 40_000)})
     track = MemoryTrack({"a": np.zeros(40_000), "b": np.repeat(rng.exponential(1, 800), 50)})

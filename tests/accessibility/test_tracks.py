@@ -1,4 +1,4 @@
-"""Means around windows against a loop over bases, for every kind of track; matching chromosomes; every refusal."""
+"""Means around windows against a loop over bases, for every kind of track, and errors of tracks."""
 
 import os
 import tempfile
@@ -13,11 +13,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jundscan.accessibility.arrays import MemoryTrack
-from jundscan.accessibility.genome_tracks import match_chromosomes
 from jundscan.accessibility.tracks import BigWigTrack, TextTrack, Track, open_track
 from jundscan.accessibility.window_means import MAX_WIDTH
 from jundscan.errors import TrackError
-from jundscan.io.fasta.genome import open_genome
 
 LENGTH = 2000
 rows = st.lists(
@@ -77,7 +75,7 @@ def open_bigwig(path, rows):
 @given(
     rows=rows,
     kind=st.sampled_from(["text", "bigwig", "memory"]),
-    # beyond the end too: a genome may be longer than what a track has of it
+    # beyond the end too, because a genome may be longer than its track
     starts=st.lists(st.integers(0, LENGTH + 700), min_size=1, max_size=60, unique=True).map(sorted)
     | st.tuples(st.integers(0, 900), st.integers(1, 40)).map(lambda t: list(range(t[0], LENGTH - 100, t[1]))),
     widths=st.lists(st.sampled_from([1, 2, 64, 100, 101, 102, 301, 1023, 1501]), min_size=1, max_size=4, unique=True)
@@ -88,7 +86,7 @@ def open_bigwig(path, rows):
     block=st.integers(101, 3000),
     widest=st.sampled_from([101, 1501, MAX_WIDTH]),
 )
-def test_means_are_those_of_a_loop_and_depend_on_nothing_else(
+def test_means_equal_those_of_a_loop_however_the_windows_are_read(
     rows, kind, starts, widths, cuts, slab, gap, block, widest
 ):
     values = per_base(rows)
@@ -115,8 +113,8 @@ def test_means_are_those_of_a_loop_and_depend_on_nothing_else(
                 assert np.array_equal(whole, split)
                 assert np.array_equal(whole, every[starts])
                 naive = means_around(values, starts, width)
-                # running sums lose what is a million million times below the track's highest value, and nothing else
-                smallest = float(np.finfo(np.float32).smallest_subnormal)  # what a float32 near 0 is rounded to
+                # running sums lose only values 10^12 times below the track's highest
+                smallest = float(np.finfo(np.float32).smallest_subnormal)  # to which a float32 near 0 is rounded
                 np.testing.assert_allclose(whole, naive, rtol=1e-7, atol=1e-12 * values.max() + smallest)
                 assert not whole[naive == 0].any()
                 assert (whole >= 0).all()
@@ -134,7 +132,7 @@ SCAFFOLDS = {"chr1": 90_000, "a": 40, "b": 3_000, "chr2": 33_000, "c": 101, "d":
     | st.just([101, 301, 1101, 2101, MAX_WIDTH]),
     step=st.sampled_from([1, 10, 77, 5_000, None]),
 )
-def test_what_surrounds_a_window_never_reaches_another_chromosome(seed, bigwig, order, widths, step):
+def test_surroundings_never_reach_another_chromosome(seed, bigwig, order, widths, step):
     rng = np.random.default_rng(seed)
     values = {}
     for chrom, size in SCAFFOLDS.items():  # the ends always hold something
@@ -189,7 +187,7 @@ def test_windows_far_apart_are_read_alone_and_near_ones_together():
 
 
 @pytest.mark.parametrize("width", [0, -101, MAX_WIDTH + 1])
-def test_a_width_that_no_track_is_averaged_over(width, tmp_path):
+def test_a_width_out_of_range_raises(width, tmp_path):
     tracks: list[Track] = [
         MemoryTrack(np.ones(500)),
         open_track(write_text(tmp_path / "a.bdg", [(0, 500, 1.0)], "sequence")),
@@ -204,7 +202,7 @@ def test_a_window_far_below_its_neighbours_keeps_its_digits(tmp_path):
     assert track.window_means("chr1", np.array([250])) == np.float32(1e-3)
 
 
-def test_a_bigwig_is_told_by_its_content_and_knows_its_sizes(tmp_path):
+def test_a_bigwig_is_recognized_by_its_content_and_knows_its_sizes(tmp_path):
     rows = [(10, 20, 1.0)]
     with open_track(write_bigwig(tmp_path / "a.bed", rows)) as track:
         assert (track.sizes, track.names) == ({"chr1": LENGTH}, ("chr1",))
@@ -219,7 +217,7 @@ def test_bases_beyond_a_bigwig_count_as_0(tmp_path):
         assert track.window_means("chr1", starts).tolist() == [101.0, 1.0, 0.0]
 
 
-def test_threads_may_share_a_track(tmp_path):
+def test_threads_that_share_a_track_read_the_same_means(tmp_path):
     rng = np.random.default_rng(0)
     rows = [(i * 10, i * 10 + 7, float(rng.random())) for i in range(LENGTH // 10)]
     portions = np.array_split(np.arange(LENGTH - 100), 40)
@@ -230,64 +228,28 @@ def test_threads_may_share_a_track(tmp_path):
 
 
 @pytest.mark.parametrize("value", [-1.0, np.inf])
-def test_an_impossible_value_in_a_bigwig_is_named(tmp_path, value):
+def test_a_negative_or_infinite_value_in_a_bigwig_raises(tmp_path, value):
     path = write_bigwig(tmp_path / "a.bw", [(10, 20, 1.0), (300, 310, float(value))])
     with open_track(path) as track, pytest.raises(TrackError, match=r"chr1:300 has the value"):
         track.window_means("chr1", np.arange(0, 400))
 
 
 @pytest.mark.parametrize("kept", [4, 40, 200])
-def test_a_damaged_bigwig_is_refused(tmp_path, kept):
+def test_a_damaged_bigwig_raises(tmp_path, kept):
     path = write_bigwig(tmp_path / "a.bw", [(10, 20, 1.0)])
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(TrackError, match="cannot be read as a bigWig"):
         open_track(path)
 
 
-def test_a_missing_track_is_refused(tmp_path):
+def test_a_missing_track_raises(tmp_path):
     with pytest.raises(TrackError, match="No such file"):
         open_track(tmp_path / "none.bw")
 
 
-@pytest.fixture
-def genome(tmp_path):
-    path = tmp_path / "genome.fa"
-    path.write_text(">1\n" + "A" * LENGTH + "\n>2\nACGT\n")
-    return open_genome(path)
-
-
-def test_names_are_matched_and_what_differs_is_said(tmp_path, genome, caplog):
-    caplog.set_level("INFO", "jundscan")
-    rows = [(0, 10, 1.0), (LENGTH - 5, LENGTH + 5, 1.0), (LENGTH + 10, LENGTH + 20, 2.0)]
-    track = open_track(write_text(tmp_path / "a.bdg", rows))
-    found = match_chromosomes(genome, track)
-    assert (found.names, found.closed) == ({"1": "chr1"}, {"2"})
-    assert "names chromosomes differently: chr1 for 1" in caplog.text
-    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert warnings == [
-        f"{track.path}: of 2 chromosomes to scan, 1 missing from the track (2), 0.2% of the bases; "
-        "counted as closed (--missing-chromosomes)",
-        f"{track.path}: cut 2 intervals that reach beyond the end of the chromosome. Check that track and genome are "
-        "of the same assembly",
-    ]
-
-
-def test_no_chromosome_in_common_is_refused(tmp_path, genome):
-    track = open_track(write_text(tmp_path / "a.bdg", [(0, 10, 1.0)], chrom="chrX"))
-    with pytest.raises(TrackError, match=r"it names chrX, while .*genome\.fa has 1, 2"):
-        match_chromosomes(genome, track)
-
-
-def test_another_length_is_refused_unless_allowed(tmp_path, genome):
-    with open_track(write_bigwig(tmp_path / "a.bw", [(0, 10, 1.0)], {"chr1": 5000})) as track:
-        with pytest.raises(TrackError, match=r"chr1 has 5000 bases, but 1 of .* has 2000"):
-            match_chromosomes(genome, track)
-        assert match_chromosomes(genome, track, allow_length_mismatch=True).names == {"1": "chr1"}
-
-
 @pytest.mark.data
 @pytest.mark.parametrize("name", ["HepG2.DNase.hg19.chr22.narrowPeak.gz", "K562.accessibility.hg19.chr22.bw"])
-def test_real_tracks_give_the_accessibility_of_the_shards(name):
+def test_means_of_real_tracks_equal_the_accessibility_of_the_shards(name):
     if "JUNDSCAN_DATA" not in os.environ:
         pytest.skip("set JUNDSCAN_DATA to the folder of the real data")
     import joblib

@@ -25,7 +25,7 @@ def test_every_byte_has_the_code_of_its_letter(data):
     ]
 
 
-def test_the_table_knows_each_byte():
+def test_the_table_has_a_code_for_each_byte():
     assert len(LETTER_TO_CODE) == 256
     assert sum(code < 4 for code in LETTER_TO_CODE) == 8
 
@@ -42,7 +42,7 @@ def test_encoding_undoes_decoding(codes):
 
 
 @given(st.lists(letters, max_size=5))
-def test_dropped_bytes_are_no_bases(lines):
+def test_dropped_bytes_are_not_encoded(lines):
     assert np.array_equal(encode(b"\r\n".join(lines), drop=b"\r\n"), encode(b"".join(lines)))
 
 
@@ -65,7 +65,7 @@ def test_the_reverse_complement_goes_along_the_last_axis():
 
 
 @given(codes)
-def test_one_hot_and_back(codes):
+def test_one_hot_rows_decode_to_the_same_codes(codes):
     rows = one_hot(codes)
     assert rows.dtype == np.int8
     assert rows.shape == (len(codes), 4)
@@ -92,19 +92,19 @@ def test_one_hot_rows_of_any_number_type_are_read(dtype):
         [1e30, 0, 0, 0],
     ],
 )
-def test_other_rows_are_refused(row):
+def test_rows_that_are_not_one_hot_raise(row):
     good = [0, 0, 1, 0]
     with pytest.raises(ValueError, match=r"other than 0 and 1|more than one letter"):
         codes_from_one_hot(np.array([[good, row, good]]))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_rows_that_are_not_finite_are_refused(bad):
+def test_rows_that_are_not_finite_raise(bad):
     with pytest.raises(ValueError, match="other than 0 and 1"):
         codes_from_one_hot(np.array([[bad, 0.0, 0.0, 0.0]]))
 
 
 @pytest.mark.parametrize("shape", [(3, 5), (4, 3), (2, 101)])
-def test_other_shapes_are_refused(shape):
+def test_rows_without_four_columns_raise(shape):
     with pytest.raises(ValueError, match="4 letters ACGT"):
         codes_from_one_hot(np.zeros(shape))

@@ -1,4 +1,4 @@
-"""Regions, windows, chunks and intervals against the naive definitions."""
+"""Windows and chunks of them against the naive definitions."""
 
 from itertools import pairwise
 
@@ -7,19 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jundscan.dna.chromosomes import matching_name
-from jundscan.dna.interval_sets import intersect_intervals, merge_intervals, subtract_intervals
-from jundscan.dna.regions import Region, parse_region
+from jundscan.dna.interval_sets import merge_intervals
+from jundscan.dna.regions import Region
 from jundscan.dna.windows import chunks, count_windows, group_consecutive, track_spans, with_flanks
-from jundscan.errors import RegionError
 from tests.helpers.windows import window_starts
 
-CHROMSIZES = {"chr1": 1000, "chr22": 5000, "HLA-A*01:01": 300, "chrM": 400}
-lengths = st.integers(0, 700)
-strides = st.integers(1, 250)
-interval_lists = st.lists(
+region_lists = st.lists(
     st.tuples(st.integers(0, 60), st.integers(1, 12)).map(lambda pair: (pair[0], sum(pair))), max_size=12
 ).map(lambda rows: np.array(rows, dtype=np.int64).reshape(-1, 2))
+lengths = st.integers(0, 700)
+strides = st.integers(1, 250)
 
 
 @st.composite
@@ -32,15 +29,6 @@ def spans(draw):
 
 def all_starts(length, stride):
     return window_starts(0, length, length, stride)
-
-
-def bases(intervals):
-    return {base for start, end in intervals.tolist() for base in range(start, end)}
-
-
-def assert_sorted_disjoint(intervals):
-    assert (intervals[:, 0] < intervals[:, 1]).all()
-    assert (intervals[1:, 0] >= intervals[:-1, 1]).all()
 
 
 @given(st.lists(spans(), min_size=1, max_size=4), strides, st.integers(101, 500))
@@ -61,17 +49,17 @@ def test_chunks_hold_every_window_exactly_once(table, stride, chunk_bases):
 
 
 @given(st.lists(st.integers(1, 50), max_size=20), st.integers(1, 60))
-def test_neighbours_are_put_together_while_they_fit(sizes, most):
+def test_groups_of_consecutive_items_are_as_large_as_the_limit_allows(sizes, most):
     groups = list(group_consecutive(np.array(sizes, dtype=np.int64), most))
     assert [row for first, stop in groups for row in range(first, stop)] == list(range(len(sizes)))
     for first, stop in groups:
         assert stop == first + 1 or sum(sizes[first:stop]) <= most
     for (first, _), (_, stop) in pairwise(groups):
-        assert sum(sizes[first:stop]) > most  # no two groups could be one
+        assert sum(sizes[first:stop]) > most  # no two neighbouring groups fit into one
 
 
-@given(st.lists(interval_lists, min_size=1, max_size=3), st.integers(0, 15), st.integers(0, 20))
-def test_widened_spans_hold_each_base_near_a_span_once(tables, flank, beyond):
+@given(st.lists(region_lists, min_size=1, max_size=3), st.integers(0, 15), st.integers(0, 20))
+def test_spans_with_flanks_hold_each_base_near_a_span_once(tables, flank, beyond):
     spans = [Region(f"c{at}", *row) for at, table in enumerate(tables) for row in merge_intervals(table).tolist()]
     sizes = {f"c{at}": int(table.max(initial=0)) + beyond for at, table in enumerate(tables)}
     regions, shifts = with_flanks(spans, sizes, flank)
@@ -103,35 +91,13 @@ def test_a_small_span_of_a_long_chromosome_costs_little():
         lambda: chunks(np.array([[0, 200, 200]]), 1, 100),
     ],
 )
-def test_impossible_arguments_are_refused(call):
+def test_impossible_spans_strides_and_chunks_raise(call):
     with pytest.raises(ValueError, match=r"must|not inside"):
         call()
 
 
-@given(interval_lists)
-def test_merge_keeps_the_bases_and_leaves_gaps(intervals):
-    merged = merge_intervals(intervals)
-    assert bases(merged) == bases(intervals)
-    assert (merged[1:, 0] > merged[:-1, 1]).all()
-
-
-@given(interval_lists.map(merge_intervals), interval_lists.map(merge_intervals))
-def test_intersection_and_difference_are_those_of_sets(a, b):
-    both, only_a = intersect_intervals(a, b), subtract_intervals(a, b)
-    assert bases(both) == bases(a) & bases(b)
-    assert bases(only_a) == bases(a) - bases(b)
-    assert_sorted_disjoint(both)
-    assert_sorted_disjoint(only_a)
-
-
-def test_abutting_intervals_stay_apart_in_an_intersection():
-    a = np.array([[0, 5], [5, 9]])
-    assert intersect_intervals(a, np.array([[3, 7]])).tolist() == [[3, 5], [5, 7]]
-    assert subtract_intervals(a, np.array([[0, 5], [5, 6]])).tolist() == [[6, 9]]
-
-
 @given(st.integers(101, 700), strides)
-def test_track_spans_are_cut_at_the_next_and_at_the_ends(length, stride):
+def test_track_spans_end_at_the_next_span_and_at_the_chromosome_ends(length, stride):
     starts = np.array(all_starts(length, stride))
     span_starts, span_ends = track_spans(starts, length, stride)
     raw = [(s + 50 - stride // 2, s + 50 - stride // 2 + stride) for s in starts.tolist()]
@@ -152,96 +118,12 @@ def test_a_track_span_does_not_depend_on_its_neighbours(length, stride, data):
     assert np.array_equal(np.column_stack(track_spans(starts[chosen], length, stride)), whole[chosen])
 
 
-@pytest.mark.parametrize(
-    ("text", "region"),
-    [
-        ("chr22", Region("chr22", 0, 5000)),
-        ("22:1,000-2,000", Region("chr22", 1000, 2000)),
-        ("chr1:0-1000", Region("chr1", 0, 1000)),
-        ("HLA-A*01:01", Region("HLA-A*01:01", 0, 300)),
-        ("HLA-A*01:01:5-9", Region("HLA-A*01:01", 5, 9)),
-        ("MT:1-2", Region("chrM", 1, 2)),
-    ],
-)
-def test_parse_region(text, region):
-    assert parse_region(text, CHROMSIZES) == region
-
-
-@given(st.sampled_from(list(CHROMSIZES)), st.integers(0, 299))
-def test_a_region_reads_back(chrom, start):
-    region = Region(chrom, start, start + 1)
-    assert parse_region(str(region), CHROMSIZES) == region
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("chr9:1-2", "no such chromosome in the genome, which has chr1, chr22"),
-        ("", "no such chromosome"),
-        ("chr22:", "write chrom:start-end"),
-        ("chr22:5", "write chrom:start-end"),
-        ("chr22:-5-9", "write chrom:start-end"),
-        ("chr22:1.5-9", "write chrom:start-end"),
-        ("chr22:٣-9", "write chrom:start-end"),
-        ("chr22:9-9", "the start must be less than the end"),
-        ("chr22:10-5001", "reaches beyond the end of chr22, which has 5000 bases"),
-    ],
-)
-def test_a_bad_region_says_why(text, problem):
-    with pytest.raises(RegionError, match=problem) as caught:
-        parse_region(text, CHROMSIZES)
-    assert str(caught.value).startswith(f"region {text}: ")
-
-
-def test_many_chromosomes_are_not_all_named():
-    with pytest.raises(RegionError, match=r"has 1, 2, 3, 4, 5, …$"):
-        parse_region("x", {str(number): 9 for number in range(1, 30)})
-
-
-@pytest.mark.parametrize(
-    ("name", "names", "found"),
-    [
-        ("chr1", ["1", "chr1"], "chr1"),
-        ("chr1", ["1"], "1"),
-        ("1", ["chr1"], "chr1"),
-        ("MT", ["chrM"], "chrM"),
-        ("chrM", ["MT"], "MT"),
-        ("M", ["chrMT"], "chrMT"),
-        ("chr", ["1"], None),
-        ("scaffold_1", ["chr1"], None),
-    ],
-)
-def test_matching_name(name, names, found):
-    assert matching_name(name, names) == found
-
-
-@pytest.mark.parametrize(("names", "shown"), [(5, "c0, c1, c2, c3, c4"), (6, "c0, c1, c2, c3, c4, …")])
-def test_an_unknown_chromosome_is_told_which_there_are(names, shown):
-    with pytest.raises(RegionError) as caught:
-        parse_region("x:0-9", {f"c{number}": 100 for number in range(names)})
-    assert str(caught.value) == f"region x:0-9: no such chromosome in the genome, which has {shown}"
-
-
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("chr1:5-10-20", "write chrom:start-end with whole numbers, 0-based half-open, say chr22:0-1000"),
-        ("chr1:20-20", "the start must be less than the end"),
-        ("chr1:0-1001", "reaches beyond the end of chr1, which has 1000 bases"),
-    ],
-)
-def test_what_is_wrong_with_a_region_is_said(text, problem):
-    with pytest.raises(RegionError) as caught:
-        parse_region(text, CHROMSIZES)
-    assert str(caught.value) == f"region {text}: {problem}"
-
-
 def test_a_span_of_exactly_the_last_window_holds_it():
     cut = chunks(np.array([[149, 250, 250]]), 100, 1_000)
     assert (cut.starts.tolist(), cut.firsts.tolist(), cut.counts.tolist()) == ([149], [2], [1])
 
 
-def test_track_spans_are_cut_at_the_stretches_that_hold_their_windows():
+def test_track_spans_end_where_the_span_of_their_window_ends():
     starts = np.array([300, 900, 1200])
     inside = np.array([[0, 250], [280, 480], [900, 1010], [1200, 1500]])
     # 300 bases around the centre would be 200-500, 800-1100, 1100-1400
@@ -252,7 +134,3 @@ def test_track_spans_are_cut_at_the_stretches_that_hold_their_windows():
 def test_track_spans_end_where_the_chromosome_does():
     span_starts, span_ends = track_spans(np.array([0, 400]), 501, 400)
     assert (span_starts.tolist(), span_ends.tolist()) == ([0, 250], [250, 501])
-
-
-def test_nothing_merged_is_nothing():
-    assert merge_intervals(np.empty((0, 2), np.int64)).shape == (0, 2)

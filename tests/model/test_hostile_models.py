@@ -1,4 +1,4 @@
-"""Models that try to reach out: files beside them, operators of their own, code; nothing is read or run."""
+"""Hostile models, with external weights, custom operators or pickled code: nothing of these is read or run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Change = Callable[[Any], None]
 
 
 def changed(folder: Path, change: Change) -> Path:
-    """Write the default model, changed."""
+    """Write a changed copy of the default model."""
     model = onnx.load(default_model_path())
     change(model)
     path = folder / "model.onnx"
@@ -33,7 +33,7 @@ def changed(folder: Path, change: Change) -> Path:
 
 
 def outside(location: str) -> Change:
-    """Say that a weight lies in another file."""
+    """Move a weight to another file."""
 
     def change(model: Any) -> None:
         weight = next(one for one in model.graph.initializer if one.raw_data)
@@ -67,7 +67,7 @@ def test_weights_in_other_files_are_not_read(tmp_path: Path, where: str) -> None
 
 @pytest.mark.parametrize("domain", ["com.evil", "ai.onnx.contrib", "ai.onnx.ml", "com.microsoft"])
 @pytest.mark.parametrize("operator", ["PythonOp", "PyOp", "Shell", "ReadFile"])
-def test_operators_of_ones_own_are_refused(tmp_path: Path, domain: str, operator: str) -> None:
+def test_custom_operators_raise(tmp_path: Path, domain: str, operator: str) -> None:
     def change(model: Any) -> None:
         model.opset_import.append(onnx.helper.make_opsetid(domain, 1))
         node = onnx.helper.make_node(operator, ["sequence"], ["stolen"], domain=domain, code="import os; os.abort()")
@@ -77,9 +77,9 @@ def test_operators_of_ones_own_are_refused(tmp_path: Path, domain: str, operator
         load_model(changed(tmp_path, change), "cpu")
 
 
-def test_a_graph_that_cannot_run_is_refused_when_it_is_opened(tmp_path: Path) -> None:
+def test_a_graph_that_cannot_run_raises_when_opened(tmp_path: Path) -> None:
     def change(model: Any) -> None:
-        """Take a slice of the sequence that only long ones have."""
+        """Index windows that only long sequences have."""
         shape = onnx.helper.make_tensor("far", onnx.TensorProto.INT64, [1], [10_000_000])
         model.graph.initializer.append(shape)
         output = model.graph.output[0].name
@@ -91,7 +91,7 @@ def test_a_graph_that_cannot_run_is_refused_when_it_is_opened(tmp_path: Path) ->
         load_model(changed(tmp_path, change), "cpu")
 
 
-def test_false_metadata_that_would_forge_output_is_refused(tmp_path: Path, run: Run, genome: Path) -> None:
+def test_a_model_name_that_would_forge_output_raises(tmp_path: Path, run: Run, genome: Path) -> None:
     def change(model: Any) -> None:
         del model.metadata_props[:]
         text = json.dumps({**metadata(), "name": "jund\nchr1\t0\t101\tforged\t1000\t."})
@@ -103,7 +103,7 @@ def test_false_metadata_that_would_forge_output_is_refused(tmp_path: Path, run: 
     assert not (tmp_path / "hits.bed").exists()
 
 
-def test_names_with_markup_are_shown_as_they_are(tmp_path: Path, run: Run) -> None:
+def test_names_with_markup_are_printed_verbatim(tmp_path: Path, run: Run) -> None:
     folder = tmp_path / "[" / "bold]"
     folder.mkdir(parents=True)
 
@@ -117,7 +117,7 @@ def test_names_with_markup_are_shown_as_they_are(tmp_path: Path, run: Run) -> No
 
 
 class Runs:
-    """A pickle of this runs a command."""
+    """An object whose pickle runs a command."""
 
     def __init__(self, proof: Path) -> None:
         self.proof = proof
@@ -127,7 +127,7 @@ class Runs:
 
 
 @pytest.mark.parametrize("packed", ["pickle", "checkpoint"])
-def test_what_is_named_a_model_and_is_a_pickle_is_refused(tmp_path: Path, packed: str) -> None:
+def test_a_pickle_named_like_a_model_raises_and_runs_nothing(tmp_path: Path, packed: str) -> None:
     program = pickle.dumps(Runs(tmp_path / "proof"))
     if packed == "checkpoint":  # as torch.save writes them
         archive = io.BytesIO()

@@ -1,4 +1,4 @@
-"""The model file: what is refused and how, what is read back, and that windows are windows."""
+"""Model files and their errors, and scores that do not depend on how windows are handed over."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def edited(path: Path, edit: Edit) -> Path:
     return path
 
 
-def test_the_default_model(model: Model) -> None:
+def test_the_default_model_is_jund_2(model: Model) -> None:
     assert model.path == default_model_path()
     assert model.provider == "CPUExecutionProvider"
     assert model.metadata.name == "jund-2"
@@ -51,13 +51,13 @@ def test_a_folder_or_a_file_names_a_model(tmp_path: Path, model: Model) -> None:
         assert load_model(path, "cpu").sha256 == model.sha256
 
 
-def test_metadata_reads_back(model: Model) -> None:
+def test_metadata_written_as_json_are_read_back(model: Model) -> None:
     metadata = model.metadata
     assert Metadata.from_json(metadata.to_json(), "here") == metadata
     assert metadata.to_dict()["with_accessibility"]["rows"][0].keys() == {"threshold", *SHARES}
 
 
-def test_a_later_field_is_no_trouble(tmp_path: Path, model: Model) -> None:
+def test_unknown_metadata_fields_are_ignored(tmp_path: Path, model: Model) -> None:
     def edit(metadata: dict[str, Any]) -> None:
         metadata.update(new_field=1)
         for row in metadata["with_accessibility"]["rows"]:
@@ -66,7 +66,7 @@ def test_a_later_field_is_no_trouble(tmp_path: Path, model: Model) -> None:
     assert load_model(edited(tmp_path / "m.onnx", edit), "cpu").metadata == model.metadata
 
 
-def test_a_model_says_what_it_knows_of_peaks_and_one_that_knows_nothing_says_nothing(
+def test_shares_of_peaks_are_shown_only_where_the_model_has_them(
     tmp_path: Path, run: Run, genome: Path, model: Model
 ) -> None:
     def edit(share: float | None) -> Edit:
@@ -117,7 +117,7 @@ def test_a_model_says_what_it_knows_of_peaks_and_one_that_knows_nothing_says_not
         (lambda m: m.update(tiles={"1": 1 << 40}), "tiles is {'1': 1099511627776}"),
     ],
 )
-def test_metadata_that_cannot_be_used(tmp_path: Path, edit: Edit, problem: str) -> None:
+def test_wrong_metadata_raise(tmp_path: Path, edit: Edit, problem: str) -> None:
     path = edited(tmp_path / "m.onnx", edit)
     with pytest.raises(ModelError, match=problem) as caught:
         load_model(path, "cpu")
@@ -125,7 +125,7 @@ def test_metadata_that_cannot_be_used(tmp_path: Path, edit: Edit, problem: str) 
     assert "\n" not in str(caught.value)
 
 
-def test_long_calls_only_where_the_graph_goes_in_tiles(tmp_path: Path, model: Model) -> None:
+def test_calls_are_long_only_at_strides_with_tiles(tmp_path: Path, model: Model) -> None:
     assert model.metadata.tiles.keys() == {"1", "10"}
     for stride, tile in ((1, model.metadata.tiles["1"]), (10, model.metadata.tiles["10"])):
         assert 8 * tile <= model.windows_per_call(stride) <= 1 << 16
@@ -139,7 +139,7 @@ def test_long_calls_only_where_the_graph_goes_in_tiles(tmp_path: Path, model: Mo
     assert few.windows_per_call(1) == 16
 
 
-def test_another_interface_is_refused(tmp_path: Path, model: Model) -> None:
+def test_a_graph_with_other_inputs_raises(tmp_path: Path, model: Model) -> None:
     onnx = pytest.importorskip("onnx")
     ports = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n"]) for name in ("x", "y")]
     node = onnx.helper.make_node("Identity", ["x"], ["y"])
@@ -154,7 +154,7 @@ def test_another_interface_is_refused(tmp_path: Path, model: Model) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", b"\x08\x09" + bytes(200)])
-def test_what_is_no_onnx_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_onnx_raises(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "m.onnx"
     path.write_bytes(content)
     with pytest.raises(ModelError) as caught:
@@ -163,14 +163,14 @@ def test_what_is_no_onnx_is_refused(tmp_path: Path, content: bytes) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_model_is_named(tmp_path: Path) -> None:
+def test_a_missing_model_raises(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"gone\.onnx: cannot be read"):
         load_model(tmp_path / "gone.onnx")
     with pytest.raises(ModelError, match=r"model\.onnx: cannot be read"):
         load_model(tmp_path)
 
 
-def test_cuda_that_cannot_be_had_is_refused(model: Model) -> None:
+def test_unavailable_cuda_raises(model: Model) -> None:
     import onnxruntime
 
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
@@ -192,20 +192,20 @@ def test_cuda_agrees_with_the_cpu(model: Model) -> None:
     np.testing.assert_allclose(on_gpu.slide(codes, accessibility, 10), model.slide(codes, accessibility, 10), atol=1e-4)
 
 
-def test_without_onnx_runtime_the_command_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_onnx_runtime_the_error_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(DeviceError, match=r"run: pip install 'jundscan\[cpu\]'"):
         load_model()
 
 
-def test_an_empty_onnx_runtime_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_incomplete_onnx_runtime_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", ModuleType("onnxruntime"))
     with pytest.raises(DeviceError, match="jundscan doctor"):
         load_model()
 
 
 @pytest.mark.parametrize("stride", [1, 4, 101, 130, 5_000])
-def test_sliding_is_scoring_windows(model: Model, stride: int) -> None:
+def test_sliding_scores_the_same_as_single_windows(model: Model, stride: int) -> None:
     rng = np.random.default_rng(stride)
     codes = rng.integers(0, 5, model.span + 20 * stride + stride // 2, dtype=np.uint8)
     shape = 21, len(model.widths)
@@ -215,14 +215,14 @@ def test_sliding_is_scoring_windows(model: Model, stride: int) -> None:
         model.slide(codes, accessibility, stride), model.predict(windows, accessibility), atol=1e-6
     )
     own = np.full_like(accessibility, np.nan)
-    own[:, 0] = accessibility[:, 0]  # one column is that of the windows' own bases
+    own[:, 0] = accessibility[:, 0]  # a single column is the accessibility of the windows' own bases
     np.testing.assert_array_equal(model.slide(codes, own[:, 0], stride), model.slide(codes, own, stride))
     np.testing.assert_array_equal(model.predict(windows, own[:, 0]), model.predict(windows, own))
     with pytest.raises(ValueError, match=r"20 values, but .* bases hold 21 windows"):
         model.slide(codes, accessibility[:-1], stride)
 
 
-def test_a_window_alone_is_one_with_unknown_flanks(model: Model) -> None:
+def test_a_window_without_flanks_scores_like_one_with_unknown_flanks(model: Model) -> None:
     rng = np.random.default_rng(7)
     windows = rng.integers(0, 4, (40, 101), dtype=np.uint8)
     accessibility = rng.random(40, dtype=np.float32)
@@ -232,7 +232,7 @@ def test_a_window_alone_is_one_with_unknown_flanks(model: Model) -> None:
     np.testing.assert_allclose(many[:, 0], model.predict(windows, accessibility), atol=1e-6)
 
 
-def test_threads_and_batches_do_not_matter(model: Model) -> None:
+def test_scores_do_not_depend_on_threads_and_batches(model: Model) -> None:
     rng = np.random.default_rng(0)
     codes, accessibility = rng.integers(0, 5, (700, 101), dtype=np.uint8), rng.random(700, dtype=np.float32)
     expected = np.concatenate([model.predict(codes[i : i + 1], accessibility[i : i + 1]) for i in range(700)])
@@ -240,7 +240,7 @@ def test_threads_and_batches_do_not_matter(model: Model) -> None:
     assert model.predict(codes[:0], accessibility[:0]).shape == (0,)
 
 
-def test_either_strand_gives_the_same(model: Model) -> None:
+def test_both_strands_score_the_same(model: Model) -> None:
     from jundscan.dna.letters import reverse_complement
 
     rng = np.random.default_rng(1)

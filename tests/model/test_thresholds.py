@@ -1,4 +1,4 @@
-"""From threshold rules to thresholds, on a table made for it and on the shipped model's."""
+"""Thresholds chosen by rules, from a small calibration table and from those of the shipped model."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def metadata(model: Model) -> Metadata:
         ("threshold", 0.65, 0.65),
     ],
 )
-def test_threshold_rules_are_met_by_the_calibration_table(
+def test_threshold_rules_choose_a_row_of_the_calibration_table(
     metadata: Metadata, kind: ThresholdKind, value: float, threshold: float
 ) -> None:
     chosen = choose_threshold(metadata, True, ThresholdRule(kind, value))
@@ -65,7 +65,7 @@ def test_without_a_rule_the_default_threshold_of_the_mode_is_used(metadata: Meta
     assert chosen.expectation() == "Expect 3 in 10 bound windows to be found."
 
 
-def test_above_the_table_little_is_promised(metadata: Metadata) -> None:
+def test_above_the_table_the_expectation_gives_upper_limits(metadata: Metadata) -> None:
     last = ROWS[-1]
     assert not choose_threshold(metadata, True, ThresholdRule("threshold", last.threshold)).is_beyond
     chosen = choose_threshold(metadata, True, ThresholdRule("threshold", 0.999))
@@ -78,14 +78,14 @@ def test_above_the_table_little_is_promised(metadata: Metadata) -> None:
     assert chosen.peak_expectation() is None
 
 
-def test_below_the_table_nothing_is_promised(metadata: Metadata) -> None:
+def test_below_the_table_nothing_is_expected(metadata: Metadata) -> None:
     chosen = choose_threshold(metadata, True, ThresholdRule("threshold", 0.1))
     assert chosen.expected is None
     assert "does not reach down to there: nothing is known" in chosen.expectation()
     assert set(chosen.shares().values()) == {None}
 
 
-def test_peaks_are_spoken_of_where_the_model_knows_them(metadata: Metadata) -> None:
+def test_the_expectation_of_peaks_needs_their_shares_in_the_model(metadata: Metadata) -> None:
     assert choose_threshold(metadata, True, None).peak_expectation() is None  # as in models of earlier versions
     rows = tuple(replace(row, hit_precision=0.43, peak_recall=0.08) for row in ROWS)
     knowing = replace(metadata, with_accessibility=ThresholdTable(0.7, "fpr 0.01", rows))
