@@ -165,8 +165,8 @@ def match_chromosomes(
     if beyond:
         cautions.add(
             "intervals_beyond_end",
-            f"{track.path}: cut {format_count(beyond, 'interval')} that reach beyond the end of the chromosome. Check "
-            "that track and genome are of the same assembly",
+            f"{track.path}: {counted(beyond, 'interval')} beyond the end of the chromosome, cut there. Check that "
+            "track and genome are of the same assembly",
             intervals=beyond,
         )
     return GenomeTrack(track, names, frozenset() if missing == "unknown" else frozenset(absent))

@@ -263,8 +263,8 @@ def test_names_are_matched_and_differences_are_logged(
     assert warnings == [
         f"{track.path}: of 2 chromosomes to scan, 1 missing from the track (2), 0.2% of the bases; "
         "counted as closed (--missing-chromosomes)",
-        f"{track.path}: cut 2 intervals that reach beyond the end of the chromosome. Check that track and genome are "
-        "of the same assembly",
+        f"{track.path}: 2 intervals beyond the end of the chromosome, cut there. Check that track and genome are of "
+        "the same assembly",
     ]
 
 
