@@ -120,7 +120,7 @@ def scale_means(
             source.means_of_all(_with_windows(windows), widths) if windows else np.empty((0, len(widths)), np.float32)
         )
     if genome is None or not isinstance(track, GenomeTrack):
-        raise InputError(f"{source.path}: is text and does not know how long chromosomes are; give the genome too")
+        raise InputError(f"{source.path}: is a text file, which does not state chromosome lengths. Give the genome too")
     chroms = [chrom for chrom in genome.chromsizes if track.has_accessibility(chrom)]
     return track.means(_with_windows(evenly_spaced(known_stretches(genome, chroms), limit)), widths)
 
@@ -183,8 +183,8 @@ def _warn_of_partial_genome(track: GenomeTrack, cautions: Cautions) -> None:
     if share < MIN_COMMON_SHARE:
         cautions.add(
             "scale_of_part",
-            f"{track.path}: the genome's chromosomes hold {share:.1%} of the track's data, and its scale is found on "
-            f"them alone. Find it with the whole genome (jundscan scale) and give --accessibility-scale FILE",
+            f"{track.path}: the genome's chromosomes hold {share:.1%} of the track's data, and the scale is found "
+            "on them alone. Find it with the whole genome (jundscan scale) and give --accessibility-scale FILE",
             share=share,
         )
 
@@ -226,8 +226,8 @@ def check_scale(
             cautions.add(
                 "scale_of_another_track",
                 f"{track.path}: the scale given ({scale.where}) is that of another track: {distance:.0%} of the "
-                f"windows with data stand elsewhere than in its own ({MAX_SCALE_DISTANCE:.0%} allowed). Leave "
-                f"--accessibility-scale out, or find the scale anew (jundscan scale)",
+                f"windows with data would have other percentiles there ({MAX_SCALE_DISTANCE:.0%} allowed). Leave "
+                "--accessibility-scale out, or find the scale again: jundscan scale",
                 apart=distance,
                 allowed=MAX_SCALE_DISTANCE,
             )
@@ -237,8 +237,8 @@ def check_scale(
             cautions.add(
                 "unlike_training",
                 f"{track.path}: accessibility differs from what the model was trained on: {distance:.0%} of the "
-                f"windows stand elsewhere than in {nearest}, the nearest ({MAX_TRAINING_DISTANCE:.0%} allowed). "
-                f"Thresholds may promise too much",
+                f"windows have other percentiles than in {nearest}, the most similar data set of training "
+                f"({MAX_TRAINING_DISTANCE:.0%} allowed). Precision and recall may be lower than expected",
                 apart=distance,
                 nearest=nearest,
                 allowed=MAX_TRAINING_DISTANCE,

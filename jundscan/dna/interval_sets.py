@@ -37,7 +37,7 @@ def merge_intervals(intervals: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def intersect_intervals(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the bases in both ``a`` and ``b``; arguments and result are (n, 2), sorted and disjoint.
+    """Return the bases in both ``a`` and ``b``. Arguments and result are (n, 2), sorted and disjoint.
 
     Examples
     --------
@@ -53,7 +53,7 @@ def intersect_intervals(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[n
 
 
 def subtract_intervals(a: NDArray[np.int64], b: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the bases of ``a`` that are not in ``b``; arguments and result are (n, 2), sorted and disjoint.
+    """Return the bases of ``a`` that are not in ``b``. Arguments and result are (n, 2), sorted and disjoint.
 
     Examples
     --------

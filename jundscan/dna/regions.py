@@ -70,7 +70,7 @@ def parse_region(text: str, chromsizes: Mapping[str, int]) -> Region:
         raise RegionError(text, f"no such chromosome in the genome, which has {some_names(chromsizes)}")
     left, _, right = bounds.replace(",", "").partition("-")
     if not (left.isdecimal() and right.isdecimal() and bounds.isascii()):
-        raise RegionError(text, "write chrom:start-end with whole numbers, 0-based half-open, say chr22:0-1000")
+        raise RegionError(text, "write chrom:start-end with whole numbers, 0-based half-open, such as chr22:0-1000")
     region = Region(chrom, int(left), int(right))
     if region.start >= region.end:
         raise RegionError(text, "the start must be less than the end")

@@ -161,7 +161,7 @@ def with_flanks(
 
 
 def group_consecutive(sizes: NDArray[np.int64], limit: int) -> Iterator[tuple[int, int]]:
-    """Group consecutive items whose sizes add up to at most ``limit``; a larger item is a group of its own.
+    """Group consecutive items whose sizes add up to at most ``limit``. A larger item is a group of its own.
 
     Yields
     ------

@@ -120,7 +120,7 @@ copyreg.pickle(Model, _pickled)  # not in the class, because model.py does not i
 
 
 def open_session(content: bytes, file: Path, device: Device) -> onnxruntime.InferenceSession:
-    """Open the content of a model's file on a device; ``file`` is for messages.
+    """Open the content of a model's file on a device; messages name ``file``.
 
     Raises
     ------

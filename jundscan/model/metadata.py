@@ -106,7 +106,7 @@ class Metadata:
     flank : int
         Bases to each side of a window that the model sees, a multiple of 10; 0 for a model that sees the window only.
     accessibility_widths : tuple of int
-        Bases around the window's centre over which the model takes mean accessibility; the first is 101, the window.
+        Bases around a window's centre that the model takes mean accessibility over; the first is 101, the window.
     window_with_accessibility, window_without_accessibility : ThresholdTable or None
         Calibration tables of windows whose flanks are unknown; None for a model that sees the window only.
     self_test : SelfTest or None

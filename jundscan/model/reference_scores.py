@@ -55,7 +55,7 @@ def reference_windows(flank: int = 0, widths: int = 1) -> tuple[NDArray[np.uint8
         codes[start : start + len(_SITE)] = encode(_SITE)
     windows = _WINDOWS
     if flank:
-        windows = -(-length // _STRIDE) + 1  # the last one begins a flank or more behind the known letters
+        windows = -(-length // _STRIDE) + 1  # the last window begins at least a flank behind the known letters
         before = flank + (windows - 1) * _STRIDE - length
         lonely = np.pad(codes[flank : flank + WINDOW_LENGTH], (before, flank), constant_values=UNKNOWN)
         codes = np.concatenate([codes, lonely])

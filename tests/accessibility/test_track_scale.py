@@ -173,8 +173,8 @@ def test_the_scale_of_a_text_track_needs_a_genome(tmp_path: Path, run: Run, sequ
     track = write_rows(tmp_path / "t.bg", [("chr1", *row) for row in signal(60_000, 1)])
     ran = run("scale", track, "-o", tmp_path / "s.json")
     assert (ran.code, (tmp_path / "s.json").exists()) == (1, False)
-    assert "is text and does not know how long chromosomes are; give the genome too" in ran.err
-    with pytest.raises(InputError, match="give the genome too"), open_track(track) as opened:
+    assert "is a text file, which does not state chromosome lengths. Give the genome too" in ran.err
+    with pytest.raises(InputError, match="Give the genome too"), open_track(track) as opened:
         scale_means(None, opened, (101,))
     genome = write_fasta(tmp_path / "g.fa", sequences)
     ran = run("scale", track, genome, "-o", tmp_path / "s.json")

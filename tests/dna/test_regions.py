@@ -39,7 +39,7 @@ def test_a_region_written_as_text_is_read_back(chrom, start):
         ("chr22:", "write chrom:start-end"),
         ("chr22:5", "write chrom:start-end"),
         ("chr22:-5-9", "write chrom:start-end"),
-        ("chr22:5-10-20", "write chrom:start-end with whole numbers, 0-based half-open, say chr22:0-1000"),
+        ("chr22:5-10-20", "write chrom:start-end with whole numbers, 0-based half-open, such as chr22:0-1000"),
         ("chr22:1.5-9", "write chrom:start-end"),
         ("chr22:٣-9", "write chrom:start-end"),
         ("chr22:9-9", "the start must be less than the end"),
