@@ -107,8 +107,8 @@ def match_chromosomes(
     """Find each chromosome of the genome in the track, under any naming convention or an alias.
 
     A chromosome that the track lacks counts as closed, because writers of tracks leave out chromosomes without data.
-    This holds only where the names fit. They fit when the chromosomes in common hold half of the bases to scan (or of
-    the genome) and half of the track's data, or when every chromosome to scan is in the track.
+    This holds only where the names fit. They fit when every chromosome to scan is in the track. Else the chromosomes in
+    common must hold half of the bases to scan (or of the genome) and half of the track's data.
 
     Parameters
     ----------

@@ -38,8 +38,8 @@ _BAND_BITS = 12
 class RunningSums(NamedTuple):
     """Running sums along disjoint intervals, starting from 0 in every block of the line.
 
-    Block k holds the ranges that start on [k * block, (k + 1) * block), whatever their width, so that the sum over a
-    range does not depend on other widths. Its bases, with ``widest`` more for its last ranges, lie from
+    Block k holds the ranges that start on [k * block, (k + 1) * block), whatever their width. So the sum over a range
+    does not depend on other widths. Its bases, with ``widest`` more for its last ranges, lie from
     ``k * (block + widest + 1)`` on. So the bases that two blocks share are stored for both. Blocks without intervals
     are left out.
 

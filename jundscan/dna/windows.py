@@ -1,8 +1,8 @@
 """Windows and chunks of them: pure arithmetic, 0-based half-open everywhere.
 
-The windows of a chromosome start at 0, stride, 2·stride, … (the grid) and, where that is off the grid, also at
-length - 101, so that the last bases are covered. Their indices are 0, 1, 2, … in this order. A span selects from these
-windows and a chunk groups them. Neither ever moves a window.
+The windows of a chromosome start at 0, stride, 2·stride, … (the grid). Where length - 101 is off the grid, a last
+window starts there, so that the last bases are covered. Their indices are 0, 1, 2, … in this order. A span selects from
+these windows and a chunk groups them. Neither ever moves a window.
 """
 
 from __future__ import annotations
@@ -201,8 +201,8 @@ def track_spans(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the bases on which a track shows the value of each window: ``stride`` bases around its centre.
 
-    The bases [start + 50 - stride // 2, + stride) end where those of the chromosome's next window begin, scored or
-    not, and at the ends of the chromosome. So they depend on the window's start alone, and never overlap.
+    The bases [start + 50 - stride // 2, + stride) are cut at those of the chromosome's next window, scored or not, and
+    at the chromosome's ends. So they depend on the window's start alone, and never overlap.
 
     Parameters
     ----------

@@ -102,7 +102,7 @@ def _open(content: bytes, file: Path, device: Device) -> Model:
     return model
 
 
-def _pickled(model: Model) -> tuple[Any, ...]:
+def _reduce_model(model: Model) -> tuple[Any, ...]:
     """Return the arguments of :func:`_open` that open the same model in another process.
 
     Raises
@@ -116,7 +116,7 @@ def _pickled(model: Model) -> tuple[Any, ...]:
     return _open, (content, model.path, "cuda" if model.provider.startswith("CUDA") else "cpu")
 
 
-copyreg.pickle(Model, _pickled)  # not in the class, because model.py does not import this module
+copyreg.pickle(Model, _reduce_model)  # not in the class, because model.py does not import this module
 
 
 def open_session(content: bytes, file: Path, device: Device) -> onnxruntime.InferenceSession:

@@ -202,14 +202,14 @@ class Metadata:
                 )
             for mode in (*MODES, *WINDOW_MODES):
                 if mode in MODES or raw.get(mode) is not None:
-                    rows = tuple(CalibrationRow(**_known(CalibrationRow, row)) for row in raw[mode].pop("rows"))
+                    rows = tuple(CalibrationRow(**_known_fields(CalibrationRow, row)) for row in raw[mode].pop("rows"))
                     raw[mode] = ThresholdTable(rows=rows, **raw[mode])
             raw["cell_types"] = tuple(raw["cell_types"])
             raw["accessibility_widths"] = tuple(raw["accessibility_widths"])
             if raw.get("self_test") is not None:
                 scores = {mode: values and tuple(values) for mode, values in raw["self_test"].items()}
                 raw["self_test"] = SelfTest(**scores)
-            metadata = cls(**_known(cls, raw))
+            metadata = cls(**_known_fields(cls, raw))
             _check(metadata)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as err:
             raise ModelError(f"{where}: its metadata cannot be read ({err}). Download the model again") from err
@@ -226,7 +226,7 @@ class Metadata:
         return metadata
 
 
-def _known(cls: Any, raw: Mapping[str, Any]) -> dict[str, Any]:
+def _known_fields(cls: Any, raw: Mapping[str, Any]) -> dict[str, Any]:
     """Drop fields that a later version may have added to a dataclass."""
     names = {one.name for one in fields(cls)}
     return {key: value for key, value in raw.items() if key in names}
