@@ -1,4 +1,4 @@
-"""bgzip and tabix, by pysam: packed text from which a genome browser fetches any stretch."""
+"""bgzip and tabix, through pysam: compressed text of which a genome browser fetches any region."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ from typing import Any, Literal
 from jundscan.errors import OutputError
 
 Preset = Literal["bed", "vcf"]
-"""Which columns tabix indexes: those of BED (and bedGraph, narrowPeak, our tables) or of VCF."""
+"""Columns that tabix indexes: those of BED (and bedGraph, narrowPeak, tables of windows) or of VCF."""
 INDEX_ENDINGS = (".tbi", ".csi")
-"""Of an index beside its file; ``.csi`` is for chromosomes too long for the other."""
+"""Endings of an index; ``.csi`` is for chromosomes that are too long for ``.tbi``."""
 
-_PACKED_ENDINGS = (".gz", ".bgz")
-_LONGEST_IN_TBI = 1 << 29
-_WRITE = "wb5"
-"""Level 5: on a table of windows 0.6 of the time that the usual level 6 takes, and 0.4 % larger."""
+_COMPRESSED_ENDINGS = (".gz", ".bgz")
+_MAX_TBI_BASES = 1 << 29
+_WRITE_MODE = "wb5"
+"""Compression level 5 takes 0.6 of the time of the usual level 6 on a table of windows, which gets 0.4 % larger."""
 
 
 def is_compressed(path: str | Path) -> bool:
-    """Tell by its name whether an output is to be compressed."""
-    return str(path).lower().endswith(_PACKED_ENDINGS)
+    """Return whether the name of an output asks for compression."""
+    return str(path).lower().endswith(_COMPRESSED_ENDINGS)
 
 
 def index_ending(longest: int) -> str:
-    """Choose the kind of index for chromosomes of at most ``longest`` bases.
+    """Return the ending of an index for chromosomes of at most ``longest`` bases.
 
     Examples
     --------
     >>> index_ending(248_956_422), index_ending(900_000_000)
     ('.tbi', '.csi')
     """
-    return INDEX_ENDINGS[longest > _LONGEST_IN_TBI]
+    return INDEX_ENDINGS[longest > _MAX_TBI_BASES]
 
 
 @contextmanager
 def quiet_pysam(shown: str | Path) -> Iterator[Any]:
-    """Give pysam, and keep htslib from writing to stderr itself meanwhile.
+    """Import pysam, and keep htslib from printing to stderr inside the block.
 
     Parameters
     ----------
     shown : str or pathlib.Path
-        The output it is wanted for.
+        The output, for the message.
 
     Raises
     ------
@@ -66,23 +66,23 @@ def quiet_pysam(shown: str | Path) -> Iterator[Any]:
 
 
 class BgzipFile(io.RawIOBase):
-    """A bgzipped file to write bytes to, whose failures name the output.
+    """A bgzipped file for writing bytes. It raises OutputError with the name of the output.
 
     Parameters
     ----------
     path : pathlib.Path
-        A file that can be opened for writing: where it cannot, htslib ends the whole process.
+        A file that can be opened for writing, because htslib ends the process when it cannot open it.
     shown : str or pathlib.Path
-        The name for messages.
+        Its name for messages.
     """
 
     def __init__(self, path: Path, shown: str | Path) -> None:
         self._shown = shown
         with quiet_pysam(shown) as pysam:
-            self._file = pysam.BGZFile(str(path), _WRITE)
+            self._file = pysam.BGZFile(str(path), _WRITE_MODE)
 
     def writable(self) -> bool:
-        """Tell the buffers around it that it takes bytes."""
+        """Return True, which buffers ask for."""
         return True
 
     def write(self, data: Any) -> int:
@@ -91,36 +91,36 @@ class BgzipFile(io.RawIOBase):
         Raises
         ------
         OutputError
-            When the system refuses.
+            When the file cannot be written.
         """
-        with self._failing():
+        with self._raising():
             written: int = self._file.write(bytes(data))
         return written
 
     def close(self) -> None:
-        """Write what is buffered and close.
+        """Write the buffer and close the file.
 
         Raises
         ------
         OutputError
-            When the system refuses.
+            When the file cannot be written.
         """
         if self.closed:
             return
         try:
-            with self._failing():
+            with self._raising():
                 self._file.close()
         finally:
             with suppress(OSError):
-                self._file.close()  # a close that failed to flush leaves it open: again, or it complains when collected
+                self._file.close()  # again, because a file whose first close failed prints an error when collected
             super().close()
 
     @contextmanager
-    def _failing(self) -> Iterator[None]:
+    def _raising(self) -> Iterator[None]:
         with quiet_pysam(self._shown):
             try:
                 yield
-            except OSError as err:  # htslib does not hand on why
+            except OSError as err:  # htslib does not pass on the reason
                 raise OutputError(f"{self._shown}: cannot be written; is the disk full?") from err
 
 
@@ -130,10 +130,11 @@ def build_index(data: Path, index: Path, preset: Preset, shown: str | Path) -> N
     Parameters
     ----------
     data, index : pathlib.Path
-        The packed file, sorted by chromosome and start, and where the index goes.
+        The compressed file, sorted by chromosome and start, and the index to write.
     preset : {"bed", "vcf"}
+        Columns to index.
     shown : str or pathlib.Path
-        The final name of the index: its ending tells the kind.
+        The final name of the index, whose ending decides its kind.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Files and tracks out, atomically: a file has its final name only once it is whole.
+"""Output files and tracks. A file gets its final name when it is complete.
 
 All text is UTF-8 with Unix line ends.
 """
@@ -24,35 +24,34 @@ from jundscan.io.files import temporary_beside
 from jundscan.io.numbers import write_spans
 from jundscan.io.streams import check_stream, descriptor, is_stdout, is_stream, open_descriptor
 
-_BUFFER = 1 << 20
+_BUFFER_BYTES = 1 << 20
 _GZIP_LEVEL = 6
 _BIGWIG_ENDINGS = (".bw", ".bigwig")
 _BEDGRAPH_ENDINGS = (".bedgraph", ".bdg", ".bedgraph.gz", ".bdg.gz")
 
 
 def check_output(path: str | Path, force: bool, indexed: bool = False) -> None:
-    """Find out before any work whether an output can be written.
+    """Check that an output can be written, before any work.
 
     Parameters
     ----------
     path : str or pathlib.Path
-        ``-`` is stdout. A stream, a pipe or a device (see :mod:`jundscan.io.streams`) exists already, and needs no
-        ``force``.
+        ``-`` is stdout. A stream, a pipe or a device (see :mod:`jundscan.io.streams`) needs no ``force``.
     force : bool
         Whether an existing file may be replaced.
     indexed : bool
-        Whether a packed one is to have a tabix index beside it (see :func:`open_output`).
+        Whether a compressed file will have a tabix index beside it (see :func:`open_output`).
 
     Raises
     ------
     OutputError
-        When the file or its index exists and ``force`` is false, it is a folder, its folder is missing or not
-        writable, a stream is closed, or what makes the index is not installed.
+        When the file or its index exists and ``force`` is false, the path is a folder, its folder is missing or not
+        writable, a stream is closed, or pysam is needed for an index and not installed.
     """
     if is_stream(path):
         check_stream(path)
         return
-    target = _place(path)
+    target = _target(path)
     if target.is_dir():
         raise OutputError(f"{path}: a folder; name a file inside it")
     if not target.parent.is_dir():
@@ -68,7 +67,7 @@ def check_output(path: str | Path, force: bool, indexed: bool = False) -> None:
 
 
 def check_track_output(path: str | Path, force: bool) -> None:
-    """Find out before any work whether a track can be written: :func:`check_output`, and the ending of a file."""
+    """Check that a track can be written, as :func:`check_output` does, and that a file has the ending of a track."""
     if not is_stream(path) and not str(path).lower().endswith((*_BIGWIG_ENDINGS, *_BEDGRAPH_ENDINGS)):
         raise OutputError(f"{path}: a track must end in .bw, .bigWig, .bedgraph or .bedgraph.gz")
     if _is_bigwig(path):
@@ -82,28 +81,27 @@ def _is_bigwig(path: str | Path) -> bool:
 
 @contextmanager
 def atomic_path(path: str | Path, force: bool) -> Iterator[Path]:
-    """Give a name to write to, beside ``path``, that is renamed to it when the block ends.
+    """Yield a temporary path beside ``path``, and rename that file to ``path`` when the block ends.
 
-    When the block raises, nothing is left. When it writes nothing, an older file is removed all the same:
-    it would be taken for the result. To a stream, a pipe or a device everything is copied when the block ends. Several
-    runs that write to one place do not meet before the end: the last one's file stays, or, without ``force``, the first
-    one's.
+    When the block raises, no file is left. When the block writes no file, an older file at ``path`` is removed,
+    because it would look like the result. For a stream, a pipe or a device the file is copied when the block ends.
+    Several runs may write to one path at once: the last to finish wins, or without ``force`` the first.
 
     Raises
     ------
     OutputError
-        See :func:`check_output`; also when renaming fails, or a file has appeared there that ``force`` does not cover.
+        See :func:`check_output`; also when renaming fails, or ``force`` is false and a file has appeared at ``path``.
     """
     check_output(path, force)
     if is_stream(path):
         with tempfile.TemporaryDirectory(prefix="jundscan.") as folder:
-            copied = Path(folder, Path(path).name)
-            yield copied
-            if copied.exists():
-                with copied.open("rb") as source, _open_stream(path) as stream:
-                    shutil.copyfileobj(source, stream, _BUFFER)
+            temporary = Path(folder, Path(path).name)
+            yield temporary
+            if temporary.exists():
+                with temporary.open("rb") as source, _open_stream(path) as stream:
+                    shutil.copyfileobj(source, stream, _BUFFER_BYTES)
         return
-    target = _place(path)
+    target = _target(path)
     temporary = temporary_beside(target)
     try:
         yield temporary
@@ -128,10 +126,10 @@ def open_output(
     longest: int = 0,
     is_sorted: Callable[[], bool] = lambda: True,
 ) -> Iterator[TextIO]:
-    """Open a text output: a file, compressed when its name ends in ``.gz``, or ``-`` for stdout.
+    """Open a text output: a file, compressed when its name ends in ``.gz`` or ``.bgz``, or ``-`` for stdout.
 
-    The file is written beside its final name and renamed when the block ends; when the block raises, nothing
-    is left. Stdout streams and stays open. Another stream, a pipe or a device is written directly.
+    A file is written beside its final name and renamed when the block ends. When the block raises, no file is
+    left. Stdout stays open. Any other stream, a pipe or a device is written directly.
 
     Parameters
     ----------
@@ -139,12 +137,12 @@ def open_output(
     force : bool
         Whether an existing file may be replaced.
     preset : {"bed", "vcf"}, optional
-        What the lines are, sorted by chromosome and start: a compressed file is then bgzipped and has a tabix index
-        beside it. Without it, it is gzipped.
+        Format of lines that are sorted by chromosome and start. A compressed file is then bgzipped and has a tabix
+        index beside it. Without a preset it is gzipped.
     longest : int
-        Bases of the longest chromosome; beyond 2²⁹ the index is ``.csi`` instead of ``.tbi``.
+        Bases of the longest chromosome. Beyond 2²⁹ the index is ``.csi`` instead of ``.tbi``.
     is_sorted : callable
-        Asked when all is written: lines that turn out not to be sorted get no index.
+        Called after the last line. When it returns False, the file gets no index.
 
     Yields
     ------
@@ -153,9 +151,9 @@ def open_output(
     Raises
     ------
     OutputError
-        See :func:`check_output`; also when writing fails (disk full), from wherever the text is written.
+        See :func:`check_output`; also when writing fails (disk full), inside the block or at its end.
     BrokenPipeError
-        When the reader of stdout or of a pipe has gone.
+        When the reader of stdout or of a pipe has closed it.
     """
     if is_stdout(path) and not is_compressed(path):
         check_output(path, force)
@@ -176,11 +174,11 @@ def open_output(
             check_output(path, force)
             raw = _open_stream(path)
         else:
-            raw = _File(stack.enter_context(atomic_path(path, force)), path)
-        buffer = stack.enter_context(io.BufferedWriter(stack.enter_context(raw), _BUFFER))
+            raw = OutputFile(stack.enter_context(atomic_path(path, force)), path)
+        buffer = stack.enter_context(io.BufferedWriter(stack.enter_context(raw), _BUFFER_BYTES))
         binary = cast(IO[bytes], buffer)
         if is_compressed(path):
-            # no name and no time inside: equal content gives equal files
+            # without name and time in its header, so that equal content gives equal files
             binary = cast(IO[bytes], gzip.GzipFile("", "wb", _GZIP_LEVEL, buffer, mtime=0))
         with io.TextIOWrapper(binary, encoding="utf-8", newline="\n") as stream:
             yield stream
@@ -190,49 +188,49 @@ def open_output(
 def _open_indexed(
     path: str | Path, force: bool, preset: Preset, longest: int, is_sorted: Callable[[], bool]
 ) -> Iterator[TextIO]:
-    """Write a bgzipped file and its index, in an order in which a wrong index never stands beside a file.
+    """Write a bgzipped file and its index, so that a wrong index never stands beside a file.
 
-    Both are finished under other names; then any older index goes, the file gets its name, and last the index. Another
-    run that has come as far with the same output waits meanwhile.
+    Both are completed under temporary names. Then any older index is removed, the file is renamed, and the index last.
+    A lock on the folder keeps other runs from these steps meanwhile.
     """
     check_output(path, force, indexed=True)
-    target = _place(path)
+    target = _target(path)
     index = target.with_name(target.name + index_ending(longest))
-    with ExitStack() as waiting, atomic_path(index, force) as temporary_index, atomic_path(path, force) as temporary:
+    with ExitStack() as lock, atomic_path(index, force) as temporary_index, atomic_path(path, force) as temporary:
         for opened, shown in ((temporary, path), (temporary_index, index)):
-            _File(opened, shown).close()  # says now and in our words why it cannot be opened, if so
-        packed = cast(IO[bytes], io.BufferedWriter(BgzipFile(temporary, path), _BUFFER))
-        with io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as stream:
+            OutputFile(opened, shown).close()  # raises a clear error here when it cannot be opened
+        binary = cast(IO[bytes], io.BufferedWriter(BgzipFile(temporary, path), _BUFFER_BYTES))
+        with io.TextIOWrapper(binary, encoding="utf-8", newline="\n") as stream:
             yield stream
         if is_sorted():
             build_index(temporary, temporary_index, preset, index)
         else:
             temporary_index.unlink()
-        waiting.enter_context(_alone_in(target.parent))
+        lock.enter_context(_folder_lock(target.parent))
         check_output(path, force, indexed=True)
         for older in _indexes(target):
             older.unlink(missing_ok=True)
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Wait until no other run is inside this block for the same folder, where the system can tell.
+def _folder_lock(folder: Path) -> Iterator[None]:
+    """Lock a folder until the block ends; wait while another run holds the lock.
 
-    The lock is the system's: it ends with the process, and leaves nothing behind.
+    The lock ends with the process and leaves no file. Some systems have none, and the block then runs without.
     """
     try:
         import fcntl
 
-        lock = os.open(folder, os.O_RDONLY)
+        opened = os.open(folder, os.O_RDONLY)
     except (ImportError, OSError):  # Windows
         yield
         return
     try:
-        with suppress(OSError):  # some network file systems lock no folders
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with suppress(OSError):  # some network file systems cannot lock a folder
+            fcntl.flock(opened, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(lock)
+        os.close(opened)
 
 
 def _indexes(target: Path) -> list[Path]:
@@ -241,25 +239,27 @@ def _indexes(target: Path) -> list[Path]:
 
 @contextmanager
 def open_track_output(path: str | Path, chromsizes: Mapping[str, int], force: bool = False) -> Iterator[AddSpans]:
-    """Open a track: bigWig (``.bw``, ``.bigWig``) or bedGraph (``.bedgraph``, ``.bdg``, also ``.gz``; a stream).
+    """Open a track: bigWig (``.bw``, ``.bigWig``), or bedGraph (``.bedgraph``, ``.bdg``, with or without ``.gz``).
+
+    A stream, a pipe or a device gets a bedGraph, unless its name ends in ``.bw`` or ``.bigWig``.
 
     Parameters
     ----------
     path : str or pathlib.Path
     chromsizes : Mapping of str to int
-        Chromosome lengths in bases, in FASTA order; a bigWig's header gets those that have spans.
+        Chromosome lengths in bases, in FASTA order. A bigWig's header lists the chromosomes that have spans.
     force : bool
         Whether an existing file may be replaced.
 
     Yields
     ------
     AddSpans
-        A function to call with the spans of one chromosome after another, as often for each as needed.
+        A function to call with the spans of one chromosome after another, in as many calls as needed.
 
     Raises
     ------
     OutputError
-        When the name has none of these endings, a bigWig cannot hold the sequences, and as in :func:`open_output`.
+        When a file has another ending, or a bigWig cannot hold the sequences; also as in :func:`open_output`.
     """
     check_track_output(path, force)
     if _is_bigwig(path):
@@ -272,8 +272,18 @@ def open_track_output(path: str | Path, chromsizes: Mapping[str, int], force: bo
             yield partial(write_spans, stream)
 
 
-class _File(io.FileIO):
-    """A raw file for writing whose failures name the output, through whatever buffers wrap it."""
+class OutputFile(io.FileIO):
+    """An unbuffered file for writing. It raises OutputError with the name of the output, through any buffer.
+
+    Parameters
+    ----------
+    file : pathlib.Path or int
+        A path or an open descriptor.
+    shown : str or pathlib.Path
+        Its name for messages.
+    mode : str
+        Mode of :func:`open`.
+    """
 
     def __init__(self, file: Path | int, shown: str | Path, mode: str = "wb") -> None:
         self._shown = shown
@@ -292,38 +302,38 @@ class _File(io.FileIO):
             raise write_error(self._shown, err) from err
 
     def close(self) -> None:
-        """Close; what a network file system says only now becomes an OutputError too."""
+        """Close the file; an OSError, which a network file system may raise only now, becomes an OutputError."""
         try:
             super().close()
         except OSError as err:
             raise write_error(self._shown, err) from err
 
 
-def _open_stream(path: str | Path) -> _File:
-    """Open a stream to write on where it stands; nothing that it holds is lost."""
+def _open_stream(path: str | Path) -> OutputFile:
+    """Open a stream for appending."""
     number = descriptor(path)
     if number is None:
-        return _File(Path(path), path, "ab")
-    for standard in (sys.stdout, sys.stderr):  # what was printed before comes before
+        return OutputFile(Path(path), path, "ab")
+    for standard in (sys.stdout, sys.stderr):  # so that earlier prints come first
         if standard is not None:
             standard.flush()
     try:
-        return _File(os.dup(open_descriptor(number)), path)
+        return OutputFile(os.dup(open_descriptor(number)), path)
     except OSError as err:
         raise write_error(path, err) from err
 
 
 def write_error(shown: str | Path, err: OSError) -> OutputError:
-    """Say which output failed, and why, in one line."""
+    """Format an OSError of an output as an OutputError, ``FILE: cannot be written: reason``."""
     return OutputError(f"{shown}: cannot be written: {err.strerror or err}")
 
 
 def remove_old_output(path: str | Path, force: bool) -> None:
-    """Remove what an earlier run wrote where this run writes nothing; errors are those of :func:`atomic_path`."""
+    """Remove the output of an earlier run where this run writes none; errors are those of :func:`atomic_path`."""
     with atomic_path(path, force):
         pass
 
 
-def _place(path: str | Path) -> Path:
-    """Return the file behind a link: an output replaces that file and keeps the link."""
+def _target(path: str | Path) -> Path:
+    """Return the file behind a link, because an output replaces that file and keeps the link."""
     return Path(os.path.realpath(path))

@@ -1,8 +1,7 @@
-"""Standard streams, pipes and devices under the names of files: they are written to as they are.
+"""Outputs that are no files: standard streams, pipes and devices.
 
-A shell may connect ``/dev/stdout`` to a file, and that file may hold something already. Opening the name anew, renaming
-another file to it or removing it would lose that. So whatever names a descriptor of this process is written through the
-descriptor itself: what was opened for appending is appended to.
+A shell may connect ``/dev/stdout`` to a file with content. Opening, replacing or removing that path would lose the
+content. Such an output is therefore written through the open descriptor, which appends where the shell asked for it.
 """
 
 from __future__ import annotations
@@ -19,12 +18,13 @@ from jundscan.errors import OutputError
 
 STDOUT, STDERR = 1, 2
 _NAMES = {0: "stdin", STDOUT: "stdout", STDERR: "stderr"}
-_MOST_LINKS = 40
-_FOLDERS = re.compile(r"/dev/fd|/proc/(\d+)(/task/\d+)?/fd")
+_MAX_LINKS = 40
+"""Maximum symbolic links to follow, as in Linux."""
+_DESCRIPTOR_FOLDER = re.compile(r"/dev/fd|/proc/(\d+)(/task/\d+)?/fd")
 
 
 def descriptor(path: str | Path) -> int | None:
-    """Return the descriptor of this process that a path names, or None for any other path.
+    """Return the file descriptor of this process that a path names; None for any other path.
 
     Parameters
     ----------
@@ -45,15 +45,15 @@ def descriptor(path: str | Path) -> int | None:
 
 
 def open_descriptor(number: int) -> int:
-    """Return the descriptor behind a number: that of stderr is another one where a program keeps it to itself."""
+    """Return the descriptor to write to: for stderr that of ``sys.stderr``, which a program may have moved."""
     if number == STDERR and sys.stderr is not None:
-        with suppress(OSError, ValueError):  # a stream in memory has none
+        with suppress(OSError, ValueError):  # a stream in memory has no descriptor
             return sys.stderr.fileno()
     return number
 
 
 def is_stream(path: str | Path) -> bool:
-    """Return whether a path names a stream, a pipe or a device, which can be neither replaced nor removed."""
+    """Return whether a path is a stream, a pipe or a device, which must be neither replaced nor removed."""
     if descriptor(path) is not None or any(True for _ in _named_descriptors(path)):
         return True
     target = Path(path)
@@ -66,7 +66,7 @@ def is_stdout(path: str | Path | None) -> bool:
 
 
 def is_terminal(path: str | Path | None) -> bool:
-    """Return whether what is written to a path appears on a terminal."""
+    """Return whether a path is a terminal."""
     if path is None:
         return False
     number = descriptor(path)
@@ -78,7 +78,7 @@ def is_terminal(path: str | Path | None) -> bool:
 
 
 def destination(path: str | Path) -> str:
-    """Name where a path leads: a stream by one word, whatever it is called, a file by its full path."""
+    """Return one name for each output: ``stdout``, ``stderr`` or ``descriptor N``, or the full path of a file."""
     number = descriptor(path)
     if number is None:
         return os.path.realpath(path)
@@ -86,7 +86,7 @@ def destination(path: str | Path) -> str:
 
 
 def connected_file(path: str | Path) -> str | None:
-    """Return the file that a shell has connected to the stream that ``path`` names; None without one."""
+    """Return the file that a shell has connected to the stream ``path``, as in ``> FILE``; None without one."""
     number = descriptor(path)
     if number is None:
         return None
@@ -95,15 +95,15 @@ def connected_file(path: str | Path) -> str | None:
 
 
 def check_stream(path: str | Path) -> None:
-    """Check before any work that a stream is open for writing.
+    """Check that a stream is open for writing, before any work.
 
     Raises
     ------
     OutputError
-        When it is closed, or open for reading only.
+        When the stream is closed, or open for reading only.
     """
     number = descriptor(path)
-    if number is None:  # a pipe or a device: opening it may wait for its reader
+    if number is None:  # a pipe or a device, not opened here because opening may wait for a reader
         return
     if number in (STDOUT, STDERR) and (sys.stdout, sys.stderr)[number - 1] is None:
         raise OutputError(f"{path}: cannot be written: {_NAMES[number]} is closed")
@@ -126,19 +126,19 @@ def _is_read_only(number: int) -> bool:
 
 
 def _named_descriptors(path: str | Path) -> Iterator[tuple[int, str | None]]:
-    """Follow links, and yield the descriptor that a name on the way means, with the process that it belongs to.
+    """Follow links until one names a descriptor, and yield that number and its process ID.
 
-    The process is None in ``/dev/fd`` where that is a folder of its own, as on macOS.
+    The process ID is None where ``/dev/fd`` is a folder and no link, as on macOS.
     """
     name = os.fspath(path)
-    for _ in range(_MOST_LINKS):
+    for _ in range(_MAX_LINKS):
         folder, last = os.path.split(os.path.abspath(name))
         folder = os.path.realpath(folder)
-        if (match := _FOLDERS.fullmatch(folder)) and last.isascii() and last.isdecimal():
+        if (match := _DESCRIPTOR_FOLDER.fullmatch(folder)) and last.isascii() and last.isdecimal():
             yield int(last), match[1]
             return
         link = None
-        with suppress(OSError, ValueError):  # no link, or no path
+        with suppress(OSError, ValueError):  # not a link, or not a path
             link = os.readlink(os.path.join(folder, last))
         if link is None:
             return

@@ -21,7 +21,7 @@ from jundscan.accessibility.scale import IDENTITY
 from jundscan.cli import main
 from jundscan.cli.scan import Outputs, write_scan
 from jundscan.errors import InputError, OutputError
-from jundscan.io.outputs import _File, open_output, open_track_output
+from jundscan.io.outputs import OutputFile, open_output, open_track_output
 from jundscan.model.model import Model
 from jundscan.scanning.plan import open_scan
 from tests.conftest import SIZES, Run
@@ -252,7 +252,7 @@ def test_a_file_system_that_is_full_or_read_only(tmp_path: Path, genome: Path, o
 
 
 def test_what_a_network_file_system_says_only_on_closing(tmp_path: Path) -> None:
-    file = _File(tmp_path / "x", "hits.bed")
+    file = OutputFile(tmp_path / "x", "hits.bed")
     os.close(file.fileno())
     with pytest.raises(OutputError, match=r"hits\.bed: cannot be written: Bad file descriptor"):
         file.close()

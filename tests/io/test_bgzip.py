@@ -1,4 +1,4 @@
-"""bgzip with a tabix index: read back by tabix, and never a wrong index beside a file."""
+"""bgzipped outputs with a tabix index: tabix reads them, and a wrong index never stands beside a file."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NEW = "# ä\n" + "".join(f"chr1\t{10 * n}\t{10 * n + 10}\tnew{n}\n" for n in ran
 
 
 @pytest.mark.parametrize("name", ["x.bed.gz", "x.BED.GZ", "x.bed.bgz"])
-def test_stretches_are_fetched(tmp_path: Path, name: str) -> None:
+def test_tabix_fetches_regions_of_an_output(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     write(path, NEW)
     assert gzip.decompress(path.read_bytes()).decode() == NEW
@@ -50,7 +50,7 @@ def test_stretches_are_fetched(tmp_path: Path, name: str) -> None:
     assert path.read_bytes() == content
 
 
-def test_long_chromosomes_get_the_other_kind_of_index(tmp_path: Path) -> None:
+def test_long_chromosome_gets_a_csi_index(tmp_path: Path) -> None:
     path = tmp_path / "x.bed.gz"
     write(path, OLD)
     write(path, "chr1\t600000000\t600000009\n", force=True, longest=700_000_000)
@@ -59,7 +59,7 @@ def test_long_chromosomes_get_the_other_kind_of_index(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "# nothing found\n"])
-def test_nothing_to_index_is_fine(tmp_path: Path, text: str) -> None:
+def test_output_without_lines_gets_an_empty_index(tmp_path: Path, text: str) -> None:
     write(tmp_path / "x.bed.gz", text)
     assert gzip.decompress((tmp_path / "x.bed.gz").read_bytes()).decode() == text
     with pysam.TabixFile(str(tmp_path / "x.bed.gz")) as file:
@@ -67,7 +67,7 @@ def test_nothing_to_index_is_fine(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("calls", [0, 1, 2])
-def test_wherever_it_stops_no_wrong_index_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
+def test_interruption_never_leaves_a_wrong_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
     path = tmp_path / "x.bed.gz"
     write(path, OLD)
     replace: Callable[[Path, Path], Path] = Path.replace
@@ -90,7 +90,7 @@ def test_wherever_it_stops_no_wrong_index_is_left(tmp_path: Path, monkeypatch: p
         assert fetched(path, "chr2", 0, 9) == ["chr2\t5\t6\tnew"]
 
 
-def test_an_index_is_not_replaced_without_force(tmp_path: Path) -> None:
+def test_index_is_not_replaced_without_force(tmp_path: Path) -> None:
     (tmp_path / "x.bed.gz.tbi").write_text("precious")
     for attempt in (
         lambda: check_output(tmp_path / "x.bed.gz", force=False, indexed=True),
@@ -107,7 +107,7 @@ def test_unsorted_lines_are_an_error_that_leaves_nothing(tmp_path: Path) -> None
     assert names(tmp_path) == []
 
 
-def test_a_place_that_cannot_be_opened(tmp_path: Path) -> None:
+def test_file_that_cannot_be_opened_is_an_error_before_the_work(tmp_path: Path) -> None:
     with (
         pytest.raises(OutputError, match="File name too long"),
         open_output(tmp_path / ("x" * 246 + ".gz"), preset="bed"),
@@ -117,7 +117,7 @@ def test_a_place_that_cannot_be_opened(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_while_closing(tmp_path: Path) -> None:
+def test_full_disk_at_closing_is_an_output_error(tmp_path: Path) -> None:
     from jundscan.io.bgzip import BgzipFile
 
     file = BgzipFile(Path("/dev/full"), "hits.bed.gz")
@@ -126,7 +126,7 @@ def test_a_full_disk_while_closing(tmp_path: Path) -> None:
         file.close()
 
 
-def test_a_pipe_named_so_gets_gzip_and_no_index(tmp_path: Path) -> None:
+def test_pipe_with_a_compressed_name_gets_gzip_and_no_index(tmp_path: Path) -> None:
     import os
 
     os.mkfifo(tmp_path / "x.bed.gz")
@@ -137,7 +137,7 @@ def test_a_pipe_named_so_gets_gzip_and_no_index(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("option", [("-o", "h.bed.gz"), ("--track", "p.bedgraph.gz")])
-def test_without_pysam_the_extra_is_named_before_any_work(
+def test_missing_pysam_is_an_error_that_names_the_extra(
     tmp_path: Path, run: Run, genome: Path, monkeypatch: pytest.MonkeyPatch, option: tuple[str, str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "pysam", None)

@@ -1,4 +1,4 @@
-"""Writers: what is written is read back exactly, and a failure leaves nothing half-written."""
+"""Outputs read back exactly, and a failure leaves no unfinished file."""
 
 import gzip
 import io
@@ -64,7 +64,7 @@ def test_probabilities_round_trip_in_the_fewest_digits(values: list[float]) -> N
         (1e-45, "1e-45"),
     ],
 )
-def test_format_probability(value: float, text: str) -> None:
+def test_probability_is_the_shortest_decimal_of_its_float32(value: float, text: str) -> None:
     assert format_probability(np.float32(value)) == text
 
 
@@ -77,7 +77,7 @@ def test_format_probability(value: float, text: str) -> None:
         max_size=9,
     )
 )
-def test_hits_read_back(rows: list[tuple[int, int, float, int]]) -> None:
+def test_hits_read_back_from_bed_and_narrow_peak(rows: list[tuple[int, int, float, int]]) -> None:
     found = hits([(start, start + length, best, start + offset) for start, length, best, offset in rows])
     bed, narrow_peak = io.StringIO(), io.StringIO()
     write_hits(bed, "bed", "chr1", found, first=4)
@@ -114,7 +114,7 @@ def test_windows_tsv_reads_back() -> None:
 
 
 @pytest.mark.parametrize("name", ["hits.bed", "hits.bed.gz"])
-def test_a_file_appears_whole_at_the_end(tmp_path: Path, name: str) -> None:
+def test_file_appears_complete_when_the_block_ends(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     with open_output(path) as stream:
         stream.write("é\n" * 10)
@@ -129,7 +129,7 @@ def test_a_file_appears_whole_at_the_end(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, BrokenPipeError, OutputError])
 @pytest.mark.parametrize("name", ["x.bed", "x.tsv.gz", "x.bw", "x.bedgraph.gz"])
-def test_nothing_is_left_when_the_work_fails(tmp_path: Path, name: str, error: type[BaseException]) -> None:
+def test_failed_block_keeps_the_older_file(tmp_path: Path, name: str, error: type[BaseException]) -> None:
     (tmp_path / name).write_text("older")
 
     def work() -> None:
@@ -157,7 +157,7 @@ def test_existing_files_need_force(tmp_path: Path) -> None:
     assert path.read_text() == "older"
 
 
-def test_impossible_places(tmp_path: Path) -> None:
+def test_impossible_path_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="a folder; name a file inside it"):
         check_output(tmp_path, force=True)
     with pytest.raises(OutputError, match="no folder"):
@@ -169,13 +169,13 @@ def test_impossible_places(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_folder_without_permission(tmp_path: Path) -> None:
+def test_folder_that_is_not_writable_is_an_error(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(OutputError, match="not writable"):
         check_output(tmp_path / "x.bed", force=False)
 
 
-def test_a_link_stays_a_link(tmp_path: Path) -> None:
+def test_output_replaces_the_file_behind_a_link(tmp_path: Path) -> None:
     (tmp_path / "real.bed").write_text("older")
     (tmp_path / "link.bed").symlink_to("real.bed")
     with open_output(tmp_path / "link.bed", force=True) as stream:
@@ -196,7 +196,7 @@ def test_stdout_streams_and_stays_open(capsys: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_device_is_an_output_error() -> None:
+def test_full_device_is_an_output_error() -> None:
     def work() -> None:
         with open_output("/dev/full") as stream:
             stream.write("x" * 10)
@@ -208,7 +208,7 @@ def test_a_full_device_is_an_output_error() -> None:
 
 @contextmanager
 def small_files(limit: int) -> Iterator[None]:
-    """Let no file grow beyond ``limit`` bytes: writing more fails as on a full disk."""
+    """Limit every file to ``limit`` bytes, so that writing more fails as on a full disk."""
     resource = pytest.importorskip("resource")
     signal = pytest.importorskip("signal")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -222,7 +222,7 @@ def small_files(limit: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", ["x.bedgraph", "x.bedgraph.gz", "x.bw"])
-def test_a_full_disk_leaves_nothing(tmp_path: Path, name: str) -> None:
+def test_full_disk_leaves_no_file(tmp_path: Path, name: str) -> None:
     def work() -> None:
         with open_track_output(tmp_path / name, {"chr1": 10**9}) as add:
             for first in range(0, 200_000, 20_000):
@@ -233,7 +233,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, name: str) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_the_failing_output_is_named(tmp_path: Path) -> None:
+def test_error_names_the_output_that_failed(tmp_path: Path) -> None:
     def work() -> None:
         with open_output(tmp_path / "outer.bed") as outer, open_output(tmp_path / "inner.bed") as inner:
             inner.write("small")
@@ -244,7 +244,7 @@ def test_the_failing_output_is_named(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_full_stdout_and_a_closed_pipe() -> None:
+def test_full_stdout_and_closed_pipe_raise_different_errors() -> None:
     script = (
         "from jundscan.io.outputs import open_output\n"
         "try:\n"
@@ -308,7 +308,7 @@ def test_bigwig_of_many_chromosomes_in_fasta_order(tmp_path: Path) -> None:
     assert [row[0] for row in read_track(tmp_path / "x.bw")] == [chrom for chrom in sizes for _ in range(2)]
 
 
-def test_bigwig_without_spans_is_said_and_not_left(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_bigwig_without_spans_is_a_warning_and_no_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "x.bw").write_text("older")
     with (
         caplog.at_level(logging.WARNING, "jundscan"),
@@ -319,7 +319,7 @@ def test_bigwig_without_spans_is_said_and_not_left(tmp_path: Path, caplog: pytes
     assert not list(tmp_path.iterdir())
 
 
-def test_bigwig_refuses_spans_beyond_the_chromosome(tmp_path: Path) -> None:
+def test_span_beyond_its_chromosome_is_an_error_of_a_bigwig(tmp_path: Path) -> None:
     def work() -> None:
         with open_track_output(tmp_path / "x.bw", {"chr1": 100}) as add:
             add("chr1", *spans(50))
@@ -330,8 +330,8 @@ def test_bigwig_refuses_spans_beyond_the_chromosome(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/fd").exists(), reason="no names of open files")
-def test_a_pipe_by_its_number(tmp_path: Path) -> None:
-    """What a shell gives for ``-o >(program)``."""
+def test_pipe_is_written_by_its_descriptor(tmp_path: Path) -> None:
+    """As for ``-o >(program)`` in a shell."""
     reader, writer = os.pipe()
     with open_output(f"/dev/fd/{writer}", force=False) as stream:
         stream.write("hits\n")

@@ -1,4 +1,4 @@
-"""Standard streams, pipes and devices as outputs: written to as they are, whatever a shell has connected."""
+"""Standard streams, pipes and devices as outputs: nothing that they hold is lost."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def data_lines(text: str) -> list[str]:
         ("/dev/fd/7", 7, "descriptor 7"),
     ],
 )
-def test_names_of_streams(name: str, number: int, where: str) -> None:
+def test_each_name_of_a_stream_gives_its_descriptor(name: str, number: int, where: str) -> None:
     assert descriptor(name) == number
     assert is_stream(name)
     assert destination(name) == where
 
 
-def test_links_to_streams_and_names_that_only_look_like_them(tmp_path: Path) -> None:
+def test_links_to_streams_are_streams_and_similar_names_are_not(tmp_path: Path) -> None:
     (tmp_path / "log").symlink_to("/dev/stdout")
     (tmp_path / "again").symlink_to("log")
     (tmp_path / "round").symlink_to("round")
@@ -64,7 +64,7 @@ def test_links_to_streams_and_names_that_only_look_like_them(tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
-def test_descriptors_of_this_process_and_of_others(tmp_path: Path) -> None:
+def test_descriptors_of_another_process_are_streams_without_number(tmp_path: Path) -> None:
     with (tmp_path / "x").open("w") as file:
         number = file.fileno()
         assert descriptor(f"/proc/self/fd/{number}") == descriptor(f"/proc/{os.getpid()}/fd/{number}") == number
@@ -74,7 +74,7 @@ def test_descriptors_of_this_process_and_of_others(tmp_path: Path) -> None:
     assert is_stream(other)
 
 
-# what is there stays
+# content that is there already
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,9 @@ def test_descriptors_of_this_process_and_of_others(tmp_path: Path) -> None:
         ("--track", "/dev/stdout", "--force"),
     ],
 )
-def test_what_a_shell_appends_to_stays(tmp_path: Path, genome: Path, option: str, name: str, force: str) -> None:
+def test_output_is_appended_to_what_the_shell_appends_to(
+    tmp_path: Path, genome: Path, option: str, name: str, force: str
+) -> None:
     (tmp_path / "all.txt").write_text("of yesterday\n")
     (tmp_path / "link").symlink_to("/dev/stdout")
     hits = "" if option == "-o" else "-o /dev/null"
@@ -106,7 +108,7 @@ def test_what_a_shell_appends_to_stays(tmp_path: Path, genome: Path, option: str
     assert not list(tmp_path.glob(".jundscan*"))
 
 
-def test_a_stream_that_is_no_standard_one_and_stderr(tmp_path: Path, genome: Path) -> None:
+def test_numbered_descriptors_and_stderr_are_written_to(tmp_path: Path, genome: Path) -> None:
     for name in ("hits", "log", "track"):
         (tmp_path / name).write_text("of yesterday\n")
     outputs = "-o /dev/fd/3 --track /dev/fd/4 --json /dev/stderr --force"
@@ -119,7 +121,7 @@ def test_a_stream_that_is_no_standard_one_and_stderr(tmp_path: Path, genome: Pat
     assert json.loads(log.partition("\n")[2])["hits"] == len(data_lines(expected))
 
 
-def test_predictions_and_variants_are_streamed_too(tmp_path: Path, genome: Path, sequences: dict[str, str]) -> None:
+def test_every_command_appends_to_stdout(tmp_path: Path, genome: Path, sequences: dict[str, str]) -> None:
     folder = write_shard(tmp_path / "shard")
     at = next(at for at in range(300, 900) if sequences["chr1"][at] in "Aa")
     (tmp_path / "v.vcf").write_text(
@@ -147,7 +149,9 @@ def test_predictions_and_variants_are_streamed_too(tmp_path: Path, genome: Path,
 
 
 @pytest.mark.parametrize(("option", "name"), [("-o", "hits.bed"), ("--track", "p.bw"), ("--json", "run.json")])
-def test_named_pipes_need_no_force_and_stay(tmp_path: Path, genome: Path, run: Run, option: str, name: str) -> None:
+def test_named_pipe_is_written_to_without_force_and_remains(
+    tmp_path: Path, genome: Path, run: Run, option: str, name: str
+) -> None:
     fifo = tmp_path / name
     os.mkfifo(fifo)
     content = []
@@ -166,7 +170,7 @@ def test_named_pipes_need_no_force_and_stay(tmp_path: Path, genome: Path, run: R
         assert content[0].startswith(b"{" if option == "--json" else b"# jundscan")
 
 
-def test_standard_input_under_its_other_names(tmp_path: Path, genome: Path) -> None:
+def test_every_name_of_standard_input_is_read(tmp_path: Path, genome: Path) -> None:
     expected = shell(f"{JUNDSCAN} scan - -q --threshold 0.3 < {genome}", tmp_path)
     for line in (
         f"{JUNDSCAN} scan /dev/stdin -q --threshold 0.3 < {genome}",
@@ -180,7 +184,7 @@ def test_standard_input_under_its_other_names(tmp_path: Path, genome: Path) -> N
     assert not Path("/dev/stdin.fai").exists()
 
 
-# what cannot be
+# errors
 
 
 @pytest.mark.parametrize(
@@ -193,7 +197,7 @@ def test_standard_input_under_its_other_names(tmp_path: Path, genome: Path) -> N
         ("/dev/stderr", "/dev/fd/2"),
     ],
 )
-def test_two_outputs_on_one_stream(
+def test_two_outputs_on_one_stream_are_a_usage_error(
     genome: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str, second: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -204,7 +208,7 @@ def test_two_outputs_on_one_stream(
     assert "too; name another file" in " ".join(ran.err.split()).replace("│ ", "")
 
 
-def test_a_file_that_stdout_is_connected_to(tmp_path: Path, genome: Path) -> None:
+def test_file_that_stdout_is_redirected_to_is_no_second_output_or_input(tmp_path: Path, genome: Path) -> None:
     ran = shell(f"{JUNDSCAN} scan {genome} -q --json run.json --force > run.json", tmp_path)
     assert ran.returncode == 2
     assert "writes to" in ran.stderr
@@ -215,7 +219,7 @@ def test_a_file_that_stdout_is_connected_to(tmp_path: Path, genome: Path) -> Non
     assert genome.read_text() == before
 
 
-def test_two_streams_in_one_file_are_fine(tmp_path: Path, genome: Path) -> None:
+def test_stdout_and_stderr_may_share_a_file(tmp_path: Path, genome: Path) -> None:
     ran = shell(f"{JUNDSCAN} scan {genome} -q --threshold 0.3 --json /dev/stderr > all 2>&1", tmp_path)
     assert ran.returncode == 0
     text = (tmp_path / "all").read_text()
@@ -224,7 +228,7 @@ def test_two_streams_in_one_file_are_fine(tmp_path: Path, genome: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("outputs", "said"),
+    ("outputs", "message"),
     [
         ("-o /dev/fd/9", "Bad file descriptor"),
         ("-o /dev/fd/9 9</dev/null", "is open for reading only"),
@@ -233,16 +237,16 @@ def test_two_streams_in_one_file_are_fine(tmp_path: Path, genome: Path) -> None:
         ("-o hits.bed --track /dev/fd/8", "Bad file descriptor"),
     ],
 )
-def test_streams_that_cannot_be_written(tmp_path: Path, genome: Path, outputs: str, said: str) -> None:
+def test_unwritable_stream_is_an_error_of_one_line(tmp_path: Path, genome: Path, outputs: str, message: str) -> None:
     ran = shell(f"{JUNDSCAN} scan {genome} -q {outputs}", tmp_path)
     assert ran.returncode == 1
     assert ran.stderr.startswith("jundscan: ")
-    assert said in ran.stderr
+    assert message in ran.stderr
     assert ran.stderr.count("\n") == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["genome.fa"]
 
 
-def test_streams_that_are_closed_and_not_needed(tmp_path: Path, genome: Path) -> None:
+def test_closed_streams_that_are_not_used_do_no_harm(tmp_path: Path, genome: Path) -> None:
     for closed in ("2>&-", "<&-", ">&- 2>&-"):
         assert shell(f"{JUNDSCAN} scan {genome} -o hits.bed --force {closed}", tmp_path).returncode == 0
         assert (tmp_path / "hits.bed").read_text().startswith("# jundscan")
@@ -251,7 +255,7 @@ def test_streams_that_are_closed_and_not_needed(tmp_path: Path, genome: Path) ->
     assert "Traceback" not in ran.stderr
 
 
-def test_a_folder_of_pictures_is_no_stream(run: Run, tmp_path: Path, genome: Path) -> None:
+def test_stream_is_no_folder_for_pictures(run: Run, tmp_path: Path, genome: Path) -> None:
     folder = write_shard(tmp_path / "shard")
     for name in ("-", "/dev/stdout"):
         assert run("evaluate", folder, "--plots", name).code == 2
