@@ -1,7 +1,7 @@
-"""Write the spans that come through standard input to a bigWig: a program, started by :mod:`jundscan.io.bigwig`.
+"""A program that writes spans from standard input to a bigWig; :mod:`jundscan.io.bigwig` starts it.
 
-The library that writes bigWigs ends threads in panics, which print stacks to stderr, and a program that ends while a
-thread is inside it aborts. In a process of its own neither reaches the user.
+The library that writes bigWigs prints the stacks of panics to stderr, and aborts a process that ends during its work.
+A process of its own keeps both from the user. This module imports nothing of the package, so that it starts quickly.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 HEAD = struct.Struct("<IQ")
-"""Before each piece: bytes of the chromosome's name, number of spans. Starts, ends and values follow."""
+"""Header of each message: bytes of the chromosome's name, number of spans. Name, starts, ends and values follow."""
 END = HEAD.pack(0, 0)
-"""What says that all spans have come; without it the file is not finished."""
+"""Header that marks the end; without it the file is not finished."""
 
 
 def read_spans(stream: BinaryIO) -> Iterator[tuple[str, int, int, float]]:
-    """Yield spans as they come: chromosome, start, end, value; end the process when the stream ends too early."""
+    """Yield spans: chromosome, start, end, value. End the process when the stream ends early."""
     while True:
         name_bytes, count = HEAD.unpack(_read(stream, HEAD.size))
         if not name_bytes:
@@ -38,13 +38,13 @@ def read_spans(stream: BinaryIO) -> Iterator[tuple[str, int, int, float]]:
 def _read(stream: BinaryIO, size: int) -> bytes:
     data = stream.read(size)
     if len(data) < size:
-        os._exit(1)  # whoever sent the spans is gone
+        os._exit(1)  # the sender has ended
     return data
 
 
 def main() -> None:
-    """Write the bigWig named by the first argument; the second is the folder in which the library lies."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # the end of the stream says when to stop
+    """Write the bigWig that the first argument names, with the library in the folder that the second names."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # the end of the stream ends this process
         signal.signal(number, signal.SIG_IGN)
     path, library = sys.argv[1:]
     sys.path.append(library)
@@ -53,7 +53,7 @@ def main() -> None:
     sizes = json.loads(sys.stdin.buffer.readline())
     try:
         pybigtools.open(path, "w").write(sizes, read_spans(sys.stdin.buffer))
-    except BaseException as err:  # its panics are no Exceptions
+    except BaseException as err:  # a panic is no Exception
         sys.stderr.write(f"{err}\n")
         sys.stderr.flush()
         os._exit(1)

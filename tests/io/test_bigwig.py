@@ -1,4 +1,4 @@
-"""What a bigWig cannot hold is an error before any work, and damage inside one never ends in a panic of the library."""
+"""A bigWig that cannot be written is an error before any work, and a damaged one never ends in a panic."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def write_one(path: Path, sizes: dict[str, int], chrom: str) -> None:
 
 
 @pytest.mark.parametrize("size", [1 << 32, (1 << 32) + 7_000_000, 1 << 40])
-def test_a_chromosome_too_long_for_a_bigwig_is_an_error_before_anything_is_written(
+def test_chromosome_too_long_for_a_bigwig_is_an_error_before_any_work(
     tmp_path: Path, size: int, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "x.bw"
@@ -46,7 +46,7 @@ def test_the_longest_chromosome_of_a_bigwig_is_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a\0b", "caf\udce9"])
-def test_a_name_that_a_bigwig_cannot_hold_is_an_error(
+def test_name_that_a_bigwig_cannot_hold_is_an_error(
     tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(OutputError, match="a bigWig cannot hold the name"):
@@ -56,9 +56,7 @@ def test_a_name_that_a_bigwig_cannot_hold_is_an_error(
 
 
 @pytest.mark.parametrize("place", ["na\udcefve.bw", "na\udcefve.BIGWIG", "fold\udce9r/x.bw"])
-def test_a_path_that_is_not_utf8_is_an_error_before_any_work(
-    tmp_path: Path, run: Run, genome: Path, place: str
-) -> None:
+def test_path_that_is_not_utf8_is_an_error_before_any_work(tmp_path: Path, run: Run, genome: Path, place: str) -> None:
     path = tmp_path / place
     path.parent.mkdir(exist_ok=True)
     with pytest.raises(OutputError, match=r"the path of a bigWig must be UTF-8 text"):
@@ -82,7 +80,7 @@ def test_a_path_that_is_not_utf8_is_an_error_before_any_work(
     assert not (tmp_path / "hits.bed").exists()
 
 
-def test_other_letters_in_a_path_are_fine(tmp_path: Path) -> None:
+def test_path_may_hold_any_letters(tmp_path: Path) -> None:
     folder = tmp_path / "données 染色体"
     folder.mkdir()
     write_one(folder / "café.bw", {"chr1": 900}, "chr1")
@@ -96,7 +94,7 @@ def write_peaks(folder: Path) -> Path:
     return path
 
 
-def test_why_a_bigwig_was_not_finished_is_what_the_system_says(tmp_path: Path) -> None:
+def test_error_of_an_unfinished_bigwig_is_that_of_the_system(tmp_path: Path) -> None:
     def work() -> None:
         with open_track_output(tmp_path / "x.bw", {"chr1": 10**9}) as add:
             for first in range(0, 2_000_000, 200_000):
@@ -109,9 +107,7 @@ def test_why_a_bigwig_was_not_finished_is_what_the_system_says(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("limit", [100, 5_000, 200_000])
-def test_a_library_that_panics_says_nothing_to_the_user(
-    tmp_path: Path, limit: int, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_panic_of_the_library_prints_nothing(tmp_path: Path, limit: int, capfd: pytest.CaptureFixture[str]) -> None:
     def work() -> None:
         rng = np.random.default_rng(0)
         with open_track_output(tmp_path / "x.bw", {"chr1": 10**9}) as add:
@@ -125,7 +121,7 @@ def test_a_library_that_panics_says_nothing_to_the_user(
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for processes in /proc")
-def test_no_process_is_left_when_a_run_is_killed(tmp_path: Path) -> None:
+def test_writing_process_ends_with_a_killed_run(tmp_path: Path) -> None:
     script = (
         "import sys, time, numpy as np\n"
         "from jundscan.io.outputs import open_track_output\n"
@@ -148,7 +144,7 @@ def test_no_process_is_left_when_a_run_is_killed(tmp_path: Path) -> None:
     assert not (tmp_path / "x.bw").exists()
 
 
-def test_a_failure_that_is_not_the_disks_does_not_blame_it(tmp_path: Path) -> None:
+def test_failure_of_the_library_is_not_blamed_on_the_system(tmp_path: Path) -> None:
     with pytest.raises(OutputError) as raised, open_track_output(tmp_path / "x.bw", {"chr1": 10}) as add:
         add("chr1", *SPAN)  # beyond the chromosome's end
     assert "cannot be written" in str(raised.value)
@@ -157,7 +153,7 @@ def test_a_failure_that_is_not_the_disks_does_not_blame_it(tmp_path: Path) -> No
 
 
 def blocks_of(data: bytes) -> list[int]:
-    """Find where compressed blocks start."""
+    """Return where compressed blocks start."""
     found = []
     for at in range(len(data) - 2):
         if data[at] == 0x78:
@@ -172,9 +168,7 @@ def blocks_of(data: bytes) -> list[int]:
 
 
 @pytest.mark.parametrize("damage", ["inside", "checksum", "another stream"])
-def test_a_damaged_block_is_an_error_and_no_panic(
-    tmp_path: Path, damage: str, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_damaged_block_is_an_error_and_no_panic(tmp_path: Path, damage: str, capfd: pytest.CaptureFixture[str]) -> None:
     rng = np.random.default_rng(0)
     edges = np.cumsum(rng.integers(1, 9, 40_000)).tolist()
     rows = [("chr1", a, b, float(np.float32(rng.random()))) for a, b in zip(edges[::2], edges[1::2], strict=True)]
@@ -200,7 +194,9 @@ def test_a_damaged_block_is_an_error_and_no_panic(
     assert "panicked" not in capfd.readouterr().err
 
 
-def test_only_chromosomes_in_reach_must_fit_into_a_bigwig(tmp_path: Path, run: Run, sequences: dict[str, str]) -> None:
+def test_chromosomes_outside_the_regions_need_not_fit_a_bigwig(
+    tmp_path: Path, run: Run, sequences: dict[str, str]
+) -> None:
     names = {chrom.replace("chr3", "#chr3"): letters for chrom, letters in sequences.items()}
     genome = write_fasta(tmp_path / "genome.fa", names)
     outputs = ("-o", tmp_path / "hits.bed", "--track", tmp_path / "t.bw", "--no-accessibility", "-q")
