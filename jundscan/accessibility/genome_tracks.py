@@ -165,7 +165,7 @@ def match_chromosomes(
     if beyond:
         cautions.add(
             "intervals_beyond_end",
-            f"{track.path}: {counted(beyond, 'interval')} beyond the end of the chromosome, cut there. Check that "
+            f"{track.path}: {format_count(beyond, 'interval')} beyond the end of the chromosome, cut there. Check that "
             "track and genome are of the same assembly",
             intervals=beyond,
         )

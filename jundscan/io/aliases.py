@@ -1,4 +1,4 @@
-"""Chromosome names in files: other names that a table gives, and names that a text file cannot hold."""
+"""Chromosome names in files: tables of other names, and names that a text output cannot hold."""
 
 from __future__ import annotations
 
@@ -10,18 +10,14 @@ from jundscan.dna.chromosomes import matching_name, some_names
 from jundscan.errors import OutputError, TrackError, warn
 from jundscan.io.files import text_lines
 
-_LINES_OF_BROWSERS = ("track", "browser")
-
-
-_NO_TEXT = ("Cc", "Cs")  # control characters, and what is no text in UTF-8
-
-
-# third column of UCSC's database table, which says who uses the alias in the first
+_BROWSER_LINES = ("track", "browser")
+_NO_TEXT = ("Cc", "Cs")  # Unicode categories of control characters and of text that UTF-8 cannot hold
+# third column of UCSC's database table: who uses the alias in the first column
 _SOURCES = {"assembly", "custom", "ensembl", "flybase", "genbank", "ncbi", "refseq", "ucsc", "wormbase"}
 
 
 def check_names_in_text(output: str | Path, names: Iterable[str]) -> None:
-    """Check that readers of BED, bedGraph and tables find the sequence's name at the start of its lines.
+    """Check that the names of sequences can stand at the start of lines of BED, bedGraph and tables.
 
     Parameters
     ----------
@@ -33,7 +29,7 @@ def check_names_in_text(output: str | Path, names: Iterable[str]) -> None:
     Raises
     ------
     OutputError
-        When a name is empty, starts with ``#``, is ``track`` or ``browser``, or has a blank or control character in it.
+        When a name is empty, starts with ``#``, is ``track`` or ``browser``, or holds a blank or control character.
     """
     for name in names:
         problem = _problem_in_text(name)
@@ -47,7 +43,7 @@ def _problem_in_text(name: str) -> str:
         return "the name is empty"
     if name.startswith("#"):
         return "readers take lines that start with # for comments"
-    if name in _LINES_OF_BROWSERS:
+    if name in _BROWSER_LINES:
         return f"readers take lines that start with {name} for settings of a genome browser"
     if any(letter.isspace() or unicodedata.category(letter) in _NO_TEXT for letter in name):
         return "it has a blank or a control character in it"
@@ -55,29 +51,29 @@ def _problem_in_text(name: str) -> str:
 
 
 def read_aliases(path: str | Path, sizes: Mapping[str, int]) -> dict[str, str]:
-    """Read a file that has on each line the names of one sequence, separated by tabs.
+    """Read a table with the names of one sequence on each line, separated by tabs.
 
-    That is UCSC's ``chromAlias.txt`` (any columns in any order; cells may be empty), its database table of the same
+    Such are UCSC's ``chromAlias.txt`` (any columns in any order; cells may be empty), its database table of the same
     name (alias, chromosome, source) and every table of two columns. Lines that start with ``#`` are skipped, and so
-    are sequences that the genome lacks. A name that would stand for two sequences stands for neither, which is said.
+    are sequences that the genome lacks. A name of two sequences is left out with a warning.
 
     Parameters
     ----------
     path : str or pathlib.Path
-        The file, gzipped or not.
+        The file, compressed or not.
     sizes : mapping of str to int
         The genome's chromosomes.
 
     Returns
     -------
     dict of str to str
-        The genome's name by each other one.
+        The genome's name of each alias.
 
     Raises
     ------
     TrackError
-        When the file cannot be read, a line has a single name or names two chromosomes of the genome, or no line
-        names one.
+        When the file cannot be read, a line holds one name or names two chromosomes of the genome, or no line names
+        a chromosome of the genome.
     """
     path = Path(path)
     aliases: dict[str, str] = {}
@@ -88,10 +84,10 @@ def read_aliases(path: str | Path, sizes: Mapping[str, int]) -> dict[str, str]:
         if not names:
             continue
         first = first or names[0]
-        # a name that the genome has as it is tells more than one in another convention
-        found: list[str | None] = [name for name in names if name in sizes]
-        meant = found or [matching_name(name, sizes) for name in names]
-        chroms = sorted({chrom for chrom in meant if chrom is not None})
+        # an exact name of the genome counts more than a match in another convention
+        exact: list[str | None] = [name for name in names if name in sizes]
+        matches = exact or [matching_name(name, sizes) for name in names]
+        chroms = sorted({chrom for chrom in matches if chrom is not None})
         if len(chroms) > 1:
             raise TrackError(path, f"{chroms[0]} and {chroms[1]} are two chromosomes of the genome", number)
         for chrom in chroms:

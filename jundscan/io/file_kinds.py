@@ -1,6 +1,6 @@
-"""Name what an input is when it is not what was asked for, and say what to do with it.
+"""Recognise files of a wrong kind by their first bytes, and advise what to do with them.
 
-The first bytes decide, and never the file's name. Sources: the formats' specifications (SAM, CRAM, VCF, GFF3, UCSC's
+A file's name decides nothing. Sources: the formats' specifications (SAM, CRAM, VCF, GFF3, UCSC's
 bigWig, bigBed, 2bit and wiggle pages, RFC 8878), and file(1) for archives.
 """
 
@@ -14,11 +14,11 @@ from typing import Literal
 from jundscan.errors import FastaError, JundscanError, TrackError
 
 Purpose = Literal["genome", "track", "intervals", "table", "variants", "model"]
-"""What a file is opened for."""
+"""The use of an input file."""
 HEAD_BYTES = 1 << 13
-"""Bytes that are looked at."""
+"""Bytes of a file that are examined."""
 
-_WANTED: dict[Purpose, str] = {
+_EXPECTED: dict[Purpose, str] = {
     "genome": "a FASTA file",
     "track": "a bigWig, bedGraph, narrowPeak, broadPeak or BED",
     "intervals": "a BED, narrowPeak or broadPeak",
@@ -29,7 +29,7 @@ _WANTED: dict[Purpose, str] = {
 _ACCEPTED: dict[Purpose, tuple[str, ...]] = {
     "genome": ("FASTA",),
     "variants": ("VCF", "BCF"),
-    "model": ("zip",),  # a checkpoint of PyTorch: what opens models says what it needs instead
+    "model": ("zip",),  # a checkpoint of PyTorch, for which the loader of models has an error of its own
 }
 
 _MAGICS = (
@@ -110,7 +110,7 @@ _FETCH = {"s3": "aws s3 cp {} .", "gs": "gcloud storage cp {} .", "sftp": "sftp 
 
 
 def file_kind(head: bytes) -> str | None:
-    r"""Name the kind of a file by its first bytes, uncompressed; None for what has no mark of its own.
+    r"""Return the kind of a file by its first bytes, decompressed; None when they match no kind.
 
     Examples
     --------
@@ -128,23 +128,23 @@ def file_kind(head: bytes) -> str | None:
             return kind
     if _WIGGLE.search(head):
         return "wiggle"
-    # line by line, because a pattern over blank lines can take for ever
+    # line by line, because a pattern over many blank lines can take very long
     lines = (line.strip(b" \t\r") for line in head.split(b"\n"))
     first = next((line for line in lines if line and not line.startswith(b"#")), b"")
     return next((kind for pattern, kind in _OF_FIRST_LINE if re.match(pattern, first, re.IGNORECASE)), None)
 
 
 def check_address(path: Path, error: type[JundscanError], is_stdin_read: bool = False) -> None:
-    """Raise when a path is an address, or standard input where that is not read.
+    """Raise ``error`` when a path is an address, or standard input where that is not read.
 
     Parameters
     ----------
     path : pathlib.Path
-        As the user gave it.
+        As the user typed it.
     error : type of JundscanError
-        What is raised.
+        The error to raise.
     is_stdin_read : bool
-        Whether ``-`` is fine.
+        Whether ``-`` is allowed.
     """
     if str(path) == "-" and not is_stdin_read and not path.exists():
         raise _error(error, "-", "standard input is not read here; name a file (text may come from /dev/stdin)")
@@ -160,20 +160,20 @@ def check_address(path: Path, error: type[JundscanError], is_stdin_read: bool = 
 
 
 def check_head(path: Path, purpose: Purpose, error: type[JundscanError], head: bytes, is_compressed: bool) -> None:
-    """Raise when the first bytes of a file are those of a kind that is not read for this purpose.
+    """Raise ``error`` when the first bytes of a file belong to a kind that does not suit its purpose.
 
     Parameters
     ----------
     path : pathlib.Path
         The file's name for the message.
     purpose : Purpose
-        What it is opened for.
+        Its use.
     error : type of JundscanError
-        What is raised.
+        The error to raise.
     head : bytes
-        The first bytes, uncompressed.
+        The first bytes, decompressed.
     is_compressed : bool
-        Whether they came out of gzip.
+        Whether the file is gzipped.
     """
     kind = file_kind(head)
     if kind is None or kind in _ACCEPTED.get(purpose, ()):
@@ -183,15 +183,15 @@ def check_head(path: Path, purpose: Purpose, error: type[JundscanError], head: b
         problem = f"is compressed with gzip{' twice' if is_compressed else ''}; run: gunzip {name}"
     elif kind in _DECOMPRESS:
         command = _DECOMPRESS[kind] + (f" on what this makes: gunzip {name}" if is_compressed else f" {name}")
-        known = "" if purpose == "model" else "jundscan reads gzip and bgzip, so "
-        problem = f"is compressed with {kind}; {known}run: {command}"
+        reason = "" if purpose == "model" else "jundscan reads gzip and bgzip, so "
+        problem = f"is compressed with {kind}; {reason}run: {command}"
     elif is_compressed and _is_binary_track(kind) and purpose in ("track", "intervals", "genome"):
         problem = f"is {_NAMES[kind]} inside gzip; run: gunzip {name}"
     elif kind == "bigWig" and purpose == "track" and path.is_fifo():
         problem = "is a bigWig, which cannot be read through a pipe; write it to a file first"
     else:
         advice = _advice(kind, purpose, name, path)
-        problem = f"is {_NAMES[kind]}, not {_WANTED[purpose]}" + (f"; {advice}" if advice else "")
+        problem = f"is {_NAMES[kind]}, not {_EXPECTED[purpose]}" + (f"; {advice}" if advice else "")
     raise _error(error, path, problem)
 
 
@@ -209,8 +209,8 @@ def _advice(kind: str, purpose: Purpose, name: str, path: Path) -> str:
     if kind == "tar":
         return f"unpack it: tar -xf {name}"
     if kind in ("BAM", "CRAM", "SAM") and purpose == "track":
-        made = f"bamCoverage -b {name} -o {stem}.bw (bamCompare where there is a control)"
-        return f"make a track of it: {made}" if kind == "BAM" else f"sort it to BAM with samtools, then: {made}"
+        command = f"bamCoverage -b {name} -o {stem}.bw (bamCompare where there is a control)"
+        return f"make a track of it: {command}" if kind == "BAM" else f"sort it to BAM with samtools, then: {command}"
     if kind == "bigBed" and is_track:
         return f"convert it: bigBedToBed {name} {stem}.bed"
     if kind == "wiggle" and is_track:

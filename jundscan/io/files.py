@@ -1,4 +1,4 @@
-"""Opening input files: packed or not by content, unchanged while read, and what goes wrong said in our own errors."""
+"""Opening input files, compressed or not by their content, with errors that name the file."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from jundscan.io.file_kinds import HEAD_BYTES, Purpose, check_address, check_hea
 from jundscan.io.streams import descriptor
 
 STDIN = Path("-")
-"""What names the standard input."""
+"""The name of standard input."""
 _GZIP_MAGIC = b"\x1f\x8b"
 BLOCK_START = b"\x1f\x8b\x08\x04"
-"""How each block of a bgzipped file starts: a gzip member with an extra field (SAM specification, section 4.1)."""
-_BLOCK_FIELD = slice(12, 16), b"BC\x02\x00"  # the field, which holds the member's size
+"""First bytes of a block of a bgzipped file: a gzip member with an extra field (SAM specification, section 4.1)."""
+_BLOCK_FIELD = slice(12, 16), b"BC\x02\x00"  # holds the size of the block
 BGZIP_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 """The empty block that ends every bgzipped file (SAM specification, section 4.1.2)."""
 _NO_END = "bgzip's EOF block is missing at its end"
 _COPY_BYTES = 1 << 20
 _BLOCK_BYTES = 1 << 18
-_LONGEST_LINE = 1 << 20
-_LONGEST_JSON = 1 << 24
+_MAX_LINE_BYTES = 1 << 20
+_MAX_JSON_BYTES = 1 << 24
 TEMPORARY_PREFIX = ".jundscan-"
-"""How the name of a file begins that is still being written; after SIGKILL it stays and may be deleted."""
+"""Start of the name of an unfinished output. A killed process leaves such a file, which may be deleted."""
 
 
 class FileFingerprint(NamedTuple):
-    """What tells a file from the one that was there before.
+    """Size and time of a file, which show that it has changed.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class FileFingerprint(NamedTuple):
 
 
 def fingerprint(path: Path) -> FileFingerprint | None:
-    """Tell a file's size and when it was last written; None for what is missing or can be read only once."""
+    """Return the fingerprint of a file; None when it is missing or can be read only once."""
     if not path.is_file():
         return None
     status = path.stat()
@@ -62,39 +62,39 @@ def fingerprint(path: Path) -> FileFingerprint | None:
 
 
 def temporary_beside(path: Path) -> Path:
-    """Choose a name beside ``path``, with its ending, that no other run chooses, on this machine or another."""
+    """Return a random path beside ``path``, with its ending, that no other run uses."""
     return path.with_name(f"{TEMPORARY_PREFIX}{os.urandom(4).hex()}.{path.name}")
 
 
 CheckHead = Callable[[bytes, bool], None]
-"""Takes the first bytes of a file, uncompressed, and whether they were compressed; raises for a wrong kind of file."""
+"""Raise for a wrong kind of file: takes its first bytes, decompressed, and whether they were compressed."""
 
 
-def kind_check(path: Path, purpose: Purpose, error: type[JundscanError]) -> CheckHead:
-    """Make the check that an input is of the kind wanted: see :func:`jundscan.io.file_kinds.check_head`."""
+def head_check(path: Path, purpose: Purpose, error: type[JundscanError]) -> CheckHead:
+    """Return a check that an input suits its purpose, see :func:`jundscan.io.file_kinds.check_head`."""
     return partial(check_head, path, purpose, error)
 
 
 @contextmanager
-def open_unpacked(path: Path, check: CheckHead | None = None) -> Iterator[BinaryIO]:
-    """Open a file for reading bytes, through gzip when its content (not its name) is gzipped or bgzipped.
+def open_decompressed(path: Path, check: CheckHead | None = None) -> Iterator[BinaryIO]:
+    """Open a file for reading bytes, and decompress it when its content (not its name) is gzipped or bgzipped.
 
-    A pipe is fine: it is opened once and read forwards.
+    A pipe works too, because the file is opened once and read forwards.
 
     Raises
     ------
     EOFError
-        When a bgzipped file, or gzip's last member, has no end: at once for a file, at its end for a pipe.
+        When a bgzipped file, or gzip's last member, has no end. A file raises it at once, a pipe at its end.
     JundscanError
         What ``check`` raises.
     """
-    with path.open("rb") as file, unpacked(file, check) as content:
+    with path.open("rb") as file, decompressed(file, check) as content:
         yield content
 
 
 @contextmanager
-def unpacked(file: BufferedReader, check: CheckHead | None = None) -> Iterator[BinaryIO]:
-    """Read an open file from where it stands, through gzip when that is what it holds; the file stays open."""
+def decompressed(file: BufferedReader, check: CheckHead | None = None) -> Iterator[BinaryIO]:
+    """Read an open file from its position, and decompress gzip. The file stays open."""
     head = file.peek(HEAD_BYTES)[:HEAD_BYTES]
     if not head.startswith(_GZIP_MAGIC):
         if check is not None:
@@ -102,10 +102,10 @@ def unpacked(file: BufferedReader, check: CheckHead | None = None) -> Iterator[B
         yield file
         return
     last = _LastBytes(file)
-    is_bgzip = _packing_of(head) == "bgzip"
+    is_bgzip = _compression(head) == "bgzip"
     if is_bgzip and file.seekable():
-        _check_end(file)
-    with unpacking(cast(BinaryIO, last)) as content:
+        _check_bgzip_end(file)
+    with gzip_reader(cast(BinaryIO, last)) as content:
         if check is not None:
             check(cast(Any, content).peek(HEAD_BYTES)[:HEAD_BYTES], True)
         yield content
@@ -114,7 +114,7 @@ def unpacked(file: BufferedReader, check: CheckHead | None = None) -> Iterator[B
 
 
 class _LastBytes:
-    """A file read forwards that keeps the last bytes which were read."""
+    """A file read forwards, which keeps its last bytes."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -133,8 +133,8 @@ class _LastBytes:
         return len(data)
 
 
-def _check_end(file: BinaryIO) -> None:
-    """Raise EOFError when the last block of a bgzipped file is missing; the file stays where it was."""
+def _check_bgzip_end(file: BinaryIO) -> None:
+    """Raise EOFError when the last block of a bgzipped file is missing. The file keeps its position."""
     before = file.tell()
     file.seek(0, os.SEEK_END)
     file.seek(max(file.tell() - len(BGZIP_END), 0))
@@ -145,20 +145,20 @@ def _check_end(file: BinaryIO) -> None:
 
 
 def text_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Number, from 1, the lines of a table of text, as :func:`text_blocks` gives them."""
+    """Yield the lines of a table of text with their numbers, from 1; errors are those of :func:`text_blocks`."""
     for number, lines in text_blocks(path, "table"):
         yield from enumerate(lines, number)
 
 
 def text_blocks(path: Path, purpose: Purpose) -> Iterator[tuple[int, list[bytes]]]:
-    """Read a table of text, packed or not, many lines at a time; a byte-order mark is left out.
+    """Read a table of text, compressed or not, many lines at a time and without its byte-order mark.
 
     Parameters
     ----------
     path : pathlib.Path
-        The file; a pipe is fine.
+        The file, or a pipe.
     purpose : Purpose
-        What it is read for, see :mod:`jundscan.io.file_kinds`.
+        Use of the file, see :mod:`jundscan.io.file_kinds`.
 
     Yields
     ------
@@ -170,23 +170,22 @@ def text_blocks(path: Path, purpose: Purpose) -> Iterator[tuple[int, list[bytes]
     Raises
     ------
     TrackError
-        When the file cannot be read, is of another kind or cut short, or a line is longer than any of a table: so
-        nothing that unpacks to a line without end fills the memory.
+        When the file cannot be read, is of another kind or cut short, or a line is longer than a megabyte. The limit
+        keeps an endless line from filling the memory.
     """
     check_address(path, TrackError)
     with read_errors(path, TrackError):
-        with open_unpacked(path, kind_check(path, purpose, TrackError)) as file:
+        with open_decompressed(path, head_check(path, purpose, TrackError)) as file:
             number, rest = 1, file.read(len(codecs.BOM_UTF8)).removeprefix(codecs.BOM_UTF8)
             while read := file.read(_BLOCK_BYTES):
                 *lines, rest = (rest + read).split(b"\n")
                 if lines:
                     yield number, lines
                 number += len(lines)
-                if len(rest) >= _LONGEST_LINE:
-                    raise TrackError(
-                        path, f"more than {_LONGEST_LINE:,} bytes in one line: not a table of text", number
-                    )
-        if rest:  # the file is whole, and so is its last line
+                if len(rest) >= _MAX_LINE_BYTES:
+                    problem = f"more than {_MAX_LINE_BYTES:,} bytes in one line: not a table of text"
+                    raise TrackError(path, problem, number)
+        if rest:  # the last line, known to be complete because the file ended without an error
             yield number, [rest]
 
 
@@ -196,48 +195,48 @@ def read_json(path: Path) -> Any:
     Raises
     ------
     OSError
-        When it cannot be read.
+        When the file cannot be read.
     ValueError
-        When it is no JSON, nested too deep, or longer than any that is meant for us.
+        When it is no JSON, nested too deeply, or longer than 16 MiB.
     """
     with path.open("rb") as file:
-        text = file.read(_LONGEST_JSON + 1)
-    if len(text) > _LONGEST_JSON:
-        raise ValueError(f"more than {_LONGEST_JSON:,} bytes")
+        text = file.read(_MAX_JSON_BYTES + 1)
+    if len(text) > _MAX_JSON_BYTES:
+        raise ValueError(f"more than {_MAX_JSON_BYTES:,} bytes")
     try:
         return json.loads(text)
     except RecursionError as err:
-        raise ValueError("lists or objects nested too deep") from err
+        raise ValueError("lists or objects nested too deeply") from err
 
 
-def unpacking(file: BinaryIO) -> BinaryIO:
-    """Read gzip members from where a file stands; closing the result leaves the file open."""
+def gzip_reader(file: BinaryIO) -> BinaryIO:
+    """Return a reader of gzip members from the position of a file. Closing it leaves the file open."""
     from isal import igzip
 
     opened: Any = igzip.IGzipFile
     return cast(BinaryIO, opened(fileobj=file, mode="rb"))
 
 
-def packing(path: Path) -> str | None:
-    """Tell by its first bytes how a file is packed: ``"gzip"``, ``"bgzip"``, or None."""
+def compression_of(path: Path) -> str | None:
+    """Return how a file is compressed, by its first bytes: ``"gzip"``, ``"bgzip"`` or None."""
     with path.open("rb") as file:
-        return _packing_of(file.read(18))
+        return _compression(file.read(18))
 
 
-def _packing_of(head: bytes) -> str | None:
+def _compression(head: bytes) -> str | None:
     if not head.startswith(_GZIP_MAGIC):
         return None
-    place, field = _BLOCK_FIELD
-    return "bgzip" if head.startswith(BLOCK_START) and head[place] == field else "gzip"
+    field, value = _BLOCK_FIELD
+    return "bgzip" if head.startswith(BLOCK_START) and head[field] == value else "gzip"
 
 
 def copy_to_temporary_file(path: Path) -> Path | None:
-    """Copy standard input (``-``), another stream or a pipe, which can be read only once, to a temporary file.
+    """Copy an input that can be read only once (standard input, another stream, a pipe) to a temporary file.
 
     Returns
     -------
     pathlib.Path or None
-        The copy, for the caller to delete; None when ``path`` is a file that can be read again.
+        The copy, which the caller deletes; None when ``path`` is a file that can be read again.
     """
     number = None if path == STDIN else descriptor(path)
     if path != STDIN and number is None and not path.is_fifo():
@@ -258,18 +257,18 @@ def copy_to_temporary_file(path: Path) -> Path | None:
 
 @contextmanager
 def read_errors(path: Path, error: type[FastaError | TrackError]) -> Iterator[None]:
-    """Raise what the system or gzip has against ``path`` as ``error``."""
+    """Raise errors of the operating system and of decompression as ``error``, with the file and the reason."""
     try:
         yield
-    except _damages() as err:
+    except _decompression_errors() as err:
         raise error(path, f"damaged or cut short ({err}); fetch it again") from err
     except OSError as err:
         raise error(path, err.strerror or str(err)) from err
 
 
-def _damages() -> tuple[type[Exception], ...]:
-    """Name what an unpacker raises; looked up only when something was raised."""
+def _decompression_errors() -> tuple[type[Exception], ...]:
+    """Return the errors of damaged gzip; imported here because only an error needs them."""
     from isal import isal_zlib
 
-    unpacker: Any = isal_zlib.error
-    return EOFError, zlib.error, unpacker, gzip.BadGzipFile
+    isal_error: Any = isal_zlib.error
+    return EOFError, zlib.error, isal_error, gzip.BadGzipFile

@@ -1,7 +1,4 @@
-"""Hits and windows as lines of text; every number is one and the same in all formats.
-
-All coordinates are 0-based half-open.
-"""
+"""Format float32 numbers as the shortest decimals, the same in all outputs."""
 
 from __future__ import annotations
 
@@ -10,11 +7,11 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-_MOST_DECIMALS = 17
+_MAX_DECIMALS = 17
 
 
 def format_probability(probability: float | np.floating[Any]) -> str:
-    """Write one float32 as the shortest decimal that reads back as the same float32.
+    """Format one float32 as the shortest decimal that reads back as the same float32.
 
     Examples
     --------
@@ -25,12 +22,12 @@ def format_probability(probability: float | np.floating[Any]) -> str:
 
 
 def format_probabilities(probabilities: NDArray[np.float32]) -> list[str]:
-    """Write float32 values as :func:`format_probability` does."""
+    """Format float32 values as :func:`format_probability` does."""
     return [repr(value) for value in shortest_decimals(probabilities).tolist()]
 
 
 def shortest_decimals(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Give the float64 that ``repr`` writes as the shortest decimal of each float32: 0.1, not 0.10000000149.
+    """Return the float64 that ``repr`` prints as the shortest decimal of each float32: 0.1, not 0.10000000149.
 
     Examples
     --------
@@ -39,14 +36,14 @@ def shortest_decimals(values: NDArray[np.float32]) -> NDArray[np.float64]:
     """
     decimals = values.astype(np.float64)
     exact, rest = decimals.copy(), np.arange(len(values))
-    for places in range(_MOST_DECIMALS + 1):
+    for places in range(_MAX_DECIMALS + 1):
         rounded = np.rint(exact * 10.0**places) / 10.0**places
         found = rounded.astype(np.float32) == values[rest]
         decimals[rest[found]] = rounded[found]
         rest, exact = rest[~found], exact[~found]
         if not rest.size:
             return decimals
-    # below 1e-9 or so, where numpy's slower way costs little because such values are few
+    # a slower way for values below 1e-9 or so, which are few
     decimals[rest] = values[rest].astype(np.str_).astype(np.float64)
     return decimals
 
@@ -58,6 +55,6 @@ def write_spans(
     ends: NDArray[np.int64],
     values: NDArray[np.float32],
 ) -> None:
-    """Write one line per span: chrom, start, end, value, as bedGraph has it."""
+    """Write one bedGraph line per span: chrom, start, end, value. Coordinates are 0-based half-open."""
     rows = zip(starts.tolist(), ends.tolist(), shortest_decimals(values).tolist(), strict=True)
     stream.write("".join([f"{chrom}\t{start}\t{end}\t{value!r}\n" for start, end, value in rows]))

@@ -1,4 +1,4 @@
-"""Shard folders in and out: the windows, labels, weights and accessibility of a data set."""
+"""Read and write shard folders: the windows, labels, weights and accessibility of a data set."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _COMPRESSION = 3
 
 @dataclass(frozen=True)
 class Shards:
-    """All shards of one folder, in number order.
+    """The windows of all shards of one folder, in number order.
 
     Attributes
     ----------
@@ -36,10 +36,10 @@ class Shards:
     weights : numpy.ndarray, shape=(n,), dtype=float64, or None
         Sample weights, finite, not negative, not all 0.
     accessibility : numpy.ndarray, shape=(n,), dtype=float32, or None
-        Mean of the track over the window, in the track's own unit; NaN is "not available".
+        Mean of the track over the window, in the track's own unit; NaN means not available.
     ids : numpy.ndarray, shape=(n,), dtype=str, or None
-        ``chrom:start-end``, 0-based half-open; empty where no place is known. What is looked up by them checks them
-        (:func:`jundscan.dna.regions.parse_ids`).
+        ``chrom:start-end``, 0-based half-open; empty where the position is unknown. Not checked here, see
+        :func:`jundscan.dna.regions.parse_ids`.
     """
 
     path: Path
@@ -51,7 +51,7 @@ class Shards:
 
 
 def read_shards(folder: str | Path) -> Shards:
-    """Read the shards 0, 1, … of a folder and join them in number order.
+    """Read the shards 0, 1, … of a folder and concatenate them in number order.
 
     Parameters
     ----------
@@ -67,8 +67,8 @@ def read_shards(folder: str | Path) -> Shards:
     Raises
     ------
     ShardError
-        When there is no shard, a shard or a file of one is missing, a file is anything but a plain array, or
-        an array breaks its contract: shape, labels other than 0 and 1, negative or infinite numbers.
+        When there is no shard, a shard or one of its files is missing, a file holds no plain array, or an array
+        breaks its contract: shape, labels other than 0 and 1, negative or infinite numbers.
     """
     folder = Path(folder)
     numbers = _shard_numbers(folder)
@@ -106,7 +106,7 @@ def read_shards(folder: str | Path) -> Shards:
 def shards_from_arrays(
     data: object, labels: object = None, weights: object = None, accessibility: object = None, ids: object = None
 ) -> Shards:
-    """Check windows that are arrays already, as those of files are.
+    """Return windows from arrays, checked as those from files are.
 
     Parameters
     ----------
@@ -114,12 +114,12 @@ def shards_from_arrays(
         One-hot windows, or codes 0 to 4 (see :mod:`jundscan.dna.letters`).
     labels, weights, accessibility : numpy.ndarray, shape=(n,) or (n, 1), or None
     ids : numpy.ndarray, shape=(n,), dtype=str, or sequence of str, or None
-        ``chrom:start-end``, 0-based half-open; empty where no place is known.
+        ``chrom:start-end``, 0-based half-open; empty where the position is unknown.
 
     Returns
     -------
     Shards
-        Under the path ``(arrays)``.
+        With the path ``(arrays)``.
 
     Raises
     ------
@@ -129,17 +129,17 @@ def shards_from_arrays(
     path = Path("(arrays)")
 
     def checked(
-        kind: str, value: object, check: Callable[[NDArray[Any]], NDArray[Any]], rows: int | None = None
+        kind: str, values: object, check: Callable[[NDArray[Any]], NDArray[Any]], rows: int | None = None
     ) -> Any:
-        if value is None:
+        if values is None:
             return None
-        made = plain_array(value)
+        array = plain_array(values)
         try:
-            if made is None or made.dtype.kind not in "biufUO":
+            if array is None or array.dtype.kind not in "biufUO":
                 raise ValueError(
-                    f"is {type_name(value)}, expected an array of {'text' if kind == 'ids' else 'numbers'}"
+                    f"is {type_name(values)}, expected an array of {'text' if kind == 'ids' else 'numbers'}"
                 )
-            column = check(made)
+            column = check(array)
             if rows is not None and len(column) != rows:
                 raise ValueError(f"{len(column):,} rows, but data has {rows:,}")
         except (ValueError, TypeError) as err:
@@ -167,14 +167,14 @@ def write_shards(
     a: NDArray[np.generic] | None = None,
     ids: NDArray[np.str_] | None = None,
 ) -> None:
-    """Write one shard, in the format that :func:`read_shards` reads; existing files are replaced.
+    """Write one shard for :func:`read_shards`, and replace existing files.
 
     Parameters
     ----------
     folder : str or pathlib.Path
-        Made when it does not exist.
+        Created when it does not exist.
     number : int
-        K of the file names.
+        The K of the file names.
     x : numpy.ndarray, shape=(n, 101, 4)
         One-hot windows (:func:`jundscan.dna.letters.one_hot`).
     y, w, a : numpy.ndarray, shape=(n,) or (n, 1), or None
@@ -213,7 +213,7 @@ def _file(folder: Path, number: int, kind: str) -> Path:
 
 
 def _shard_numbers(folder: Path) -> list[int]:
-    """Find the shard numbers of a folder: 0, 1, … without a gap, each with its X."""
+    """Return the shard numbers of a folder, and raise unless they are 0, 1, … without a gap, each with its X."""
     if not folder.is_dir():
         raise ShardError(folder, "not a folder" if folder.exists() else "no such folder")
     try:
@@ -221,9 +221,9 @@ def _shard_numbers(folder: Path) -> list[int]:
     except OSError as err:
         raise ShardError(folder, f"cannot be read: {err.strerror or err}") from err
     if not matches:
-        inside = sorted(str(path.parent) for path in folder.glob("*/shard-0-X.joblib"))
-        if inside:
-            raise ShardError(folder, f"a data set, not a shard folder: name one of {', '.join(inside)}")
+        shard_folders = sorted(str(path.parent) for path in folder.glob("*/shard-0-X.joblib"))
+        if shard_folders:
+            raise ShardError(folder, f"a data set, not a shard folder: name one of {', '.join(shard_folders)}")
         raise ShardError(folder, "no shard-K-X.joblib inside")
     numbers = range(max(int(match[1]) for match in matches) + 1)
     with_x = {int(match[1]) for match in matches if match[2] == "X"}
@@ -242,7 +242,7 @@ def _read(folder: Path, number: int, kind: str, check: Callable[[NDArray[Any]], 
         raise ShardError(path, str(err)) from err
 
 
-# The checks turn one file's array into its final form, or raise a ValueError that says what is wrong with it.
+# Each check returns an array in its final form, or raises ValueError with the problem.
 
 
 def _check_x(array: NDArray[Any]) -> NDArray[np.uint8]:
@@ -250,7 +250,7 @@ def _check_x(array: NDArray[Any]) -> NDArray[np.uint8]:
         raise ValueError(f"shape {array.shape}, expected (windows, {WINDOW_LENGTH}, {len(ALPHABET)})")
     if array.dtype.kind == "U":
         raise ValueError("text instead of one-hot numbers")
-    with np.errstate(invalid="ignore"):  # NaN is caught as "other than 0 and 1"
+    with np.errstate(invalid="ignore"):  # NaN raises as "other than 0 and 1"
         return codes_from_one_hot(array)
 
 
@@ -285,7 +285,7 @@ def _check_w(array: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _check_a(array: NDArray[Any]) -> NDArray[np.float32]:
-    with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which is refused below
+    with np.errstate(over="ignore"):  # a value beyond float32 becomes infinite, which raises below
         values = _check_column(array).astype(np.float32)
     if np.isinf(values).any() or (values < 0).any():
         raise ValueError("accessibility that is negative or infinite (NaN, not available, is fine)")
@@ -299,5 +299,5 @@ def _check_ids(array: NDArray[Any]) -> NDArray[np.str_]:
 
 
 def _check_texts(array: NDArray[Any]) -> NDArray[np.str_]:
-    is_text = array.dtype.kind == "O" and all(isinstance(one, str) for one in array.ravel().tolist())
+    is_text = array.dtype.kind == "O" and all(isinstance(text, str) for text in array.ravel().tolist())
     return _check_ids(array.astype(np.str_) if is_text else array)

@@ -1,4 +1,4 @@
-"""Which column of a file of intervals holds its values, by what the lines hold and never by the file's name.
+"""Find the column of values in a file of intervals, by its lines and never by its name.
 
 Formats: UCSC's format pages (BED, bedGraph, narrowPeak, broadPeak, gappedPeak) and bedtools' (BEDPE).
 """
@@ -16,14 +16,14 @@ _INTEGER = re.compile(rb"\s*-?[0-9]+\s*")
 _COLOUR = re.compile(rb"\s*[0-9]{1,3},[0-9]{1,3},[0-9]{1,3},?\s*")
 _LIST = re.compile(rb"\s*[0-9]+(,[0-9]+)*,?\s*")
 _STRANDS = (b"+", b"-", b".")
-_FEWEST_COUNTED = 10
-"""Minimum number of lines before a column that counts 1, 2, 3, … is taken for names, because values may rise too."""
-_FEWEST_COORDINATES = 3
-"""Minimum number of lines before a column of whole numbers inside the intervals is taken for coordinates."""
+_MIN_COUNTED_LINES = 10
+"""Minimum lines before a column 1, 2, 3, … counts as names, because a few values may rise like that too."""
+_MIN_COORDINATE_LINES = 3
+"""Minimum lines before a column of whole numbers inside the intervals counts as coordinates."""
 
 
 class ValueColumn(NamedTuple):
-    """What the values of a file of intervals are.
+    """The values of a file of intervals: their column and meaning.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class ValueColumn(NamedTuple):
     meaning : str
         What the column holds, in words.
     doubt : str
-        Why another column may be meant, else empty.
+        Why another column may hold the values, or empty.
     """
 
     kind: str
@@ -58,16 +58,17 @@ BIGWIG = ValueColumn("bigWig")
 
 
 def find_value_column(lines: Sequence[Fields], is_declared_bedgraph: bool = False) -> ValueColumn:
-    """Find the values in the columns of a file's first lines.
+    """Find the column of values in a file's first lines.
 
-    A column counts as numbers, or as another shape, when at least half of the lines agree: the reader names the others.
+    A column counts as numbers, or as another kind, when at least half of the lines agree. The reader raises for the
+    other lines.
 
     Parameters
     ----------
     lines : sequence of sequence of bytes
         Columns of the first lines, at least one line.
     is_declared_bedgraph : bool
-        Whether a track line says that it is a bedGraph.
+        Whether a track line declares a bedGraph.
 
     Returns
     -------
@@ -76,15 +77,15 @@ def find_value_column(lines: Sequence[Fields], is_declared_bedgraph: bool = Fals
     Raises
     ------
     ValueError
-        When the column that would hold the value or the score holds coordinates.
+        When the column of the value or the score holds coordinates.
     """
     columns = count_columns(lines)
 
     def mostly(holds: Callable[[Fields], bool]) -> bool:
         return 2 * sum(len(fields) >= columns and holds(fields) for fields in lines) >= len(lines)
 
-    def numbers(*wanted: int) -> bool:
-        return mostly(lambda fields: all(_is_number(fields[column - 1]) for column in wanted))
+    def numbers(*columns_asked: int) -> bool:
+        return mostly(lambda fields: all(_is_number(fields[column - 1]) for column in columns_asked))
 
     if columns <= 3:
         return ValueColumn("BED", meaning=PRESENCE)
@@ -106,7 +107,7 @@ def find_value_column(lines: Sequence[Fields], is_declared_bedgraph: bool = Fals
 
 
 def count_columns(lines: Sequence[Fields]) -> int:
-    """Return how many columns most lines have, the greater number where two are as common."""
+    """Return the number of columns that most lines have, and the greater of two equally common numbers."""
     return max(Counter(map(len, lines)).items(), key=lambda item: (item[1], item[0]))[0]
 
 
@@ -116,7 +117,7 @@ def _find_score(
     mostly: Callable[[Callable[[Fields], bool]], bool],
     numbers: Callable[..., bool],
 ) -> ValueColumn:
-    """Find the score of a BED of five columns and more."""
+    """Find the score of a BED with five columns or more."""
     has_strand = columns >= 6 and mostly(lambda fields: fields[5].strip() in _STRANDS)
     if not has_strand:
         if columns >= 6 and mostly(_is_pair):
@@ -129,10 +130,10 @@ def _find_score(
 
 
 def _counts(lines: Sequence[Fields], column: int) -> bool:
-    """Tell whether a column counts the lines from 0 or 1."""
+    """Return whether a column counts the lines from 0 or 1."""
     texts = [fields[column - 1].strip() if len(fields) >= column else b"" for fields in lines]
     first = 0 if texts[0] == b"0" else 1
-    return len(lines) >= _FEWEST_COUNTED and texts == [b"%d" % at for at in range(first, first + len(texts))]
+    return len(lines) >= _MIN_COUNTED_LINES and texts == [b"%d" % at for at in range(first, first + len(texts))]
 
 
 def _is_number(text: bytes) -> bool:
@@ -152,13 +153,13 @@ def _integers(*texts: bytes) -> list[int] | None:
 
 
 def _is_thick(fields: Fields) -> bool:
-    """Tell the thickStart, thickEnd and itemRgb of BED9 from a signal and its p and q values."""
+    """Return whether columns 7 to 9 are the thickStart, thickEnd and itemRgb of BED9, not a signal, p and q value."""
     if _COLOUR.fullmatch(fields[8]):
         return True
-    places = _integers(fields[1], fields[6], fields[7], fields[2])
-    if places is None:
+    positions = _integers(fields[1], fields[6], fields[7], fields[2])
+    if positions is None:
         return False
-    start, thick_start, thick_end, end = places
+    start, thick_start, thick_end, end = positions
     return start <= thick_start <= thick_end <= end or thick_start == thick_end == 0
 
 
@@ -167,17 +168,17 @@ def _has_blocks(fields: Fields) -> bool:
 
 
 def _is_pair(fields: Fields) -> bool:
-    """Tell the second chromosome, start and end of a BEDPE."""
-    places = _integers(fields[4], fields[5])
-    return places is not None and -1 <= places[0] < places[1] and not _is_number(fields[3])
+    """Return whether columns 4 to 6 are the second chromosome, start and end of a BEDPE."""
+    positions = _integers(fields[4], fields[5])
+    return positions is not None and -1 <= positions[0] < positions[1] and not _is_number(fields[3])
 
 
 def _check_coordinates(lines: Sequence[Fields], column: int) -> None:
     """Raise when a column holds whole numbers inside the intervals in every line."""
-    if len(lines) < _FEWEST_COORDINATES:
+    if len(lines) < _MIN_COORDINATE_LINES:
         return
     for fields in lines:
-        places = _integers(fields[1], fields[column - 1], fields[2]) if len(fields) >= column else None
-        if places is None or places != sorted(places):
+        positions = _integers(fields[1], fields[column - 1], fields[2]) if len(fields) >= column else None
+        if positions is None or positions != sorted(positions):
             return
     raise ValueError(f"column {column} holds coordinates inside the intervals, as summits are")

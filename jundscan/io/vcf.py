@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import InputError, JundscanError, TrackError, warn
-from jundscan.io.files import packing
+from jundscan.io.files import compression_of
 from jundscan.io.vcf_guard import BoundedVcfPipe
 
 MAX_WINDOWS = 1 << 20
@@ -169,7 +169,7 @@ def open_vcf(path: str | Path, genotypes: bool = True) -> Iterator[Vcf]:
 
 
 def _lacks_line_end(path: Path) -> bool:
-    if not path.is_file() or packing(path) is not None:
+    if not path.is_file() or compression_of(path) is not None:
         return False
     with path.open("rb") as file:
         file.seek(-1, os.SEEK_END)

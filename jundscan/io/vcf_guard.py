@@ -19,7 +19,7 @@ from threading import Thread
 
 from jundscan.errors import InputError, TrackError
 from jundscan.io.file_kinds import check_address
-from jundscan.io.files import STDIN, kind_check, open_unpacked, packing, read_errors, unpacked
+from jundscan.io.files import STDIN, compression_of, decompressed, head_check, open_decompressed, read_errors
 
 LONGEST_RECORD = 1 << 24
 """Most bytes of a record: sixteen for each of a million people."""
@@ -63,9 +63,9 @@ class BoundedVcfPipe:
 
     def __init__(self, path: Path) -> None:
         check_address(path, TrackError, is_stdin_read=True)
-        self._check = kind_check(path, "variants", TrackError)
+        self._check = head_check(path, "variants", TrackError)
         if path.is_file():  # of a pipe the thread finds it out
-            with read_errors(path, TrackError), open_unpacked(path, self._check):
+            with read_errors(path, TrackError), open_decompressed(path, self._check):
                 pass
         self._path = path
         self.taken = self.passed = self.header_lines = 0
@@ -101,7 +101,7 @@ class BoundedVcfPipe:
 
     def _chunks(self) -> Generator[bytes, None, None]:
         source = Path("/dev/stdin") if self._path == STDIN else self._path
-        with read_errors(self._path, TrackError), source.open("rb") as file, unpacked(file, self._check) as content:
+        with read_errors(self._path, TrackError), source.open("rb") as file, decompressed(file, self._check) as content:
             for chunk in iter(partial(content.read, _CHUNK), b""):
                 self.taken = file.tell() if file.seekable() else 0
                 yield chunk
@@ -244,4 +244,4 @@ class VcfHeader:
         return TrackError(self._path, problem, self.lines)
 
     def _is_plain(self) -> bool:
-        return self._path.is_file() and packing(self._path) is None
+        return self._path.is_file() and compression_of(self._path) is None

@@ -1,4 +1,4 @@
-"""Shards: what is written is read back, broken ones are refused by name, hostile ones run nothing."""
+"""Shards: written ones read back, damaged ones are errors that name the file, hostile ones run no code."""
 
 import gzip
 import importlib
@@ -69,7 +69,7 @@ def test_written_files_have_the_shapes_of_the_contract(tmp_path: Path) -> None:
     }
 
 
-def test_only_x_is_needed(tmp_path: Path) -> None:
+def test_x_alone_makes_a_shard(tmp_path: Path) -> None:
     write_shards(tmp_path / "new" / "folder", 0, np.zeros((2, 101, 4), dtype=np.int8))
     shards = read_shards(tmp_path / "new" / "folder")
     assert (shards.labels, shards.weights, shards.accessibility, shards.ids) == (None,) * 4
@@ -77,14 +77,14 @@ def test_only_x_is_needed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float32, ">f8"])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_dtype_and_memory_order_of_x_do_not_matter(tmp_path: Path, dtype: str, order: str) -> None:
+def test_x_may_have_any_dtype_and_memory_order(tmp_path: Path, dtype: str, order: str) -> None:
     expected = make_shard(tmp_path)["x"]
     replace(tmp_path, "X", np.asarray(expected, dtype=dtype, order=order))
     np.testing.assert_array_equal(read_shards(tmp_path).codes, codes_from_one_hot(expected))
 
 
 @pytest.mark.parametrize("compress", [0, 9, ("gzip", 3)])
-def test_compression_is_recognised(tmp_path: Path, compress: int) -> None:
+def test_every_compression_of_joblib_is_read(tmp_path: Path, compress: int) -> None:
     expected = make_shard(tmp_path)["y"]
     replace(tmp_path, "y", expected, compress=compress)
     labels = read_shards(tmp_path).labels
@@ -113,19 +113,19 @@ def test_compression_is_recognised(tmp_path: Path, compress: int) -> None:
         ("ids", np.array(["chr22:1-102"] * 7, dtype=object), "object"),
         ("y", np.zeros(7, "datetime64[s]"), "not of numbers"),
         ("y", np.zeros(7, [("f", "O"), ("g", "i4")]), "not of numbers"),
-        ("y", np.ma.masked_array(np.zeros(7)), "refused"),
+        ("y", np.ma.masked_array(np.zeros(7)), "not a joblib file"),
         ("y", [0] * 7, "found list"),
         ("y", {"a": np.zeros(7)}, "found dict"),
     ],
 )
-def test_broken_arrays_are_refused(tmp_path: Path, kind: str, array: object, problem: str) -> None:
+def test_array_that_breaks_its_contract_is_an_error(tmp_path: Path, kind: str, array: object, problem: str) -> None:
     make_shard(tmp_path)
     replace(tmp_path, kind, array)
     with pytest.raises(ShardError, match=problem):
         read_shards(tmp_path)
 
 
-def test_a_folder_without_windows_is_refused(tmp_path: Path) -> None:
+def test_folder_without_windows_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ShardError, match="no such folder"):
         read_shards(tmp_path / "absent")
     with pytest.raises(ShardError, match=r"no shard-K-X\.joblib"):
@@ -137,7 +137,7 @@ def test_a_folder_without_windows_is_refused(tmp_path: Path) -> None:
         read_shards(tmp_path / "shard-0-X.joblib")
 
 
-def test_a_data_set_is_refused_and_names_its_shard_folders(tmp_path: Path) -> None:
+def test_error_for_a_data_set_names_its_shard_folders(tmp_path: Path) -> None:
     make_shard(tmp_path / "train_dataset")
     make_shard(tmp_path / "valid_dataset")
     with pytest.raises(ShardError, match=r"name one of .*train_dataset, .*valid_dataset"):
@@ -152,7 +152,7 @@ def test_a_data_set_is_refused_and_names_its_shard_folders(tmp_path: Path) -> No
         ("shard-1-w*", r"shard-1-w\.joblib: missing, though other shards have w"),
     ],
 )
-def test_missing_files_are_named(tmp_path: Path, missing: str, problem: str) -> None:
+def test_error_names_a_missing_file(tmp_path: Path, missing: str, problem: str) -> None:
     for number in range(3):
         make_shard(tmp_path, number)
     for path in tmp_path.glob(missing):
@@ -170,7 +170,7 @@ class RunsCommand:
 
 
 class Reduces:
-    """Pickles as one call, and one state to set, of the names that the reader admits."""
+    """Pickles as one call of an allowed name, and a state to set."""
 
     def __init__(self, *reduced: object) -> None:
         self.reduced = reduced
@@ -185,7 +185,7 @@ def pickled(value: object) -> bytes:
 
 @pytest.mark.parametrize("compress", [0, 3])
 @pytest.mark.parametrize("nested", ["array", "top", "list", "structured"])
-def test_hostile_pickles_run_nothing(tmp_path: Path, nested: str, compress: int) -> None:
+def test_hostile_pickle_runs_no_code(tmp_path: Path, nested: str, compress: int) -> None:
     make_shard(tmp_path)
     payload = RunsCommand(tmp_path / "proof")
     values: dict[str, object] = {
@@ -195,7 +195,7 @@ def test_hostile_pickles_run_nothing(tmp_path: Path, nested: str, compress: int)
         "structured": np.array([(payload,)] * 7, dtype=[("f", "O")]),
     }
     path = replace(tmp_path, "ids", values[nested], compress=compress)
-    with pytest.raises(ShardError, match="refused"):
+    with pytest.raises(ShardError, match="not a joblib file"):
         read_shards(tmp_path)
     assert not (tmp_path / "proof").exists()
     if nested != "structured":
@@ -204,7 +204,7 @@ def test_hostile_pickles_run_nothing(tmp_path: Path, nested: str, compress: int)
 
 
 def array_of_pointers() -> bytes:
-    """Describe an object array whose "has objects" flag is cleared: its bytes would become pointers."""
+    """Return a pickle of an object array with a cleared "has objects" flag, whose bytes would become pointers."""
     wrapper = NumpyArrayWrapper(np.ndarray, (2,), "C", np.dtype("O"))
     disguised = Reduces(np.dtype, ("O", False, True), (3, "|", None, None, None, -1, -1, 0))
     wrapper.dtype = disguised
@@ -233,30 +233,30 @@ def array_of_pointers() -> bytes:
         gzip.compress(b"not a pickle"),
     ],
 )
-def test_damaged_and_disguised_files_are_refused(tmp_path: Path, content: bytes) -> None:
+def test_damaged_or_disguised_file_is_an_error(tmp_path: Path, content: bytes) -> None:
     make_shard(tmp_path)
     (tmp_path / "shard-0-y.joblib").write_bytes(content)
-    with pytest.raises(ShardError, match=r"shard-0-y\.joblib: (refused|cannot be read)"):
+    with pytest.raises(ShardError, match=r"shard-0-y\.joblib: (not a joblib file|cannot be read)"):
         read_shards(tmp_path)
 
 
 @pytest.mark.parametrize("compress", [0, 3, ("gzip", 3)])
-def test_truncation_at_any_byte_loses_nothing_unsaid(tmp_path: Path, compress: int) -> None:
+def test_file_cut_at_any_byte_is_an_error_or_complete(tmp_path: Path, compress: int) -> None:
     make_shard(tmp_path)
     path = replace(tmp_path, "a", np.linspace(0, 1, 7), compress=compress)
     expected = read_shards(tmp_path).accessibility
     content = path.read_bytes()
-    refused = 0
+    errors = 0
     for size in range(len(content)):
         path.write_bytes(content[:size])
-        try:  # what is cut may be no more than the checksum at the end
+        try:  # the cut may have removed only the checksum at the end
             np.testing.assert_array_equal(read_shards(tmp_path).accessibility, expected)
         except ShardError:
-            refused += 1
-    assert refused > 0.9 * len(content)
+            errors += 1
+    assert errors > 0.9 * len(content)
 
 
-def test_changed_and_added_bytes_are_refused(tmp_path: Path) -> None:
+def test_changed_or_added_bytes_are_an_error(tmp_path: Path) -> None:
     make_shard(tmp_path)
     path = replace(tmp_path, "w", np.linspace(1, 2, 7))
     content = path.read_bytes()
@@ -269,7 +269,7 @@ def test_changed_and_added_bytes_are_refused(tmp_path: Path) -> None:
         read_shards(tmp_path)
 
 
-def test_write_shards_checks_lengths_and_the_disk(tmp_path: Path) -> None:
+def test_writing_raises_for_unequal_lengths_and_unwritable_folders(tmp_path: Path) -> None:
     x = np.zeros((2, 101, 4), dtype=np.int8)
     with pytest.raises(ValueError, match="different lengths"):
         write_shards(tmp_path, 0, x, y=np.zeros(3))
@@ -278,7 +278,7 @@ def test_write_shards_checks_lengths_and_the_disk(tmp_path: Path) -> None:
         write_shards(tmp_path / "file", 0, x)
 
 
-def test_unreadable_file_is_one_line(tmp_path: Path) -> None:
+def test_unreadable_file_is_an_error_of_one_line(tmp_path: Path) -> None:
     make_shard(tmp_path)
     (tmp_path / "shard-0-y.joblib").unlink()
     (tmp_path / "shard-0-y.joblib").mkdir()
@@ -301,18 +301,18 @@ def test_real_shards() -> None:
 
 
 @pytest.mark.parametrize("name", RECURSIVE)
-def test_pickles_that_recurse_or_promise_are_refused(tmp_path: Path, name: str) -> None:
+def test_recursive_pickle_is_a_short_error(tmp_path: Path, name: str) -> None:
     make_shard(tmp_path)
     for content in (RECURSIVE[name], zlib.compress(RECURSIVE[name])):
         (tmp_path / "shard-0-y.joblib").write_bytes(content)
-        with pytest.raises(ShardError, match=r"shard-0-y\.joblib: (refused|cannot be read)") as caught:
+        with pytest.raises(ShardError, match=r"shard-0-y\.joblib: (not a joblib file|cannot be read)") as caught:
             read_shards(tmp_path)
         assert len(str(caught.value)) < 1200
 
 
 @pytest.mark.parametrize("protocol", range(6))
 @pytest.mark.parametrize("target", ["os.system", "builtins.exec", "builtins.eval", "subprocess.Popen", "numpy.load"])
-def test_no_call_of_any_protocol_runs(tmp_path: Path, protocol: int, target: str) -> None:
+def test_call_in_a_pickle_of_any_protocol_never_runs(tmp_path: Path, protocol: int, target: str) -> None:
     module, _, name = target.rpartition(".")
     proof = tmp_path / "proof"
 
@@ -325,6 +325,6 @@ def test_no_call_of_any_protocol_runs(tmp_path: Path, protocol: int, target: str
     program = pickle.dumps(Calls(), protocol=protocol)
     for content in (program, zlib.compress(program), gzip.compress(program)):
         (tmp_path / "shard-0-X.joblib").write_bytes(content)
-        with pytest.raises(ShardError, match="refused"):
+        with pytest.raises(ShardError, match="not a joblib file"):
             read_shards(tmp_path)
     assert not proof.exists()

@@ -39,7 +39,7 @@ from jundscan.io.fasta.stream import (
     survey,
 )
 from jundscan.io.file_kinds import check_address
-from jundscan.io.files import STDIN, copy_to_temporary_file, kind_check, open_unpacked, packing, read_errors
+from jundscan.io.files import STDIN, compression_of, copy_to_temporary_file, head_check, open_decompressed, read_errors
 
 
 class Block(NamedTuple):
@@ -359,8 +359,8 @@ def open_genome(path: str | Path, read_bytes: int = READ_BYTES) -> Genome:
 
 
 def _open_file(path: Path, file: Path, read_bytes: int) -> Genome:
-    with read_errors(path, FastaError), open_unpacked(file, kind_check(path, "genome", FastaError)) as text:
-        compression = packing(file)
+    with read_errors(path, FastaError), open_decompressed(file, head_check(path, "genome", FastaError)) as text:
+        compression = compression_of(file)
         start = text.read(READ_BYTES).lstrip()
     if not start:
         raise FastaError(path, "is empty")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from jundscan.errors import FastaError
 from jundscan.io.fasta.stream import MAX_HEADER_BYTES, header_name
-from jundscan.io.files import BLOCK_START, read_errors, temporary_beside, unpacking
+from jundscan.io.files import BLOCK_START, gzip_reader, read_errors, temporary_beside
 
 log = logging.getLogger("jundscan")
 
@@ -376,7 +376,7 @@ class BgzipReader:
         self._file = file
         self._blocks = blocks
         self._path = path
-        self._text = unpacking(file)
+        self._text = gzip_reader(file)
         self._at = 0
 
     def seek(self, place: int) -> None:
@@ -397,7 +397,7 @@ class BgzipReader:
                 if int.from_bytes(size, "little") != next_at - self._at or self._file.read(4) != BLOCK_START:
                     raise index_mismatch(self._path, ".gzi")
             self._file.seek(start)
-            self._text = unpacking(self._file)
+            self._text = gzip_reader(self._file)
         self.read(place - self._at)
 
     def read(self, size: int) -> bytes:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from jundscan.dna.interval_sets import merge_intervals
 from jundscan.dna.letters import ALPHABET, UNKNOWN, encode
 from jundscan.errors import FastaError
-from jundscan.io.files import open_unpacked, read_errors
+from jundscan.io.files import open_decompressed, read_errors
 
 READ_BYTES = 1 << 18
 """Bytes of uncompressed text read at once."""
@@ -79,7 +79,7 @@ def records(file: Path, path: Path, read_bytes: int) -> Iterator[tuple[str, byte
     """
     name, previous = "", b"\n"
     names: set[str] = set()
-    with read_errors(path, FastaError), open_unpacked(file) as text:
+    with read_errors(path, FastaError), open_decompressed(file) as text:
         while data := text.read(read_bytes):
             start = 0
             while (header := data.find(b">", start)) >= 0:
