@@ -1,7 +1,7 @@
-"""Text files of intervals: narrowPeak, broadPeak, BED and bedGraph, plain or gzipped.
+"""Text files of intervals: narrowPeak, broadPeak, BED and bedGraph, compressed or not.
 
-Coordinates are 0-based half-open, as in the files themselves. Lines that start with ``#``, ``track`` or
-``browser`` and blank lines are skipped; columns are separated by tabs, or by blanks where a line has no tab.
+Coordinates are 0-based half-open, as in the files. Blank lines and lines that start with ``#``, ``track`` or
+``browser`` are skipped. Columns are separated by tabs, or by blanks in a line without tabs.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ log = logging.getLogger("jundscan")
 
 _Block = tuple[int, list[bytes]]
 _SAMPLED_LINES, _SAMPLED_BLOCKS = 1000, 2
-"""Maximum number of lines that tell the format, and of the blocks of text that they are looked for in."""
-
+"""Maximum lines that decide the format, and maximum blocks of text that are searched for them."""
 
 Kind = Literal["track", "regions", "peaks"]
 Columns = defaultdict[bytes, tuple["array[int]", "array[int]", "array[float]"]]
-"""Starts, ends and values of every chromosome, in compact arrays: a bedGraph can have a hundred million lines."""
+"""Starts, ends and values of every chromosome, in compact arrays because a bedGraph may have 10⁸ lines."""
 _SKIPPED = (b"#", b"track ", b"track\t", b"browser ", b"browser\t")
 _SCORE_COLUMN, _SUMMIT_COLUMN = 5, 10
 _NAME_BYTES = 64
-_GREATEST = float(np.finfo(np.float32).max)
-_FARTHEST = 1 << 34  # no chromosome is longer; sums of many such still fit, and float64 holds them exactly
+_MAX_VALUE = float(np.finfo(np.float32).max)
+_MAX_END = 1 << 34
+"""Maximum end in bases: above every chromosome, and float64 still holds sums of many ends exactly."""
 
 
 class IntervalFile(dict[str, Intervals]):
@@ -48,7 +48,7 @@ class IntervalFile(dict[str, Intervals]):
     Attributes
     ----------
     meaning : ValueColumn or None
-        What the values are; None where they were not looked at.
+        Column and meaning of the values; None where values are not read.
     """
 
     meaning: ValueColumn | None = None
@@ -60,21 +60,20 @@ def read_intervals(
     """Read a file of intervals, which may be unsorted and overlap.
 
     The value of an interval is column 7 of narrowPeak and broadPeak (signalValue), column 13 of gappedPeak, column 4
-    of bedGraph and column 5 of BED (score), or 1 where a BED has fewer columns. The first lines decide the format, and
-    the file's name does not: see :func:`jundscan.io.value_columns.find_value_column`. What is read of a track is
-    logged.
+    of bedGraph and column 5 of BED (score), or 1 where a BED has fewer columns. The first lines decide the format,
+    not the file's name, see :func:`jundscan.io.value_columns.find_value_column`. The format of a track is logged.
 
     Parameters
     ----------
     path : str or pathlib.Path
         The file.
     kind : {"track", "regions", "peaks"}
-        Whether the values matter; those of regions are not looked at, and are 1. The value of a peak is its summit
-        relative to its start: the last of ten columns, or -1.
+        Use of the file. Values of regions are not read, and are 1. The value of a peak is its summit relative to its
+        start: the last of ten columns, or -1.
     bed_value : {"score", "presence"}
-        With ``presence`` every interval of a track counts as 1, whatever its columns hold.
+        With ``presence`` every interval of a track counts as 1.
     may_be_empty : bool
-        Whether a file without intervals is no error.
+        Whether a file without intervals is allowed.
 
     Returns
     -------
@@ -83,56 +82,55 @@ def read_intervals(
     Raises
     ------
     TrackError
-        When the file cannot be read or holds no interval, presence is asked of a bedGraph, coordinates stand where a
-        value or score is expected, or, naming the line, when a start, end or value is missing or no number, start is
-        not less than end, or anything is negative or not finite.
+        When the file cannot be read or holds no interval, ``presence`` is asked of a bedGraph, or coordinates stand
+        in the column of values. Also as :func:`add_lines` raises it.
     """
     path = Path(path)
     columns: Columns = defaultdict(lambda: (array("q"), array("q"), array("d")))
-    wanted: ColumnSpec | None = None
+    spec: ColumnSpec | None = None
     blocks = text_blocks(path, "track" if kind == "track" else "intervals")
     first, sample, declared = _first_lines(blocks)
     if sample:
-        wanted = column_spec_of(path, sample, kind, bed_value, declared)
+        spec = _column_spec(path, sample, kind, bed_value, declared)
         for number, lines in chain(first, blocks):
-            add_lines(columns, path, number, lines, wanted)
+            add_lines(columns, path, number, lines, spec)
     if not columns and not may_be_empty:
         raise TrackError(path, "holds no interval")
     found = IntervalFile({_text(path, chrom): _sorted(*arrays) for chrom, arrays in columns.items()})
-    if wanted is not None and wanted.meaning is not None:
-        found.meaning = wanted.meaning
-        _log_meaning(path, wanted.meaning)
+    if spec is not None and spec.meaning is not None:
+        found.meaning = spec.meaning
+        _log_meaning(path, spec.meaning)
     return found
 
 
 def _first_lines(blocks: Iterator[_Block]) -> tuple[list[_Block], list[list[bytes]], bool]:
-    """Take blocks of text until their lines tell the format.
+    """Read blocks of text until their lines decide the format.
 
     Parameters
     ----------
     blocks : iterator of (int, list of bytes)
-        From :func:`jundscan.io.files.text_blocks`. A last line without an end is a block of its own.
+        From :func:`jundscan.io.files.text_blocks`. A last line without a line end is a block of its own.
 
     Returns
     -------
-    taken : list of (int, list of bytes)
+    first : list of (int, list of bytes)
         Blocks that hold intervals.
     sample : list of list of bytes
         Columns of their first lines.
     is_declared : bool
-        Whether a track line says that the file is a bedGraph.
+        Whether a track line declares a bedGraph.
     """
-    taken: list[_Block] = []
+    first: list[_Block] = []
     sample: list[list[bytes]] = []
     is_declared = False
     for number, lines in blocks:
-        is_declared = is_declared or declares_bedgraph(lines)
-        if some := list(islice(filter(None, map(fields_of, lines)), _SAMPLED_LINES - len(sample))):
-            sample += some
-            taken.append((number, lines))
-        if len(sample) == _SAMPLED_LINES or len(taken) == _SAMPLED_BLOCKS:
+        is_declared = is_declared or _declares_bedgraph(lines)
+        if rows := list(islice(filter(None, map(_fields, lines)), _SAMPLED_LINES - len(sample))):
+            sample += rows
+            first.append((number, lines))
+        if len(sample) == _SAMPLED_LINES or len(first) == _SAMPLED_BLOCKS:
             break
-    return taken, sample, is_declared
+    return first, sample, is_declared
 
 
 def _log_meaning(path: Path, meaning: ValueColumn) -> None:
@@ -143,7 +141,7 @@ def _log_meaning(path: Path, meaning: ValueColumn) -> None:
 
 
 def read_regions(path: str | Path, chromsizes: Mapping[str, int]) -> dict[str, NDArray[np.int64]]:
-    """Read a file of intervals for where they lie, under the genome's names; other chromosomes are left out.
+    """Read the positions of intervals by the genome's chromosome names; other chromosomes are left out.
 
     Parameters
     ----------
@@ -155,8 +153,8 @@ def read_regions(path: str | Path, chromsizes: Mapping[str, int]) -> dict[str, N
     Returns
     -------
     dict of str to numpy.ndarray, shape=(n, 2), dtype=int64
-        Starts and ends, sorted; overlapping and abutting intervals are one. Empty when the file is, or no name is in
-        common.
+        Starts and ends, sorted; overlapping and abutting intervals are merged. Empty when the file is empty, or
+        shares no chromosome with the genome.
     """
     found: dict[str, list[NDArray[np.int64]]] = {}
     by_name = read_intervals(path, "regions", may_be_empty=True)
@@ -170,17 +168,20 @@ def read_regions(path: str | Path, chromsizes: Mapping[str, int]) -> dict[str, N
 
 
 def log_other_names(path: str | Path, names: Iterable[str], chromsizes: Mapping[str, int]) -> None:
-    """Say which chromosomes of a file the genome names differently, and which it lacks."""
+    """Log which chromosomes of a file the genome names differently, and which it lacks."""
     matched = {name: matching_name(name, chromsizes) for name in names}
     renamed = [f"{name} for {chrom}" for name, chrom in matched.items() if chrom not in (name, None)]
     absent = [name for name, chrom in matched.items() if chrom is None]
-    for what, those in (("names chromosomes differently", renamed), ("has chromosomes that the genome lacks", absent)):
-        if those:
-            log.info("%s %s: %s", path, what, some_names(those))
+    for fact, chroms in (
+        ("names chromosomes differently", renamed),
+        ("has chromosomes that the genome lacks", absent),
+    ):
+        if chroms:
+            log.info("%s %s: %s", path, fact, some_names(chroms))
 
 
 def warn_beyond_end(path: str | Path, by_name: Mapping[str, Intervals], chromsizes: Mapping[str, int]) -> None:
-    """Warn of intervals that reach beyond the end of their chromosome: another assembly's, perhaps."""
+    """Warn of intervals beyond the end of their chromosome, because they may belong to another assembly."""
     sizes = {name: chromsizes[chrom] for name in by_name if (chrom := matching_name(name, chromsizes)) is not None}
     beyond = sum(int((by_name[name].ends > size).sum()) for name, size in sizes.items())
     if beyond:
@@ -200,86 +201,86 @@ def _text(path: Path, chrom: bytes) -> str:
 
 def _sorted(starts: array[int], ends: array[int], values: array[float]) -> Intervals:
     unsorted = Intervals(np.frombuffer(starts, np.int64), np.frombuffer(ends, np.int64), np.frombuffer(values))
-    if len(starts) == 1:  # of a hundred thousand scaffolds many have a single one
+    if len(starts) == 1:  # as on most of a hundred thousand scaffolds
         return unsorted
     order = np.argsort(unsorted.starts, kind="stable")
     return Intervals(unsorted.starts[order], unsorted.ends[order], unsorted.values[order])
 
 
 class ColumnSpec(NamedTuple):
-    """What is read of each line beside chromosome, start and end.
+    """The column of values in a file.
 
     Attributes
     ----------
     value_column : int or None
-        Column of the value, from 1; None: there is none.
-    absent, least : float
-        The value where there is none, and the least that there may be.
+        Its number, from 1; None without such a column.
+    default, minimum : float
+        Value without such a column, and the smallest value allowed.
     meaning : ValueColumn or None
-        What the values are; None where they are not looked at.
+        Column and meaning of the values; None where values are not read.
     """
 
     value_column: int | None
-    absent: float
-    least: float
+    default: float
+    minimum: float
     meaning: ValueColumn | None = None
 
 
-def add_lines(columns: Columns, path: Path, number: int, lines: Sequence[bytes], wanted: ColumnSpec) -> None:
+def add_lines(columns: Columns, path: Path, number: int, lines: Sequence[bytes], spec: ColumnSpec) -> None:
     """Add the intervals of lines to ``columns``.
 
     Parameters
     ----------
     columns : dict
-        By the chromosome's name.
+        By chromosome.
     path : pathlib.Path
         The file, for the message.
     number : int
         Number of the first line, from 1.
     lines : sequence of bytes
         Without their newlines.
-    wanted : Wanted
-        From :func:`column_spec_of`.
+    spec : ColumnSpec
+        The column of values.
 
     Raises
     ------
     TrackError
-        Naming the line, when a start, end or value is missing or no number, start is not less than end, or anything is
-        negative or not finite.
+        With the line's number, when a start, end or value is missing or no number, start is not less than end, or a
+        number is negative or not finite.
     """
-    # numpy's reader is ten times as fast, but cannot say what is wrong in our words
-    if _add_quickly(columns, lines, wanted):
+    # numpy's reader is ten times as fast, but its errors do not explain what is wrong
+    if add_lines_at_once(columns, lines, spec):
         return
     for at, line in enumerate(lines, number):
-        if fields := fields_of(line):
-            _add_line(columns, path, at, fields, wanted)
+        if fields := _fields(line):
+            _add_line(columns, path, at, fields, spec)
 
 
-def declares_bedgraph(lines: Iterable[bytes]) -> bool:
-    """Tell whether a track line says that what follows is a bedGraph."""
+def _declares_bedgraph(lines: Iterable[bytes]) -> bool:
+    """Return whether a track line declares a bedGraph."""
     return any(line.startswith(b"track") and b"type=bedgraph" in line.lower() for line in lines)
 
 
-def fields_of(line: bytes) -> list[bytes]:
-    """Divide a line into columns; one that is skipped has none."""
+def _fields(line: bytes) -> list[bytes]:
+    """Split a line into columns; return none for a line to skip."""
     if line.startswith(_SKIPPED):
         return []
     return line.split(b"\t") if b"\t" in line and line.strip() else line.split()
 
 
-def _add_line(columns: Columns, path: Path, number: int, fields: Sequence[bytes], wanted: ColumnSpec) -> None:
-    column = wanted.value_column
+def _add_line(columns: Columns, path: Path, number: int, fields: Sequence[bytes], spec: ColumnSpec) -> None:
+    column = spec.value_column
     try:
         start, end = int(fields[1]), int(fields[2])
-        value = wanted.absent if column is None else float(fields[column - 1])
-        # 1_000 is a number to Python and to nobody else
+        value = spec.default if column is None else float(fields[column - 1])
+        # Python reads 1_000 as a number, and other programs do not
         if b"_" in fields[1] + fields[2] + (b"" if column is None else fields[column - 1]):
             raise ValueError("an underscore in a number")
     except (ValueError, IndexError) as err:
-        raise TrackError(path, _complaint(fields, column), number) from err
-    if not 0 <= start < end <= _FARTHEST:
-        raise TrackError(path, f"start {start} and end {end}: must be 0 <= start < end <= {_FARTHEST}", number)
-    if not wanted.least <= value <= _GREATEST:
+        raise TrackError(path, _line_problem(fields, column), number) from err
+    if not 0 <= start < end <= _MAX_END:
+        raise TrackError(path, f"start {start} and end {end}: must be 0 <= start < end <= {_MAX_END}", number)
+    if not spec.minimum <= value <= _MAX_VALUE:
         raise TrackError(path, f"the value {value} is negative or not finite as float32", number)
     starts, ends, values = columns[fields[0]]
     starts.append(start)
@@ -287,21 +288,24 @@ def _add_line(columns: Columns, path: Path, number: int, fields: Sequence[bytes]
     values.append(value)
 
 
-def _add_quickly(columns: Columns, lines: Sequence[bytes], wanted: ColumnSpec) -> bool:
-    """Add lines all at once, or none of them and return False where any is skipped, divided by blanks or unsound."""
+def add_lines_at_once(columns: Columns, lines: Sequence[bytes], spec: ColumnSpec) -> bool:
+    """Add all lines quickly and return True, or add none and return False.
+
+    False means that a line is wrong, is to be skipped, or has its columns separated by blanks.
+    """
     kinds = [("chrom", f"S{_NAME_BYTES}"), ("start", np.int64), ("end", np.int64), ("value", np.float64)]
-    numbers = [0, 1, 2] if wanted.value_column is None else [0, 1, 2, wanted.value_column - 1]
+    numbers = [0, 1, 2] if spec.value_column is None else [0, 1, 2, spec.value_column - 1]
     kind = np.dtype(kinds[: len(numbers)])
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("error", "loadtxt")  # older versions take 1.5 for 1, with a warning
+            warnings.filterwarnings("error", "loadtxt")  # older versions read 1.5 as 1, with a warning
             table = np.loadtxt(lines, kind, comments=None, delimiter="\t", usecols=numbers, ndmin=1, encoding="latin1")
     except (ValueError, Warning):
         return False
     names, starts, ends = table["chrom"], table["start"], table["end"]
-    values = np.full(len(table), wanted.absent) if wanted.value_column is None else table["value"]
-    sound = (starts >= 0) & (starts < ends) & (ends <= _FARTHEST) & (values >= wanted.least) & (values <= _GREATEST)
-    # blank lines are left out, names cut at the width of the column, and zeros at their ends dropped
+    values = np.full(len(table), spec.default) if spec.value_column is None else table["value"]
+    sound = (starts >= 0) & (starts < ends) & (ends <= _MAX_END) & (values >= spec.minimum) & (values <= _MAX_VALUE)
+    # numpy leaves out blank lines, cuts names at the width of the column, and drops zero bytes at their ends
     if len(table) != len(lines) or not sound.all() or any(b"\0" in line for line in lines):
         return False
     runs = list(pairwise([0, *(np.flatnonzero(names[1:] != names[:-1]) + 1).tolist(), len(table)]))
@@ -316,10 +320,10 @@ def _add_quickly(columns: Columns, lines: Sequence[bytes], wanted: ColumnSpec) -
     return True
 
 
-def column_spec_of(
+def _column_spec(
     path: Path, sample: Sequence[Sequence[bytes]], kind: Kind, bed_value: BedValue, declared: bool
 ) -> ColumnSpec:
-    """Tell from the first lines of a file what is read of each line.
+    """Find the column of values from the first lines of a file.
 
     Parameters
     ----------
@@ -328,14 +332,14 @@ def column_spec_of(
     sample : sequence of sequence of bytes
         Columns of its first lines, at least one line.
     kind, bed_value
-        See :func:`jundscan.io.bed.read_intervals`.
+        See :func:`read_intervals`.
     declared : bool
-        Whether a track line says that it is a bedGraph.
+        Whether a track line declares a bedGraph.
 
     Raises
     ------
     TrackError
-        When presence is asked of a bedGraph, or coordinates stand where a value or score is expected.
+        When ``presence`` is asked of a bedGraph, or coordinates stand in the column of values.
     """
     if kind == "regions":
         return ColumnSpec(None, 1.0, 0.0)
@@ -346,8 +350,8 @@ def column_spec_of(
         found = find_value_column(sample, declared)
     except ValueError as err:
         if not is_presence:
-            problem = f"{err}; cut out the columns that are meant, or count every interval as 1: --bed-value presence"
-            raise TrackError(path, problem) from err
+            advice = "keep chromosome, start, end and value only, or count every interval as 1: --bed-value presence"
+            raise TrackError(path, f"{err}; {advice}") from err
         found = ValueColumn("BED", meaning=PRESENCE)
     if is_presence and found.kind == "bedGraph":
         raise TrackError(path, "is a bedGraph; --bed-value presence is for BED and peaks (cut -f1-3 makes a BED of it)")
@@ -356,12 +360,12 @@ def column_spec_of(
     return ColumnSpec(found.column, 1.0, 0.0, found)
 
 
-def _complaint(fields: Sequence[bytes], value_column: int | None) -> str:
+def _line_problem(fields: Sequence[bytes], value_column: int | None) -> str:
     needed = 3 if value_column is None else value_column
     if len(fields) < needed:
         return f"has {len(fields)} columns, needs {needed}"
     shown = [fields[column].decode(errors="replace").strip() for column in (1, 2, needed - 1)]
     if value_column is None:
         return f"start {shown[0]!r} and end {shown[1]!r} must be whole numbers"
-    hint = "; --bed-value presence looks at no score" if value_column == _SCORE_COLUMN else ""
+    hint = "; --bed-value presence ignores scores" if value_column == _SCORE_COLUMN else ""
     return f"start {shown[0]!r}, end {shown[1]!r} and value {shown[2]!r} (column {needed}) must be numbers{hint}"

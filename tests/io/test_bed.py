@@ -1,8 +1,10 @@
-"""Interval files in: every format, every refusal, overlaps resolved as base by base."""
+"""Interval files: every format, every error, and overlaps resolved as base by base."""
 
 import gzip
 import os
 import time
+from array import array
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,7 @@ from hypothesis import strategies as st
 
 from jundscan.dna.interval_sets import Intervals, flatten_max
 from jundscan.errors import TrackError
-from jundscan.io import bed as interval_lines
-from jundscan.io.bed import read_intervals
+from jundscan.io.bed import Columns, ColumnSpec, add_lines_at_once, read_intervals
 
 NARROW_PEAK = b"chr2\t30\t40\tp\t900\t.\t7.5\t-1\t-1\t5\n"
 
@@ -45,7 +46,7 @@ def values_of(path, kind="track"):
         ("a.bed", b"chr2\t30\t40\tname\t800\t+\n", 800.0),
     ],
 )
-def test_the_value_column_follows_the_format(tmp_path, name, line, value):
+def test_format_decides_the_column_of_values(tmp_path, name, line, value):
     plain = write(tmp_path, name, line)
     assert values_of(plain) == {"chr2": [value]}
     assert values_of(plain, "regions") == {"chr2": [1.0]}
@@ -53,7 +54,7 @@ def test_the_value_column_follows_the_format(tmp_path, name, line, value):
     assert values_of(plain) == {"chr2": [value]}
 
 
-def test_headers_blank_lines_and_line_ends_do_not_matter_and_order_is_kept(tmp_path):
+def test_headers_and_blank_lines_are_skipped_and_chromosomes_keep_their_order(tmp_path):
     header = b'track name="x"\r\nbrowser hide\r\n#chr1\t1\t2\t3\r\n\r\n'
     text = header + b"chr2\t5\t9\t1\r\nchr1\t7\t8\t2\r\nchr2\t1\t9\t3"
     read = read_intervals(write(tmp_path, "a.bedgraph", text), "track")
@@ -78,7 +79,7 @@ def test_headers_blank_lines_and_line_ends_do_not_matter_and_order_is_kept(tmp_p
         (b"chr1\n", "has 1 columns, needs 4"),
     ],
 )
-def test_a_wrong_line_is_named(tmp_path, line, problem):
+def test_error_names_the_wrong_line(tmp_path, line, problem):
     path = write(tmp_path, "a.bedgraph", b"#header\nchr1\t0\t5\t1\n" + line)
     with pytest.raises(TrackError, match=problem) as caught:
         read_intervals(path, "track")
@@ -100,31 +101,31 @@ _LINE = st.one_of(
 
 
 @given(st.lists(_LINE, max_size=6), st.sampled_from(["track", "regions"]))
-def test_lines_at_once_are_what_they_are_one_by_one(tmp_path_factory, lines, kind):
-    path = write(tmp_path_factory.mktemp("lines"), "a.bedgraph", "\n".join(lines).encode("latin1"))
+def test_lines_added_at_once_equal_lines_added_one_by_one(tmp_path_factory, lines, kind):
+    folder = tmp_path_factory.mktemp("lines")
 
-    def read():
+    def read(*more):
+        path = write(folder, "a.bedgraph", "".join(f"{line}\n" for line in [*lines, *more]).encode("latin1"))
         try:
             found = read_intervals(path, kind)
         except TrackError as err:
             return str(err)
         return {chrom: [column.tolist() for column in intervals] for chrom, intervals in found.items()}
 
-    at_once = read()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(interval_lines, "_add_quickly", lambda *_: False)
-        assert read() == at_once
+    assert read() == read("# with a comment, lines are read one by one")
 
 
-def test_sound_lines_are_read_at_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(interval_lines, "_add_line", None)
-    text = b"".join(b"chr%d\t%d\t%d\t0.5\n" % (n // 20_000, n, n + 1) for n in range(60_000))
-    read = read_intervals(write(tmp_path, "a.bedgraph", text), "track")
-    assert [len(intervals.starts) for intervals in read.values()] == [20_000] * 3
-    assert read["chr2"].starts.tolist() == list(range(40_000, 60_000))
+def test_many_correct_lines_are_added_at_once():
+    columns: Columns = defaultdict(lambda: (array("q"), array("q"), array("d")))
+    lines = [b"chr%d\t%d\t%d\t0.5" % (n // 20_000, n, n + 1) for n in range(60_000)]
+    assert add_lines_at_once(columns, lines, ColumnSpec(4, 1.0, 0.0))
+    assert [len(starts) for starts, _, _ in columns.values()] == [20_000] * 3
+    assert columns[b"chr2"][0].tolist() == list(range(40_000, 60_000))
+    assert not add_lines_at_once(columns, [*lines, b"# a comment"], ColumnSpec(4, 1.0, 0.0))
+    assert len(columns[b"chr2"][0]) == 20_000
 
 
-def test_a_wrong_line_far_inside_is_named(tmp_path):
+def test_error_names_a_wrong_line_among_many(tmp_path):
     lines = [b"chr1\t%d\t%d\t1" % (n, n + 1) for n in range(50_000)]
     lines[40_000] = b"chr1\t7\t7\t1"
     with pytest.raises(TrackError, match="start 7 and end 7") as raised:
@@ -133,7 +134,7 @@ def test_a_wrong_line_far_inside_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("value", [b".", b"-7", b"nan"])
-def test_regions_do_not_look_at_values(tmp_path, value):
+def test_values_of_regions_are_not_read(tmp_path, value):
     path = write(tmp_path, "a.bed", b"chr1\t0\t5\tname\t" + value + b"\n")
     assert values_of(path, "regions") == {"chr1": [1.0]}
     with pytest.raises(TrackError, match="line 1"):
@@ -150,12 +151,12 @@ def test_regions_do_not_look_at_values(tmp_path, value):
         (b"chr1\tone\ttwo\n", "must be whole numbers"),
     ],
 )
-def test_what_is_no_interval_file_is_refused(tmp_path, data, problem):
+def test_file_without_intervals_is_an_error(tmp_path, data, problem):
     with pytest.raises(TrackError, match=problem):
         read_intervals(write(tmp_path, "a.bed", data), "track")
 
 
-def test_a_missing_file_is_refused(tmp_path):
+def test_missing_file_is_an_error(tmp_path):
     with pytest.raises(TrackError, match="No such file"):
         read_intervals(tmp_path / "none.bed", "regions")
 
@@ -164,7 +165,7 @@ rows = st.tuples(st.integers(0, 60), st.integers(1, 25), st.sampled_from([0.0, 0
 
 
 @given(st.lists(rows, min_size=1, max_size=15))
-def test_flatten_max_is_the_greatest_value_of_each_base(rows):
+def test_flatten_max_keeps_the_greatest_value_of_each_base(rows):
     rows.sort(key=lambda row: row[0])
     starts, lengths, values = (np.array(column) for column in zip(*rows, strict=True))
     flat = flatten_max(Intervals(starts, starts + lengths, values))
@@ -178,17 +179,17 @@ def test_flatten_max_is_the_greatest_value_of_each_base(rows):
     assert (flat.ends[:-1] <= flat.starts[1:]).all()
 
 
-def test_a_hundred_thousand_peaks_are_read_quickly(tmp_path):
+def test_hundred_thousand_peaks_are_read_in_two_seconds(tmp_path):
     lines = b"".join(b"chr%d\t%d\t%d\tp\t0\t.\t1.5\t-1\t-1\t5\n" % (i % 22, i, i + 200) for i in range(100_000))
     path = write(tmp_path, "a.narrowPeak", lines)
-    begin = time.process_time()  # of this process: other work on the machine means nothing
+    begin = time.process_time()  # CPU time, so that other work on the machine does not count
     for intervals in read_intervals(path, "track").values():
         flatten_max(intervals)
     assert time.process_time() - begin < 2  # 0.2 s when the machine is free
 
 
 @pytest.mark.data
-def test_the_real_peaks():
+def test_real_peaks():
     if "JUNDSCAN_DATA" not in os.environ:
         pytest.skip("set JUNDSCAN_DATA to the folder of the real data")
     path = Path(os.environ["JUNDSCAN_DATA"], "tracks", "HepG2.DNase.hg19.chr22.narrowPeak.gz")

@@ -138,7 +138,7 @@ def test_a_bed_counts_as_its_scores_or_as_presence(tmp_path: Path, run: Run, gen
     ran = run("scan", genome, "--accessibility", dots, *IDENTITY)
     assert ran.code == 1
     assert "line 1" in ran.err
-    assert "--bed-value presence looks at no score" in ran.err
+    assert "--bed-value presence ignores scores" in ran.err
 
 
 def test_pipes_are_read_once(tmp_path: Path, run: Run, genome: Path, track: Path, sequences: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Which column of a file of intervals is taken for its values: what the lines hold decides, and not the file's name."""
+"""The column of values in a file of intervals follows from its lines, and not from its name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIGNALS = [round(44.164 - 0.7 * at, 3) for at in range(len(PLACES))]
 
 
 def lines(*columns: object) -> list[tuple[object, ...]]:
-    """Make lines whose further columns are given as one value, or as one for each line."""
+    """Return lines; each further column is one value for all lines, or a list with a value for each."""
     spread = [column if isinstance(column, list) else [column] * len(PLACES) for column in columns]
     return [("chr1", start, end, *(column[at] for column in spread)) for at, (start, end) in enumerate(PLACES)]
 
@@ -59,7 +59,7 @@ CONTENTS = {
 
 
 @pytest.mark.parametrize(("rows", "kind", "column", "expected"), CONTENTS.values(), ids=CONTENTS)
-def test_the_same_lines_give_the_same_values_whatever_the_name(
+def test_values_do_not_depend_on_the_name_of_the_file(
     tmp_path: Path, rows: list[tuple[object, ...]], kind: str, column: int | None, expected: list[float]
 ) -> None:
     for name in NAMES:
@@ -78,7 +78,7 @@ def test_the_same_lines_give_the_same_values_whatever_the_name(
             assert read.meaning.to_dict() == {"kind": kind, "column": None}
 
 
-def test_a_line_that_is_not_like_the_others_is_an_error_and_decides_nothing(tmp_path: Path) -> None:
+def test_odd_line_is_an_error_and_does_not_change_the_format(tmp_path: Path) -> None:
     sound = lines(PEAKS, SCORES, ".", SIGNALS, 3.1, 2.2, 100)
     for row, problem in (
         (("chr1", 5, 9), "has 3 columns, needs 7"),
@@ -92,7 +92,7 @@ def test_a_line_that_is_not_like_the_others_is_an_error_and_decides_nothing(tmp_
             assert raised.value.line == at + 1
 
 
-def test_a_missing_value_in_a_bedgraph_is_an_error_and_makes_no_name_of_it(tmp_path: Path) -> None:
+def test_missing_value_in_a_bedgraph_is_an_error(tmp_path: Path) -> None:
     rows = [("chr1", 5, 9, "NA"), *lines(SIGNALS)]
     with pytest.raises(TrackError, match=r"line 1: .*value 'NA' \(column 4\)"):
         read_intervals(write_rows(tmp_path / "x.bed", rows), "track")
@@ -110,7 +110,9 @@ def test_a_missing_value_in_a_bedgraph_is_an_error_and_makes_no_name_of_it(tmp_p
         (lines("chr2", STARTS, ENDS, PEAKS, 17, "+", "-"), "columns 5 and 6 hold coordinates, as in a BEDPE"),
     ],
 )
-def test_coordinates_are_never_taken_for_a_signal(tmp_path: Path, rows: list[tuple[object, ...]], problem: str) -> None:
+def test_column_of_coordinates_is_never_read_as_a_signal(
+    tmp_path: Path, rows: list[tuple[object, ...]], problem: str
+) -> None:
     path = write_rows(tmp_path / "x.bed", rows)
     with pytest.raises(TrackError, match=problem) as raised:
         read_intervals(path, "track")
@@ -119,13 +121,13 @@ def test_coordinates_are_never_taken_for_a_signal(tmp_path: Path, rows: list[tup
     assert len(read_intervals(path, "regions")["chr1"].starts) == len(PLACES)
 
 
-def test_a_track_line_tells_a_bedgraph_whose_values_count(tmp_path: Path) -> None:
+def test_track_line_declares_a_bedgraph_whose_values_look_like_names(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "x.bed", lines([*range(1, 31)]))
     path.write_text('track type=bedGraph name="depth"\n' + path.read_text())
     assert read_intervals(path, "track")["chr1"].values.tolist() == [*range(1, 31)]
 
 
-def test_what_was_read_is_logged_and_doubt_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_format_is_logged_and_a_doubtful_one_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "jundscan")
     found = {}
     for name, rows in (
@@ -152,7 +154,7 @@ def test_what_was_read_is_logged_and_doubt_is_a_warning(tmp_path: Path, caplog: 
     assert not caplog.records
 
 
-def test_the_record_says_which_column_was_read(tmp_path: Path, run: Run, genome: Path) -> None:
+def test_record_of_a_run_holds_the_column_of_values(tmp_path: Path, run: Run, genome: Path) -> None:
     rows = [("chr1", at, at + 40, "p", 500, ".", 0.5 + at / 1e4, 3, 2) for at in range(5, 2_800, 140)]
     values = [(*row[:3], row[6]) for row in rows]
     paths = {
@@ -169,7 +171,7 @@ def test_the_record_says_which_column_was_read(tmp_path: Path, run: Run, genome:
     assert json.loads(ran.out)["accessibility_values"] is None
 
 
-def test_scores_near_the_start_of_a_chromosome_are_no_coordinates(tmp_path: Path) -> None:
+def test_scores_near_the_start_of_a_chromosome_are_not_coordinates(tmp_path: Path) -> None:
     rows = [("chr1", at * 40, at * 40 + 30, f"p{at}", at * 40 + 7, "+") for at in range(20)]
     assert read_intervals(write_rows(tmp_path / "x.bed", rows), "track")["chr1"].values[3] == 127
     with open_track(write_rows(tmp_path / "y.bed", [(*row[:3], row[4] / 2) for row in rows])) as track:
@@ -177,7 +179,7 @@ def test_scores_near_the_start_of_a_chromosome_are_no_coordinates(tmp_path: Path
 
 
 @pytest.mark.parametrize("end", [b"", b"\n"])
-def test_a_last_line_without_an_end_is_one_of_the_first_lines(tmp_path: Path, end: bytes) -> None:
+def test_last_line_without_line_end_counts_among_the_first_lines(tmp_path: Path, end: bytes) -> None:
     path = tmp_path / "t.bed"
     path.write_bytes(b"chr1\t5\t9\tpeak\nchr2\t7\t12\tpeak\t" + end)
     with pytest.raises(TrackError, match="line 1: has 4 columns, needs 5"):
