@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jundscan.errors import Cautions, gathering, warn
+from jundscan.errors import Cautions, collect_warnings, warn
 
 ROOT = Path(__file__).parents[1]
 
@@ -53,7 +53,7 @@ def test_a_warning_is_logged_once_and_kept_by_its_run(caplog: pytest.LogCaptureF
     cautions.add("one", "first", number=1)
     cautions.add("one", "first", number=1)
     cautions.take(list(cautions))
-    with gathering(cautions):
+    with collect_warnings(cautions):
         warn("one", "of another file", number=2)
         warn("one", "first", number=1)
     warn("two", "of no run")

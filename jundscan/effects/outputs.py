@@ -119,7 +119,7 @@ def write_variants(
         is_new = declare_fields(vcf, about)
         contigs.declare(vcf)
         task_alleles = min(TASK_ALLELES, _TASK_GENOTYPES // (1 + len(header.samples)) + 1)
-        scored = score_variants(scan, tally.count(contigs.checked(vcf)), task_alleles, lambda: feed.passed)
+        scored = score_variants(scan, tally.count(contigs.checked(vcf)), task_alleles, lambda: feed.bytes_passed)
         preset: Preset = "bed" if is_table else "vcf"
         with open_output(output, force, preset, longest, lambda: tally.is_sorted) as stream:
             stream.write(about + "#" + "\t".join(COLUMNS) + "\n" if is_table else str(header))
@@ -127,7 +127,7 @@ def write_variants(
                 lines = _format_table(records, effects) if is_table else _format_vcf(records, effects, is_new)
                 stream.writelines(lines)
                 tally.add(effects)
-                before, bytes_done = bytes_done, feed.taken
+                before, bytes_done = bytes_done, feed.bytes_read
                 on_progress(bytes_done - before)
     if is_compressed(output) and not tally.is_sorted:
         scan.inputs.cautions.add("unsorted", f"{output}: not sorted, so not indexed; bcftools sort does both")

@@ -1,7 +1,6 @@
-"""VCF and BCF on their way to htslib, which takes a record of any size into memory, and text as it comes.
+"""Check a VCF or BCF while htslib reads it, because htslib loads a record of any size and text of any content.
 
-A thread unpacks the file into a pipe that htslib reads, and looks at what passes: how long the header and each record
-is, and whether text is text.
+A thread decompresses the file into a pipe that htslib reads. It limits the header and each record, and checks the text.
 """
 
 from __future__ import annotations
@@ -21,66 +20,64 @@ from jundscan.errors import InputError, TrackError
 from jundscan.io.file_kinds import check_address
 from jundscan.io.files import STDIN, compression_of, decompressed, head_check, open_decompressed, read_errors
 
-LONGEST_RECORD = 1 << 24
-"""Most bytes of a record: sixteen for each of a million people."""
-LONGEST_HEADER = 1 << 26
-_CHUNK = 1 << 18
-_BCF = b"BCF"
-
-
-FIRST_LINE = "##fileformat=VCFv4.2"
-COLUMNS_LINE = r"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
+_MAX_RECORD_BYTES = 1 << 24
+"""Maximum bytes of a record: sixteen for each of a million people."""
+_MAX_HEADER_BYTES = 1 << 26
+_CHUNK_BYTES = 1 << 18
+_BCF_MAGIC = b"BCF"
+_FIRST_LINE = "##fileformat=VCFv4.2"
+_COLUMNS_LINE = r"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
 """The last line of a header; ``\\t`` stands for a tab."""
-_FEWEST_COLUMNS = 8
+_MIN_COLUMNS = 8
 
 
 class BoundedVcfPipe:
-    """A pipe through which a file runs, unpacked; close it.
+    """A pipe that carries the decompressed bytes of a VCF or BCF. The caller closes it.
 
     Parameters
     ----------
     path : pathlib.Path
-        VCF or BCF, packed or not; ``-`` is standard input.
+        The file, compressed or not; ``-`` is standard input.
 
     Attributes
     ----------
     outlet : int
         File descriptor to read from.
-    taken : int
-        Bytes of the file that have been read; 0 where that cannot be told.
-    passed : int
-        Bytes that have gone through, unpacked.
+    bytes_read : int
+        Bytes of the file read until now; 0 for a pipe.
+    bytes_passed : int
+        Decompressed bytes sent until now.
     header_lines : int
         Lines of a text's header, its last one included; 0 for BCF.
     error : BaseException or None
-        What ended it before the file's end; set before the pipe ends.
+        The error that ended the thread, set before the pipe ends.
 
     Raises
     ------
     InputError
-        When it is another kind of file, or the last block of a bgzipped file is missing.
+        When the file is of another kind, or the last block of a bgzipped file is missing.
     """
 
     def __init__(self, path: Path) -> None:
         check_address(path, TrackError, is_stdin_read=True)
         self._check = head_check(path, "variants", TrackError)
-        if path.is_file():  # of a pipe the thread finds it out
+        if path.is_file():  # the thread checks a pipe, which can be read only once
             with read_errors(path, TrackError), open_decompressed(path, self._check):
                 pass
         self._path = path
-        self.taken = self.passed = self.header_lines = 0
+        self.bytes_read = self.bytes_passed = self.header_lines = 0
         self.error: BaseException | None = None
-        self._wanted = True
+        self._is_open = True
         self.outlet, inlet = os.pipe()
-        # a daemon, since it may wait for another program that says nothing more
+        # a daemon, because it may wait for ever for a program that writes to standard input
         self._thread = Thread(target=self._fill, args=(inlet,), name="jundscan-vcf", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Let go of the pipe; the thread ends."""
-        self._wanted = False
+        """Close the pipe and end the thread."""
+        self._is_open = False
         if self._path.is_file():
-            while os.read(self.outlet, _CHUNK):  # whoever else may have kept the pipe open does not read it any more
+            while os.read(self.outlet, _CHUNK_BYTES):  # frees the thread, which may wait for a reader
                 pass
             self._thread.join()
         os.close(self.outlet)
@@ -89,98 +86,98 @@ class BoundedVcfPipe:
         with suppress(BrokenPipeError), os.fdopen(inlet, "wb") as pipe:
             try:
                 with closing(self._chunks()) as chunks:
-                    for chunk in self._looked_at(chunks):
+                    for chunk in self._checked(chunks):
                         pipe.write(chunk)
-                        self.passed += len(chunk)
-                        if not self._wanted:
+                        self.bytes_passed += len(chunk)
+                        if not self._is_open:
                             break
             except BrokenPipeError:
                 raise
-            except BaseException as err:  # nothing may look like the end of the file but its end
+            except BaseException as err:  # the reader must not mistake an error for the end of the file
                 self.error = err
 
     def _chunks(self) -> Generator[bytes, None, None]:
         source = Path("/dev/stdin") if self._path == STDIN else self._path
         with read_errors(self._path, TrackError), source.open("rb") as file, decompressed(file, self._check) as content:
-            for chunk in iter(partial(content.read, _CHUNK), b""):
-                self.taken = file.tell() if file.seekable() else 0
+            for chunk in iter(partial(content.read, _CHUNK_BYTES), b""):
+                self.bytes_read = file.tell() if file.seekable() else 0
                 yield chunk
 
-    def _looked_at(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    def _checked(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         first = next(chunks, b"")
-        everything = chain((first.removeprefix(codecs.BOM_UTF8),), chunks)
-        if first.startswith(_BCF):
-            return _records(self._path, everything)
-        return _lines(self._path, everything, VcfHeader(self._path), self._end_header)
+        all_chunks = chain((first.removeprefix(codecs.BOM_UTF8),), chunks)
+        if first.startswith(_BCF_MAGIC):
+            return _checked_records(self._path, all_chunks)
+        return _checked_lines(self._path, all_chunks, VcfHeader(self._path), self._end_header)
 
     def _end_header(self, lines: int) -> None:
         self.header_lines = lines
 
 
-def _lines(
+def _checked_lines(
     path: Path, chunks: Iterable[bytes], header: VcfHeader, end_header: Callable[[int], None]
 ) -> Iterator[bytes]:
-    """Pass text on, while it is UTF-8 without zero bytes and neither its header nor a line is too long."""
+    """Yield chunks of a VCF. Raise when they are not UTF-8, hold a zero byte, or the header or a line is too long."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     number, unended, passed = 1, 0, 0
     for chunk in chunks:
         try:
             decoder.decode(chunk)
         except UnicodeDecodeError as err:
-            bad = number + err.object.count(b"\n", 0, err.start)
-            raise TrackError(path, "is not UTF-8 text, as VCF must be", bad) from err
+            wrong_line = number + err.object.count(b"\n", 0, err.start)
+            raise TrackError(path, "is not UTF-8 text, as VCF must be", wrong_line) from err
         if (zero := chunk.find(b"\0")) >= 0:
             raise TrackError(path, "a zero byte in text: damaged", number + chunk.count(b"\n", 0, zero))
         first = chunk.find(b"\n")
-        if unended + (len(chunk) if first < 0 else first) > LONGEST_RECORD:
-            raise TrackError(path, f"more than {LONGEST_RECORD:,} bytes in one line", number)
+        if unended + (len(chunk) if first < 0 else first) > _MAX_RECORD_BYTES:
+            raise TrackError(path, f"more than {_MAX_RECORD_BYTES:,} bytes in one line", number)
         unended = unended + len(chunk) if first < 0 else len(chunk) - chunk.rfind(b"\n") - 1
         passed += len(chunk)
-        if not header.is_whole:
-            header.take(chunk)
-            if header.is_whole:
+        if not header.is_complete:
+            header.add(chunk)
+            if header.is_complete:
                 end_header(header.lines)
-            elif passed > LONGEST_HEADER:
-                raise TrackError(path, f"no line #CHROM within {LONGEST_HEADER:,} bytes: not a VCF")
+            elif passed > _MAX_HEADER_BYTES:
+                raise TrackError(path, f"no line #CHROM within {_MAX_HEADER_BYTES:,} bytes: not a VCF")
         number += chunk.count(b"\n")
         yield chunk
     header.end()
 
 
-def _records(path: Path, chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Pass BCF on, while neither its header nor a record is too long (VCF specification 4.3, section 6)."""
-    sizes, of_header, ahead, number = b"", True, 0, 0
+def _checked_records(path: Path, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield chunks of a BCF. Raise when its header or a record is too long (VCF specification 4.3, section 6)."""
+    sizes, is_header, ahead, number = b"", True, 0, 0
     for chunk in chunks:
         at = min(ahead, len(chunk))
         ahead -= at
         while at < len(chunk):
-            needed = 9 if of_header else 8  # "BCF", version and length of the text; lengths of a record's two parts
+            needed = 9 if is_header else 8  # "BCF", version and length of the text; lengths of a record's two parts
             piece = chunk[at : at + needed - len(sizes)]
             sizes, at = sizes + piece, at + len(piece)
             if len(sizes) < needed:
                 break
-            size = struct.unpack("<I", sizes[5:])[0] if of_header else sum(struct.unpack("<II", sizes))
-            if size > (LONGEST_HEADER if of_header else LONGEST_RECORD):
+            size = struct.unpack("<I", sizes[5:])[0] if is_header else sum(struct.unpack("<II", sizes))
+            if size > (_MAX_HEADER_BYTES if is_header else _MAX_RECORD_BYTES):
                 raise InputError(f"{path}: {size:,} bytes in {f'record {number}' if number else 'its header'}: damaged")
-            sizes, of_header, number = b"", False, number + 1
+            sizes, is_header, number = b"", False, number + 1
             step = min(size, len(chunk) - at)
             at, ahead = at + step, size - step
         yield chunk
 
 
 class VcfHeader:
-    """Look at the lines of a header as they come.
+    """Check the header of a VCF chunk by chunk.
 
     Parameters
     ----------
     path : pathlib.Path
-        Where they come from, for messages.
+        The file, for messages.
 
     Attributes
     ----------
     lines : int
-        Lines of it seen until now.
-    is_whole : bool
+        Lines of the header until now.
+    is_complete : bool
         Whether its last line, ``#CHROM``, has come.
     """
 
@@ -188,60 +185,51 @@ class VcfHeader:
         self._path = path
         self._unended = b""
         self.lines = 0
-        self.is_whole = False
+        self.is_complete = False
 
-    def take(self, chunk: bytes) -> None:
-        """Look at more of the file, until the header is whole.
+    def add(self, chunk: bytes) -> None:
+        """Check the next chunk of the file, until the header is complete.
 
         Raises
         ------
         TrackError
-            When a line of the header is missing; the message shows it.
+            When a line of the header is missing. The message shows that line.
         """
         *lines, self._unended = (self._unended + chunk).split(b"\n")
         for line in lines:
-            if self._look_at(line.removesuffix(b"\r").decode(errors="replace")):
+            if self._is_last(line.removesuffix(b"\r").decode(errors="replace")):
                 return
 
     def end(self) -> None:
-        """Look at what the file ended with.
+        """Check the last line of the file when the header is still incomplete; errors are those of :meth:`add`."""
+        if not self.is_complete and not self._is_last(self._unended.decode(errors="replace")):
+            raise self._missing_lines(False, True, "")
 
-        Raises
-        ------
-        TrackError
-            As :meth:`take` does.
-        """
-        if not self.is_whole and not self._look_at(self._unended.decode(errors="replace")):
-            raise self._without(False, True, "")
-
-    def _look_at(self, line: str) -> bool:
-        """Count a line; tell whether it was the last of the header."""
+    def _is_last(self, line: str) -> bool:
+        """Count and check a line, and return whether it ends the header."""
         self.lines += 1
         is_columns = line.startswith("#CHROM")
         if self.lines == 1 and not line.startswith("##fileformat=VCF"):
-            raise self._without(True, not is_columns and not line.startswith("##"), line)
+            raise self._missing_lines(True, not is_columns and not line.startswith("##"), line)
         if line and not line.startswith("#"):
-            raise self._without(False, True, line)
+            raise self._missing_lines(False, True, line)
         if is_columns and not line.startswith("#CHROM\t"):
-            raise TrackError(
-                self._path, f"cannot be read as VCF: its columns must be separated by tabs: {COLUMNS_LINE}", self.lines
-            )
-        self.is_whole = is_columns
+            problem = f"cannot be read as VCF: its columns must be separated by tabs: {_COLUMNS_LINE}"
+            raise TrackError(self._path, problem, self.lines)
+        self.is_complete = is_columns
         return is_columns
 
-    def _without(self, first: bool, columns: bool, line: str) -> TrackError:
-        """Describe which of the two lines are missing, before what line."""
-        missing = [text for text, lacks in ((FIRST_LINE, first), (COLUMNS_LINE, columns)) if lacks]
+    def _missing_lines(self, first: bool, columns: bool, line: str) -> TrackError:
+        """Return the error for a file whose first line, or line of columns, or both are missing before ``line``."""
+        missing = [text for text, lacks in ((_FIRST_LINE, first), (_COLUMNS_LINE, columns)) if lacks]
         problem = f"cannot be read as VCF: its header lacks {' and '.join(missing)} (\\t is a tab)"
         cells = line.split("\t")
-        if line and not line.startswith("#") and len(cells) < _FEWEST_COLUMNS:
-            problem += (
-                f"; a record has at least {_FEWEST_COLUMNS} columns separated by tabs, this line has {len(cells)}"
-            )
-        elif first and line and columns != line.startswith("#") and self._is_plain():
-            made = "".join(rf"{text}\n" for text in missing)
-            problem += f". Add with: printf '{made}' | cat - {shlex.quote(str(self._path))} > with_header.vcf"
+        if line and not line.startswith("#") and len(cells) < _MIN_COLUMNS:
+            problem += f"; a record has at least {_MIN_COLUMNS} columns separated by tabs, this line has {len(cells)}"
+        elif first and line and columns != line.startswith("#") and self._is_uncompressed_file():
+            text = "".join(rf"{text}\n" for text in missing)
+            problem += f". Add with: printf '{text}' | cat - {shlex.quote(str(self._path))} > with_header.vcf"
         return TrackError(self._path, problem, self.lines)
 
-    def _is_plain(self) -> bool:
+    def _is_uncompressed_file(self) -> bool:
         return self._path.is_file() and compression_of(self._path) is None

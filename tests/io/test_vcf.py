@@ -1,4 +1,4 @@
-"""VCF as it comes: what is no VCF, which chromosomes count, alleles that are none, positions that do not fit."""
+"""Reading VCF: headers, chromosomes, alleles, and positions beyond its integers."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def record(chrom: str = "chr1", position: int = 500) -> str:
     return vcf_row(chrom, position, base, "A" if base != "A" else "C")
 
 
-def refused(run: Run, fasta: Path, vcf: Path, *options: object) -> str:
-    """Run, and return the error; nothing may be written, on stdout neither."""
-    out = vcf.parent / "refused.vcf"
+def run_with_error(run: Run, fasta: Path, vcf: Path, *options: object) -> str:
+    """Run, return the error, and check that neither a file nor stdout holds output."""
+    out = vcf.parent / "unwritten.vcf"
     for target in (out, "-"):
         ran = run("variants", fasta, vcf, "-o", target, *options)
         assert ran.code == 1, ran.err
@@ -70,23 +70,23 @@ def refused(run: Run, fasta: Path, vcf: Path, *options: object) -> str:
         ([""], [FIRST, SHOWN], ["printf"]),
     ],
 )
-def test_error_shows_the_lines_of_the_header_that_are_missing(
+def test_error_shows_the_missing_lines_of_the_header(
     tmp_path: Path, fasta: Path, model: Model, lines: list[str], shown: list[str], hidden: list[str], pack: object
 ) -> None:
     vcf = tmp_path / "v.vcf"
     vcf.write_bytes(pack("\n".join(lines) + "\n"))  # type: ignore[operator]
     with pytest.raises(InputError) as caught:
-        jundscan.variants(fasta, vcf, model=model)  # by the call itself, before anything is iterated over
+        jundscan.variants(fasta, vcf, model=model)  # from the call, before the first record
     error = str(caught.value)
     assert all(text in error for text in ["cannot be read as VCF", str(vcf), *shown]), error
     assert not any(text in error for text in hidden), error
 
 
-def test_command_in_the_error_mends_the_file(run: Run, tmp_path: Path, fasta: Path) -> None:
+def test_command_in_the_error_repairs_the_file(run: Run, tmp_path: Path, fasta: Path) -> None:
     vcf = tmp_path / "my variants.vcf"
     for lines in ([record()], [COLUMNS, record()]):
         vcf.write_text("".join(f"{line}\n" for line in lines))
-        _, _, command = refused(run, fasta, vcf).partition("Add with: ")
+        _, _, command = run_with_error(run, fasta, vcf).partition("Add with: ")
         subprocess.run(command, shell=True, check=True, cwd=tmp_path)
         ran = run("variants", fasta, tmp_path / "with_header.vcf", "-o", tmp_path / "out.vcf", "--force")
         assert ran.code == 0, ran.err
@@ -96,7 +96,7 @@ def test_command_in_the_error_mends_the_file(run: Run, tmp_path: Path, fasta: Pa
 # ---- chromosomes
 
 
-def test_chromosomes_of_the_header_alone_decide_nothing(run: Run, tmp_path: Path, fasta: Path) -> None:
+def test_chromosomes_of_the_header_need_not_fit_the_genome(run: Run, tmp_path: Path, fasta: Path) -> None:
     wrong = {"chr2": 77, "chrUn": 5, "1": 3}
     for number, contigs in enumerate((wrong, wrong | {"chr1": 900}, {"chr1": 900}, {})):
         vcf = write_vcf(tmp_path / f"{number}.vcf", [record()], contigs)
@@ -116,7 +116,7 @@ def test_records_without_a_chromosome_in_common_are_an_error(
     rows = [record("chr7"), record("8")]
     for number, contigs in enumerate(({"chr1": 900, "chr2": 700}, {"chr7": 5}, {})):
         vcf = write_vcf(tmp_path / f"{number}.vcf", rows, contigs)
-        error = refused(run, fasta, vcf)
+        error = run_with_error(run, fasta, vcf)
         assert "no chromosome in common" in error
         assert "chr7, 8" in error
         assert "chr1, chr2" in error
@@ -124,7 +124,7 @@ def test_records_without_a_chromosome_in_common_are_an_error(
             jundscan.variants(fasta, vcf, model=model)
 
 
-def test_one_chromosome_in_common_is_enough_and_the_others_are_counted(run: Run, tmp_path: Path, fasta: Path) -> None:
+def test_records_on_other_chromosomes_are_counted(run: Run, tmp_path: Path, fasta: Path) -> None:
     vcf = write_vcf(tmp_path / "v.vcf", [record("chr7"), record("2"), record("chr2", 510)], {"chr7": 9})
     ran = run("variants", fasta, vcf, "-o", tmp_path / "out.vcf", "--json", tmp_path / "r.json")
     assert ran.code == 0, ran.err
@@ -134,11 +134,9 @@ def test_one_chromosome_in_common_is_enough_and_the_others_are_counted(run: Run,
     assert (status["no_contig"], status["scored"]) == (1, 2)
 
 
-def test_length_of_a_chromosome_that_is_used_must_be_the_genomes(
-    run: Run, tmp_path: Path, fasta: Path, model: Model
-) -> None:
+def test_wrong_length_of_a_chromosome_in_use_is_an_error(run: Run, tmp_path: Path, fasta: Path, model: Model) -> None:
     vcf = write_vcf(tmp_path / "v.vcf", [record(), record("2")], {"chr1": 900, "2": 701})
-    error = refused(run, fasta, vcf)
+    error = run_with_error(run, fasta, vcf)
     assert "2 has 701 bases, but chr2 of" in error
     assert "has 700" in error
     with pytest.raises(InputError, match="701"):
@@ -150,7 +148,7 @@ def test_length_of_a_chromosome_that_is_used_must_be_the_genomes(
     assert ran.err.count("2 has 701 bases") == 1
 
 
-def test_what_comes_through_a_pipe_is_checked_as_it_comes(run: Run, tmp_path: Path, fasta: Path) -> None:
+def test_vcf_through_a_pipe_is_checked_record_by_record(run: Run, tmp_path: Path, fasta: Path) -> None:
     def piped(rows: list[str], contigs: dict[str, int]) -> str:
         outlet, inlet = os.pipe()
         os.write(inlet, write_vcf(tmp_path / "v.vcf", rows, contigs).read_bytes())
@@ -175,9 +173,7 @@ NO_ALLELES = ["A1", "foo", "0/1", "A*", "<DEL", "DEL>", "Ä", "A-", "-", "G]chr1
 
 
 @pytest.mark.parametrize("text", NO_ALLELES)
-def test_alt_that_is_no_vcf_is_an_error_that_names_its_line(
-    tmp_path: Path, fasta: Path, model: Model, text: str
-) -> None:
+def test_error_names_the_line_of_a_wrong_alt(tmp_path: Path, fasta: Path, model: Model, text: str) -> None:
     rows = [record(), vcf_row("chr1", 600, SEQUENCES["chr1"][599], f"TT,{text}")]
     vcf = write_vcf(tmp_path / "v.vcf", rows, {"chr1": 900})
     with pytest.raises(InputError, match=re.escape(f"{vcf}, line 5: ALT {text!r} is no allele")):
@@ -186,25 +182,23 @@ def test_alt_that_is_no_vcf_is_an_error_that_names_its_line(
         list(jundscan.variants(fasta, [("chr1", 4, "N", "C"), ("chr1", 5, "A", ["C", text])], model=model))
 
 
-def test_damage_in_the_last_line_is_found_before_anything_is_written(run: Run, tmp_path: Path, fasta: Path) -> None:
+def test_damaged_last_line_is_an_error_without_output(run: Run, tmp_path: Path, fasta: Path) -> None:
     vcf = tmp_path / "v.vcf"
     for last, says in ((vcf_row("chr1", 600, "A", "foo"), "ALT 'foo'"), ("chr1\t600", "cut short"), ("", "cut short")):
         write_vcf(vcf, [record(position=at) for at in range(150, 700)] + [last, record()])
-        error = refused(run, fasta, vcf)
+        error = run_with_error(run, fasta, vcf)
         assert f"{vcf}, line 553: " in error
         assert says in error
 
 
 @pytest.mark.parametrize("reference", ["foo", "A1", "<DEL>", ".", "A.", "*"])
-def test_ref_that_is_no_sequence_is_an_error_that_names_its_line(
-    tmp_path: Path, fasta: Path, model: Model, reference: str
-) -> None:
+def test_error_names_the_line_of_a_wrong_ref(tmp_path: Path, fasta: Path, model: Model, reference: str) -> None:
     vcf = write_vcf(tmp_path / "v.vcf", [record(), vcf_row("chr1", 600, reference, "T")])
     with pytest.raises(InputError, match=re.escape(f"{vcf}, line 4: REF {reference!r} is no sequence")):
         jundscan.variants(fasta, vcf, model=model)
 
 
-def test_bcf_names_the_record(tmp_path: Path, fasta: Path, model: Model) -> None:
+def test_error_names_the_record_of_a_bcf(tmp_path: Path, fasta: Path, model: Model) -> None:
     vcf = write_vcf(tmp_path / "v.vcf", [record(), vcf_row("chr1", 600, "A", "foo")], {"chr1": 900})
     bcf = tmp_path / "v.bcf"
     with pysam.VariantFile(str(vcf)) as source, pysam.VariantFile(str(bcf), "wb", header=source.header) as target:
@@ -227,13 +221,13 @@ def test_bcf_names_the_record(tmp_path: Path, fasta: Path, model: Model) -> None
         ("G", "unchanged"),
     ],
 )
-def test_alleles_that_a_vcf_may_hold_have_their_own_status(alternative: str, status: str | None) -> None:
+def test_every_kind_of_allele_has_its_status(alternative: str, status: str | None) -> None:
     assert allele_problem("G", [alternative]) is None
     assert unscorable("G", alternative.upper()) == status
     assert status is None or status in STATUSES
 
 
-def test_reference_may_be_missing_beside_breakends_only() -> None:
+def test_ref_may_be_missing_only_beside_breakends() -> None:
     assert allele_problem(".", [".[13:123457["]) is None
     assert allele_problem(".", [".[13:123457[", "A"]) is not None
     assert allele_problem("", ["A"]) == "REF must not be empty; write an indel as a VCF does, with the base before it"
@@ -253,12 +247,12 @@ def test_reference_may_be_missing_beside_breakends_only() -> None:
         "chr1",
     ],
 )
-def test_python_names_the_variant_that_is_none(fasta: Path, model: Model, given: object) -> None:
+def test_error_of_the_api_names_the_wrong_variant(fasta: Path, model: Model, given: object) -> None:
     with pytest.raises(InputError, match=r"variants\[1\]: .*must be"):
         list(jundscan.variants(fasta, [("chr1", 4, "N", "C"), given], model=model))  # type: ignore[list-item]
 
 
-def test_numpy_integers_are_starts(fasta: Path, model: Model) -> None:
+def test_numpy_integers_are_accepted_as_starts(fasta: Path, model: Model) -> None:
     [effect] = jundscan.variants(fasta, [("chr1", np.int64(499), SEQUENCES["chr1"][499], "GG")], model=model)
     assert (effect.status, effect.start, effect.pos) == ("scored", 499, 500)
     assert type(effect.start) is int
@@ -267,8 +261,8 @@ def test_numpy_integers_are_starts(fasta: Path, model: Model) -> None:
 # ---- positions
 
 
-def test_positions_beyond_the_integers_of_a_vcf_go_to_a_table_only(run: Run, tmp_path: Path) -> None:
-    """A file with a hole: it takes no space where nothing is written."""
+def test_position_beyond_the_integers_of_a_vcf_needs_a_table(run: Run, tmp_path: Path) -> None:
+    """The genome is a sparse file, which takes no space on disk."""
     fasta, size, at = tmp_path / "huge.fa", 2_300_000_000, 2_200_000_000
     sequence = letters(np.random.default_rng(3), 6_000)
     with fasta.open("wb") as file:
@@ -280,7 +274,7 @@ def test_positions_beyond_the_integers_of_a_vcf_go_to_a_table_only(run: Run, tmp
     Path(f"{fasta}.fai").write_text(f"big\t{size}\t5\t{size}\t{size + 1}\n")
     base = sequence[3_000]
     vcf = write_vcf(tmp_path / "v.vcf", [vcf_row("big", at + 1, base, "A" if base != "A" else "C")])
-    error = refused(run, fasta, vcf)
+    error = run_with_error(run, fasta, vcf)
     assert f"big:{at + 1}: JUND_WINDOW does not fit a VCF" in error
     assert "-o effects.tsv" in error
     ran = run("variants", fasta, vcf, "-o", tmp_path / "out.tsv")

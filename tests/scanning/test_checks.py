@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import jundscan
+from jundscan.cli.scan import Outputs, write_scan
 from jundscan.io.fasta.arrays import MemoryGenome
 from jundscan.model.model import Model
-from jundscan.scanning.outputs import Outputs, write_scan
 from jundscan.scanning.plan import open_scan
 from tests.helpers.inputs import letters
 
