@@ -1,1 +1,1 @@
-"""Files of every format, read and written; one module per format, none knows of models."""
+"""Read and write files, one module per format. Knows nothing of models and scans."""

@@ -1,4 +1,4 @@
-"""What Python callers hand in, checked: what cannot be used is an InputError in our words, whatever it is."""
+"""Check arguments from Python callers. Every value that cannot be used raises InputError with the argument's name."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from jundscan.dna.letters import UNKNOWN
 from jundscan.errors import InputError
 
 _SEQUENCE = re.compile(r"[ACGTUNacgtun\s]{30,}|>.*\n.*", re.DOTALL)
-_LONGEST_SHOWN = 40
+_MAX_SHOWN_LETTERS = 40
 
 
 def type_name(value: object) -> str:
-    """Name the type of what was handed in, for messages.
+    """Return the name of a value's type, for messages.
 
     Examples
     --------
@@ -35,24 +35,24 @@ def type_name(value: object) -> str:
 
 
 def is_path(value: object) -> bool:
-    """Return whether something is meant as the name of a file: text or a path."""
+    """Return whether a value is a file's name: text or a path."""
     return isinstance(value, str | os.PathLike)
 
 
 def file_path(name: str, value: object) -> Path:
-    """Return the path that was handed in.
+    """Return an argument as a path.
 
     Parameters
     ----------
     name : str
-        Of the argument, for messages.
+        The argument's name, for messages.
     value : object
         Text or a path.
 
     Raises
     ------
     InputError
-        When it is neither, or no system could have a file of that name.
+        When the value is neither text nor a path, or no file can have that name.
     """
     text = value if isinstance(value, str) else os.fspath(value) if isinstance(value, os.PathLike) else None
     if not isinstance(text, str):
@@ -67,7 +67,7 @@ def file_path(name: str, value: object) -> Path:
                 f"{name}: {_shown(text)} is a sequence, but text is taken as the path of a file; "
                 'hand a sequence in under a name, {"chr1": sequence}'
             ) from err
-        # a file that is not there is an error of whoever opens it, which knows what it is for
+        # the code that opens a missing file raises its own error
         if not isinstance(err, FileNotFoundError | NotADirectoryError):
             reason = err.strerror if isinstance(err, OSError) else f"cannot be the path of a file ({err})"
             raise InputError(f"{name}: {_shown(text)}: {reason}") from err
@@ -75,36 +75,52 @@ def file_path(name: str, value: object) -> Path:
 
 
 def _shown(value: object) -> str:
-    if isinstance(value, str) and len(value) > _LONGEST_SHOWN:
-        value = f"{value[:_LONGEST_SHOWN]}…"
+    if isinstance(value, str) and len(value) > _MAX_SHOWN_LETTERS:
+        value = f"{value[:_MAX_SHOWN_LETTERS]}…"
     return repr(value)
 
 
 def optional_path(name: str, value: object) -> Path | None:
-    """Return the path that was handed in, or None for None; errors are those of :func:`file_path`."""
+    """Return an argument as a path, or None for None; errors are those of :func:`file_path`."""
     return None if value is None else file_path(name, value)
 
 
 def flag(name: str, value: object) -> bool:
-    """Return a truth value.
+    """Return an argument as a bool.
 
     Raises
     ------
     InputError
-        When it is anything but True or False.
+        When the value is neither True nor False.
     """
     if not isinstance(value, bool | np.bool_):
         raise InputError(f"{name}: must be True or False, not {_shown(value)}")
     return bool(value)
 
 
-def texts(name: str, value: str | Iterable[str] | None) -> list[str]:
-    """Return a list of texts, of one or several or None for none.
+def whole_number(name: str, value: Any) -> int:
+    """Return an argument of any integer type as an int.
 
     Raises
     ------
     InputError
-        When it is neither a text nor several things; what they are is not looked at.
+        When the value is no integer.
+    """
+    if not isinstance(value, bool | np.bool_):
+        try:
+            return index(value)
+        except TypeError:
+            pass  # raises below, as True and False do
+    raise InputError(f"{name}: must be a whole number, not {_shown(value)}")
+
+
+def texts(name: str, value: str | Iterable[str] | None) -> list[str]:
+    """Return an argument as a list: of one text, of the items of a collection, or empty for None.
+
+    Raises
+    ------
+    InputError
+        When the value is neither text nor a collection. The items of a collection are not checked.
     """
     if value is None:
         return []
@@ -116,62 +132,78 @@ def texts(name: str, value: str | Iterable[str] | None) -> list[str]:
 
 
 def is_several(value: object) -> bool:
-    """Return whether something can be gone through and holds things of its own: no text, no mapping, no number."""
+    """Return whether a value is a collection of items: iterable, but no text and no mapping."""
     if isinstance(value, str | bytes | bytearray | Mapping):
         return False
-    return isinstance(value, Iterable) and getattr(value, "ndim", 1) > 0  # an array of no dimension only looks so
+    return isinstance(value, Iterable) and getattr(value, "ndim", 1) > 0  # not an array without dimensions
 
 
-def array(name: str, value: object, dimensions: Iterable[int]) -> NDArray[Any]:
-    """Return numbers as an array whose number of dimensions is one of those allowed.
+def check_options(called: str, options: Iterable[str], allowed: Iterable[str]) -> None:
+    """Check that the function ``called`` has all these options.
 
     Raises
     ------
     InputError
-        When they are no such array of real numbers.
+        With the most similar option of the function.
+    """
+    names = sorted(allowed)
+    for name in options:
+        if name not in names:
+            close = get_close_matches(name, names, 1)
+            advice = f"did you mean {close[0]}?" if close else f"it takes {', '.join(names)}"
+            raise InputError(f"{called} has no option {name}; {advice}")
+
+
+def array(name: str, value: object, dimensions: Iterable[int]) -> NDArray[Any]:
+    """Return an argument as an array with one of the allowed numbers of dimensions.
+
+    Raises
+    ------
+    InputError
+        When the value is no such array of real numbers.
     """
     allowed = list(dimensions)
-    made = plain_array(value)
-    if made is None or made.ndim not in allowed or made.dtype.kind not in "biuf":
+    numbers = plain_array(value)
+    if numbers is None or numbers.ndim not in allowed or numbers.dtype.kind not in "biuf":
         shapes = " or ".join(map(str, allowed))
         raise InputError(f"{name}: must be numbers in an array of {shapes} dimensions, not {type_name(value)}")
-    return made
+    return numbers
 
 
 def plain_array(value: object) -> NDArray[Any] | None:
-    """Return an array of what looks like one: an array, what can become one, a list or a tuple; None for all else."""
+    """Return an array, a list, a tuple or an array of another library as a numpy array; None for any other value."""
     if not (isinstance(value, list | tuple | np.ndarray) or hasattr(value, "__array__")):
         return None
     try:
         return np.asarray(value)
-    except Exception:  # what other libraries' arrays raise shares no base
+    except Exception:  # other libraries' arrays raise errors of any type
         return None
 
 
 def codes_array(name: str, value: object, dimensions: int) -> NDArray[np.uint8]:
-    """Return codes of bases, of any type of whole numbers, as uint8.
+    """Return codes of bases, of any integer type, as uint8.
 
     Raises
     ------
     InputError
-        When they are anything but whole numbers from 0 to 4.
+        When the values are no integers from 0 to 4.
     """
-    made = array(name, value, [dimensions])
-    if made.dtype.kind not in "iu":
-        raise InputError(f"{name}: must be codes of bases (whole numbers from 0 to {UNKNOWN}), not {made.dtype}")
-    low = 0 if made.dtype.kind == "u" else made.min(initial=0)
-    if low < 0 or made.max(initial=0) > UNKNOWN:
+    codes = array(name, value, [dimensions])
+    if codes.dtype.kind not in "iu":
+        raise InputError(f"{name}: must be codes of bases (whole numbers from 0 to {UNKNOWN}), not {codes.dtype}")
+    lowest = 0 if codes.dtype.kind == "u" else codes.min(initial=0)
+    if lowest < 0 or codes.max(initial=0) > UNKNOWN:
         raise InputError(f"{name}: has codes other than 0 to {UNKNOWN}: A 0, C 1, G 2, T 3, anything else 4")
-    return made.astype(np.uint8, copy=False)
+    return codes.astype(np.uint8, copy=False)
 
 
 def float32_array(name: str, value: object, dimensions: Iterable[int]) -> NDArray[np.float32]:
-    """Return numbers as float32, whatever type they have; NaN is fine.
+    """Return an argument as an array of float32, which may hold NaN.
 
     Raises
     ------
     InputError
-        When they are no such array (see :func:`array`), or one is infinite.
+        When the value is no array of numbers (see :func:`array`), or a number is infinite.
     """
     with np.errstate(over="ignore"):
         numbers = array(name, value, dimensions).astype(np.float32, copy=False)

@@ -1,1 +1,1 @@
-"""Genomes: FASTA files with or without an index, and sequences that are in memory."""
+"""Genomes: FASTA files with or without an index, and sequences in memory."""

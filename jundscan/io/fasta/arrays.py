@@ -1,4 +1,4 @@
-"""Genomes that are arrays already, for callers from Python."""
+"""Genomes in memory, for callers from Python."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ from jundscan.io.fasta.stream import LINE_ENDS, READ_BYTES, check_blanks
 Sequences: TypeAlias = "Mapping[str, str | bytes | NDArray[np.integer[Any]]] | NDArray[np.integer[Any]]"
 
 SINGLE_NAME = "sequence"
-"""Name of an array that comes alone."""
+"""Name of a sequence that comes without one."""
 
-_LETTERS = (ascii_letters + "*-.").encode()  # with what stands for a gap or a stop
+_LETTERS = (ascii_letters + "*-.").encode()  # with the signs of gaps and stops
 _GENOME = Path("(sequences in memory)")
 
 
 class MemoryGenome(Genome):
-    """Sequences by name, with the interface of a FASTA file.
+    """Sequences in memory, with the interface of a FASTA file.
 
     Parameters
     ----------
     sequences : mapping of str to (str, bytes or numpy.ndarray), or numpy.ndarray
         Letters of either case, or codes 0 to 4 (see :mod:`jundscan.dna.letters`), shape=(length,). Line ends between
-        letters are left out, as those of a FASTA are: wherever a text was wrapped, its bases are the same.
+        letters are left out, as in a FASTA.
 
     Raises
     ------
     FastaError
-        When there is no sequence, a name is no text, or a sequence is neither letters nor codes: a FASTA's whole text
-        with its names, a path, blanks between letters.
+        When there is no sequence, a name is no text, or a sequence is neither letters nor codes, such as the text of
+        a FASTA with its names, a path, or letters with blanks.
     """
 
     seekable = True
@@ -60,12 +60,12 @@ class MemoryGenome(Genome):
         return ChromSizes({chrom: len(codes) for chrom, codes in self._codes.items()})
 
     def unknown_runs(self, chrom: str) -> NDArray[np.int64]:
-        """Return the maximal runs of unknown bases, (n, 2)."""
+        """Return the runs of unknown bases, see :meth:`jundscan.io.fasta.genome.Genome.unknown_runs`."""
         unknown = np.concatenate([[False], self._codes[chrom] == UNKNOWN, [False]])
         return np.flatnonzero(np.diff(unknown)).reshape(-1, 2).astype(np.int64)
 
     def blocks(self, regions: Sequence[Region], block_bases: int = READ_BYTES) -> Iterator[Block]:
-        """Yield views of the regions, piece by piece."""
+        """Yield views of the regions, see :meth:`jundscan.io.fasta.genome.Genome.blocks`."""
         for region in regions:
             for start in range(region.start, region.end, block_bases):
                 codes = self._codes[region.chrom][start : min(start + block_bases, region.end)]
@@ -73,7 +73,7 @@ class MemoryGenome(Genome):
 
 
 def check_names(named: Mapping[Any, Any], error: type[FastaError | TrackError], where: Path) -> None:
-    """Check that every name of a chromosome is text that is not empty."""
+    """Check that every name of a chromosome is text and not empty."""
     for name in named:
         if not isinstance(name, str) or not name:
             raise error(where, f"a name must be text, and {name!r} is {'empty' if name == '' else type_name(name)}")
@@ -85,7 +85,7 @@ def _codes(chrom: str, sequence: object) -> NDArray[np.uint8]:
     if isinstance(sequence, bytes | bytearray):
         return encode(_checked(chrom, bytes(sequence), LINE_ENDS), drop=LINE_ENDS)
     codes = plain_array(sequence)
-    if codes is not None and codes.ndim == 1 and codes.dtype in ("S1", "U1"):  # a letter in each place
+    if codes is not None and codes.ndim == 1 and codes.dtype in ("S1", "U1"):  # one letter per item
         letters = np.char.encode(codes.astype("U1"), "ascii", "replace") if codes.dtype == "U1" else codes
         return encode(_checked(chrom, letters.astype("S1").tobytes()))
     if codes is None or codes.ndim != 1 or codes.dtype.kind not in "iu":
@@ -96,12 +96,12 @@ def _codes(chrom: str, sequence: object) -> NDArray[np.uint8]:
 
 
 def _checked(chrom: str, letters: bytes, line_ends: bytes = b"") -> bytes:
-    """Return letters, and line ends where there may be some, as they are; anything else would be counted as bases.
+    """Return letters and line ends unchanged.
 
     Raises
     ------
     FastaError
-        When there is anything else.
+        When there is any other sign, which would count as a base.
     """
     if b">" in letters:
         raise FastaError(

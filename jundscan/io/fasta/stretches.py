@@ -1,4 +1,4 @@
-"""Bases of the genome at many places at once, in any order of the places."""
+"""Read many stretches of a genome, whether it is indexed or streamed."""
 
 from __future__ import annotations
 
@@ -17,16 +17,20 @@ log = logging.getLogger("jundscan")
 
 
 class StretchReader:
-    """Read stretches of a genome.
+    """Reader of stretches of a genome.
 
-    A plain FASTA gives each stretch for the price of its bases. A compressed one is streamed: the chromosome last read
-    is kept in memory, and one that lies before it costs a new pass.
+    Of an indexed FASTA it reads only the bases of each stretch. For a streamed FASTA it keeps the last chromosome in
+    memory, and starts a new pass when an earlier chromosome is asked for.
+
+    Parameters
+    ----------
+    genome : Genome
     """
 
     def __init__(self, genome: Genome) -> None:
         self._genome = genome
         self._rank = {chrom: number for number, chrom in enumerate(genome.chromsizes)}
-        self._held: tuple[int, NDArray[np.uint8]] = (-1, np.empty(0, np.uint8))
+        self._last: tuple[int, NDArray[np.uint8]] = (-1, np.empty(0, np.uint8))  # rank and codes of a chromosome
         self._stream: Iterator[Block] = iter(())
 
     def read(self, stretches: Sequence[Region]) -> NDArray[np.uint8]:
@@ -35,12 +39,12 @@ class StretchReader:
         Parameters
         ----------
         stretches : sequence of Region
-            In the order of the file, disjoint; they may reach beyond the ends of their chromosomes.
+            In file order, disjoint. They may reach beyond the ends of their chromosomes.
 
         Returns
         -------
         numpy.ndarray, shape=(sum of their lengths,), dtype=uint8
-            4 beyond the ends of a chromosome.
+            Codes, which are 4 beyond the ends of a chromosome.
 
         Raises
         ------
@@ -50,39 +54,40 @@ class StretchReader:
         sizes = self._genome.chromsizes
         inside = [Region(chrom, max(start, 0), min(end, sizes[chrom])) for chrom, start, end in stretches]
         pieces: list[NDArray[np.uint8]] = []
-        found = self._inside([region for region in inside if region.start < region.end])
-        for whole, known in zip(stretches, inside, strict=True):
-            if known.start >= known.end:
-                pieces.append(_unknown(whole.end - whole.start))
+        blocks = self._codes([region for region in inside if region.start < region.end])
+        for stretch, region in zip(stretches, inside, strict=True):
+            if region.start >= region.end:
+                pieces.append(_unknown(stretch.end - stretch.start))
                 continue
-            pieces.append(_unknown(known.start - whole.start))
-            while known.start < known.end:
-                block = next(found)
+            pieces.append(_unknown(region.start - stretch.start))
+            while region.start < region.end:
+                block = next(blocks)
                 pieces.append(block)
-                known = known._replace(start=known.start + len(block))
-            pieces.append(_unknown(whole.end - known.end))
+                region = region._replace(start=region.start + len(block))
+            pieces.append(_unknown(stretch.end - region.end))
         return np.concatenate(pieces) if pieces else np.empty(0, np.uint8)
 
-    def _inside(self, regions: list[Region]) -> Iterator[NDArray[np.uint8]]:
+    def _codes(self, regions: list[Region]) -> Iterator[NDArray[np.uint8]]:
         if self._genome.seekable:
             yield from (block.codes for block in self._genome.blocks(regions))
             return
-        for chrom, here in groupby(regions, key=lambda region: region.chrom):
+        for chrom, group in groupby(regions, key=lambda region: region.chrom):
             codes = self._chromosome(chrom)
-            yield from (codes[region.start : region.end] for region in here)
+            yield from (codes[region.start : region.end] for region in group)
 
     def _chromosome(self, chrom: str) -> NDArray[np.uint8]:
-        """Stream on to a chromosome, or from the beginning when it has passed already."""
-        wanted, (rank, codes) = self._rank[chrom], self._held
-        if wanted == rank:
+        """Stream the genome up to a chromosome, from the start when the stream has passed it."""
+        rank, (last, codes) = self._rank[chrom], self._last
+        if rank == last:
             return codes
-        if wanted < rank or rank < 0:
-            if rank >= 0:
-                log.info("%s: read again for %s, which comes earlier; quicker when unpacked", self._genome.path, chrom)
-            later = [name for name, number in self._rank.items() if number >= wanted]
+        if rank < last or last < 0:
+            if last >= 0:
+                path = self._genome.path
+                log.info("%s: read again for %s, which comes earlier; decompress the file to avoid this", path, chrom)
+            later = [name for name, number in self._rank.items() if number >= rank]
             sizes = self._genome.chromsizes
             self._stream = self._genome.blocks([Region(name, 0, sizes[name]) for name in later])
-        self._held = (-1, np.empty(0, np.uint8))  # let go of the last one before the next is read
+        self._last = (-1, np.empty(0, np.uint8))  # frees its memory before the next one is read
         codes = np.empty(self._genome.chromsizes[chrom], np.uint8)
         filled = 0
         while filled < len(codes):
@@ -90,7 +95,7 @@ class StretchReader:
             if block.chrom == chrom:
                 codes[filled : filled + len(block.codes)] = block.codes
                 filled += len(block.codes)
-        self._held = (wanted, codes)
+        self._last = (rank, codes)
         return codes
 
 
