@@ -1,4 +1,4 @@
-"""What is handed in for something else: named for what it is, with what to do, wherever a file is opened."""
+"""An input of a wrong kind is an error that names its kind and what to do."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ TRACKS = {
 
 
 @pytest.mark.parametrize("name", TRACKS)
-def test_what_is_no_track_is_named_with_what_to_do(tmp_path: Path, name: str) -> None:
+def test_error_for_a_wrong_track_says_what_to_do(tmp_path: Path, name: str) -> None:
     make, expected = TRACKS[name]
     path = tmp_path / name
     path.write_bytes(make(tmp_path))
@@ -114,17 +114,17 @@ def test_what_is_no_track_is_named_with_what_to_do(tmp_path: Path, name: str) ->
         (WIGGLE, "is a wiggle, not a FASTA file"),
     ],
 )
-@pytest.mark.parametrize("packed", [False, True])
-def test_what_is_no_genome_is_named(tmp_path: Path, data: bytes, expected: str, packed: bool) -> None:
+@pytest.mark.parametrize("compressed", [False, True])
+def test_error_for_a_wrong_genome_says_what_to_do(tmp_path: Path, data: bytes, expected: str, compressed: bool) -> None:
     path = tmp_path / "genome.data"
-    path.write_bytes(gzip.compress(data) if packed else data)
-    if packed and "2bit" in expected:
+    path.write_bytes(gzip.compress(data) if compressed else data)
+    if compressed and "2bit" in expected:
         expected = "is a 2bit genome inside gzip; run: gunzip "
     with pytest.raises(JundscanError, match=expected):
         open_genome(path)
 
 
-def test_other_inputs_are_named_too(tmp_path: Path) -> None:
+def test_error_for_any_other_wrong_input_names_its_kind(tmp_path: Path) -> None:
     made = {"t.bw": bigwig(tmp_path), "t.xz": lzma.compress(BEDGRAPH), "a.bam": bam(tmp_path, "wb"), "t.wig": WIGGLE}
     for name, data in made.items():
         path = tmp_path / name
@@ -160,7 +160,7 @@ ADDRESSES = {
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_an_address_is_shown_as_it_was_typed(run: Run, genome: Path, address: str) -> None:
+def test_error_for_an_address_shows_it_as_typed(run: Run, genome: Path, address: str) -> None:
     commands = (
         ("scan", address),
         ("scan", genome, "--accessibility", address),
@@ -178,7 +178,7 @@ def test_an_address_is_shown_as_it_was_typed(run: Run, genome: Path, address: st
         assert ran.err.rstrip().endswith(ADDRESSES[address])
 
 
-def test_a_folder_that_is_named_like_an_address_is_no_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_named_like_an_address_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     folder = Path("https:", "example.org")
     folder.mkdir(parents=True)
@@ -187,14 +187,14 @@ def test_a_folder_that_is_named_like_an_address_is_no_address(tmp_path: Path, mo
         assert track.names == ("chr1",)
 
 
-def test_standard_input_is_for_genomes(run: Run, genome: Path) -> None:
+def test_standard_input_is_read_for_genomes_only(run: Run, genome: Path) -> None:
     for option in ("--accessibility", "--regions", "--exclude"):
         ran = run("scan", genome, option, "-", "--quiet")
         assert ran.code == 1
         assert ran.err.startswith("jundscan: -: standard input is not read here; name a file")
 
 
-def test_a_bigwig_does_not_come_through_a_pipe(tmp_path: Path) -> None:
+def test_bigwig_through_a_pipe_is_an_error(tmp_path: Path) -> None:
     for data, expected in (
         (bigwig(tmp_path), "is a bigWig, which cannot be read through a pipe; write it to a file first"),
         (gzip.compress(WIGGLE), "is a wiggle"),
@@ -223,7 +223,7 @@ def test_a_bigwig_does_not_come_through_a_pipe(tmp_path: Path) -> None:
         b"\xef\xbb\xbfchr1\t0\t9\t1.5\n",
     ],
 )
-def test_a_track_of_text_is_no_other_kind(tmp_path: Path, data: bytes) -> None:
+def test_text_track_is_not_mistaken_for_another_kind(tmp_path: Path, data: bytes) -> None:
     assert file_kind(data) is None
     path = tmp_path / "x.bed"
     path.write_bytes(data)
@@ -233,7 +233,7 @@ def test_a_track_of_text_is_no_other_kind(tmp_path: Path, data: bytes) -> None:
 @pytest.mark.parametrize(
     "piece", [b"\n", b" \n", b"\r\n", b"#\n", b"\t", b"a\t", b"@\n", b"fixedStep", b"variableStep \n", b"<", b"9\t9\n"]
 )
-def test_no_head_takes_long_to_look_at(piece: bytes) -> None:
+def test_kind_of_any_head_is_found_quickly(piece: bytes) -> None:
     begin = time.process_time()
     for ending in (b"", b"x", b"\n"):
         file_kind((piece * HEAD_BYTES)[:HEAD_BYTES] + ending)

@@ -1,4 +1,4 @@
-"""The same scan from every kind of input; inputs that do not fit each other are told at once, both sides named."""
+"""Every kind of input gives the same scan, and inputs that do not fit each other are an error that names both."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BLOCK = 700
 
 
 class Stdin(NamedTuple):
-    """Standard input that is no terminal."""
+    """Standard input from a file, not a terminal."""
 
     buffer: io.BytesIO
 
@@ -41,7 +41,7 @@ def feed(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
 
 
 def hits_of(run: Run, *arguments: object) -> list[str]:
-    """Scan to hits and to a table of all windows, both with exact probabilities; the lines but for the headers."""
+    """Return the lines of hits and of all windows, with exact probabilities and without headers."""
     lines = []
     for form in ("narrowPeak", "tsv"):
         ran = run("scan", *arguments, "--format", form, "--threshold", 0.3)
@@ -52,24 +52,24 @@ def hits_of(run: Run, *arguments: object) -> list[str]:
 
 
 def index_bgzip(path: Path, plain: Path) -> None:
-    """Write the indexes of a file from ``bgzip(..., BLOCK)``, whose blocks are told by their sizes."""
+    """Write the ``.fai`` and ``.gzi`` of a bgzipped file, from the sizes of its blocks."""
     open_genome(plain)
     Path(f"{path}.fai").write_bytes(Path(f"{plain}.fai").read_bytes())
-    packed, places, at, unpacked = path.read_bytes(), [], 0, 0
-    while at < len(packed):
-        size = struct.unpack_from("<H", packed, at + 16)[0] + 1
-        at, unpacked = at + size, unpacked + struct.unpack_from("<I", packed, at + size - 4)[0]
-        places.append((at, unpacked))
+    compressed, places, at, uncompressed = path.read_bytes(), [], 0, 0
+    while at < len(compressed):
+        size = struct.unpack_from("<H", compressed, at + 16)[0] + 1
+        at, uncompressed = at + size, uncompressed + struct.unpack_from("<I", compressed, at + size - 4)[0]
+        places.append((at, uncompressed))
     del places[-2:]  # neither the end nor the empty last block is in an index
     Path(f"{path}.gzi").write_bytes(struct.pack("<Q", len(places)) + b"".join(struct.pack("<QQ", *p) for p in places))
 
 
-def test_hits_do_not_depend_on_how_the_genome_is_packed(
+def test_hits_do_not_depend_on_the_compression_of_the_genome(
     tmp_path: Path, run: Run, genome: Path, sequences: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = hits_of(run, genome)
-    for packed in PACKERS:
-        path = write_fasta(tmp_path / f"{packed}.fa", sequences, packed)
+    for compression in PACKERS:
+        path = write_fasta(tmp_path / f"{compression}.fa", sequences, compression)
         assert hits_of(run, path) == expected
         found = []
         for form in ("narrowPeak", "tsv"):  # standard input is gone after one scan
@@ -100,9 +100,9 @@ def test_hits_do_not_depend_on_the_format_of_the_track(tmp_path: Path, run: Run,
         write_bigwig(tmp_path / "partial.bw", {"chr1": SIZES["chr1"], "chr2": SIZES["chr2"]}, ROWS),
     ]
     for path in paths[:4]:
-        packed = path.with_name(f"{path.name}.gz")
-        packed.write_bytes(gzip.compress(path.read_bytes()))
-        paths.append(packed)
+        compressed = path.with_name(f"{path.name}.gz")
+        compressed.write_bytes(gzip.compress(path.read_bytes()))
+        paths.append(compressed)
     # the one with all chromosomes in its header says that the others are closed, not that nothing is known of them
     where = ("--region", "chr1", "--region", "chr2")
     every = [hits_of(run, genome, "--accessibility", path, *IDENTITY, *where) for path in paths]
@@ -111,7 +111,7 @@ def test_hits_do_not_depend_on_the_format_of_the_track(tmp_path: Path, run: Run,
         assert found == every[0], path
 
 
-def test_decimals_of_a_text_track_are_those_that_a_bigwig_keeps(tmp_path: Path, run: Run, genome: Path) -> None:
+def test_text_track_and_bigwig_round_values_alike(tmp_path: Path, run: Run, genome: Path) -> None:
     rows = [(chrom, start, end, round(value * 0.9137 + start / 1e6, 5)) for chrom, start, end, value in ROWS]
     text, bigwig = write_rows(tmp_path / "t.bedgraph", rows), write_bigwig(tmp_path / "t.bw", SIZES, rows)
     where = ("--region", "chr1", *IDENTITY)
@@ -120,7 +120,7 @@ def test_decimals_of_a_text_track_are_those_that_a_bigwig_keeps(tmp_path: Path, 
     )
 
 
-def test_a_bed_counts_as_its_scores_or_as_presence(tmp_path: Path, run: Run, genome: Path) -> None:
+def test_bed_counts_by_score_or_by_presence(tmp_path: Path, run: Run, genome: Path) -> None:
     scored = write_rows(tmp_path / "t.bed", [(*row[:3], "p", row[3]) for row in ROWS])
     bare = write_rows(tmp_path / "bare.bed", [row[:3] for row in ROWS])
     narrow = write_rows(tmp_path / "t.narrowPeak", [(*row[:3], "p", 0, ".", row[3], -1, -1, 3) for row in ROWS])
@@ -141,7 +141,9 @@ def test_a_bed_counts_as_its_scores_or_as_presence(tmp_path: Path, run: Run, gen
     assert "--bed-value presence ignores scores" in ran.err
 
 
-def test_pipes_are_read_once(tmp_path: Path, run: Run, genome: Path, track: Path, sequences: dict[str, str]) -> None:
+def test_genome_and_track_are_read_through_pipes(
+    tmp_path: Path, run: Run, genome: Path, track: Path, sequences: dict[str, str]
+) -> None:
     expected = hits_of(run, genome, "--accessibility", track, *IDENTITY)
     expected = [line for line in expected if len(line.split("\t")) == 4]
     contents = {
@@ -161,7 +163,7 @@ def test_pipes_are_read_once(tmp_path: Path, run: Run, genome: Path, track: Path
 
 
 @pytest.mark.parametrize(("data", "problem"), [(b"", "is empty"), (b"chr1\t0\t9\n", "not a FASTA file")])
-def test_standard_input_that_is_no_genome(
+def test_standard_input_without_a_genome_is_an_error(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data: bytes, problem: str
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -172,7 +174,7 @@ def test_standard_input_that_is_no_genome(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_copy_of_standard_input_goes_with_the_genome(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_copy_of_standard_input_is_removed_with_the_genome(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     feed(monkeypatch, b">a\nACGT\n")
     genome = open_genome("-")
@@ -213,7 +215,7 @@ def test_bgzipped_genome_is_read_by_its_indexes(tmp_path: Path) -> None:
         assert b"".join(read(genome, *asked)).decode() == "".join(sequences[c][a:b] for c, a, b in asked)
 
 
-def test_an_index_that_does_not_fit_a_bgzipped_genome(indexed: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_wrong_index_of_a_bgzipped_genome_is_an_error(indexed: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "jundscan")
     gzi, fai = Path(f"{indexed}.gzi"), Path(f"{indexed}.fai")
     whole = gzi.read_bytes()
@@ -231,7 +233,7 @@ def test_an_index_that_does_not_fit_a_bgzipped_genome(indexed: Path, caplog: pyt
         open_genome(indexed).unknown_runs("chr1")
 
 
-def test_nothing_is_written_beside_a_packed_genome(tmp_path: Path, run: Run, sequences: dict[str, str]) -> None:
+def test_nothing_is_written_beside_a_compressed_genome(tmp_path: Path, run: Run, sequences: dict[str, str]) -> None:
     folder = tmp_path / "inputs"
     folder.mkdir()
     write_fasta(folder / "g.fa.gz", sequences, "bgzip")
@@ -242,7 +244,7 @@ def test_nothing_is_written_beside_a_packed_genome(tmp_path: Path, run: Run, seq
 ALIASES = "# refseq\tucsc\tensembl\nNC_1.1\tchr1\t1\nNC_2.1\tchr2\t\nNC_9.1\tchr9\t9\n"
 
 
-def test_aliases_hold_for_every_file(tmp_path: Path, run: Run, genome: Path, track: Path) -> None:
+def test_aliases_apply_to_every_input(tmp_path: Path, run: Run, genome: Path, track: Path) -> None:
     alias = tmp_path / "chromAlias.txt"
     alias.write_text(ALIASES)
     files = {
@@ -279,7 +281,7 @@ HG38 = {"chr1": 248_956, "chr2": 242_193, "chrX": 156_040}
 
 @pytest.fixture(scope="module")
 def hg19(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A genome with the lengths of hg19 in thousands."""
+    """A genome whose lengths are those of hg19 divided by a thousand."""
     rng = np.random.default_rng(5)
     letters = {chrom: "".join(rng.choice(list("ACGT"), size)) for chrom, size in HG19.items()}
     return write_fasta(tmp_path_factory.mktemp("hg19") / "hg19.fa", letters)
@@ -296,7 +298,7 @@ def hg19(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("peaks", ("truth.bed: no chromosome in common", "NC_1.1", "chr1")),
     ],
 )
-def test_what_does_not_fit_is_said_within_two_seconds(
+def test_inputs_that_do_not_fit_are_an_error_within_two_seconds(
     tmp_path: Path, hg19: Path, kind: str, says: tuple[str, ...]
 ) -> None:
     out = tmp_path / "out"
@@ -325,7 +327,7 @@ def test_what_does_not_fit_is_said_within_two_seconds(
     assert 0 < seconds < 2  # 0.5 s
 
 
-def test_no_hit_is_said_and_no_error(tmp_path: Path, hg19: Path) -> None:
+def test_scan_without_hits_warns_and_succeeds(tmp_path: Path, hg19: Path) -> None:
     ran = command("scan", hg19, "--region", "chr1:0-20000", "--threshold", 1, "-o", tmp_path / "h.bed", "--quiet")
     assert (ran.returncode, ran.stdout) == (0, "")
     assert ran.stderr == "warning: 0 hits: no window reaches the threshold\n"

@@ -1,4 +1,4 @@
-"""FASTA in against a naive parse: plain and compressed, any line width, any block size; every refusal."""
+"""FASTA against a naive parse: compressed or not, any line width, any block size; and every error."""
 
 import gzip
 import os
@@ -25,7 +25,7 @@ genomes = st.dictionaries(names, sequences, min_size=1, max_size=4)
 
 
 bgzip = partial(inputs.bgzip, block=40)
-"""Members so short that lines and records cross them."""
+"""Blocks are so short that lines and records straddle them."""
 
 
 PACKERS = {"plain": bytes, "gzip": gzip.compress, "bgzip": bgzip}
@@ -57,12 +57,12 @@ def runs_of_unknown(sequence: str) -> list[list[int]]:
     width=st.integers(1, 100),
     newline=st.sampled_from(["\n", "\r\n"]),
     last_newline=st.booleans(),
-    packing=st.sampled_from(list(PACKERS)),
+    compression=st.sampled_from(list(PACKERS)),
     read_bytes=st.integers(1, 400),
     block_bases=st.integers(1, 100),
     cuts=st.lists(st.integers(0, 90), max_size=6),
 )
-def test_blocks_are_the_naive_parse(records, width, newline, last_newline, packing, read_bytes, block_bases, cuts):
+def test_blocks_equal_a_naive_parse(records, width, newline, last_newline, compression, read_bytes, block_bases, cuts):
     regions = []
     for chrom, sequence in records.items():
         edges = sorted({cut for cut in cuts if cut <= len(sequence)})
@@ -70,7 +70,7 @@ def test_blocks_are_the_naive_parse(records, width, newline, last_newline, packi
         regions += [Region(chrom, start, end) for start, end in pairs]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "genome.fa")
-        path.write_bytes(PACKERS[packing](fasta(records, width, newline, last_newline)))
+        path.write_bytes(PACKERS[compression](fasta(records, width, newline, last_newline)))
         genome = open_genome(path, read_bytes)
         blocks = list(genome.blocks(regions, block_bases))
         bases = b"".join(decode(codes) for codes in genome.bases(regions))
@@ -89,7 +89,7 @@ def test_blocks_are_the_naive_parse(records, width, newline, last_newline, packi
     assert bases == b"".join(decode(block.codes) for block in blocks)
 
 
-@pytest.mark.parametrize("packing", PACKERS)
+@pytest.mark.parametrize("compression", PACKERS)
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
@@ -104,9 +104,9 @@ def test_blocks_are_the_naive_parse(records, width, newline, last_newline, packi
         (b">\nACGT\n", "name"),
     ],
 )
-def test_what_is_no_genome_is_refused(tmp_path, packing, data, problem):
+def test_file_that_is_no_genome_is_an_error_of_one_line(tmp_path, compression, data, problem):
     path = tmp_path / "genome.fa"
-    path.write_bytes(PACKERS[packing](data))
+    path.write_bytes(PACKERS[compression](data))
     with pytest.raises(FastaError, match=problem) as caught:
         _ = open_genome(path, read_bytes=11).chromsizes  # headers, lines and records straddle the pieces
     assert str(caught.value).startswith(f"{path}: ")
@@ -119,7 +119,7 @@ def test_what_is_no_genome_is_refused(tmp_path, packing, data, problem):
     [b">a\nACGT\nAC\nACGT\n>b\nGG\n", b">a\nACGTAC\n\n\nACGT\n>b\nGG\n\n\n\n", b">a caf\xe9\nACGTACACGT\n>b\nGG\n"],
     ids=["ragged", "blank lines", "header"],
 )
-def test_what_no_index_describes_is_read_through(tmp_path, data, caplog):
+def test_file_that_no_index_describes_is_streamed(tmp_path, data, caplog):
     caplog.set_level("INFO", "jundscan")
     path = tmp_path / "genome.fa"
     path.write_bytes(data)
@@ -132,14 +132,14 @@ def test_what_no_index_describes_is_read_through(tmp_path, data, caplog):
     assert [file.name for file in tmp_path.iterdir()] == ["genome.fa"]
 
 
-def test_a_header_inside_a_sequence_is_refused(tmp_path):
+def test_header_inside_a_sequence_is_an_error(tmp_path):
     path = tmp_path / "genome.fa.gz"
     path.write_bytes(gzip.compress(b">a\nAC>b\nGT\n"))
     with pytest.raises(FastaError, match="a '>' inside the sequence of a"):
         _ = open_genome(path).chromsizes
 
 
-def test_missing_and_unreadable_files_are_refused(tmp_path):
+def test_missing_or_unreadable_file_is_an_error(tmp_path):
     with pytest.raises(FastaError, match="No such file"):
         open_genome(tmp_path / "none.fa")
     with pytest.raises(FastaError, match=r"directory|[Dd]enied"):
@@ -151,7 +151,7 @@ def test_missing_and_unreadable_files_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-20], lambda data: data[:60] + b"\0" * 40 + data[100:]])
-def test_a_damaged_gzip_is_refused(tmp_path, damage):
+def test_damaged_gzip_is_an_error(tmp_path, damage):
     sequence = decode(np.random.default_rng(0).integers(0, 4, 3000).astype(np.uint8)).decode()
     path = tmp_path / "genome.fa.gz"
     path.write_bytes(damage(gzip.compress(fasta({"a": sequence}, 60, "\n"))))
@@ -159,7 +159,7 @@ def test_a_damaged_gzip_is_refused(tmp_path, damage):
         _ = open_genome(path).chromsizes
 
 
-@pytest.mark.parametrize("packing", PACKERS)
+@pytest.mark.parametrize("compression", PACKERS)
 @pytest.mark.parametrize(
     "regions",
     [
@@ -170,14 +170,14 @@ def test_a_damaged_gzip_is_refused(tmp_path, damage):
         [Region("a", 3, 2)],
     ],
 )
-def test_impossible_regions_are_refused_at_once(tmp_path, packing, regions):
+def test_impossible_regions_raise_before_reading(tmp_path, compression, regions):
     path = tmp_path / "genome.fa"
-    path.write_bytes(PACKERS[packing](b">a\nACGT\n>b\nAC\n"))
+    path.write_bytes(PACKERS[compression](b">a\nACGT\n>b\nAC\n"))
     with pytest.raises(ValueError, match="region"):
         open_genome(path).blocks(regions)
 
 
-def test_the_index_is_written_said_and_used_again(tmp_path, caplog):
+def test_index_is_written_logged_and_used_again(tmp_path, caplog):
     caplog.set_level("INFO", "jundscan")
     path = tmp_path / "genome.fa"
     path.write_bytes(b">a\nACGT\nAC\n")
@@ -189,7 +189,7 @@ def test_the_index_is_written_said_and_used_again(tmp_path, caplog):
     assert len(caplog.messages) == 1
 
 
-def test_a_stale_index_is_made_anew(tmp_path):
+def test_stale_index_is_built_again(tmp_path):
     path = tmp_path / "genome.fa"
     path.write_bytes(b">a\nACGT\n")
     open_genome(path)
@@ -212,7 +212,7 @@ def test_genome_is_read_when_its_index_cannot_be_kept(tmp_path, caplog):
 
 
 @pytest.mark.parametrize("index", ["a\t60\t3\t4\t5\n", "a\t7\t3\t6\t7\n"])
-def test_an_index_of_another_file_is_noticed(tmp_path, index):
+def test_index_of_another_file_is_an_error(tmp_path, index):
     path = tmp_path / "genome.fa"
     path.write_bytes(b">a\nACGT\nAC\n")
     Path(f"{path}.fai").write_text(index)
@@ -224,7 +224,7 @@ def test_an_index_of_another_file_is_noticed(tmp_path, index):
         list(genome.blocks([Region("a", 0, genome.chromsizes["a"])], 4))
 
 
-def test_a_broken_index_is_an_error_of_one_line(tmp_path):
+def test_damaged_index_is_an_error(tmp_path):
     path = tmp_path / "genome.fa"
     path.write_bytes(b">a\nACGT\nAC\n")
     Path(f"{path}.fai").write_text("rubbish\n")
@@ -244,7 +244,7 @@ def test_a_broken_index_is_an_error_of_one_line(tmp_path):
     last_newline=st.booleans(),
     read_bytes=st.integers(1, 40),
 )
-def test_the_index_is_that_of_samtools(records, newline, last_newline, read_bytes):
+def test_index_equals_that_of_samtools(records, newline, last_newline, read_bytes):
     lines = []
     for name, (length, width, blank, longer) in records.items():
         whole, rest = divmod(length, width)
@@ -254,8 +254,8 @@ def test_the_index_is_that_of_samtools(records, newline, last_newline, read_byte
         path = Path(folder, "genome.fa")
         path.write_bytes((newline.join(lines) + newline * last_newline).encode())
         genome = open_genome(path, read_bytes)
-        by_us, fai = genome.seekable, Path(f"{path}.fai")
-        written = fai.read_text() if by_us else None
+        is_indexed, fai = genome.seekable, Path(f"{path}.fai")
+        written = fai.read_text() if is_indexed else None
         fai.unlink(missing_ok=True)
         pysam = pytest.importorskip("pysam")
         verbosity = pysam.set_verbosity(0)
@@ -279,7 +279,7 @@ def test_the_index_is_that_of_samtools(records, newline, last_newline, read_byte
         b">a\nAC\n>b\nACGT\nA\n\nC\n",
     ],
 )
-def test_a_file_with_uneven_lines_has_no_index_and_is_read_all_the_same(tmp_path, data):
+def test_file_with_uneven_lines_is_streamed(tmp_path, data):
     path = tmp_path / "genome.fa"
     path.write_bytes(data)
     genome = open_genome(path)
@@ -290,13 +290,13 @@ def test_a_file_with_uneven_lines_has_no_index_and_is_read_all_the_same(tmp_path
         assert b"".join(decode(codes) for codes in found) == sequence[1:]
 
 
-@pytest.mark.parametrize("packing", ["plain", "gzip"])
+@pytest.mark.parametrize("compression", ["plain", "gzip"])
 @pytest.mark.parametrize("layout", ["lines", "one line", "one line, carriage returns", "scaffolds of one line"])
-def test_memory_does_not_grow_with_the_chromosome(tmp_path, packing, layout):
+def test_memory_does_not_grow_with_the_chromosome(tmp_path, compression, layout):
     path = tmp_path / "genome.fa"
     newline = b"\r\n" if "returns" in layout else b"\n"
     line = b"ACGTACGTAC" * 6 + (newline if layout == "lines" else b"")
-    with gzip.open(path, "wb", 1) if packing == "gzip" else path.open("wb") as file:
+    with gzip.open(path, "wb", 1) if compression == "gzip" else path.open("wb") as file:
         for scaffold in range(2 if "scaffolds" in layout else 1):
             file.write(b">%d%s" % (scaffold, newline))
             for _ in range(20 if "scaffolds" in layout else 40):
@@ -324,7 +324,7 @@ def test_memory_does_not_grow_with_the_chromosome(tmp_path, packing, layout):
 
 
 @pytest.mark.data
-def test_the_two_real_genomes_agree_where_both_are_known():
+def test_real_genomes_agree_where_both_are_known():
     if "JUNDSCAN_DATA" not in os.environ:
         pytest.skip("set JUNDSCAN_DATA to the folder of the real data")
     folder = Path(os.environ["JUNDSCAN_DATA"], "genome")
