@@ -1,7 +1,7 @@
-"""Try many damaged inputs: ``python -m tests.damage --examples 50000``; says what came of them, reader by reader.
+"""Try many damaged inputs: ``python -m tests.damage --examples 50000`` prints the outcomes of each reader.
 
-Each reader runs in a process of its own, so that a crash or a hang of a library is found too: the process may take 1 GB
-more memory than it starts with and 30 seconds an example. What fails is written to a folder, by its reader and cause.
+Each reader runs in a process of its own, so that crashes and hangs of libraries count too. The process may take 1 GB
+more memory than it starts with, and 30 seconds an example. A folder keeps the failures by reader and cause.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ from tests.damage.check import check
 from tests.damage.reader import Reader
 from tests.damage.readers import readers
 
-MEMORY = 1 << 30
-SECONDS = 30
+MAX_BYTES = 1 << 30
+MAX_SECONDS = 30
 BATCH = 500
 
 
 def _attempt(reader: Reader, examples: int, chosen: int, last: Path, failures: Path, results: Path, begun: Any) -> None:
-    """Run in a process of its own: try so many examples, and write down how many there were and what came of them."""
+    """Try ``examples`` inputs in a process of its own, and write the number of each outcome to ``results``."""
     counts: Counter[str] = Counter()
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     warnings.simplefilter("error")
-    logging.getLogger("jundscan").addHandler(logging.NullHandler())  # what is said is not looked at here
-    for files in reader.undamaged:  # what is loaded on first use is no part of an input's memory
+    logging.getLogger("jundscan").addHandler(logging.NullHandler())  # keeps log messages off stderr
+    for files in reader.undamaged:  # loads libraries before memory is measured
         check(reader, files, undamaged=True)
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY, size + MEMORY))
+    resource.setrlimit(resource.RLIMIT_AS, (size + MAX_BYTES, size + MAX_BYTES))
     faulthandler.enable(os.open(f"{last}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND))
 
     @seed(chosen)
@@ -62,17 +62,17 @@ def _attempt(reader: Reader, examples: int, chosen: int, last: Path, failures: P
         begun.value += 1
         try:
             counts[check(reader, files)] += 1
-        except BaseException as err:  # a panic in Rust is no Exception; the next examples are wanted too
+        except BaseException as err:  # a panic in Rust is no Exception, and the next examples must run
             if isinstance(err, KeyboardInterrupt):
                 raise
             counts["failed"] += 1
-            told = traceback.format_exc()
+            report = traceback.format_exc()
             frames = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(err.__traceback__)]
             cause = hashlib.sha256(f"{type(err).__name__} {frames}".encode()).hexdigest()[:8]
-            place = f"{failures}/{reader.name.replace(' ', '_')}-{type(err).__name__}-{cause}"
-            if not Path(f"{place}.txt").exists():
-                Path(f"{place}.txt").write_text(told)
-                Path(f"{place}.pickle").write_bytes(last.read_bytes())
+            stem = f"{failures}/{reader.name.replace(' ', '_')}-{type(err).__name__}-{cause}"
+            if not Path(f"{stem}.txt").exists():
+                Path(f"{stem}.txt").write_text(report)
+                Path(f"{stem}.pickle").write_bytes(last.read_bytes())
 
     attempt()
     counts["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
@@ -80,16 +80,16 @@ def _attempt(reader: Reader, examples: int, chosen: int, last: Path, failures: P
 
 
 def _wait(process: Any, begun: Any) -> None:
-    """Wait for the end; when an example takes too long, abort it, which writes down where it is.
+    """Wait for a process, and abort it when an example takes too long, which logs the stack.
 
-    Seconds are those in which this process ran, so that being stopped for a while is not taken for a hang.
+    The seconds count only while this process runs, so that a pause of the machine is no hang.
     """
     before, seconds = -1, 0
     while process.exitcode is None:
         process.join(1)
         now = begun.value
         before, seconds = now, seconds + 1 if now == before else 0
-        if seconds > SECONDS:
+        if seconds > MAX_SECONDS:
             os.kill(process.pid, signal.SIGABRT)
             process.join()
 
@@ -116,7 +116,7 @@ def _run(reader: Reader, examples: int, first_seed: int, folder: Path) -> dict[s
             peak = max(peak, counts.pop("peak"))
             tried = counts.total()
             totals.update(counts)
-        else:  # crashed or hung: what it was doing is in its last example
+        else:  # the process crashed or hung in its last example
             totals["crashed"] += 1
             tried = 1
             last.rename(f"{stem}.crash{number}.pickle")
@@ -127,20 +127,20 @@ def _run(reader: Reader, examples: int, first_seed: int, folder: Path) -> dict[s
 
 
 def main() -> None:
-    """Run all readers, write the report, fail when anything failed."""
+    """Run all readers, write the report, and exit with 1 when an example failed."""
     parser = argparse.ArgumentParser(prog="python -m tests.damage", description=__doc__)
     parser.add_argument("--examples", type=int, default=2000, help="for all readers together")
-    parser.add_argument("--reader", action="append", help="only these; may be repeated")
+    parser.add_argument("--reader", action="append", help="only this reader; may be repeated")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/damage"), help="folder for the report and failures")
-    chosen = parser.parse_args()
-    chosen.out.mkdir(parents=True, exist_ok=True)
-    wanted = [reader for reader in readers() if not chosen.reader or reader.name in chosen.reader]
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    chosen = [reader for reader in readers() if not options.reader or reader.name in options.reader]
     report = {}
-    for reader in wanted:
-        report[reader.name] = counts = _run(reader, -(-chosen.examples // len(wanted)), chosen.seed, chosen.out)
+    for reader in chosen:
+        report[reader.name] = counts = _run(reader, -(-options.examples // len(chosen)), options.seed, options.out)
         print(reader.name, counts, flush=True)
-        (chosen.out / "report.json").write_text(json.dumps(report, indent=1) + "\n")
+        (options.out / "report.json").write_text(json.dumps(report, indent=1) + "\n")
     failed = sum(counts.get("failed", 0) + counts.get("crashed", 0) for counts in report.values())
     print(f"{sum(counts['examples'] for counts in report.values()):,} examples, {failed:,} failed")
     sys.exit(failed > 0)

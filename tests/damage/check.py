@@ -1,4 +1,4 @@
-"""The property: what is handed in is read rightly, or refused in one line that names the file."""
+"""The property under test: an input is read rightly, or raises an error of one line that names the file."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ sys.addaudithook(_watch)
 
 
 class WrongAnswer(AssertionError):
-    """A damaged file was read, and not as what it holds."""
+    """A reader returned a result that the file does not hold, or raised for an undamaged file."""
 
 
 def check(reader: Reader, files: Files, undamaged: bool = False) -> str:
-    """Try one folder of files.
+    """Read one folder of files and check the outcome.
 
     Returns
     -------
     str
-        ``"refused"``, ``"right"``, or ``"read"`` where there was nothing to compare with.
+        ``"error"``, ``"right"``, or ``"read"`` where no expected result exists.
     """
     global _watching
     with tempfile.TemporaryDirectory(prefix="damage-") as name:
@@ -61,17 +61,17 @@ def check(reader: Reader, files: Files, undamaged: bool = False) -> str:
         except JundscanError as err:
             _check_message(str(err), err.exit_code, (*files, name, "genome"))
             if undamaged:
-                raise WrongAnswer(f"refused what is whole: {err}") from err
-            return "refused"
+                raise WrongAnswer(f"raised for an undamaged file: {err}") from err
+            return "error"
         finally:
             _watching = False
-            assert not _caught, f"ran something: {_caught}"
+            assert not _caught, f"ran code: {_caught}"
             assert not (folder / "proof").exists(), "ran something"
             assert not Path("proof").exists(), "ran something"
     try:
         right = reader.right(files, found)
     except Invalid as err:
-        raise WrongAnswer(f"read what cannot be read: {found!r:.300}") from err
+        raise WrongAnswer(f"read an invalid file: {found!r:.300}") from err
     if right is UNSPECIFIED:
         return "read"
     if not right:

@@ -1,4 +1,4 @@
-"""Damaged inputs that once went wrong, each with its reader and what is to come of it."""
+"""Damaged inputs that once failed, each with its reader and the right outcome."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _changed(data: bytes, at: int, new: bytes) -> bytes:
 
 
 def _leaf(data: bytes) -> int:
-    """Where a bigWig's index has its first block."""
+    """Return the byte of the first block in the index of a bigWig."""
     return int(struct.unpack_from("<Q", data, 24)[0]) + 48 + 4
 
 
@@ -34,7 +34,7 @@ def _bigwig(at: int, new: bytes) -> Files:
 
 
 def _long_line(size: int) -> bytes:
-    """Two gigabytes without a line end, in as many packed members as there are megabytes."""
+    """Return a gzipped line of ``size`` bytes without a line end, in members of a megabyte."""
     return gzip.compress(b"chr1\t") + gzip.compress(b"A" * (1 << 20)) * (size >> 20)
 
 
@@ -43,7 +43,7 @@ def _metadata(**changed: Any) -> Files:
 
 
 def _flipped_weight() -> Files:
-    """A model whose weights were changed, not its graph."""
+    """Return a model with changed weights and an unchanged graph."""
     data = default_model()
     at = data.index(b"J\x80") if b"J\x80" in data else len(data) // 2
     return {"model.onnx": data[: at + 40] + bytes(byte ^ 0x40 for byte in data[at + 40 : at + 140]) + data[at + 140 :]}
@@ -64,26 +64,26 @@ def _vcf_cases() -> dict[str, tuple[str, Files, str]]:
     at = 9 + int(struct.unpack_from("<I", binary, 5)[0])
     greatest = b"\xff\xff\xff\xff"
     return {
-        "vcf: two gigabytes in one line": ("vcf", {"variants.vcf": bomb}, "refused"),
-        "vcf: a million letters": ("vcf", text(b"1\t5\t.\tA\t%s\t.\t.\t.\tGT\t0\t1" % (b"C" * (1 << 20))), "refused"),
+        "vcf: two gigabytes in one line": ("vcf", {"variants.vcf": bomb}, "error"),
+        "vcf: a million letters": ("vcf", text(b"1\t5\t.\tA\t%s\t.\t.\t.\tGT\t0\t1" % (b"C" * (1 << 20))), "error"),
         "vcf: sixty thousand alleles": (
             "vcf",
             text(b"1\t5\t.\tA%s\t.\t.\t.\tGT\t0\t1" % (b"\tC" + b",C" * 60_000)),
-            "refused",
+            "error",
         ),
-        "vcf: a name in latin-1": ("vcf", text(b"\xe9\t5\t.\tA\tC\t.\t.\t.\tGT\t0\t1"), "refused"),
-        "vcf: an ID in latin-1": ("jundscan variants", program(b"1\t5\t\xe9\tA\tC\t.\t.\t.\tGT\t0\t1"), "refused"),
-        "vcf: nothing but tabs": ("jundscan variants", program(b"\t" * 10), "refused"),
+        "vcf: a name in latin-1": ("vcf", text(b"\xe9\t5\t.\tA\tC\t.\t.\t.\tGT\t0\t1"), "error"),
+        "vcf: an ID in latin-1": ("jundscan variants", program(b"1\t5\t\xe9\tA\tC\t.\t.\t.\tGT\t0\t1"), "error"),
+        "vcf: nothing but tabs": ("jundscan variants", program(b"\t" * 10), "error"),
         "vcf: a chromosome like a comment": (
             "jundscan variants",
             program(b"#CHROM\t5\t.\tA\tC\t.\t.\t.\tGT\t0\t1"),
-            "refused",
+            "error",
         ),
-        "vcf: another first byte": ("vcf", {"variants.vcf": b"\3" + whole[1:]}, "refused"),
-        "vcf: packed by gzip": ("vcf", {"variants.vcf": gzip.compress(whole)}, "right"),
+        "vcf: another first byte": ("vcf", {"variants.vcf": b"\3" + whole[1:]}, "error"),
+        "vcf: compressed by gzip": ("vcf", {"variants.vcf": gzip.compress(whole)}, "right"),
         "vcf: a byte-order mark": ("vcf", {"variants.vcf": b"\xef\xbb\xbf" + whole}, "right"),
-        "bcf: a header of four gigabytes": ("bcf", {"variants.vcf": _changed(binary, 5, greatest)}, "refused"),
-        "bcf: a record of eight gigabytes": ("bcf", {"variants.vcf": _changed(binary, at, greatest * 2)}, "refused"),
+        "bcf: a header of four gigabytes": ("bcf", {"variants.vcf": _changed(binary, 5, greatest)}, "error"),
+        "bcf: a record of eight gigabytes": ("bcf", {"variants.vcf": _changed(binary, at, greatest * 2)}, "error"),
     }
 
 
@@ -92,7 +92,7 @@ def _beside_model(sha256: Any) -> Files:
 
 
 def cases() -> dict[str, tuple[str, Files, str]]:
-    """By name: the reader, the files, and ``refused`` or ``right``."""
+    """Return by name: the reader, the files, and ``error`` or ``right``."""
     plain, fai, gzi = _PLAIN["genome.fa"], _PLAIN["genome.fa.fai"], _BGZIP["genome.fa.gzi"]
     chrom, length, offset, *widths = fai.split(b"\n")[0].split(b"\t")
     moved = b"\t".join([chrom, length, b"%d" % (int(offset) + 1), *widths]) + fai[fai.index(b"\n") :]
@@ -107,107 +107,107 @@ def cases() -> dict[str, tuple[str, Files, str]]:
         "fasta: carriage returns alone end lines": (
             "fasta gzip",
             {"genome.fa": gzip.compress(b">chr1\rACGT\r>chr2\rACGT\r")},
-            "refused",
+            "error",
         ),
         "fasta: a blank between bases": (
             "fasta gzip",
             {"genome.fa": gzip.compress(b">chr1\nAC GT\nACGT\n")},
-            "refused",
+            "error",
         ),
-        "fasta: a blank at a line's end": ("fasta", {"genome.fa": b">chr1\nACGT \nACGT \n"}, "refused"),
+        "fasta: a blank at a line's end": ("fasta", {"genome.fa": b">chr1\nACGT \nACGT \n"}, "error"),
         "fasta: lines that no index describes": (
             "fasta",
             {"genome.fa": b">1\nACGT\nACGTAC\nACGT\n\n>2\nAC\n"},
             "right",
         ),
         "fasta: ragged lines through a pipe": ("fasta stdin", {"genome.fa": b">1\nACGT\nAC\nACGT\n"}, "right"),
-        "fasta: a name with an escape": ("fasta", {"genome.fa": b">a\x1b[31m\nAC\n>a\x1b[31m\nAC\n"}, "refused"),
+        "fasta: a name with an escape": ("fasta", {"genome.fa": b">a\x1b[31m\nAC\n>a\x1b[31m\nAC\n"}, "error"),
         "fasta: a last line longer than the first": ("fasta", {"genome.fa": b">a\nACGTA\n" + b"ACGTT" * 12}, "right"),
-        "index: empty": ("fasta index .fai", {**_PLAIN, "genome.fa.fai": b""}, "refused"),
-        "index: moved by a base": ("fasta index .fai", {**_PLAIN, "genome.fa.fai": moved}, "refused"),
-        "index: another width of lines": ("fasta index .fai", {**_PLAIN, "genome.fa.fai": wider}, "refused"),
+        "index: empty": ("fasta index .fai", {**_PLAIN, "genome.fa.fai": b""}, "error"),
+        "index: moved by a base": ("fasta index .fai", {**_PLAIN, "genome.fa.fai": moved}, "error"),
+        "index: another width of lines": ("fasta index .fai", {**_PLAIN, "genome.fa.fai": wider}, "error"),
         "index: of a file that went on": (
             "fasta index .fai",
             {"genome.fa": plain + b">more\nACGT\n", "genome.fa.fai": fai},
-            "refused",
+            "error",
         ),
         "gzi: a count beyond 63 bits": (
             "fasta indexes .fai and .gzi",
             {**_BGZIP, "genome.fa.gzi": b"\xff" * 8 + gzi[8:]},
-            "refused",
+            "error",
         ),
-        "gzi: part of a number": ("fasta indexes .fai and .gzi", {**_BGZIP, "genome.fa.gzi": gzi[:-3]}, "refused"),
+        "gzi: part of a number": ("fasta indexes .fai and .gzi", {**_BGZIP, "genome.fa.gzi": gzi[:-3]}, "error"),
         "gzi: a block at another place": (
             "fasta indexes .fai and .gzi",
             {**_BGZIP, "genome.fa.gzi": _changed(gzi, 16, struct.pack("<Q", 99))},
-            "refused",
+            "error",
         ),
         "bedgraph: a byte-order mark": ("track bedgraph", {"track.bedgraph": b"\xef\xbb\xbf" + bed}, "right"),
-        "bedgraph: 1_0 is no number": ("track bedgraph", {"track.bedgraph": b"chr1\t1_0\t20\t0.5\n"}, "refused"),
+        "bedgraph: 1_0 is no number": ("track bedgraph", {"track.bedgraph": b"chr1\t1_0\t20\t0.5\n"}, "error"),
         "bedgraph: five thousand digits": (
             "track bedgraph",
             {"track.bedgraph": b"chr1\t1\t20\t" + b"9" * 5000 + b"\n"},
-            "refused",
+            "error",
         ),
         "bedgraph: two gigabytes in one line": (
             "track bedgraph",
             {"track.bedgraph.gz": _long_line(_LONGEST)},
-            "refused",
+            "error",
         ),
         "truth: a peak whose middle no float64 holds": (
             "truth",
             {"truth.narrowPeak": b"chr1\t7\t4611686018427387904\n"},
-            "refused",
+            "error",
         ),
         "regions: a byte-order mark": ("regions", {"regions.bed": b"\xef\xbb\xbfchr1\t100\t400\n"}, "right"),
-        "exclude: everything": ("exclude", {"exclude.bed": _EVERYTHING}, "refused"),
+        "exclude: everything": ("exclude", {"exclude.bed": _EVERYTHING}, "error"),
         "alias: a comment in latin-1": ("alias", {"alias.txt": b"# \xe9\nchr1\tone\n"}, "right"),
-        "alias: two gigabytes in one line": ("alias", {"alias.txt": _long_line(_LONGEST)}, "refused"),
+        "alias: two gigabytes in one line": ("alias", {"alias.txt": _long_line(_LONGEST)}, "error"),
         "scale: infinitely many windows": (
             "scale",
             {"scale.json": b'{"windows": 1e999, "values": [1], "percentiles": [1]}'},
-            "refused",
+            "error",
         ),
-        "scale: lists in lists": ("scale", {"scale.json": b"[" * 100_000}, "refused"),
-        "bigWig: a packed block with a wrong byte": ("track bigWig", _bigwig(block + 12, b"\xff\xff"), "refused"),
-        "bigWig: chromosomes of another width": ("track bigWig", _bigwig(tree + 12, b"\0"), "refused"),
-        "bigWig: a block of 2**48 bytes": ("track bigWig", _bigwig(root + 28, struct.pack("<Q", 1 << 48)), "refused"),
-        "bigWig: an index inside itself": ("track bigWig", {"track.bw": inner}, "refused"),
+        "scale: lists in lists": ("scale", {"scale.json": b"[" * 100_000}, "error"),
+        "bigWig: a compressed block with a wrong byte": ("track bigWig", _bigwig(block + 12, b"\xff\xff"), "error"),
+        "bigWig: chromosomes of another width": ("track bigWig", _bigwig(tree + 12, b"\0"), "error"),
+        "bigWig: a block of 2**48 bytes": ("track bigWig", _bigwig(root + 28, struct.pack("<Q", 1 << 48)), "error"),
+        "bigWig: an index inside itself": ("track bigWig", {"track.bw": inner}, "error"),
         "bigWig: a chromosome that ends before its intervals": (
             "track bigWig",
             _bigwig(bigwigs()[0].index(struct.pack("<I", 900), tree + 32), struct.pack("<I", 644)),
             "right",
         ),
-        "bigWig: no chromosome": ("track bigWig", _bigwig(tree + 16, bytes(8)), "refused"),
-        "shards: a byte behind the packed data": (
+        "bigWig: no chromosome": ("track bigWig", _bigwig(tree + 16, bytes(8)), "error"),
+        "shards: a byte behind the compressed data": (
             "shards",
             {**shards(3), "shard-0-X.joblib": x + b"\0"},
-            "refused",
+            "error",
         ),
         "shards: two gigabytes in one value": (
             "shards",
             {**shards(3), "shard-0-y.joblib": two_gigabytes()},
-            "refused",
+            "error",
         ),
-        "model: lists in lists": ("model metadata", {"model.onnx": with_metadata("[" * 100_000)}, "refused"),
-        "model: no window at a time": ("model metadata", _metadata(max_windows_per_call=0), "refused"),
-        "model: a threshold that is text": ("model metadata", _metadata(decision_threshold="0.5"), "refused"),
-        "model: a share that is no number": ("model metadata", _metadata(prevalence=float("nan")), "refused"),
-        "model: a name of two lines": ("model metadata", _metadata(name="jund\nchr1\t0\t101"), "refused"),
-        "doctor: a hash that is a number": ("jundscan doctor", _beside_model(5), "refused"),
-        "doctor: a hash that moves the cursor": ("jundscan doctor", _beside_model("\x1b[31m"), "refused"),
-        "scheduler: an address that is a number": ("scheduler file", {"scheduler.json": b'{"address": 5}'}, "refused"),
-        "scheduler: lists in lists": ("scheduler file", {"scheduler.json": b"[" * 100_000}, "refused"),
+        "model: lists in lists": ("model metadata", {"model.onnx": with_metadata("[" * 100_000)}, "error"),
+        "model: no window at a time": ("model metadata", _metadata(max_windows_per_call=0), "error"),
+        "model: a threshold that is text": ("model metadata", _metadata(decision_threshold="0.5"), "error"),
+        "model: a share that is no number": ("model metadata", _metadata(prevalence=float("nan")), "error"),
+        "model: a name of two lines": ("model metadata", _metadata(name="jund\nchr1\t0\t101"), "error"),
+        "doctor: a hash that is a number": ("jundscan doctor", _beside_model(5), "error"),
+        "doctor: a hash that moves the cursor": ("jundscan doctor", _beside_model("\x1b[31m"), "error"),
+        "scheduler: an address that is a number": ("scheduler file", {"scheduler.json": b'{"address": 5}'}, "error"),
+        "scheduler: lists in lists": ("scheduler file", {"scheduler.json": b"[" * 100_000}, "error"),
         "model: a dimension that is no text": (
             "model bytes",
             {"model.onnx": default_model().replace(b"batch", b"b\xf7tch")},
-            "refused",
+            "error",
         ),
         "model: metadata that is no text": (
             "model bytes",
             {"model.onnx": default_model().replace(b"format_version", b"format\xb7version")},
-            "refused",
+            "error",
         ),
-        "model: other weights": ("model bytes", _flipped_weight(), "refused"),
+        "model: other weights": ("model bytes", _flipped_weight(), "error"),
         **_vcf_cases(),
     }

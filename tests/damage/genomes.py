@@ -1,4 +1,4 @@
-"""FASTA in every packing, with and without indexes."""
+"""FASTA of every compression, with and without indexes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from jundscan.dna.regions import Region
 from jundscan.io.fasta.genome import open_genome
 from tests.damage import oracles
 from tests.damage.mutations import damaged_bytes, damaged_text, seeds
-from tests.damage.reader import Files, Reader, Strategy, in_or_outside, packers
+from tests.damage.reader import Files, Reader, Strategy, compressors, damaged_file
 from tests.helpers import inputs
 
 
@@ -38,7 +38,7 @@ def _read_genome(path: Path, first: str = "blocks") -> dict[str, str]:
     genome = open_genome(path)
     sizes = dict(genome.chromsizes)
     sequences = dict.fromkeys(sizes, "")
-    if first == "unknown":  # read through first, as a scan with a track does
+    if first == "unknown":  # reads all of it first, as a scan with a track does
         for chrom in sizes:
             genome.unknown_runs(chrom)
     for block in genome.blocks([Region(chrom, 0, size) for chrom, size in sizes.items()], 97):
@@ -51,7 +51,7 @@ def _read_genome(path: Path, first: str = "blocks") -> dict[str, str]:
             assert not known[start:end].any()
             known[start:end] = True
         assert known.all()
-    for chrom, size in sizes.items():  # a part of each, as --region asks for
+    for chrom, size in sizes.items():  # a part of each, as with --region
         if size > 3:
             part = next(genome.blocks([Region(chrom, size // 3, size // 3 + 2)]))
             assert decode(part.codes).decode() == sequences[chrom][size // 3 : size // 3 + 2]
@@ -59,17 +59,21 @@ def _read_genome(path: Path, first: str = "blocks") -> dict[str, str]:
 
 
 def _right_genome(files: Files, found: dict[str, str]) -> bool:
-    return oracles.fasta(oracles.unpacked(files["genome.fa"])) == found
+    return oracles.fasta(oracles.decompressed(files["genome.fa"])) == found
 
 
-def _fasta(packing: str) -> Reader:
+def _fasta(compression: str) -> Reader:
     names = {"plain": "fasta", "gzip": "fasta gzip", "bgzip": "fasta bgzip"}
     made = _fasta_seeds()
-    pack = packers()[packing]
-    cases = [in_or_outside(data, packing, damaged_text).map(lambda data: {"genome.fa": data}) for data in made]
-    undamaged = tuple({"genome.fa": pack(data)} for data in made)
+    compress = compressors()[compression]
+    cases = [damaged_file(data, compression, damaged_text).map(lambda data: {"genome.fa": data}) for data in made]
+    undamaged = tuple({"genome.fa": compress(data)} for data in made)
     return Reader(
-        names[packing], undamaged, st.one_of(cases), lambda folder: _read_genome(folder / "genome.fa"), _right_genome
+        names[compression],
+        undamaged,
+        st.one_of(cases),
+        lambda folder: _read_genome(folder / "genome.fa"),
+        _right_genome,
     )
 
 
@@ -92,17 +96,17 @@ def _read_stdin(folder: Path) -> dict[str, str]:
 def _fasta_stdin() -> Reader:
     made = _fasta_seeds()
     cases = [
-        in_or_outside(data, packing, damaged_text).map(lambda data: {"genome.fa": data})
+        damaged_file(data, compression, damaged_text).map(lambda data: {"genome.fa": data})
         for data in made
-        for packing in packers()
+        for compression in compressors()
     ]
     undamaged = tuple({"genome.fa": data} for data in made)
     return Reader("fasta stdin", undamaged, st.one_of(cases), _read_stdin, _right_genome)
 
 
 @cache
-def indexed(packing: str) -> list[Files]:
-    """FASTA files with their indexes."""
+def indexed(compression: str) -> list[Files]:
+    """Return FASTA files with their indexes."""
     made = []
     for data in _fasta_seeds():
         with tempfile.TemporaryDirectory() as folder:
@@ -110,19 +114,19 @@ def indexed(packing: str) -> list[Files]:
             plain.write_bytes(data)
             open_genome(plain)
             fai = Path(folder, "genome.fa.fai").read_bytes()
-        if packing == "plain":
+        if compression == "plain":
             made.append({"genome.fa": data, "genome.fa.fai": fai})
             continue
-        packed, places, unpacked = inputs.bgzip(data, 100), [], 0
+        compressed, places, uncompressed = inputs.bgzip(data, 100), [], 0
         at = 0
-        while at < len(packed):
-            size = struct.unpack_from("<H", packed, at + 16)[0] + 1
-            unpacked += struct.unpack_from("<I", packed, at + size - 4)[0]
+        while at < len(compressed):
+            size = struct.unpack_from("<H", compressed, at + 16)[0] + 1
+            uncompressed += struct.unpack_from("<I", compressed, at + size - 4)[0]
             at += size
-            places.append((at, unpacked))
-        del places[-1:]  # behind the empty block at the end is nothing
+            places.append((at, uncompressed))
+        del places[-1:]  # no block follows the empty one at the end
         gzi = struct.pack("<Q", len(places)) + b"".join(struct.pack("<QQ", *place) for place in places)
-        made.append({"genome.fa": packed, "genome.fa.fai": fai, "genome.fa.gzi": gzi})
+        made.append({"genome.fa": compressed, "genome.fa.fai": fai, "genome.fa.gzi": gzi})
     return made
 
 
@@ -136,9 +140,9 @@ def _damaged_index(files: Files) -> Strategy:
     return st.one_of(with_fai, gzi)
 
 
-def _fasta_indexes(packing: str) -> Reader:
-    made = indexed(packing)
-    name = {"plain": "fasta index .fai", "bgzip": "fasta indexes .fai and .gzi"}[packing]
+def _fasta_indexes(compression: str) -> Reader:
+    made = indexed(compression)
+    name = {"plain": "fasta index .fai", "bgzip": "fasta indexes .fai and .gzi"}[compression]
     return Reader(
         name,
         tuple(made),
@@ -149,5 +153,5 @@ def _fasta_indexes(packing: str) -> Reader:
 
 
 def readers() -> list[Reader]:
-    """Genomes as they are read: each packing, a pipe, and with indexes beside them."""
-    return [*map(_fasta, packers()), _fasta_stdin(), _fasta_indexes("plain"), _fasta_indexes("bgzip")]
+    """Return the readers of genomes: of each compression, through a pipe, and with indexes."""
+    return [*map(_fasta, compressors()), _fasta_stdin(), _fasta_indexes("plain"), _fasta_indexes("bgzip")]

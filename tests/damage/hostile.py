@@ -1,4 +1,4 @@
-"""Pickles that try to run code, to recurse, to fill memory, in the place of a shard's arrays."""
+"""Pickles that try to run code, to recurse or to fill the memory, in place of a shard's arrays."""
 
 from __future__ import annotations
 
@@ -82,15 +82,15 @@ RECURSIVE = {
 
 
 def two_gigabytes(size: int = 1 << 31) -> bytes:
-    """A pickle of one value of many zeros, small when packed."""
+    """Return a compressed pickle of ``size`` zeros."""
     packer = zlib.compressobj(9)
     start = packer.compress(b"\x80\x04\x8e" + struct.pack("<Q", size)) + packer.flush(zlib.Z_FULL_FLUSH)
     megabyte = packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH)
-    return start + megabyte * (size >> 20)  # its checksum is missing, but it never comes to that
+    return start + megabyte * (size >> 20)  # the missing checksum does not matter, because a reader raises earlier
 
 
-def _in_shard(program: bytes, kind: str, packed: bool) -> Files:
-    return {**shards(0), f"shard-0-{kind}.joblib": zlib.compress(program) if packed else program}
+def _in_shard(program: bytes, kind: str, compressed: bool) -> Files:
+    return {**shards(0), f"shard-0-{kind}.joblib": zlib.compress(program) if compressed else program}
 
 
 def _right(files: Files, found: Any) -> Any:
@@ -98,7 +98,7 @@ def _right(files: Files, found: Any) -> Any:
 
 
 def hostile_shards() -> Reader:
-    """Shards of which one is a program for the unpickler."""
+    """Return the reader of shards with a hostile pickle among them."""
     programs = st.one_of(*[_programs] * 30, st.sampled_from(list(RECURSIVE.values())))
     cases = st.builds(_in_shard, programs, st.sampled_from(KINDS), st.booleans())
     return Reader("hostile pickles", (shards(0),), cases, read_folder, _right)

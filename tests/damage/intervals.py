@@ -24,7 +24,7 @@ from jundscan.scanning.spans import scan_spans
 from tests.damage import oracles
 from tests.damage.mutations import damaged_bytes, damaged_text, seeds
 from tests.damage.oracles import UNSPECIFIED, Invalid
-from tests.damage.reader import Files, Reader, in_or_outside, packers
+from tests.damage.reader import Files, Reader, compressors, damaged_file
 from tests.helpers import inputs
 
 _STARTS = np.arange(0, 900, 7)
@@ -69,18 +69,22 @@ def _same_means(found: Mapping[str, Any], rows: list[tuple[str, int, int, float]
 
 
 def _track(extension: str) -> Reader:
-    names = {packing: f"track.{extension}" + ("" if packing == "plain" else ".gz") for packing in packers()}
+    names = {
+        compression: f"track.{extension}" + ("" if compression == "plain" else ".gz") for compression in compressors()
+    }
     made = [_rows(rng, _FORMATS[extension]) for rng in seeds(2)]
     cases = [
-        in_or_outside(data, packing, damaged_text).map(lambda data, name=names[packing]: {name: data})
+        damaged_file(data, compression, damaged_text).map(lambda data, name=names[compression]: {name: data})
         for data in made
-        for packing in ("plain", "plain", "gzip", "bgzip")
+        for compression in ("plain", "plain", "gzip", "bgzip")
     ]
-    undamaged = tuple({names[packing]: pack(data)} for data in made for packing, pack in packers().items())
+    undamaged = tuple(
+        {names[compression]: compress(data)} for data in made for compression, compress in compressors().items()
+    )
 
     def right(files: Files, found: Mapping[str, Any]) -> bool:
         (data,) = files.values()
-        return _same_means(found, oracles.intervals(oracles.unpacked(data), "track"))
+        return _same_means(found, oracles.intervals(oracles.decompressed(data), "track"))
 
     return Reader(
         f"track {extension}", undamaged, st.one_of(cases), lambda folder: _read_track(next(folder.iterdir())), right
@@ -91,11 +95,11 @@ SIZES = {"chr1": 900, "2": 850, "é|x.1": 820, "short": 50}
 
 
 def _chrom(name: str) -> str | None:
-    return next((one for one in (name, "chr" + name, name.removeprefix("chr")) if one in SIZES), None)
+    return next((chrom for chrom in (name, "chr" + name, name.removeprefix("chr")) if chrom in SIZES), None)
 
 
 def _on_grid(chrom: str, start: int, end: int, stride: int) -> list[int]:
-    """Starts of the windows wholly inside a stretch."""
+    """Return the starts of the windows that lie completely inside a stretch."""
     last = SIZES[chrom] - oracles.WINDOW
     starts = {*range(0, last + 1, stride), last} if last >= 0 else set()
     return [window for window in starts if start <= window and window + oracles.WINDOW <= end]
@@ -109,7 +113,7 @@ def _holds_window(row: tuple[str, int, int, float]) -> bool:
 def _mask(rows: list[tuple[str, int, int, float]]) -> dict[str, Any]:
     masks = {chrom: np.zeros(size, bool) for chrom, size in SIZES.items()}
     for name, start, end, _ in rows:
-        chrom = next((one for one in (name, "chr" + name, name.removeprefix("chr")) if one in SIZES), None)
+        chrom = _chrom(name)
         if chrom is not None:
             masks[chrom][start:end] = True
     return masks
@@ -127,13 +131,13 @@ def _read_spans(folder: Path) -> dict[str, Any]:
 
 def _right_spans(files: Files, found: Mapping[str, Any]) -> bool:
     ((name, data),) = files.items()
-    rows = oracles.intervals(oracles.unpacked(data), "regions")
+    rows = oracles.intervals(oracles.decompressed(data), "regions")
     if not name.startswith("exclude"):
         rows = [row for row in rows if _holds_window(row)]
     masks = _mask(rows)
     if name.startswith("exclude"):
         masks = {chrom: ~mask for chrom, mask in masks.items()}
-    for mask in masks.values():  # too short for a window
+    for mask in masks.values():  # leave out runs that are too short for a window
         edges = np.flatnonzero(np.diff(mask, prepend=False, append=False)).reshape(-1, 2)
         for start, end in edges:
             mask[start:end] = end - start >= oracles.WINDOW
@@ -145,8 +149,8 @@ def _right_spans(files: Files, found: Mapping[str, Any]) -> bool:
 def _spans(kind: str) -> Reader:
     data = b"chr1\t100\t400\n1\t350\t600\n2\t0\t850\tname\nchr2\t5\t500\n\xc3\xa9|x.1\t1\t300\n"
     cases = [
-        in_or_outside(data, packing, damaged_text).map(lambda data: {f"{kind}.bed": data})
-        for packing in ("plain", "plain", "gzip")
+        damaged_file(data, compression, damaged_text).map(lambda data: {f"{kind}.bed": data})
+        for compression in ("plain", "plain", "gzip")
     ]
     return Reader(kind, ({f"{kind}.bed": data},), st.one_of(cases), _read_spans, _right_spans)
 
@@ -166,8 +170,8 @@ def _read_peaks(folder: Path) -> list[tuple[str, int, int, int]]:
 def _right_peaks(files: Files, found: Any) -> bool:
     (data,) = files.values()
     expected = []
-    for name, start, end, offset in oracles.intervals(oracles.unpacked(data), "peaks"):
-        chrom = next((one for one in (name, "chr" + name, name.removeprefix("chr")) if one in SIZES), None)
+    for name, start, end, offset in oracles.intervals(oracles.decompressed(data), "peaks"):
+        chrom = _chrom(name)
         inside = 0 <= offset < end - start
         summit = int(start + offset) if inside else start + (end - start) // 2
         if chrom is not None:
@@ -178,9 +182,9 @@ def _right_peaks(files: Files, found: Any) -> bool:
 def _truth() -> Reader:
     made = [_rows(rng, columns) for rng, columns in zip(seeds(3), (10, 6, 3), strict=True)]
     cases = [
-        in_or_outside(data, packing, damaged_text).map(lambda data: {"truth.narrowPeak": data})
+        damaged_file(data, compression, damaged_text).map(lambda data: {"truth.narrowPeak": data})
         for data in made
-        for packing in ("plain", "plain", "gzip")
+        for compression in ("plain", "plain", "gzip")
     ]
     undamaged = tuple({"truth.narrowPeak": data} for data in made)
     return Reader("truth", undamaged, st.one_of(cases), _read_peaks, _right_peaks)
@@ -202,20 +206,20 @@ def _prepared() -> Scan:
 
 @cache
 def _probabilities() -> dict[str, Any]:
-    """Probability of every window of a chromosome, at stride 1."""
+    """Return the probability of every window of each chromosome, at stride 1."""
     chunks = scan(_sequences(), windows=True, stride=1)
     return {chunk.chrom: chunk.probabilities for chunk in chunks}
 
 
 def _read_hits(folder: Path) -> list[tuple[str, int, int]]:
-    ready = replace(_prepared(), fingerprints={})  # it watches the files that it read, which this folder takes along
+    ready = replace(_prepared(), fingerprints={})  # without the check that inputs stay, because this folder is deleted
     hits = read_hits(next(folder.iterdir()), ready)
     return [tuple(hit.region) for hit in strongest_hits(ready, hits, _TOP)]
 
 
 def _right_hits(files: Files, found: Any) -> bool:
     (data,) = files.values()
-    rows = oracles.intervals(oracles.unpacked(data), "regions")
+    rows = oracles.intervals(oracles.decompressed(data), "regions")
     cut = [(chrom, start, min(end, SIZES[chrom])) for name, start, end, _ in rows if (chrom := _chrom(name))]
     hits = [hit for hit in cut if hit[1] < hit[2]]
     if rows and not hits:
@@ -238,9 +242,9 @@ def _right_hits(files: Files, found: Any) -> bool:
 def _hits() -> Reader:
     made = {"hits.bed": _rows(seeds(1)[0], 6), "hits.narrowPeak": _rows(seeds(2)[1], 10)}
     cases = [
-        in_or_outside(data, packing, damaged_text).map(lambda data, name=name: {name: data})
+        damaged_file(data, compression, damaged_text).map(lambda data, name=name: {name: data})
         for name, data in made.items()
-        for packing in ("plain", "plain", "gzip")
+        for compression in ("plain", "plain", "gzip")
     ]
     undamaged = tuple({name: data} for name, data in made.items())
     return Reader("hits to explain", undamaged, st.one_of(cases), _read_hits, _right_hits)
@@ -265,7 +269,7 @@ def bigwigs() -> list[bytes]:
 def _right_bigwig(files: Files, found: Mapping[str, Any]) -> Any:
     try:
         sizes, rows = oracles.bigwig(files["track.bw"])
-    except Invalid:  # what nothing asks for need not be sound
+    except Invalid:  # the damage may lie in a part that is not read
         return UNSPECIFIED
     if set(sizes) != set(found) or any(start >= end or not 0 <= value < np.inf for _, start, end, value in rows):
         return UNSPECIFIED
@@ -283,5 +287,5 @@ def _bigwig() -> Reader:
 
 
 def readers() -> list[Reader]:
-    """Every kind of file of intervals."""
+    """Return the readers of files of intervals."""
     return [*map(_track, _FORMATS), _bigwig(), _spans("regions"), _spans("exclude"), _truth(), _hits()]

@@ -1,4 +1,4 @@
-"""Model files: damaged bytes, false metadata, graphs that are not ours."""
+"""Model files: damaged bytes, false metadata, graphs of other models."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _scores(model: Model) -> Any:
 
 
 def _use(folder: Path) -> tuple[Model, Any]:
-    """Load and do all that commands do with a model."""
+    """Load a model and use it as every command does."""
     model = load_model(folder / "model.onnx", "cpu")
     for has_accessibility in (True, False):
         choose_threshold(model.metadata, has_accessibility, None).expectation()
@@ -79,7 +79,7 @@ def _right(files: Files, found: tuple[Model, Any]) -> Any:
 
 
 def model_files() -> Reader:
-    """The default model with damaged bytes."""
+    """Return the reader of the default model with damaged bytes."""
     cases = damaged_bytes(default_model()).map(lambda data: {"model.onnx": data})
     return Reader("model bytes", ({"model.onnx": default_model()},), cases, _use, _right)
 
@@ -102,7 +102,7 @@ def _right_record(files: Files, found: dict[str, Any]) -> bool:
 
 
 def model_record() -> Reader:
-    """What ``jundscan doctor`` reads beside a model."""
+    """Return the reader of the record beside a model, which ``jundscan doctor`` reads."""
     record = {"model": {"name": "jund", "sha256": hashlib.sha256(default_model()).hexdigest()}, "auroc": 0.5}
     sound = {"model.onnx": default_model(), "metrics.json": json.dumps(record).encode()}
     cases = damaged_json(record).map(lambda data: {**sound, "metrics.json": data})
@@ -118,7 +118,7 @@ def metadata() -> Any:
 
 
 def with_metadata(text: str) -> bytes:
-    """Give the default model another text under our key."""
+    """Return the default model with another text in its metadata."""
     import onnx
 
     graph = onnx.load_from_string(default_model())
@@ -129,7 +129,7 @@ def with_metadata(text: str) -> bytes:
 
 
 def model_metadata() -> Reader:
-    """The default model with our key and false metadata."""
+    """Return the reader of the default model with false metadata."""
     whole = st.sampled_from(["", "null", "[]", "3", "{", "[" * 100_000, '{"format_version": 1}', '"format_version"'])
     values = damaged_values(metadata()).map(json.dumps)
     texts = st.one_of(*[values] * 20, whole)

@@ -135,7 +135,7 @@ def _drop_line(data: bytes, place: int, _: int, __: bytes) -> bytes:
 
 
 def _swap_fields(data: bytes, place: int, size: int, _: bytes) -> bytes:
-    """Swap two columns of a line: a start behind its end, say."""
+    """Swap two columns of a line, such as start and end."""
     lines = data.split(b"\n")
     line = place % len(lines)
     fields = lines[line].split(b"\t")
@@ -183,7 +183,7 @@ def _apply(data: bytes, operations: list[Any]) -> bytes:
 
 
 def damaged_bytes(data: bytes) -> st.SearchStrategy[bytes]:
-    """Damage bytes in up to three places; now and then the file is quite another one."""
+    """Damage bytes in up to three places, or sometimes replace the whole file."""
     few = st.lists(st.tuples(st.sampled_from(_BYTE_OPERATIONS), _operation), min_size=1, max_size=3)
     return st.one_of(*[few.map(lambda done: _apply(data, done))] * 9, st.sampled_from(_OTHER_FILES))
 
@@ -211,7 +211,7 @@ NASTY_VALUES: list[Any] = [
 
 
 def _leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Every place in a JSON value that can be replaced."""
+    """Return every place in a JSON value that can be replaced."""
     places = [path]
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in items:
@@ -236,7 +236,7 @@ def _replace(value: Any, choice: int, nasty: Any, drop: bool) -> Any:
 
 
 def damaged_values(value: Any) -> st.SearchStrategy[Any]:
-    """Replace or drop one or two values anywhere in JSON."""
+    """Replace or remove one or two values anywhere in JSON."""
     once = st.tuples(st.integers(0, 5000), st.sampled_from(NASTY_VALUES), st.booleans())
 
     def change(steps: list[Any]) -> Any:
@@ -261,5 +261,5 @@ def damaged_json(value: Any) -> st.SearchStrategy[bytes]:
 
 
 def seeds(number: int = 4) -> list[np.random.Generator]:
-    """Random generators for the undamaged files."""
+    """Return random generators for the undamaged files."""
     return [np.random.default_rng(seed) for seed in range(number)]

@@ -1,4 +1,4 @@
-"""What files hold, read in the plainest way, by the formats' definitions; no code of ``jundscan`` is used."""
+"""Read files in the simplest way by the definitions of their formats, without code of ``jundscan``."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 UNSPECIFIED = "unspecified"
-"""Nothing to compare with."""
+"""The result that is compared with nothing."""
 
 
 class Invalid(Exception):
-    """The file cannot be read as what it should be: anything but a refusal is wrong."""
+    """The file is invalid, and a reader must raise an error."""
 
 
 WINDOW = 101
@@ -27,8 +27,8 @@ _INTEGER = re.compile(rb"\s*[+-]?[0-9]+\s*")
 _NUMBER = re.compile(rb"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*")
 
 
-def unpacked(data: bytes) -> bytes:
-    """Unpack gzip, where it is that."""
+def decompressed(data: bytes) -> bytes:
+    """Decompress gzip; return other data unchanged."""
     if not data.startswith(b"\x1f\x8b"):
         return data
     try:
@@ -38,7 +38,7 @@ def unpacked(data: bytes) -> bytes:
 
 
 def fasta(data: bytes) -> dict[str, str]:
-    """Upper-case sequences by name, with N for what is not A, C, G or T."""
+    """Return sequences by name, in upper case, with N for any letter but A, C, G or T."""
     sequences: dict[str, list[str]] = {}
     current: list[str] | None = None
     for line in data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n"):
@@ -76,7 +76,7 @@ def _is_float(text: bytes) -> bool:
 
 
 def _lies_inside(fields: list[bytes], column: int) -> bool:
-    """Whether a column holds a place inside the interval."""
+    """Return whether a column holds a position inside the interval."""
     texts = fields[1], fields[column - 1] if len(fields) >= column else b"", fields[2] if len(fields) > 2 else b""
     if not all(re.fullmatch(rb"\s*-?[0-9]{1,19}\s*", text) and len(text) < 20 for text in texts):
         return False
@@ -84,7 +84,7 @@ def _lies_inside(fields: list[bytes], column: int) -> bool:
 
 
 def _track_column(lines: list[list[bytes]], declared: bool) -> int | None:
-    """Column of a track's values by what most lines hold; coordinates make it invalid."""
+    """Return the column of a track's values by its form in most lines; raise Invalid for coordinates."""
     lengths = [len(fields) for fields in lines]
     columns = max(sorted(set(lengths), reverse=True), key=lengths.count)
     whole = [fields for fields in lines if len(fields) >= columns]

@@ -1,4 +1,4 @@
-"""Whole commands with one of their inputs damaged: exit code 0 and all outputs, or 1, one line, and none."""
+"""Commands with a damaged input: they exit with 0 and all outputs, or with 1, one line and no output."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.helpers import inputs
 
 
 def run_command(arguments: list[str], outputs: list[Path]) -> tuple[int, str]:
-    """Run a command; a refusal comes back as the error that was printed."""
+    """Run a command, and raise the error that it prints."""
     log = logging.getLogger("jundscan")
     before = log.handlers, log.level, log.propagate
     stderr = io.StringIO()
@@ -38,17 +38,18 @@ def run_command(arguments: list[str], outputs: list[Path]) -> tuple[int, str]:
         code = int(end.code or 0)
     finally:
         log.handlers, log.level, log.propagate = before
-    said = stderr.getvalue()
-    assert "\x1b" not in said
+    messages = stderr.getvalue()
+    assert "\x1b" not in messages
     if code == 1:
-        last = said.removesuffix("\n").split("\n")[-1]
-        assert last.startswith("jundscan: "), said
+        last = messages.removesuffix("\n").split("\n")[-1]
+        assert last.startswith("jundscan: "), messages
         assert not [path.name for path in outputs if path.exists()]
         raise InputError(last)
-    assert code == 0, said
-    # a bigWig cannot be empty, which is said
-    assert all(path.exists() or f"{path.name}: not written, for no window was scored" in said for path in outputs)
-    return code, said
+    assert code == 0, messages
+    # a warning replaces an empty bigWig
+    warning = "not written, because no window was scored"
+    assert all(path.exists() or f"{path.name}: {warning}" in messages for path in outputs)
+    return code, messages
 
 
 @cache
@@ -108,7 +109,7 @@ def _right(files: Files, found: Any) -> Any:
 
 
 def scan_program() -> Reader:
-    """``jundscan scan`` with everything that it takes."""
+    """Return the reader ``jundscan scan``, with every input that it takes."""
     files = _scan_files()
     cases = [
         (damaged_json(_scale_record()) if name == "scale.json" else damaged_text(data)).map(
@@ -126,7 +127,7 @@ def _evaluate(folder: Path) -> tuple[int, str]:
 
 
 def evaluate_program() -> Reader:
-    """``jundscan evaluate`` on a folder of shards."""
+    """Return the reader ``jundscan evaluate``, on a folder of shards."""
     files = shards(0)
     cases = [damaged_bytes(data).map(lambda data, name=name: {**files, name: data}) for name, data in files.items()]
     return Reader("jundscan evaluate", (files,), st.one_of(cases), _evaluate, _right)

@@ -1,4 +1,4 @@
-"""What a reader under test is, and how the files that it is given are packed."""
+"""Readers under test, and the compression of their files."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ Strategy = st.SearchStrategy[Files]
 class Reader(NamedTuple):
     """A reader under test.
 
-    ``cases`` are folders of files, ``read`` reads one of them and gives something to compare, ``right`` tells whether
-    that is what the files hold: True, False, or UNSPECIFIED where only a refusal or a sane result can be asked for.
+    ``cases`` are folders of damaged files. ``read`` reads one folder. ``right`` compares the result with the files and
+    returns True, False, or UNSPECIFIED where no expected result exists.
     """
 
     name: str
@@ -30,13 +30,15 @@ class Reader(NamedTuple):
     right: Callable[[Files, Any], Any]
 
 
-def packers() -> dict[str, Callable[[bytes], bytes]]:
+def compressors() -> dict[str, Callable[[bytes], bytes]]:
     return {"plain": bytes, "gzip": lambda data: gzip.compress(data, mtime=0), "bgzip": inputs.bgzip}
 
 
-def in_or_outside(data: bytes, packing: str, damage: Callable[[bytes], st.SearchStrategy[bytes]]) -> Any:
-    """Damage what is packed, or the packed file, or both."""
-    pack = packers()[packing]
-    if packing == "plain":
+def damaged_file(data: bytes, compression: str, damage: Callable[[bytes], st.SearchStrategy[bytes]]) -> Any:
+    """Damage the content before compression, or the compressed file, or both."""
+    compress = compressors()[compression]
+    if compression == "plain":
         return damage(data)
-    return st.one_of(damage(data).map(pack), damaged_bytes(pack(data)), damage(data).map(pack).flatmap(damaged_bytes))
+    return st.one_of(
+        damage(data).map(compress), damaged_bytes(compress(data)), damage(data).map(compress).flatmap(damaged_bytes)
+    )

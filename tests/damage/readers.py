@@ -1,4 +1,4 @@
-"""Every reader; a new one is one more entry here or in what is gathered here."""
+"""List every reader under test. Add a new one here, or in a module that this list includes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.damage.shard_folders import shard_folders
 
 
 def readers() -> list[Reader]:
-    """Every reader."""
+    """Return every reader."""
     return [
         *genomes.readers(),
         *intervals.readers(),

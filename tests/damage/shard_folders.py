@@ -1,4 +1,4 @@
-"""Folders of shards of which one has damaged bytes, packed or not."""
+"""Folders of shards with damaged bytes in one file, compressed or not."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def read_folder(folder: Path) -> Shards:
 
 
 def _check_places(ids: NDArray[np.str_]) -> None:
-    """Read what may be damaged ids: places that say what the ids say, or one line that names one of them."""
+    """Parse ids that may be damaged, into equal positions or an error of one line that names a row."""
     problem = None
     try:
         names, numbers, starts = parse_ids(ids, "shards")
@@ -76,7 +76,7 @@ def _check_places(ids: NDArray[np.str_]) -> None:
 
 
 def _right_shards(files: Files, found: Shards) -> Any:
-    """Compare where nothing but the bytes of an uncompressed column has changed."""
+    """Compare the columns when only the bytes of an uncompressed column have changed."""
     sound = shards(0)
     if any(len(files.get(name, b"")) != len(data) for name, data in sound.items()):
         return UNSPECIFIED
@@ -98,15 +98,15 @@ def _damaged_shard(compress: int, kind: str) -> Strategy:
     name = f"shard-0-{kind}.joblib"
     others = [files[f"shard-0-{other}.joblib"] for other in KINDS]
     damaged = st.one_of(*[damaged_bytes(files[name])] * 6, st.sampled_from(others))
-    if compress:  # what is packed, with a sound checksum around it
+    if compress:  # damaged content with a right checksum around it
         inner = damaged_bytes(shards(0)[name])
-        pack = (lambda data: gzip.compress(data, 1)) if isinstance(compress, tuple) else inputs.zlib.compress
-        damaged = st.one_of(damaged, inner.map(pack))
+        compressor = (lambda data: gzip.compress(data, 1)) if isinstance(compress, tuple) else inputs.zlib.compress
+        damaged = st.one_of(damaged, inner.map(compressor))
     return damaged.map(lambda data: {**files, name: data})
 
 
 def shard_folders() -> Reader:
-    """Folders of shards of which one is damaged."""
+    """Return the reader of folders of shards."""
     ways: list[Any] = [0, 3, ("gzip", 3)]
     cases = [_damaged_shard(compress, kind) for compress in (0, *ways) for kind in KINDS]
     return Reader("shards", tuple(map(shards, ways)), st.one_of(cases), read_folder, _right_shards)

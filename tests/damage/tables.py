@@ -1,4 +1,4 @@
-"""Small files that tell how others are to be read: names, scales, where a scheduler is."""
+"""Small files: aliases of chromosomes, accessibility scales, the address of a scheduler."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tests.damage import oracles
 from tests.damage.intervals import SIZES
 from tests.damage.mutations import damaged_json, damaged_text
 from tests.damage.oracles import UNSPECIFIED, Invalid
-from tests.damage.reader import Files, Reader, in_or_outside
+from tests.damage.reader import Files, Reader, damaged_file
 
 _ALIASES = b"# ucsc\tensembl\trefseq\nchr1\tone\tNC_1\n2\ttwo\tNC_2\n\xc3\xa9|x.1\tthree\t\nabsent\tfour\tNC_4\n"
 
 
 def _right_aliases(files: Files, found: Mapping[str, str]) -> bool:
-    lines = oracles.aliases(oracles.unpacked(next(iter(files.values()))), SIZES)
+    lines = oracles.aliases(oracles.decompressed(next(iter(files.values()))), SIZES)
     spelled = {chrom: {chrom, "chr" + chrom, chrom.removeprefix("chr")} for chrom in SIZES}
     return all(
         chrom in SIZES and any(alias in line and line & spelled[chrom] for line in lines)
@@ -34,9 +34,9 @@ def _right_aliases(files: Files, found: Mapping[str, str]) -> bool:
 def _alias() -> Reader:
     table = b"one\tchr1\tensembl\ntwo\t2\tensembl,genbank\n"
     cases = [
-        in_or_outside(data, packing, damaged_text).map(lambda data: {"alias.txt": data})
+        damaged_file(data, compression, damaged_text).map(lambda data: {"alias.txt": data})
         for data in (_ALIASES, table)
-        for packing in ("plain", "plain", "gzip")
+        for compression in ("plain", "plain", "gzip")
     ]
     undamaged = ({"alias.txt": _ALIASES}, {"alias.txt": table})
     return Reader(
@@ -48,7 +48,7 @@ _MEANS = np.array([0, 0.05, 0.1, 0.25, 0.77, 1, 3, 1e30], np.float32)
 
 
 def scale_record(*wider: int) -> dict[str, Any]:
-    """A scale as JSON, with lines for windows and for wider surroundings."""
+    """Return a scale as JSON, for windows and for wider surroundings."""
     line = {"values": [0.1, 0.25, 0.5, 2.0], "percentiles": [0.4, 0.5, 0.9, 0.99]}
     lines = {str(width): {"values": [0.1, 0.3 + width], "percentiles": [0.2, 0.9]} for width in wider}
     return {"windows": 5000, **line} | ({"wider": lines} if wider else {})
@@ -96,5 +96,5 @@ def _scheduler() -> Reader:
 
 
 def readers() -> list[Reader]:
-    """Small files that tell how others are to be read."""
+    """Return the readers of small files."""
     return [_alias(), _scale(), _scheduler()]

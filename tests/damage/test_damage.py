@@ -1,4 +1,4 @@
-"""Damaged inputs of every reader: read rightly, or refused in one line; a few hundred of them in each run."""
+"""Damaged inputs of every reader are read rightly or raise an error of one line; a few hundred in each run."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ EXAMPLES = 25
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_what_is_whole_is_read(name: str) -> None:
+def test_undamaged_input_is_read(name: str) -> None:
     reader = READERS[name]
     for files in reader.undamaged:
         assert check(reader, files, undamaged=True) in ("right", "read")
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_damage_is_read_rightly_or_refused(name: str) -> None:
+def test_damaged_input_is_read_rightly_or_an_error(name: str) -> None:
     reader: Reader = READERS[name]
 
     @settings(
@@ -42,13 +42,13 @@ def test_damage_is_read_rightly_or_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FAILED_FIRST)
-def test_what_failed_first(name: str) -> None:
+def test_input_that_once_failed_has_the_right_outcome(name: str) -> None:
     reader, files, expected = FAILED_FIRST[name]
     assert check(READERS[reader], files) == expected
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="a process's own peak of memory is read from Linux's /proc")
-def test_what_unpacks_to_gigabytes_takes_no_memory() -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of memory from Linux's /proc")
+def test_compressed_gigabytes_do_not_fill_the_memory() -> None:
     program = """
 import re
 from pathlib import Path
@@ -59,8 +59,8 @@ from tests.damage.readers import readers
 by_name = {reader.name: reader for reader in readers()}
 bombs = [case for name, case in cases().items() if "two gigabytes" in name]
 for reader, files, _ in bombs:
-    assert check(by_name[reader], files) == "refused"
-# getrusage would count what the parent had in memory when it started this process
+    assert check(by_name[reader], files) == "error"
+# not getrusage, which counts the memory of the parent process at the start of this one
 print(len(bombs), int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) >> 10)
 """
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True)

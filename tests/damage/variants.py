@@ -1,4 +1,4 @@
-"""VCF and BCF: read record by record, and ``jundscan variants`` from end to end."""
+"""VCF and BCF, read record by record, and ``jundscan variants`` from end to end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.damage import oracles
 from tests.damage.mutations import damaged_bytes, damaged_text, seeds
 from tests.damage.oracles import UNSPECIFIED
 from tests.damage.programs import run_command
-from tests.damage.reader import Files, Reader, in_or_outside, packers
+from tests.damage.reader import Files, Reader, compressors, damaged_file
 from tests.helpers import inputs
 
 _SIZES = {"chr1": 1500, "2": 700, "short": 60}
@@ -88,13 +88,13 @@ def _made(rng: np.random.Generator, contigs: bool, samples: int) -> bytes:
 
 @cache
 def vcfs() -> list[bytes]:
-    """Undamaged ones: declared chromosomes or not, genotypes or not."""
+    """Return undamaged VCFs, with and without declared chromosomes and genotypes."""
     return [_made(rng, bool(number % 2), 2 * (number // 2)) for number, rng in enumerate(seeds(4))]
 
 
 @cache
 def bcfs() -> list[bytes]:
-    """The same as BCF, not packed."""
+    """Return the VCFs as uncompressed BCFs."""
     import pysam.bcftools
 
     made = []
@@ -116,7 +116,7 @@ def bcfs() -> list[bytes]:
 
 
 def _damaged(data: bytes) -> st.SearchStrategy[bytes]:
-    """Damage text, or put what only VCF knows into a field or between lines."""
+    """Damage text, or insert special text of VCF into a field or between lines."""
 
     def put(place: tuple[int, int, bytes]) -> bytes:
         line, column, new = place
@@ -144,25 +144,25 @@ def _read(folder: Path) -> list[tuple[str, int, str, tuple[str, ...]]]:
 
 
 def _right_records(files: Files, found: Any) -> bool:
-    return oracles.vcf(oracles.unpacked(files["variants.vcf"])) == found
+    return oracles.vcf(oracles.decompressed(files["variants.vcf"])) == found
 
 
 def _vcf() -> Reader:
     cases = [
-        in_or_outside(data, packing, _damaged).map(lambda data: {"variants.vcf": data})
+        damaged_file(data, compression, _damaged).map(lambda data: {"variants.vcf": data})
         for data in vcfs()
-        for packing in packers()
+        for compression in compressors()
     ]
-    undamaged = tuple({"variants.vcf": pack(data)} for data in vcfs() for pack in packers().values())
+    undamaged = tuple({"variants.vcf": compress(data)} for data in vcfs() for compress in compressors().values())
     return Reader("vcf", undamaged, st.one_of(cases), _read, _right_records)
 
 
 def _right_binary(files: Files, found: Any) -> Any:
-    data = oracles.unpacked(files["variants.vcf"])
+    data = oracles.decompressed(files["variants.vcf"])
     for binary, text in zip(bcfs(), vcfs(), strict=True):
         if data == binary:
             return found == oracles.vcf(text)
-    for _, start, reference, alternatives in found:  # no checksum tells damage: what is read must be sane
+    for _, start, reference, alternatives in found:  # no checksum shows damage, so only check that values are possible
         assert start >= -1
         assert reference
         assert all(alternatives)
@@ -171,11 +171,11 @@ def _right_binary(files: Files, found: Any) -> Any:
 
 def _bcf() -> Reader:
     cases = [
-        in_or_outside(data, packing, damaged_bytes).map(lambda data: {"variants.vcf": data})
+        damaged_file(data, compression, damaged_bytes).map(lambda data: {"variants.vcf": data})
         for data in bcfs()
-        for packing in packers()
+        for compression in compressors()
     ]
-    undamaged = tuple({"variants.vcf": pack(data)} for data in bcfs() for pack in packers().values())
+    undamaged = tuple({"variants.vcf": compress(data)} for data in bcfs() for compress in compressors().values())
     return Reader("bcf", undamaged, st.one_of(cases), _read, _right_binary)
 
 
@@ -183,13 +183,13 @@ def _bcf() -> Reader:
 
 
 def _output(files: Files) -> str:
-    """Every format comes up."""
+    """Return the name of the output; every format comes up, by the size of the input."""
     return _OUTPUTS[len(files["variants.vcf"]) % len(_OUTPUTS)]
 
 
 def _table(path: Path) -> list[tuple[str, ...]]:
-    """Chromosome, start, reference, alternative, status and the nine values of each allele."""
-    lines = oracles.unpacked(path.read_bytes()).decode().split("\n")
+    """Return chromosome, start, reference, alternative, status and the nine values of each allele."""
+    lines = oracles.decompressed(path.read_bytes()).decode().split("\n")
     assert lines.pop() == ""
     if ".tsv" in path.name:
         rows = [line.split("\t") for line in lines if not line.startswith("#")]
@@ -223,7 +223,7 @@ def _run(folder: Path) -> list[tuple[str, ...]]:
 
 @cache
 def _known() -> dict[tuple[str, ...], tuple[str, ...]]:
-    """What comes of the undamaged alleles, by where and what they are."""
+    """Return the effects of the undamaged alleles, by position and allele."""
     known = {}
     for data in vcfs():
         for row in _effects({"variants.vcf": data}):
@@ -240,7 +240,7 @@ def _effects(files: Files) -> Iterable[tuple[str, ...]]:
 
 
 def genome() -> bytes:
-    """The genome that the variants are of."""
+    """Return the genome of the variants."""
     return "".join(f">{chrom}\n{sequence}\n" for chrom, sequence in _sequences().items()).encode()
 
 
@@ -249,7 +249,7 @@ def _letters(allele: str) -> str:
 
 
 def _statuses(chrom: str, start: int, reference: str, alternative: str) -> set[str]:
-    """Every status that an allele may have."""
+    """Return the statuses that an allele may have."""
     old, new = _letters(reference), _letters(alternative)
     if new == ".":
         return {"no_alternative"}
@@ -282,7 +282,7 @@ def _close(found: str, expected: str) -> bool:
 
 
 def _right_effects(files: Files, found: list[tuple[str, ...]]) -> bool:
-    records = oracles.vcf(oracles.unpacked(files["variants.vcf"]))
+    records = oracles.vcf(oracles.decompressed(files["variants.vcf"]))
     alleles = [(chrom, str(start), old, new) for chrom, start, old, news in records for new in news]
     if [row[:4] for row in found] != alleles:
         return False
@@ -301,14 +301,14 @@ def _right_effects(files: Files, found: list[tuple[str, ...]]) -> bool:
 def _program() -> Reader:
     fasta = genome()
     cases = [
-        in_or_outside(data, packing, _damaged).map(lambda data: {"genome.fa": fasta, "variants.vcf": data})
+        damaged_file(data, compression, _damaged).map(lambda data: {"genome.fa": fasta, "variants.vcf": data})
         for data in vcfs()
-        for packing in ("plain", "plain", "bgzip")
+        for compression in ("plain", "plain", "bgzip")
     ]
     undamaged = tuple({"genome.fa": fasta, "variants.vcf": data} for data in vcfs())
     return Reader("jundscan variants", undamaged, st.one_of(cases), _run, _right_effects)
 
 
 def readers() -> list[Reader]:
-    """Variants as they are read, and what becomes of them."""
+    """Return the readers of variants and of their effects."""
     return [_vcf(), _bcf(), _program()]
