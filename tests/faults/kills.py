@@ -1,9 +1,8 @@
-"""Kill scans at random moments and look at what they leave: ``python -m tests.faults.kills --runs 200``.
+"""Kill scans at random moments and check the files that remain: ``python -m tests.faults.kills --runs 200``.
 
-Each scan starts over older outputs, with ``--force``, and is ended by a signal. Then every final name must hold either
-the older content or what an undisturbed scan writes; an index must not stand beside a file that it does not describe;
-after SIGINT and SIGTERM nothing else may lie there, after SIGKILL only files whose names say what they are. The suite
-runs a few of these (``test_faults.py``); the long run is a command.
+Each scan starts with ``--force`` over older outputs, and a signal ends it. Then every output must hold the older
+content or that of an undisturbed scan, and an index must describe the file beside it. SIGINT and SIGTERM must leave no
+other file. SIGKILL may leave files with the names of temporary files. ``test_faults.py`` runs a few of these.
 """
 
 from __future__ import annotations
@@ -31,15 +30,15 @@ ROOT = Path(__file__).parents[2]
 SIZES = {"chr1": 1_500_000, "chr2": 900_000, "chr3": 5_000}
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 KINDS = {
-    "plain, index to be made": ("in/genome.fa", "hits.bed", "probability.bw"),
-    "packed, standard input": ("-", "hits.bed.gz", "probability.bedgraph.gz"),
+    "uncompressed, without index": ("in/genome.fa", "hits.bed", "probability.bw"),
+    "compressed, standard input": ("-", "hits.bed.gz", "probability.bedgraph.gz"),
 }
-"""Genome, hits, track."""
+"""Genome, hits and track of each kind of scan."""
 _VOLATILE = ("seconds", "bases_per_second", "timings", "inputs")
 
 
-class Killed(NamedTuple):
-    """What one scan left: exit code, "old", "new" or "absent" by file, and all that is wrong with it."""
+class Remains(NamedTuple):
+    """Exit code of a killed scan, the state of each file ("old", "new" or "absent"), and the problems."""
 
     code: int
     states: dict[str, str]
@@ -47,7 +46,7 @@ class Killed(NamedTuple):
 
 
 def make_inputs(folder: Path) -> Path:
-    """Write genome and track; the folder that holds them."""
+    """Write genome and track into a new folder, and return it."""
     folder.mkdir()
     rng = np.random.default_rng(5)
     write_fasta(folder / "genome.fa", {chrom: letters(rng, size) for chrom, size in SIZES.items()})
@@ -73,8 +72,8 @@ def arguments(kind: str) -> list[str]:
 
 def start(kind: str, inputs: Path, folder: Path) -> subprocess.Popen[str]:
     """Start a scan in a new folder that holds its inputs and older outputs."""
-    for place in (folder, folder / "tmp"):
-        place.mkdir()
+    for new in (folder, folder / "tmp"):
+        new.mkdir()
     shutil.copytree(inputs, folder / "in")
     for name in names(kind):
         (folder / name).write_text(f"older {name}\n")
@@ -87,33 +86,33 @@ def start(kind: str, inputs: Path, folder: Path) -> subprocess.Popen[str]:
 
 
 def names(kind: str) -> list[str]:
-    """List the final names of a kind of scan."""
+    """Return the names of the outputs of a kind of scan."""
     _, hits, track = KINDS[kind]
     indexes = [f"{name}.tbi" for name in (hits, track) if name.endswith(".gz")]
     return [hits, track, *indexes, "run.json"]
 
 
 def undisturbed(kind: str, inputs: Path, folder: Path) -> tuple[dict[str, bytes], float]:
-    """Let one finish: the contents of its files, and the seconds that it took."""
+    """Run a scan to its end, and return the contents of its outputs and its seconds."""
     began = time.monotonic()
     process = start(kind, inputs, folder)
-    _, said = process.communicate()
-    assert process.returncode == 0, said
+    _, stderr = process.communicate()
+    assert process.returncode == 0, stderr
     return {name: (folder / name).read_bytes() for name in names(kind)}, time.monotonic() - began
 
 
 def kill(kind: str, inputs: Path, folder: Path, number: signal.Signals, delay: float) -> tuple[int, str]:
-    """Start a scan and end it after so many seconds; its exit code as a shell gives it, and what it said."""
+    """Kill a scan after ``delay`` seconds, and return its exit code as in a shell, and its stderr."""
     process = start(kind, inputs, folder)
     time.sleep(delay)
     process.send_signal(number)
-    _, said = process.communicate(timeout=60)
-    return process.returncode % 256 if process.returncode >= 0 else 128 - process.returncode, said
+    _, stderr = process.communicate(timeout=60)
+    return process.returncode % 256 if process.returncode >= 0 else 128 - process.returncode, stderr
 
 
-def judge(kind: str, folder: Path, number: signal.Signals, code: int, whole: Mapping[str, bytes]) -> Killed:
-    """Compare what a scan left with what was there before and what would have been there at the end."""
-    states = {name: _state(folder / name, whole[name]) for name in names(kind)}
+def judge(kind: str, folder: Path, number: signal.Signals, code: int, complete: Mapping[str, bytes]) -> Remains:
+    """Compare the files of a killed scan with the older ones and with the complete ones."""
+    states = {name: _state(folder / name, complete[name]) for name in names(kind)}
     problems = [f"{name} is {state}" for name, state in states.items() if state not in ("old", "new", "absent")]
     problems += [f"{name} is gone" for name, state in states.items() if state == "absent" and not name.endswith(".tbi")]
     problems += [
@@ -128,9 +127,8 @@ def judge(kind: str, folder: Path, number: signal.Signals, code: int, whole: Map
     inputs = {"genome.fa", "track.bedgraph", "genome.fa.fai"}
     others = {path.name for path in folder.iterdir() if path.is_file()} - set(states)
     others |= {path.name for path in (folder / "in").iterdir()} - inputs
-    temporary = {path.name for path in (folder / "tmp").iterdir()} - {
-        ".ses"
-    }  # ONNX Runtime's own, left by every session
+    # every session of ONNX Runtime leaves .ses
+    temporary = {path.name for path in (folder / "tmp").iterdir()} - {".ses"}
     if number != signal.SIGKILL:
         problems += [f"left {name}" for name in sorted(others | temporary)]
     else:
@@ -139,22 +137,22 @@ def judge(kind: str, folder: Path, number: signal.Signals, code: int, whole: Map
     index = folder / "in" / "genome.fa.fai"
     if index.exists() and len(index.read_text().splitlines()) != len(SIZES):
         problems.append("half an index of the genome")
-    return Killed(code, states, problems)
+    return Remains(code, states, problems)
 
 
-def _state(path: Path, whole: bytes) -> str:
+def _state(path: Path, complete: bytes) -> str:
     if not path.exists():
         return "absent"
     content = path.read_bytes()
     if content == f"older {path.name}\n".encode():
         return "old"
     if path.suffix == ".json":
-        return "new" if _lasting(content) == _lasting(whole) else "damaged"
-    return "new" if content == whole else "damaged"
+        return "new" if _constant_part(content) == _constant_part(complete) else "damaged"
+    return "new" if content == complete else "damaged"
 
 
-def _lasting(content: bytes) -> dict[str, Any]:
-    """Take from a record what every run of the same scan says alike."""
+def _constant_part(content: bytes) -> dict[str, Any]:
+    """Return the part of a record that is equal in all runs of the same scan."""
     try:
         record = json.loads(content)
     except ValueError:
@@ -163,7 +161,7 @@ def _lasting(content: bytes) -> dict[str, Any]:
 
 
 def moment(rng: np.random.Generator, seconds: float) -> float:
-    """Draw when to kill: half of them anywhere, half about the end, where files get their names."""
+    """Draw the second of a kill: half of them anywhere, half near the end, when files are renamed."""
     low, high = (0.0, 1.0) if rng.random() < 0.5 else (0.85, 1.05)
     return float(rng.uniform(low, high) * seconds)
 
@@ -173,36 +171,36 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=200, help="signals that reach a running scan")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job's children would inherit "ignore"
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # children of a background job would ignore it
     rng = np.random.default_rng(options.seed)
     found: Counter[tuple[str, int, str]] = Counter()
     bad = late = 0
     with tempfile.TemporaryDirectory() as work:
         inputs = make_inputs(Path(work, "in"))
-        whole, seconds = {}, {}
+        complete, seconds = {}, {}
         for kind in KINDS:
-            whole[kind], seconds[kind] = undisturbed(kind, inputs, Path(work, kind))
+            complete[kind], seconds[kind] = undisturbed(kind, inputs, Path(work, kind))
         while sum(found.values()) < options.runs:
             kind = list(KINDS)[rng.integers(len(KINDS))]
             number = SIGNALS[rng.integers(len(SIGNALS))]
             folder = Path(work, "run")
             delay = moment(rng, seconds[kind])
-            code, said = kill(kind, inputs, folder, number, delay)
-            killed = judge(kind, folder, number, code, whole[kind])
+            code, stderr = kill(kind, inputs, folder, number, delay)
+            remains = judge(kind, folder, number, code, complete[kind])
             shutil.rmtree(folder)
-            if code == 0:  # it had finished, or was about to
+            if code == 0:  # the scan had finished
                 late += 1
                 seconds[kind] *= 0.97
             else:
-                states = set(killed.states.values()) - {"absent"}
+                states = set(remains.states.values()) - {"absent"}
                 found[number.name, code, "mixed" if len(states) > 1 else states.pop()] += 1
                 seconds[kind] *= 1.01
-            if killed.problems:
+            if remains.problems:
                 bad += 1
-                print(f"{kind}, {number.name} after {delay:.3f} s:", *killed.problems, said, sep="\n  ", flush=True)
+                print(f"{kind}, {number.name} after {delay:.3f} s:", *remains.problems, stderr, sep="\n  ", flush=True)
     for (name, code, state), times in sorted(found.items()):
         print(f"{name:8} exit {code}  files {state:6} {times:4}")
-    print(f"{sum(found.values())} kills, {late} more came too late; {bad} left anything but old or complete files")
+    print(f"{sum(found.values())} kills, and {late} that came too late. {bad} left files neither old nor complete.")
     return int(bad > 0)
 
 

@@ -1,4 +1,4 @@
-"""A compressed file or a bigWig without its end is an error, whatever it holds and whoever reads it."""
+"""A compressed file or a bigWig without its end is an error in every reader."""
 
 from __future__ import annotations
 
@@ -63,24 +63,24 @@ CUTS = {
 
 @pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("reader", READERS)
-def test_a_cut_file_is_an_error_for_every_reader(tmp_path: Path, reader: str, cut: str) -> None:
-    (data, read), (pack, lost) = READERS[reader], CUTS[cut]
+def test_cut_file_is_an_error_for_every_reader(tmp_path: Path, reader: str, cut: str) -> None:
+    (data, read), (compress, lost) = READERS[reader], CUTS[cut]
     path = tmp_path / "x.gz"
-    path.write_bytes(pack(data))
+    path.write_bytes(compress(data))
     read(path)
-    path.write_bytes(pack(data)[:-lost])
+    path.write_bytes(compress(data)[:-lost])
     with pytest.raises(JundscanError, match="cut short") as raised:
         read(path)
     assert str(raised.value).startswith(f"{path}: ")
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_a_file_cut_between_two_blocks_is_an_error_through_a_pipe_too(tmp_path: Path, reader: str) -> None:
+def test_file_cut_between_two_blocks_is_an_error_through_a_pipe(tmp_path: Path, reader: str) -> None:
     data, read = READERS[reader]
-    packed, at = bgzip(data), 0
+    compressed, at = bgzip(data), 0
     for _ in range(3):
-        at += int.from_bytes(packed[at + 16 : at + 18], "little") + 1
-    for content, is_cut in ((packed, False), (packed[:-28], True), (packed[:at], True)):
+        at += int.from_bytes(compressed[at + 16 : at + 18], "little") + 1
+    for content, is_cut in ((compressed, False), (compressed[:-28], True), (compressed[:at], True)):
         pipe = tmp_path / "pipe"
         os.mkfifo(pipe)
         writer = threading.Thread(target=pipe.write_bytes, args=(content,), daemon=True)
@@ -94,25 +94,25 @@ def test_a_file_cut_between_two_blocks_is_an_error_through_a_pipe_too(tmp_path: 
         pipe.unlink()
 
 
-def test_a_bgzipped_genome_read_by_its_indexes_is_checked_when_it_is_opened(tmp_path: Path) -> None:
+def test_cut_genome_with_indexes_is_an_error_when_it_is_opened(tmp_path: Path) -> None:
     plain = tmp_path / "plain.fa"
     plain.write_bytes(FASTA)
     path = tmp_path / "genome.fa.gz"
-    whole = bgzip(FASTA, BLOCK)
-    path.write_bytes(whole)
+    compressed = bgzip(FASTA, BLOCK)
+    path.write_bytes(compressed)
     index_bgzip(path, plain)
     genome = open_genome(path)
     assert genome.seekable
     assert decode(next(genome.bases([Region("chr1", 20, 30)]))) == LETTERS[20:30].encode()
     for lost in (28, 1, 300):
-        path.write_bytes(whole[:-lost])
+        path.write_bytes(compressed[:-lost])
         os.utime(f"{path}.fai")
         with pytest.raises(JundscanError, match=r"cut short .*EOF block is missing"):
             open_genome(path)
 
 
 @pytest.mark.parametrize("lost", [5, 20, 60, 100, 500, 5_000, 20_000])
-def test_a_cut_bigwig_is_an_error(tmp_path: Path, lost: int) -> None:
+def test_cut_bigwig_is_an_error(tmp_path: Path, lost: int) -> None:
     rng = np.random.default_rng(0)
     edges = np.cumsum(rng.integers(1, 40, 10_000)).tolist()
     rows = [("chr1", a, b, float(rng.random())) for a, b in zip(edges[::2], edges[1::2], strict=True)]
@@ -124,10 +124,10 @@ def test_a_cut_bigwig_is_an_error(tmp_path: Path, lost: int) -> None:
         open_track(path)
 
 
-def test_files_joined_end_to_end_are_whole(tmp_path: Path) -> None:
+def test_concatenated_compressed_files_are_complete(tmp_path: Path) -> None:
     path = tmp_path / "x.bed.gz"
     half = len(ROWS) // 2
     half += ROWS[half:].index(b"\n") + 1
-    for pack in (bgzip, gzip.compress):
-        path.write_bytes(pack(ROWS[:half]) + pack(ROWS[half:]))
+    for compress in (bgzip, gzip.compress):
+        path.write_bytes(compress(ROWS[:half]) + compress(ROWS[half:]))
         assert len(read_intervals(path, "track")["chr1"].starts) == ROWS.count(b"\n")

@@ -1,4 +1,4 @@
-"""What goes wrong while a scan runs: signals, full disks, readers that go, inputs that change, two scans at once."""
+"""Faults during a scan: signals, full disks, readers that close, inputs that change, several scans at once."""
 
 from __future__ import annotations
 
@@ -40,31 +40,31 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("kind", kills.KINDS)
-def test_scans_that_are_killed_leave_old_or_complete_files(tmp_path: Path, inputs: Path, kind: str) -> None:
-    whole, seconds = kills.undisturbed(kind, inputs, tmp_path / "whole")
+def test_killed_scan_leaves_old_or_complete_files(tmp_path: Path, inputs: Path, kind: str) -> None:
+    complete, seconds = kills.undisturbed(kind, inputs, tmp_path / "complete")
     for number, share in zip(kills.SIGNALS, (0.6, 0.85, 0.95), strict=True):
-        code, said = kills.kill(kind, inputs, tmp_path / number.name, number, share * seconds)
-        killed = kills.judge(kind, tmp_path / number.name, number, code, whole)
-        assert not killed.problems, (number, killed, said)
-        assert "Traceback" not in said
+        code, stderr = kills.kill(kind, inputs, tmp_path / number.name, number, share * seconds)
+        remains = kills.judge(kind, tmp_path / number.name, number, code, complete)
+        assert not remains.problems, (number, remains, stderr)
+        assert "Traceback" not in stderr
 
 
-def test_the_judge_sees_what_is_wrong(tmp_path: Path, inputs: Path) -> None:
-    kind = "packed, standard input"
-    whole = {name: b'{"hits": 1}' if name.endswith("json") else b"new" for name in kills.names(kind)}
+def test_judge_finds_every_problem(tmp_path: Path, inputs: Path) -> None:
+    kind = "compressed, standard input"
+    complete = {name: b'{"hits": 1}' if name.endswith("json") else b"new" for name in kills.names(kind)}
     (tmp_path / "in").mkdir()
     (tmp_path / "tmp").mkdir()
 
     def judged(code: int, number: signal.Signals = signal.SIGTERM, **changed: bytes | None) -> list[str]:
         for path in tmp_path.glob("*.*"):
             path.unlink()
-        for name in whole:
+        for name in complete:
             content = changed.get(name.replace(".", "_"), f"older {name}\n".encode())
             if content is not None:
                 (tmp_path / name).write_bytes(content)
-        for name in changed.keys() - {name.replace(".", "_") for name in whole}:
+        for name in changed.keys() - {name.replace(".", "_") for name in complete}:
             (tmp_path / f".{name}.bed").write_bytes(b"")
-        return kills.judge(kind, tmp_path, number, code, whole).problems
+        return kills.judge(kind, tmp_path, number, code, complete).problems
 
     assert judged(143) == []
     assert judged(143, hits_bed_gz=b"ne") == ["hits.bed.gz is damaged", "hits.bed.gz.tbi is old beside another file"]
@@ -78,10 +78,10 @@ def test_the_judge_sees_what_is_wrong(tmp_path: Path, inputs: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_signal_while_writing(
+def test_signal_while_writing_keeps_the_older_file(
     tmp_path: Path, genome: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, capsys
 ) -> None:
-    """In this process, at a chosen moment; a second signal of a scheduler does not break off the cleaning."""
+    """In this process, at a chosen moment. A second signal, as from a scheduler, does not interrupt the cleaning."""
     before = signal.getsignal(number)
 
     def work(*inputs: object, **options: object) -> None:
@@ -105,7 +105,7 @@ def test_a_signal_while_writing(
     assert capsys.readouterr().err == ""
 
 
-def test_an_interruption_that_an_import_turns_into_an_error(
+def test_signal_that_an_import_turns_into_an_error_ends_the_process(
     genome: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def load(*arguments: object) -> None:
@@ -120,7 +120,7 @@ def test_an_interruption_that_an_import_turns_into_an_error(
     assert (end.value.code, capsys.readouterr().err) == (143, "")
 
 
-def test_what_nohup_ignores_stays_ignored_and_threads_take_no_signals(genome: Path, run: Run) -> None:
+def test_signals_ignored_by_nohup_stay_ignored_and_threads_set_no_handler(genome: Path, run: Run) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         assert run("scan", genome, "-q", "--threshold", 0.5).code == 0
@@ -173,10 +173,10 @@ main()
     ],
     ids=["ordinary", "error", "usage", "SIGTERM", "SIGINT"],
 )
-def test_a_process_ends_while_a_thread_is_inside_a_library(
+def test_process_ends_while_a_thread_is_inside_a_library(
     tmp_path: Path, arguments: list[str], number: signal.Signals | None, code: int
 ) -> None:
-    """Python itself aborts then, four times in five."""
+    """Without special care Python aborts here in four of five runs."""
     write_fasta(tmp_path / "genome.fa", {"chr1": "ACGTTGCATGACTCAT" * 100_000})
     command = [sys.executable, "-c", INSIDE_A_LIBRARY, *arguments, str(tmp_path / "other.bw")]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -189,16 +189,16 @@ def test_a_process_ends_while_a_thread_is_inside_a_library(
                 while not list(tmp_path.glob(".jundscan-*")) and time.monotonic() < deadline:
                     time.sleep(0.02)
                 process.send_signal(number)
-            out, said = process.communicate(timeout=60)
-        assert process.returncode == code, said
-        assert "FATAL" not in said
+            out, stderr = process.communicate(timeout=60)
+        assert process.returncode == code, stderr
+        assert "FATAL" not in stderr
         if code == 0:
-            assert out.endswith("}\n")  # all that was held back was written
+            assert out.endswith("}\n")  # the buffer was written
         left = {path.name for path in tmp_path.iterdir()}
         assert left <= {"genome.fa", "genome.fa.fai", "other.bw"}
 
 
-# where it cannot be written
+# outputs that cannot be written
 
 
 @pytest.mark.parametrize(
@@ -210,8 +210,10 @@ def test_a_process_ends_while_a_thread_is_inside_a_library(
         ("hits.bed", "p.bedgraph", 30, "p.bedgraph"),
     ],
 )
-def test_a_full_disk(tmp_path: Path, genome: Path, hits: str, track: str, kilobytes: int, named: str) -> None:
-    """No file may grow beyond a limit, which says no as a full disk does."""
+def test_full_disk_is_an_error_that_keeps_older_outputs(
+    tmp_path: Path, genome: Path, hits: str, track: str, kilobytes: int, named: str
+) -> None:
+    """With a limit on the size of files, which raises as a full disk does."""
     out = tmp_path / "out"
     out.mkdir()
     for name in (hits, track, "run.json"):
@@ -219,23 +221,23 @@ def test_a_full_disk(tmp_path: Path, genome: Path, hits: str, track: str, kiloby
     outputs = f"-o {out / hits} --track {out / track} --json {out / 'run.json'} --force"
     form = "--format tsv" if hits.endswith("tsv") else ""
     line = f"ulimit -f {kilobytes}; exec {sys.executable} -m jundscan scan {genome} --stride 2 -q {form} {outputs}"
-    # where branches are counted, the counts would find the disk full too
+    # the files of a coverage run would exceed the limit too
     env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     ran = subprocess.run(["bash", "-c", line], capture_output=True, text=True, cwd=ROOT, env=env, check=False)
     assert ran.returncode == 1, ran.stderr
-    (said,) = ran.stderr.splitlines()  # whatever pybigtools' threads have to say for themselves
-    assert said.startswith("jundscan: ")
-    assert f"{named}: " in said
-    assert "cannot be written" in said
+    (error,) = ran.stderr.splitlines()  # without lines from pybigtools' threads
+    assert error.startswith("jundscan: ")
+    assert f"{named}: " in error
+    assert "cannot be written" in error
     assert {path.name: path.read_text() for path in out.iterdir()} == dict.fromkeys((hits, track, "run.json"), "older")
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [("size=64k", "hits.tsv: cannot be written: No space left on device"), ("ro", "is not writable")],
 )
-def test_a_file_system_that_is_full_or_read_only(tmp_path: Path, genome: Path, options: str, said: str) -> None:
-    """A real one, in a mount namespace of its own, which root cannot write to either."""
+def test_full_or_read_only_file_system_is_an_error(tmp_path: Path, genome: Path, options: str, message: str) -> None:
+    """With a real file system in a mount namespace of its own, which root cannot write to either."""
     disk = tmp_path / "disk"
     disk.mkdir()
     scan = f"{sys.executable} -m jundscan scan {genome} --stride 1 -q --format tsv -o {disk}/hits.tsv"
@@ -245,13 +247,13 @@ def test_a_file_system_that_is_full_or_read_only(tmp_path: Path, genome: Path, o
         pytest.skip("needs unshare")
     ran = subprocess.run([unshare, "-m", "bash", "-c", line], capture_output=True, text=True, cwd=ROOT, check=False)
     if ran.returncode == 99 or "unshare" in ran.stderr:
-        pytest.skip("needs leave to mount a file system")
+        pytest.skip("needs permission to mount a file system")
     assert (ran.returncode, ran.stdout) == (1, "")
-    assert said in ran.stderr
+    assert message in ran.stderr
     assert ran.stderr.count("\n") == 1
 
 
-def test_what_a_network_file_system_says_only_on_closing(tmp_path: Path) -> None:
+def test_error_on_closing_a_file_names_the_output(tmp_path: Path) -> None:
     file = OutputFile(tmp_path / "x", "hits.bed")
     os.close(file.fileno())
     with pytest.raises(OutputError, match=r"hits\.bed: cannot be written: Bad file descriptor"):
@@ -259,7 +261,7 @@ def test_what_a_network_file_system_says_only_on_closing(tmp_path: Path) -> None
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_read_only_folder(tmp_path: Path, run: Run, genome: Path) -> None:
+def test_read_only_folder_is_an_error(tmp_path: Path, run: Run, genome: Path) -> None:
     out = tmp_path / "out"
     out.mkdir(mode=0o500)
     ran = run("scan", genome, "-o", out / "hits.bed")
@@ -267,7 +269,7 @@ def test_a_read_only_folder(tmp_path: Path, run: Run, genome: Path) -> None:
     assert "is not writable" in ran.err
 
 
-def test_a_reader_that_goes_leaves_the_older_track(tmp_path: Path, genome: Path) -> None:
+def test_closed_pipe_keeps_the_older_track(tmp_path: Path, genome: Path) -> None:
     track = tmp_path / "p.bw"
     track.write_text("older")
     large = write_fasta(tmp_path / "large.fa", {"chr1": "ACGTTGCATGACTCAT" * 40_000})
@@ -284,14 +286,14 @@ def test_a_reader_that_goes_leaves_the_older_track(tmp_path: Path, genome: Path)
 
 
 def rewritten(path: Path) -> None:
-    """Write other content of the same size to the file itself, a moment later."""
+    """Overwrite a file with other content of the same size, a moment later."""
     content = path.read_bytes()
     path.write_bytes(content[:-200] + content[-200:].replace(b"A", b"C").replace(b"1", b"2"))
     os.utime(path, ns=(0, path.stat().st_mtime_ns + 1_000))
 
 
 def replaced(path: Path) -> None:
-    """Put another file in its place."""
+    """Replace a file by another one."""
     other = path.with_name("other")
     other.write_bytes(path.read_bytes() + b"\n")
     other.replace(path)
@@ -316,7 +318,7 @@ def any_track(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("change", [rewritten, replaced, cut, removed])
 @pytest.mark.parametrize("which", ["genome", "track"])
-def test_an_input_that_changes_while_scanning_is_an_error(
+def test_input_that_changes_during_a_scan_is_an_error(
     tmp_path: Path, genome: Path, any_track: Path, model: Model, which: str, change: Callable[[Path], None]
 ) -> None:
     out = tmp_path / "out"
@@ -327,7 +329,7 @@ def test_an_input_that_changes_while_scanning_is_an_error(
     path = {"genome": genome, "track": any_track}[which]
     changed = False
 
-    def tell(windows: int) -> None:
+    def change_once(windows: int) -> None:
         nonlocal changed
         if not changed:
             change(path)
@@ -337,23 +339,25 @@ def test_an_input_that_changes_while_scanning_is_an_error(
         open_scan(genome, any_track, model=model, stride=1, scale=IDENTITY, threads=1) as ready,
         pytest.raises(InputError, match=path.name),
     ):
-        write_scan(ready, outputs, on_progress=tell)
+        write_scan(ready, outputs, change_once)
     assert changed
     assert {file.name: file.read_text() for file in out.iterdir()} == {"hits.bed": "older", "p.bw": "older"}
 
 
-def test_inputs_that_stay_are_fine(genome: Path, any_track: Path, model: Model) -> None:
+def test_inputs_that_are_only_read_are_no_error(genome: Path, any_track: Path, model: Model) -> None:
     with open_scan(genome, any_track, model=model, scale=IDENTITY) as ready:
-        os.utime(genome, ns=(0, genome.stat().st_mtime_ns))  # read, not written
-        ready.inputs.finish()
-        assert set(ready.inputs.fingerprints) == {genome, any_track}
+        os.utime(
+            genome, ns=(0, genome.stat().st_mtime_ns)
+        )  # as when read: another access time, the same time of writing
+        ready.finish()
+        assert set(ready.fingerprints) == {genome, any_track}
 
 
-# two at once
+# several scans at once
 
 
 @pytest.mark.parametrize(("hits", "track"), [("hits.bed", "p.bw"), ("hits.bed.gz", "p.bedgraph.gz")])
-def test_two_scans_of_the_same_outputs_at_once(tmp_path: Path, genome: Path, hits: str, track: str) -> None:
+def test_scans_with_the_same_outputs_at_once_all_succeed(tmp_path: Path, genome: Path, hits: str, track: str) -> None:
     command = [sys.executable, "-m", "jundscan", "scan", genome, "--force", "-q", "--threshold", "0.3"]
     files = ["-o", tmp_path / hits, "--track", tmp_path / track, "--json", tmp_path / "run.json"]
     runs = [subprocess.Popen([*command, *files], cwd=ROOT, stderr=subprocess.PIPE) for _ in range(3)]
@@ -374,7 +378,7 @@ def data_lines(content: bytes) -> list[bytes]:
     return [line for line in content.splitlines() if not line.startswith(b"#")]
 
 
-def test_without_force_the_first_of_two_stays(tmp_path: Path) -> None:
+def test_first_of_two_outputs_stays_without_force(tmp_path: Path) -> None:
     for name in ("x.bed", "x.bed.gz", "p.bw"):
         opened = open_track_output(tmp_path / name, {"c": 99}) if name == "p.bw" else open_output(tmp_path / name)
 
@@ -392,8 +396,8 @@ def test_without_force_the_first_of_two_stays(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_a_file_and_its_index_are_of_the_same_run(tmp_path: Path) -> None:
-    """Many writers of one indexed file, each with other lines: whoever is last, the pair fits."""
+def test_file_and_index_are_always_of_the_same_run(tmp_path: Path) -> None:
+    """Several processes write one indexed file, each with other lines."""
     import pysam
 
     script = (
@@ -419,7 +423,7 @@ def test_a_file_and_its_index_are_of_the_same_run(tmp_path: Path) -> None:
     assert sorted(file.name for file in tmp_path.iterdir()) == ["x.bed.gz", "x.bed.gz.tbi"]
 
 
-def test_indexes_of_a_genome_made_at_once(tmp_path: Path, sequences: dict[str, str]) -> None:
+def test_several_runs_may_index_a_genome_at_once(tmp_path: Path, sequences: dict[str, str]) -> None:
     genome = write_fasta(tmp_path / "genome.fa", sequences)
     command = [sys.executable, "-c", f"from jundscan.io.fasta.genome import open_genome; open_genome({str(genome)!r})"]
     runs = [subprocess.Popen(command, cwd=ROOT) for _ in range(4)]
@@ -441,8 +445,8 @@ def test_interrupted_index_leaves_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nothing_is_kept_or_sent_about_the_user(tmp_path: Path, genome: Path) -> None:
-    """ONNX Runtime's own builds keep a number of the machine and a queue of reports in the home folder."""
+def test_scan_writes_nothing_into_the_home_folder(tmp_path: Path, genome: Path) -> None:
+    """Official builds of ONNX Runtime keep an ID of the machine and a queue of reports there."""
     home = tmp_path / "home"
     home.mkdir()
     hidden = ("CI", "ORT_RUNNING_UNIT_TESTS", "ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
