@@ -97,24 +97,6 @@ def open_bigwig(temporary: Path, shown: str | Path, chromsizes: Mapping[str, int
 
     pybigtools may return without an error although writing failed. It writes the header last, so a file that opens
     is complete.
-
-    Parameters
-    ----------
-    temporary : pathlib.Path
-        The file to write.
-    shown : str or pathlib.Path
-        Its name for messages.
-    chromsizes : mapping of str to int
-        Lengths in bases.
-
-    Yields
-    ------
-    AddSpans
-
-    Raises
-    ------
-    OutputError
-        When the file cannot be written, with the reason.
     """
     import pybigtools
 

@@ -273,17 +273,7 @@ def open_track_output(path: str | Path, chromsizes: Mapping[str, int], force: bo
 
 
 class OutputFile(io.FileIO):
-    """An unbuffered file for writing. It raises OutputError with the name of the output, through any buffer.
-
-    Parameters
-    ----------
-    file : pathlib.Path or int
-        A path or an open descriptor.
-    shown : str or pathlib.Path
-        Its name for messages.
-    mode : str
-        Mode of :func:`open`.
-    """
+    """An unbuffered file or descriptor for writing, which raises OutputError with the name of the output."""
 
     def __init__(self, file: Path | int, shown: str | Path, mode: str = "wb") -> None:
         self._shown = shown

@@ -141,6 +141,42 @@ class Genome(ABC):
         """
         return (block.codes for block in self.blocks(regions))
 
+
+class FastaFile(Genome):
+    """A FASTA file, from :func:`open_genome`.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Its name for messages.
+    file : pathlib.Path
+        The file to read: ``path``, or a copy of what came through a pipe.
+    read_bytes : int
+        Bytes of uncompressed text read at once.
+    """
+
+    def __init__(self, path: Path, file: Path, read_bytes: int) -> None:
+        super().__init__(path)
+        self._file = file
+        self._read_bytes = read_bytes
+
+    @cached_property
+    def _survey(self) -> Survey:
+        return survey(self._file, self.path, self._read_bytes)
+
+    def unknown_runs(self, chrom: str) -> NDArray[np.int64]:
+        """Return the runs of unknown bases, see :meth:`Genome.unknown_runs`."""
+        return self._survey.unknown_runs[chrom]
+
+    def blocks(self, regions: Sequence[Region], block_bases: int = READ_BYTES) -> Iterator[Block]:
+        """Read regions piece by piece, see :meth:`Genome.blocks`."""
+        self._check_regions(regions)
+        return self._blocks(regions, block_bases)
+
+    @abstractmethod
+    def _blocks(self, regions: Sequence[Region], block_bases: int) -> Iterator[Block]:
+        """Read regions that are checked."""
+
     @cached_property
     def _ranks(self) -> dict[str, int]:
         """Number of each chromosome, from 1."""
@@ -162,33 +198,27 @@ class Genome(ABC):
             end = region.end
 
 
-class IndexedFasta(Genome):
+class IndexedFasta(FastaFile):
     """A FASTA that is read by its index.
 
     Parameters
     ----------
-    path : pathlib.Path
-        Its name for messages.
-    file : pathlib.Path
-        The file to read: ``path``, or a copy of what came through a pipe.
+    path, file, read_bytes
+        See :class:`FastaFile`.
     index : dict of str to FaiRecord
         Where each sequence lies in the uncompressed file.
     gzip_blocks : numpy.ndarray, shape=(n, 2), dtype=int64, optional
         Where the blocks of a bgzipped file lie, from :func:`jundscan.io.fasta.index.bgzip_index`.
-    read_bytes : int
-        Bytes of uncompressed text read at once.
     """
 
     seekable = True
 
     def __init__(
-        self, path: Path, file: Path, index: Index, gzip_blocks: NDArray[np.int64] | None, read_bytes: int
+        self, path: Path, file: Path, read_bytes: int, index: Index, gzip_blocks: NDArray[np.int64] | None = None
     ) -> None:
-        super().__init__(path)
-        self._file = file
+        super().__init__(path, file, read_bytes)
         self._index = index
         self._gzip_blocks = gzip_blocks
-        self._read_bytes = read_bytes
         # in the order in which the sequences lie in the file
         self._records = sorted(index.items(), key=lambda item: item[1].offset)
         self._numbers = {name: number for number, (name, _) in enumerate(self._records)}
@@ -204,15 +234,6 @@ class IndexedFasta(Genome):
         if found.lengths != dict(self.chromsizes):
             raise index_mismatch(self.path)
         return found
-
-    def unknown_runs(self, chrom: str) -> NDArray[np.int64]:
-        """Return the runs of unknown bases, see :meth:`Genome.unknown_runs`."""
-        return self._survey.unknown_runs[chrom]
-
-    def blocks(self, regions: Sequence[Region], block_bases: int = READ_BYTES) -> Iterator[Block]:
-        """Read regions piece by piece, see :meth:`Genome.blocks`."""
-        self._check_regions(regions)
-        return self._blocks(regions, block_bases)
 
     def _blocks(self, regions: Sequence[Region], block_bases: int) -> Iterator[Block]:
         with self._opened(regions) as file:
@@ -258,39 +279,15 @@ class IndexedFasta(Genome):
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-class StreamedFasta(Genome):
-    """A FASTA without index, which is read from its start for every call.
-
-    Parameters
-    ----------
-    path, file, read_bytes
-        See :class:`IndexedFasta`.
-    """
+class StreamedFasta(FastaFile):
+    """A FASTA without index, which is read from its start for every call."""
 
     seekable = False
-
-    def __init__(self, path: Path, file: Path, read_bytes: int) -> None:
-        super().__init__(path)
-        self._file = file
-        self._read_bytes = read_bytes
 
     @cached_property
     def chromsizes(self) -> ChromSizes:
         """Length of every chromosome, bases, in file order; reads the whole file."""
         return ChromSizes(self._survey.lengths)
-
-    @cached_property
-    def _survey(self) -> Survey:
-        return survey(self._file, self.path, self._read_bytes)
-
-    def unknown_runs(self, chrom: str) -> NDArray[np.int64]:
-        """Return the runs of unknown bases, see :meth:`Genome.unknown_runs`."""
-        return self._survey.unknown_runs[chrom]
-
-    def blocks(self, regions: Sequence[Region], block_bases: int = READ_BYTES) -> Iterator[Block]:
-        """Read regions piece by piece, see :meth:`Genome.blocks`."""
-        self._check_regions(regions)
-        return self._blocks(regions, block_bases)
 
     def _blocks(self, regions: Sequence[Region], block_bases: int) -> Iterator[Block]:
         waiting: dict[str, deque[Region]] = defaultdict(deque)
@@ -377,4 +374,4 @@ def _open_file(path: Path, file: Path, read_bytes: int) -> Genome:
         index, blocks = (bgzip_index(file) if compression == "bgzip" else None) or (None, None)
     if index is None:
         return StreamedFasta(path, file, read_bytes)
-    return IndexedFasta(path, file, index, blocks, read_bytes)
+    return IndexedFasta(path, file, read_bytes, index, blocks)

@@ -24,22 +24,14 @@ _NOT_UNKNOWN = ALPHABET.encode() + ALPHABET.lower().encode() + LINE_ENDS
 
 
 class Survey(NamedTuple):
-    """What one pass over a FASTA finds.
-
-    Attributes
-    ----------
-    lengths : dict of str to int
-        Bases of each sequence, in file order.
-    unknown_runs : dict of str to numpy.ndarray, shape=(n, 2), dtype=int64
-        Maximal runs of anything but ACGT in either case: starts and ends, sorted.
-    """
+    """Bases of each sequence, in file order, and its sorted runs of letters other than ACGT, shape (n, 2)."""
 
     lengths: dict[str, int]
     unknown_runs: dict[str, NDArray[np.int64]]
 
 
 def survey(file: Path, path: Path, read_bytes: int) -> Survey:
-    """Find the lengths and the unknown bases of all sequences; parameters and errors are those of :func:`records`."""
+    """Find the lengths and the unknown bases of all sequences in one pass."""
     lengths: dict[str, int] = {}
     runs: dict[str, list[NDArray[np.int64]]] = {}
     for name, letters in records(file, path, read_bytes):
@@ -55,27 +47,9 @@ def survey(file: Path, path: Path, read_bytes: int) -> Survey:
 
 
 def records(file: Path, path: Path, read_bytes: int) -> Iterator[tuple[str, bytes]]:
-    """Read a FASTA forwards.
+    """Yield the name of each sequence with pieces of its letters and line ends, at least one piece a sequence.
 
-    Parameters
-    ----------
-    file : pathlib.Path
-        The file to read.
-    path : pathlib.Path
-        Its name for messages.
-    read_bytes : int
-        Bytes of uncompressed text read at once.
-
-    Yields
-    ------
-    name : str
-    letters : bytes
-        A piece of the sequence, with line ends. Every sequence has at least one piece, which may be empty.
-
-    Raises
-    ------
-    FastaError
-        When the file cannot be read, a header or a letter is wrong, or two sequences share a name.
+    Errors name the file ``path``, of which ``file`` may be a copy.
     """
     name, previous = "", b"\n"
     names: set[str] = set()
