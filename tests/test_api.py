@@ -110,7 +110,7 @@ def test_the_call_itself_raises_for_bad_inputs(tmp_path: Path, model: Model, seq
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
-        ({}, "there is none"),
+        ({}, "no sequence"),
         ({"a": np.array([0, 5])}, "codes other than 0 to 4"),
         ({"a": np.array([-1, 2])}, "codes other than 0 to 4"),
         ({"a": np.zeros(5)}, "not letters or a row of codes"),

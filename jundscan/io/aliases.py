@@ -115,7 +115,7 @@ def _names_in(path: Path, line: bytes, number: int) -> list[str]:
     try:
         text = line.decode().rstrip("\r\n")
     except UnicodeDecodeError as err:
-        raise TrackError(path, "is not UTF-8 text", number) from err
+        raise TrackError(path, "is not UTF-8 text; save it as UTF-8", number) from err
     cells = text.split("\t") if "\t" in text else text.split()
     if len(cells) == 3 and set(cells[2].split(",")) <= _SOURCES:
         del cells[2]

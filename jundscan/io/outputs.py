@@ -53,9 +53,9 @@ def check_output(path: str | Path, force: bool, indexed: bool = False) -> None:
         return
     target = _target(path)
     if target.is_dir():
-        raise OutputError(f"{path}: a folder; name a file inside it")
+        raise OutputError(f"{path}: is a folder; name a file inside it")
     if not target.parent.is_dir():
-        raise OutputError(f"{path}: no folder {target.parent}: make it first")
+        raise OutputError(f"{path}: the folder {target.parent} does not exist; make it first")
     if target.exists() and not force:
         raise OutputError(f"{path}: exists already; --force replaces it")
     if not os.access(target.parent, os.W_OK):

@@ -55,7 +55,7 @@ class _ZlibFile(io.RawIOBase):
                 buffer[: len(content)] = content
                 return len(content)
         if self._stream.unused_data or self._compressed.read(1):
-            raise ValueError("more follows the compressed data")
+            raise ValueError("more bytes follow the compressed data")
         return 0
 
 
@@ -137,7 +137,7 @@ def read_array(path: Path) -> NDArray[Any]:
             stream, max_bytes = _decompressed(raw)
             array = _ArrayUnpickler(stream, max_bytes).load()
             if stream.read(1):  # reading to the end also verifies the checksum
-                raise ValueError("more follows the array")
+                raise ValueError("more bytes follow the array")
     except PermissionError as err:
         raise ShardError(path, str(err.strerror)) from err
     except (OSError, EOFError, zlib.error) as err:

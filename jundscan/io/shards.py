@@ -149,7 +149,7 @@ def shards_from_arrays(
     windows = plain_array(data)
     codes = checked("data", data, _check_codes if windows is not None and windows.ndim == 2 else _check_x)
     if codes is None or not len(codes):
-        raise ShardError(path, "no window")
+        raise ShardError(path, "no window: X is empty")
     rows = len(codes)
     w = checked("weights", weights, _check_w, rows)
     if w is not None and not w.any():

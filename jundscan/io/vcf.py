@@ -157,7 +157,7 @@ def open_vcf(path: str | Path, genotypes: bool = True) -> Iterator[Vcf]:
         try:
             file = pysam.VariantFile(pipe.outlet, drop_samples=not genotypes)
         except (OSError, ValueError, TypeError) as err:  # pysam's message fails with TypeError without a file name
-            raise pipe.error or InputError(f"{path}: cannot be read as VCF or BCF; is its header whole?") from err
+            raise pipe.error or InputError(f"{path}: cannot be read as VCF or BCF; is its header complete?") from err
         with file:
             if genotypes and file.format == "VCF" and _lacks_line_end(Path(path)):
                 warn("unended_line", f"{path}: its last line has no end; was the file cut short?")

@@ -127,10 +127,12 @@ def _checked_lines(
             wrong_line = number + err.object.count(b"\n", 0, err.start)
             raise TrackError(path, "is not UTF-8 text, as VCF must be", wrong_line) from err
         if (zero := chunk.find(b"\0")) >= 0:
-            raise TrackError(path, "a zero byte in text: damaged", number + chunk.count(b"\n", 0, zero))
+            raise TrackError(
+                path, "a zero byte in text: the file is damaged; fetch it again", number + chunk.count(b"\n", 0, zero)
+            )
         first = chunk.find(b"\n")
         if unended + (len(chunk) if first < 0 else first) > _MAX_RECORD_BYTES:
-            raise TrackError(path, f"more than {_MAX_RECORD_BYTES:,} bytes in one line", number)
+            raise TrackError(path, f"more than {_MAX_RECORD_BYTES:,} bytes in one line; leave it out", number)
         unended = unended + len(chunk) if first < 0 else len(chunk) - chunk.rfind(b"\n") - 1
         passed += len(chunk)
         if not header.is_complete:

@@ -158,9 +158,9 @@ def test_existing_files_need_force(tmp_path: Path) -> None:
 
 
 def test_impossible_path_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="a folder; name a file inside it"):
+    with pytest.raises(OutputError, match="is a folder; name a file inside it"):
         check_output(tmp_path, force=True)
-    with pytest.raises(OutputError, match="no folder"):
+    with pytest.raises(OutputError, match="does not exist; make it first"):
         check_output(tmp_path / "missing" / "x.bed", force=False)
     with pytest.raises(OutputError, match=r"must end in \.bw"):
         open_track_output(tmp_path / "x.wig", {}).__enter__()

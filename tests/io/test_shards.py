@@ -265,7 +265,7 @@ def test_changed_or_added_bytes_are_an_error(tmp_path: Path) -> None:
         read_shards(tmp_path)
     path = replace(tmp_path, "w", np.linspace(1, 2, 7), compress=0)
     path.write_bytes(path.read_bytes() + b"more")
-    with pytest.raises(ShardError, match="more follows"):
+    with pytest.raises(ShardError, match="more bytes follow"):
         read_shards(tmp_path)
 
 

@@ -50,7 +50,7 @@ class MemoryGenome(Genome):
         super().__init__(_GENOME)
         named = sequences if isinstance(sequences, Mapping) else {SINGLE_NAME: sequences}
         if not named:
-            raise FastaError(_GENOME, "there is none")
+            raise FastaError(_GENOME, "no sequence; pass at least one")
         check_names(named, FastaError, _GENOME)
         self._codes = {chrom: _codes(chrom, sequence) for chrom, sequence in named.items()}
 

@@ -58,7 +58,7 @@ def records(file: Path, path: Path, read_bytes: int) -> Iterator[tuple[str, byte
             start = 0
             while (header := data.find(b">", start)) >= 0:
                 if (data[header - 1 : header] if header else previous) not in (b"\n", b"\r"):
-                    raise FastaError(path, f"a '>' inside the sequence of {name}")
+                    raise FastaError(path, f"a '>' inside the sequence of {name}; begin a new line before it")
                 if header > start and name:
                     yield name, check_blanks(data[start:header], name, path)
                 start = data.find(b"\n", header) + 1
@@ -89,7 +89,7 @@ def header_name(header: bytes, path: Path) -> str:
     check_line_end(header, path)
     words = header.split(maxsplit=1)
     if not words:
-        raise FastaError(path, "a sequence without a name")
+        raise FastaError(path, "a '>' line without a name; add one")
     try:
         return words[0].decode()
     except UnicodeDecodeError as err:
