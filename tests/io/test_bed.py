@@ -190,7 +190,7 @@ def test_hundred_thousand_peaks_are_read_in_two_seconds(tmp_path):
 
 @pytest.mark.data
 def test_real_peaks():
-    if "JUNDSCAN_DATA" not in os.environ:
+    if not os.environ.get("JUNDSCAN_DATA"):
         pytest.skip("set JUNDSCAN_DATA to the folder of the real data")
     path = Path(os.environ["JUNDSCAN_DATA"], "tracks", "HepG2.DNase.hg19.chr22.narrowPeak.gz")
     read = read_intervals(path, "track")["chr22"]

@@ -83,7 +83,7 @@ def test_interruption_never_leaves_a_wrong_index(tmp_path: Path, monkeypatch: py
     if calls < 2:
         with pytest.raises(KeyboardInterrupt):
             write(path, NEW, force=True)
-        assert names(tmp_path) == ["x.bed.gz"]  # one of the two, whole, without an index
+        assert names(tmp_path) == ["x.bed.gz"]  # the older or the new file, complete and without an index
         assert gzip.decompress(path.read_bytes()).decode() == (NEW if calls else OLD)
     else:
         write(path, NEW, force=True)

@@ -176,17 +176,17 @@ def test_damaged_block_is_an_error_and_no_panic(tmp_path: Path, damage: str, cap
     starts = np.arange(0, edges[-1] - 101, 50)
     with open_track(path) as track:
         sound = track.window_means("chr1", starts)
-    whole = path.read_bytes()
-    at = blocks_of(whole)[3]
+    undamaged = path.read_bytes()
+    at = blocks_of(undamaged)[3]
     unpacker = zlib.decompressobj()
-    values = unpacker.decompress(whole[at:])
-    size = len(whole) - at - len(unpacker.unused_data)
+    values = unpacker.decompress(undamaged[at:])
+    size = len(undamaged) - at - len(unpacker.unused_data)
     changed = {
-        "inside": lambda: whole[at : at + 90] + bytes(20) + whole[at + 110 : at + size],
-        "checksum": lambda: whole[at : at + size - 1] + bytes([whole[at + size - 1] ^ 1]),
+        "inside": lambda: undamaged[at : at + 90] + bytes(20) + undamaged[at + 110 : at + size],
+        "checksum": lambda: undamaged[at : at + size - 1] + bytes([undamaged[at + size - 1] ^ 1]),
         "another stream": lambda: (zlib.compress(bytes(len(values))) + bytes(size))[:size],
     }[damage]()
-    path.write_bytes(whole[:at] + changed + whole[at + size :])
+    path.write_bytes(undamaged[:at] + changed + undamaged[at + size :])
     with open_track(path) as track:
         assert np.array_equal(track.window_means("chr1", starts[:5]), sound[:5])  # another block
         with pytest.raises(TrackError, match=r"damaged: chr1:\d+-\d+ cannot be read \(a block"):

@@ -103,7 +103,7 @@ def test_hits_do_not_depend_on_the_format_of_the_track(tmp_path: Path, run: Run,
         compressed = path.with_name(f"{path.name}.gz")
         compressed.write_bytes(gzip.compress(path.read_bytes()))
         paths.append(compressed)
-    # the one with all chromosomes in its header says that the others are closed, not that nothing is known of them
+    # a track whose header lists all chromosomes marks the others as closed, not as unknown
     where = ("--region", "chr1", "--region", "chr2")
     every = [hits_of(run, genome, "--accessibility", path, *IDENTITY, *where) for path in paths]
     assert every[0] != hits_of(run, genome, *where)
@@ -147,7 +147,7 @@ def test_genome_and_track_are_read_through_pipes(
     expected = hits_of(run, genome, "--accessibility", track, *IDENTITY)
     expected = [line for line in expected if len(line.split("\t")) == 4]
     contents = {
-        tmp_path / "genome.pipe": write_fasta(tmp_path / "packed.fa", sequences, "bgzip").read_bytes(),
+        tmp_path / "genome.pipe": write_fasta(tmp_path / "compressed.fa", sequences, "bgzip").read_bytes(),
         tmp_path / "track.pipe": gzip.compress(track.read_bytes()),
     }
     writers = []
@@ -206,11 +206,11 @@ def test_bgzipped_genome_is_read_by_its_indexes(tmp_path: Path) -> None:
     for chrom, size in sizes.items():
         cuts = np.unique(rng.integers(0, size, 12)).tolist()
         regions += [Region(chrom, *pair) for pair in zip(cuts[::2], cuts[1::2], strict=False)]
-    whole = [Region(chrom, 0, size) for chrom, size in sizes.items()]
+    chromosomes = [Region(chrom, 0, size) for chrom, size in sizes.items()]
     genome = open_genome(compressed)
     assert isinstance(genome, IndexedFasta)
     assert genome.chromsizes == sizes
-    for asked in (regions, whole):
+    for asked in (regions, chromosomes):
         assert read(genome, *asked) == read(open_genome(plain), *asked)
         assert b"".join(read(genome, *asked)).decode() == "".join(sequences[c][a:b] for c, a, b in asked)
 
@@ -218,12 +218,18 @@ def test_bgzipped_genome_is_read_by_its_indexes(tmp_path: Path) -> None:
 def test_wrong_index_of_a_bgzipped_genome_is_an_error(indexed: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "jundscan")
     gzi, fai = Path(f"{indexed}.gzi"), Path(f"{indexed}.fai")
-    whole = gzi.read_bytes()
-    for damaged in (b"", whole[:-3], whole[:-8], whole[:8] + whole[-16:] + whole[8:-16], whole[:-16] + b"\1" * 16):
+    undamaged = gzi.read_bytes()
+    for damaged in (
+        b"",
+        undamaged[:-3],
+        undamaged[:-8],
+        undamaged[:8] + undamaged[-16:] + undamaged[8:-16],
+        undamaged[:-16] + b"\1" * 16,
+    ):
         gzi.write_bytes(damaged)
         with pytest.raises(FastaError, match=r"is not the file that indexed\.fa\.gz\.gzi describes; delete that index"):
             open_genome(indexed)
-    gzi.write_bytes(whole)
+    gzi.write_bytes(undamaged)
     os.utime(fai, (0, 0))
     assert open_genome(indexed).chromsizes == SIZES  # streamed
     assert f"{fai} is older than its FASTA and not used" in caplog.text
@@ -288,7 +294,7 @@ def hg19(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("kind", "says"),
+    ("kind", "messages"),
     [
         ("build", ("hg38.bw: chr1 has 248956 bases, but chr1 of ", "hg19.fa has 249250", "another assembly?")),
         ("names", ("other.bedgraph: no chromosome in common: it names NC_1.1, NC_2.1", "hg19.fa has chr1, chr2, chrX")),
@@ -299,7 +305,7 @@ def hg19(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_inputs_that_do_not_fit_are_an_error_within_two_seconds(
-    tmp_path: Path, hg19: Path, kind: str, says: tuple[str, ...]
+    tmp_path: Path, hg19: Path, kind: str, messages: tuple[str, ...]
 ) -> None:
     out = tmp_path / "out"
     out.mkdir()
@@ -321,7 +327,7 @@ def test_inputs_that_do_not_fit_are_an_error_within_two_seconds(
     assert ran.stdout == ""
     assert ran.stderr.startswith("jundscan: ")
     assert ran.stderr.count("\n") == 1
-    for text in says:
+    for text in messages:
         assert text in ran.stderr
     assert list(out.iterdir()) == []
     assert 0 < seconds < 2  # 0.5 s

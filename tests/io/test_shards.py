@@ -227,7 +227,7 @@ def array_of_pointers() -> bytes:
         pickled(NumpyArrayWrapper(np.ndarray, ("7",), "C", np.dtype("i1"))),
         pickled(NumpyArrayWrapper(np.memmap, (7,), "C", np.dtype("i1"))),
         pickled(NumpyArrayWrapper(np.ndarray, (7,), "K", np.dtype("i1"))),
-        # the class instead of an instance: a state would change joblib for the whole process
+        # the class instead of an instance, whose state would change joblib for the rest of the process
         pickled(NumpyArrayWrapper)[:-1] + pickled({"order": "C"})[2:-1] + b"b.",
         array_of_pointers(),
         gzip.compress(b"not a pickle"),
@@ -290,7 +290,7 @@ def test_unreadable_file_is_an_error_of_one_line(tmp_path: Path) -> None:
 @pytest.mark.data
 def test_real_shards() -> None:
     data = os.environ.get("JUNDSCAN_DATA")
-    if data is None:
+    if not data:
         pytest.skip("JUNDSCAN_DATA is not set")
     shards = read_shards(Path(data) / "HepG2" / "valid_dataset")
     assert shards.codes.shape == (34_527, 101)

@@ -158,13 +158,13 @@ def test_vcf_through_a_pipe_is_checked_record_by_record(run: Run, tmp_path: Path
         assert (ran.code == 0) == (tmp_path / "out.tsv").exists()
         return ran.err
 
-    for rows, contigs, says in (
+    for rows, contigs, message in (
         ([record("chr7")], {"chr1": 900}, "no chromosome in common"),
         ([record(), record("chr2")], {"chr2": 7}, "chr2 has 7 bases"),
         ([record(), vcf_row("chr1", 5, "A", "A1")], {}, ", line 4: ALT 'A1'"),
         ([record()], {"chr2": 7}, "1 allele of 1 record: 1 scored"),
     ):
-        assert says in piped(rows, contigs)
+        assert message in piped(rows, contigs)
 
 
 # ---- alleles
@@ -184,11 +184,15 @@ def test_error_names_the_line_of_a_wrong_alt(tmp_path: Path, fasta: Path, model:
 
 def test_damaged_last_line_is_an_error_without_output(run: Run, tmp_path: Path, fasta: Path) -> None:
     vcf = tmp_path / "v.vcf"
-    for last, says in ((vcf_row("chr1", 600, "A", "foo"), "ALT 'foo'"), ("chr1\t600", "cut short"), ("", "cut short")):
+    for last, message in (
+        (vcf_row("chr1", 600, "A", "foo"), "ALT 'foo'"),
+        ("chr1\t600", "cut short"),
+        ("", "cut short"),
+    ):
         write_vcf(vcf, [record(position=at) for at in range(150, 700)] + [last, record()])
         error = run_with_error(run, fasta, vcf)
         assert f"{vcf}, line 553: " in error
-        assert says in error
+        assert message in error
 
 
 @pytest.mark.parametrize("reference", ["foo", "A1", "<DEL>", ".", "A.", "*"])
