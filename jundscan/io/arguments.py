@@ -64,17 +64,17 @@ def file_path(name: str, value: object) -> Path:
     except (OSError, ValueError) as err:
         if _SEQUENCE.fullmatch(text):
             raise InputError(
-                f"{name}: {_shown(text)} is a sequence, but text is taken as the path of a file; "
+                f"{name}: {_abbreviate(text)} is a sequence, but text is taken as the path of a file; "
                 'hand a sequence in under a name, {"chr1": sequence}'
             ) from err
         # the code that opens a missing file raises its own error
         if not isinstance(err, FileNotFoundError | NotADirectoryError):
             reason = err.strerror if isinstance(err, OSError) else f"cannot be the path of a file ({err})"
-            raise InputError(f"{name}: {_shown(text)}: {reason}") from err
+            raise InputError(f"{name}: {_abbreviate(text)}: {reason}") from err
     return Path(text)
 
 
-def _shown(value: object) -> str:
+def _abbreviate(value: object) -> str:
     if isinstance(value, str) and len(value) > _MAX_SHOWN_LETTERS:
         value = f"{value[:_MAX_SHOWN_LETTERS]}…"
     return repr(value)
@@ -94,7 +94,7 @@ def flag(name: str, value: object) -> bool:
         When the value is neither True nor False.
     """
     if not isinstance(value, bool | np.bool_):
-        raise InputError(f"{name}: must be True or False, not {_shown(value)}")
+        raise InputError(f"{name}: must be True or False, not {_abbreviate(value)}")
     return bool(value)
 
 
@@ -111,7 +111,7 @@ def whole_number(name: str, value: Any) -> int:
             return index(value)
         except TypeError:
             pass  # raises below, as True and False do
-    raise InputError(f"{name}: must be a whole number, not {_shown(value)}")
+    raise InputError(f"{name}: must be a whole number, not {_abbreviate(value)}")
 
 
 def texts(name: str, value: str | Iterable[str] | None) -> list[str]:

@@ -89,9 +89,9 @@ def read_intervals(
     columns: Columns = defaultdict(lambda: (array("q"), array("q"), array("d")))
     spec: ColumnSpec | None = None
     blocks = text_blocks(path, "track" if kind == "track" else "intervals")
-    first, sample, declared = _first_lines(blocks)
+    first, sample, is_declared = _first_lines(blocks)
     if sample:
-        spec = _column_spec(path, sample, kind, bed_value, declared)
+        spec = _column_spec(path, sample, kind, bed_value, is_declared)
         for number, lines in chain(first, blocks):
             add_lines(columns, path, number, lines, spec)
     if not columns and not may_be_empty:
@@ -321,7 +321,7 @@ def add_lines_at_once(columns: Columns, lines: Sequence[bytes], spec: ColumnSpec
 
 
 def _column_spec(
-    path: Path, sample: Sequence[Sequence[bytes]], kind: Kind, bed_value: BedValue, declared: bool
+    path: Path, sample: Sequence[Sequence[bytes]], kind: Kind, bed_value: BedValue, is_declared: bool
 ) -> ColumnSpec:
     """Find the column of values from the first lines of a file.
 
@@ -333,7 +333,7 @@ def _column_spec(
         Columns of its first lines, at least one line.
     kind, bed_value
         See :func:`read_intervals`.
-    declared : bool
+    is_declared : bool
         Whether a track line declares a bedGraph.
 
     Raises
@@ -347,7 +347,7 @@ def _column_spec(
         return ColumnSpec(_SUMMIT_COLUMN if count_columns(sample) == _SUMMIT_COLUMN else None, -1.0, -1.0)
     is_presence = bed_value == "presence"
     try:
-        found = find_value_column(sample, declared)
+        found = find_value_column(sample, is_declared)
     except ValueError as err:
         if not is_presence:
             advice = "keep chromosome, start, end and value only, or count every interval as 1: --bed-value presence"

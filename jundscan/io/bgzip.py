@@ -38,12 +38,12 @@ def index_ending(longest: int) -> str:
 
 
 @contextmanager
-def quiet_pysam(shown: str | Path) -> Iterator[Any]:
+def quiet_pysam(output: str | Path) -> Iterator[Any]:
     """Import pysam, and keep htslib from printing to stderr inside the block.
 
     Parameters
     ----------
-    shown : str or pathlib.Path
+    output : str or pathlib.Path
         The output, for the message.
 
     Raises
@@ -55,7 +55,7 @@ def quiet_pysam(shown: str | Path) -> Iterator[Any]:
         import pysam
     except ImportError as err:
         raise OutputError(
-            f"{shown}: writing bgzip with a tabix index needs pysam; run: pip install 'jundscan[hts]' "
+            f"{output}: writing bgzip with a tabix index needs pysam; run: pip install 'jundscan[hts]' "
             "(or give a name without .gz)"
         ) from err
     verbosity = pysam.set_verbosity(0)
@@ -72,13 +72,13 @@ class BgzipFile(io.RawIOBase):
     ----------
     path : pathlib.Path
         A file that can be opened for writing, because htslib ends the process when it cannot open it.
-    shown : str or pathlib.Path
+    output : str or pathlib.Path
         Its name for messages.
     """
 
-    def __init__(self, path: Path, shown: str | Path) -> None:
-        self._shown = shown
-        with quiet_pysam(shown) as pysam:
+    def __init__(self, path: Path, output: str | Path) -> None:
+        self._output = output
+        with quiet_pysam(output) as pysam:
             self._file = pysam.BGZFile(str(path), _WRITE_MODE)
 
     def writable(self) -> bool:
@@ -117,14 +117,14 @@ class BgzipFile(io.RawIOBase):
 
     @contextmanager
     def _raising(self) -> Iterator[None]:
-        with quiet_pysam(self._shown):
+        with quiet_pysam(self._output):
             try:
                 yield
             except OSError as err:  # htslib does not pass on the reason
-                raise OutputError(f"{self._shown}: cannot be written; is the disk full?") from err
+                raise OutputError(f"{self._output}: cannot be written; is the disk full?") from err
 
 
-def build_index(data: Path, index: Path, preset: Preset, shown: str | Path) -> None:
+def build_index(data: Path, index: Path, preset: Preset, output: str | Path) -> None:
     """Index a finished bgzipped file with tabix.
 
     Parameters
@@ -133,7 +133,7 @@ def build_index(data: Path, index: Path, preset: Preset, shown: str | Path) -> N
         The compressed file, sorted by chromosome and start, and the index to write.
     preset : {"bed", "vcf"}
         Columns to index.
-    shown : str or pathlib.Path
+    output : str or pathlib.Path
         The final name of the index, whose ending decides its kind.
 
     Raises
@@ -141,8 +141,8 @@ def build_index(data: Path, index: Path, preset: Preset, shown: str | Path) -> N
     OutputError
         When the index cannot be written.
     """
-    with quiet_pysam(shown) as pysam:
+    with quiet_pysam(output) as pysam:
         try:
-            pysam.tabix_index(str(data), preset=preset, index=str(index), force=True, csi=str(shown).endswith(".csi"))
+            pysam.tabix_index(str(data), preset=preset, index=str(index), force=True, csi=str(output).endswith(".csi"))
         except OSError as err:
-            raise OutputError(f"{shown}: cannot be written ({err})") from err
+            raise OutputError(f"{output}: cannot be written ({err})") from err

@@ -92,7 +92,7 @@ def check_bigwig_sizes(path: str | Path, chromsizes: Mapping[str, int]) -> None:
 
 
 @contextmanager
-def open_bigwig(temporary: Path, shown: str | Path, chromsizes: Mapping[str, int]) -> Iterator[AddSpans]:
+def open_bigwig(temporary: Path, output: str | Path, chromsizes: Mapping[str, int]) -> Iterator[AddSpans]:
     """Write a bigWig in a process of its own, see :mod:`jundscan.io.bigwig_child`.
 
     pybigtools may return without an error although writing failed. It writes the header last, so a file that opens
@@ -108,14 +108,14 @@ def open_bigwig(temporary: Path, shown: str | Path, chromsizes: Mapping[str, int
             if not starts.size:
                 return
             if child is None:
-                child = _start(temporary, shown, stderr)
+                child = _start(temporary, output, stderr)
                 _send(child, json.dumps(dict(chromsizes)).encode() + b"\n")
             name = chrom.encode()
             columns = (starts.astype(np.int64), ends.astype(np.int64), values.astype(np.float32))
             piece = (HEAD.pack(len(name), len(starts)), name, *(column.tobytes() for column in columns))
             if not _send(child, b"".join(piece)):
                 child.wait()
-                raise OutputError(f"{shown}: the bigWig cannot be written: {_reason(temporary, stderr)}")
+                raise OutputError(f"{output}: the bigWig cannot be written: {_reason(temporary, stderr)}")
 
         try:
             yield add
@@ -127,17 +127,17 @@ def open_bigwig(temporary: Path, shown: str | Path, chromsizes: Mapping[str, int
                 child.kill()
                 _finish(child)
         if child is None:
-            warn("empty_track", f"{shown}: not written, because no window was scored and a bigWig cannot be empty")
+            warn("empty_track", f"{output}: not written, because no window was scored and a bigWig cannot be empty")
             return
         try:
             # given a path instead of a file, the library prints its errors
             with temporary.open("rb") as file, pybigtools.open(file) as written:
                 written.chroms()
         except Exception as err:
-            raise OutputError(f"{shown}: the bigWig cannot be written: {_reason(temporary, stderr, err)}") from err
+            raise OutputError(f"{output}: the bigWig cannot be written: {_reason(temporary, stderr, err)}") from err
 
 
-def _start(temporary: Path, shown: str | Path, stderr: BinaryIO) -> subprocess.Popen[bytes]:
+def _start(temporary: Path, output: str | Path, stderr: BinaryIO) -> subprocess.Popen[bytes]:
     import pybigtools
 
     library = Path(pybigtools.__file__ or "").parents[1]
@@ -149,7 +149,7 @@ def _start(temporary: Path, shown: str | Path, stderr: BinaryIO) -> subprocess.P
         )
     except OSError as err:
         raise OutputError(
-            f"{shown}: the bigWig cannot be written: cannot start its process ({err.strerror or err})"
+            f"{output}: the bigWig cannot be written: cannot start its process ({err.strerror or err})"
         ) from err
 
 

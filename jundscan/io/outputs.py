@@ -197,8 +197,8 @@ def _open_indexed(
     target = _target(path)
     index = target.with_name(target.name + index_ending(longest))
     with ExitStack() as lock, atomic_path(index, force) as temporary_index, atomic_path(path, force) as temporary:
-        for opened, shown in ((temporary, path), (temporary_index, index)):
-            OutputFile(opened, shown).close()  # raises a clear error here when it cannot be opened
+        for opened, output in ((temporary, path), (temporary_index, index)):
+            OutputFile(opened, output).close()  # raises a clear error here when it cannot be opened
         binary = cast(IO[bytes], io.BufferedWriter(BgzipFile(temporary, path), _BUFFER_BYTES))
         with io.TextIOWrapper(binary, encoding="utf-8", newline="\n") as stream:
             yield stream
@@ -275,12 +275,12 @@ def open_track_output(path: str | Path, chromsizes: Mapping[str, int], force: bo
 class OutputFile(io.FileIO):
     """An unbuffered file or descriptor for writing, which raises OutputError with the name of the output."""
 
-    def __init__(self, file: Path | int, shown: str | Path, mode: str = "wb") -> None:
-        self._shown = shown
+    def __init__(self, file: Path | int, output: str | Path, mode: str = "wb") -> None:
+        self._output = output
         try:
             super().__init__(file, mode)
         except OSError as err:
-            raise write_error(shown, err) from err
+            raise write_error(output, err) from err
 
     def write(self, data: Any) -> int:
         """Write bytes; an OSError becomes an OutputError."""
@@ -289,14 +289,14 @@ class OutputFile(io.FileIO):
         except BrokenPipeError:
             raise
         except OSError as err:
-            raise write_error(self._shown, err) from err
+            raise write_error(self._output, err) from err
 
     def close(self) -> None:
         """Close the file; an OSError, which a network file system may raise only now, becomes an OutputError."""
         try:
             super().close()
         except OSError as err:
-            raise write_error(self._shown, err) from err
+            raise write_error(self._output, err) from err
 
 
 def _open_stream(path: str | Path) -> OutputFile:
@@ -313,9 +313,9 @@ def _open_stream(path: str | Path) -> OutputFile:
         raise write_error(path, err) from err
 
 
-def write_error(shown: str | Path, err: OSError) -> OutputError:
+def write_error(output: str | Path, err: OSError) -> OutputError:
     """Format an OSError of an output as an OutputError, ``FILE: cannot be written: reason``."""
-    return OutputError(f"{shown}: cannot be written: {err.strerror or err}")
+    return OutputError(f"{output}: cannot be written: {err.strerror or err}")
 
 
 def remove_old_output(path: str | Path, force: bool) -> None:

@@ -59,15 +59,15 @@ class FaiRecord(NamedTuple):
 Index = dict[str, FaiRecord]
 
 
-def plain_index(path: Path, shown: Path | None, read_bytes: int) -> Index | None:
+def plain_index(path: Path, original: Path | None, read_bytes: int) -> Index | None:
     """Read the ``.fai`` of an uncompressed FASTA; build it when it is missing or stale, and keep it if possible.
 
     Parameters
     ----------
     path : pathlib.Path
         The FASTA.
-    shown : pathlib.Path or None
-        The user's name of a file of which ``path`` is a copy. The index of a copy is not kept.
+    original : pathlib.Path or None
+        The user's file, when ``path`` is a copy of it. The index of a copy is not kept.
     read_bytes : int
         Bytes read at once.
 
@@ -84,11 +84,11 @@ def plain_index(path: Path, shown: Path | None, read_bytes: int) -> Index | None
     beside = Path(f"{path}.fai")
     if _is_current(beside, path):
         return _read_fai(path, beside)
-    with read_errors(shown or path, FastaError), path.open("rb") as file:
-        index = build_fai(file, shown or path, read_bytes)
+    with read_errors(original or path, FastaError), path.open("rb") as file:
+        index = build_fai(file, original or path, read_bytes)
     if index is None:
-        log.info("%s: no index describes it (lines of unequal length?); it is streamed", shown or path)
-    elif shown is None:
+        log.info("%s: no index describes it (lines of unequal length?); it is streamed", original or path)
+    elif original is None:
         keep_fai(beside, index)
     return index
 
