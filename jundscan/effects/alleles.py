@@ -102,13 +102,7 @@ def unscorable(reference: str, alternative: str) -> Status | None:
 
 
 def declare_fields(vcf: Vcf, run_facts: str) -> bool:
-    """Add the fields and the facts of the run to the header of a VCF; return whether it had none of the fields.
-
-    Raises
-    ------
-    InputError
-        When the header declares one of the fields with another type or number.
-    """
+    """Add the fields and the facts of the run to the header of a VCF; return whether it had none of the fields."""
     path, header = vcf.path, vcf.file.header
     is_new = True
     for key, (kind, text) in FIELDS.items():

@@ -172,12 +172,10 @@ def log_other_names(path: str | Path, names: Iterable[str], chromsizes: Mapping[
     matched = {name: matching_name(name, chromsizes) for name in names}
     renamed = [f"{name} for {chrom}" for name, chrom in matched.items() if chrom not in (name, None)]
     absent = [name for name, chrom in matched.items() if chrom is None]
-    for fact, chroms in (
-        ("names chromosomes differently", renamed),
-        ("has chromosomes that the genome lacks", absent),
-    ):
-        if chroms:
-            log.info("%s %s: %s", path, fact, some_names(chroms))
+    if renamed:
+        log.info("%s names chromosomes differently: %s", path, some_names(renamed))
+    if absent:
+        log.info("%s has chromosomes that the genome lacks: %s", path, some_names(absent))
 
 
 def warn_beyond_end(path: str | Path, by_name: Mapping[str, Intervals], chromsizes: Mapping[str, int]) -> None:

@@ -360,17 +360,7 @@ class _FaiBuilder:
 
 
 class BgzipReader:
-    """The uncompressed text of a bgzipped file, from any place.
-
-    Parameters
-    ----------
-    file : BinaryIO
-        The compressed file.
-    blocks : numpy.ndarray, shape=(n, 2), dtype=int64
-        From :func:`bgzip_index`.
-    path : pathlib.Path
-        The file, for messages.
-    """
+    """The uncompressed text of a bgzipped file, from any place; ``blocks`` are those of :func:`bgzip_index`."""
 
     def __init__(self, file: BinaryIO, blocks: NDArray[np.int64], path: Path) -> None:
         self._file = file
@@ -411,10 +401,6 @@ class ReadAhead:
     """A file read forwards in small pieces, with bytes read ahead.
 
     Without it, a system call for each of a hundred thousand scaffolds would cost more than their bases.
-
-    Parameters
-    ----------
-    file : BinaryIO or BgzipReader
     """
 
     def __init__(self, file: BinaryIO | BgzipReader) -> None:
