@@ -98,22 +98,6 @@ def flag(name: str, value: object) -> bool:
     return bool(value)
 
 
-def whole_number(name: str, value: Any) -> int:
-    """Return an argument of any integer type as an int.
-
-    Raises
-    ------
-    InputError
-        When the value is no integer.
-    """
-    if not isinstance(value, bool | np.bool_):
-        try:
-            return index(value)
-        except TypeError:
-            pass  # raises below, as True and False do
-    raise InputError(f"{name}: must be a whole number, not {_abbreviate(value)}")
-
-
 def texts(name: str, value: str | Iterable[str] | None) -> list[str]:
     """Return an argument as a list: of one text, of the items of a collection, or empty for None.
 
@@ -136,22 +120,6 @@ def is_several(value: object) -> bool:
     if isinstance(value, str | bytes | bytearray | Mapping):
         return False
     return isinstance(value, Iterable) and getattr(value, "ndim", 1) > 0  # not an array without dimensions
-
-
-def check_options(called: str, options: Iterable[str], allowed: Iterable[str]) -> None:
-    """Check that the function ``called`` has all these options.
-
-    Raises
-    ------
-    InputError
-        With the most similar option of the function.
-    """
-    names = sorted(allowed)
-    for name in options:
-        if name not in names:
-            close = get_close_matches(name, names, 1)
-            advice = f"did you mean {close[0]}?" if close else f"it takes {', '.join(names)}"
-            raise InputError(f"{called} has no option {name}; {advice}")
 
 
 def array(name: str, value: object, dimensions: Iterable[int]) -> NDArray[Any]:

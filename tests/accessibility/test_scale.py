@@ -398,7 +398,7 @@ def test_a_scale_has_at_most_2048_knots():
     assert (thinned.values[0], thinned.values[-1]) == (1, 100_000)
 
 
-def test_a_file_larger_than_any_scale_raises(tmp_path):
+def test_scale_of_more_than_16_mebibytes_is_an_error(tmp_path):
     text = json.dumps({"windows": 3, "values": [1.0], "percentiles": [0.5]})
     path = tmp_path / "scale.json"
     path.write_text(text.ljust(1 << 24))
