@@ -24,7 +24,7 @@ from jundscan.model.thresholds import choose_threshold
 from jundscan.options import ThresholdRule
 from jundscan.scanning.hits import Hits
 from jundscan.scanning.plan import Scan, open_scan
-from jundscan.scanning.score import Scored, call_hits, score
+from jundscan.scanning.score import ScoredWindows, call_hits, score
 
 STRIDES = (1, 2, 5, 10, 20, 25, 50)
 CELL, CHROM = "HepG2", "chr22"
@@ -85,7 +85,7 @@ def measure(folder: Path, data: Path, model: Model, threads: int, strides: Seque
     }
 
 
-def _hits(scan: Scan, scored: list[Scored]) -> Hits:
+def _hits(scan: Scan, scored: list[ScoredWindows]) -> Hits:
     parts = [found for _, found in call_hits(scan, scored)]
     return Hits._make(np.concatenate(columns) for columns in zip(*parts, strict=True))
 

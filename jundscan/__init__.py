@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from jundscan.explanations.mutagenesis import Explanation
     from jundscan.model.load import load_model
     from jundscan.model.model import Model
-    from jundscan.scanning.score import Hit, Scored
+    from jundscan.scanning.score import Hit, ScoredWindows
 
 _HOMES = {
     "Effect": "jundscan.effects.effect",
@@ -32,7 +32,7 @@ _HOMES = {
     "Explanation": "jundscan.explanations.mutagenesis",
     "Hit": "jundscan.scanning.score",
     "Model": "jundscan.model.model",
-    "Scored": "jundscan.scanning.score",
+    "ScoredWindows": "jundscan.scanning.score",
     "evaluate": "jundscan.api",
     "explain": "jundscan.api",
     "load_model": "jundscan.model.load",
@@ -48,7 +48,7 @@ __all__ = [
     "InputError",
     "JundscanError",
     "Model",
-    "Scored",
+    "ScoredWindows",
     "__version__",
     "evaluate",
     "explain",

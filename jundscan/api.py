@@ -54,7 +54,7 @@ from jundscan.options import (
 from jundscan.scanning.checks import judge
 from jundscan.scanning.outputs import Counter, feed
 from jundscan.scanning.plan import Scan, open_scan
-from jundscan.scanning.score import Hit, Scored, call_hits, score, worth
+from jundscan.scanning.score import Hit, ScoredWindows, call_hits, score, worth
 
 if TYPE_CHECKING:
     from jundscan.evaluation.labelled_windows import Evaluation
@@ -108,7 +108,7 @@ def scan(
     alias: str | Path | None = None,
     bed_value: BedValue = "score",
     missing_chromosomes: MissingChromosomes | None = None,
-) -> Iterator[Scored]: ...
+) -> Iterator[ScoredWindows]: ...
 
 
 def scan(
@@ -132,7 +132,7 @@ def scan(
     alias: str | Path | None = None,
     bed_value: BedValue = "score",
     missing_chromosomes: MissingChromosomes | None = None,
-) -> Iterator[Hit] | Iterator[Scored]:
+) -> Iterator[Hit] | Iterator[ScoredWindows]:
     """Scan a genome for JUND and yield hits in genome order, or the probability of every window.
 
     The call opens and checks all inputs. The scan runs while the caller iterates over the result.
@@ -159,8 +159,9 @@ def scan(
 
     Returns
     -------
-    iterator of Hit or of Scored
-        :class:`jundscan.Hit`, or with ``windows`` :class:`jundscan.Scored`. ``pandas.DataFrame(hits)`` makes a table.
+    iterator of Hit or of ScoredWindows
+        :class:`jundscan.Hit`, or with ``windows`` :class:`jundscan.ScoredWindows`. ``pandas.DataFrame(hits)`` makes a
+        table of hits.
 
     Raises
     ------
@@ -583,7 +584,7 @@ def _model(value: object, device: Device) -> Model:
     return value if isinstance(value, Model) else load_model(optional_path("model", value), device)
 
 
-def _windows(ready: Scan) -> Iterator[Scored]:
+def _windows(ready: Scan) -> Iterator[ScoredWindows]:
     with ready:
         counter = Counter(ready)
         yield from feed(score(ready), [counter])

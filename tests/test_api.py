@@ -278,6 +278,11 @@ def test_results_become_tables_of_pandas(genome: Path, model: Model, tmp_path: P
     table = pandas.DataFrame(hits)
     assert list(table.columns) == list(jundscan.Hit._fields)
     assert table["probability"].tolist() == [hit.probability for hit in hits]
+    chunks = list(jundscan.scan(genome, model=model, windows=True, stride=50))
+    table = pandas.concat(chunk.to_frame() for chunk in chunks)
+    assert list(table.columns) == ["chrom", "start", "end", "probability"]
+    assert (table["end"] - table["start"] == 101).all()
+    np.testing.assert_array_equal(table["probability"], np.concatenate([chunk.probabilities for chunk in chunks]))
     sequence = "ACGT" * 60 + "TGACTCA" + "ACGT" * 60
     effects = list(jundscan.variants({"s": sequence}, [("s", 240, "T", ["A", "C"])], model=model))
     table = pandas.DataFrame(effects)

@@ -17,18 +17,22 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from functools import partial
 from itertools import chain
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.windows import concatenate_ranges
+from jundscan.io.frames import data_frame
 from jundscan.model.thresholds import expected_precision, is_positive
 from jundscan.scanning.hits import HitCaller, Hits
 from jundscan.scanning.plan import Scan
 from jundscan.scanning.tasks import Task, calls, join, known_runs, tasks
 from jundscan.threads import in_order
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 MAX_TASK_BASES = 1 << 20
 """Maximum bases per task: large enough that starting a task costs little beside its work."""
@@ -46,11 +50,13 @@ class ScoredWindows(NamedTuple):
     Attributes
     ----------
     chrom : str
+        As the genome names it.
     indices : numpy.ndarray, shape=(n,), dtype=int64
         Numbers of the windows on their chromosome, from 0.
     starts : numpy.ndarray, shape=(n,), dtype=int64
-        0-based.
+        First base of each window, 0-based. A window has 101 bases.
     probabilities : numpy.ndarray, shape=(n,), dtype=float32
+        Output of the model, 0 to 1. It ranks windows, and is not the chance that JUND binds.
     covered : int
         Bases that these windows cover and that the chunk before does not.
     tried : int
@@ -70,27 +76,34 @@ class ScoredWindows(NamedTuple):
     scored: int
     positive: int
 
+    def to_frame(self) -> DataFrame:
+        """Return a ``pandas.DataFrame`` with one row per window: chrom, start, end (0-based half-open), probability.
 
-Scored = ScoredWindows
-"""Former name of :class:`ScoredWindows`."""
+        ``pandas.concat(chunk.to_frame() for chunk in jundscan.scan(genome, windows=True))`` holds all windows.
+        """
+        ends = self.starts + WINDOW_LENGTH
+        columns = {"chrom": self.chrom, "start": self.starts, "end": ends, "probability": self.probabilities}
+        return data_frame(columns)
 
 
 class Hit(NamedTuple):
-    """A place where JUND is predicted to bind; 0-based half-open.
+    """A place where JUND is predicted to bind. ``pandas.DataFrame(hits)`` makes a table of hits, one row per hit.
 
     Attributes
     ----------
     chrom : str
+        As the genome names it.
     start, end : int
+        The bases of all windows of the hit, 0-based half-open.
     probability : float
-        The model's score of the best window. It ranks windows, but is not the chance that JUND binds.
+        Output of the model for the best window, 0 to 1. It ranks windows, and is not the chance that JUND binds.
     summit : int
-        0-based position.
+        Position of the centre of the best window, 0-based.
     expected_precision : float or None
-        Share of bound windows among held-out windows that score at least as high, see
-        :func:`jundscan.model.thresholds.expected_precision`; None below the calibration table.
+        Fraction, 0 to 1, of bound windows among held-out windows that score at least as high. None where the score is
+        below the model's calibration table.
     accessibility : float or None
-        Percentile, 0 to 1, of the window under the summit in its track: 0 in closed chromatin, None where unknown.
+        Percentile, 0 to 1, of the window under the summit in its track: 0 in closed chromatin, None where not known.
     """
 
     chrom: str
