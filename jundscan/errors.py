@@ -1,6 +1,6 @@
-"""Errors that a user can mend, warnings about a result that may mislead, and amounts in such messages.
+"""Errors that a user can fix, warnings about results that may mislead, and numbers in such messages.
 
-An error is one line: what is wrong, where, and what to do. Each kind has its exit code.
+The message of an error is one line: what is wrong, where, and what to do.
 
 A run collects the warnings about its inputs with :func:`collect_warnings`. Code that opens an input calls :func:`warn`,
 and need not know of the run.
@@ -19,14 +19,15 @@ from typing import Any, TypeAlias
 log = logging.getLogger("jundscan")
 
 Figure: TypeAlias = "int | float | str | list[str]"
-_LONGEST = 1000
+_MAX_CHARACTERS = 1000
+"""Maximum characters of a message."""
 
 
 class JundscanError(Exception):
-    """Base of every expected failure; the message is one line, shown without a traceback.
+    """Base of all expected errors. The command line prints the message, which is one line, without a traceback.
 
-    Messages quote what files and libraries say: whatever would break the line or move a terminal's cursor is escaped,
-    and what is long is cut in the middle.
+    Messages quote files and libraries. So characters that would break the line or move a terminal's cursor are escaped,
+    and the middle of a long message is left out.
     """
 
     exit_code = 1
@@ -35,18 +36,18 @@ class JundscanError(Exception):
         super().__init__(escape_control_characters(message))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let errors travel between processes, whatever they are made from."""
-        return _restored, (type(self), str(self), self.__dict__)
+        """Let every error be pickled, whatever the arguments of its constructor."""
+        return _restore, (type(self), str(self), self.__dict__)
 
 
-def _restored(cls: type[JundscanError], message: str, attributes: dict[str, Any]) -> JundscanError:
+def _restore(cls: type[JundscanError], message: str, attributes: dict[str, Any]) -> JundscanError:
     err = cls.__new__(cls, message)
     err.__dict__.update(attributes)
     return err
 
 
 class InputError(JundscanError, ValueError):
-    """Something handed in cannot be used."""
+    """An argument, an option or an input file cannot be used."""
 
 
 class FastaError(InputError):
@@ -58,7 +59,7 @@ class FastaError(InputError):
 
 
 class TrackError(InputError):
-    """A track or another file of intervals cannot be used; ``line`` is 1-based, or None."""
+    """A track, or another file of intervals, cannot be used. ``line`` is 1-based, or None."""
 
     def __init__(self, path: str | Path, problem: str, line: int | None = None) -> None:
         super().__init__(f"{path}{f', line {line}' if line is not None else ''}: {problem}")
@@ -67,7 +68,7 @@ class TrackError(InputError):
 
 
 class RegionError(InputError):
-    """A region is malformed, beyond its chromosome or holds no window."""
+    """A region is malformed, lies beyond the end of its chromosome, or holds no window."""
 
     def __init__(self, region: object, problem: str) -> None:
         super().__init__(f"region {region}: {problem}")
@@ -83,15 +84,15 @@ class ShardError(InputError):
 
 
 class ModelError(JundscanError):
-    """A model file is missing, is not ours, or contradicts its own metadata."""
+    """A model file is missing, was not made by jundscan, or contradicts its own metadata."""
 
 
 class DeviceError(JundscanError):
-    """The device asked for cannot be had, or no ONNX Runtime is installed."""
+    """The chosen device is not available, or ONNX Runtime is not installed."""
 
 
 class ClusterError(JundscanError):
-    """A Dask cluster cannot be reached, or cannot do the work."""
+    """A Dask cluster cannot be reached, or its workers fail."""
 
 
 class OutputError(JundscanError):
@@ -99,13 +100,13 @@ class OutputError(JundscanError):
 
 
 def format_os_error(err: OSError) -> str:
-    """Say what an error of the operating system is, and of which file, as far as it tells."""
+    """Format an error of the operating system as ``FILE: reason``, or as the reason if it names no file."""
     reason = err.strerror or str(err) or type(err).__name__
     return escape_control_characters(reason if err.filename is None else f"{err.filename}: {reason}")
 
 
 def escape_control_characters(text: str) -> str:
-    r"""Escape line ends and control characters, and leave out the middle of more than 1,000 characters.
+    r"""Escape line ends and control characters, and leave out the middle of a text above 1,000 characters.
 
     Examples
     --------
@@ -114,8 +115,8 @@ def escape_control_characters(text: str) -> str:
     """
     if not text.isprintable():
         text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
-    half = _LONGEST // 2
-    return text if len(text) <= _LONGEST else f"{text[:half]} … {text[-half:]}"
+    half = _MAX_CHARACTERS // 2
+    return text if len(text) <= _MAX_CHARACTERS else f"{text[:half]} … {text[-half:]}"
 
 
 @dataclass(frozen=True)
@@ -125,11 +126,11 @@ class Caution:
     Attributes
     ----------
     code : str
-        What it is about, for programs: ``missing_chromosomes``, ``other_lengths``, ….
+        What the warning is about, for programs: ``missing_chromosomes``, ``other_lengths``, …
     message : str
         One line for people: what was found, where, and what to do.
     figures : mapping of str to number or text
-        The numbers in the message, shares as fractions.
+        Numbers and names in the message. Shares are fractions, 0 to 1.
     """
 
     code: str
@@ -137,26 +138,26 @@ class Caution:
     figures: Mapping[str, Figure]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what stands in a record under ``warnings``."""
+        """Return the entry of a record's ``warnings``."""
         return {"code": self.code, "message": self.message, "figures": dict(self.figures)}
 
 
 class Cautions(list[Caution]):
-    """The warnings of a run, in the order in which they were found, each once."""
+    """The warnings of a run, in order, each once."""
 
     def add(self, code: str, message: str, **figures: Figure) -> None:
-        """Log a warning and keep it, unless the same is there already."""
+        """Log and keep a warning, unless it is here already."""
         if all((caution.code, caution.message) != (code, message) for caution in self):
             log.warning("%s", message)
             self.append(Caution(code, message, figures))
 
     def take(self, others: Iterable[Caution]) -> None:
-        """Add warnings that were found elsewhere."""
+        """Add each of the other warnings."""
         for other in others:
             self.add(other.code, other.message, **other.figures)
 
     def to_list(self) -> list[dict[str, Any]]:
-        """Return what stands in a record under ``warnings``."""
+        """Return a record's ``warnings``."""
         return [caution.to_dict() for caution in self]
 
 
@@ -165,7 +166,7 @@ _collected: ContextVar[Cautions | None] = ContextVar("cautions", default=None)
 
 @contextmanager
 def collect_warnings(cautions: Cautions) -> Iterator[None]:
-    """Keep the warnings that :func:`warn` gets inside the block, in this thread."""
+    """Add what :func:`warn` logs inside the block, in this thread, to ``cautions``."""
     token = _collected.set(cautions)
     try:
         yield
@@ -174,13 +175,13 @@ def collect_warnings(cautions: Cautions) -> Iterator[None]:
 
 
 def warn(code: str, message: str, **figures: Figure) -> None:
-    """Log a warning, and keep it for the run that gathers warnings, if there is one."""
+    """Log a warning, and add it to the warnings of the run if :func:`collect_warnings` is active."""
     cautions = _collected.get()
     (Cautions() if cautions is None else cautions).add(code, message, **figures)
 
 
 def format_count(number: int, noun: str) -> str:
-    """Write a number of things; the noun takes an s where there is not one of them.
+    """Format a number with its noun, in the plural unless the number is 1.
 
     Examples
     --------
@@ -191,7 +192,7 @@ def format_count(number: int, noun: str) -> str:
 
 
 def format_bases(number: int) -> str:
-    """Write a length in the unit that leaves digits before the point.
+    """Format a length in bases, kb or Mb.
 
     Examples
     --------
@@ -204,7 +205,7 @@ def format_bases(number: int) -> str:
 
 
 def format_seconds(number: float) -> str:
-    """Write a time; of less than a second two digits.
+    """Format a time in seconds, below 1 s with two decimals.
 
     Examples
     --------
