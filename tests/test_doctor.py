@@ -110,8 +110,7 @@ def test_unavailable_cuda_is_a_problem(run: Run, monkeypatch: pytest.MonkeyPatch
     names = onnxruntime.get_available_providers()
     if doctor.CUDA in names:
         pytest.skip("this ONNX Runtime has CUDA")
-    monkeypatch.setattr(doctor, "_runtime", lambda found: found.found.update(onnxruntime={
-        "wheels": {}, "available_providers": names}) or [doctor.CUDA])  # fmt: skip
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [doctor.CUDA, *names])
     (line,) = problems(run)
     assert "CUDA is not available" in line
     assert "nvidia-smi" in line
