@@ -61,54 +61,32 @@ if TYPE_CHECKING:
     from jundscan.io.shards import Shards
 
 
+# fmt: off
 @overload
 def scan(
-    genome: str | Path | Sequences,
-    accessibility: str | Path | Values | None = None,
-    *,
-    windows: Literal[False] = False,
-    model: Model | str | Path | None = None,
-    device: Device = "auto",
-    threads: int | None = None,
-    stride: int = DEFAULT_STRIDE,
-    threshold: float | None = None,
-    fpr: float | None = None,
-    precision: float | None = None,
-    recall: float | None = None,
-    regions: str | Iterable[str] = (),
-    regions_file: str | Path | None = None,
-    exclude: str | Path | None = None,
-    scale: AccessibilityScale | str | Path | None = None,
-    allow_length_mismatch: bool = False,
-    alias: str | Path | None = None,
-    bed_value: BedValue = "score",
+    genome: str | Path | Sequences, accessibility: str | Path | Values | None = None, *,
+    windows: Literal[False] = False, model: Model | str | Path | None = None, device: Device = "auto",
+    threads: int | None = None, stride: int = DEFAULT_STRIDE, threshold: float | None = None, fpr: float | None = None,
+    precision: float | None = None, recall: float | None = None, regions: str | Iterable[str] = (),
+    regions_file: str | Path | None = None, exclude: str | Path | None = None,
+    scale: AccessibilityScale | str | Path | None = None, allow_length_mismatch: bool = False,
+    alias: str | Path | None = None, bed_value: BedValue = "score",
     missing_chromosomes: MissingChromosomes | None = None,
 ) -> Iterator[Hit]: ...
 
 
 @overload
 def scan(
-    genome: str | Path | Sequences,
-    accessibility: str | Path | Values | None = None,
-    *,
-    windows: Literal[True],
-    model: Model | str | Path | None = None,
-    device: Device = "auto",
-    threads: int | None = None,
-    stride: int = DEFAULT_STRIDE,
-    threshold: float | None = None,
-    fpr: float | None = None,
-    precision: float | None = None,
-    recall: float | None = None,
-    regions: str | Iterable[str] = (),
-    regions_file: str | Path | None = None,
-    exclude: str | Path | None = None,
-    scale: AccessibilityScale | str | Path | None = None,
-    allow_length_mismatch: bool = False,
-    alias: str | Path | None = None,
-    bed_value: BedValue = "score",
+    genome: str | Path | Sequences, accessibility: str | Path | Values | None = None, *, windows: Literal[True],
+    model: Model | str | Path | None = None, device: Device = "auto", threads: int | None = None,
+    stride: int = DEFAULT_STRIDE, threshold: float | None = None, fpr: float | None = None,
+    precision: float | None = None, recall: float | None = None, regions: str | Iterable[str] = (),
+    regions_file: str | Path | None = None, exclude: str | Path | None = None,
+    scale: AccessibilityScale | str | Path | None = None, allow_length_mismatch: bool = False,
+    alias: str | Path | None = None, bed_value: BedValue = "score",
     missing_chromosomes: MissingChromosomes | None = None,
 ) -> Iterator[ScoredWindows]: ...
+# fmt: on
 
 
 def scan(
@@ -362,45 +340,29 @@ def explain(
     return _explanations(ready, parsed, to_rank, top)
 
 
+# fmt: off
 @overload
 def evaluate(  # type: ignore[overload-overlap]  # a str is a sequence of str too, and means a folder
-    data: str | Path | Shards | NDArray[Any],
-    labels: NDArray[Any] | None = None,
-    weights: NDArray[Any] | None = None,
-    accessibility: NDArray[Any] | str | Path | Values | None = None,
-    *,
-    ids: NDArray[Any] | Sequence[str] | None = None,
-    genome: str | Path | Sequences | None = None,
-    model: Model | str | Path | None = None,
-    device: Device = "auto",
-    threads: int | None = None,
-    threshold: float | None = None,
-    withhold_accessibility: bool = False,
-    scale: AccessibilityScale | str | Path | None = None,
-    allow_length_mismatch: bool = False,
-    alias: str | Path | None = None,
-    bed_value: BedValue = "score",
+    data: str | Path | Shards | NDArray[Any], labels: NDArray[Any] | None = None, weights: NDArray[Any] | None = None,
+    accessibility: NDArray[Any] | str | Path | Values | None = None, *, ids: NDArray[Any] | Sequence[str] | None = None,
+    genome: str | Path | Sequences | None = None, model: Model | str | Path | None = None, device: Device = "auto",
+    threads: int | None = None, threshold: float | None = None, withhold_accessibility: bool = False,
+    scale: AccessibilityScale | str | Path | None = None, allow_length_mismatch: bool = False,
+    alias: str | Path | None = None, bed_value: BedValue = "score",
     missing_chromosomes: MissingChromosomes | None = None,
 ) -> Evaluation: ...
 
 
 @overload
 def evaluate(
-    data: Sequence[str | Path | Shards],
-    *,
-    accessibility: str | Path | Values | None = None,
-    genome: str | Path | Sequences | None = None,
-    model: Model | str | Path | None = None,
-    device: Device = "auto",
-    threads: int | None = None,
-    threshold: float | None = None,
-    withhold_accessibility: bool = False,
-    scale: AccessibilityScale | str | Path | None = None,
-    allow_length_mismatch: bool = False,
-    alias: str | Path | None = None,
-    bed_value: BedValue = "score",
+    data: Sequence[str | Path | Shards], *, accessibility: str | Path | Values | None = None,
+    genome: str | Path | Sequences | None = None, model: Model | str | Path | None = None, device: Device = "auto",
+    threads: int | None = None, threshold: float | None = None, withhold_accessibility: bool = False,
+    scale: AccessibilityScale | str | Path | None = None, allow_length_mismatch: bool = False,
+    alias: str | Path | None = None, bed_value: BedValue = "score",
     missing_chromosomes: MissingChromosomes | None = None,
 ) -> list[Evaluation]: ...
+# fmt: on
 
 
 def evaluate(

@@ -6,14 +6,13 @@ from typing import Any
 
 import typer
 
-from jundscan.cli.options import ForceOption, JsonOption, ModelOption
-from jundscan.cli.terminal import log_written, start_log, write_json
+from jundscan.cli import options, terminal
 
 
 def doctor(
-    model: ModelOption = None,
-    json_target: JsonOption = None,
-    force: ForceOption = False,
+    model: options.ModelOption = None,
+    json_target: options.JsonOption = None,
+    force: options.ForceOption = False,
 ) -> None:
     """Check the installation: versions, devices, the model file and its scores. Exit with 1 when a check fails.
 
@@ -23,13 +22,13 @@ def doctor(
     from jundscan.io.outputs import check_output
     from jundscan.io.streams import is_stdout
 
-    start_log()
+    terminal.start_log()
     if json_target is not None:
         check_output(json_target, force)
     diagnosis = diagnose(model)
     if json_target is not None:
-        write_json(diagnosis.to_dict(), json_target, force)
-        log_written(json_target)
+        terminal.write_json(diagnosis.to_dict(), json_target, force)
+        terminal.log_written(json_target)
     if not is_stdout(json_target):
         _show(diagnosis.found)
         for problem in diagnosis.problems:

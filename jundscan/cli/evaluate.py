@@ -12,26 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from jundscan.cli import options, terminal
 from jundscan.cli.evaluation_tables import show
-from jundscan.cli.options import (
-    INPUT,
-    AccessibilityOption,
-    AliasOption,
-    BedValueOption,
-    DeviceOption,
-    ForceOption,
-    JsonOption,
-    LengthMismatchOption,
-    MissingChromosomesOption,
-    NoAccessibilityOption,
-    QuietOption,
-    ReportOption,
-    ScaleOption,
-    ThreadsOption,
-    check_files,
-    check_fraction,
-)
-from jundscan.cli.terminal import log_provider, log_written, start_log, write_json
 
 if TYPE_CHECKING:
     from jundscan.evaluation.labelled_windows import NamedEvaluation
@@ -46,7 +28,7 @@ def evaluate(
         typer.Argument(
             metavar="SHARD_DIR",
             help="Folder with shard-0-X.joblib and the other files. Several folders are compared.",
-            **INPUT,
+            **options.INPUT,
         ),
     ],
     genome: Annotated[
@@ -54,18 +36,18 @@ def evaluate(
         typer.Option(
             help="FASTA that the windows come from. The model sees the surroundings of each window that has an id "
             "(shard-K-ids.joblib). Without a genome it sees the windows alone.",
-            **INPUT,
+            **options.INPUT,
         ),
     ] = None,
-    accessibility: AccessibilityOption = None,
-    bed_value: BedValueOption = "score",
+    accessibility: options.AccessibilityOption = None,
+    bed_value: options.BedValueOption = "score",
     model: Annotated[
         list[Path] | None,
         typer.Option(
             "--model",
             help="An .onnx file made by jundscan, or its folder. Repeat the option to compare models. "
             "Default: the model that jundscan comes with.",
-            **INPUT,
+            **options.INPUT,
         ),
     ] = None,
     threshold: Annotated[
@@ -75,11 +57,11 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    no_accessibility: NoAccessibilityOption = False,
-    accessibility_scale: ScaleOption = None,
-    missing_chromosomes: MissingChromosomesOption = None,
-    allow_length_mismatch: LengthMismatchOption = False,
-    alias: AliasOption = None,
+    no_accessibility: options.NoAccessibilityOption = False,
+    accessibility_scale: options.ScaleOption = None,
+    missing_chromosomes: options.MissingChromosomesOption = None,
+    allow_length_mismatch: options.LengthMismatchOption = False,
+    alias: options.AliasOption = None,
     predictions: Annotated[
         str | None,
         typer.Option(help="Write a table with one line per window, TSV, or - for stdout.", show_default=False),
@@ -91,12 +73,12 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    device: DeviceOption = "auto",
-    threads: ThreadsOption = None,
-    report: ReportOption = None,
-    json_target: JsonOption = None,
-    force: ForceOption = False,
-    quiet: QuietOption = False,
+    device: options.DeviceOption = "auto",
+    threads: options.ThreadsOption = None,
+    report: options.ReportOption = None,
+    json_target: options.JsonOption = None,
+    force: options.ForceOption = False,
+    quiet: options.QuietOption = False,
 ) -> None:
     """Compare a model's predictions with the labels of one or several folders of shards.
 
@@ -115,15 +97,15 @@ def evaluate(
     from jundscan.io.streams import is_stdout, is_stream
     from jundscan.model.load import load_model
 
-    check_fraction(threshold, "--threshold")
+    options.check_fraction(threshold, "--threshold")
     if no_accessibility and accessibility_scale is not None:
         raise typer.BadParameter("has nothing to map with --no-accessibility", param_hint="--accessibility-scale")
     _check_usage(genome, accessibility, no_accessibility, alias)
     outputs = {"--predictions": predictions, "--json": json_target, "--report": report}
     if plots is not None and is_stream(plots):
         raise typer.BadParameter("pictures cannot go to stdout; name a folder", param_hint="--plots")
-    check_files(outputs, (*shard_dirs, *(model or ()), genome, accessibility, accessibility_scale, alias))
-    start_log(quiet)
+    options.check_files(outputs, (*shard_dirs, *(model or ()), genome, accessibility, accessibility_scale, alias))
+    terminal.start_log(quiet)
     _check_outputs(predictions, json_target, plots, report, force)
     scale = resolve_scale(accessibility_scale)
     sets = [read_shards(folder) for folder in shard_dirs]
@@ -145,7 +127,7 @@ def evaluate(
                 missing_chromosomes=missing_chromosomes,
             )
             source = stack.enter_context(opened)
-        log_provider(models[0], device)
+        terminal.log_provider(models[0], device)
         for each in models:
             for name, shards in zip(names, sets, strict=True):
                 result = evaluate_shards(
@@ -167,7 +149,7 @@ def evaluate(
         if row.result.report is None and row.result.surroundings is not None:
             log.info("%s: %s", row.name, row.result.surroundings)
     if not labelled:
-        log_written(*written)
+        terminal.log_written(*written)
         return
     if plots is not None:
         from jundscan.evaluation.plots import write_plots
@@ -179,8 +161,8 @@ def evaluate(
 
         write_evaluation_report(report, rows, _record(rows), force)
     if json_target is not None:
-        write_json(_record(rows), json_target, force)
-    log_written(*written, report, json_target)
+        terminal.write_json(_record(rows), json_target, force)
+    terminal.log_written(*written, report, json_target)
     if not is_stdout(json_target) and not is_stdout(predictions):
         show(labelled)
 

@@ -9,40 +9,7 @@ from typing import Annotated
 
 import typer
 
-from jundscan.cli.options import (
-    INPUT,
-    AccessibilityOption,
-    AliasOption,
-    BedValueOption,
-    DeviceOption,
-    ForceOption,
-    FprOption,
-    GenomeArgument,
-    JsonOption,
-    LengthMismatchOption,
-    MissingChromosomesOption,
-    ModelOption,
-    NoAccessibilityOption,
-    PrecisionOption,
-    QuietOption,
-    RecallOption,
-    ScaleOption,
-    ThreadsOption,
-    ThresholdOption,
-    check_accessibility,
-    check_files,
-    threshold_rule,
-)
-from jundscan.cli.terminal import (
-    command_line,
-    log_accessibility,
-    log_provider,
-    log_threshold,
-    log_written,
-    progress,
-    start_log,
-    write_json,
-)
+from jundscan.cli import options, terminal
 from jundscan.errors import format_count, format_seconds
 from jundscan.options import ScanOptions
 
@@ -54,7 +21,7 @@ log = logging.getLogger("jundscan")
 
 def explain(
     context: typer.Context,
-    genome: GenomeArgument,
+    genome: options.GenomeArgument,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for tables, track and pictures.", show_default=False)
     ],
@@ -67,27 +34,27 @@ def explain(
         typer.Option(
             help="Hits of a scan, BED or narrowPeak: a page and a logo of the strongest. Their windows are scored "
             "again, because a BED's scores are rounded. So use the model, track and scale of the scan.",
-            **INPUT,
+            **options.INPUT,
         ),
     ] = None,
     top: Annotated[int, typer.Option(min=1, max=MAX_HITS, help="With --hits: number of hits to explain.")] = 50,
-    accessibility: AccessibilityOption = None,
-    bed_value: BedValueOption = "score",
-    no_accessibility: NoAccessibilityOption = False,
-    threshold: ThresholdOption = None,
-    fpr: FprOption = None,
-    precision: PrecisionOption = None,
-    recall: RecallOption = None,
-    accessibility_scale: ScaleOption = None,
-    missing_chromosomes: MissingChromosomesOption = None,
-    allow_length_mismatch: LengthMismatchOption = False,
-    alias: AliasOption = None,
-    device: DeviceOption = "auto",
-    threads: ThreadsOption = None,
-    model: ModelOption = None,
-    json_target: JsonOption = None,
-    force: ForceOption = False,
-    quiet: QuietOption = False,
+    accessibility: options.AccessibilityOption = None,
+    bed_value: options.BedValueOption = "score",
+    no_accessibility: options.NoAccessibilityOption = False,
+    threshold: options.ThresholdOption = None,
+    fpr: options.FprOption = None,
+    precision: options.PrecisionOption = None,
+    recall: options.RecallOption = None,
+    accessibility_scale: options.ScaleOption = None,
+    missing_chromosomes: options.MissingChromosomesOption = None,
+    allow_length_mismatch: options.LengthMismatchOption = False,
+    alias: options.AliasOption = None,
+    device: options.DeviceOption = "auto",
+    threads: options.ThreadsOption = None,
+    model: options.ModelOption = None,
+    json_target: options.JsonOption = None,
+    force: options.ForceOption = False,
+    quiet: options.QuietOption = False,
 ) -> None:
     """Score every substitution at every base, to show which bases drive a prediction, and what accessibility adds.
 
@@ -105,20 +72,20 @@ def explain(
     from jundscan.model.load import load_model
     from jundscan.scanning.plan import open_scan
 
-    rule = threshold_rule(threshold, fpr, precision, recall)
-    check_accessibility(accessibility, no_accessibility, accessibility_scale)
+    rule = options.threshold_rule(threshold, fpr, precision, recall)
+    options.check_accessibility(accessibility, no_accessibility, accessibility_scale)
     if not region and hits is None:
         raise typer.BadParameter("name what to explain: --region, --hits or both", param_hint="--region")
     if is_stream(output):
         raise typer.BadParameter("several files cannot go to stdout; name a folder", param_hint="--output")
-    check_files({"--json": json_target}, (genome, accessibility, accessibility_scale, alias, model, hits))
-    start_log(quiet)
+    options.check_files({"--json": json_target}, (genome, accessibility, accessibility_scale, alias, model, hits))
+    terminal.start_log(quiet)
     check_pictures()
     check_folder(output, (), force)
     if json_target is not None:
         check_output(json_target, force)
-    log_accessibility(accessibility, no_accessibility)
-    options = ScanOptions(
+    terminal.log_accessibility(accessibility, no_accessibility)
+    chosen = ScanOptions(
         stride=1,
         threshold_rule=rule,
         scale=resolve_scale(accessibility_scale),
@@ -130,24 +97,24 @@ def explain(
     )
     concerned = partial(chromosomes_to_explain, region or (), hits)
     with open_scan(
-        genome, accessibility, model=load_model(model, device), concerned=concerned, **vars(options)
+        genome, accessibility, model=load_model(model, device), concerned=concerned, **vars(chosen)
     ) as ready:
         regions = list(dict.fromkeys(parse_region(text, ready.genome.chromsizes) for text in region or ()))
         to_rank = None if hits is None else read_hits(hits, ready)
         check_folder(output, map(picture_name, regions), force)
-        log_threshold(ready.threshold)
-        log_provider(ready.model, device)
+        terminal.log_threshold(ready.threshold)
+        terminal.log_provider(ready.model, device)
         strongest = []
         if to_rank is not None and len(to_rank.bounds):
             log.info("scoring the windows of %s hits to rank them", format(len(to_rank.bounds), ","))
             strongest = strongest_hits(ready, to_rank, top)
-        with progress("explaining", len(regions) + len(strongest), quiet) as on_progress:
+        with terminal.progress("explaining", len(regions) + len(strongest), quiet) as on_progress:
             record = write_explanations(
-                ready, regions, strongest, output, force, on_progress, hits, command_line(context)
+                ready, regions, strongest, output, force, on_progress, hits, terminal.command_line(context)
             )
     if json_target is not None:
-        write_json(record, json_target, force)
-    log_written(*record["files"], json_target)
+        terminal.write_json(record, json_target, force)
+    terminal.log_written(*record["files"], json_target)
     log.info(
         "%s of %s explained, known sites in %s of them; %s on %s",
         format_count(record["bases"], "base"),

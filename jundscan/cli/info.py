@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from jundscan.cli.options import ForceOption, JsonOption, ModelOption, QuietOption, check_files
-from jundscan.cli.terminal import log_written, start_log, write_json
+from jundscan.cli import options, terminal
 
 _MODES = {
     "with_accessibility": ("With accessibility", "scan's default"),
@@ -15,10 +14,10 @@ _MODES = {
 
 
 def info(
-    model: ModelOption = None,
-    json_target: JsonOption = None,
-    force: ForceOption = False,
-    quiet: QuietOption = False,
+    model: options.ModelOption = None,
+    json_target: options.JsonOption = None,
+    force: options.ForceOption = False,
+    quiet: options.QuietOption = False,
 ) -> None:
     """Show what a model is, what it was trained on, and what to expect at which threshold.
 
@@ -26,12 +25,14 @@ def info(
     """
     from jundscan.model.load import load_model
 
-    check_files({"--json": json_target}, (model,))
-    start_log(quiet)
+    options.check_files({"--json": json_target}, (model,))
+    terminal.start_log(quiet)
     loaded = load_model(model, "cpu")
     if json_target is not None:
-        write_json({**loaded.metadata.to_dict(), "sha256": loaded.sha256, "path": str(loaded.path)}, json_target, force)
-        log_written(json_target)
+        terminal.write_json(
+            {**loaded.metadata.to_dict(), "sha256": loaded.sha256, "path": str(loaded.path)}, json_target, force
+        )
+        terminal.log_written(json_target)
         return
     from rich.console import Console
     from rich.table import Column, Table

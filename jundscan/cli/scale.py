@@ -9,18 +9,7 @@ from typing import Annotated
 
 import typer
 
-from jundscan.cli.options import (
-    INPUT,
-    AliasOption,
-    BedValueOption,
-    ForceOption,
-    LengthMismatchOption,
-    MissingChromosomesOption,
-    ModelOption,
-    QuietOption,
-    check_files,
-)
-from jundscan.cli.terminal import command_line, start_log, write_json
+from jundscan.cli import options, terminal
 
 log = logging.getLogger("jundscan")
 
@@ -28,20 +17,25 @@ log = logging.getLogger("jundscan")
 def scale(
     context: typer.Context,
     track: Annotated[
-        Path, typer.Argument(help="Chromatin accessibility: bigWig, bedGraph, narrowPeak, broadPeak or BED.", **INPUT)
+        Path,
+        typer.Argument(
+            help="Chromatin accessibility: bigWig, bedGraph, narrowPeak, broadPeak or BED.", **options.INPUT
+        ),
     ],
     genome: Annotated[
         Path | None,
-        typer.Argument(help="FASTA of the whole genome. A bigWig needs none: it knows its chromosomes.", **INPUT),
+        typer.Argument(
+            help="FASTA of the whole genome. Not needed for a bigWig, which knows its chromosomes.", **options.INPUT
+        ),
     ] = None,
     output: Annotated[str, typer.Option("--output", "-o", help="JSON file to write. - is stdout.")] = "-",
-    bed_value: BedValueOption = "score",
-    missing_chromosomes: MissingChromosomesOption = None,
-    allow_length_mismatch: LengthMismatchOption = False,
-    alias: AliasOption = None,
-    model: ModelOption = None,
-    force: ForceOption = False,
-    quiet: QuietOption = False,
+    bed_value: options.BedValueOption = "score",
+    missing_chromosomes: options.MissingChromosomesOption = None,
+    allow_length_mismatch: options.LengthMismatchOption = False,
+    alias: options.AliasOption = None,
+    model: options.ModelOption = None,
+    force: options.ForceOption = False,
+    quiet: options.QuietOption = False,
 ) -> None:
     """Find the accessibility scale of a track, for scans of parts of a genome.
 
@@ -59,10 +53,10 @@ def scale(
     from jundscan.io.outputs import check_output
     from jundscan.model.load import load_model
 
-    check_files({"--output": output}, (track, genome, alias, model))
+    options.check_files({"--output": output}, (track, genome, alias, model))
     if genome is None and alias is not None:
         raise typer.BadParameter("needs GENOME, whose chromosomes it names", param_hint="--alias")
-    start_log(quiet)
+    terminal.start_log(quiet)
     check_output(output, force)
     widths, cautions = load_model(model, "cpu").widths, Cautions()
     with ExitStack() as stack:
@@ -80,11 +74,11 @@ def scale(
     record = {
         "accessibility": str(track),
         "genome": None if genome is None else str(genome),
-        "command": command_line(context),
+        "command": terminal.command_line(context),
         "warnings": cautions.to_list(),
         "accessibility_scale": found.to_dict(),
     }
-    write_json(record, output, force)
+    terminal.write_json(record, output, force)
     log.info(
         "scale of %s: %s windows, %.1f%% of them at 0%s",
         track,

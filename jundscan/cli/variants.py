@@ -9,40 +9,7 @@ from typing import Annotated
 
 import typer
 
-from jundscan.cli.options import (
-    INPUT,
-    AccessibilityOption,
-    AliasOption,
-    BedValueOption,
-    DeviceOption,
-    ForceOption,
-    FprOption,
-    GenomeArgument,
-    JsonOption,
-    LengthMismatchOption,
-    MissingChromosomesOption,
-    ModelOption,
-    NoAccessibilityOption,
-    PrecisionOption,
-    QuietOption,
-    RecallOption,
-    ScaleOption,
-    ThreadsOption,
-    ThresholdOption,
-    check_accessibility,
-    check_files,
-    threshold_rule,
-)
-from jundscan.cli.terminal import (
-    command_line,
-    log_accessibility,
-    log_provider,
-    log_threshold,
-    log_written,
-    progress,
-    start_log,
-    write_json,
-)
+from jundscan.cli import options, terminal
 from jundscan.errors import format_count, format_seconds
 from jundscan.options import ScanOptions
 
@@ -51,29 +18,29 @@ log = logging.getLogger("jundscan")
 
 def variants(
     context: typer.Context,
-    genome: GenomeArgument,
-    vcf: Annotated[Path, typer.Argument(help="VCF, gzipped or not, or BCF.", **INPUT)],
-    accessibility: AccessibilityOption = None,
-    bed_value: BedValueOption = "score",
-    no_accessibility: NoAccessibilityOption = False,
+    genome: options.GenomeArgument,
+    vcf: Annotated[Path, typer.Argument(help="VCF, gzipped or not, or BCF.", **options.INPUT)],
+    accessibility: options.AccessibilityOption = None,
+    bed_value: options.BedValueOption = "score",
+    no_accessibility: options.NoAccessibilityOption = False,
     output: Annotated[
         str,
         typer.Option("--output", "-o", help="A .vcf, .vcf.gz (indexed) or .tsv file. - is VCF on stdout."),
     ] = "-",
-    threshold: ThresholdOption = None,
-    fpr: FprOption = None,
-    precision: PrecisionOption = None,
-    recall: RecallOption = None,
-    accessibility_scale: ScaleOption = None,
-    missing_chromosomes: MissingChromosomesOption = None,
-    allow_length_mismatch: LengthMismatchOption = False,
-    alias: AliasOption = None,
-    device: DeviceOption = "auto",
-    threads: ThreadsOption = None,
-    model: ModelOption = None,
-    json_target: JsonOption = None,
-    force: ForceOption = False,
-    quiet: QuietOption = False,
+    threshold: options.ThresholdOption = None,
+    fpr: options.FprOption = None,
+    precision: options.PrecisionOption = None,
+    recall: options.RecallOption = None,
+    accessibility_scale: options.ScaleOption = None,
+    missing_chromosomes: options.MissingChromosomesOption = None,
+    allow_length_mismatch: options.LengthMismatchOption = False,
+    alias: options.AliasOption = None,
+    device: options.DeviceOption = "auto",
+    threads: options.ThreadsOption = None,
+    model: options.ModelOption = None,
+    json_target: options.JsonOption = None,
+    force: options.ForceOption = False,
+    quiet: options.QuietOption = False,
 ) -> None:
     """Score which variants make or break a JUND site, allele by allele.
 
@@ -90,17 +57,17 @@ def variants(
     from jundscan.model.load import load_model
     from jundscan.scanning.plan import open_scan
 
-    rule = threshold_rule(threshold, fpr, precision, recall)
-    check_accessibility(accessibility, no_accessibility, accessibility_scale)
-    check_files(
+    rule = options.threshold_rule(threshold, fpr, precision, recall)
+    options.check_accessibility(accessibility, no_accessibility, accessibility_scale)
+    options.check_files(
         {"--output": output, "--json": json_target}, (genome, vcf, accessibility, accessibility_scale, alias, model)
     )
-    start_log(quiet)
+    terminal.start_log(quiet)
     check_variant_output(output, force)
     if json_target is not None:
         check_output(json_target, force)
-    log_accessibility(accessibility, no_accessibility)
-    options = ScanOptions(
+    terminal.log_accessibility(accessibility, no_accessibility)
+    chosen = ScanOptions(
         stride=1,
         threshold_rule=rule,
         scale=resolve_scale(accessibility_scale),
@@ -112,18 +79,18 @@ def variants(
     )
     concerned = partial(chromosomes_of, vcf)
     with open_scan(
-        genome, accessibility, model=load_model(model, device), concerned=concerned, **vars(options)
+        genome, accessibility, model=load_model(model, device), concerned=concerned, **vars(chosen)
     ) as ready:
-        log_threshold(ready.threshold)
-        log_provider(ready.model, device)
+        terminal.log_threshold(ready.threshold)
+        terminal.log_provider(ready.model, device)
         size = vcf.stat().st_size if vcf.is_file() else 0
-        with progress("scoring variants", size, quiet, (output,)) as on_progress:
+        with terminal.progress("scoring variants", size, quiet, (output,)) as on_progress:
             record = write_variants(
-                ready, vcf, output, force, on_progress, command_line(context), allow_length_mismatch
+                ready, vcf, output, force, on_progress, terminal.command_line(context), allow_length_mismatch
             )
     if json_target is not None:
-        write_json(record, json_target, force)
-    log_written(output, json_target)
+        terminal.write_json(record, json_target, force)
+    terminal.log_written(output, json_target)
     status, hits = record["status"], record["hits"]
     unscored = [f"{count:,} {name}" for name, count in status.items() if count and name not in ("scored", "partial")]
     log.info(
