@@ -117,25 +117,8 @@ def open_scan(
         narrowPeak, BED, bedGraph or bigWig. Without it the model scores sequence alone.
     model : Model, str or pathlib.Path, optional
         By default the installed model.
-    stride : int
-        Bases between window starts.
-    threshold_rule : ThresholdRule, optional
-        How the threshold is chosen, see :func:`jundscan.model.thresholds.choose_threshold`.
-    regions, regions_file, exclude
-        Where to scan, see :func:`jundscan.scanning.spans.find_spans`.
-    scale : AccessibilityScale, optional
-        Maps window means to percentiles. Without it the whole track is read to find one.
-    allow_length_mismatch : bool
-        Accept a track whose header gives other chromosome lengths than the genome.
-    alias : str or pathlib.Path, optional
-        Other names of the chromosomes, for all files: see :func:`jundscan.io.aliases.read_aliases`.
-    bed_value : {"score", "presence"}
-        What an interval of a BED track counts as, see :func:`jundscan.io.bed.read_intervals`.
-    missing_chromosomes : {"closed", "unknown", "error"}, optional
-        Accessibility of chromosomes that the track does not name, see
-        :func:`jundscan.accessibility.genome_tracks.match_chromosomes`.
-    threads : int, optional
-        Worker threads; by default one for each core that the process may use.
+    stride, threshold_rule, …, threads
+        See :class:`jundscan.options.ScanOptions`.
     concerned : callable, optional
         Returns the chromosomes to score, for commands that score no spans; called only where names or lengths differ
         between genome and track.
