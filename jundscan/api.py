@@ -318,7 +318,7 @@ def explain(
     top = positive_int("top", top)
     named = texts("regions", regions)
     if not named and hits is None:
-        raise InputError("regions: none is named; give chrom:start-end, or several, or hits")
+        raise InputError("regions: none is named; name one or several chrom:start-end, or hits")
     file = file_path("hits", hits) if is_path(hits) else None
     options = ScanOptions(
         threshold_rule=threshold_rule(threshold, fpr, precision, recall),

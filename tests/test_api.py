@@ -54,8 +54,8 @@ def test_arrays_give_the_hits_of_files(
     genome: Path, track: Path, sequences: dict[str, str], per_base: dict[str, np.ndarray], model: Model, form: Form
 ) -> None:
     from_files = list(jundscan.scan(genome, track, model=model, **SCAN))
-    given = {chrom: form(sequence) for chrom, sequence in sequences.items()}
-    from_arrays = list(jundscan.scan(given, per_base, model=model, **SCAN))
+    arrays = {chrom: form(sequence) for chrom, sequence in sequences.items()}
+    from_arrays = list(jundscan.scan(arrays, per_base, model=model, **SCAN))
     assert len(from_files) > 5
     for one, other in zip(from_arrays, from_files, strict=True):
         assert one[:3] == other[:3]
@@ -108,7 +108,7 @@ def test_the_call_itself_raises_for_bad_inputs(tmp_path: Path, model: Model, seq
 
 
 @pytest.mark.parametrize(
-    ("given", "problem"),
+    ("values", "problem"),
     [
         ({}, "no sequence"),
         ({"a": np.array([0, 5])}, "codes other than 0 to 4"),
@@ -117,13 +117,13 @@ def test_the_call_itself_raises_for_bad_inputs(tmp_path: Path, model: Model, seq
         ({"a": np.zeros((5, 4), np.uint8)}, "not letters or a row of codes"),
     ],
 )
-def test_unusable_sequences_are_errors(given: dict[str, np.ndarray], problem: str) -> None:
+def test_unusable_sequences_are_errors(values: dict[str, np.ndarray], problem: str) -> None:
     with pytest.raises(FastaError, match=problem):
-        MemoryGenome(given)
+        MemoryGenome(values)
 
 
 @pytest.mark.parametrize(
-    ("given", "problem"),
+    ("values", "problem"),
     [
         ({}, "holds no chromosome"),
         ({"a": [1.0, -1.0]}, "none negative"),
@@ -133,9 +133,9 @@ def test_unusable_sequences_are_errors(given: dict[str, np.ndarray], problem: st
         ({"a": ["x"]}, "must be an array of numbers"),
     ],
 )
-def test_unusable_track_values_are_errors(given: dict[str, list[float]], problem: str) -> None:
+def test_unusable_track_values_are_errors(values: dict[str, list[float]], problem: str) -> None:
     with pytest.raises(TrackError, match=problem):
-        MemoryTrack(given)
+        MemoryTrack(values)
 
 
 def test_a_genome_in_memory_equals_its_file(sequences: dict[str, str], genome: Path) -> None:
@@ -229,9 +229,9 @@ def test_surroundings_of_folders_and_arrays_are_equal(
     )
     both = jundscan.evaluate([tmp_path / "s"] * 2, genome=genome, accessibility=track, model=model)
     assert [json.loads(json.dumps(one.report)) for one in both] == [report] * 2
-    given = jundscan.evaluate(windows, labels, ids=ids, genome=sequences, accessibility=str(track), model=model)
-    assert given.probabilities.tolist() == both[0].probabilities.tolist()
-    assert given.accessibility.shape == (len(starts),)
+    from_arrays = jundscan.evaluate(windows, labels, ids=ids, genome=sequences, accessibility=str(track), model=model)
+    assert from_arrays.probabilities.tolist() == both[0].probabilities.tolist()
+    assert from_arrays.accessibility.shape == (len(starts),)
     alone = jundscan.evaluate(windows, labels, ids=ids, model=model)
     assert alone.known is None or not alone.known.any()
 
@@ -315,7 +315,7 @@ def test_a_table_without_pandas_is_an_error_that_names_the_package(
 
 def test_one_alternative_may_be_text() -> None:
     genome = {"chr1": "ACGT" * 60 + "TGACTCA" + "ACGT" * 60}
-    alone, listed = (list(jundscan.variants(genome, [("chr1", 240, "T", given)])) for given in ("TG", ["TG"]))
+    alone, listed = (list(jundscan.variants(genome, [("chr1", 240, "T", form)])) for form in ("TG", ["TG"]))
     assert alone == listed
     assert [effect.alternative_allele for effect in alone] == ["TG"]
 

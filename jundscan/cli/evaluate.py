@@ -172,7 +172,7 @@ def _check_usage(genome: Path | None, accessibility: Path | None, no_accessibili
         if path is not None and genome is None:
             raise typer.BadParameter("needs --genome FASTA, which the windows come from", param_hint=option)
     if accessibility is not None and no_accessibility:
-        raise typer.BadParameter("contradicts --accessibility; give one", param_hint="--no-accessibility")
+        raise typer.BadParameter("contradicts --accessibility; use one", param_hint="--no-accessibility")
 
 
 def _check_outputs(

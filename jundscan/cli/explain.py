@@ -56,7 +56,7 @@ def explain(
     force: options.ForceOption = False,
     quiet: options.QuietOption = False,
 ) -> None:
-    """Score every substitution at every base, to show which bases drive a prediction, and what accessibility adds.
+    """Show which bases drive a prediction, by scoring every substitution at every base.
 
     Windows are scored with their surroundings, but only bases of the region are changed.
 

@@ -134,10 +134,10 @@ def threshold_rule(
         When there are several rules, or the value is not between 0 and 1.
     """
     values = {"--threshold": threshold, "--fpr": fpr, "--precision": precision, "--recall": recall}
-    given = [option for option, value in values.items() if value is not None]
-    if len(given) > 1:
-        raise typer.BadParameter(f"{', '.join(given)} exclude each other; give one", param_hint=given[0])
-    for option in given:
+    used = [option for option, value in values.items() if value is not None]
+    if len(used) > 1:
+        raise typer.BadParameter(f"{', '.join(used)} exclude each other; use one", param_hint=used[0])
+    for option in used:
         check_fraction(values[option], option)
     return options.threshold_rule(threshold, fpr, precision, recall)
 
@@ -145,7 +145,7 @@ def threshold_rule(
 def check_accessibility(accessibility: Path | None, no_accessibility: bool, accessibility_scale: str | None) -> None:
     """Raise typer.BadParameter when options on accessibility contradict each other."""
     if accessibility is not None and no_accessibility:
-        raise typer.BadParameter("contradicts --accessibility; give one", param_hint="--no-accessibility")
+        raise typer.BadParameter("contradicts --accessibility; use one", param_hint="--no-accessibility")
     if accessibility_scale is not None and accessibility is None:
         raise typer.BadParameter("has nothing to map without --accessibility", param_hint="--accessibility-scale")
 
@@ -166,12 +166,12 @@ def check_files(outputs: dict[str, Path | str | None], inputs: Iterable[Path | s
         if target is None or str(target) == os.devnull:
             continue
         file = connected_file(target)
-        places = {destination(target)} if file is None else {destination(target), file}
-        for same in places & written.keys():
+        names = {destination(target)} if file is None else {destination(target), file}
+        for same in names & written.keys():
             # two streams may be connected to one file, because each appends to it
             if same != file or not streams[same]:
                 raise typer.BadParameter(f"{written[same]} writes to {same} too; name another file", param_hint=option)
-        if any(name in read and Path(name).is_file() for name in places):
+        if any(name in read and Path(name).is_file() for name in names):
             raise typer.BadParameter(f"{target} is an input of this run; name another file", param_hint=option)
-        written |= dict.fromkeys(places, option)
-        streams |= dict.fromkeys(places, file is not None)
+        written |= dict.fromkeys(names, option)
+        streams |= dict.fromkeys(names, file is not None)

@@ -42,7 +42,7 @@ def variants(
     force: options.ForceOption = False,
     quiet: options.QuietOption = False,
 ) -> None:
-    """Score which variants make or break a JUND site, allele by allele.
+    """Find variants that make or break a JUND site, allele by allele.
 
     Every window that an allele touches is scored on the reference and on the alternative haplotype, with the
     surroundings that it has there and the accessibility of the reference. Windows beside the allele are left out.

@@ -155,9 +155,9 @@ def test_odd_variants_and_regions_raise_our_errors(odd: Any, model: Model) -> No
     check(lambda: jundscan.variants(genome, odd, model=model))
     check(lambda: jundscan.variants(genome, [odd], model=model))
     check(lambda: jundscan.variants(genome, iter([odd]), model=model))
-    for place in range(4):
+    for position in range(4):
         variant = ["s", 160, "T", "A"]
-        variant[place] = odd
+        variant[position] = odd
         check(lambda variant=variant: jundscan.variants(genome, [tuple(variant)], model=model))
         check(lambda variant=variant: jundscan.variants(genome, [variant], model=model))
     check(lambda: jundscan.variants(genome, [("s", 160, "T", ["A", odd])], model=model))
