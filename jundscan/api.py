@@ -129,11 +129,31 @@ def scan(
         Loaded model, or an ``.onnx`` file or its folder. None: the model that jundscan comes with.
     device : {"auto", "cpu", "cuda"}
         Where a model runs that is not loaded yet. ``"auto"`` uses CUDA if available, else the CPU.
+    threads : int or None
+        Worker threads. None: one per core that the process may use.
+    stride : int
+        Bases between window starts.
     threshold, fpr, precision, recall : float or None
         Choose the threshold by at most one of them, 0 to 1, see :class:`jundscan.options.ThresholdRule`. Without one
-        the model's own rule holds.
-    threads, stride, regions, regions_file, exclude, scale, allow_length_mismatch, alias, bed_value, missing_chromosomes
-        See :class:`jundscan.options.ScanOptions`.
+        the model's own rule holds (``jundscan info`` shows it).
+    regions : str or iterable of str
+        Regions to scan, ``chrom`` or ``chrom:start-end``, 0-based half-open. Without any, the whole genome is scanned.
+    regions_file : str, pathlib.Path or None
+        BED file of regions to scan.
+    exclude : str, pathlib.Path or None
+        BED file of regions to leave out: no window that touches one is scored.
+    scale : AccessibilityScale, str, pathlib.Path or None
+        How accessibility becomes percentiles: a file that ``jundscan scale`` wrote, the record of a scan, or
+        ``"identity"`` for values that are percentiles already. None: found from the whole track.
+    allow_length_mismatch : bool
+        Accept a track or VCF whose header has other chromosome lengths than the genome, for partial genomes.
+    alias : str, pathlib.Path or None
+        File of other names of the chromosomes: UCSC's chromAlias.txt, or two columns.
+    bed_value : {"score", "presence"}
+        Value of an interval of a BED track: its score, or 1.
+    missing_chromosomes : {"closed", "unknown", "error"} or None
+        How chromosomes that are missing from the track are scored: with accessibility 0, from sequence alone, or not
+        at all (an error). None: ``"closed"``, if names fit on half of the bases, else an error.
 
     Returns
     -------

@@ -64,36 +64,9 @@ class ThresholdRule:
 
 @dataclass(frozen=True, kw_only=True)
 class ScanOptions:
-    """Options of a run, with their defaults: keywords of :func:`jundscan.scan`, options of ``jundscan scan``.
+    """Options of a run and their defaults, which Python and the command line share.
 
-    ``variants``, ``explain`` and ``evaluate`` take those that apply to them.
-
-    Attributes
-    ----------
-    stride : int
-        Bases between window starts.
-    threshold_rule : ThresholdRule or None
-        How the threshold is chosen. None: the model's own rule (``jundscan info`` shows it).
-    regions : str or iterable of str
-        Regions to scan, ``chrom`` or ``chrom:start-end``, 0-based half-open. Without any, the whole genome is scanned.
-    regions_file : str, pathlib.Path or None
-        BED file of regions to scan.
-    exclude : str, pathlib.Path or None
-        BED file of regions to leave out: no window that touches one is scored.
-    scale : AccessibilityScale, str, pathlib.Path or None
-        How accessibility becomes percentiles: a file that ``jundscan scale`` wrote, the record of a scan, or
-        ``"identity"`` for values that are percentiles already. None: found from the whole track.
-    allow_length_mismatch : bool
-        Accept a track or VCF whose header has other chromosome lengths than the genome, for partial genomes.
-    alias : str, pathlib.Path or None
-        File of other names of the chromosomes: UCSC's chromAlias.txt, or two columns.
-    bed_value : {"score", "presence"}
-        Value of an interval of a BED track: its score, or 1.
-    missing_chromosomes : {"closed", "unknown", "error"} or None
-        How chromosomes that are missing from the track are scored: with accessibility 0, from sequence alone, or not
-        at all (an error). None: ``"closed"``, if names fit on half of the bases, else an error.
-    threads : int or None
-        Worker threads. None: one per core that the process may use.
+    :func:`jundscan.scan` describes them. ``threshold_rule`` holds its threshold, fpr, precision or recall.
     """
 
     stride: int = DEFAULT_STRIDE

@@ -104,7 +104,11 @@ class Explanation(NamedTuple):
     response: Response | None
 
     def to_frame(self) -> DataFrame:
-        """Return a ``pandas.DataFrame`` with one row per base, and the columns of ``mutagenesis.tsv``."""
+        """Return a ``pandas.DataFrame`` with one row per base.
+
+        Its columns are chrom, start and end (0-based half-open), reference, A, C, G and T (``differences``),
+        contribution, probability and accessibility.
+        """
         chrom, start, end = self.region
         starts = np.arange(start, end)
         return data_frame(

@@ -118,7 +118,7 @@ def open_scan(
     model : Model, str or pathlib.Path, optional
         By default the installed model.
     stride, threshold_rule, …, threads
-        See :class:`jundscan.options.ScanOptions`.
+        See :func:`jundscan.scan`.
     concerned : callable, optional
         Returns the chromosomes to score, for commands that score no spans; called only where names or lengths differ
         between genome and track.
