@@ -1,1 +1,1 @@
-"""Reports opened in a headless Chromium; skipped, saying so, where there is none."""
+"""Tests of reports in a headless Chromium, skipped if it is not installed."""

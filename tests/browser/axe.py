@@ -1,4 +1,4 @@
-"""Accessibility of both reports by axe-core (`make axe`): prints every finding and fails on a serious one."""
+"""Check the accessibility of both reports by axe-core (`make axe`). Print all findings and fail on a serious one."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _RUN = "const done = arguments[0]; axe.run(document, {resultTypes: ['violations'
 
 
 def findings(chrome: Any) -> list[dict[str, Any]]:
-    """Run axe-core in the page that is open."""
-    chrome.execute_cdp_cmd("Page.setBypassCSP", {"enabled": True})  # axe-core is no script of the page
+    """Run axe-core in the open page."""
+    chrome.execute_cdp_cmd("Page.setBypassCSP", {"enabled": True})  # the page's policy forbids other scripts
     chrome.execute_script(AXE.read_text("utf-8"))
     return list(chrome.execute_async_script(_RUN)["violations"])
 
 
 def main(pages: list[Path]) -> int:
-    """Examine pages, light and dark, wide and narrow; return the number of serious findings."""
+    """Check pages, light and dark, wide and narrow. Return the number of serious findings."""
     serious = 0
     for page in pages:
         for width, dark in ((1200, False), (1200, True), (390, False)):
@@ -51,6 +51,6 @@ def main(pages: list[Path]) -> int:
 if __name__ == "__main__":
     if find_chromium() is None:
         sys.exit(ABSENT)
-    given = [Path(path) for path in sys.argv[1:]]
+    pages = [Path(path) for path in sys.argv[1:]]
     with tempfile.TemporaryDirectory() as folder:
-        sys.exit(main(given or write_reports(Path(folder))) > 0)
+        sys.exit(main(pages or write_reports(Path(folder))) > 0)

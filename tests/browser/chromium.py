@@ -1,4 +1,4 @@
-"""A headless Chromium that notes what a page asks for and complains of."""
+"""A headless Chromium that records the requests and console messages of a page."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def open_page(chrome: Any, path: Path) -> None:
 
 
 def complaints(chrome: Any) -> list[str]:
-    """Give the console's warnings and errors since the last call."""
+    """Return the console's warnings and errors since the last call."""
     return [entry["message"] for entry in chrome.get_log("browser") if entry["level"] in ("WARNING", "SEVERE")]
 
 
 def requests(chrome: Any) -> list[str]:
-    """Give what was asked for since the last call, but for the page itself and what lies inside it."""
+    """Return the URLs requested since the last call, without the page itself and data inside it."""
     events = (json.loads(entry["message"])["message"] for entry in chrome.get_log("performance"))
-    asked = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
-    urls = [one["request"]["url"] for one in asked if one.get("type") != "Document"]
+    sent = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    urls = [one["request"]["url"] for one in sent if one.get("type") != "Document"]
     return [url for url in urls if not url.startswith(("data:", "blob:"))]

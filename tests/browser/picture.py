@@ -1,4 +1,4 @@
-"""The picture of a report for the README: the bundled example's, with the genome view open."""
+"""Take the picture of the example's report for the README, with the genome view open."""
 
 from __future__ import annotations
 

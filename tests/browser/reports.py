@@ -1,4 +1,4 @@
-"""Reports of the bundled example or of the real data, to be opened in a browser."""
+"""Write reports of the bundled example or of the real data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jundscan.cli import main
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-class Written(NamedTuple):
+class Report(NamedTuple):
     """A page and the JSON record of the same run."""
 
     page: Path
@@ -25,9 +25,9 @@ def _run(*arguments: object) -> None:
             raise AssertionError(f"{arguments}: exit code {end.code}") from end
 
 
-def write_scan(folder: Path, data: Path | None = None) -> Written:
+def write_scan(folder: Path, data: Path | None = None) -> Report:
     """Scan the bundled example, or 6 Mb of the real data, compared with known peaks."""
-    written = Written(folder / "scan.html", folder / "scan.json")
+    written = Report(folder / "scan.html", folder / "scan.json")
     if data is None:
         where = [
             EXAMPLES / "genome.fa",
@@ -46,9 +46,9 @@ def write_scan(folder: Path, data: Path | None = None) -> Written:
     return written
 
 
-def write_evaluation(folder: Path, data: Path | None = None) -> Written:
+def write_evaluation(folder: Path, data: Path | None = None) -> Report:
     """Evaluate the bundled example's shards, or two models on two cell types of the real data."""
-    written = Written(folder / "evaluation.html", folder / "evaluation.json")
+    written = Report(folder / "evaluation.html", folder / "evaluation.json")
     what: list[object] = [EXAMPLES / "shards"]
     if data is not None:
         exported = EXAMPLES.parent / "exported"

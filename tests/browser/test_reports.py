@@ -1,4 +1,4 @@
-"""Both reports in headless Chromium, of the bundled example and of the real data: what they show is what was found."""
+"""Both reports in headless Chromium, of the bundled example and of the real data, against their records."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.browser.chromium import ABSENT, complaints, find_chromium, open_chromium, open_page, requests
-from tests.browser.reports import Written, write_evaluation, write_reports, write_scan
+from tests.browser.reports import Report, write_evaluation, write_reports, write_scan
 from tests.conftest import Run
 from tests.helpers.inputs import write_fasta
 
@@ -38,18 +38,18 @@ def _data(source: str) -> Path | None:
 
 
 @pytest.fixture(scope="module", params=SOURCES)
-def scan(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Written:
+def scan(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Report:
     return write_scan(tmp_path_factory.mktemp("scan"), _data(request.param))
 
 
 @pytest.fixture(scope="module", params=SOURCES)
-def evaluation(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Written:
+def evaluation(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Report:
     return write_evaluation(tmp_path_factory.mktemp("evaluation"), _data(request.param))
 
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Both reports of the example."""
+    """Write both reports of the example."""
     return write_reports(tmp_path_factory.mktemp("pages"))
 
 
@@ -59,14 +59,14 @@ def wait_for(chrome: Any, script: str) -> Any:
     return WebDriverWait(chrome, 30).until(lambda browser: browser.execute_script(f"return {script}"))
 
 
-def opened(chrome: Any, page: Path) -> None:
-    """Open a page; nothing was asked for, nothing complained of."""
+def open_and_check(chrome: Any, page: Path) -> None:
+    """Open a page, and check that it makes no request and logs no warning."""
     complaints(chrome), requests(chrome)
     open_page(chrome, page)
-    untroubled(chrome)
+    check_quiet(chrome)
 
 
-def untroubled(chrome: Any) -> None:
+def check_quiet(chrome: Any) -> None:
     assert requests(chrome) == []
     assert complaints(chrome) == []
 
@@ -81,8 +81,8 @@ def cells(chrome: Any, table: str, column: int) -> list[str]:
     )  # fmt: skip
 
 
-def shows(chrome: Any, table: str, column: int, expected: list[str]) -> None:
-    """Wait for a table to show what is expected."""
+def wait_for_cells(chrome: Any, table: str, column: int, expected: list[str]) -> None:
+    """Wait for a table to show the expected cells."""
     for _ in range(50):
         if (shown := cells(chrome, table, column)) == expected:
             return
@@ -96,8 +96,8 @@ def look_up(record: Any, key: str) -> Any:
     return record
 
 
-def numbers_are_those_of(chrome: Any, record: Any) -> set[str]:
-    """Compare every number on the page that names its key, as it is stored and as it is shown."""
+def check_numbers(chrome: Any, record: Any) -> set[str]:
+    """Compare every number of the page, as stored and as shown, with the record. Return their keys."""
     shown = chrome.execute_script(
         "return [...document.querySelectorAll('data[data-key]')]"
         ".map((one) => [one.dataset.key, one.getAttribute('value'), one.textContent])"
@@ -113,10 +113,10 @@ def numbers_are_those_of(chrome: Any, record: Any) -> set[str]:
     return {key for key, _, _ in shown}
 
 
-def test_scan_page_shows_its_record(chrome: Any, scan: Written) -> None:
-    opened(chrome, scan.page)
+def test_scan_page_shows_its_record(chrome: Any, scan: Report) -> None:
+    open_and_check(chrome, scan.page)
     record = json.loads(scan.record.read_text())
-    keys = numbers_are_those_of(chrome, record)
+    keys = check_numbers(chrome, record)
     assert keys >= {"hits", "windows_scored", "windows_skipped", "bases_scanned", "threshold", "seconds", "stride"}
     assert keys >= {"accuracy.auroc", "accuracy.confidence_intervals.recall.1", "accuracy.peaks.hit", "accuracy.n"}
     embedded = json.loads(chrome.execute_script("return document.getElementById('record-json').textContent"))
@@ -124,28 +124,28 @@ def test_scan_page_shows_its_record(chrome: Any, scan: Written) -> None:
     assert json.loads(chrome.execute_script("return document.getElementById('record').textContent")) == embedded
 
 
-def test_hit_table_sorts_and_filters(chrome: Any, scan: Written) -> None:
-    opened(chrome, scan.page)
+def test_hit_table_sorts_and_filters(chrome: Any, scan: Report) -> None:
+    open_and_check(chrome, scan.page)
     hits = [line.split("\t") for line in scan.page.with_name("hits.bed").read_text().splitlines() if line[0] != "#"]
     best = [float(text) for text in cells(chrome, "hit-table", 5)]
     assert best == sorted(best, reverse=True)
     start = chrome.find_element("css selector", "#hit-table thead th:nth-child(3)")
     chrome.execute_script("arguments[0].scrollIntoView({block: 'center'})", start)
     starts = sorted(int(hit[1]) for hit in hits)
-    for expected in (starts, starts[::-1]):  # up, then down
+    for expected in (starts, starts[::-1]):  # ascending, then descending
         start.click()
-        shows(chrome, "hit-table", 2, [str(at) for at in expected[: len(best)]])
+        wait_for_cells(chrome, "hit-table", 2, [str(at) for at in expected[: len(best)]])
     search = chrome.find_element("css selector", "#hit-table_wrapper input[type=search]")
-    wanted = f"{hits[3][0]}:{hits[3][1]}-{hits[3][2]}"
-    search.send_keys(wanted)
-    shows(chrome, "hit-table", 0, [wanted])
-    untroubled(chrome)
+    name = f"{hits[3][0]}:{hits[3][1]}-{hits[3][2]}"
+    search.send_keys(name)
+    wait_for_cells(chrome, "hit-table", 0, [name])
+    check_quiet(chrome)
 
 
-def test_click_on_a_hit_shows_the_genome(chrome: Any, scan: Written) -> None:
+def test_click_on_a_hit_shows_the_genome(chrome: Any, scan: Report) -> None:
     from selenium.webdriver.common.keys import Keys
 
-    opened(chrome, scan.page)
+    open_and_check(chrome, scan.page)
     buttons = chrome.find_elements("css selector", "button[data-hit]")
     for button, key in ((buttons[1], False), (buttons[0], True)):  # by mouse, then by keyboard
         name = button.text
@@ -182,13 +182,13 @@ def test_click_on_a_hit_shows_the_genome(chrome: Any, scan: Written) -> None:
             "[...document.getElementById('igv').shadowRoot.querySelectorAll('canvas')].some((one) => one.width > 100)"
         )
         wait_for(chrome, painted)
-    untroubled(chrome)
+    check_quiet(chrome)
 
 
-def test_evaluation_page_shows_its_record(chrome: Any, evaluation: Written) -> None:
-    opened(chrome, evaluation.page)
+def test_evaluation_page_shows_its_record(chrome: Any, evaluation: Report) -> None:
+    open_and_check(chrome, evaluation.page)
     record = json.loads(evaluation.record.read_text())
-    keys = numbers_are_those_of(chrome, record)
+    keys = check_numbers(chrome, record)
     reports = record.get("data", [record])
     prefix = "data.0." if "data" in record else ""
     assert keys >= {f"{prefix}{key}" for key in ("n", "positives", "threshold", "auroc", "confidence_intervals.mcc.0")}
@@ -213,10 +213,10 @@ def confusion(chrome: Any, number: int) -> list[list[int]]:
     return [[int(cell(chrome, number, name).replace(",", "")) for name in row] for row in (("tn", "fp"), ("fn", "tp"))]
 
 
-def test_slider_updates_the_confusion_matrix(chrome: Any, evaluation: Written) -> None:
+def test_slider_updates_the_confusion_matrix(chrome: Any, evaluation: Report) -> None:
     from selenium.webdriver.common.keys import Keys
 
-    opened(chrome, evaluation.page)
+    open_and_check(chrome, evaluation.page)
     record = json.loads(evaluation.record.read_text())
     report = record.get("data", [record])[0]
     bound, unbound = report["positives"], report["n"] - report["positives"]
@@ -227,16 +227,16 @@ def test_slider_updates_the_confusion_matrix(chrome: Any, evaluation: Written) -
     assert cell(chrome, 0, "threshold") == "1"
     assert fp < report["confusion_matrix"][0][1]
     before = [unbound, bound]
-    slider.send_keys(Keys.HOME, Keys.ARROW_RIGHT)  # the first place is the threshold evaluated, the next one 0
+    slider.send_keys(Keys.HOME, Keys.ARROW_RIGHT)  # the first step is the threshold evaluated, the second is 0
     assert slider.get_attribute("aria-valuetext") == "0.000"
     assert confusion(chrome, 0) == [[0, before[0]], [0, before[1]]]
     chrome.find_element("id", "threshold-own").click()
     assert confusion(chrome, 0) == report["confusion_matrix"]
-    untroubled(chrome)
+    check_quiet(chrome)
 
 
-def test_mistake_table_sorts(chrome: Any, evaluation: Written) -> None:
-    opened(chrome, evaluation.page)
+def test_mistake_table_sorts(chrome: Any, evaluation: Report) -> None:
+    open_and_check(chrome, evaluation.page)
     headings = [one.text for one in chrome.find_elements("css selector", "#mistake-table thead th")]
     column = headings.index("probability")
     heading = chrome.find_elements("css selector", "#mistake-table thead th")[column]
@@ -261,7 +261,7 @@ def test_hostile_chromosome_name_is_shown_as_text(chrome: Any, tmp_path: Path, r
     assert threshold == 1
     ran = run("scan", fasta, "--threshold", 0.05, "-o", bed, "--force", "--report", page)
     assert ran.code == 0, ran.err
-    opened(chrome, page)
+    open_and_check(chrome, page)
     called = name.split()[0]  # the first word of a FASTA's header is the name
     assert cells(chrome, "hit-table", 1)[0] == called
     button = chrome.find_element("css selector", "button[data-hit]")
@@ -271,21 +271,21 @@ def test_hostile_chromosome_name_is_shown_as_text(chrome: Any, tmp_path: Path, r
     wait_for(chrome, "document.getElementById('view').dataset.shown")
     assert chrome.find_element("id", "view-title").text.startswith(called)
     assert chrome.execute_script("return document.querySelectorAll('img').length") == 0
-    untroubled(chrome)
+    check_quiet(chrome)
 
 
 @pytest.mark.parametrize(("width", "dark"), [(390, False), (390, True), (1200, True)])
 def test_pages_fit_a_phone_and_the_dark_theme(pages: list[Path], width: int, dark: bool) -> None:
     with open_chromium(width, 800, dark) as chrome:
         for page in pages:
-            opened(chrome, page)
+            open_and_check(chrome, page)
             assert chrome.execute_script("return document.documentElement.scrollWidth") <= width
             ground = chrome.execute_script("return getComputedStyle(document.body).backgroundColor")
             assert (sum(map(int, ground[4:-1].split(","))) < 200) == dark
 
 
-def test_page_prints_without_navigation(chrome: Any, scan: Written) -> None:
-    opened(chrome, scan.page)
+def test_page_prints_without_navigation(chrome: Any, scan: Report) -> None:
+    open_and_check(chrome, scan.page)
     chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     assert not chrome.find_element("css selector", "nav").is_displayed()
     assert chrome.find_element("css selector", "#chromosome-table").is_displayed()

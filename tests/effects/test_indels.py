@@ -1,4 +1,4 @@
-"""Indels at the ends of sequences and in repeats: one haplotype, one effect, wherever and however it is written."""
+"""Indels at the ends of sequences and in repeats: one haplotype has one effect, however it is written."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from jundscan.scanning.plan import open_scan
 from tests.conftest import Run
 from tests.helpers.inputs import letters, write_fasta
 from tests.helpers.numpy_models import numpy_model
-from tests.helpers.variant_oracle import BruteForce, agree, score, vcf_row, write_vcf
+from tests.helpers.variant_oracle import BruteForce, check_against_brute_force, score, vcf_row, write_vcf
 
 pytest.importorskip("pysam")
 
 
 def repeats(count: int, seed: int) -> tuple[dict[str, str], list[list[Variant]]]:
-    """Sequences with a repeat, and for each one haplotype in every way to write it, with bases beside it or without."""
+    """Make sequences with a repeat, and one indel of each in every way to write it."""
     rng = np.random.default_rng(seed)
     genome, written = {}, []
     for number in range(count):
@@ -45,7 +45,7 @@ def repeats(count: int, seed: int) -> tuple[dict[str, str], list[list[Variant]]]
         ways = []
         for place in BruteForce.places(sequence, start, old, new):
             left, right = min(place, int(rng.integers(0, 3))), int(rng.integers(0, 3))
-            if (not place and not right) or rng.random() < 0.3:  # a VCF pads on the right only where nothing is left
+            if (not place and not right) or rng.random() < 0.3:  # a VCF pads on the right only at the first base
                 left, right = 0, 1
             elif not left and not right:
                 left = 1
@@ -60,7 +60,7 @@ def repeats(count: int, seed: int) -> tuple[dict[str, str], list[list[Variant]]]
 
 
 def rows_of(effects: Effects) -> list[str]:
-    """Each allele's effect as text, where NaN equals itself; how far it could be moved depends on where it stands."""
+    """Return each allele's effect as text, where NaN equals itself, without left_shift."""
     columns = (column.tolist() for column in effects._replace(left_shift=effects.in_repeat))
     return [str(cells) for cells in zip(*columns, strict=True)]
 
@@ -84,25 +84,25 @@ def test_indels_in_repeats_equal_brute_force(tmp_path: Path, model: Model) -> No
     rng = np.random.default_rng(4)
     some = [ways[number] for ways in written for number in rng.integers(0, len(ways), 4)]
     with open_scan(write_fasta(tmp_path / "r.fa", genome), model=numpy_model(model, 30), threads=2) as scan:
-        assert "scored" in agree(scan, genome, some)
+        assert "scored" in check_against_brute_force(scan, genome, some)
 
 
 def test_both_strands_have_the_same_effect(tmp_path: Path, model: Model) -> None:
     genome, written = repeats(40, 5)
 
-    def turned(text: str) -> str:
+    def reverse(text: str) -> str:
         return decode(reverse_complement(encode(text.encode()))).decode()
 
     some = [ways[0] for ways in written]
     others = [
-        Variant(v.chrom, len(genome[v.chrom]) - v.start - len(v.reference), turned(v.reference), (turned(new),))
+        Variant(v.chrom, len(genome[v.chrom]) - v.start - len(v.reference), reverse(v.reference), (reverse(new),))
         for v in some
         for new in v.alternatives
     ]
     with open_scan(write_fasta(tmp_path / "r.fa", genome), model=model, threads=1) as scan:
         one = score(scan, some)
     with open_scan(
-        write_fasta(tmp_path / "t.fa", {chrom: turned(text) for chrom, text in genome.items()}), model=model, threads=1
+        write_fasta(tmp_path / "t.fa", {chrom: reverse(text) for chrom, text in genome.items()}), model=model, threads=1
     ) as scan:
         other = score(scan, others)
     np.testing.assert_array_equal(one.status, other.status)
@@ -111,7 +111,7 @@ def test_both_strands_have_the_same_effect(tmp_path: Path, model: Model) -> None
 
 
 def at_the_ends(sequence: str, rng: np.random.Generator) -> list[Variant]:
-    """Insertions and deletions at both ends and one base from them, as a VCF writes them: with a base beside them."""
+    """Return insertions and deletions at both ends and one base from them, padded as in a VCF."""
     chrom, size, variants = f"s{len(sequence)}", len(sequence), []
     for length in (1, 2, 7, 30):
         new = letters(rng, length)
@@ -133,7 +133,7 @@ def test_indels_at_the_ends_are_scored_where_both_haplotypes_have_a_window(
     genome = {f"s{size}": letters(rng, size) for size in (80, 100, *range(101, 131, 3), 202, 450)}
     variants = [variant for sequence in genome.values() for variant in at_the_ends(sequence, rng)]
     with open_scan(write_fasta(tmp_path / "ends.fa", genome), model=numpy_model(model, flank), threads=2) as scan:
-        assert agree(scan, genome, variants) >= {"scored", "no_window"}
+        assert check_against_brute_force(scan, genome, variants) >= {"scored", "no_window"}
         found = score(scan, variants)
     alleles = [(v, alternative) for v in variants for alternative in v.alternatives]
     for (variant, alternative), status in zip(alleles, found.status.tolist(), strict=True):
@@ -144,7 +144,7 @@ def test_indels_at_the_ends_are_scored_where_both_haplotypes_have_a_window(
 
 
 def test_sites_added_or_deleted_at_an_end_change_the_score(tmp_path: Path, model: Model) -> None:
-    """A site behind the last base is gained, and lost again where the sequence has it and a deletion takes it."""
+    """A site inserted at an end is gained. Where the sequence has it, its deletion loses it."""
     body, site = letters(np.random.default_rng(9), 400), "CCTGACTCACC"
     for long, end, base in (
         (body + site, len(body) - 1, body[-1]),
@@ -201,8 +201,8 @@ def test_unaligned_indels_are_counted_and_cause_one_warning(run: Run, tmp_path: 
 
 
 def test_python_effects_hold_repeat_and_left_shift(tmp_path: Path, repeat: Path, model: Model) -> None:
-    given = [("chr1", 202, "AA", "A"), ("chr1", 200, "CA", "C"), ("chr1", 204, "A", "T")]
-    late, early, substitution = jundscan.variants(repeat, given, model=model)
+    variants = [("chr1", 202, "AA", "A"), ("chr1", 200, "CA", "C"), ("chr1", 204, "A", "T")]
+    late, early, substitution = jundscan.variants(repeat, variants, model=model)
     assert [(effect.in_repeat, effect.left_shift) for effect in (late, early, substitution)] == [
         (True, 2),
         (True, 0),

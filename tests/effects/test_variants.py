@@ -1,4 +1,4 @@
-"""Effects of variants against brute force, what a planted site shows, and every odd record."""
+"""Effects of variants against brute force, on planted sites, and of odd records."""
 
 from __future__ import annotations
 
@@ -27,7 +27,14 @@ from jundscan.scanning.plan import open_scan
 from tests.conftest import Run
 from tests.helpers.inputs import PACKERS, genome_letters, letters, track_rows, write_fasta, write_rows
 from tests.helpers.numpy_models import numpy_model
-from tests.helpers.variant_oracle import BruteForce, agree, random_variants, score, vcf_row, write_vcf
+from tests.helpers.variant_oracle import (
+    BruteForce,
+    check_against_brute_force,
+    random_variants,
+    score,
+    vcf_row,
+    write_vcf,
+)
 
 pysam = pytest.importorskip("pysam")
 
@@ -48,7 +55,7 @@ def fasta(tmp_path_factory: pytest.TempPathFactory, chromosomes: dict[str, str])
 
 @pytest.fixture(scope="module")
 def openness(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A track of percentiles on all chromosomes but chr3."""
+    """Write a track of percentiles on all chromosomes but chr3."""
     rows = track_rows(np.random.default_rng(3), {chrom: SIZES[chrom] for chrom in ("chr1", "chr2", "tiny")}, every=60)
     return write_rows(tmp_path_factory.mktemp("track") / "open.bedgraph", rows)
 
@@ -57,7 +64,7 @@ def test_variants_equal_brute_force(fasta: Path, openness: Path, chromosomes: di
     with open_scan(
         fasta, openness, model=model, scale=IDENTITY, threshold_rule=ThresholdRule("threshold", 0.5), threads=2
     ) as scan:
-        seen = agree(scan, chromosomes, random_variants(chromosomes, 200))
+        seen = check_against_brute_force(scan, chromosomes, random_variants(chromosomes, 200))
     assert {"scored", "partial", "unknown_bases", "no_window"} <= seen
 
 
@@ -77,13 +84,13 @@ def test_neighbourhoods_of_any_size_equal_brute_force(
     with open_scan(
         fasta, openness, model=sees, scale=IDENTITY, threshold_rule=ThresholdRule("threshold", 0.5), threads=2
     ) as scan:
-        seen = agree(scan, chromosomes, random_variants(chromosomes, count))
+        seen = check_against_brute_force(scan, chromosomes, random_variants(chromosomes, count))
     assert {"scored", "partial", "unknown_bases", "no_window"} <= seen
 
 
 def test_sequence_alone_equals_brute_force(fasta: Path, chromosomes: dict[str, str], model: Model) -> None:
     with open_scan(fasta, model=model, threads=1) as scan:
-        agree(scan, chromosomes, random_variants(chromosomes, 50, seed=6))
+        check_against_brute_force(scan, chromosomes, random_variants(chromosomes, 50, seed=6))
 
 
 def test_flanks_longer_than_scaffolds_hold_no_base_of_the_next_scaffold(tmp_path: Path, model: Model) -> None:
@@ -96,11 +103,11 @@ def test_flanks_longer_than_scaffolds_hold_no_base_of_the_next_scaffold(tmp_path
             variants.append(Variant(chrom, start, old, (letters(rng, int(rng.integers(1, 40))), letters(rng, 1))))
     path = write_fasta(tmp_path / "scaffolds.fa", scaffolds)
     with open_scan(path, model=numpy_model(model, 700), threads=1) as scan:
-        assert "scored" in agree(scan, scaffolds, variants)
+        assert "scored" in check_against_brute_force(scan, scaffolds, variants)
 
 
 def test_deletion_moves_the_bases_behind_it_into_flanks(tmp_path: Path, model: Model) -> None:
-    """Windows that a deletion touches see the bases behind it move up."""
+    """A deletion moves the bases behind it towards the windows that it touches."""
     sequence = letters(np.random.default_rng(8), 1_500)
     deletion = Variant("chr1", 700, sequence[700:731], (sequence[700],))
     path = write_fasta(tmp_path / "one.fa", {"chr1": sequence})
@@ -109,24 +116,24 @@ def test_deletion_moves_the_bases_behind_it_into_flanks(tmp_path: Path, model: M
     with open_scan(path, model=sees, threads=1) as scan:
         found = score(scan, [deletion])
     codes = encode((sequence[:701] + sequence[731:]).encode())
-    windows = np.array([codes[w - 200 : w + 301] for w in range(601, 700)])  # they hold both neighbours of the gap
+    windows = np.array([codes[w - 200 : w + 301] for w in range(601, 700)])  # windows with both bases beside the gap
     alone = sees.predict(windows, np.full(len(windows), np.nan, np.float32))
     assert found.alternative[0] == alone.max()
-    with open_scan(shorter, model=sees, threads=1) as scan:  # the way back: the same haplotypes, the other way round
+    with open_scan(shorter, model=sees, threads=1) as scan:  # the reverse variant: the same haplotypes, swapped
         back = score(scan, [Variant("chr1", 700, sequence[700], (sequence[700:731],))])
     assert (back.reference[0], back.alternative[0]) == (found.alternative[0], found.reference[0])
 
 
 @st.composite
-def spliced(draw: st.DrawFn) -> tuple[str, int, int, str, int]:
-    """Draw a chromosome, where an allele of it starts and how long it is, what replaces it, and a flank."""
+def splices(draw: st.DrawFn) -> tuple[str, int, int, str, int]:
+    """Draw a chromosome, start and length of an allele, its replacement, and a flank."""
     chromosome = draw(st.text("ACGT", min_size=WINDOW_LENGTH, max_size=400))
     start = draw(st.integers(0, len(chromosome)))
     reference = draw(st.integers(0, min(len(chromosome) - start, 250)))
     return chromosome, start, reference, draw(st.text("ACGT", max_size=250)), draw(st.sampled_from([0, 10, 130, 400]))
 
 
-@given(spliced())
+@given(splices())
 @settings(deadline=None)
 def test_spliced_blocks_equal_slices_of_the_haplotype(drawn: tuple[str, int, int, str, int]) -> None:
     chromosome, start, reference, allele, flank = drawn
@@ -193,17 +200,17 @@ def test_substitutions_in_a_planted_site_lower_the_score_most(tmp_path: Path, mo
     other_strand = decode(reverse_complement(encode(site.encode()))).decode()
     core = range(around, around + len(site))
     strongest = set(np.argsort(-np.abs(change.mean(axis=1)))[: len(site)].tolist())
-    assert len(strongest & set(core)) >= len(site) - 1  # a base beside the core may outdo its middle
+    assert len(strongest & set(core)) >= len(site) - 1  # a base beside the core may matter more than its middle
     for number, letter in enumerate(site):
         for base, mean in zip([base for base in "ACGT" if base != letter], change[core[number]], strict=True):
             broken = site[:number] + base + site[number + 1 :]
-            if broken != other_strand:  # TGAGTCA is TGACTCA
+            if broken != other_strand:  # TGAGTCA is the reverse complement of TGACTCA
                 assert mean < -0.1, broken
 
 
 @pytest.fixture
 def odd(tmp_path: Path, chromosomes: dict[str, str]) -> Path:
-    """One record of every kind, in an order that is not that of the genome."""
+    """Write one record of every kind, not in the order of the genome."""
     one, three = chromosomes["chr1"].upper(), chromosomes["chr3"].upper()
     other = {base: "ACGT"[("ACGT".index(base) + 1) % 4] for base in "ACGT"}
     rows = [
@@ -303,32 +310,34 @@ def test_table_and_vcf_hold_the_same_effects(run: Run, tmp_path: Path, fasta: Pa
 
 @pytest.fixture
 def plain(tmp_path: Path, chromosomes: dict[str, str]) -> Path:
-    """Sorted substitutions on chr1, which the file calls 1 and does not declare."""
+    """Write sorted substitutions on chr1, which the file names 1 and does not declare."""
     one = chromosomes["chr1"].upper()
     rows = [vcf_row("1", at + 1, one[at], "A" if one[at] != "A" else "C") for at in range(150, 8_000, 13)]
     return write_vcf(tmp_path / "plain.vcf", rows)
 
 
 def test_bcftools_reads_the_output_and_its_index(run: Run, tmp_path: Path, fasta: Path, plain: Path) -> None:
-    bcftools = shutil.which("bcftools")
-    if bcftools is None:
+    program = shutil.which("bcftools")
+    if program is None:
         pytest.skip("bcftools is not installed (Debian: apt install bcftools)")
     out = tmp_path / "out.vcf.gz"
     ran = run("variants", fasta, plain, "-o", out)
     assert ran.code == 0, ran.err
     assert "chr1" in ran.err
 
-    def ask(*arguments: object) -> str:
-        done = subprocess.run([bcftools, *map(str, arguments)], capture_output=True, text=True, check=True)
+    def bcftools(*arguments: object) -> str:
+        done = subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, check=True)
         assert not done.stderr
         return done.stdout
 
     fields = "%CHROM\t%POS\t%REF\t%ALT\n"
     source = [line.split("\t") for line in plain.read_text().splitlines() if not line.startswith("#")]
-    assert ask("query", "-f", fields, out).split() == [cell for cells in source for cell in (*cells[:2], *cells[3:5])]
-    inside = ask("query", "-r", "1:1000-1200", "-f", "%POS\t%JUND_STATUS\t%JUND_DIFF\n", out).splitlines()
+    assert bcftools("query", "-f", fields, out).split() == [
+        cell for cells in source for cell in (*cells[:2], *cells[3:5])
+    ]
+    inside = bcftools("query", "-r", "1:1000-1200", "-f", "%POS\t%JUND_STATUS\t%JUND_DIFF\n", out).splitlines()
     assert len(inside) == len([cells for cells in source if 1000 <= int(cells[1]) <= 1200])
-    assert len(ask("view", "-H", "-i", 'JUND_STATUS="scored" && JUND_DIFF<100', out).splitlines()) == len(source)
+    assert len(bcftools("view", "-H", "-i", 'JUND_STATUS="scored" && JUND_DIFF<100', out).splitlines()) == len(source)
 
 
 def test_annotating_twice_replaces_the_fields(run: Run, tmp_path: Path, fasta: Path, odd: Path) -> None:
@@ -345,7 +354,7 @@ def test_annotating_twice_replaces_the_fields(run: Run, tmp_path: Path, fasta: P
 
 
 @pytest.mark.parametrize(
-    ("spoil", "says"),
+    ("damage", "message"),
     [
         (lambda path: path.write_text(path.read_text()[:-40].rsplit("\t", 5)[0]), "cut short"),
         (lambda path: path.write_text("hello\n"), "cannot be read as VCF"),
@@ -367,14 +376,14 @@ def test_annotating_twice_replaces_the_fields(run: Run, tmp_path: Path, fasta: P
 )
 @pytest.mark.parametrize("name", ["out.vcf", "out.vcf.gz", "out.tsv"])
 def test_unusable_variants_are_an_error_and_leave_no_output(
-    run: Run, tmp_path: Path, fasta: Path, plain: Path, spoil: object, says: str, name: str
+    run: Run, tmp_path: Path, fasta: Path, plain: Path, damage: object, message: str, name: str
 ) -> None:
-    spoil(plain)  # type: ignore[operator]
+    damage(plain)  # type: ignore[operator]
     folder = tmp_path / "out"
     folder.mkdir()
     ran = run("variants", fasta, plain, "-o", folder / name, "--json", folder / "r.json")
     assert ran.code == 1
-    assert says in ran.err.splitlines()[-1], ran.err
+    assert message in ran.err.splitlines()[-1], ran.err
     assert str(plain) in ran.err.splitlines()[-1]
     assert not list(folder.iterdir())
 
@@ -430,12 +439,12 @@ def test_python_gives_the_same_effects_for_a_file_and_a_list(
     options = {"model": model, "scale": IDENTITY, "threads": 1}
     from_file = list(jundscan.variants(fasta, plain, openness, **options))
     one = chromosomes["chr1"].upper()
-    given = [("1", at, one[at], ["A" if one[at] != "A" else "C"]) for at in range(150, 8_000, 13)]
-    # as text, where NaN equals itself
-    assert str(from_file) == str(list(jundscan.variants(fasta, given, openness, **options)))
+    variants = [("1", at, one[at], ["A" if one[at] != "A" else "C"]) for at in range(150, 8_000, 13)]
+    # compared as text, where NaN equals itself
+    assert str(from_file) == str(list(jundscan.variants(fasta, variants, openness, **options)))
     assert from_file[0].status == "scored"
     assert 0 < from_file[0].reference < 1
-    assert any(effect.difference != 0 for effect in from_file)  # of one, the best windows may lie beside it
+    assert any(effect.difference != 0 for effect in from_file)  # some variants do not touch the best windows
     [wrong] = jundscan.variants(fasta, [("chr1", 0, "N", ["A"])], **options)
     assert (wrong.status, wrong.hit, wrong.window) == ("ref_mismatch", None, -1)
     assert math.isnan(wrong.reference)
@@ -443,7 +452,7 @@ def test_python_gives_the_same_effects_for_a_file_and_a_list(
         list(jundscan.variants(fasta, [("chr1", 5, "A", [""])], **options))
 
 
-def test_usage(run: Run, tmp_path: Path, fasta: Path, plain: Path) -> None:
+def test_wrong_outputs_and_options_are_errors(run: Run, tmp_path: Path, fasta: Path, plain: Path) -> None:
     assert run("variants", fasta, plain, "-o", tmp_path / "out.bed").code == 1
     assert run("variants", fasta, plain, "-o", plain, "--force").code == 2
     assert run("variants", fasta, plain, "--fpr", 0.1, "--recall", 0.1).code == 2

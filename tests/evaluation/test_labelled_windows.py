@@ -1,4 +1,4 @@
-"""``jundscan evaluate``: its keys, what it does when columns are missing, its options and outputs."""
+"""``jundscan evaluate``: its keys, missing columns, options and outputs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_report_and_predictions_agree_with_scikit_learn(tmp_path: Path, run: Run
     table_path = tmp_path / "p.tsv"
     ran = run("evaluate", shards, "--json", "-", "--predictions", table_path)
     assert ran.code == 0, ran.err
-    report = json.loads(ran.out)  # nothing else is on stdout
+    report = json.loads(ran.out)  # stdout holds only the report
     assert report.keys() == KEYS
     assert report["confidence_intervals"].keys() == BOOTSTRAPPED
     assert report["model"] == model.identity()
@@ -88,11 +88,11 @@ def report_of(run: Run, *arguments: object) -> tuple[dict[str, object], str]:
 def test_missing_accessibility_equals_withheld_accessibility(tmp_path: Path, run: Run, shards: Path) -> None:
     withheld, _ = report_of(run, shards, "--no-accessibility")
     assert withheld["accessibility"] == "not available"
-    absent, said = report_of(run, write_shard(tmp_path / "no_a", a=None))
-    assert "evaluated as not available" in said
+    absent, err = report_of(run, write_shard(tmp_path / "no_a", a=None))
+    assert "evaluated as not available" in err
     assert absent == withheld
-    unknown, said = report_of(run, write_shard(tmp_path / "nan", a=np.full(1200, np.nan)))
-    assert "evaluated as not available" in said
+    unknown, err = report_of(run, write_shard(tmp_path / "nan", a=np.full(1200, np.nan)))
+    assert "evaluated as not available" in err
     assert unknown == withheld
     assert report_of(run, shards)[0]["auroc"] != withheld["auroc"]
 
@@ -107,8 +107,8 @@ def test_missing_values_do_not_count_in_the_scale(tmp_path: Path, run: Run) -> N
 
 
 def test_without_weights_both_classes_get_equal_weight(tmp_path: Path, run: Run) -> None:
-    report, said = report_of(run, write_shard(tmp_path / "s", w=None))
-    assert "equal weight" in said
+    report, err = report_of(run, write_shard(tmp_path / "s", w=None))
+    assert "equal weight" in err
     (tn, fp), (fn, tp) = report["confusion_matrix"]  # type: ignore[misc]
     assert report["weighted_accuracy"] == pytest.approx((tn / (tn + fp) + tp / (tp + fn)) / 2)
 
@@ -150,10 +150,10 @@ def test_scale_of_a_file_and_identity(tmp_path: Path, run: Run, shards: Path) ->
         "percentile in these shards",
     )
     assert given == own
-    identity, said = report_of(run, shards, "--accessibility-scale", "identity")
+    identity, err = report_of(run, shards, "--accessibility-scale", "identity")
     assert identity["accessibility"] == "as given (identity)"
     assert identity["auroc"] != own["auroc"]
-    assert "warning" not in said
+    assert "warning" not in err
     few = write_shard(tmp_path / "few", 100, a=np.linspace(0, 30, 100))
     ran = run("evaluate", few)
     assert ran.code == 1
@@ -259,8 +259,8 @@ def test_one_file_for_two_outputs_is_a_usage_error(tmp_path: Path, run: Run, sha
 
 
 @pytest.fixture
-def placed(tmp_path: Path, sequences: dict[str, str]) -> Path:
-    """Shards of every third window of the genome, those with unknown bases too; every tenth id is empty."""
+def shards_of_genome(tmp_path: Path, sequences: dict[str, str]) -> Path:
+    """Write shards of every third window of the genome, also with unknown bases. Every tenth id is empty."""
     rows, ids = [], []
     for chrom, text in sequences.items():
         codes = encode(text.encode())
@@ -282,10 +282,10 @@ def known_windows(folder: Path, sequences: dict[str, str]) -> int:
 
 
 def test_report_counts_known_surroundings(
-    run: Run, placed: Path, genome: Path, track: Path, sequences: dict[str, str], model: Model, tmp_path: Path
+    run: Run, shards_of_genome: Path, genome: Path, track: Path, sequences: dict[str, str], model: Model, tmp_path: Path
 ) -> None:
-    known = known_windows(placed, sequences) if model.metadata.sees_neighbourhood else 0
-    windows = len(read_shards(placed).codes)
+    known = known_windows(shards_of_genome, sequences) if model.metadata.sees_neighbourhood else 0
+    windows = len(read_shards(shards_of_genome).codes)
     sentence = f"The surroundings of {known:,} of {windows:,} windows are known."
     modes: dict[str, tuple[object, ...]] = {
         "percentile in these shards": (),
@@ -293,27 +293,27 @@ def test_report_counts_known_surroundings(
         "not available": ("--no-accessibility",),
     }
     for mode, options in modes.items():
-        report, said = report_of(run, placed, "--genome", genome, *options)
+        report, err = report_of(run, shards_of_genome, "--genome", genome, *options)
         assert report["neighbourhood"] == {"windows": windows, "known": known}
         assert report["accessibility"] == mode
-        assert ("sees nothing beyond a window" in said) != model.metadata.sees_neighbourhood
-        shown = run("evaluate", placed, "--genome", genome, *options).out
+        assert ("sees nothing beyond a window" in err) != model.metadata.sees_neighbourhood
+        shown = run("evaluate", shards_of_genome, "--genome", genome, *options).out
         assert (sentence in shown) == model.metadata.sees_neighbourhood
-    both, _ = report_of(run, placed, placed, "--genome", genome, "--accessibility", track)
+    both, _ = report_of(run, shards_of_genome, shards_of_genome, "--genome", genome, "--accessibility", track)
     assert [one["neighbourhood"]["known"] for one in both["data"]] == [known] * 2  # type: ignore[attr-defined]
     page = tmp_path / "page.html"
-    assert run("evaluate", placed, "--genome", genome, "--report", page).code == 0
+    assert run("evaluate", shards_of_genome, "--genome", genome, "--report", page).code == 0
     assert ("surroundings known" in page.read_text()) == model.metadata.sees_neighbourhood
     assert (f'data-key="neighbourhood.known" value="{known}"' in page.read_text()) == model.metadata.sees_neighbourhood
 
 
 def test_surroundings_change_predictions(
-    run: Run, placed: Path, genome: Path, track: Path, tmp_path: Path, model: Model
+    run: Run, shards_of_genome: Path, genome: Path, track: Path, tmp_path: Path, model: Model
 ) -> None:
     tables = []
     for number, options in enumerate(((), ("--genome", genome), ("--genome", genome, "--accessibility", track))):
         path = tmp_path / f"{number}.tsv"
-        assert run("evaluate", placed, *options, "--predictions", path).code == 0
+        assert run("evaluate", shards_of_genome, *options, "--predictions", path).code == 0
         tables.append(read_table(path))
     alone, around, tracked = (np.array(table["probability"], float) for table in tables)
     assert (alone != around).any() == (model.flank > 0)
@@ -324,7 +324,7 @@ def test_surroundings_change_predictions(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (("--accessibility", "track.bedgraph"), "needs --genome FASTA, which the windows come from"),
         (("--alias", "names.txt"), "needs --genome FASTA"),
@@ -334,17 +334,23 @@ def test_surroundings_change_predictions(
     ],
 )
 def test_options_that_need_a_genome(
-    run: Run, placed: Path, genome: Path, track: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], says: str
+    run: Run,
+    shards_of_genome: Path,
+    genome: Path,
+    track: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str,
 ) -> None:
     monkeypatch.chdir(genome.parent)
-    ran = run("evaluate", placed, *arguments)
+    ran = run("evaluate", shards_of_genome, *arguments)
     assert ran.code == 2
     assert ran.out == ""
-    assert says in " ".join(ran.err.replace("│", " ").split())
+    assert message in " ".join(ran.err.replace("│", " ").split())
 
 
 @pytest.mark.parametrize(
-    ("ids", "says"),
+    ("ids", "message"),
     [
         ("chr1:7", "id of row 0 (counted from 0): 'chr1:7' is not the position of a window"),
         ("chr1:0-102", "is 102 bases long"),
@@ -354,7 +360,7 @@ def test_options_that_need_a_genome(
     ],
 )
 def test_ids_that_do_not_fit_the_genome_are_an_error(
-    run: Run, tmp_path: Path, genome: Path, ids: str, says: str
+    run: Run, tmp_path: Path, genome: Path, ids: str, message: str
 ) -> None:
     rows = np.random.default_rng(0).integers(0, 4, (1200, 101)).astype(np.uint8)
     shards = tmp_path / "s"
@@ -362,26 +368,26 @@ def test_ids_that_do_not_fit_the_genome_are_an_error(
     ran = run("evaluate", shards, "--genome", genome)
     assert (ran.code, ran.out) == (1, "")
     assert ran.err.splitlines()[-1].startswith(f"jundscan: {shards}: ")
-    assert says in ran.err
+    assert message in ran.err
     assert run("evaluate", shards).code == 0
 
 
 def test_shards_without_ids_are_scored_alone(run: Run, tmp_path: Path, genome: Path, track: Path) -> None:
     shards = write_shard(tmp_path / "s", ids=None)
-    report, said = report_of(run, shards, "--genome", genome)
-    assert said.count("warning") == 1
-    assert "no ids (shard-K-ids.joblib)" in said
+    report, err = report_of(run, shards, "--genome", genome)
+    assert err.count("warning") == 1
+    assert "no ids (shard-K-ids.joblib)" in err
     assert [one["code"] for one in report.pop("warnings")] == ["no_ids"]  # type: ignore[attr-defined]
     alone = report_of(run, shards)[0]
     assert alone.pop("warnings") == []
     assert report == alone
     empty = write_shard(tmp_path / "empty", ids=np.array([""] * 1200))
-    report, said = report_of(run, empty, "--genome", genome, "--accessibility", track)
+    report, err = report_of(run, empty, "--genome", genome, "--accessibility", track)
     assert report["neighbourhood"]["known"] == 0  # type: ignore[index]
 
 
-def test_aliases_name_the_chromosomes_of_ids(run: Run, placed: Path, genome: Path, track: Path) -> None:
-    shards = read_shards(placed)
+def test_aliases_name_the_chromosomes_of_ids(run: Run, shards_of_genome: Path, genome: Path, track: Path) -> None:
+    shards = read_shards(shards_of_genome)
     assert shards.ids is not None
     aliases = genome.parent / "names.txt"
     aliases.write_text("".join(f"chr{number}\tNC_{number}\n" for number in (1, 2, 3)))
@@ -389,7 +395,7 @@ def test_aliases_name_the_chromosomes_of_ids(run: Run, placed: Path, genome: Pat
     write_shards(genome.parent / "renamed", 0, one_hot(shards.codes), y=shards.labels, a=shards.accessibility, ids=ids)
     options = ("--genome", genome, "--accessibility", track)
     report, _ = report_of(run, genome.parent / "renamed", *options, "--alias", aliases)
-    assert report == report_of(run, placed, *options)[0]
+    assert report == report_of(run, shards_of_genome, *options)[0]
     assert run("evaluate", genome.parent / "renamed", *options).code == 1
 
 
@@ -397,8 +403,8 @@ def test_aliases_name_the_chromosomes_of_ids(run: Run, placed: Path, genome: Pat
 def test_real_windows_have_known_surroundings(run: Run, data_folder: Path, model: Model) -> None:
     options = ("--genome", data_folder / "genome" / "hg19.chr22.partial.fa.gz")
     folders = [data_folder / cell / "valid_dataset" for cell in ("HepG2", "HeLa-S3")]
-    report, said = report_of(run, *folders, *options)
-    assert "warning" not in said
+    report, err = report_of(run, *folders, *options)
+    assert "warning" not in err
     for one in report["data"]:  # type: ignore[attr-defined]
         assert 24_000 * model.metadata.sees_neighbourhood <= one["neighbourhood"]["known"] <= 34_527
     part = data_folder / "genome" / "hg19.22_1-22000000.fa.gz"

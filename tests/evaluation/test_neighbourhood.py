@@ -1,4 +1,4 @@
-"""What lies beside single windows: looked up by ids as a scan sees it; ids that do not fit are named."""
+"""Surroundings of single windows, looked up by their ids as a scan sees them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Chromosomes = dict[str, np.ndarray]
 
 
 def naive_codes(window: np.ndarray, chrom: np.ndarray, start: int, flank: int) -> tuple[np.ndarray, bool]:
-    """Look one window up, base by base."""
+    """Look up one window, base by base."""
     known = all(chrom[base] != UNKNOWN for base in range(start, start + WINDOW_LENGTH))
     codes = [UNKNOWN] * (WINDOW_LENGTH + 2 * flank)
     for at, base in enumerate(range(start - flank, start + WINDOW_LENGTH + flank)):
@@ -44,7 +44,7 @@ def naive_codes(window: np.ndarray, chrom: np.ndarray, start: int, flank: int) -
 
 @st.composite
 def genomes(draw: st.DrawFn) -> Chromosomes:
-    """Chromosomes, some shorter than a window, with runs of unknown bases."""
+    """Draw chromosomes, some shorter than a window, with runs of unknown bases."""
     rng = np.random.default_rng(draw(st.integers(0, 1 << 30)))
     chromosomes = {}
     for number in range(draw(st.integers(1, 4))):
@@ -57,25 +57,27 @@ def genomes(draw: st.DrawFn) -> Chromosomes:
 
 
 def draw_windows(rng: np.random.Generator, chromosomes: Chromosomes, count: int) -> list[tuple[str, int] | None]:
-    """Draw places in any order, some of them twice, some of them nowhere."""
+    """Draw positions in any order, some twice, some None."""
     long = [chrom for chrom, codes in chromosomes.items() if len(codes) >= WINDOW_LENGTH]
-    places: list[tuple[str, int] | None] = [None]
+    positions: list[tuple[str, int] | None] = [None]
     for _ in range(count):
         chrom = long[rng.integers(len(long))]
-        places.append((chrom, int(rng.integers(len(chromosomes[chrom]) - WINDOW_LENGTH + 1))))
-    return [places[at] for at in rng.integers(len(places), size=count)]
+        positions.append((chrom, int(rng.integers(len(chromosomes[chrom]) - WINDOW_LENGTH + 1))))
+    return [positions[at] for at in rng.integers(len(positions), size=count)]
 
 
-def ids_of(places: list[tuple[str, int] | None]) -> np.ndarray:
-    return np.array([f"{at[0]}:{at[1]}-{at[1] + WINDOW_LENGTH}" if at else "" for at in places])
+def ids_of(positions: list[tuple[str, int] | None]) -> np.ndarray:
+    return np.array([f"{at[0]}:{at[1]}-{at[1] + WINDOW_LENGTH}" if at else "" for at in positions])
 
 
-def windows_of(rng: np.random.Generator, chromosomes: Chromosomes, places: list[tuple[str, int] | None]) -> np.ndarray:
-    """Give the windows at places; random ones where there is none, unknown bases of the genome known."""
-    rows = rng.integers(0, 5, (len(places), WINDOW_LENGTH)).astype(np.uint8)
-    for row, place in enumerate(places):
-        if place:
-            there = chromosomes[place[0]][place[1] : place[1] + WINDOW_LENGTH]
+def windows_of(
+    rng: np.random.Generator, chromosomes: Chromosomes, positions: list[tuple[str, int] | None]
+) -> np.ndarray:
+    """Return the windows at positions, with random bases where there is no position or the genome's base is unknown."""
+    rows = rng.integers(0, 5, (len(positions), WINDOW_LENGTH)).astype(np.uint8)
+    for row, position in enumerate(positions):
+        if position:
+            there = chromosomes[position[0]][position[1] : position[1] + WINDOW_LENGTH]
             rows[row] = np.where(there == UNKNOWN, rows[row] % 4, there)
     return rows
 
@@ -84,16 +86,16 @@ def windows_of(rng: np.random.Generator, chromosomes: Chromosomes, places: list[
 @given(chromosomes=genomes(), flank=st.sampled_from([0, 10, 70, 400]), seed=st.integers(0, 1 << 30))
 def test_flanks_equal_a_naive_look_up(chromosomes: Chromosomes, flank: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    places = draw_windows(rng, chromosomes, int(rng.integers(1, 30)))
-    windows = windows_of(rng, chromosomes, places)
-    found = look_up(windows, ids_of(places), MemoryGenome(chromosomes), flank, "shards")
+    positions = draw_windows(rng, chromosomes, int(rng.integers(1, 30)))
+    windows = windows_of(rng, chromosomes, positions)
+    found = look_up(windows, ids_of(positions), MemoryGenome(chromosomes), flank, "shards")
     codes = found.codes()
-    assert codes.shape == (len(places), WINDOW_LENGTH + 2 * flank)
-    assert found.has_position.tolist() == [place is not None for place in places]
-    for row, place in enumerate(places):
+    assert codes.shape == (len(positions), WINDOW_LENGTH + 2 * flank)
+    assert found.has_position.tolist() == [position is not None for position in positions]
+    for row, position in enumerate(positions):
         expected, known = np.pad(windows[row], flank, constant_values=UNKNOWN), False
-        if place:
-            expected, known = naive_codes(windows[row], chromosomes[place[0]], place[1], flank)
+        if position:
+            expected, known = naive_codes(windows[row], chromosomes[position[0]], position[1], flank)
         assert (codes[row].tolist(), found.known[row]) == (expected.tolist(), known)
         assert found.codes(slice(row, row + 1)).tolist() == [expected.tolist()]
 
@@ -102,22 +104,22 @@ def test_flanks_equal_a_naive_look_up(chromosomes: Chromosomes, flank: int, seed
 @given(chromosomes=genomes(), seed=st.integers(0, 1 << 30))
 def test_accessibility_equals_a_naive_look_up(chromosomes: Chromosomes, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    places = draw_windows(rng, chromosomes, int(rng.integers(1, 30)))
+    positions = draw_windows(rng, chromosomes, int(rng.integers(1, 30)))
     values = {chrom: rng.random(len(codes)) for chrom, codes in chromosomes.items() if chrom != "c1"}
     names = {chrom: chrom for chrom in values}
     closed = frozenset(chromosomes) - set(values) if rng.random() < 0.5 else frozenset()
     widths = (101, 301, 1101)
-    found = look_up(windows_of(rng, chromosomes, places), ids_of(places), MemoryGenome(chromosomes), 10, "shards")
+    found = look_up(windows_of(rng, chromosomes, positions), ids_of(positions), MemoryGenome(chromosomes), 10, "shards")
     means = found.means(GenomeTrack(MemoryTrack(values), names, closed), widths)
-    for row, place in enumerate(places):
+    for row, position in enumerate(positions):
         expected = [np.nan] * len(widths)
-        if place and place[0] in closed:
+        if position and position[0] in closed:
             expected[: None if found.known[row] else 1] = [0.0] * (len(widths) if found.known[row] else 1)
-        if place and place[0] in values:
-            centre = place[1] + WINDOW_LENGTH // 2
+        if position and position[0] in values:
+            centre = position[1] + WINDOW_LENGTH // 2
             for at, width in enumerate(widths[: None if found.known[row] else 1]):
                 first = centre - width // 2
-                expected[at] = values[place[0]][max(first, 0) : max(first + width, 0)].sum() / width
+                expected[at] = values[position[0]][max(first, 0) : max(first + width, 0)].sum() / width
         np.testing.assert_allclose(means[row], expected, rtol=1e-5, atol=1e-7)
 
 
@@ -127,10 +129,10 @@ def test_compression_of_the_genome_does_not_change_surroundings(
 ) -> None:
     rng = np.random.default_rng(1)
     chromosomes = {chrom: encode(text.encode()) for chrom, text in sequences.items()}
-    places = draw_windows(rng, chromosomes, 300)
-    windows = windows_of(rng, chromosomes, places)
+    positions = draw_windows(rng, chromosomes, 300)
+    windows = windows_of(rng, chromosomes, positions)
     fasta = open_genome(write_fasta(tmp_path / "g.fa", sequences, packed))
-    here, there = (look_up(windows, ids_of(places), one, 200, "s") for one in (MemoryGenome(sequences), fasta))
+    here, there = (look_up(windows, ids_of(positions), one, 200, "s") for one in (MemoryGenome(sequences), fasta))
     assert here.codes().tolist() == there.codes().tolist()
     assert here.known.tolist() == there.known.tolist()
     assert 0 < here.known.sum() < here.has_position.sum()
@@ -208,7 +210,7 @@ def test_many_different_windows_are_an_error_and_few_a_warning(caplog: pytest.Lo
     starts = np.arange(0, 201 * 101, 101)
     windows = np.stack([codes[start : start + 101] for start in starts])
     ids = np.array([f"chr22:{start}-{start + 101}" for start in starts])
-    windows[20, 7] = UNKNOWN  # 200 are left to compare
+    windows[20, 7] = UNKNOWN  # leaves 200 windows to compare
     windows[[5, 9], 50] ^= 1
     found = look_up(windows, ids, genome, 20, "s")
     assert caplog.messages == [
@@ -232,7 +234,7 @@ def test_windows_without_ids_have_no_surroundings(caplog: pytest.LogCaptureFixtu
 
 @pytest.fixture(params=["shipped", "window", "flank", "widths"])
 def seeing(request: pytest.FixtureRequest, model: Model) -> Model:
-    """The model that is shipped, and models that see more and less of what is around."""
+    """Return the shipped model, and models that see more and less of the surroundings."""
     if request.param == "shipped":
         return model
     flank, widths = {"window": (0, (101,)), "flank": (70, (101, 301)), "widths": (0, (101, 1101))}[request.param]
@@ -240,20 +242,20 @@ def seeing(request: pytest.FixtureRequest, model: Model) -> Model:
 
 
 def every_window(sequences: dict[str, str], every: int) -> tuple[np.ndarray, np.ndarray, list[tuple[str, int]]]:
-    """Give windows of known bases, shuffled, some of them twice: codes, ids and places."""
-    rows, places = [], []
+    """Return windows of known bases, shuffled, some twice: codes, ids and positions."""
+    rows, positions = [], []
     for chrom, text in sequences.items():
         codes = encode(text.encode())
         for start in range(0, len(codes) - WINDOW_LENGTH + 1, every):
             if (codes[start : start + WINDOW_LENGTH] != UNKNOWN).all():
                 rows.append(codes[start : start + WINDOW_LENGTH])
-                places.append((chrom, start))
+                positions.append((chrom, start))
     order = np.random.default_rng(0).integers(len(rows), size=len(rows)).tolist()
-    chosen = [places[row] for row in order]
+    chosen = [positions[row] for row in order]
     return np.stack([rows[row] for row in order]), ids_of([*chosen]), chosen
 
 
-def scanned(genome: object, track: object, **options: object) -> dict[tuple[str, int], float]:
+def scan_probabilities(genome: object, track: object, **options: object) -> dict[tuple[str, int], float]:
     """Scan every base."""
     chunks = jundscan.scan(genome, track, windows=True, stride=1, **options)  # type: ignore[call-overload]
     return {
@@ -268,14 +270,14 @@ def test_windows_have_the_probabilities_of_a_scan(
     genome: Path, track: Path, sequences: dict[str, str], seeing: Model, with_track: bool
 ) -> None:
     accessibility = track if with_track else None
-    windows, ids, places = every_window(sequences, 7)
-    expected = scanned(genome, accessibility, model=seeing)
+    windows, ids, positions = every_window(sequences, 7)
+    expected = scan_probabilities(genome, accessibility, model=seeing)
     result = jundscan.evaluate(windows, ids=ids, genome=genome, accessibility=accessibility, model=seeing)
-    np.testing.assert_allclose(result.probabilities, [expected[place] for place in places], atol=1e-5)
+    np.testing.assert_allclose(result.probabilities, [expected[position] for position in positions], atol=1e-5)
     assert (result.known is not None) == seeing.metadata.sees_neighbourhood
     assert result.known is None or result.known.all()
     assert np.isnan(result.accessibility).all() != with_track
-    on_other = np.array([chrom == "chr3" for chrom, _ in places])
+    on_other = np.array([chrom == "chr3" for chrom, _ in positions])
     assert not with_track or not result.accessibility[on_other].any()
 
 
@@ -327,10 +329,10 @@ def test_without_a_track_the_windows_own_accessibility_counts(
 def test_a_scale_that_is_given_maps_the_track(
     genome: Path, track: Path, sequences: dict[str, str], seeing: Model, caplog: pytest.LogCaptureFixture
 ) -> None:
-    windows, ids, places = every_window(sequences, 30)
+    windows, ids, positions = every_window(sequences, 30)
     result = jundscan.evaluate(windows, ids=ids, genome=genome, accessibility=track, scale="identity", model=seeing)
-    expected = scanned(genome, track, scale="identity", model=seeing)
-    np.testing.assert_allclose(result.probabilities, [expected[place] for place in places], atol=1e-5)
+    expected = scan_probabilities(genome, track, scale="identity", model=seeing)
+    np.testing.assert_allclose(result.probabilities, [expected[position] for position in positions], atol=1e-5)
     high = write_rows(genome.parent / "high.bedgraph", [("chr1", 0, 6_000, 37.5)])
     jundscan.evaluate(windows, ids=ids, genome=genome, accessibility=high, scale="identity", model=seeing)
     assert "above 1 is no percentile" in caplog.text
@@ -339,10 +341,10 @@ def test_a_scale_that_is_given_maps_the_track(
 def test_values_in_memory(sequences: dict[str, str], seeing: Model) -> None:
     rng = np.random.default_rng(0)
     values = {chrom: rng.random(len(text)) for chrom, text in sequences.items()}
-    windows, ids, places = every_window(sequences, 30)
+    windows, ids, positions = every_window(sequences, 30)
     result = jundscan.evaluate(windows, ids=list(ids), genome=sequences, accessibility=values, model=seeing)
-    expected = scanned(sequences, values, model=seeing)
-    np.testing.assert_allclose(result.probabilities, [expected[place] for place in places], atol=1e-5)
+    expected = scan_probabilities(sequences, values, model=seeing)
+    np.testing.assert_allclose(result.probabilities, [expected[position] for position in positions], atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -388,12 +390,12 @@ def test_real_windows_have_the_probabilities_of_a_scan(
     shards = read_shards(folder)
     assert shards.ids is not None
     found = look_up(shards.codes, shards.ids, open_genome(genome), 0, cell)
-    assert found.known.mean() > 0.7  # of a genome that is known in part
+    assert found.known.mean() > 0.7  # the genome is known in part
     assert not caplog.messages
     if model.metadata.sees_neighbourhood:
         assert result.report["neighbourhood"]["known"] == found.known.sum()
     rows = np.flatnonzero(found.known & (shards.codes != UNKNOWN).all(axis=1))
     rows = rows[np.random.default_rng(0).permutation(len(rows))[:500]]
-    expected = scanned(genome, accessibility, model=model, regions=shards.ids[rows].tolist())
-    places = [("chr22", int(text.split(":")[1].split("-")[0])) for text in shards.ids[rows].tolist()]
-    np.testing.assert_allclose(result.probabilities[rows], [expected[place] for place in places], atol=1e-5)
+    expected = scan_probabilities(genome, accessibility, model=model, regions=shards.ids[rows].tolist())
+    positions = [("chr22", int(text.split(":")[1].split("-")[0])) for text in shards.ids[rows].tolist()]
+    np.testing.assert_allclose(result.probabilities[rows], [expected[position] for position in positions], atol=1e-5)

@@ -1,4 +1,4 @@
-"""Known peaks against hits, compared with plain loops; and what is left out of the comparison."""
+"""Known peaks against hits, compared with plain loops, and regions left out of the comparison."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_excluded_regions_are_left_out_and_counted(tmp_path: Path, run: Run, gen
         (chrom == "chr1" and int(end) > 3_000) or (chrom == "chr2" and int(start) < 100)
         for chrom, start, end, _ in lines
     ]
-    assert len(lines) == record["windows_scored"]  # left out of the comparison only
+    assert len(lines) == record["windows_scored"]  # excluded windows are still written
     assert accuracy["excluded"]["windows"] == sum(out)
     assert accuracy["n"] == len(lines) - sum(out)
     assert accuracy["excluded"]["peaks"] == 1
@@ -101,7 +101,7 @@ def test_excluded_regions_are_left_out_and_counted(tmp_path: Path, run: Run, gen
     assert f"left out of the comparison: {sum(out):,} windows, 1 peak, {accuracy['excluded']['hits']} hits" in ran.err
     assert f"peaks: {accuracy['peaks']['hit']} of 2 known ones hit" in ran.err
 
-    # a scan without what touches those regions compares the same
+    # a scan that excludes those regions compares the same windows
     again = run("scan", genome, *common, *tsv, "--exclude", trained)
     same = json.loads(again.out)["accuracy"]
     assert same["excluded"] is None

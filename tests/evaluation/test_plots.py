@@ -1,4 +1,4 @@
-"""Plots: pictures that a paper can print, and clear words when they cannot be had."""
+"""Pictures of evaluations: files, texts, and errors where they cannot be drawn."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def names(folder: Path) -> set[str]:
 
 
 def texts(path: Path) -> str:
-    """The text of an SVG, as a reader or an editor finds it."""
+    """Return the text of an SVG."""
     return " ".join(element.text or "" for element in ElementTree.parse(path).iter("{http://www.w3.org/2000/svg}text"))
 
 
@@ -52,7 +52,7 @@ def test_every_picture_is_written_as_png_and_svg(drawn: Path) -> None:
             content = path.read_bytes()
             assert content.startswith(b"\x89PNG\r\n\x1a\n")
             width, height = struct.unpack(">II", content[16:24])
-            assert width == 1050  # 3.5 inches, one column of a journal, at 300 dots an inch
+            assert width == 1050  # 3.5 inches, one column of a journal, at 300 dots per inch
             assert 1000 <= height <= 1200
         else:
             assert "jund-2 on a shard" in texts(path)

@@ -1,4 +1,4 @@
-"""Peaks that are known for a part only of what they are compared with."""
+"""Warning about peaks that come from only a part of the compared bases."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def covered(*stretches: tuple[int, int]) -> CoveredBases:
 
 
 def span_of(peaks: dict[str, list[int]], compared: dict[str, CoveredBases]) -> PeakSpan:
-    """Peaks of 200 bases from these places on."""
+    """Measure the span of peaks of 200 bases with these starts."""
     return find_peak_span(
         {chrom: np.array([[s, s + 200] for s in starts]) for chrom, starts in peaks.items()}, compared
     )
@@ -39,14 +39,14 @@ MEGABASE = 1_000_000
     [
         # 12 % of a chromosome
         ({"a": [*range(16 * MEGABASE, 22 * MEGABASE, 60_000)]}, {"a": covered((0, 51 * MEGABASE))}, 5_940_200, True),
-        # the rest of it is unknown letters
+        # the rest of the chromosome is unknown
         (
             {"a": [*range(16 * MEGABASE, 22 * MEGABASE, 60_000)]},
             {"a": covered((16 * MEGABASE, 22 * MEGABASE))},
             5_940_200,
             False,
         ),
-        # two parts far apart are no part
+        # peaks at both ends span the whole chromosome
         ({"a": [0, 10_000, 20_000, 980_000]}, {"a": covered((0, MEGABASE))}, 980_200, False),
         # one of two chromosomes, and both
         ({"a": [*range(0, MEGABASE, 9_000)]}, {name: covered((0, MEGABASE)) for name in "abc"}, 999_200, True),
@@ -58,11 +58,11 @@ MEGABASE = 1_000_000
         ),
         # peaks of one chromosome in a genome whose other chromosomes are not compared
         ({"a": [*range(0, MEGABASE, 9_000)], "z": [5]}, {"a": covered((0, MEGABASE))}, 999_200, False),
-        # peaks so few that they could lie so close by chance
+        # few peaks may lie close by chance
         ({"a": [500_000]}, {"a": covered((0, MEGABASE))}, 200, False),
         ({"a": [500_000, 600_000]}, {"a": covered((0, MEGABASE))}, 100_200, False),
         ({"a": [500_000 + 1_000 * n for n in range(8)]}, {"a": covered((0, MEGABASE))}, 7_200, True),
-        # none at all
+        # no peak
         ({"z": [5]}, {"a": covered((0, MEGABASE))}, 0, True),
         ({"a": [5]}, {"a": covered((10_000, MEGABASE))}, 0, True),
     ],
@@ -78,7 +78,7 @@ def test_peaks_of_a_part_are_told_from_peaks_of_the_whole(
 @pytest.mark.parametrize("chromosomes", [1, 5, 40, 3_000])
 @pytest.mark.parametrize("peaks", [3, 10, 300])
 def test_peaks_of_the_whole_genome_rarely_count_as_a_part(chromosomes: int, peaks: int) -> None:
-    """Peaks scattered evenly, also over many scaffolds of which most have none."""
+    """Scatter peaks evenly, also over many scaffolds, most without a peak."""
     rng = np.random.default_rng(peaks + chromosomes)
     warned = 0
     for _ in range(100 if chromosomes < 100 else 10):
@@ -115,7 +115,7 @@ def test_warning_has_both_numbers_and_the_option_to_use() -> None:
 
 @pytest.fixture
 def part(tmp_path: Path) -> tuple[Path, Path]:
-    """A chromosome of 200 kb with a site in every kilobase, and peaks at those of 40 kb of it."""
+    """Write a chromosome of 200 kb with a site per kilobase, and peaks at the sites of 40 kb."""
     rng = np.random.default_rng(8)
     places = range(500, 200_000, 1_000)
     pieces = [letters(rng, 496) + "ATGACTCAT" + letters(rng, 495) for _ in places]
@@ -173,7 +173,7 @@ def test_truth_exclude_truth_region_and_region_combine(tmp_path: Path, run: Run,
     assert "span" not in ran.err
     exclude = write_rows(tmp_path / "x.bed", [("chr1", 0, 60_000), ("chr1", 99_000, 200_000), ("chr2", 0, 3_000)])
     ran = run(*common, "--truth-exclude", exclude)
-    assert "span" not in ran.err  # of what is left they span all
+    assert "span" not in ran.err  # the peaks span all remaining bases
     both = json.loads(run(*common, *where, "--truth-exclude", exclude, "--truth-region", "1:70000-200000").out)
     assert both["accuracy"]["n"] == (99_000 - 101) // 10 - 7_000 + 1
     elsewhere = run(*common, *where, "--truth-region", "chr2")
@@ -231,7 +231,7 @@ def test_compared_bases_are_counted_once_for_any_chunks(tmp_path: Path) -> None:
         counted.append(caution.figures)
     assert counted[0]["compared_bases"] == 60_091 + 300_091
     assert counted[1:] == counted[:1] * 3
-    assert counted[0]["peaks"] == 7  # those that windows reach
+    assert counted[0]["peaks"] == 7  # peaks that windows reach
     assert counted[0]["spanned_bases"] == pytest.approx(60_091, rel=0.01)
 
 

@@ -1,4 +1,4 @@
-"""Saturation mutagenesis against brute force, the alignment of hits, and what ``explain`` writes."""
+"""Saturation mutagenesis against brute force, the average logo, and the outputs of ``explain``."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ TOLERANCE = 1e-6
 
 
 def brute_force(scan: Scan, sequence: str, region: Region) -> np.ndarray:
-    """Mutate one base after the other and score each window that covers it, alone, with its flanks."""
+    """Mutate base by base, and score each window that covers the base, with its flanks, by itself."""
     sequence = sequence.upper()
     length, flank = len(sequence), scan.model.flank
-    held = scan.inputs.accessibility_of([(region.chrom, np.arange(max(length - WINDOW_LENGTH + 1, 0)))])
+    accessibility = scan.accessibility_of([(region.chrom, np.arange(max(length - WINDOW_LENGTH + 1, 0)))])
     found = np.full((region.end - region.start, 4), np.nan)
     for row, place in enumerate(range(region.start, region.end)):
         starts = range(max(0, place - WINDOW_LENGTH + 1), min(place, length - WINDOW_LENGTH) + 1)
@@ -42,13 +42,13 @@ def brute_force(scan: Scan, sequence: str, region: Region) -> np.ndarray:
         for base in ALPHABET:
             mutated = "N" * flank + sequence[:place] + base + sequence[place + 1 :] + "N" * flank
             codes = np.array([encode(mutated[w : w + scan.model.span].encode()) for w in starts])
-            windows[base] = logits(scan.model.predict(codes, held[starts]))
+            windows[base] = logits(scan.model.predict(codes, accessibility[starts]))
         for column, base in enumerate(ALPHABET):
             found[row, column] = (windows[base] - windows[sequence[place]]).mean()
     return found
 
 
-def agrees(scan: Scan, sequence: str, region: Region) -> np.ndarray:
+def check_region(scan: Scan, sequence: str, region: Region) -> np.ndarray:
     [found] = explain_regions(scan, [region])
     expected = brute_force(scan, sequence, region)
     np.testing.assert_allclose(found.differences, expected, atol=TOLERANCE, rtol=0)
@@ -61,8 +61,8 @@ def test_region_with_unknown_bases_equals_brute_force(
     genome: Path, track: Path, sequences: dict[str, str], model: Model
 ) -> None:
     with open_scan(genome, track, model=model, scale=IDENTITY, threads=2) as scan:
-        expected = agrees(scan, sequences["chr1"], Region("chr1", 1_700, 1_900))
-    assert 0 < np.isnan(expected).sum() < expected.size / 2  # there are unknown letters
+        expected = check_region(scan, sequences["chr1"], Region("chr1", 1_700, 1_900))
+    assert 0 < np.isnan(expected).sum() < expected.size / 2  # some bases are unknown
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_neighbourhoods_of_any_size_equal_brute_force(
     end: int,
 ) -> None:
     with open_scan(genome, track, model=numpy_model(model, flank, widths), scale=IDENTITY, threads=1) as scan:
-        expected = agrees(scan, sequences[chrom], Region(chrom, start, end))
+        expected = check_region(scan, sequences[chrom], Region(chrom, start, end))
     assert not np.isnan(expected).all()
 
 
@@ -101,7 +101,7 @@ def test_ends_of_chromosomes_equal_brute_force(
     region = Region(chrom, start, end)
     around = "N" * model.flank
     with open_scan(genome, model=model, threads=1) as scan:
-        agrees(scan, sequences[chrom], region)
+        check_region(scan, sequences[chrom], region)
         [found] = explain_regions(scan, [region])
         known = 0
         for w in range(max(start - 50, 0), min(end - 51, SIZES[chrom] - WINDOW_LENGTH) + 1):
@@ -282,7 +282,9 @@ def test_long_region_is_drawn_as_bars(run: Run, tmp_path: Path) -> None:
     assert (tmp_path / "why" / "chr1_0-1700.png").stat().st_size > 10_000
 
 
-def test_usage(run: Run, tmp_path: Path, planted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_arguments_are_errors_before_any_work(
+    run: Run, tmp_path: Path, planted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "why"
     assert run("explain", planted, "-o", folder).code == 2
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""The strongest hits: exact where scores of the file tie, and whatever the file says."""
+"""The strongest hits: ranked by exact probability, whatever scores the file has."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MANY = ("--accessibility-scale", "identity", "--threshold", 0.9)
 
 @pytest.fixture(scope="module")
 def many() -> dict[str, str]:
-    """Three chromosomes with 180 sites."""
+    """Make three chromosomes with 180 sites."""
     rng = np.random.default_rng(11)
     pieces = [[letters(rng, int(rng.integers(380, 420))) + "TGACTCA" for _ in range(60)] for _ in range(3)]
     return {f"chr{number}": "".join(some) for number, some in enumerate(pieces, 1)}
@@ -36,7 +36,7 @@ def many() -> dict[str, str]:
 
 @pytest.fixture
 def inputs(tmp_path: Path, many: dict[str, str]) -> tuple[Path, Path]:
-    """Their FASTA, and a track that is open at the sites: many scores of hits tie."""
+    """Write their FASTA, and a track that is open at the sites, so that scores of hits tie."""
     rng = np.random.default_rng(1)
     rows = []
     for chrom, sequence in many.items():
@@ -124,7 +124,7 @@ def test_scores_in_the_file_do_not_change_the_ranking(
             found = strongest_hits(ready, read_hits(write_rows(tmp_path / name, rows), ready), 30)
             assert [(tuple(hit.region), hit.probability) for hit in found] == best_of(hits[::-1], 30)
     assert "strongest hits score below" not in caplog.text
-    with open_scan(inputs[0], model=model) as alone:  # another track than that of the scan
+    with open_scan(inputs[0], model=model) as alone:  # without the scan's track
         found = strongest_hits(alone, read_hits(tmp_path / "plain.bed", alone), 30)
     assert found[0].probability < max(hit.probability for hit in hits)
     assert re.search(r"plain.bed: \d+ of the 30 strongest hits score below the threshold of 0\.98\d* here", caplog.text)
@@ -157,7 +157,7 @@ def test_strongest_hits_equal_a_loop_over_windows(tmp_path: Path, model: Model) 
         found = strongest_hits(ready, read_hits(path, ready), 1_000)
     assert [tuple(hit.region) for hit in found] == [row[-1] for row in expected]
     assert [-1 if np.isnan(hit.probability) else hit.probability for hit in found] == [row[0] for row in expected]
-    assert np.isnan([hit.probability for hit in found]).sum() == 2  # all letters unknown
+    assert np.isnan([hit.probability for hit in found]).sum() == 2  # all bases unknown
 
 
 def test_hits_outside_the_genome_cause_a_warning_or_an_error(
@@ -217,9 +217,9 @@ def test_older_pictures_of_hits_are_removed_with_force(tmp_path: Path, run: Run,
     folder.mkdir()
     (folder / "hits.png").write_text("older")
     arguments = ("explain", genome, "--hits", write_rows(tmp_path / "h.bed", []), "-o", folder, "-q")
-    refused = run(*arguments)
-    assert refused.code == 1
-    assert "hits.png" in refused.err
+    failed = run(*arguments)
+    assert failed.code == 1
+    assert "hits.png" in failed.err
     ran = run(*arguments, "--region", "chr1:100-150", "--force")
     assert ran.code == 0
     assert not (folder / "hits.png").exists()

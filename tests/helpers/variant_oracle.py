@@ -1,4 +1,4 @@
-"""The definition of what a variant does, window by window, and VCF to try it with."""
+"""Effects of variants by definition, window by window, and VCFs for tests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOLERANCE = 1e-6
 
 
 def random_variants(chromosomes: dict[str, str], count: int, seed: int = 5) -> list[Variant]:
-    """Substitutions of 1 to 4 bases, insertions and deletions, some of them long, many at the ends of chromosomes."""
+    """Draw substitutions, insertions and deletions, some of them long, many at the ends of chromosomes."""
     rng = np.random.default_rng(seed)
     variants = []
     names = [chrom for chrom in chromosomes if chrom != "short"]
@@ -51,27 +51,27 @@ def score(scan: Scan, variants: Sequence[Variant], task_alleles: int = 1024, cal
 
 
 class BruteForce:
-    """The definition, window by window: nothing shared with the program but the model and the track's means.
+    """Effects by definition, window by window. Shares only the model and the track's means with the program.
 
-    Each window is asked for with the flanks of its own haplotype, N beyond the ends.
+    Each window is scored with the flanks of its own haplotype, N beyond the ends.
     """
 
     def __init__(self, scan: Scan, chromosomes: dict[str, str]) -> None:
         self.scan, self.chromosomes = scan, chromosomes
-        self.held = {
+        self.accessibility = {
             chrom: scan.inputs.accessibility_of([(chrom, np.arange(len(sequence) - WINDOW_LENGTH + 1))])
             for chrom, sequence in chromosomes.items()
         }
-        self.asked: dict[tuple[str, bytes], int] = {}
+        self.windows: dict[tuple[str, bytes], int] = {}
 
-    def ask(self, haplotype: str, window: int, values: np.ndarray) -> int:
+    def add_window(self, haplotype: str, window: int, values: np.ndarray) -> int:
         flank = self.scan.model.flank
         first, end = window - flank, window + WINDOW_LENGTH + flank
         seen = "N" * -first + haplotype[max(first, 0) : end] + "N" * (end - len(haplotype))
-        return self.asked.setdefault((seen, values.tobytes()), len(self.asked))
+        return self.windows.setdefault((seen, values.tobytes()), len(self.windows))
 
     def allele(self, variant: Variant, alternative: str) -> list[tuple[int, int, int]]:
-        """Give the pairs of windows: start on the reference, number of the one window and of the other."""
+        """Return the pairs of windows: start on the reference, and number of the reference and alternative window."""
         sequence = self.chromosomes[variant.chrom].upper()
         start, old, new = trim(variant.start, variant.reference.upper(), alternative.upper())
         changed = sequence[:start] + new + sequence[start + len(old) :]
@@ -80,20 +80,20 @@ class BruteForce:
         places = self.places(sequence, start, old, new)
         on_old = self.touched(places, len(old), len(sequence))
         on_new = self.touched(places, len(new), len(changed))
-        held = self.held[variant.chrom]
-        # all that some way of writing it touches counts as replaced
+        values = self.accessibility[variant.chrom]
+        # all bases that some way of writing the indel touches count as replaced
         start, repeat = places[0], places[-1] - places[0]
         size_old, size_new = len(old) + repeat, len(new) + repeat
         of_new = {window: self.partner(window, start, size_new, size_old, on_old) for window in on_new}
         of_old = {window: self.partner(window, start, size_old, size_new, on_new) for window in on_old}
-        numbers_old = {u: self.ask(sequence, u, held[u]) for u in on_old}
-        numbers_new = {v: self.ask(changed, v, held[u]) for v, u in of_new.items()}
+        numbers_old = {u: self.add_window(sequence, u, values[u]) for u in on_old}
+        numbers_new = {v: self.add_window(changed, v, values[u]) for v, u in of_new.items()}
         pairs = [(u, v) for v, u in of_new.items()] if len(new) >= len(old) else list(of_old.items())
         return [(u, numbers_old[u], numbers_new[v]) for u, v in pairs]
 
     @staticmethod
     def places(sequence: str, start: int, old: str, new: str) -> list[int]:
-        """Where the same haplotype can be written as one insertion or deletion; an unknown base equals no other."""
+        """Return the starts of all indels that make the same haplotype. An unknown base equals no other."""
         if old and new:
             return [start]
         known = "".join(chr(1_000 + at) if base not in "ACGT" else base for at, base in enumerate(sequence))
@@ -110,9 +110,9 @@ class BruteForce:
 
     @staticmethod
     def touched(places: Sequence[int], length: int, end: int) -> list[int]:
-        """Windows that hold a base of the allele, or both neighbours of the gap when it has none, at any place.
+        """Return the windows with a base of the allele, or with both bases beside the gap, at any of the starts.
 
-        Where the gap has one neighbour only, the window nearest to it.
+        If the gap has a base on one side only, return the window nearest to it.
         """
         windows: set[int] = set()
         for start in places:
@@ -127,24 +127,24 @@ class BruteForce:
     @staticmethod
     def partner(window: int, start: int, own: int, other: int, candidates: list[int]) -> int:
         if window < start:
-            wanted = window  # the same start
+            start_of_partner = window  # the same start
         elif window + WINDOW_LENGTH > start + own:
-            wanted = window + other - own  # the same end
+            start_of_partner = window + other - own  # the same end
         else:
-            wanted = window
-        return min(max(wanted, candidates[0]), candidates[-1])  # the nearest: candidates follow one another
+            start_of_partner = window
+        return min(max(start_of_partner, candidates[0]), candidates[-1])  # the nearest candidate
 
     def run(self, variants: Sequence[Variant]) -> list[tuple[str, float, float, float, int, float]]:
-        asked = [
+        pairs_of = [
             (variant, self.allele(variant, alternative)) for variant in variants for alternative in variant.alternatives
         ]
         flank = self.scan.model.flank
-        codes = np.array([encode(seen.encode()) for seen, _ in self.asked])
-        values = np.array([np.frombuffer(values, np.float32) for _, values in self.asked])
+        codes = np.array([encode(seen.encode()) for seen, _ in self.windows])
+        values = np.array([np.frombuffer(values, np.float32) for _, values in self.windows])
         scored = self.scan.model.predict(codes, values)
         scored[(codes[:, flank : flank + WINDOW_LENGTH] == 4).any(axis=1)] = np.nan
         rows = []
-        for _, pairs in asked:
+        for _, pairs in pairs_of:
             old, new = (np.array([scored[pair[side]] for pair in pairs]) for side in (1, 2))
             known = ~np.isnan(old) & ~np.isnan(new) if pairs else np.empty(0, bool)
             if not pairs or not known.any():
@@ -160,7 +160,7 @@ class BruteForce:
         return rows
 
 
-def agree(scan: Scan, chromosomes: dict[str, str], variants: list[Variant]) -> set[str]:
+def check_against_brute_force(scan: Scan, chromosomes: dict[str, str], variants: list[Variant]) -> set[str]:
     found = score(scan, variants)
     expected = BruteForce(scan, chromosomes).run(variants)
     flat = [(variant, alternative) for variant in variants for alternative in variant.alternatives]
