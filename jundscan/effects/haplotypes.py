@@ -108,36 +108,25 @@ def find_partners(
     return np.clip(np.where(ends_behind, windows - own + other, windows), first, last)
 
 
-class Ranges(NamedTuple):
-    """The integers of several ranges, one range after the other.
+def expand_ranges(first: Int64Array, last: Int64Array) -> tuple[Int64Array, Int64Array, Int64Array]:
+    """List the integers from ``first`` to ``last``, both included, of every range. No range may be empty.
 
-    Attributes
-    ----------
-    row : numpy.ndarray, shape=(total,), dtype=int64
-        Number of the range that an integer belongs to.
-    value : numpy.ndarray, shape=(total,), dtype=int64
-        The integers.
+    Returns
+    -------
+    row, value : numpy.ndarray, shape=(total,), dtype=int64
+        Number of the range, and integer.
     begin : numpy.ndarray, shape=(ranges,), dtype=int64
         Index of the first integer of each range.
-    """
-
-    row: Int64Array
-    value: Int64Array
-    begin: Int64Array
-
-
-def expand_ranges(first: Int64Array, last: Int64Array) -> Ranges:
-    """List the integers from ``first`` to ``last``, both included, of every range. No range may be empty.
 
     Examples
     --------
-    >>> expand_ranges(np.array([5, 0]), np.array([6, 2])).value.tolist()
-    [5, 6, 0, 1, 2]
+    >>> [column.tolist() for column in expand_ranges(np.array([5, 0]), np.array([6, 2]))]
+    [[0, 0, 1, 1, 1], [5, 6, 0, 1, 2], [0, 2]]
     """
     counts = last - first + 1
     begin = np.cumsum(counts) - counts
     row = np.repeat(np.arange(len(counts)), counts)
-    return Ranges(row, windows.concatenate_ranges(first, counts, 1), begin)
+    return row, windows.ranges(first, counts, 1), begin
 
 
 class Blocks(NamedTuple):

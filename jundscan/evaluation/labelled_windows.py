@@ -111,74 +111,6 @@ class NamedEvaluation:
         return Predictions(self.name, labels, self.result.probabilities, weights, self.report["threshold"])
 
 
-def map_shards(
-    shards: Shards, withhold: bool, scale: AccessibilityScale | None
-) -> tuple[NDArray[np.float32], AccessibilityScale | None]:
-    """Map the shards' accessibility by ``scale``, or without one to its percentile in these shards.
-
-    Returns
-    -------
-    mapped : numpy.ndarray, shape=(n,), dtype=float32
-        All NaN if it is withheld, or the shards have no value.
-    scale : AccessibilityScale or None
-        The scale used. None if nothing was mapped.
-
-    Raises
-    ------
-    InputError
-        When the shards are too few to find percentiles.
-    """
-    means = shards.accessibility
-    if withhold or means is None or np.isnan(means).all():
-        if not withhold:
-            log.info("%s has no accessibility (shard-K-a.joblib): evaluated as not available", shards.path)
-        return np.full(len(shards.codes), np.nan, np.float32), None
-    if scale is IDENTITY and np.nanmax(means) > 1:
-        warn("no_percentiles", f"{shards.path}: accessibility above 1 is no percentile, and counts as 1")
-    used = fit_scale(means, str(shards.path)) if scale is None else scale
-    return used.apply(means), used
-
-
-def map_track(
-    shards: Shards, found: Neighbourhood, source: WindowSource, model: Model, scale: AccessibilityScale | None
-) -> tuple[NDArray[np.float32], AccessibilityScale]:
-    """Map the track's accessibility around windows as a scan does. Windows without a position keep the shards' value.
-
-    Parameters
-    ----------
-    shards : Shards
-    found : Neighbourhood
-        The positions of the windows.
-    source : WindowSource
-        With a track.
-    model : Model
-        With the widths.
-    scale : AccessibilityScale, optional
-        Found from the whole track if not given.
-
-    Returns
-    -------
-    mapped : numpy.ndarray, shape=(n, widths), dtype=float32
-        NaN where not available.
-    scale : AccessibilityScale
-        The scale used.
-
-    Raises
-    ------
-    InputError
-        When the track is too small to find percentiles, or the scale lacks a width of the model.
-    """
-    assert source.track is not None
-    scale = source.scale(model.widths) if scale is None else scale
-    means = found.means(source.track, model.widths)
-    if shards.accessibility is not None:
-        means[~found.has_position, 0] = shards.accessibility[~found.has_position]
-    mapped = scale.apply_all(means, model.widths)
-    if scale is IDENTITY and np.fmax.reduce(mapped, axis=None, initial=0) > 1:
-        warn("no_percentiles", f"{source.track.path}: accessibility above 1 is no percentile, and counts as 1")
-    return mapped, scale
-
-
 def evaluate_shards(
     shards: Shards,
     model: Model,
@@ -201,7 +133,7 @@ def evaluate_shards(
     withhold_accessibility : bool
         Score on sequence alone.
     scale : AccessibilityScale, optional
-        See :func:`map_shards` and, with a track, :func:`map_track`.
+        Maps accessibility to what the model sees. Found from the shards, or from the whole track, if not given.
     threads : int, optional
         One per core that the process may use if not given.
     source : WindowSource, optional
@@ -228,7 +160,9 @@ def evaluate_shards(
     accessibility, used = mapped
     probabilities = _predict(shards, found, accessibility, model, threads, max_windows)
     accessibility = accessibility.reshape(len(shards.codes), -1)[:, 0]
-    known = _known_surroundings(found, model, len(shards.codes))
+    known = None
+    if model.metadata.sees_neighbourhood:
+        known = np.zeros(len(shards.codes), np.bool_) if found is None else found.known
     if shards.labels is None:
         log.info("%s has no labels (shard-K-y.joblib): predictions only", shards.path)
         return Evaluation(shards, accessibility, probabilities, None, None, known)
@@ -263,8 +197,44 @@ def _look_around(
             log.info("%s sees nothing beyond a window: its surroundings are not used", model.metadata.name)
         found = look_up(shards.codes, shards.ids, source.genome, model.flank, str(shards.path), max_windows)
     if source is None or found is None or source.track is None or withhold:
-        return found, map_shards(shards, withhold, scale), False
-    return found, map_track(shards, found, source, model, scale), True
+        return found, _map_shards(shards, withhold, scale), False
+    return found, _map_track(shards, found, source, model, scale), True
+
+
+def _map_shards(
+    shards: Shards, withhold: bool, scale: AccessibilityScale | None
+) -> tuple[NDArray[np.float32], AccessibilityScale | None]:
+    """Map the shards' accessibility by ``scale``, or without one to its percentile in these shards, (n,).
+
+    All values are NaN if they are withheld or missing. Then the scale returned is None.
+    """
+    means = shards.accessibility
+    if withhold or means is None or np.isnan(means).all():
+        if not withhold:
+            log.info("%s has no accessibility (shard-K-a.joblib): evaluated as not available", shards.path)
+        return np.full(len(shards.codes), np.nan, np.float32), None
+    if scale is IDENTITY and np.nanmax(means) > 1:
+        warn("no_percentiles", f"{shards.path}: accessibility above 1 is no percentile, and counts as 1")
+    used = fit_scale(means, str(shards.path)) if scale is None else scale
+    return used.apply(means), used
+
+
+def _map_track(
+    shards: Shards, found: Neighbourhood, source: WindowSource, model: Model, scale: AccessibilityScale | None
+) -> tuple[NDArray[np.float32], AccessibilityScale]:
+    """Map the track's accessibility around windows as a scan does, (n, widths), and return the scale used.
+
+    Without a scale, it is found from the whole track. Windows without a position keep the shards' value.
+    """
+    assert source.track is not None
+    scale = source.scale(model.widths) if scale is None else scale
+    means = found.means(source.track, model.widths)
+    if shards.accessibility is not None:
+        means[~found.has_position, 0] = shards.accessibility[~found.has_position]
+    mapped = scale.apply_all(means, model.widths)
+    if scale is IDENTITY and np.fmax.reduce(mapped, axis=None, initial=0) > 1:
+        warn("no_percentiles", f"{source.track.path}: accessibility above 1 is no percentile, and counts as 1")
+    return mapped, scale
 
 
 def _predict(
@@ -280,13 +250,6 @@ def _predict(
     # windows with their flanks take nine times the memory of windows
     slices = [slice(first, first + max_windows) for first in range(0, len(shards.codes), max_windows)]
     return np.concatenate([model.predict(found.codes(rows), accessibility[rows], threads) for rows in slices])
-
-
-def _known_surroundings(found: Neighbourhood | None, model: Model, windows: int) -> NDArray[np.bool_] | None:
-    """Return whether the model saw the surroundings of each window. None if it sees windows alone."""
-    if not model.metadata.sees_neighbourhood:
-        return None
-    return np.zeros(windows, np.bool_) if found is None else found.known
 
 
 def _describe_mapping(used: AccessibilityScale | None, scale: AccessibilityScale | None, is_of_track: bool) -> str:

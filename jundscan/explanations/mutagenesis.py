@@ -235,23 +235,10 @@ def _mutate(scan: Scan, task: _Task, call_bases: int) -> _Scores:
 def _sum_changes(
     scan: Scan, task: _Task, before: NDArray[np.float64], known: NDArray[np.bool_], call_bases: int
 ) -> NDArray[np.float64]:
-    """Sum the change of the logit by each substitution over the known windows that cover its base.
+    """Sum the change of the logit by each substitution over the known windows that cover its base, (3, bases).
 
-    Parameters
-    ----------
-    scan : Scan
-    task : _Task
-    before : numpy.ndarray, shape=(windows,), dtype=float64
-        Logits of the task's windows on the reference.
-    known : numpy.ndarray, shape=(windows,), dtype=bool
-        Whether a window has no unknown base.
-    call_bases : int
-        Maximum bases per call of the model.
-
-    Returns
-    -------
-    numpy.ndarray, shape=(3, n), dtype=float64
-        Row i is the substitution by the letter i + 1 places on in ACGT, for each base of the task.
+    Row i holds the substitutions by the letter i + 1 places on in ACGT. ``before`` holds the logits of the task's
+    windows on the reference. ``known`` is false for windows with an unknown base.
     """
     n, flank, model = task.end - task.start, scan.model.flank, scan.model
     together = 1 if flank else max(1, round(n / WINDOW_LENGTH))

@@ -196,16 +196,9 @@ def _infer_stride(table: NDArray[np.int64]) -> int:
 
 
 def _best_windows(scan: Scan, intervals: NDArray[np.int64], row: GenomeRow, stride: int) -> NDArray[np.float32]:
-    """Return the highest probability among the windows inside each interval. -inf where all hold unknown bases.
+    """Return the highest probability among the windows inside each interval, or -inf where all hold unknown bases.
 
-    Parameters
-    ----------
-    scan : Scan
-    intervals : numpy.ndarray, shape=(n, 2), dtype=int64
-        Starts and ends in the coordinates of ``row``, in any order.
-    row : GenomeRow
-    stride : int
-        Bases between window starts.
+    Intervals (n, 2) are starts and ends in the coordinates of ``row``, in any order.
     """
     merged = merge_intervals(intervals)
     counts = count_windows(row.table(merged), stride)
