@@ -570,7 +570,7 @@ def _windows(ready: Scan) -> Iterator[ScoredWindows]:
     with ready:
         counter = Counter(ready)
         yield from feed(score(ready), [counter])
-        judge(ready, counter.windows_called, counter.windows_scored)
+        ready.inputs.cautions.take(judge(ready, counter.windows_called, counter.windows_scored))
 
 
 def _hits(ready: Scan) -> Iterator[Hit]:
@@ -581,7 +581,7 @@ def _hits(ready: Scan) -> Iterator[Hit]:
             more = ([None if np.isnan(value) else value for value in column.tolist()] for column in known)
             for row in zip(*(column.tolist() for column in hits), *more, strict=True):
                 yield Hit(chrom, *row)
-        judge(ready, counter.windows_called, counter.windows_scored)
+        ready.inputs.cautions.take(judge(ready, counter.windows_called, counter.windows_scored))
 
 
 def _variant(number: int, value: object) -> Variant:

@@ -68,19 +68,19 @@ def scan(
     output: Annotated[
         str,
         typer.Option(
-            "--output", "-o", help="Where the hits go; - is stdout, .gz is bgzipped with a tabix index beside."
+            "--output", "-o", help="File of hits; - is stdout. A .gz file is bgzipped and gets a tabix index."
         ),
     ] = "-",
     output_format: Annotated[
         Format,
         typer.Option(
             "--format",
-            help="bed, narrowPeak and table hold hits; table says of each how often such a score is right and how open "
-            "its chromatin is. tsv holds one line per scored window.",
+            help="bed, narrowPeak and table hold hits; table adds expected precision and chromatin of each hit. tsv "
+            "holds one line per scored window.",
         ),
     ] = "bed",
     no_header: Annotated[
-        bool, typer.Option("--no-header", help="Leave out the lines with # that say where the output comes from.")
+        bool, typer.Option("--no-header", help="Leave out the # lines that name model, inputs and threshold.")
     ] = False,
     track: Annotated[
         Path | None,
@@ -104,8 +104,8 @@ def scan(
     regions: Annotated[
         Path | None,
         typer.Option(
-            help="Scan only the regions of a BED file. A warning counts those left out because they hold no window, "
-            "and those cut at the end of their chromosome.",
+            help="Scan only the regions of a BED file. A warning counts those that hold no window or are cut at the "
+            "end of their chromosome.",
             **INPUT,
         ),
     ] = None,
@@ -120,8 +120,8 @@ def scan(
     truth_exclude: Annotated[
         Path | None,
         typer.Option(
-            help="With --truth: leave what touches a region of this BED file out of the comparison, such as regions "
-            "that the model was trained on.",
+            help="With --truth: compare nothing that touches a region of this BED file, such as regions that the model "
+            "was trained on.",
             **INPUT,
         ),
     ] = None,
@@ -129,8 +129,8 @@ def scan(
         list[str] | None,
         typer.Option(
             metavar="REGION|BED",
-            help="With --truth: where the peaks are known, chrom, chrom:start-end or a BED file; may be repeated. Only "
-            "windows inside are compared.",
+            help="With --truth: compare only windows in this region, where the peaks are known. chrom, chrom:start-end "
+            "or a BED file; may be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -147,8 +147,8 @@ def scan(
     backend: Annotated[
         Backend,
         typer.Option(
-            help="dask: on the workers of a Dask cluster, which must see the same files under the same paths. There "
-            "--threads are those of one task. [default: local]",
+            help="dask: scan on the workers of a Dask cluster, which must see the same files under the same paths. "
+            "--threads are the threads of one task. [default: local]",
             show_default=False,
         ),
     ] = "local",
@@ -307,7 +307,7 @@ def write_scan(
     chunks: Iterable[ScoredWindows] | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
-    """Run a scan, hand its windows and hits to one sink per output, and return the record of the run.
+    """Run a scan, hand its windows and hits to the sinks listed here, and return the record of the run.
 
     Parameters
     ----------
@@ -351,9 +351,9 @@ def write_scan(
             return files.enter_context(open_track_output(path, sizes, force))
 
         along = outputs.accuracy_track
-        # opened first, so that it gets its final name last, and none if a track cannot be finished
+        # open the file of hits first: it gets its final name last, and none if a track cannot be finished
         hits = files.enter_context(open_output(outputs.hits, force, "bed", max(genome_sizes.values(), default=0)))
-        sinks: list[Sink | None] = [
+        every_sink: list[Sink | None] = [
             HitFile(hits, outputs.format, scan, about),
             TrackFile(open_track(outputs.track), scan) if outputs.track else None,
             Counter(scan),
@@ -362,7 +362,10 @@ def write_scan(
             collector,
             Progress(on_progress) if on_progress else None,
         ]
-        found = run_scan(scan, score(scan) if chunks is None else chunks, [sink for sink in sinks if sink])
+        sinks = [sink for sink in every_sink if sink is not None]
+        found = run_scan(scan, score(scan) if chunks is None else chunks, sinks)
+    for sink in sinks:
+        scan.inputs.cautions.take(sink.cautions())
     inputs = {"truth": outputs.truth, "truth_exclude": outputs.truth_exclude}
     record = scan_record(scan, found, inputs, outputs.command, time.perf_counter() - began)
     if collector is not None and outputs.report is not None:
@@ -374,7 +377,7 @@ def write_scan(
 
 
 def _log_accuracy(accuracy: dict[str, Any]) -> None:
-    """Summarise the comparison with known peaks, what it was made on first."""
+    """Log a summary of the comparison with known peaks, first what was left out of it."""
     peaks, excluded = accuracy["peaks"], accuracy["excluded"]
     if excluded is not None:
         log.info(

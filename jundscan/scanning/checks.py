@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from jundscan.dna.letters import WINDOW_LENGTH
+from jundscan.errors import Caution
 from jundscan.scanning.plan import Scan
 
 MAX_SKIPPED_SHARE = 0.5
@@ -70,33 +72,28 @@ def count_calls(scan: Scan, called: int, scored: int) -> Calls | None:
     return calls if apart >= MIN_EXPECTED_CALLS else None
 
 
-def judge(scan: Scan, called: int, scored: int) -> None:
-    """Warn of what may mislead in the result of a finished scan.
+def judge(scan: Scan, called: int, scored: int) -> Iterator[Caution]:
+    """Yield warnings of what may mislead in the result of a finished scan.
 
     Parameters
     ----------
     scan : Scan
-        Its inputs' cautions get the warnings.
     called, scored : int
         Windows.
     """
     skipped = scan.windows - scored
     if scan.windows and (share := skipped / scan.windows) > MAX_SKIPPED_SHARE:
-        scan.inputs.cautions.add(
+        yield Caution(
             "unknown_letters",
             f"{scan.genome.path}: {share:.0%} of the windows hold unknown letters and were not scored",
-            share=share,
-            windows=skipped,
+            {"share": share, "windows": skipped},
         )
     calls = count_calls(scan, called, scored)
     if calls is not None and not calls.are_as_expected:
-        scan.inputs.cautions.add(
+        yield Caution(
             "unexpected_calls",
             f"{calls.called:,} of {calls.scored:,} windows score {scan.threshold.value:.4g} or more, where about "
             f"{calls.expected:,.0f} were to be expected ({calls.ratio:.2g} times as many). What the threshold promises "
             f"may not hold for this genome or track",
-            called=calls.called,
-            scored=calls.scored,
-            expected=calls.expected,
-            ratio=calls.ratio,
+            {**calls._asdict(), "ratio": calls.ratio},
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from jundscan.dna.windows import track_spans
-from jundscan.errors import collect_warnings
+from jundscan.errors import Caution
 from jundscan.io.bigwig import AddSpans
 from jundscan.model.thresholds import false_positive_rates
 from jundscan.options import Format
@@ -32,8 +32,12 @@ class Sink:
         """Take the next hits, in genome order; the chunks that they come from were taken before."""
 
     def finish(self) -> dict[str, Any]:
-        """Write and warn of what is known only at the end; return the sink's keys of the run's record."""
+        """Write what is known only at the end, and return the sink's keys of the run's record."""
         return {}
+
+    def cautions(self) -> Iterable[Caution]:
+        """Return warnings about the result; they are logged once every file has its final name."""
+        return ()
 
 
 class HitFile(Sink):
@@ -104,7 +108,7 @@ class TrackFile(Sink):
 
 
 class Counter(Sink):
-    """Count windows and bases, and warn at the end where the counts suggest that the result may mislead.
+    """Count windows and bases; warn where the counts suggest that the result may mislead.
 
     Attributes
     ----------
@@ -122,16 +126,19 @@ class Counter(Sink):
         self.bases_scanned += chunk.covered
 
     def finish(self) -> dict[str, Any]:
-        """Warn, and return the counts."""
-        judge(self._scan, self.windows_called, self.windows_scored)
-        if not self.windows_called:
-            reason = "no window reaches the threshold" if self.windows_scored else "no window could be scored"
-            self._scan.inputs.cautions.add("no_hits", f"0 hits: {reason}")
+        """Return the counts."""
         return {
             "windows_scored": self.windows_scored,
             "windows_skipped": self._scan.windows - self.windows_scored,
             "bases_scanned": self.bases_scanned,
         }
+
+    def cautions(self) -> Iterator[Caution]:
+        """Yield warnings about the counts."""
+        yield from judge(self._scan, self.windows_called, self.windows_scored)
+        if not self.windows_called:
+            reason = "no window reaches the threshold" if self.windows_scored else "no window could be scored"
+            yield Caution("no_hits", f"0 hits: {reason}", {})
 
 
 class Progress(Sink):
@@ -175,9 +182,8 @@ def run_scan(scan: Scan, chunks: Iterable[ScoredWindows], sinks: Sequence[Sink])
             sink.hits(chrom, hits)
     scan.inputs.timings["scanning"] = time.perf_counter() - began
     found: dict[str, Any] = {}
-    with collect_warnings(scan.inputs.cautions):
-        for sink in sinks:
-            found |= sink.finish()
+    for sink in sinks:
+        found |= sink.finish()
     return found
 
 
