@@ -231,7 +231,7 @@ def _job(scan: Scan, every_window: bool) -> Job:
 
 
 def divided(scan: Scan, max_bases: int) -> Iterator[list[Region]]:
-    """Divide the spans of a scan into tasks, small scaffolds together; each window lies in one span of one task.
+    """Divide the spans of a scan into tasks. Small scaffolds share a task, and each window lies in exactly one.
 
     Parameters
     ----------

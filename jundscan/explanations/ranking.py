@@ -27,7 +27,7 @@ from jundscan.model.thresholds import is_positive
 from jundscan.options import DEFAULT_STRIDE, MAX_STRIDE
 from jundscan.scanning.plan import Scan
 from jundscan.scanning.score import Hit, score
-from jundscan.scanning.spans import GenomeRow, list_regions, read_listed
+from jundscan.scanning.spans import GenomeAxis, list_regions, read_listed
 
 HIT_BASES = 151
 """Bases explained around the centre of a hit."""
@@ -65,7 +65,7 @@ class HitIntervals(NamedTuple):
 
     source: str
     bounds: NDArray[np.int64]
-    row: GenomeRow
+    row: GenomeAxis
 
 
 def read_hits(hits: str | Path | Iterable[Hit], scan: Scan) -> HitIntervals:
@@ -88,7 +88,7 @@ def read_hits(hits: str | Path | Iterable[Hit], scan: Scan) -> HitIntervals:
         When the file cannot be read, or none of its hits is in the genome.
     """
     sizes = scan.genome.chromsizes
-    row = GenomeRow(sizes)
+    row = GenomeAxis(sizes)
     source = "hits"
     if isinstance(hits, str | Path):
         source = str(hits)
@@ -195,7 +195,7 @@ def _infer_stride(table: NDArray[np.int64]) -> int:
     return math.gcd(step, DEFAULT_STRIDE) if len(table) < MIN_HITS_FOR_STRIDE or not 0 < step <= MAX_STRIDE else step
 
 
-def _best_windows(scan: Scan, intervals: NDArray[np.int64], row: GenomeRow, stride: int) -> NDArray[np.float32]:
+def _best_windows(scan: Scan, intervals: NDArray[np.int64], row: GenomeAxis, stride: int) -> NDArray[np.float32]:
     """Return the highest probability among the windows inside each interval, or -inf where all hold unknown bases.
 
     Intervals (n, 2) are starts and ends in the coordinates of ``row``, in any order.

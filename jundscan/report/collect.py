@@ -1,4 +1,4 @@
-"""What a scan's report needs of its windows and hits, gathered as they pass: counts, never the windows themselves."""
+"""Collect what a scan's report needs while the scan runs: counts and the best hits, but no windows."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from jundscan.scanning.plan import Scan
 from jundscan.scanning.score import ScoredWindows
 
 BEST_HITS = 1_000
-"""Hits in the report's table; all are in the scan's own output."""
+"""Maximum hits in the report's table, because a page with all hits would be slow. The scan's output holds them all."""
 CHROMOSOMES = 24
-"""Chromosomes whose hits are drawn along them: those with most bases to scan."""
+"""Maximum chromosomes along which hits are drawn, because more would not fit a picture: those with most bases."""
 FLANK = 250
 """Bases shown on either side of a hit's summit."""
 PROBABILITY_BINS = 100
-_BINS = 250  # along a chromosome, at most
-_NARROWEST = 500  # bases in a bin; nor is one narrower than the stride, or windows would miss some
-_HELD_WINDOWS = 100_000  # before they are counted: small scaffolds come with few each
+"""Bins of the histogram of probabilities."""
+_MAX_BINS = 250  # along a chromosome
+_MIN_BIN_BASES = 500  # and at least the stride, because narrower bins would hold no window
+_MAX_UNCOUNTED = 100_000  # windows, because counting each chunk of a small scaffold alone would be slow
 
 
 class BestHits(NamedTuple):
@@ -46,16 +47,16 @@ class BestHits(NamedTuple):
 
 
 class Along(NamedTuple):
-    """Hits and scored windows in bins along the scanned part of a chromosome.
+    """Counts of hits and scored windows in bins along the scanned part of a chromosome.
 
     Attributes
     ----------
     start : int
-        Where the first bin starts.
+        Start of the first bin, 0-based.
     width : int
         Bases in a bin.
     hits, windows : numpy.ndarray, shape=(bins,), dtype=int64
-        By summit and by window centre.
+        Hits by their summit and windows by their centre.
     """
 
     start: int
@@ -110,7 +111,7 @@ class Collector(Sink):
             _count_ascending(self.along[chrom], self.along[chrom].windows, starts, WINDOW_LENGTH // 2)
         self._passed += len(starts)
         self._uncounted.append(chunk.probabilities)
-        if self._passed - self._counted > _HELD_WINDOWS:
+        if self._passed - self._counted > _MAX_UNCOUNTED:
             self._count_windows()
 
     def _count_windows(self) -> None:
@@ -125,7 +126,7 @@ class Collector(Sink):
 
     @property
     def probabilities(self) -> NDArray[np.int64]:
-        """Scored windows in bins of 0.01, (100,)."""
+        """Number of scored windows in each bin of 0.01, (100,)."""
         self._count_windows()
         return self._probabilities
 
@@ -155,7 +156,7 @@ def around_summit(scan: Scan, chrom: str, summit: int) -> Region:
 
 
 def _along(scan: Scan) -> dict[str, Along]:
-    """Lay bins of one round width over the scanned part of the chromosomes with most bases to scan."""
+    """Make bins of one round width along the scanned parts of the chromosomes with most bases to scan."""
     extents: dict[str, tuple[int, int]] = {}
     scanned: dict[str, int] = {}
     for span in scan.spans:
@@ -168,7 +169,7 @@ def _along(scan: Scan) -> dict[str, Along]:
         width
         for power in range(12)
         for width in (10**power, 2 * 10**power, 5 * 10**power)
-        if width * _BINS >= widest and width >= max(_NARROWEST, scan.stride)
+        if width * _MAX_BINS >= widest and width >= max(_MIN_BIN_BASES, scan.stride)
     )
     along = {}
     for chrom, (start, end) in extents.items():
@@ -180,7 +181,7 @@ def _along(scan: Scan) -> dict[str, Along]:
 
 
 def _count_ascending(along: Along, counts: NDArray[np.int64], positions: NDArray[np.int64], shift: int = 0) -> None:
-    """Add ascending positions, moved by ``shift``, to the bins: as many look-ups as there are bins in reach."""
+    """Count ascending positions, moved by ``shift``, in their bins, with one search per bin."""
     first = (int(positions[0]) + shift - along.start) // along.width
     last = (int(positions[-1]) + shift - along.start) // along.width
     edges = along.start + along.width * np.arange(first, last + 2) - shift

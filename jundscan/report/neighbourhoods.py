@@ -1,4 +1,4 @@
-"""Sequence, probability, accessibility and known peaks around each of the best hits, for the genome view.
+"""Collect sequence, probability, accessibility and known peaks around each of the best hits, for the genome view.
 
 The scan keeps neither bases nor windows. So this module reads the few hundred bases around each of the best hits again
 and scores their windows again. A compressed genome without index is decompressed from its start for that.
@@ -25,16 +25,16 @@ from jundscan.report.collect import FLANK, BestHits, around_summit
 from jundscan.scanning.plan import Scan
 from jundscan.scanning.score import score
 
-_FINEST = 10  # bases between two values shown; where windows are closer, the highest of them
+_MIN_STEP = 10  # bases between two values shown; of closer windows the highest is shown
 
 
 def neighbourhoods(scan: Scan, hits: BestHits, known: Mapping[str, Peaks]) -> list[dict[str, Any]]:
-    """Describe what lies around each hit.
+    """Return sequence, values and peaks around each hit.
 
     Parameters
     ----------
     scan : Scan
-        A finished one.
+        A finished scan.
     hits : BestHits
     known : mapping of str to Peaks
         Known peaks by the genome's chromosome names; empty without any.
@@ -42,9 +42,9 @@ def neighbourhoods(scan: Scan, hits: BestHits, known: Mapping[str, Peaks]) -> li
     Returns
     -------
     list of dict
-        For each hit, ready for JSON: ``start``, 0-based; ``sequence``; ``from`` and ``to``, the bases that each value
-        stands on, counted from ``start``; ``probability`` and ``accessibility`` (window means in the track's own
-        unit; None without a track) to 4 digits; ``peaks``, [start, end] of known peaks in view.
+        For each hit, ready for JSON: ``start``, 0-based; ``sequence``; ``from`` and ``to``, the bases on which each
+        value is drawn, counted from ``start``; ``probability`` and ``accessibility`` (window means in the track's own
+        unit; None without a track) to 4 digits; ``peaks``, [start, end] of the known peaks in view.
     """
     sizes = scan.genome.chromsizes
     starts = np.maximum(hits.summit - FLANK, 0)
@@ -99,14 +99,14 @@ _Values = dict[str, NDArray[Any] | None]
 
 
 def _values(scan: Scan, chrom: str, parts: Sequence[tuple[NDArray[np.int64], NDArray[np.float32]]]) -> _Values:
-    """Return the bases that the windows of a chromosome stand on, their probabilities and means of the track."""
+    """Return the bases on which the windows of a chromosome are drawn, their probabilities and means of the track."""
     starts, probabilities = (np.concatenate(column) for column in zip(*parts, strict=True))
     means = None
     if scan.track is not None and scan.track.has_accessibility(chrom):
         means = scan.track.means([(chrom, starts)])[:, 0]
     span_starts, span_ends = track_spans(starts, scan.genome.chromsizes[chrom], scan.stride)
-    if scan.stride < _FINEST:
-        group = span_starts // _FINEST
+    if scan.stride < _MIN_STEP:
+        group = span_starts // _MIN_STEP
         first = np.flatnonzero(np.diff(group, prepend=-1))
         last = np.append(first[1:], len(group)) - 1
         span_starts, span_ends = span_starts[first], span_ends[last]
@@ -125,7 +125,7 @@ def _rounded(values: NDArray[np.float32]) -> NDArray[np.float64]:
     """Round to 4 digits, because a page with all digits would be much larger."""
     exact = values.astype(np.float64)
     decimals = 3 - np.floor(np.log10(np.where(exact > 0, exact, 1)))
-    # divided by a power of ten, not multiplied by its inverse: the quotient is the double that is shortest to write
+    # divide by a power of ten rather than multiply by its inverse, so that the double is the shortest to write
     unit: NDArray[np.float64] = 10.0 ** np.abs(decimals)
     return np.where(decimals >= 0, np.rint(exact * unit) / unit, np.rint(exact / unit) * unit)
 

@@ -1,4 +1,4 @@
-"""The report of a scan: what was run, whether its hits can be believed, and the best of them."""
+"""Put together the report of a scan: its inputs, checks of its result, pictures, and the best hits."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from jundscan.scanning.lines import chromatin
 from jundscan.scanning.plan import Scan
 from jundscan.scanning.score import Worth, worth
 
-_ROWS = 100  # chromosomes in the table; the others are one row
+_MAX_ROWS = 100  # chromosomes in the table; the others share one row
 
 
 class Check(NamedTuple):
-    """Something that speaks for or against the hits."""
+    """One check of the result, for or against the hits."""
 
     fine: bool
     text: str
@@ -102,13 +102,12 @@ def _checks(scan: Scan, called: int, scored: int) -> list[Check]:
     warned = {caution.code for caution in scan.inputs.cautions}
     trained = scan.model.metadata.training_accessibility
     if scan.track is None:
-        checks.append(
-            Check(False, "No accessibility was given: sequence alone tells much less, see the model's metrics.")
-        )
+        text = "No accessibility track: from sequence alone the model is much less accurate, see its metrics."
+        checks.append(Check(False, text))
     elif trained and scan.inputs.accessibility_shares and "unlike_training" not in warned:
         apart, nearest = distance_from_training(scan.inputs.accessibility_shares, trained)
-        text = f"Accessibility resembles what the model was trained on: at most {apart:.0%} of windows apart from "
-        checks.append(Check(True, f"{text}{nearest}, {MAX_TRAINING_DISTANCE:.0%} allowed."))
+        text = f"Accessibility is like that of the training data: its distribution differs by {apart:.0%} of windows "
+        checks.append(Check(True, f"{text}from that of {nearest}; up to {MAX_TRAINING_DISTANCE:.0%} is normal."))
     if scan.windows and "unknown_letters" not in warned:
         share = (scan.windows - scored) / scan.windows
         checks.append(Check(True, f"{share:.1%} of windows hold unknown letters and were not scored."))
@@ -116,26 +115,27 @@ def _checks(scan: Scan, called: int, scored: int) -> list[Check]:
 
 
 def _promise_checks(scan: Scan, called: int, scored: int) -> list[Check]:
+    where = "The threshold lies {} the model's calibration table, so its error rates are unknown."
     if scan.threshold.expected is None:
-        return [Check(False, "The threshold lies below the model's calibration table: nothing is promised.")]
+        return [Check(False, where.format("below"))]
     if scan.threshold.is_beyond:
-        return [Check(False, "The threshold lies above the model's calibration table: no number of hits is promised.")]
+        return [Check(False, where.format("above"))]
     calls = count_calls(scan, called, scored)
     if calls is None or not calls.are_as_expected:
         return []
-    text = f"{calls.called:,} of {calls.scored:,} scored windows are called; calibration leads one to expect about "
-    return [Check(True, f"{text}{calls.expected:,.0f} ({calls.ratio:.2g} times as many were).")]
+    text = f"{calls.called:,} of {calls.scored:,} scored windows are called, {calls.ratio:.2g} times as many as the "
+    return [Check(True, f"{text}{calls.expected:,.0f} that the model's calibration predicts.")]
 
 
 def _chromosomes(scan: Scan, collected: Collector) -> dict[str, Any]:
-    """Hits and scored bases by chromosome: those with most bases, the others in one row."""
+    """Return the table of hits and scored bases by chromosome; all but the largest chromosomes share one row."""
     rows: list[dict[str, Any]] = [
         {"chrom": chrom, "length": scan.genome.chromsizes[chrom], "windows": windows,
          "bases": collected.base_counts[chrom], "hits": collected.hit_counts[chrom]}
         for chrom, windows in collected.window_counts.items()
     ]  # fmt: skip
-    if len(rows) > _ROWS:
-        kept = {row["chrom"] for row in sorted(rows, key=lambda row: -row["bases"])[:_ROWS]}
+    if len(rows) > _MAX_ROWS:
+        kept = {row["chrom"] for row in sorted(rows, key=lambda row: -row["bases"])[:_MAX_ROWS]}
         others = [row for row in rows if row["chrom"] not in kept]
         rows = [row for row in rows if row["chrom"] in kept]
         sums = {key: sum(row[key] for row in others) for key in ("length", "windows", "bases", "hits")}
@@ -156,7 +156,7 @@ def _hit_rows(
         on_peak = peaks is not None and overlaps_any(peaks.start, peaks.end, np.array([[start, end]])).any()
         mean = None
         if near["accessibility"] is not None:
-            # the window whose value stands on the summit
+            # of the window that is drawn on the summit
             mean = near["accessibility"][bisect_right(near["to"], summit - near["start"])]
         rows.append(
             {
@@ -176,7 +176,7 @@ def _hit_rows(
 
 
 def _worth(scan: Scan, hits: BestHits) -> Worth:
-    """Look up what is known of hits that are in no order."""
+    """Look up expected precision and accessibility of hits in any order."""
     found = Worth(np.full(len(hits.best), np.nan), np.full(len(hits.best), np.nan, np.float32))
     for chrom in dict.fromkeys(hits.chrom.tolist()):
         rows = np.flatnonzero(hits.chrom == chrom)
@@ -186,7 +186,7 @@ def _worth(scan: Scan, hits: BestHits) -> Worth:
 
 
 def _along(collected: Collector) -> dict[str, Any]:
-    """Draw hits along the chromosomes: bars for one, strips for several."""
+    """Draw hits along the chromosomes, as bars for one chromosome and as strips for several."""
     rows = [
         {"chrom": chrom, "start": start / 1e6, "end": (start + along.width) / 1e6, "hits": hits, "windows": windows}
         for chrom, along in collected.along.items()
@@ -219,7 +219,7 @@ def _scores(collected: Collector, threshold: float) -> dict[str, Any]:
 
 
 def _accessibility(inputs: Inputs) -> dict[str, Any] | None:
-    """Draw the distribution of accessibility, with those of training where the model knows them."""
+    """Draw the distribution of accessibility, and those of the training data if the model holds them."""
     shares = list(inputs.accessibility_shares)
     if not shares:
         return None

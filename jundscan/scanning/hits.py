@@ -1,7 +1,7 @@
-"""Windows to hits: threshold, merge, summit, in a stream whose memory does not grow.
+"""Windows to hits: threshold, merging and summits, in a stream whose memory does not grow.
 
-A hit is the union of windows at or above the threshold that overlap one another; what scored lower, or was
-not scored, in between does not split it, and windows that only abut stay apart.
+A hit is the union of overlapping windows at or above the threshold. Windows between them that score lower, or were not
+scored, do not split it. Windows that only abut stay apart.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.model.thresholds import is_positive
 
 _SUMMIT_RESOLUTION = 1e6
-"""Probabilities that agree to 6 decimals are equally good summits: max pooling makes plateaus."""
+"""Probabilities are compared to 6 decimals to find the summit, because max pooling makes plateaus of equal windows."""
 
 
 class Hits(NamedTuple):
@@ -28,8 +28,8 @@ class Hits(NamedTuple):
     best : numpy.ndarray, shape=(n,), dtype=float32
         Highest probability among its windows.
     summit : numpy.ndarray, shape=(n,), dtype=int64
-        0-based position: the centre of the middle window (the lower one on a tie) of the leftmost run of
-        consecutive windows that share the best probability to 6 decimals.
+        0-based position of the best windows: the leftmost run of consecutive windows that share the best probability
+        to 6 decimals, and the centre of its middle window (the lower of two).
     """
 
     start: NDArray[np.int64]
@@ -39,7 +39,7 @@ class Hits(NamedTuple):
 
 
 class _Groups(NamedTuple):
-    """Hits that can still be joined: instead of a summit, the leftmost run of best windows."""
+    """Hits that later windows may still join; they hold the leftmost run of best windows instead of a summit."""
 
     start: NDArray[np.int64]
     end: NDArray[np.int64]
@@ -50,17 +50,17 @@ class _Groups(NamedTuple):
 
 
 class HitCaller:
-    """Find the hits of one chromosome after another from windows handed in piece by piece.
+    """Find the hits of one chromosome after another, from chunks of windows.
 
-    However the windows are divided among calls of :meth:`add`, the hits are the same, and between calls only
-    one open hit is remembered.
+    The hits do not depend on how windows are divided among calls of :meth:`add`. Between calls the object keeps one
+    open hit.
 
     Parameters
     ----------
     threshold : float
-        Windows at or above it are positive (:func:`is_positive`).
+        Windows at or above it are positive, see :func:`jundscan.model.thresholds.is_positive`.
     stride : int
-        Bases between the starts of consecutive windows; the last one of a chromosome may be nearer.
+        Bases between the starts of consecutive windows; the last window of a chromosome may be nearer.
 
     Examples
     --------
@@ -84,28 +84,28 @@ class HitCaller:
         starts: NDArray[np.int64],
         probabilities: NDArray[np.float32],
     ) -> Hits:
-        """Take the next windows and give the hits that no later window can join.
+        """Add the next windows, and return the hits that no later window can join.
 
         Parameters
         ----------
         indices : numpy.ndarray, shape=(n,), dtype=int64
-            Numbers of the windows in the chromosome's row of windows, increasing from call to call; a number
-            left out is a window that was not scored.
+            Indices of the windows on the chromosome, ascending over all calls. A missing index is a window that was
+            not scored.
         starts : numpy.ndarray, shape=(n,), dtype=int64
-            Their 0-based starts.
+            0-based starts of the windows.
         probabilities : numpy.ndarray, shape=(n,), dtype=float32
 
         Returns
         -------
         Hits
-            Zero or more, after all that were given before.
+            None or more, behind all hits returned before.
         """
         keep = np.flatnonzero(is_positive(probabilities, self._threshold))
         if not keep.size:
             return _NO_HITS
         groups = _group(indices[keep], starts[keep], probabilities[keep])
         if self._open is not None:
-            groups = _append(self._open, groups)
+            groups = _prepend(self._open, groups)
         if len(groups.start) == 1:
             self._open = groups
             return _NO_HITS
@@ -114,24 +114,24 @@ class HitCaller:
 
     @property
     def is_open(self) -> bool:
-        """Whether there is a hit that the next window may still join, and that :meth:`finish` gives."""
+        """Whether there is an open hit, which :meth:`finish` would return."""
         return self._open is not None
 
     def finish(self) -> Hits:
-        """Give the last hit, if there is one, and be ready for the next chromosome."""
+        """Return the open hit, if there is one; the next windows are those of another chromosome."""
         groups, self._open = self._open, None
         return _NO_HITS if groups is None else _without_runs(groups, self._stride)
 
 
 def _group(indices: NDArray[np.int64], starts: NDArray[np.int64], probabilities: NDArray[np.float32]) -> _Groups:
-    """Group positive windows, at least one, that overlap their predecessor."""
+    """Group positive windows, at least one, with the windows that overlap them."""
     first = np.flatnonzero(np.diff(starts, prepend=starts[0] - WINDOW_LENGTH) >= WINDOW_LENGTH)
     last = np.append(first[1:], len(starts)) - 1
-    # of one group quicker, because reduceat lets go of the interpreter's lock and then waits for it
+    # quicker for one group, because reduceat releases the interpreter lock and then waits for it
     alone = len(first) == 1
     best = probabilities.max(keepdims=True) if alone else np.maximum.reduceat(probabilities, first)
 
-    # windows as good as their group's best, and the leftmost run of them in each group
+    # best windows of each group, and the leftmost run of them
     top = np.flatnonzero(_level(probabilities) == np.repeat(_level(best), last - first + 1))
     run_first = np.searchsorted(top, first)
     breaks = np.flatnonzero(np.diff(indices[top], append=-1) != 1)  # the last window of each run
@@ -142,13 +142,13 @@ def _group(indices: NDArray[np.int64], starts: NDArray[np.int64], probabilities:
         best=best,
         run_index=indices[top[run_first]],
         run_start=starts[top[run_first]],
-        # a run that goes on in the next group is not this group's: windows that abut stay apart
+        # a run ends with its group, because windows that abut stay apart
         run_length=np.minimum(run_last, np.append(run_first[1:], len(top)) - 1) - run_first + 1,
     )
 
 
-def _append(one: _Groups, groups: _Groups) -> _Groups:
-    """Put one earlier group before others, joined to the first of them where the two overlap."""
+def _prepend(one: _Groups, groups: _Groups) -> _Groups:
+    """Prepend an earlier group to groups, and join it to the first of them where the two overlap."""
     if groups.start[0] >= one.end[0]:
         return _Groups._make(np.append(one[i], groups[i]) for i in range(len(one)))
     ours, theirs = _level(one.best[0]), _level(groups.best[0])
@@ -166,7 +166,7 @@ def _level(probabilities: Any) -> Any:
 
 
 def _without_runs(groups: _Groups, stride: int) -> Hits:
-    """Turn groups into hits; a run's middle window is on the grid, since only its last can be off it."""
+    """Turn groups into hits. The middle window of a run lies on the grid, because only its last may lie off it."""
     middle = groups.run_start + (groups.run_length - 1) // 2 * stride
     return Hits(groups.start, groups.end, groups.best, middle + WINDOW_LENGTH // 2)
 

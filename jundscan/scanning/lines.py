@@ -1,4 +1,4 @@
-"""Hits and windows as lines of text; every number is the same in all formats. Coordinates are 0-based half-open."""
+"""Write hits and windows as lines of text. All formats hold the same numbers; coordinates are 0-based half-open."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WINDOWS_HEADER = "#chrom\tstart\tend\tprobability\n"
 
 
 HITS_HEADER = "#chrom\tstart\tend\tname\tscore\tprobability\texpected_precision\tsummit\taccessibility\tchromatin\n"
-"""Of :func:`write_hit_table`."""
+"""Header of the table of :func:`write_hit_table`."""
 
 
 _MISSING = "."
@@ -38,15 +38,15 @@ def write_hits(
     ----------
     stream : typing.TextIO
     format : {"bed", "narrowPeak"}
-        Both give name, score (1000 × probability, rounded) and strand ``.``; narrowPeak adds the exact
-        probability as signalValue, the p value, and the summit relative to the start. It gives no q value (-1): the
-        calibration knows no p value that is low enough for a hit to pass among all windows of a genome.
+        Both hold name, score (1000 × probability, rounded) and strand ``.``. narrowPeak adds the exact probability as
+        signalValue, the p value and the summit relative to the start. Its q value is -1 (none), because no p value
+        of the calibration is low enough to pass among all windows of a genome.
     chrom : str
     hits : Hits
     first : int
-        Number of the first hit, for its name: ``JUND_1`` is the first of an output.
+        Number in the name of the first of these hits: ``JUND_1`` is the first hit of a file.
     p_values : numpy.ndarray, shape=(hits,), dtype=float64, optional
-        Written by narrowPeak as -log10; -1 where they are NaN or not given.
+        For narrowPeak, which holds -log10 of them; -1 where a p value is NaN or missing.
     """
     rows = zip(hits.start.tolist(), hits.end.tolist(), *_named_scores(hits, first), strict=True)
     if format == "bed":
@@ -71,7 +71,7 @@ def write_hit_table(
     precisions: NDArray[np.float64],
     accessibility: NDArray[np.float32],
 ) -> None:
-    """Write one line per hit with the columns of :data:`HITS_HEADER`, which goes before all.
+    """Write one line per hit with the columns of :data:`HITS_HEADER`.
 
     Parameters
     ----------
@@ -81,9 +81,9 @@ def write_hit_table(
     first : int
         Number of the first hit, as in :func:`write_hits`.
     precisions : numpy.ndarray, shape=(hits,), dtype=float64
-        Expected precision; written as ``.`` where it is NaN.
+        Expected precision; ``.`` in the file where NaN.
     accessibility : numpy.ndarray, shape=(hits,), dtype=float32
-        Percentile, 0 to 1, of the window under the summit; written as ``.`` where it is NaN.
+        Percentile, 0 to 1, of the window under the summit; ``.`` in the file where NaN.
     """
     columns = (
         hits.start.tolist(), hits.end.tolist(), *_named_scores(hits, first), format_probabilities(hits.best),
@@ -95,7 +95,7 @@ def write_hit_table(
 
 
 def chromatin(accessibility: float | None) -> str:
-    """Name the chromatin at an accessibility percentile, None or NaN where it is not known.
+    """Return ``closed`` for accessibility percentile 0, ``open`` above, ``unknown`` for None or NaN.
 
     Examples
     --------
@@ -115,12 +115,12 @@ def _named_scores(hits: Hits, first: int) -> tuple[list[str], list[int]]:
 def write_windows_tsv(
     stream: TextIO, chrom: str, starts: NDArray[np.int64], probabilities: NDArray[np.float32]
 ) -> None:
-    """Write one line per window: chrom, start, end, probability; :data:`WINDOWS_HEADER` goes before all."""
+    """Write one line per window with the columns of :data:`WINDOWS_HEADER`."""
     write_spans(stream, chrom, starts, starts + WINDOW_LENGTH, probabilities)
 
 
 def _minus_log10(levels: NDArray[np.float64] | None, count: int) -> list[str]:
     if levels is None:
         return ["-1"] * count
-    written = -np.log10(levels) + 0.0  # of 1 it is 0, not -0
+    written = -np.log10(levels) + 0.0  # turns -0 into 0
     return ["-1" if np.isnan(value) else f"{value:.5f}" for value in written.tolist()]

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 MAX_TASK_BASES = 1 << 20
 """Maximum bases per task: large enough that starting a task costs little beside its work."""
 MAX_TASK_WINDOWS = 1 << 18
-"""Maximum windows per task, because at small strides a million bases hold more windows than fit the memory well."""
+"""Maximum windows per task, because at stride 1 a task of 2^20 bases would hold a million windows in memory."""
 MIN_TASK_BASES = 1 << 16
-"""Minimum bases per task where a small genome is cut into :data:`TASKS_OF_THREAD` tasks per thread."""
+"""Minimum bases per task of a small genome, because smaller tasks cost more to start than they save."""
 TASKS_OF_THREAD = 16
 """Tasks per thread to aim for in a small genome, so that all threads finish together."""
 

@@ -1,4 +1,4 @@
-"""Which spans ``--region``, ``--regions`` and ``--exclude`` leave to scan; files of regions and of exclusions."""
+"""Find the spans to scan from ``--region``, ``--regions`` and ``--exclude``; read files of regions."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _APART = 1 << 40
 
 
 class RegionCounts(NamedTuple):
-    """What became of the regions that a scan was given.
+    """How many regions the user chose, and how many of them are not scanned or not whole.
 
     Attributes
     ----------
     given : int
-        Regions typed and lines of the file.
+        Regions on the command line and in the file.
     left_out : int
-        Regions of the file that hold no window, lie beyond the end of their chromosome, or on one that the genome
+        Regions of the file that hold no window, or lie beyond the end of their chromosome or on one that the genome
         lacks.
     cut : int
-        Regions of the file that reach beyond the end of their chromosome. What lies within it is scanned.
+        Regions of the file that reach beyond the end of their chromosome, and are scanned up to there.
     """
 
     given: int
@@ -43,8 +43,8 @@ class RegionCounts(NamedTuple):
     cut: int
 
 
-class GenomeRow:
-    """The chromosomes of a genome in one row of coordinates, far apart, so that intervals on all of them are one array.
+class GenomeAxis:
+    """One axis for all chromosomes of a genome, far apart on it, so that one array holds intervals of all of them.
 
     Parameters
     ----------
@@ -58,27 +58,27 @@ class GenomeRow:
         self._begins = {chrom: rank * _APART for rank, chrom in enumerate(chromsizes)}
 
     def place(self, by_chrom: Iterable[tuple[str, NDArray[np.int64]]]) -> NDArray[np.int64]:
-        """Put intervals of chromosomes, each (n, 2), into the row, (all of them, 2), in their order."""
+        """Convert intervals of chromosomes, each (n, 2), to one array on the axis, in their order."""
         moved = [self.positions(chrom, intervals) for chrom, intervals in by_chrom]
         return np.concatenate([np.empty((0, 2), np.int64), *moved])
 
     def positions(self, chrom: str, positions: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Put positions on a chromosome, in any shape, into the row."""
+        """Convert positions on a chromosome, an array of any shape, to the axis."""
         return positions + self._begins[chrom]
 
     def place_regions(self, regions: Iterable[Region]) -> NDArray[np.int64]:
-        """Put regions into the row, (n, 2): quick also for one on each of a hundred thousand scaffolds."""
+        """Convert regions to the axis, (n, 2); quick even for a hundred thousand scaffolds."""
         begins = self._begins
         moved = [(begins[chrom] + start, begins[chrom] + end) for chrom, start, end in regions]
         return np.array(moved, np.int64).reshape(-1, 2)
 
     def table(self, placed: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return start, end and length of the chromosome of intervals in the row, (n, 3)."""
+        """Return start, end and chromosome length of intervals on the axis, (n, 3)."""
         ranks = placed[:, 0] // _APART
         return np.column_stack((placed - ranks[:, None] * _APART, self._lengths[ranks]))
 
     def regions(self, placed: NDArray[np.int64]) -> list[Region]:
-        """Return the intervals in the row as regions."""
+        """Convert intervals on the axis to regions."""
         ranks = placed[:, 0] // _APART
         rows = zip(ranks.tolist(), (placed - ranks[:, None] * _APART).tolist(), strict=True)
         return [Region(self._names[rank], start, end) for rank, (start, end) in rows]
@@ -90,7 +90,7 @@ class ListedRegions(NamedTuple):
     Attributes
     ----------
     placed : numpy.ndarray, shape=(n, 2), dtype=int64
-        In the genome's row of coordinates, in the order of the file's chromosomes.
+        On the axis of :class:`GenomeAxis`, in the order of the file's chromosomes.
     is_cut : numpy.ndarray, shape=(n,), dtype=bool
         Whether the region reaches beyond the end.
     beyond, absent : int
@@ -126,9 +126,7 @@ def find_spans(
     regions_file: str | Path | None = None,
     exclude: str | Path | None = None,
 ) -> tuple[Sequence[Region], RegionCounts | None]:
-    """Find the spans whose windows are to be scored: a window counts when it lies wholly inside one.
-
-    What a model sees beside a window may lie outside.
+    """Find the spans to scan. A window is scored when it lies wholly inside one; its flanks may lie outside.
 
     Parameters
     ----------
@@ -137,17 +135,19 @@ def find_spans(
     stride : int
         Bases between window starts.
     regions : str or iterable of str
-        ``chrom`` or ``chrom:start-end``, 0-based half-open; with none of them and no file the whole genome.
-    regions_file, exclude : str or pathlib.Path, optional
-        BED files: more regions; and stretches that no window may touch. Regions of the file that hold no window are
-        left out, and those that reach beyond a chromosome are cut at its end. One warning counts both.
+        ``chrom`` or ``chrom:start-end``, 0-based half-open. Without regions and file the whole genome is scanned.
+    regions_file : str or pathlib.Path, optional
+        BED file of more regions. Regions without a window are left out, and regions that reach beyond a chromosome are
+        cut at its end. One warning counts both.
+    exclude : str or pathlib.Path, optional
+        BED file of regions that no window may touch.
 
     Returns
     -------
     spans : sequence of Region
-        In genome order; overlapping and abutting regions are one.
+        In genome order; overlapping and abutting regions are merged.
     counts : RegionCounts or None
-        None when no region was given.
+        None when the user chose no region.
 
     Raises
     ------
@@ -166,17 +166,17 @@ def find_spans(
         raise RegionError(
             named[empty][0], f"holds no window of {WINDOW_LENGTH} bases at stride {stride}; widen it or lower --stride"
         )
-    row = GenomeRow(chromsizes)
-    counts, wanted = None, [Region(chrom, 0, size) for chrom, size in chromsizes.items()]
+    row = GenomeAxis(chromsizes)
+    counts, chosen = None, [Region(chrom, 0, size) for chrom, size in chromsizes.items()]
     if named or regions_file is not None:
         placed = row.place_regions(region for _, region in named)
         placed, counts = _with_listed(placed, regions_file, row, chromsizes, stride)
-        wanted = row.regions(placed)
+        chosen = row.regions(placed)
     excluded = {} if exclude is None else read_excluded(exclude, chromsizes)
     if excluded:
         out = merge_intervals(row.place(excluded.items()))  # in the order of the genome
-        wanted = row.regions(subtract_intervals(row.place_regions(wanted), out))
-    spans = [span for span in wanted if span.end - span.start >= WINDOW_LENGTH]
+        chosen = row.regions(subtract_intervals(row.place_regions(chosen), out))
+    spans = [span for span in chosen if span.end - span.start >= WINDOW_LENGTH]
     if not count_windows(span_table(spans, chromsizes), stride).any():
         what = f"no window of {WINDOW_LENGTH} bases to scan"
         raise InputError(
@@ -186,10 +186,9 @@ def find_spans(
 
 
 def read_excluded(path: str | Path, chromsizes: Mapping[str, int]) -> dict[str, NDArray[np.int64]]:
-    """Read a file of regions to leave out, and log a warning when it leaves out nothing.
+    """Read a file of regions to leave out, as :func:`jundscan.io.bed.read_regions` does; warn when there are none.
 
-    Parameters and result are those of :func:`jundscan.io.bed.read_regions`. A file without intervals is no error,
-    because pipelines write one where nothing is to be left out.
+    A file without intervals is no error, because pipelines write one where nothing is to be left out.
     """
     excluded = read_regions(path, chromsizes)
     if not excluded:
@@ -198,7 +197,7 @@ def read_excluded(path: str | Path, chromsizes: Mapping[str, int]) -> dict[str, 
 
 
 def read_inside(regions: Iterable[str], chromsizes: Mapping[str, int]) -> dict[str, NDArray[np.int64]]:
-    """Read regions that bound something: ``chrom``, ``chrom:start-end`` or the name of a BED file each.
+    """Read regions, each ``chrom``, ``chrom:start-end`` or the name of a BED file.
 
     Returns
     -------
@@ -208,7 +207,7 @@ def read_inside(regions: Iterable[str], chromsizes: Mapping[str, int]) -> dict[s
     Raises
     ------
     RegionError
-        When one is no file, and malformed, unknown or beyond its chromosome.
+        When a text names no file, and as a region is malformed, unknown or beyond its chromosome.
     InputError
         When a file cannot be read, or holds no region of the genome.
     """
@@ -227,15 +226,15 @@ def read_inside(regions: Iterable[str], chromsizes: Mapping[str, int]) -> dict[s
     return {chrom: merge_intervals(np.concatenate(parts)) for chrom, parts in found.items()}
 
 
-def read_listed(path: str | Path, row: GenomeRow, chromsizes: Mapping[str, int]) -> ListedRegions | None:
-    """Read a file of regions and cut them at the ends of their chromosomes.
+def read_listed(path: str | Path, row: GenomeAxis, chromsizes: Mapping[str, int]) -> ListedRegions | None:
+    """Read a file of regions, and cut them at the ends of their chromosomes.
 
     Parameters
     ----------
     path : str or pathlib.Path
         BED, narrowPeak or any other file of intervals.
     row : GenomeRow
-        Of ``chromsizes``.
+        Made from ``chromsizes``.
     chromsizes : mapping of str to int
         The genome's chromosomes, bases.
 
@@ -247,7 +246,7 @@ def read_listed(path: str | Path, row: GenomeRow, chromsizes: Mapping[str, int])
     Raises
     ------
     TrackError
-        When it cannot be read.
+        When the file cannot be read.
     """
     by_name = read_intervals(path, "regions", may_be_empty=True)
     if not by_name:
@@ -256,8 +255,8 @@ def read_listed(path: str | Path, row: GenomeRow, chromsizes: Mapping[str, int])
     return list_regions(by_name, row, chromsizes)
 
 
-def list_regions(by_name: Mapping[str, Intervals], row: GenomeRow, chromsizes: Mapping[str, int]) -> ListedRegions:
-    """Cut intervals, by the names that their source uses, at the ends of their chromosomes."""
+def list_regions(by_name: Mapping[str, Intervals], row: GenomeAxis, chromsizes: Mapping[str, int]) -> ListedRegions:
+    """Match the names of intervals to chromosomes, and cut the intervals at the ends of these."""
     found: list[tuple[str, NDArray[np.int64]]] = []
     is_cut = [np.empty(0, np.bool_)]
     beyond = absent = 0
@@ -275,9 +274,9 @@ def list_regions(by_name: Mapping[str, Intervals], row: GenomeRow, chromsizes: M
 
 
 def _with_listed(
-    typed: NDArray[np.int64], path: str | Path | None, row: GenomeRow, chromsizes: Mapping[str, int], stride: int
+    typed: NDArray[np.int64], path: str | Path | None, row: GenomeAxis, chromsizes: Mapping[str, int], stride: int
 ) -> tuple[NDArray[np.int64], RegionCounts]:
-    """Join the regions typed and those of a file, and leave out what holds no window; warn of it once."""
+    """Merge the regions typed and those of a file that hold a window, and warn of the others."""
     if path is None:
         return merge_intervals(typed), RegionCounts(len(typed), 0, 0)
     listed = read_listed(path, row, chromsizes)
@@ -298,10 +297,10 @@ def _with_listed(
     if not len(typed) and not holds_window.any():
         advice = "; widen them, join those that abut, or lower --stride" if short else ""
         raise InputError(f"{path}: none of its {listed.given:,} regions can be scanned: {', '.join(reasons)}{advice}")
-    told = [f"left out {left_out:,} ({', '.join(reasons)})"] if left_out else []
-    told += [f"cut {cut:,} at the end of the chromosome (another assembly?)"] if cut else []
-    if told:
+    parts = [f"left out {left_out:,} ({', '.join(reasons)})"] if left_out else []
+    parts += [f"cut {cut:,} at the end of the chromosome (another assembly?)"] if cut else []
+    if parts:
         counts = {"given": listed.given, "left_out": left_out, "cut": cut}
-        warn("regions_left_out", f"{path}: of {format_count(listed.given, 'region')}, {' and '.join(told)}", **counts)
+        warn("regions_left_out", f"{path}: of {format_count(listed.given, 'region')}, {' and '.join(parts)}", **counts)
     joined = merge_intervals(np.concatenate((typed, listed.placed[holds_window])))
     return joined, RegionCounts(len(typed) + listed.given, left_out, cut)

@@ -1,9 +1,9 @@
-"""Work in order on several threads, and what one worker gets: pieces of sequence joined to one stretch, runs, calls.
+"""Cut spans into tasks for worker threads, and each task into calls of the model.
 
-Small scaffolds cost as little as a chromosome because many of them share a task and even a call of the model. They lie
-one after another on one grid of windows, with unknown letters between them; no window over such a letter counts.
-A model may see bases beside a window, its flanks. They are read along, and the pieces lie so far apart that no window
-sees a base of another piece.
+A task holds chunks of windows and their bases. Its chunks are concatenated on one grid of windows, with unknown letters
+between them, so that many small scaffolds share a task and even a call of the model, and cost as little as a
+chromosome. No window over such a letter counts. A model may see bases beside a window, its flanks. A task holds these
+too, and the gaps between chunks are so wide that no window sees a base of another chunk.
 """
 
 from __future__ import annotations
@@ -20,30 +20,29 @@ from jundscan.dna.regions import Region
 from jundscan.dna.windows import Chunks, chunks, group_consecutive, span_table, with_flanks
 
 _NO_CODES = np.empty(0, np.uint8)
-BRIDGED_BASES = 2048
-"""Windows that do not count are scored along rather than making two calls where they start on no more bases than
-these (and than the flanks that both calls would hold): what a call costs besides its windows, and what rows too short
-for tiles cost."""
+MAX_BRIDGED_BASES = 2048
+"""Maximum bases between two runs that one call scores together, the windows between them in vain. Two calls would cost
+more: each has a fixed cost, needs its own flanks, and runs slowly on short rows."""
 
 
 class Task(NamedTuple):
-    """Portions of windows that a worker scores together, and their bases.
+    """Chunks of windows that one thread scores together, and their bases.
 
     Attributes
     ----------
     chunks : Chunks
     codes : numpy.ndarray, shape=(bases,), dtype=uint8
-        Bases of the portions with their flanks, as they follow one another in the genome.
+        Bases of the chunks and their flanks, in genome order.
     begins : numpy.ndarray, shape=(chunks,), dtype=int64
-        Where in ``codes`` each portion begins; its left flank lies before.
+        Index in ``codes`` of the first base of each chunk, after its left flank.
     lefts, rights : numpy.ndarray, shape=(chunks,), dtype=int64
-        Bases of each portion's flanks: as many as a model sees, or up to the end of the chromosome.
+        Bases of each chunk's flanks: as many as the model sees, or fewer at the end of a chromosome.
     gaps : numpy.ndarray, shape=(chunks,), dtype=int64
-        Letters that must lie between each portion and the one before it when they are joined.
+        Minimum number of letters between each chunk and the chunk before it after :func:`join`.
     heads : list of int
-        The first portion of each chromosome.
+        Index of the first chunk of each chromosome.
     chroms : list of str
-        These chromosomes.
+        Names of these chromosomes.
     """
 
     chunks: Chunks
@@ -57,16 +56,16 @@ class Task(NamedTuple):
 
 
 class ConcatenatedChunks(NamedTuple):
-    """Pieces on one grid of windows, each with its flanks; window number n starts at base ``flank + n * stride``.
+    """Chunks with their flanks on one grid of windows: window n starts at base ``flank + n * stride``.
 
     Attributes
     ----------
     codes : numpy.ndarray, shape=(bases,), dtype=uint8
         From the left flank of the first window to the right flank of the last one.
-    firsts : numpy.ndarray, shape=(pieces,), dtype=int64
-        Number of each piece's first window.
-    own : numpy.ndarray, shape=(pieces, 2), dtype=int64
-        Where the pieces without their flanks lie, counted from base ``flank`` on.
+    firsts : numpy.ndarray, shape=(chunks,), dtype=int64
+        Index of each chunk's first window on the grid.
+    own : numpy.ndarray, shape=(chunks, 2), dtype=int64
+        Start and end of each chunk without its flanks, counted from base ``flank``.
     """
 
     codes: NDArray[np.uint8]
@@ -75,7 +74,7 @@ class ConcatenatedChunks(NamedTuple):
 
 
 class Call(NamedTuple):
-    """Windows [first, end) of a joined stretch, scored together; those that count are rows [row, end_row)."""
+    """Windows [first, end) of concatenated chunks for one ONNX call; those of the runs are rows [row, end_row)."""
 
     first: int
     end: int
@@ -88,45 +87,44 @@ def tasks(
     chromsizes: Mapping[str, int],
     read: Callable[[Sequence[Region]], Iterator[NDArray[np.uint8]]],
     stride: int,
-    most_bases: int,
+    max_bases: int,
     flank: int = 0,
 ) -> Iterator[Task]:
-    """Cut spans into tasks of at most so many bases, small spans together.
+    """Cut spans into tasks; small spans share a task.
 
     Parameters
     ----------
     spans : sequence of Region
-        Disjoint and ascending, those of a chromosome together.
+        Disjoint, in genome order.
     chromsizes : mapping of str to int
         Lengths of the chromosomes, bases.
     read : callable
-        Gives the codes of regions one after another, cut anywhere, as :meth:`jundscan.io.fasta.genome.Genome.bases`
-        does. They are read to their end, but no farther than a task needs.
+        Yields the codes of regions, such as :meth:`jundscan.io.fasta.genome.Genome.bases`. Each task reads only as far
+        as it needs. The last one reads to the end, so that a damaged end of the file raises an error.
     stride : int
         Bases from one window to the next.
-    most_bases : int
-        The most bases of a task, joined as :func:`join` does it, if it holds more than one portion; and of a portion
-        without its flanks. At least 101.
+    max_bases : int
+        Maximum bases of a chunk without its flanks, and of a task of several chunks after :func:`join`; at least 101.
     flank : int
-        Bases to each side of a window that are read along.
+        Bases that the model sees on each side of a window.
 
     Yields
     ------
     Task
     """
     table = span_table(spans, chromsizes)
-    cut = chunks(table, stride, most_bases)
+    cut = chunks(table, stride, max_bases)
     lefts, rights = np.minimum(cut.starts, flank), np.minimum(table[cut.spans, 2] - cut.ends, flank)
-    # no window of one piece may see a base of the other, nor less than a flank of what lies beside its own
+    # no window may see a base of the neighbouring chunk in its flank
     gaps = np.maximum(flank + np.maximum(np.append(0, rights[:-1])[: len(rights)], lefts), 1)
     regions, shifts = with_flanks(spans, chromsizes, flank)
-    # where each portion with its flanks lies when the regions are put one after another
+    # of each chunk with its flanks, when the regions are concatenated
     begins, ends = cut.starts - lefts + shifts[cut.spans], cut.ends + rights + shifts[cut.spans]
     chrom_numbers = np.cumsum([at > 0 and span.chrom != spans[at - 1].chrom for at, span in enumerate(spans)])
     is_head = np.append(True, np.diff(chrom_numbers[cut.spans]) > 0)
     bases = read(regions)
     held, held_begin = _NO_CODES, 0
-    for first, stop in group_consecutive(_slots(cut.ends - cut.starts, gaps, stride) * stride, most_bases):
+    for first, stop in group_consecutive(_slots(cut.ends - cut.starts, gaps, stride) * stride, max_bases):
         begin, end = int(begins[first]), int(ends[stop - 1])
         held_end = held_begin + len(held)
         parts = [held[begin - held_begin :]]
@@ -142,21 +140,21 @@ def tasks(
         rows = slice(first, stop)
         own_begins = begins[rows] + lefts[rows] - begin
         yield Task(cut.rows(first, stop), codes, own_begins, lefts[rows], rights[rows], gaps[rows], heads, chroms)
-    for _ in bases:  # behind the last window too: a damaged file is told
+    for _ in bases:  # beyond the last window, too
         pass
 
 
 def _slots(lengths: NDArray[np.int64], gaps: NDArray[np.int64], stride: int) -> NDArray[np.int64]:
-    """Count the places on the grid that each piece takes up when joined, with the letters of its gap."""
+    """Count the windows of the grid that start in each chunk or in its gap."""
     slots: NDArray[np.int64] = (lengths + gaps - 1) // stride + 1
     return slots
 
 
 def join(task: Task, stride: int, flank: int = 0) -> ConcatenatedChunks:
-    """Lay the portions of a task one after another on one grid, unknown letters between them and at their ends.
+    """Concatenate the chunks of a task on one grid of windows, with unknown letters between them and at both ends.
 
-    At least one unknown letter lies between two portions. With a flank the gap is wide enough that no window sees
-    a base of another portion.
+    Each gap holds at least one unknown letter. With a flank it is wide enough that no window sees a base of another
+    chunk.
 
     Examples
     --------
@@ -184,18 +182,18 @@ def join(task: Task, stride: int, flank: int = 0) -> ConcatenatedChunks:
 
 
 def known_runs(joined: ConcatenatedChunks, stride: int, flank: int = 0) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Find the runs of windows that hold known letters of a piece's own only; their flanks may be unknown.
+    """Find the runs of windows that hold only known letters of one chunk; their flanks may hold unknown letters.
 
     Returns
     -------
     firsts, counts : numpy.ndarray, shape=(runs,), dtype=int64
-        Number of each run's first window, and of its windows, at least 1.
+        Index of each run's first window, and number of its windows, at least 1.
 
     Examples
     --------
     >>> codes = np.zeros(400, np.uint8)
     >>> codes[150] = UNKNOWN
-    >>> joined = Joined(codes, np.zeros(1, np.int64), np.array([[0, 400]]))
+    >>> joined = ConcatenatedChunks(codes, np.zeros(1, np.int64), np.array([[0, 400]]))
     >>> [column.tolist() for column in known_runs(joined, 10)]
     [[0, 16], [5, 14]]
     """
@@ -216,9 +214,9 @@ def known_runs(joined: ConcatenatedChunks, stride: int, flank: int = 0) -> tuple
 
 
 def calls(
-    firsts: NDArray[np.int64], counts: NDArray[np.int64], most: int, stride: int, flank: int = 0
+    firsts: NDArray[np.int64], counts: NDArray[np.int64], max_windows: int, stride: int, flank: int = 0
 ) -> Iterator[Call]:
-    """Divide runs of windows among calls of the model: at most ``most`` windows each, short gaps bridged.
+    """Divide runs of windows among calls of at most ``max_windows`` windows; one call bridges short gaps between runs.
 
     Examples
     --------
@@ -226,20 +224,20 @@ def calls(
     [Call(first=0, end=30, row=0, end_row=19), Call(first=500, end=532, row=19, end_row=51), \
 Call(first=532, end=540, row=51, end_row=59)]
     """
-    bridged = (BRIDGED_BASES + 2 * flank) // stride
+    bridged = (MAX_BRIDGED_BASES + 2 * flank) // stride
     start = stop = start_row = row = 0
     for first, count in zip(firsts.tolist(), counts.tolist(), strict=True):
         end = first + count
-        if stop > start and (first - stop > bridged or first >= start + most):
+        if stop > start and (first - stop > bridged or first >= start + max_windows):
             yield Call(start, stop, start_row, row)
             start = stop
         while first < end:
             if stop == start:
                 start, start_row = first, row
-            stop = min(end, start + most)
+            stop = min(end, start + max_windows)
             row += stop - first
             first = stop
-            if stop == start + most:
+            if stop == start + max_windows:
                 yield Call(start, stop, start_row, row)
                 start = stop
     if stop > start:

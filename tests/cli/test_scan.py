@@ -58,7 +58,7 @@ def threshold(windows: dict[tuple[str, int], float]) -> float:
     return float(np.quantile(list(windows.values()), 0.9))
 
 
-def test_bed_goes_to_stdout_and_the_rest_to_stderr(run: Run, genome: Path, windows, threshold: float) -> None:
+def test_hits_go_to_stdout_and_messages_to_stderr(run: Run, genome: Path, windows, threshold: float) -> None:
     ran = run("scan", genome, "--threshold", threshold)
     assert ran.code == 0
     rows = rows_of(ran.out)
@@ -83,11 +83,11 @@ def test_bed_goes_to_stdout_and_the_rest_to_stderr(run: Run, genome: Path, windo
     assert "\x1b" not in ran.err
 
 
-def test_quiet_says_nothing(run: Run, genome: Path, threshold: float) -> None:
+def test_quiet_logs_nothing(run: Run, genome: Path, threshold: float) -> None:
     assert run("scan", genome, "--threshold", threshold, "--quiet").err == ""
 
 
-def test_narrow_peaks_hold_the_probability_and_the_summit(run: Run, genome: Path, windows, threshold: float) -> None:
+def test_narrowpeak_holds_probability_and_summit(run: Run, genome: Path, windows, threshold: float) -> None:
     bed = rows_of(run("scan", genome, "--threshold", threshold, "-q").out)
     peaks = rows_of(run("scan", genome, "--threshold", threshold, "-q", "--format", "narrowPeak").out)
     assert [row[:6] for row in peaks] == bed
@@ -96,9 +96,7 @@ def test_narrow_peaks_hold_the_probability_and_the_summit(run: Run, genome: Path
         assert windows[chrom, centre - 50] == pytest.approx(float(signal), abs=1e-6)
 
 
-def test_narrow_peaks_have_p_values_of_the_calibration_and_no_q_values(
-    run: Run, genome: Path, windows, model: Model
-) -> None:
+def test_narrowpeak_has_calibrated_p_values_and_no_q_values(run: Run, genome: Path, windows, model: Model) -> None:
     table = model.metadata.without_accessibility
     low = str(table.rows[0].threshold - 0.01)  # some hits are below the calibration table
     peaks = rows_of(run("scan", genome, "--threshold", low, "-q", "--format", "narrowPeak").out)
@@ -112,7 +110,7 @@ def test_narrow_peaks_have_p_values_of_the_calibration_and_no_q_values(
 
 
 @pytest.mark.parametrize("stride", [1, 10, 37])
-def test_the_hit_table_says_of_each_hit_what_python_says(
+def test_hit_table_equals_the_hits_of_the_python_api(
     tmp_path: Path, run: Run, genome: Path, track: Path, model: Model, stride: int
 ) -> None:
     closed_ends = tmp_path / "closed.bedgraph"  # nothing behind base 1,000
@@ -156,7 +154,7 @@ def test_the_hit_table_says_of_each_hit_what_python_says(
     assert {tuple(row[8:]) for row in alone} == {(".", "unknown")}
 
 
-def test_the_table_holds_every_window(tmp_path: Path, run: Run, genome: Path, windows) -> None:
+def test_tsv_holds_every_scored_window(tmp_path: Path, run: Run, genome: Path, windows) -> None:
     out = tmp_path / "w.tsv"
     assert run("scan", genome, "--format", "tsv", "-o", out, "--no-accessibility").out == ""
     assert "#chrom\tstart\tend\tprobability" in out.read_text().splitlines()
@@ -175,7 +173,7 @@ def values_per_base(path: Path, chrom: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", ["p.bw", "p.bedgraph", "p.bedgraph.gz"])
-def test_tracks_hold_every_window(tmp_path: Path, run: Run, genome: Path, windows, name: str) -> None:
+def test_tracks_hold_every_scored_window(tmp_path: Path, run: Run, genome: Path, windows, name: str) -> None:
     path = tmp_path / name
     assert run("scan", genome, "--track", path).code == 0
     for chrom in ("chr1", "chr2", "chr3"):
@@ -186,7 +184,7 @@ def test_tracks_hold_every_window(tmp_path: Path, run: Run, genome: Path, window
         np.testing.assert_allclose(values_per_base(path, chrom), expected, rtol=1e-6)
 
 
-def test_the_record(tmp_path: Path, run: Run, genome: Path, track: Path, model: Model) -> None:
+def test_record_counts_windows_and_hits(tmp_path: Path, run: Run, genome: Path, track: Path, model: Model) -> None:
     peaks = write_rows(tmp_path / "peaks.bed", [("chr1", 500, 900)])
     # the track is too small to find its scale
     scale = tmp_path / "scale.json"
@@ -215,7 +213,7 @@ def test_the_record(tmp_path: Path, run: Run, genome: Path, track: Path, model: 
     assert rows_of((tmp_path / "again.bed").read_text()) == rows_of((tmp_path / "h.bed").read_text())
 
 
-def test_the_record_says_what_went_in_and_how_long_it_took(tmp_path: Path, run: Run, genome: Path) -> None:
+def test_record_names_inputs_and_times(tmp_path: Path, run: Run, genome: Path) -> None:
     exclude = write_rows(tmp_path / "exclude.bed", [("chr1", 0, 500)])
     arguments = ("scan", genome, "--json", tmp_path / "run 1.json", "-o", tmp_path / "h.bed", "--exclude", exclude)
     assert run(*arguments).code == 0
@@ -234,7 +232,7 @@ def test_the_record_says_what_went_in_and_how_long_it_took(tmp_path: Path, run: 
     assert timings["scanning"] + timings["finishing"] == pytest.approx(record["seconds"])
 
 
-def test_regions_left_out_and_cut_are_warned_of_and_recorded(tmp_path: Path, run: Run, genome: Path) -> None:
+def test_regions_left_out_or_cut_are_warned_of_and_recorded(tmp_path: Path, run: Run, genome: Path) -> None:
     peaks = [("chr1", 500, 554), ("chr1", 1_000, 1_400), ("chr2", 2_900, 3_100), ("chr2", 4_000, 4_200)]
     file = write_rows(tmp_path / "peaks.bed", peaks)
     arguments = ("scan", genome, "-o", tmp_path / "h.bed", "-q", "--force", "--json", "-")
@@ -251,7 +249,7 @@ def test_regions_left_out_and_cut_are_warned_of_and_recorded(tmp_path: Path, run
     assert json.loads(run(*arguments).out)["regions"] is None
 
 
-def test_an_empty_exclusion_changes_nothing_but_is_warned_of(tmp_path: Path, run: Run, genome: Path) -> None:
+def test_empty_exclusion_is_only_a_warning(tmp_path: Path, run: Run, genome: Path) -> None:
     blacklist = write_rows(tmp_path / "blacklist.bed", [("# assembly hg38",)])
     ran = run("scan", genome, "--threshold", 0.5, "--exclude", blacklist, "-q", "--no-header")
     assert ran.code == 0
@@ -260,14 +258,14 @@ def test_an_empty_exclusion_changes_nothing_but_is_warned_of(tmp_path: Path, run
 
 
 @pytest.mark.parametrize("form", ["bed", "narrowPeak", "table", "tsv"])
-def test_the_header_can_be_left_out(run: Run, genome: Path, threshold: float, form: str) -> None:
+def test_no_header_leaves_out_comment_lines(run: Run, genome: Path, threshold: float, form: str) -> None:
     arguments = ("scan", genome, "--threshold", threshold, "-q", "--format", form)
     with_header, without = run(*arguments).out, run(*arguments, "--no-header").out
     assert with_header.startswith("# jundscan ")
     assert without.splitlines() == [line for line in with_header.splitlines() if not line.startswith("#")]
 
 
-def test_an_odd_name_does_not_break_the_header(tmp_path: Path, run: Run, sequences: dict[str, str]) -> None:
+def test_odd_file_name_does_not_break_the_header(tmp_path: Path, run: Run, sequences: dict[str, str]) -> None:
     genome = write_fasta(tmp_path / "two\nlines\udcff.fa", sequences)
     ran = run("scan", genome, "-o", tmp_path / "h.bed", "--region", "chr1:0-200", "-q")
     assert ran.code == 0
@@ -276,14 +274,14 @@ def test_an_odd_name_does_not_break_the_header(tmp_path: Path, run: Run, sequenc
     assert all(line.startswith("#") and r"two\nlines\udcff.fa" in line for line in comments[1:])
 
 
-def test_the_record_without_track_and_truth(tmp_path: Path, run: Run, genome: Path) -> None:
+def test_record_without_track_and_truth_holds_nulls(tmp_path: Path, run: Run, genome: Path) -> None:
     record = json.loads(run("scan", genome, "--json", "-", "-o", tmp_path / "h.bed").out)
     assert record.keys() == KEYS | MORE_KEYS
     assert (record["accessibility"], record["accessibility_scale"], record["accuracy"]) == (None, None, None)
     assert "(model default)" in record["threshold_rule"]
 
 
-def test_the_scale_of_the_whole_track_goes_into_the_record(
+def test_record_holds_the_scale_of_the_whole_track(
     tmp_path: Path, run: Run, genome: Path, track: Path, model: Model
 ) -> None:
     with open_track(track) as opened:
@@ -294,7 +292,7 @@ def test_the_scale_of_the_whole_track_goes_into_the_record(
     assert json.loads(ran.out)["accessibility_scale"] == scale.to_dict()
 
 
-def test_other_names_and_intervals_beyond_the_end_are_said(tmp_path: Path, run: Run, genome: Path) -> None:
+def test_other_names_and_intervals_beyond_the_end_are_logged(tmp_path: Path, run: Run, genome: Path) -> None:
     track = write_rows(tmp_path / "t.bedgraph", [("1", 100, 400, 0.5), ("1", 5_900, 6_001, 1), ("1", 7_000, 8_000, 1)])
     ran = run("scan", genome, "--accessibility", track, "--accessibility-scale", "identity", "--region", "1")
     assert ran.code == 0
@@ -305,21 +303,21 @@ def test_other_names_and_intervals_beyond_the_end_are_said(tmp_path: Path, run: 
     assert "region 1: the genome names it chr1:0-6000" in ran.err
 
 
-def test_a_partial_genome_is_accepted_when_asked_for(tmp_path: Path, run: Run, genome: Path) -> None:
+def test_allow_length_mismatch_accepts_a_partial_genome(tmp_path: Path, run: Run, genome: Path) -> None:
     track = write_bigwig(tmp_path / "t.bw", {"chr1": 9_000}, [("chr1", 100, 900, 0.5)])
     arguments = ("scan", genome, "--accessibility", track, "--accessibility-scale", "identity")
     assert run(*arguments).code == 1
     assert run(*arguments, "--allow-length-mismatch").code == 0
 
 
-def test_no_hit_is_said_even_quietly(run: Run, genome: Path) -> None:
+def test_zero_hits_are_a_warning_even_with_quiet(run: Run, genome: Path) -> None:
     ran = run("scan", genome, "--threshold", 1, "--quiet")
     assert ran.code == 0
     assert rows_of(ran.out) == []
     assert ran.err == "warning: 0 hits: no window reaches the threshold\n"
 
 
-def test_nothing_but_n_is_said(tmp_path: Path, run: Run) -> None:
+def test_genome_of_unknown_letters_is_a_warning(tmp_path: Path, run: Run) -> None:
     genome = write_fasta(tmp_path / "n.fa", {"chr1": "N" * 20_500})
     peaks = write_rows(tmp_path / "peaks.bed", [("chr1", 0, 500)])
     ran = run("scan", genome, "--quiet", "--track", tmp_path / "p.bedgraph", "--truth", peaks,
@@ -329,7 +327,7 @@ def test_nothing_but_n_is_said(tmp_path: Path, run: Run) -> None:
     assert json.loads((tmp_path / "r.json").read_text())["windows_scored"] == 0
 
 
-def test_outputs_are_replaced_only_by_force(tmp_path: Path, run: Run, genome: Path, threshold: float) -> None:
+def test_only_force_replaces_outputs(tmp_path: Path, run: Run, genome: Path, threshold: float) -> None:
     out = tmp_path / "h.bed"
     out.write_text("precious\n")
     ran = run("scan", genome, "-o", out)
@@ -340,7 +338,7 @@ def test_outputs_are_replaced_only_by_force(tmp_path: Path, run: Run, genome: Pa
     assert rows_of(out.read_text())
 
 
-def test_info(run: Run, model: Model) -> None:
+def test_info_describes_the_model(run: Run, model: Model) -> None:
     ran = run("info", "--json", "-")
     assert json.loads(ran.out)["sha256"] == model.sha256
     shown = run("info").out
@@ -362,7 +360,7 @@ def real(data_folder: Path) -> tuple[Path, ...]:
 
 
 @pytest.mark.data
-def test_a_real_scan(tmp_path: Path, run: Run, real: tuple[Path, ...]) -> None:
+def test_scan_of_real_data(tmp_path: Path, run: Run, real: tuple[Path, ...]) -> None:
     genome, track, peaks = real
     ran = run("scan", genome, "--accessibility", track, "-o", tmp_path / "hits.bed", "--json", "-",
               "--truth", peaks, "--accuracy-track", tmp_path / "accuracy.bw")  # fmt: skip
@@ -378,7 +376,7 @@ def test_a_real_scan(tmp_path: Path, run: Run, real: tuple[Path, ...]) -> None:
 
 
 @pytest.mark.data
-def test_every_validation_window_has_the_probability_that_evaluate_gives(
+def test_scan_and_evaluate_agree_on_validation_windows(
     tmp_path: Path, run: Run, real: tuple[Path, ...], data_folder: Path
 ) -> None:
     genome, (_, track, _) = data_folder / "genome" / "hg19.chr22.partial.fa.gz", real

@@ -84,7 +84,7 @@ def here() -> Iterator[Alone]:
 
 @pytest.mark.parametrize("stride", [10, 37, 150])
 @pytest.mark.parametrize("every_window", [True, False])
-def test_parts_make_the_same_scan(
+def test_results_of_tasks_make_the_same_scan(
     genome: Path, track: Path, model: Model, here: Alone, stride: int, every_window: bool
 ) -> None:
     def collected(scored) -> list[tuple[object, ...]]:
@@ -121,9 +121,7 @@ def test_parts_make_the_same_scan(
             assert sent == (counted.windows_scored if every_window else len(expected))
 
 
-def test_a_worker_says_what_it_sees_otherwise(
-    tmp_path: Path, genome: Path, track: Path, model: Model, here: Alone
-) -> None:
+def test_worker_reports_files_that_differ(tmp_path: Path, genome: Path, track: Path, model: Model, here: Alone) -> None:
     def refused() -> str:
         with pytest.raises(ClusterError) as err:
             list(score_on_cluster(ready, here))
@@ -143,7 +141,7 @@ def test_a_worker_says_what_it_sees_otherwise(
         assert "genome.fa is missing" in refused()
 
 
-def test_another_model_is_refused(genome: Path, model: Model) -> None:
+def test_worker_reports_another_model(genome: Path, model: Model) -> None:
     with open_scan(genome, model=model) as ready:
         from jundscan.cluster.client import _job
 
@@ -153,7 +151,7 @@ def test_another_model_is_refused(genome: Path, model: Model) -> None:
     forget()
 
 
-def test_a_genome_that_each_task_must_unpack_is_said(
+def test_compressed_genome_without_index_is_a_warning(
     tmp_path: Path, sequences: dict[str, str], model: Model, here: Alone, caplog: pytest.LogCaptureFixture
 ) -> None:
     packed = write_fasta(tmp_path / "g.fa.gz", sequences, "gzip")
@@ -184,7 +182,7 @@ def test_few_tasks_are_submitted_at_once(genome: Path, model: Model, here: Alone
         assert sum(1 for _ in chunks) > 2 * SUBMITTED_PER_THREAD
 
 
-def test_what_can_be_read_only_once_is_refused(genome: Path, model: Model, here: Alone, monkeypatch) -> None:
+def test_genome_from_standard_input_is_an_error(genome: Path, model: Model, here: Alone, monkeypatch) -> None:
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(genome.read_bytes()), isatty=lambda: False))
     with open_scan("-", model=model) as ready, pytest.raises(ClusterError, match="-: can be read only once"):
         list(score_on_cluster(ready, here))
@@ -194,13 +192,13 @@ def test_what_can_be_read_only_once_is_refused(genome: Path, model: Model, here:
     ("options", "problem"),
     [(("--backend", "dask"), "needs --scheduler"), (("--scheduler", "tcp://127.0.0.1:1"), "needs --backend dask")],
 )
-def test_usage(run: Run, genome: Path, options: tuple[str, ...], problem: str) -> None:
+def test_backend_and_scheduler_need_each_other(run: Run, genome: Path, options: tuple[str, ...], problem: str) -> None:
     ran = run("scan", genome, *options)
     assert ran.code == 2
     assert problem in ran.err
 
 
-def test_without_dask_the_extra_is_named(run: Run, genome: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_without_dask_names_the_extra_to_install(run: Run, genome: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     ran = run("scan", genome, "--backend", "dask", "--scheduler", "tcp://127.0.0.1:8786", "-q")
     assert (ran.code, ran.out) == (1, "")
@@ -293,7 +291,7 @@ COUNTED = ("windows_scored", "windows_skipped", "hits", "bases_scanned", "access
 
 
 @pytest.mark.parametrize("killed", [False, True], ids=["all stay", "one is killed"])
-def test_the_same_lines_as_without_a_cluster(
+def test_outputs_equal_those_without_a_cluster(
     tmp_path: Path, cluster: Cluster, large: tuple[Path, Path], killed: bool
 ) -> None:
     genome, track = large
@@ -342,7 +340,7 @@ while not any("score_spans" in key for key in client.processing()[worker]):
 
 
 @pytest.mark.parametrize("fault", ["a stretch ends its worker", "the scheduler goes"])
-def test_a_cluster_that_gives_up_is_an_error(
+def test_failure_of_the_cluster_is_an_error(
     tmp_path: Path, cluster: Cluster, large: tuple[Path, Path], fault: str
 ) -> None:
     """An error in the end, not waiting for ever; what was there stays."""
@@ -367,7 +365,7 @@ def test_a_cluster_that_gives_up_is_an_error(
     assert not list(tmp_path.glob(".jundscan-*"))
 
 
-def test_a_cluster_that_cannot_be_used(tmp_path: Path, cluster: Cluster, genome: Path) -> None:
+def test_unusable_clusters_are_errors(tmp_path: Path, cluster: Cluster, genome: Path) -> None:
     wait_for_workers(cluster)
     for worker in cluster.workers:
         worker.kill()

@@ -64,7 +64,7 @@ def visible(path: Path) -> str:
 
 
 @pytest.mark.parametrize("stride", [3, 10, 250])
-def test_what_is_gathered_is_what_is_written(
+def test_report_shows_what_the_outputs_hold(
     tmp_path: Path, run: Run, genome: Path, track: Path, sequences: dict[str, str], stride: int
 ) -> None:
     page, record_path, table = tmp_path / "r.html", tmp_path / "r.json", tmp_path / "w.tsv"
@@ -118,7 +118,7 @@ def _sum_along(data: Any) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("packed", ["plain", "gzip"])
 @pytest.mark.parametrize("flank", [None, 600])
-def test_the_windows_shown_have_the_probabilities_of_the_scan(
+def test_windows_shown_have_the_probabilities_of_the_scan(
     tmp_path: Path, track: Path, sequences: dict[str, str], model: Model, packed: str, flank: int | None
 ) -> None:
     """Hits lie near the ends of chromosomes and of the regions scanned too."""
@@ -146,7 +146,7 @@ def test_the_windows_shown_have_the_probabilities_of_the_scan(
     assert shown > 200
 
 
-def test_a_report_says_how_far_the_model_looks(tmp_path: Path, genome: Path, model: Model) -> None:
+def test_report_names_the_bases_that_the_model_sees(tmp_path: Path, genome: Path, model: Model) -> None:
     far = numpy_model(model, 1_200, (101, 301, 1_101))
     page = tmp_path / "r.html"
     with open_scan(genome, model=far) as scan:
@@ -159,7 +159,7 @@ def test_a_report_says_how_far_the_model_looks(tmp_path: Path, genome: Path, mod
     assert alone.describe_reach() == "each window of 101 bases, and the window's accessibility"
 
 
-def test_the_hits_of_a_report_say_what_their_score_is_worth(
+def test_report_shows_expected_precision_and_chromatin_of_hits(
     tmp_path: Path, run: Run, genome: Path, track: Path
 ) -> None:
     closed_ends = tmp_path / "closed.bedgraph"  # nothing behind base 1,000
@@ -186,7 +186,7 @@ def test_the_hits_of_a_report_say_what_their_score_is_worth(
     assert ">chromatin<" not in page.read_text()
 
 
-def test_a_report_speaks_of_peaks_where_the_model_does(tmp_path: Path, genome: Path, model: Model) -> None:
+def test_report_shows_peak_recall_where_the_model_holds_it(tmp_path: Path, genome: Path, model: Model) -> None:
     def text(hit_precision: float | None) -> str:
         table = model.metadata.without_accessibility
         rows = tuple(replace(row, hit_precision=hit_precision, peak_recall=0.5) for row in table.rows)
@@ -205,7 +205,7 @@ def test_chromosomes_add_up_to_the_record(tmp_path: Path, genome: Path, model: M
         record = write_scan(scan, Outputs(str(tmp_path / "h.bed"), report=tmp_path / "r.html"))
     text = visible(tmp_path / "r.html")
     assert f"all {record['windows_scored']:,} {record['bases_scanned']:,} {record['hits']:,}" in text
-    assert "No accessibility was given" in text
+    assert "No accessibility track" in text
 
 
 def test_only_the_best_hits_are_kept(genome: Path, model: Model) -> None:
@@ -223,7 +223,7 @@ def test_only_the_best_hits_are_kept(genome: Path, model: Model) -> None:
     assert collector.hit_counts["chr1"] == 1000
 
 
-def test_text_is_escaped(tmp_path: Path, run: Run, model: Model) -> None:
+def test_names_are_escaped_in_the_page(tmp_path: Path, run: Run, model: Model) -> None:
     rng = np.random.default_rng(1)
     names = (HOSTILE, "</script><script>alert(2)</script>", '"onmouseover="alert(3)')
     fasta = write_fasta(tmp_path / "<b>genome.fa", {name: "".join(rng.choice(list("ACGT"), 900)) for name in names})
@@ -241,7 +241,7 @@ def test_text_is_escaped(tmp_path: Path, run: Run, model: Model) -> None:
     assert {hit["chrom"] for hit in data_of(page)["hits"]} == set(names)
 
 
-def test_the_policy_admits_the_reports_own_scripts_only(tmp_path: Path, run: Run, genome: Path) -> None:
+def test_policy_allows_only_the_scripts_of_the_report(tmp_path: Path, run: Run, genome: Path) -> None:
     import base64
 
     page = tmp_path / "r.html"
@@ -260,7 +260,7 @@ def test_the_policy_admits_the_reports_own_scripts_only(tmp_path: Path, run: Run
     assert "//# sourceMappingURL" not in html
 
 
-def test_accessibility_unlike_that_of_training_is_a_warning(
+def test_accessibility_unlike_the_training_data_is_a_warning(
     tmp_path: Path, genome: Path, track: Path, model: Model
 ) -> None:
     from jundscan.accessibility.scale import IDENTITY
@@ -280,7 +280,7 @@ def test_accessibility_unlike_that_of_training_is_a_warning(
     assert "training: Liver 100.0 %" in said
 
 
-def test_distribution_and_difference() -> None:
+def test_distance_between_accessibility_distributions() -> None:
     mapped = np.array([0.0, 0.0, 0.5, 1.0], np.float32)
     shares = distribution(mapped)
     assert sum(shares) == 1.0
@@ -290,7 +290,7 @@ def test_distribution_and_difference() -> None:
     assert distribution(np.array([np.nan])) == []
 
 
-def test_a_scan_without_hits_has_a_report(tmp_path: Path, run: Run, genome: Path) -> None:
+def test_scan_without_hits_has_a_report(tmp_path: Path, run: Run, genome: Path) -> None:
     page = tmp_path / "r.html"
     assert run("scan", genome, "--threshold", 1, "-o", tmp_path / "h.bed", "--report", page).code == 0
     assert "0 hits: no window reaches the threshold" in visible(page)
@@ -301,7 +301,7 @@ def test_a_scan_without_hits_has_a_report(tmp_path: Path, run: Run, genome: Path
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.25, 0.5, 0.501, 1.0])
-def test_the_slider_counts_as_evaluate_does(threshold: float) -> None:
+def test_threshold_slider_counts_as_evaluate_does(threshold: float) -> None:
     rng = np.random.default_rng(4)
     labels = (rng.random(500) < 0.2).astype(np.int64)
     probabilities = np.round(rng.random(500), 2).astype(np.float32)
@@ -315,7 +315,7 @@ def test_the_slider_counts_as_evaluate_does(threshold: float) -> None:
         assert expected["weighted_accuracy"] == pytest.approx(shown["accuracy"][at], abs=1e-6)
 
 
-def test_curves_keep_their_ends_and_corners() -> None:
+def test_thinned_curves_keep_ends_and_corners() -> None:
     x = np.sort(np.random.default_rng(0).random(5000))
     x[0], x[-1] = 0, 1
     kept = _thinned(x, x**2)
@@ -325,7 +325,7 @@ def test_curves_keep_their_ends_and_corners() -> None:
     assert np.abs(np.interp(x, x[kept], x[kept] ** 2) - x**2).max() < 1e-4
 
 
-def test_evaluation_of_several_and_of_one_label(tmp_path: Path, run: Run) -> None:
+def test_report_of_several_shards_and_of_one_label(tmp_path: Path, run: Run) -> None:
     one = write_shard(tmp_path / "one")
     same = write_shard(tmp_path / "same", seed=1, y=np.zeros(1200, np.int64), ids=None)
     page = tmp_path / "r.html"
@@ -346,7 +346,7 @@ def test_evaluation_of_several_and_of_one_label(tmp_path: Path, run: Run) -> Non
 
 
 @pytest.mark.parametrize("command", ["scan", "evaluate"])
-def test_what_is_missing_is_said_before_any_work(
+def test_report_errors_come_before_any_work(
     tmp_path: Path, run: Run, genome: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     source = genome if command == "scan" else write_shard(tmp_path / "shards")
@@ -366,7 +366,7 @@ def test_what_is_missing_is_said_before_any_work(
     assert not (tmp_path / "new.html").exists()
 
 
-def test_libraries_are_those_that_were_taken_from_npm() -> None:
+def test_bundled_libraries_have_the_recorded_hashes() -> None:
     libraries = json.loads((STATIC / "libraries.json").read_bytes())
     package = json.loads((STATIC.parents[2] / "browser" / "package.json").read_bytes())
     for one in libraries:

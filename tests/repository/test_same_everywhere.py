@@ -49,7 +49,7 @@ def content(path: Path) -> bytes:
 
 
 @pytest.mark.parametrize(("form", "stride"), [("bed", 10), ("narrowPeak", 20), ("table", 10), ("tsv", 7)])
-def test_outputs_are_the_same_whatever_the_threads_pieces_and_order(
+def test_outputs_do_not_depend_on_threads_sizes_and_order(
     tmp_path: Path, genome: Path, track: Path, model: Model, form: str, stride: int
 ) -> None:
     truth = write_rows(tmp_path / "peaks.bed", [("chr1", 500, 900), ("chr1", 3_000, 3_300), ("chr2", 40, 400)])
@@ -81,7 +81,7 @@ def test_outputs_are_the_same_whatever_the_threads_pieces_and_order(
 
 @pytest.mark.parametrize("stride", [1, 10, 120])
 @pytest.mark.parametrize("flank", [None, 200])
-def test_a_windows_probability_is_the_same_whatever_is_scanned_besides(
+def test_probability_does_not_depend_on_other_windows_scanned(
     tmp_path: Path, genome: Path, track: Path, model: Model, stride: int, flank: int | None
 ) -> None:
     if flank is not None:
@@ -124,7 +124,7 @@ def test_a_windows_probability_is_the_same_whatever_is_scanned_besides(
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
-def test_evaluate_is_the_same_whatever_the_threads(model: Model, threads: int) -> None:
+def test_evaluate_does_not_depend_on_threads(model: Model, threads: int) -> None:
     codes = np.random.default_rng(9).integers(0, 5, (1_000, 101)).astype(np.uint8)
     one, more = (jundscan.evaluate(codes, model=model, threads=number).probabilities for number in (1, threads))
     assert np.array_equal(one, more)
@@ -135,7 +135,7 @@ def pinned() -> dict[str, dict[str, object]]:
     return found
 
 
-def test_the_models_are_the_ones_pinned() -> None:
+def test_models_have_the_pinned_hashes() -> None:
     """A model changes only together with its golden files, which ``make golden`` writes."""
     exported = {path.parent.name: path for path in sorted(default_model_path().parents[1].glob("*/model.onnx"))}
     assert DEFAULT_MODEL in exported

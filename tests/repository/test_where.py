@@ -75,7 +75,7 @@ def has_window(stretch: Stretch, stride: int) -> bool:
 
 @settings(max_examples=CASES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @cases
-def test_the_windows_of_the_spans_are_those_of_a_loop(
+def test_spans_hold_the_windows_of_a_naive_loop(
     regions: list[Stretch], listed: list[Stretch], excluded: list[Stretch], stride: int, renamed: bool
 ) -> None:
     wanted = [*regions, *(stretch for stretch in listed if has_window(stretch, stride))]
@@ -124,7 +124,7 @@ def rows_of(path: Path) -> list[list[str]]:
 
 @settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck))
 @cases
-def test_nothing_outside_is_in_any_output(
+def test_outputs_hold_only_windows_inside_the_regions(
     model: Model,
     whole: Path,
     letters: dict[str, str],

@@ -61,7 +61,7 @@ def scans(draw: st.DrawFn) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
 
 
 @given(scans(), st.sampled_from([0.0, 0.5, 0.7, 1.0]), st.lists(st.integers(0, 60), max_size=6))
-def test_hits_equal_the_naive_loop_however_windows_are_split(
+def test_hits_equal_a_naive_loop_for_every_split_into_chunks(
     scan: tuple[int, np.ndarray, np.ndarray, np.ndarray], threshold: float, cuts: list[int]
 ) -> None:
     stride, *columns = scan
@@ -98,13 +98,13 @@ def test_hits_are_sorted_disjoint_and_cover_every_positive_window(
         ([0, 50, 100, 150], [0.75] * 4, [(0, 251, 0.75, 100)]),  # a tie in the middle
     ],
 )
-def test_rules(starts: list[int], probabilities: list[float], expected: list[Row]) -> None:
+def test_hits_follow_the_documented_rules(starts: list[int], probabilities: list[float], expected: list[Row]) -> None:
     positions = np.array(starts, dtype=np.int64)
     piece = (np.arange(len(starts)), positions, np.array(probabilities, dtype=np.float32))
     assert call(HitCaller(0.5, 50), [piece]) == expected
 
 
-def test_a_chromosome_as_one_hit_keeps_one_row() -> None:
+def test_one_hit_on_a_whole_chromosome_keeps_one_row_in_memory() -> None:
     caller = HitCaller(0.0, 1)
     for first in range(0, 100_000, 1_000):
         windows = np.arange(first, first + 1_000)
@@ -113,7 +113,7 @@ def test_a_chromosome_as_one_hit_keeps_one_row() -> None:
     assert rows(caller.finish()) == []
 
 
-def test_decision_is_made_in_float32() -> None:
+def test_threshold_is_compared_in_float32() -> None:
     written = np.array([0.7, 0.1, 0.3], dtype=np.float32)
     assert is_positive(written, 0.7).tolist() == [True, False, False]
     assert is_positive(written.astype(np.float64), 0.1).tolist() == [True, True, True]

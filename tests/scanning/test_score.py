@@ -101,7 +101,7 @@ def assert_same(found: Scores, expected: Scores) -> None:
 
 @pytest.mark.parametrize("stride", [3, 10, 101, 150])
 @pytest.mark.parametrize("with_track", [False, True])
-def test_windows_equal_the_naive_scan(
+def test_windows_equal_a_naive_scan(
     genome: Path, track: Path, sequences: dict[str, str], any_model: Model, stride: int, with_track: bool
 ) -> None:
     rows, given = (read_rows(track), track) if with_track else (None, None)
@@ -114,13 +114,13 @@ def test_windows_equal_the_naive_scan(
         assert counts(counter) == (len(expected), windows - len(expected), bases)
 
 
-def test_every_window_at_stride_1(tmp_path: Path, any_model: Model) -> None:
+def test_stride_1_scores_every_window(tmp_path: Path, any_model: Model) -> None:
     sequences = {"a": genome_letters(np.random.default_rng(1), 900), "b": "acgt" * 26}
     with open_scan(write_fasta(tmp_path / "g.fa", sequences), model=any_model, stride=1) as ready:
         assert_same(collect(ready), naive_scores(sequences, any_model, 1))
 
 
-def test_strides_longer_than_all_that_is_seen(tmp_path: Path, any_model: Model) -> None:
+def test_strides_longer_than_window_and_flanks(tmp_path: Path, any_model: Model) -> None:
     rng = np.random.default_rng(5)
     sequences = {name: genome_letters(rng, size) for name, size in (("a", 9_000), ("b", 1_500), ("c", 101), ("d", 700))}
     with open_scan(write_fasta(tmp_path / "g.fa", sequences), model=any_model, stride=1_300) as ready:
@@ -130,7 +130,7 @@ def test_strides_longer_than_all_that_is_seen(tmp_path: Path, any_model: Model) 
 
 
 @pytest.mark.parametrize("family", ["mlp", "cnn", "lstm"])
-def test_every_family_slides_as_it_scores_windows(genome: Path, track: Path, sequences, family: str) -> None:
+def test_sliding_equals_single_windows_for_each_family(genome: Path, track: Path, sequences, family: str) -> None:
     path = default_model_path().parents[1] / f"jund-2-{family}"
     if not path.exists():
         pytest.skip("only the default model comes with a wheel")
@@ -139,7 +139,7 @@ def test_every_family_slides_as_it_scores_windows(genome: Path, track: Path, seq
         assert_same(collect(ready), naive_scores(sequences, model, 25, read_rows(track)))
 
 
-def test_regions_and_excluded_stretches(tmp_path: Path, genome: Path, sequences, any_model: Model) -> None:
+def test_regions_and_exclusions_choose_the_windows(tmp_path: Path, genome: Path, sequences, any_model: Model) -> None:
     inside = [("chr1", 1_003, 2_500), ("chr1", 2_400, 3_000), ("chr2", 2_000, 3_033), ("chr3", 0, 450)]
     outside = [("chr1", 1_800, 1_801), ("chr2", 2_300, 2_500)]
     regions_file = write_rows(tmp_path / "regions.bed", inside[1:])
@@ -180,7 +180,7 @@ def naive_hits(scores: Scores, threshold: float) -> list[tuple[str, int, int, fl
 
 
 @pytest.mark.parametrize("stride", [10, 40, 101])
-def test_hits_equal_the_naive_ones(tmp_path: Path, model: Model, stride: int) -> None:
+def test_hits_equal_naive_hits(tmp_path: Path, model: Model, stride: int) -> None:
     rng = np.random.default_rng(stride)
     sequences = {name: genome_letters(rng, 12_000).replace("n", "a") for name in ("a", "b")}
     path = write_fasta(tmp_path / "g.fa", sequences)
@@ -202,7 +202,7 @@ def test_hits_equal_the_naive_ones(tmp_path: Path, model: Model, stride: int) ->
 
 
 @pytest.mark.parametrize("stride", [1, 10, 150])
-def test_no_size_and_no_number_of_threads_changes_a_bit(
+def test_threads_and_sizes_of_tasks_and_calls_change_no_bit(
     genome: Path, track: Path, any_model: Model, stride: int
 ) -> None:
     settings: dict[str, Any] = {"model": any_model, "stride": stride, "scale": scale_of(any_model)}
@@ -217,7 +217,7 @@ def test_no_size_and_no_number_of_threads_changes_a_bit(
         assert np.array_equal(found, expected), (task_bases, call_windows, threads)
 
 
-def test_a_packed_genome_gives_the_same(tmp_path: Path, sequences: dict[str, str], model: Model) -> None:
+def test_compressed_genomes_give_the_same_scores(tmp_path: Path, sequences: dict[str, str], model: Model) -> None:
     found = []
     for packed, name in (("plain", "g.fa"), ("gzip", "g.fa.gz"), ("bgzip", "h.fa.gz")):
         with open_scan(write_fasta(tmp_path / name, sequences, packed), model=model) as ready:
@@ -226,7 +226,7 @@ def test_a_packed_genome_gives_the_same(tmp_path: Path, sequences: dict[str, str
     assert found[0] == found[1] == found[2]
 
 
-def test_a_bigwig_gives_the_same_as_its_intervals(tmp_path: Path, genome: Path, sequences, model: Model) -> None:
+def test_bigwig_and_bedgraph_give_the_same_scores(tmp_path: Path, genome: Path, sequences, model: Model) -> None:
     sizes = {chrom: len(letters) for chrom, letters in sequences.items()}
     rows = [("chr1", at, at + 70, 0.1 + at / 10_000) for at in range(0, 5_900, 300)] + [("chr2", 0, 3_000, 0.5)]
     scores = []
@@ -236,9 +236,7 @@ def test_a_bigwig_gives_the_same_as_its_intervals(tmp_path: Path, genome: Path, 
     np.testing.assert_allclose(*scores, atol=1e-6)
 
 
-def test_a_chromosome_that_counts_as_unknown_is_scored_from_sequence_alone(
-    genome: Path, track: Path, any_model: Model
-) -> None:
+def test_unknown_chromosomes_are_scored_from_sequence_alone(genome: Path, track: Path, any_model: Model) -> None:
     options: dict[str, Any] = {"model": any_model, "scale": scale_of(any_model), "missing_chromosomes": "unknown"}
     with open_scan(genome, model=any_model) as alone, open_scan(genome, track, **options) as ready:
         without, found = collect(alone), collect(ready)
@@ -248,7 +246,7 @@ def test_a_chromosome_that_counts_as_unknown_is_scored_from_sequence_alone(
     assert any(found[place] != without[place] for place in found if place[0] == "chr1")
 
 
-def test_the_scale_is_that_of_the_whole_track_whatever_is_scanned(genome: Path, track: Path, model: Model) -> None:
+def test_scale_comes_from_the_whole_track(genome: Path, track: Path, model: Model) -> None:
     fasta = open_genome(genome)
     with open_track(track) as opened:
         expected = track_scale(fasta, match_chromosomes(fasta, opened), model.widths)
@@ -256,7 +254,7 @@ def test_the_scale_is_that_of_the_whole_track_whatever_is_scanned(genome: Path, 
         assert ready.inputs.scale.to_dict() == expected.to_dict()
 
 
-def test_evaluate_gives_the_probabilities_of_the_scan(tmp_path: Path, genome: Path, track: Path, sequences, model):
+def test_evaluate_and_scan_give_the_same_probabilities(tmp_path: Path, genome: Path, track: Path, sequences, model):
     rng = np.random.default_rng(0)
     rows = [(chrom, start, end, min(value, 1)) for chrom, start, end, value in read_rows(track)]
     mapped = write_rows(tmp_path / "mapped.bedgraph", rows)
@@ -275,14 +273,14 @@ def test_evaluate_gives_the_probabilities_of_the_scan(tmp_path: Path, genome: Pa
     np.testing.assert_allclose(result.probabilities, [scores[place] for place in places], atol=1e-6)
 
 
-def test_a_scan_without_a_known_window_scores_none(tmp_path: Path, model: Model) -> None:
+def test_genome_of_unknown_letters_has_no_scored_window(tmp_path: Path, model: Model) -> None:
     with open_scan(write_fasta(tmp_path / "g.fa", {"a": "N" * 500}), model=model) as ready:
         counter = Counter(ready)
         assert collect(ready, counter) == {}
         assert counts(counter) == (0, 41, 0)
 
 
-def test_values_above_1_are_no_percentiles(tmp_path: Path, genome: Path, model: Model, caplog) -> None:
+def test_identity_scale_warns_of_values_above_1(tmp_path: Path, genome: Path, model: Model, caplog) -> None:
     raw = write_rows(tmp_path / "raw.bedgraph", [("chr1", 0, 6_000, 37.5)])
     with open_scan(genome, raw, model=model, scale=IDENTITY) as ready:
         collect(ready)
@@ -309,23 +307,23 @@ def test_values_above_1_are_no_percentiles(tmp_path: Path, genome: Path, model: 
     ],
     ids=repr,
 )
-def test_what_the_library_refuses(genome: Path, model: Model, options: dict[str, Any], says: str) -> None:
+def test_wrong_options_raise_errors(genome: Path, model: Model, options: dict[str, Any], says: str) -> None:
     with pytest.raises(JundscanError, match=re.escape(says)):
         jundscan.scan(genome, model=model, **options)
 
 
 @pytest.mark.parametrize("device", ["gpu", "CPU", "cuda:0", 0, None])
-def test_devices_that_there_are_not(device: Any) -> None:
+def test_unknown_devices_raise_errors(device: Any) -> None:
     with pytest.raises(JundscanError, match="must be one of auto, cpu, cuda"):
         jundscan.load_model(device=device)
 
 
-def test_one_region_may_come_alone(genome: Path, model: Model) -> None:
+def test_one_region_needs_no_list(genome: Path, model: Model) -> None:
     one, same = (list(jundscan.scan(genome, model=model, threshold=0, regions=given)) for given in ("chr1", ["chr1"]))
     assert one == same != []
 
 
-def test_numbers_of_numpy_will_do(genome: Path, model: Model) -> None:
+def test_numpy_numbers_are_accepted_as_options(genome: Path, model: Model) -> None:
     one, same = (
         list(jundscan.scan(genome, model=model, threshold=given, stride=stride, threads=stride))
         for given, stride in ((0.0, 10), (np.float32(0), np.uint8(10)))

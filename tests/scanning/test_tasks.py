@@ -64,7 +64,7 @@ def reader(genome: Mapping[str, NDArray[np.uint8]], seed: int = 0) -> Callable[[
     most=st.integers(1, 40),
 )
 @settings(deadline=None, max_examples=200)
-def test_every_window_of_known_letters_is_in_one_call_with_its_own_flanks(
+def test_each_known_window_is_in_one_call_with_its_own_flanks(
     drawn: tuple[dict[str, NDArray[np.uint8]], list[Region]], stride: int, flank: int, size: int, most: int
 ) -> None:
     genome, spans = drawn
@@ -114,7 +114,7 @@ def test_every_window_of_known_letters_is_in_one_call_with_its_own_flanks(
     seed=st.integers(0, 99),
 )
 @settings(deadline=None)
-def test_tasks_hold_each_portion_with_its_own_bases(
+def test_tasks_hold_each_chunk_with_its_own_bases(
     drawn: tuple[dict[str, NDArray[np.uint8]], list[Region]], stride: int, flank: int, most: int, seed: int
 ) -> None:
     genome, spans = drawn
@@ -145,7 +145,7 @@ def test_tasks_hold_each_portion_with_its_own_bases(
 
 
 @pytest.mark.parametrize("flank", [0, 400])
-def test_whole_scaffolds_lie_no_farther_apart_than_a_flank(flank: int) -> None:
+def test_gaps_between_scaffolds_are_one_flank_wide(flank: int) -> None:
     genome = {f"s{number}": np.zeros(1_001, np.uint8) for number in range(50)}
     spans = [Region(chrom, 0, 1_001) for chrom in genome]
     (task,) = tasks(spans, dict.fromkeys(genome, 1_001), reader(genome), 10, 1 << 20, flank)
@@ -153,7 +153,7 @@ def test_whole_scaffolds_lie_no_farther_apart_than_a_flank(flank: int) -> None:
 
 
 @pytest.mark.parametrize("flank", [0, 400])
-def test_long_strides_do_not_make_long_rows(flank: int) -> None:
+def test_long_strides_do_not_lengthen_concatenated_chunks(flank: int) -> None:
     genome = {f"s{number}": np.zeros(500, np.uint8) for number in range(100)}
     spans = [Region(chrom, 0, 500) for chrom in genome]
     for task in tasks(spans, dict.fromkeys(genome, 500), reader(genome), 50_000, 1 << 18, flank):
@@ -168,7 +168,7 @@ def scaffolds() -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("stride", "flank"), [(1, None), (10, None), (101, None), (150, None), (10, 130), (150, 130)])
-def test_scaffolds_are_scored_as_if_alone(
+def test_scaffolds_that_share_a_task_score_as_if_alone(
     tmp_path: Path, model: Model, scaffolds: dict[str, str], stride: int, flank: int | None
 ) -> None:
     if flank is not None:
@@ -202,7 +202,7 @@ def test_scaffolds_are_scored_as_if_alone(
     seed=st.integers(0, 9),
 )
 @settings(max_examples=40, deadline=None)
-def test_a_track_finds_the_same_means_for_all_scaffolds_at_once(
+def test_means_of_many_scaffolds_at_once_equal_single_ones(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -226,9 +226,7 @@ def test_a_track_finds_the_same_means_for_all_scaffolds_at_once(
         assert np.array_equal(means == 0, naive == 0)
 
 
-def test_many_scaffolds_share_the_calls_of_the_model(
-    tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_many_scaffolds_share_calls_of_the_model(tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     letters = "ACGTTGCATC" * 20
     genome = write_fasta(tmp_path / "g.fa", {f"s{at}": letters for at in range(2_000)})
     sizes = []
