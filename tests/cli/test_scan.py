@@ -1,4 +1,4 @@
-"""``jundscan scan`` end to end: its outputs, what it says and where."""
+"""``jundscan scan`` end to end: outputs, messages and streams."""
 
 from __future__ import annotations
 

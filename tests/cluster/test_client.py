@@ -1,4 +1,4 @@
-"""A scan over a real Dask scheduler and two real workers on this machine, against the same scan without them."""
+"""Scans with a real Dask scheduler and two real workers on this machine, against the same scan without them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ROOT = Path(__file__).parents[2]
 LARGE = {"chr1": 900_000, "chr2": 500_000, "chr3": 90, "chr4": 300_000, "chr5": 4_000}
 
 
-# without a cluster: how a scan is divided, and what a worker does
+# without a cluster: cutting a scan into tasks, and the work of a worker
 
 
 @pytest.mark.parametrize("stride", [1, 7, 10, 150])
@@ -122,7 +122,7 @@ def test_results_of_tasks_make_the_same_scan(
 
 
 def test_worker_reports_files_that_differ(tmp_path: Path, genome: Path, track: Path, model: Model, here: Alone) -> None:
-    def refused() -> str:
+    def error() -> str:
         with pytest.raises(ClusterError) as err:
             list(score_on_cluster(ready, here))
         return str(err.value)
@@ -130,15 +130,15 @@ def test_worker_reports_files_that_differ(tmp_path: Path, genome: Path, track: P
     with open_scan(genome, track, model=model, scale=IDENTITY) as ready:
         content = track.read_text()
         track.write_text(content + "chr1\t1\t2\t3\n")
-        assert "bytes instead of" in refused()
-        assert str(track) in refused()
+        assert "bytes instead of" in error()
+        assert str(track) in error()
         track.write_text(content)
         letters_of = genome.read_bytes()
         genome.write_bytes(letters_of.replace(b">chr3", b">chrX"))
         genome.with_name("genome.fa.fai").unlink()
-        assert "other chromosomes" in refused()
+        assert "other chromosomes" in error()
         genome.unlink()
-        assert "genome.fa is missing" in refused()
+        assert "genome.fa is missing" in error()
 
 
 def test_worker_reports_another_model(genome: Path, model: Model) -> None:
@@ -239,7 +239,7 @@ def loopback_is_up() -> bool:
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    """A scheduler and two workers of one thread."""
+    """Start a scheduler and two workers of one thread."""
     pytest.importorskip("distributed", reason="needs the extra cluster: pip install '.[cluster]'")
     if not loopback_is_up():
         pytest.skip("the loopback network is down")
@@ -275,7 +275,7 @@ def wait_for_workers(cluster: Cluster) -> None:
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A genome and a track that take some seconds."""
+    """Write a genome and a track whose scan takes some seconds."""
     folder = tmp_path_factory.mktemp("large")
     rng = np.random.default_rng(2)
     genome = write_fasta(folder / "genome.fa", {chrom: letters(rng, size) for chrom, size in LARGE.items()})
@@ -312,8 +312,8 @@ def test_outputs_equal_those_without_a_cluster(
         if killed:
             wait_until_busy(cluster)
             cluster.workers[0].kill()
-        _, said = scan.communicate(timeout=120)
-    assert scan.returncode == 0, said
+        _, messages = scan.communicate(timeout=120)
+    assert scan.returncode == 0, messages
     subprocess.run(command("local"), check=True, cwd=ROOT)
     for ending in ("tsv", "bedgraph"):
         assert data_lines(tmp_path / f"cluster.{ending}") == data_lines(tmp_path / f"local.{ending}")
@@ -325,7 +325,7 @@ def test_outputs_equal_those_without_a_cluster(
 
 
 def wait_until_busy(cluster: Cluster, first: str = "") -> None:
-    """Do something and wait until the first worker works on a stretch."""
+    """Run some code, then wait until the first worker works on a task."""
     code = f"""
 {first}
 pids = client.run(__import__("os").getpid)
@@ -339,11 +339,11 @@ while not any("score_spans" in key for key in client.processing()[worker]):
     ask(cluster, code)
 
 
-@pytest.mark.parametrize("fault", ["a stretch ends its worker", "the scheduler goes"])
+@pytest.mark.parametrize("fault", ["a task ends its worker", "the scheduler goes"])
 def test_failure_of_the_cluster_is_an_error(
     tmp_path: Path, cluster: Cluster, large: tuple[Path, Path], fault: str
 ) -> None:
-    """An error in the end, not waiting for ever; what was there stays."""
+    """The command fails instead of waiting forever, and keeps the older output."""
     out = tmp_path / "hits.bed"
     out.write_text("older")
     wait_for_workers(cluster)
@@ -357,10 +357,10 @@ def test_failure_of_the_cluster_is_an_error(
             configure = "import dask; dask_scheduler.allowed_failures = 0"
             wait_until_busy(cluster, f"client.run_on_scheduler(lambda dask_scheduler: exec({configure!r}))")
             cluster.workers[0].kill()
-        _, said = scan.communicate(timeout=120)
-    assert scan.returncode == 1, said
-    assert "the Dask cluster gave up" in said
-    assert "Traceback" not in said
+        _, messages = scan.communicate(timeout=120)
+    assert scan.returncode == 1, messages
+    assert "the Dask cluster gave up" in messages
+    assert "Traceback" not in messages
     assert out.read_text() == "older"
     assert not list(tmp_path.glob(".jundscan-*"))
 

@@ -1,4 +1,4 @@
-"""The reports as files: what was gathered against the scan's own outputs, escaping, errors, size."""
+"""Reports as files: their numbers against the outputs of the scan, escaping, errors, size."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ HOSTILE = "<img/src=x/onerror=alert(1)>"
 
 
 def data_of(path: Path) -> Any:
-    """Read what the scripts of a report read."""
+    """Read the data of a report's scripts."""
     return json.loads(re.findall(r'<script type="application/json" id="data">(.*?)</script>', path.read_text())[0])
 
 
 def visible(path: Path) -> str:
-    """Give the text of a page, without scripts and styles."""
+    """Return the text of a page, without scripts and styles."""
 
     class Reader(HTMLParser):
         text = ""
@@ -121,7 +121,7 @@ def _sum_along(data: Any) -> list[dict[str, Any]]:
 def test_windows_shown_have_the_probabilities_of_the_scan(
     tmp_path: Path, track: Path, sequences: dict[str, str], model: Model, packed: str, flank: int | None
 ) -> None:
-    """Hits lie near the ends of chromosomes and of the regions scanned too."""
+    """Some hits lie near the ends of chromosomes and of regions."""
     if flank is not None:
         model = numpy_model(model, flank, (101, 1_101))
     genome = write_fasta(tmp_path / ("g.fa" if packed == "plain" else "g.fa.gz"), sequences, packed)
@@ -275,9 +275,9 @@ def test_accessibility_unlike_the_training_data_is_a_warning(
     zeros, even = [1.0] + [0.0] * 20, [0.3] + [0.035] * 20
     assert "does not say how accessibility was distributed" in text(None)
     assert "accessibility differs from what the model was trained on" in text({"Liver": zeros})
-    said = text({"Liver": zeros, "Blood": even})
-    assert "than in Blood, the nearest" in said
-    assert "training: Liver 100.0 %" in said
+    shown = text({"Liver": zeros, "Blood": even})
+    assert "than in Blood, the nearest" in shown
+    assert "training: Liver 100.0 %" in shown
 
 
 def test_distance_between_accessibility_distributions() -> None:

@@ -1,4 +1,4 @@
-"""One answer: outputs do not depend on threads, sizes of pieces or order of completion; models are the ones pinned."""
+"""Outputs do not depend on threads, sizes of tasks and calls, or order of completion; models have pinned hashes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FORMS = {
 
 
 class Unsteady(Model):
-    """The model, each call of which takes another time: results are complete in another order each time."""
+    """A model whose calls take random times, so that tasks finish in a random order."""
 
     def slide(self, codes: NDArray[np.uint8], accessibility: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
         probabilities = super().slide(codes, accessibility, stride)
@@ -43,7 +43,7 @@ class Unsteady(Model):
 
 
 def content(path: Path) -> bytes:
-    """Read a file without the lines that say where it comes from."""
+    """Read a file without its comment lines."""
     data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     return data if path.suffix == ".bw" else b"".join(line for line in data.splitlines(True) if line[:1] != b"#")
 
@@ -100,7 +100,7 @@ def test_probability_does_not_depend_on_other_windows_scanned(
     rng = np.random.default_rng(stride)
     lengths = {"chr1": 6_000, "chr2": 3_033, "chr3": 450}
 
-    def stretches(count: int, longest: int) -> list[tuple[str, int, int]]:
+    def random_regions(count: int, longest: int) -> list[tuple[str, int, int]]:
         chosen = []
         for chrom in rng.choice(list(lengths), count).tolist():
             start = int(rng.integers(0, lengths[chrom] - 300))
@@ -108,7 +108,7 @@ def test_probability_does_not_depend_on_other_windows_scanned(
         return chosen
 
     for number in range(8):
-        named, listed = stretches(2, 2_000), stretches(12, 500)
+        named, listed = random_regions(2, 2_000), random_regions(12, 500)
         found = scores(
             {
                 "task_bases": int(rng.choice([101, 700, 3_000, 1 << 18])),
@@ -117,7 +117,7 @@ def test_probability_does_not_depend_on_other_windows_scanned(
             threads=int(rng.integers(1, 4)),
             regions=[f"{chrom}:{start}-{end}" for chrom, start, end in named],
             regions_file=write_rows(tmp_path / "regions.bed", listed) if number % 3 else None,
-            exclude=write_rows(tmp_path / "exclude.bed", stretches(3, 400)) if number % 2 else None,
+            exclude=write_rows(tmp_path / "exclude.bed", random_regions(3, 400)) if number % 2 else None,
         )
         assert found
         assert found == {place: every[place] for place in found}

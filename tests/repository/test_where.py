@@ -1,4 +1,4 @@
-"""What is scanned, against a loop over windows: regions, files of regions and excluded stretches at random.
+"""Spans against a naive loop over windows, for random regions, files of regions and exclusions.
 
 ``JUNDSCAN_CASES=1000`` runs as many cases of each as that.
 """
@@ -50,7 +50,7 @@ cases = given(
 
 
 def naive_windows(wanted: list[Stretch], excluded: list[Stretch], stride: int) -> list[tuple[str, int]]:
-    """Try every window: all its bases wanted, none excluded."""
+    """Test every window: all its bases lie in the regions, and none is excluded."""
     found = []
     for chrom, size in SIZES.items():
         allowed = np.array([not wanted] * size)

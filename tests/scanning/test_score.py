@@ -1,4 +1,4 @@
-"""The scan against a naive one, and that neither sizes nor threads nor packing change it."""
+"""Scans against a naive scan, and across sizes of tasks, threads and compression."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def read_rows(path: Path) -> list[Row]:
 
 @pytest.fixture(params=["the shipped one", "one that sees far"])
 def any_model(model: Model, request: pytest.FixtureRequest) -> Model:
-    """The model that is shipped, and one whose flanks are longer than chr3."""
+    """The installed model, and a model whose flanks are longer than chr3."""
     return model if request.param == "the shipped one" else numpy_model(model, 460, (101, 301, 1_101))
 
 
@@ -54,7 +54,7 @@ def naive_scores(
     inside: Sequence[tuple[str, int, int]] | None = None,
     outside: Sequence[tuple[str, int, int]] = (),
 ) -> Scores:
-    """Score window after window, as the rules say; ``inside`` must hold a window, ``outside`` must not touch it."""
+    """Score one window at a time; windows lie wholly in ``inside`` and touch nothing in ``outside``."""
     scores = {}
     beside = max(model.flank, 2_000)
     for chrom, letters in sequences.items():
