@@ -1,1 +1,1 @@
-"""How fast jundscan is, and against what: one command, one run (``python -m benchmarks``)."""
+"""Measure how fast jundscan is, alone and against other programs: ``python -m benchmarks``."""

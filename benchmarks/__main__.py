@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: measure everything in one run, write ``results.json`` and the tables."""
+"""Measure everything in one run, and write ``results.json`` and the tables: ``python -m benchmarks``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks import machine, run
 from benchmarks.genome import make_genome
 from benchmarks.render import full, replace_block
-from benchmarks.timing import say
+from benchmarks.timing import log_progress
 from jundscan.model.load import load_model
 from jundscan.threads import usable_cores
 from train.records import write_record
@@ -29,23 +29,23 @@ QUICK_BASES = 100_000
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--genome", type=Path, help="FASTA to take the bases from; default: random")
+    parser.add_argument("--genome", type=Path, help="FASTA to read bases from (default: random bases)")
     parser.add_argument("--models", type=Path, default=FOLDER.parent / "exported", help="folder of model folders")
-    parser.add_argument("--threads", type=int, default=min(2, usable_cores()), help="the most threads")
-    parser.add_argument("--repeats", type=int, default=3, help="rounds of the speed table")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes, to try it out; writes nothing without --out")
-    parser.add_argument("--only", nargs="+", choices=run.SECTIONS, help="these sections only")
-    parser.add_argument("--out", type=Path, help="instead of benchmarks/results.json; tables are then only shown")
+    parser.add_argument("--threads", type=int, default=min(2, usable_cores()), help="maximum threads")
+    parser.add_argument("--repeats", type=int, default=3, help="repetitions of the speed table")
+    parser.add_argument("--quick", action="store_true", help="measure tiny inputs; write nothing without --out")
+    parser.add_argument("--only", nargs="+", choices=run.SECTIONS, help="measure only these sections")
+    parser.add_argument("--out", type=Path, help="JSON file instead of benchmarks/results.json; prints the tables")
     parser.add_argument("--profile", action="store_true", help="profile the default scan instead")
-    parser.add_argument("--render", action="store_true", help="write the tables from the JSON, measure nothing")
+    parser.add_argument("--render", action="store_true", help="write the tables from the JSON without measuring")
     options = parser.parse_args(arguments)
     if options.only and not (options.out or options.quick):
-        parser.error("--only would leave half a results.json; name another file with --out")
+        parser.error("--only would make results.json incomplete; give another file with --out")
     return options
 
 
 def data_folder() -> Path | None:
-    """Return the folder of real data that JUNDSCAN_DATA names, if it does."""
+    """Return the folder of real data that JUNDSCAN_DATA names, or None."""
     named = os.environ.get("JUNDSCAN_DATA")
     return Path(named) if named else None
 
@@ -56,7 +56,7 @@ def genome_source(options: argparse.Namespace) -> Path | None:
 
 
 def default_genome() -> Path | None:
-    """Return the FASTA of the real data, if they are there."""
+    """Return the FASTA of the real data, or None without JUNDSCAN_DATA."""
     data = data_folder()
     return None if data is None else data / "genome" / "hg19.chr22.partial.fa.gz"
 
@@ -75,7 +75,7 @@ def render() -> None:
     """
     results = read_json(RESULTS)
     if results is None:
-        sys.exit(f"{RESULTS} is not there; measure first: python -m benchmarks")
+        sys.exit(f"{RESULTS} does not exist; measure first: python -m benchmarks")
     (FOLDER / "README.md").write_text(full(results, read_json(PROFILE)))
     README.write_text(replace_block(README.read_text(), results))
 
@@ -111,7 +111,7 @@ def main(arguments: list[str] | None = None) -> None:
             print(full(found))
     elif RESULTS.is_file():
         render()
-    say(f"done in {(time.perf_counter() - began) / 60:.1f} minutes")
+    log_progress(f"done in {(time.perf_counter() - began) / 60:.1f} minutes")
 
 
 if __name__ == "__main__":

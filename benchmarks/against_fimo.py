@@ -1,6 +1,6 @@
-"""The scan at the default stride and at every base against FIMO, and nothing else.
+"""Compare the scan at the default stride and at every base with FIMO.
 
-Run ``python -m benchmarks.against_fimo``; it prints its ratios beside the targets, and writes ``--out`` only if given.
+Run ``python -m benchmarks.against_fimo``. It prints the ratios beside their targets and writes ``--out`` if given.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from train.records import write_record
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure in turn, compare, print."""
+    """Measure, compare and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.against_fimo", description=__doc__)
-    parser.add_argument("--model", type=Path, help="default: the model that a scan takes")
-    parser.add_argument("--genome", type=Path, help="FASTA to take the bases from; default: as the whole benchmark")
-    parser.add_argument("--bases", type=int, help="the most bases of one of the four chromosomes")
+    parser.add_argument("--model", type=Path, help="model to scan with (default: the default model)")
+    parser.add_argument("--genome", type=Path, help="FASTA to read bases from (default: that of the whole benchmark)")
+    parser.add_argument("--bases", type=int, help="maximum bases per chromosome, of four")
     parser.add_argument("--threads", type=int, default=min(2, usable_cores()))
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--out", type=Path, help="JSON")

@@ -1,6 +1,6 @@
-"""The same probabilities however they are computed: chunk length, threads, single windows, torch.
+"""Compare probabilities over task lengths, call sizes and threads, with single windows, and with torch.
 
-A single window is given what the scan sees of it: both its flanks, and accessibility at every width.
+A single window comes with all that the scan sees of it: both flanks, and accessibility at every width.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ CHROM = "chr1"
 REGION_BASES = 1_000_000
 SINGLE_WINDOWS = 20_000
 SIZES = ((MAX_TASK_BASES, CALL_WINDOWS), (MAX_TASK_BASES, 8_192), (MAX_TASK_BASES, 112), (20_011, 1_024), (3_000, 304))
-"""Bases of a task, windows of a call."""
+"""Bases per task and windows per call."""
 
 
 def measure(genome: BenchmarkGenome, model: Model, stride: int, threads: int) -> dict[str, Any]:
-    """Find the largest differences of probability on a stretch of the benchmark genome, with its track."""
+    """Find the largest differences of probability on a part of the benchmark genome, with its track."""
     bases = min(REGION_BASES, len(genome.codes))
     options: dict[str, Any] = {"model": model, "stride": stride, "regions": [f"{CHROM}:0-{bases}"]}
     with open_scan(genome.fasta, genome.track, threads=1, **options) as scan:
@@ -52,7 +52,7 @@ def measure(genome: BenchmarkGenome, model: Model, stride: int, threads: int) ->
 
 
 def windows_at(codes: NDArray[np.uint8], starts: NDArray[np.int64], flank: int) -> NDArray[np.uint8]:
-    """Cut windows of a whole chromosome with both flanks, (n, 101 + 2 * flank); 4 beyond its ends."""
+    """Cut windows with both flanks out of a chromosome, (n, 101 + 2 * flank). Bases beyond its ends are 4."""
     beyond = np.pad(codes, flank, constant_values=UNKNOWN)
     return sliding_window_view(beyond, WINDOW_LENGTH + 2 * flank)[starts]
 

@@ -1,7 +1,7 @@
-"""Evaluating a folder of shards, against a torch DataLoader loop over the same windows. Both read the shards.
+"""Time the evaluation of a folder of shards against a torch DataLoader loop over the same windows.
 
-Where the network sees more than a window, evaluation looks it up, on a genome and a track that are opened while the
-clock runs; the loop has it in memory before.
+Both read the shards. If the network sees a window's neighbourhood, evaluation opens genome and track and looks it up
+while the clock runs. The loop has it in memory before.
 """
 
 from __future__ import annotations
@@ -43,20 +43,20 @@ def measure(
     repeats: int,
     quick: bool,
 ) -> dict[str, Any]:
-    """Time evaluation in seconds, and the loop with the same network and with a plain CNN.
+    """Time evaluation, the loop with the same network and the loop with a plain CNN, in seconds.
 
     Parameters
     ----------
     folder : pathlib.Path
-        For random shards when there are no real ones.
+        Folder for random shards, if there are no real ones.
     model : Model
     genome : BenchmarkGenome
-        Where random windows lie.
+        Genome of random windows.
     shards : pathlib.Path, optional
-        Folder of shards; ``dataset.json`` beside it says where its windows lie.
+        Folder of shards. ``dataset.json`` beside it names their genome and track.
     threads, repeats : int
     quick : bool
-        Take a few random windows.
+        Use few random windows.
     """
     source = "validation shard"
     if shards is None or quick:
@@ -67,10 +67,10 @@ def measure(
         origin = read_source(shards.parent)
     if not model.metadata.sees_neighbourhood:
         origin = NO_SOURCE
-    seen = seen_windows(shards, model, origin)
+    seen = shard_inputs(shards, model, origin)
 
     def ours(where: DataSource) -> None:
-        with opened(where) as place:
+        with open_if_known(where) as place:
             evaluate_shards(read_shards(shards), model, threads=threads, source=place)
 
     cases: dict[str, Callable[[], object]] = {
@@ -92,8 +92,8 @@ def measure(
 
 
 @contextmanager
-def opened(origin: DataSource) -> Iterator[WindowSource | None]:
-    """Open genome and track, where there are any."""
+def open_if_known(origin: DataSource) -> Iterator[WindowSource | None]:
+    """Open genome and track, or yield None without a genome."""
     if origin.genome is None:
         yield None
         return
@@ -101,7 +101,7 @@ def opened(origin: DataSource) -> Iterator[WindowSource | None]:
         yield source
 
 
-def seen_windows(shards: Path, model: Model, origin: DataSource) -> ModelInputs:
+def shard_inputs(shards: Path, model: Model, origin: DataSource) -> ModelInputs:
     """Look up what the model sees of the windows of shards, as evaluation does."""
     windows = load_windows(shards, source=origin)
     return ModelInputs(
@@ -110,9 +110,9 @@ def seen_windows(shards: Path, model: Model, origin: DataSource) -> ModelInputs:
 
 
 def _loop(shards: Path, network: nn.Module, seen: ModelInputs | None) -> float:
-    """Weighted accuracy by the usual loop: read, one Dataset item per window, batches of 100.
+    """Return the weighted accuracy, by the usual loop: one Dataset item per window, batches of 100.
 
-    The network takes ``seen``, or what the shards hold.
+    The network sees ``seen``, or the windows of the shards if that is None.
     """
     x, y, w, a = (np.asarray(joblib.load(shards / f"shard-0-{kind}.joblib")) for kind in "Xywa")
     windows: tuple[NDArray[Any], NDArray[np.float32]] = seen or (x.astype(np.float32), a.ravel().astype(np.float32))
@@ -121,7 +121,7 @@ def _loop(shards: Path, network: nn.Module, seen: ModelInputs | None) -> float:
 
 
 def write_random(folder: Path, genome: BenchmarkGenome, windows: int) -> None:
-    """Write windows of the first chromosome, none twice, with random labels and accessibility."""
+    """Write distinct windows of the first chromosome with random labels and accessibility."""
     rng = np.random.default_rng(0)
     count = min(windows, len(genome.codes) // WINDOW_LENGTH)
     starts = rng.choice(len(genome.codes) // WINDOW_LENGTH, count, replace=False) * WINDOW_LENGTH

@@ -1,9 +1,8 @@
-"""What one base costs: multiply-adds of the cheapest exact form of a network, whatever its graph executes.
+"""Count the multiply-adds per base of the cheapest exact form of a network, whatever its graph executes.
 
-Filters, fixed or not, are counted once per base, on both strands, over the four letters (a one-hot base needs no less
-in a convolution); everything behind the maxima over positions, of a window and of wider ranges, once per window, so
-divided by the stride. A base that no window needs is not counted: of strides longer than the positions of a window and
-its flanks only these positions count. Comparisons, counts and side features that need no multiplication are left out.
+Filters count once per base, on both strands and over the four letters. Everything after the maxima over positions
+counts once per window, so it is divided by the stride. Bases that no window needs do not count: if the stride is longer
+than a window and its flanks, only these do. Comparisons, sums and side features without multiplication do not count.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ STRANDS = 2
 
 
 def multiply_adds_per_base(architecture: Mapping[str, Any], stride: int) -> float:
-    """Count the multiply-adds that one base costs on average.
+    """Return the average multiply-adds per base.
 
     Parameters
     ----------
     architecture : mapping
-        Of the model's metadata: the fields of ``NetworkConfig``.
+        Fields of ``NetworkConfig``, from the model's metadata.
     stride : int
         Bases between windows.
     """
@@ -35,7 +34,7 @@ def multiply_adds_per_base(architecture: Mapping[str, Any], stride: int) -> floa
     positions = WINDOW_LENGTH + 2 * config.flank - width + 1
     per_window = (body + side) * config.hidden + (config.head_layers - 1) * config.hidden**2 + config.hidden
     if config.family == "cnn":
-        per_window += body  # a scale for each knot of each score, range by range
+        per_window += body  # one scale for each knot of each score
     if config.family == "lstm":
         steps = positions // config.pool
         positions = steps * config.pool

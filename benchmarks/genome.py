@@ -1,6 +1,6 @@
-"""The benchmark genome: the known bases of a FASTA four times over, as four chromosomes, and peaks on them.
+"""Make the benchmark genome: four chromosomes, each with the known bases of a FASTA, and peaks on them.
 
-Without a FASTA the bases are random, as many of them, at the composition of a human genome. Everything is seeded.
+Without a FASTA the bases are random, with the composition of a human genome. Everything is seeded.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from jundscan.io.fasta.genome import open_genome
 SEED = 2026
 COPIES = 4
 KNOWN_BASES = 25_400_000
-"""Bases of one copy when they are random: as many as chr22 of hg19 has in public pieces."""
+"""Bases of one copy if random, as many as the public pieces of chr22 of hg19 hold."""
 PEAKS = 100_000
-"""On the full genome; a smaller one has as many per base."""
+"""Peaks on the full genome. A smaller genome has the same density."""
 BASES_PER_PEAK = COPIES * KNOWN_BASES // PEAKS
 COMPOSITION = (0.295, 0.205, 0.205, 0.295)
 LINE = 60
@@ -52,7 +52,7 @@ class BenchmarkGenome:
 
 
 def read_codes(fasta: Path | None, bases: int, seed: int = SEED) -> NDArray[np.uint8]:
-    """Return the bases of all records of a FASTA one after another, unknown ones too; random ones without a FASTA."""
+    """Return the bases of all records of a FASTA, unknown ones too, or random bases without a FASTA."""
     if fasta is None:
         rng = np.random.default_rng(seed)
         return rng.choice(len(COMPOSITION), bases, p=COMPOSITION).astype(np.uint8)
@@ -69,13 +69,13 @@ def make_genome(
     Parameters
     ----------
     folder : pathlib.Path
-        Where to; it exists.
+        An existing folder.
     fasta : pathlib.Path, optional
         Source of the bases.
     limit : int, optional
-        The most bases of one copy.
+        Maximum bases of one copy.
     copies : int
-        Chromosomes, all alike.
+        Number of chromosomes, all with the same bases.
     """
     every = read_codes(fasta, min(limit or KNOWN_BASES, KNOWN_BASES))
     known = every[every != UNKNOWN][:limit]
@@ -106,27 +106,27 @@ def write_fasta(path: Path, records: Iterable[tuple[str, NDArray[np.uint8]]]) ->
 
 
 def write_repeated(path: Path, codes: NDArray[np.uint8], names: list[str], repeats: int) -> dict[str, int]:
-    """Write chromosomes that are each ``codes`` so many times over, gzipped if the name says so; return their lengths.
+    """Write chromosomes of ``repeats`` times ``codes``, gzipped if the name ends in .gz, and return their lengths.
 
-    A gzipped file is made of members, each compressed once: quick to write, and an ordinary gzip file to its reader.
+    The repeats are equal gzip members, which are compressed once and read as an ordinary gzip file.
     """
     compress = path.suffix == ".gz"
 
-    def packed(data: bytes) -> bytes:
+    def compressed(data: bytes) -> bytes:
         return gzip.compress(data, 1) if compress else data
 
     codes = codes[: len(codes) // LINE * LINE]  # whole lines, so that copies can follow one another
-    body = packed(fasta_lines(codes))
+    body = compressed(fasta_lines(codes))
     with path.open("wb") as file:
         for name in names:
-            file.write(packed(f">{name}\n".encode()))
+            file.write(compressed(f">{name}\n".encode()))
             for _ in range(repeats):
                 file.write(body)
     return dict.fromkeys(names, len(codes) * repeats)
 
 
 def write_peaks(path: Path, chromsizes: dict[str, int], peaks: int, seed: int = SEED) -> None:
-    """Write a bedGraph of ``peaks`` disjoint peaks of 150 bases or more, strewn evenly over the chromosomes."""
+    """Write a bedGraph of ``peaks`` disjoint peaks of 150 bases or more, spread evenly over the chromosomes."""
     rng = np.random.default_rng(seed)
     total = sum(chromsizes.values())
     with path.open("w") as file:

@@ -1,10 +1,8 @@
-"""What the shape of the inputs costs: bgzip against plain FASTA, a hundred thousand scaffolds against one chromosome.
+"""Compare scans of bgzip and plain FASTA, and of a hundred thousand scaffolds and one chromosome.
 
-Run ``python -m benchmarks.inputs``; it writes ``benchmarks/inputs.json``. Every scan is the whole command, timed from
-outside, starting the program and opening everything included; the cases are taken in turn. Beside the wall time stands
-the processor time, which other work on the machine disturbs less. Nothing is scanned twice
-from an index that only some of the cases have: those of the plain files are there before the clock starts, and
-the bgzipped file is measured with its indexes and without.
+Run ``python -m benchmarks.inputs``. It writes ``benchmarks/inputs.json``. Every scan is a whole command, including its
+start, and the cases alternate. Processor time is measured too, because other work on the machine disturbs it less.
+Plain files have their index before the clock starts. The bgzipped file is measured with indexes and without.
 """
 
 from __future__ import annotations
@@ -30,7 +28,7 @@ REPEATS = 5
 BASES = 100_000_000
 SCAFFOLDS = 100_000
 TARGETS = {"bgzip": 0.8, "scaffolds": 0.5}
-"""Least share of the speed on one plain chromosome."""
+"""Minimum speed relative to one plain chromosome."""
 
 
 def write_genomes(folder: Path, bases: int, scaffolds: int) -> None:
@@ -62,15 +60,15 @@ def _rate(genome: Path, options: list[str], bases: int, cpu_rates: list[float]) 
 
 
 def main() -> None:
-    """Write the genomes, time in turn, compare, write."""
+    """Write the genomes, time the scans, compare, and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bases", type=int, default=BASES)
     parser.add_argument("--scaffolds", type=int, default=SCAFFOLDS)
     parser.add_argument("--repeats", type=int, default=REPEATS)
-    wanted = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_genomes(folder, wanted.bases, wanted.scaffolds)
+        write_genomes(folder, arguments.bases, arguments.scaffolds)
         alone = ["--no-accessibility"]
         cases = {
             "plain": ("one.fa", alone),
@@ -82,10 +80,10 @@ def main() -> None:
         }
         cpu: dict[str, list[float]] = {case: [] for case in cases}
         rates = {
-            case: partial(_rate, folder / genome, options, wanted.bases, cpu[case])
+            case: partial(_rate, folder / genome, options, arguments.bases, cpu[case])
             for case, (genome, options) in cases.items()
         }
-        speeds = interleaved(rates, wanted.repeats)
+        speeds = interleaved(rates, arguments.repeats)
     cpu_speeds = {case: summary(runs) for case, runs in cpu.items()}
     pairs = {
         "bgzip": ("bgzip, indexed", "plain"),
@@ -96,8 +94,8 @@ def main() -> None:
     results: dict[str, Any] = {
         "machine": machine.describe(),
         "stride": DEFAULT_STRIDE,
-        "bases": wanted.bases,
-        "scaffolds": wanted.scaffolds,
+        "bases": arguments.bases,
+        "scaffolds": arguments.scaffolds,
         "targets": TARGETS,
         "mbp_per_second": speeds,
         "mbp_per_cpu_second": cpu_speeds,

@@ -1,7 +1,7 @@
-"""Run one command and report its wall time and peak memory; started as a script of its own.
+"""Run one command and report its wall time and peak memory: ``python launch.py REPORT CORES COMMAND …``.
 
-The kernel counts into a process's peak memory what its parent held when it was started. So this small
-interpreter stands in between: ``python launch.py REPORT CORES COMMAND …`` (CORES: how many it may use, 0 for all).
+A process's peak memory includes its parent's memory at the start, so this small interpreter starts the command. CORES
+is the number of cores that the command may use, 0 for all.
 """
 
 import json

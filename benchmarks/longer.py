@@ -1,7 +1,7 @@
-"""Threads and overhead on longer genomes: what of a scan is its start, which no second thread shortens.
+"""Measure on longer genomes how much of a scan is its start, which more threads do not shorten.
 
-Run ``python -m benchmarks.longer``; it writes ``benchmarks/longer.json``. The benchmark genome is scanned at its usual
-length and several times as long, with one thread and with all, in turn with the kernel alone and with matrix products.
+Run ``python -m benchmarks.longer``. It writes ``benchmarks/longer.json``. It scans the benchmark genome at its usual
+length and several times longer, with one thread and with all, and alternates with the kernel alone and matrix products.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from train.records import write_record
 
 TARGET = Path(__file__).with_name("longer.json")
 TIMES = (1, 4, 8)
-"""As long as the usual benchmark genome."""
+"""Lengths of the genomes, in units of the usual benchmark genome."""
 REPEATS = 3
 
 
 def measure(threads: int, repeats: int) -> dict[str, Any]:
-    """Measure Mbp/s of all lengths, and divide as the targets do."""
+    """Measure Mbp/s at all lengths, and compute the ratios of the targets."""
     fasta = default_genome()
     model = load_model(default_model_path(), "cpu")
     with tempfile.TemporaryDirectory(prefix="jundscan-longer-") as name:
@@ -44,8 +44,8 @@ def measure(threads: int, repeats: int) -> dict[str, Any]:
         for count in (1, threads):
             cases[f"kernel/{count}"] = kernel_rate(model, genome.codes, DEFAULT_STRIDE, count)
         speeds = interleaved(cases, repeats)
-    yard = {count: sgemm.faster(speeds, count) for count in (1, threads)}
-    gain = ratio(yard[threads], yard[1])
+    products = {count: sgemm.faster(speeds, count) for count in (1, threads)}
+    gain = ratio(products[threads], products[1])
     return {
         "genome": genome.source,
         "bases": {str(times): genome.bases // TIMES[-1] * times for times in TIMES},
@@ -62,7 +62,7 @@ def measure(threads: int, repeats: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure, write the JSON and say the ratios."""
+    """Measure, write the JSON and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=REPEATS)

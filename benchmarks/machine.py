@@ -1,4 +1,4 @@
-"""What the figures were measured on: processor, memory, versions, date."""
+"""Describe the machine of a measurement: processor, memory, versions, date."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _hardware() -> dict[str, Any]:
 
 
 def _fields(path: Path) -> dict[str, str]:
-    """First value of each ``key: value`` line of a file under /proc; nothing where there is no such file."""
+    """Return the first value of each key in the ``key: value`` lines of a file. Without the file, return nothing."""
     found: dict[str, str] = {}
     if path.is_file():
         for line in path.read_text().splitlines():

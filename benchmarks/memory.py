@@ -1,4 +1,4 @@
-"""Peak memory of the command line: one chromosome of 51 Mb, ten of them, and one ten times as long."""
+"""Measure the command line's peak memory on one chromosome of 51 Mb, on ten, and on one ten times as long."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.genome import PEAKS, read_codes, write_peaks, write_repeated
-from benchmarks.timing import jundscan_command, run_command, say
+from benchmarks.timing import jundscan_command, log_progress, run_command
 from jundscan.dna.letters import UNKNOWN
 
 BASES = 51_304_566
@@ -18,12 +18,12 @@ STRIDE = 25
 
 
 def measure(folder: Path, model: Path, fasta: Path | None, threads: int, quick: bool) -> dict[str, Any]:
-    """Scan each shape of genome once, plain and gzipped, with as many peaks on each; peak bytes of the process."""
+    """Scan each genome once, plain and gzipped, with the same number of peaks, and return peak memory in bytes."""
     bases = QUICK_BASES if quick else BASES
     codes = read_codes(fasta, bases)
     if fasta is None:
-        codes[: len(codes) // 2] = UNKNOWN  # half of it unknown, as in the piece of chr22
-    if len(codes) > bases:  # a chromosome begins with megabases of N
+        codes[: len(codes) // 2] = UNKNOWN  # half of the bases are unknown, as in the public part of chr22
+    if len(codes) > bases:  # skip most of the megabases of N at the chromosome's start
         codes = codes[max(0, int(np.argmax(codes != UNKNOWN)) - bases // 2) :]
     codes = np.resize(codes, bases)
     names = [f"chr{number}" for number in range(1, TIMES + 1)]
@@ -38,7 +38,9 @@ def measure(folder: Path, model: Path, fasta: Path | None, threads: int, quick: 
             command += ["--stride", str(STRIDE), "--threads", str(threads), "--force", "--quiet"]
             measured = run_command([*command, "--output", str(folder / "memory.bed")])
             found[f"{shape}/{kind}"] = {"bases": sum(chromsizes.values()), **measured}
-            say(f"memory of {shape}, {kind}: {measured['peak_bytes'] / 1e6:.0f} MB in {measured['seconds']:.1f} s")
+            log_progress(
+                f"memory of {shape}, {kind}: {measured['peak_bytes'] / 1e6:.0f} MB in {measured['seconds']:.1f} s"
+            )
             for left in folder.glob("memory.*"):
                 left.unlink()
     return found

@@ -1,4 +1,4 @@
-"""Our scan: end to end (the command line, file in, BED out) and its kernel alone (no reading, no writing)."""
+"""Time our scan end to end (the command line, from FASTA to BED), and its kernel alone (arrays in memory)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from jundscan.model.model import Model
 from jundscan.scanning.score import MAX_TASK_BASES
 
 SHARES = 16
-"""The kernel's work is handed out in so many shares a thread at least, none longer than a task of the scan."""
+"""Minimum shares of the kernel's work per thread. No share is longer than a task of the scan."""
 
 
 class EndToEnd:
-    """Runs the command line on a genome; remembers the record of each kind of run."""
+    """Runs the command line on a genome, and keeps the record of each kind of run."""
 
     def __init__(self, genome: BenchmarkGenome, folder: Path) -> None:
         self.genome = genome
@@ -30,14 +30,14 @@ class EndToEnd:
         self.records: dict[str, dict[str, Any]] = {}
 
     def rate(self, name: str, model: Path, stride: int, threads: int, cores: int = 0) -> float:
-        """Scan once, from the start of the process to its end: Mbp/s."""
+        """Scan once and return Mbp/s, from the start of the process to its end."""
         measured = self.run(model, stride, threads, cores)
         known = self.records.setdefault(name, measured)
         known["peak_bytes"] = max(known["peak_bytes"], measured["peak_bytes"])
         return self.genome.bases / measured["seconds"] / 1e6
 
     def run(self, model: Path, stride: int, threads: int, cores: int = 0) -> dict[str, Any]:
-        """Scan once and return what was measured and what the run said of itself."""
+        """Scan once and return the measurements and parts of the run's record."""
         record = self.folder / "record.json"
         measured = run_command(
             [
@@ -48,22 +48,22 @@ class EndToEnd:
             ],
             cores,
         )
-        said = json.loads(record.read_text())
-        kept = ("windows_scored", "hits", "bases_scanned", "threshold_rule", "provider")
-        return {**measured, "seconds_scanning": said["seconds"], **{key: said[key] for key in kept}}
+        run = json.loads(record.read_text())
+        keys = ("windows_scored", "hits", "bases_scanned", "threshold_rule", "provider")
+        return {**measured, "seconds_scanning": run["seconds"], **{key: run[key] for key in keys}}
 
 
 def kernel_rate(model: Model, codes: NDArray[np.uint8], stride: int, threads: int) -> Callable[[], float]:
-    """Prepare a measurement in Mbp/s: calls as long as the scan's on arrays in memory, from so many threads.
+    """Prepare a measurement in Mbp/s of calls as long as the scan's, on arrays in memory.
 
-    All calls are given the same accessibility: speed does not depend on it, and that of every base, at several widths,
-    would fill the memory.
+    All calls share one array of accessibility, because speed does not depend on it and values for every base would fill
+    the memory.
 
     Parameters
     ----------
     model : Model
     codes : numpy.ndarray, shape=(bases,), dtype=uint8
-        From the left flank of the first window to the right flank of the last one.
+        From the left flank of the first window to the right flank of the last.
     stride, threads : int
     """
     count = (len(codes) - model.span) // stride + 1
@@ -89,7 +89,7 @@ def kernel_rate(model: Model, codes: NDArray[np.uint8], stride: int, threads: in
 
 
 def percentiles(windows: int, widths: int) -> NDArray[np.float32]:
-    """Make mapped accessibility, (windows, widths): mostly 0, as under peaks."""
+    """Make percentiles of accessibility, (windows, widths), most of them 0."""
     rng = np.random.default_rng(0)
     values = rng.random((windows, widths), dtype=np.float32)
     values[rng.random(values.shape, dtype=np.float32) < 0.6] = 0.0

@@ -1,7 +1,7 @@
-"""Motif scanners on the same sequence: one motif, both strands, p < 1e-4, one thread, sequence in memory.
+"""Time motif scanners on the same sequence: one motif, both strands, p < 1e-4, one thread, sequence in memory.
 
-The motif is made here from the JUND consensus, since only speed is asked for. What is timed is the search for
-matches in each library's own form of a sequence, made before the clock starts.
+The motif is made from the JUND consensus, because only speed matters. The clock measures the search alone. Each library
+gets the sequence in its own form before.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LIBRARIES = {"FIMO": "pymemesuite", "MOODS": "MOODS-python", "memelite": "memeli
 
 
 def motif() -> NDArray[np.float64]:
-    """Frequencies (positions, 4): 100 sites of the consensus and a pseudo-count of 5 per letter."""
+    """Return frequencies (positions, 4) of 100 consensus sites and a pseudo-count of 5 per letter."""
     counts = np.full((len(CONSENSUS), len(ALPHABET)), PSEUDO_COUNT)
     for position, letter in enumerate(CONSENSUS):
         for allowed in LETTERS[letter]:
@@ -36,7 +36,7 @@ def motif() -> NDArray[np.float64]:
 
 
 def score_threshold(matrix: NDArray[np.float64]) -> float:
-    """Find the lowest score of a matrix (4, positions) with p < 1e-4 on even bases, less half a step to the next."""
+    """Return a threshold just below the lowest score of a matrix (4, positions) with p < 1e-4 on even bases."""
     scores = np.zeros(1)
     for column in matrix.T:
         scores = (scores[:, None] + column).ravel()
@@ -56,7 +56,7 @@ def cases(
     cases : dict
         Measurements by library.
     notes : dict
-        Version, bases and number of matches by library; ``version`` is "not installed" where it is so.
+        Version, bases and number of matches by library. ``version`` may be "not installed".
     """
     part = codes[:limit]
     makers = {"FIMO": _fimo, "MOODS": _moods, "memelite": _memelite, "lightmotif": _lightmotif}
@@ -69,7 +69,7 @@ def cases(
         except ImportError:
             notes[name]["version"] = "not installed"
             continue
-        notes[name]["matches"] = search()  # also warms up what compiles on its first call
+        notes[name]["matches"] = search()  # some libraries compile on the first call
         ready[name] = partial(_rate, search, len(part))
     return ready, notes
 
@@ -102,7 +102,7 @@ def _moods(codes: NDArray[np.uint8]) -> Callable[[], int]:
     flat = MOODS.tools.flat_bg(4)
     forward = MOODS.tools.log_odds(motif().T.tolist(), flat, 0.0001)
     matrices = [forward, MOODS.tools.reverse_complement(forward)]
-    threshold = score_threshold(np.array(forward))  # exact: scores tie, and MOODS' own threshold lets a tie in
+    threshold = score_threshold(np.array(forward))  # scores tie, and MOODS' own threshold admits a tie above p
     scanner = MOODS.scan.Scanner(7)
     scanner.set_motifs(matrices, flat, [threshold, threshold])
     letters = decode(codes).decode()

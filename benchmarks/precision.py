@@ -1,8 +1,8 @@
-"""Lower precision, tried: the default stride's branch of the default model quantised to 8 bits, speed and accuracy.
+"""Compare speed and accuracy of the default model in float32 and quantised to 8 bits, at the default stride.
 
-Run ``python -m benchmarks.precision --data HepG2``; it writes ``benchmarks/precision.json``. Static quantisation (QDQ,
-a scale for each channel), calibrated on training windows, judged on validation windows, all with what lies around them.
-bfloat16 is not tried: ONNX Runtime's CPU provider has no bfloat16 convolution.
+Run ``python -m benchmarks.precision --data HepG2``. It writes ``benchmarks/precision.json``. Static quantisation (QDQ,
+one scale per channel) is calibrated on training windows and judged on validation windows, with their neighbourhoods.
+bfloat16 is not measured, because ONNX Runtime's CPU provider has no bfloat16 convolution.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ TARGET = Path(__file__).with_name("precision.json")
 CALLS = 400
 REPEATS = 7
 DEPTHWISE = [f"block_line_{number}" for number in range(len(KNOTS))]
-"""Left in float32: channel by channel, they have a scale for each and little to gain."""
+"""Nodes left in float32, because depthwise convolutions gain little from quantisation."""
 CALIBRATION_SEQUENCES = 40
 SEQUENCE_BASES = 8_000
 
 
 def branch(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
-    """Take the branch called ``name`` out of the graph, as a model of its own with one fixed stride."""
+    """Return the branch called ``name`` as a model of its own, with a fixed stride."""
 
     def find(graph: onnx.GraphProto) -> onnx.GraphProto | None:
         for node in graph.node:
@@ -64,7 +64,7 @@ def branch(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
 
 
 class Sequences(CalibrationDataReader):
-    """Training windows with their flanks strung together, some accessibility with each."""
+    """Sequences of concatenated training windows with their flanks, and accessibility."""
 
     def __init__(self, seen: ModelInputs) -> None:
         rng = np.random.default_rng(0)
@@ -80,22 +80,22 @@ class Sequences(CalibrationDataReader):
         )
 
     def get_next(self) -> dict[str, NDArray[np.generic]] | None:
-        """Give the next sequence."""
+        """Return the next sequence, or None after the last."""
         return next(self._feeds, None)
 
 
 def as_input(accessibility: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Leave out the last dimension, of widths, where a graph takes but one."""
+    """Drop the last dimension, of widths, if there is one width."""
     return accessibility[..., 0] if accessibility.shape[-1] == 1 else accessibility
 
 
-def seen_by(model: Model, windows: Windows) -> ModelInputs:
-    """Return what a model sees of windows and around them."""
+def inputs_for(model: Model, windows: Windows) -> ModelInputs:
+    """Return the windows and neighbourhoods that a model sees."""
     return ModelInputs(network_codes(windows, model.flank), network_accessibility(windows, model.widths))
 
 
 def _fixed(path: Path, feed: Mapping[str, NDArray[np.generic]]) -> Path:
-    """Write the graph once more for inputs of these shapes only, as the tiles of the exported graph have it."""
+    """Write the graph with fixed input shapes, as in the tiles of the exported graph."""
     model = onnx.load(path)
     for name, array in feed.items():
         make_input_shape_fixed(model.graph, name, array.shape)
@@ -115,19 +115,21 @@ def _predict(session: onnxruntime.InferenceSession, seen: ModelInputs) -> NDArra
     batch = max(BATCH_BASES // seen.codes.shape[1], 1)
     parts = []
     for rows in (slice(first, first + batch) for first in range(0, len(seen.codes), batch)):
-        held = as_input(seen.accessibility[rows, None])
-        parts.append(session.run([output], {"sequence": np.ascontiguousarray(seen.codes[rows]), "accessibility": held}))
+        mapped = as_input(seen.accessibility[rows, None])
+        parts.append(
+            session.run([output], {"sequence": np.ascontiguousarray(seen.codes[rows]), "accessibility": mapped})
+        )
     return np.concatenate([part[0][:, 0] for part in parts])
 
 
 def main() -> None:
-    """Quantise, time in turn, judge, write."""
+    """Quantise, time, judge, and write the JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="data set with train_dataset and valid_dataset")
     data = parser.parse_args().data
     model = load_model(device="cpu")
     train, valid = (load_windows(data / part, source=read_source(data)) for part in (TRAIN, VALID))
-    known, judged = seen_by(model, train), seen_by(model, valid)
+    known, judged = inputs_for(model, train), inputs_for(model, valid)
     count = model.metadata.tiles[str(DEFAULT_STRIDE)]
     bases = (count - 1) * DEFAULT_STRIDE + model.span
     rng = np.random.default_rng(1)

@@ -1,7 +1,7 @@
-"""Where a scan's time goes: stages of the pipeline, and operators inside ONNX Runtime.
+"""Profile a scan: the stages of the pipeline, and the operators inside ONNX Runtime.
 
-Stages are timed by wrapping the functions that do them, in the CPU time of the thread that runs them, so that what
-overlaps is still told apart. Time inside a wrapped function that another wrapped one spends is the inner one's.
+The profiler wraps the functions of each stage and measures the CPU time of the calling thread, so that stages that
+overlap in time stay separate. Time in a nested wrapped function counts for the inner one only.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ STAGES: tuple[tuple[str, Any, str], ...] = (
     ("hit calling", HitCaller, "finish"),
     ("writing", jundscan.scanning.outputs, "write_hits"),
 )
-"""Stage, and the function that does it."""
+"""Stage, and the function that it consists of."""
 GLUE = "everything else"
 CALLS = 200
 
@@ -61,7 +61,7 @@ class Clock:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Charge what happens inside to a stage, less what inner stages take."""
+        """Add the CPU time of the block to a stage, without the time of inner stages."""
         outer = getattr(self._thread, "inner_seconds", 0.0)
         self._thread.inner_seconds = 0.0
         began = time.thread_time()
@@ -74,16 +74,16 @@ class Clock:
             self._thread.inner_seconds = outer + taken
 
     def wrap(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Return a function that does the same, timed; what it returns is timed too if it is an iterator."""
+        """Return the function with a timer. If it returns an iterator, the iterator is timed too."""
 
         def timed(*args: Any, **kwargs: Any) -> Any:
             with self.stage(name):
                 result = function(*args, **kwargs)
-            return self._drawn(name, result) if isinstance(result, Iterator) else result
+            return self._time_iterator(name, result) if isinstance(result, Iterator) else result
 
         return timed
 
-    def _drawn(self, name: str, values: Iterator[Any]) -> Iterator[Any]:
+    def _time_iterator(self, name: str, values: Iterator[Any]) -> Iterator[Any]:
         while True:
             with self.stage(name):
                 try:
@@ -136,8 +136,8 @@ def operators(genome: BenchmarkGenome, model: Model, stride: int, folder: Path) 
     windows = min(model.windows_per_call(stride), (len(genome.codes) - model.span) // stride + 1)
     bases = (windows - 1) * stride + model.span
     accessibility = percentiles(windows, len(model.widths))
-    held = accessibility if len(model.widths) > 1 else accessibility[:, 0]
-    inputs = {"accessibility": held[None], "stride": np.array(stride, np.int64)}
+    mapped = accessibility if len(model.widths) > 1 else accessibility[:, 0]
+    inputs = {"accessibility": mapped[None], "stride": np.array(stride, np.int64)}
     starts = range(0, len(genome.codes) - bases + 1, bases)[:CALLS]
 
     def run() -> None:

@@ -1,4 +1,4 @@
-"""Tables from the JSON: ``benchmarks/README.md`` and the block in the top-level README."""
+"""Write tables from the JSON: ``benchmarks/README.md`` and the block in the top-level README."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def replace_block(readme: str, results: dict[str, Any]) -> str:
-    """Put the summary between the markers of the top-level README.
+    """Write the summary between the markers of the top-level README.
 
     Raises
     ------
     ValueError
-        When it has no markers.
+        When the README has no markers.
     """
     if not BLOCK.search(readme):
         raise ValueError(f"README.md has no benchmark block; put these lines where it belongs:\n{BEGIN}\n{END}")
@@ -119,14 +119,14 @@ def _where(results: dict[str, Any]) -> str:
 
 
 def _models(results: dict[str, Any]) -> str:
-    """Say of every network what it sees."""
+    """Describe what every network sees."""
     return "".join(
         f"- {family}: {_sees(results['models'][family])}\n" for family in FAMILIES if family in results["models"]
     )
 
 
 def _sees(model: dict[str, Any]) -> str:
-    """Say in a sentence what a model sees; results of earlier versions are of models that see windows only."""
+    """Describe in a sentence what a model sees. Models of early results see windows only."""
     flank, widths = model.get("flank", 0), model.get("accessibility_widths", [WINDOW_LENGTH])
     bases = f"a window's {WINDOW_LENGTH} bases" + (f" and {flank:,} to each side" if flank else "")
     *less, most = (f"{width:,}" for width in widths)

@@ -1,6 +1,6 @@
-"""What a report costs: whole scans of 6 Mb with ÷ without ``--report``, in turn.
+"""Measure the cost of a report: whole scans of 6 Mb with and without ``--report``.
 
-Run ``python -m benchmarks.report --data DIR``, the folder of the real data; it writes ``benchmarks/report.json``.
+Run ``python -m benchmarks.report --data DIR`` with the folder of the real data. It writes ``benchmarks/report.json``.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ CASES = {
     "every base": ("--stride", "1"),
     "1,000 hits": ("--threshold", "0.5"),
 }
-"""Further options of the scan; the last fills the report's table."""
+"""Further options of the scan. The last case fills the report's table."""
 MAX_RATIO = 1.15
-"""Target for the first case."""
+"""Maximum ratio in the first case."""
 REPEATS = 11
 
 
@@ -35,7 +35,7 @@ def measure(data: Path, repeats: int) -> dict[str, Any]:
         data / "genome" / "hg19.22_1-22000000.fa.gz",
         data / "tracks" / "HepG2.DNase.hg19.chr22.narrowPeak.gz",
     )
-    # as where it is installed for use: Python and the reports keep what they compile
+    # let Python and the reports cache what they compile, as an installed program does
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -44,7 +44,7 @@ def measure(data: Path, repeats: int) -> dict[str, Any]:
         for name, options in CASES.items():
             without = [str(part) for part in (*scan, *options, "--force", "--quiet")]
             commands = {"without": without, "with": [*without, "--report", str(page)]}
-            run_command(commands["with"])  # compiled files and the disk's cache are there from now on
+            run_command(commands["with"])  # fills the compiled files and the disk cache
             timed = interleaved({case: partial(_seconds, command) for case, command in commands.items()}, repeats)
             results[name] = {**timed, "ratio": ratio(timed["with"], timed["without"]), "bytes": page.stat().st_size}
     return results
@@ -55,7 +55,7 @@ def _seconds(command: list[str]) -> float:
 
 
 def main() -> None:
-    """Measure, write the JSON and say the ratios."""
+    """Measure, write the JSON and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of the real data")
     parser.add_argument("--repeats", type=int, default=REPEATS)
@@ -64,8 +64,8 @@ def main() -> None:
     TARGET.write_text(json.dumps(results, indent=1) + "\n")
     for name, case in results["cases"].items():
         print(f"{name}: with ÷ without {case['ratio']['median']:.3f}, {case['bytes'] / 1e6:.2f} MB")
-    fine = results["cases"]["default"]["ratio"]["median"] <= MAX_RATIO
-    print(f"target for the default: at most {MAX_RATIO}: {'met' if fine else 'missed'}")
+    is_met = results["cases"]["default"]["ratio"]["median"] <= MAX_RATIO
+    print(f"target for the default: at most {MAX_RATIO}: {'met' if is_met else 'missed'}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""One run of everything: what is measured, in which order, and what is made of it."""
+"""Run all measurements in order, and compute the ratios."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks import agreement, evaluation, machine, memory, peers, sgemm, sta
 from benchmarks.flops import multiply_adds_per_base
 from benchmarks.genome import BASES_PER_PEAK, BenchmarkGenome, make_genome, write_fasta, write_peaks
 from benchmarks.ours import EndToEnd, kernel_rate, strides
-from benchmarks.timing import Summary, interleaved, ratio, say
+from benchmarks.timing import Summary, interleaved, log_progress, ratio
 from jundscan.model.load import DEFAULT_MODEL, load_model
 from jundscan.model.model import Model
 from jundscan.options import DEFAULT_STRIDE
@@ -22,7 +22,7 @@ from jundscan.options import DEFAULT_STRIDE
 SECTIONS = ("speeds", "startup", "memory", "evaluation", "training", "agreement", "stride")
 OTHERS = ("mlp", "lstm")
 OTHER_BASES = 6_000_000
-"""The slower networks scan less; the LSTM at stride 1 less still."""
+"""Bases that the slower networks scan. The LSTM at stride 1 scans ``LSTM_EVERY_BASE``."""
 LSTM_EVERY_BASE = 200_000
 SLOW_PEER_BASES = 6_000_000
 RUNTIME_WINDOWS, TORCH_WINDOWS = 40_000, 10_000
@@ -35,15 +35,15 @@ def default_folder(models: Path) -> Path:
 
 
 def measure(options: argparse.Namespace, fasta: Path | None, data: Path | None) -> dict[str, Any]:
-    """Measure every section (or those of ``--only``) and return the content of ``results.json``."""
-    wanted = options.only or SECTIONS
+    """Measure every section, or those of ``--only``, and return the content of ``results.json``."""
+    selected = options.only or SECTIONS
     threads, quick = options.threads, options.quick
     repeats = 2 if quick else options.repeats
     default = load_model(default_folder(options.models), "cpu")
     shards = None if data is None else data / "HepG2" / "valid_dataset"
     with tempfile.TemporaryDirectory(prefix="jundscan-bench-") as name:
         folder = Path(name)
-        say("making the genome")
+        log_progress("making the genome")
         genome = make_genome(folder, fasta, QUICK_COPY if quick else None)
         results: dict[str, Any] = {
             "machine": machine.describe(),
@@ -75,11 +75,11 @@ def measure(options: argparse.Namespace, fasta: Path | None, data: Path | None) 
         }
         per_base = multiply_adds_per_base(default.metadata.architecture, DEFAULT_STRIDE)
         results["multiply_adds_per_base"] = per_base
-        if "speeds" in wanted:
+        if "speeds" in selected:
             _speeds(results, genome, default, options, folder, repeats)
         for section, work in sections.items():
-            if section in wanted:
-                say(section)
+            if section in selected:
+                log_progress(section)
                 results[section] = work()
         return results
 
@@ -103,7 +103,7 @@ def _speeds(
     folder: Path,
     repeats: int,
 ) -> None:
-    """Measure every speed of the default network and its rivals in turn; then the other networks."""
+    """Measure the speeds of the default network and its rivals alternately, then those of the other networks."""
     threads, quick = options.threads, options.quick
     cut = QUICK_DIVISOR if quick else 1
     counts = tuple(dict.fromkeys((1, threads)))
@@ -148,8 +148,8 @@ def _other_network(
     counts: tuple[int, ...],
     cut: int,
 ) -> None:
-    """Measure a network that is not the default once, on less of the genome."""
-    say(f"the {family}")
+    """Measure a network other than the default once, on less of the genome."""
+    log_progress(f"the {family}")
     results["models"][family] = _about(model)
     for stride_ in results["strides"]:
         bases = LSTM_EVERY_BASE if family == "lstm" and stride_ == 1 else OTHER_BASES // cut
@@ -175,18 +175,18 @@ def _shorter(genome: BenchmarkGenome, bases: int, folder: Path) -> BenchmarkGeno
 
 
 def _ratios(results: dict[str, Any], speeds: dict[str, Summary], threads: int) -> dict[str, Summary]:
-    """Divide what the targets compare, and turn the kernel's speed into GFLOP/s."""
-    every, usual = f"end to end/default/1/{threads}", f"end to end/default/{DEFAULT_STRIDE}/{threads}"
+    """Compute the ratios of the targets, and convert the kernel's speed to GFLOP/s."""
+    every, default = f"end to end/default/1/{threads}", f"end to end/default/{DEFAULT_STRIDE}/{threads}"
     one = f"default/{DEFAULT_STRIDE}/1"
     kernel = f"kernel/default/{DEFAULT_STRIDE}"
     found = {
         "windows": ratio(speeds[every], speeds[f"windows/ONNX Runtime/{threads}"]),
-        "end_to_end_kernel": ratio(speeds[usual], speeds[f"{kernel}/{threads}"]),
+        "end_to_end_kernel": ratio(speeds[default], speeds[f"{kernel}/{threads}"]),
         "end_to_end_kernel_stride_1": ratio(speeds[every], speeds[f"kernel/default/1/{threads}"]),
     }
     if "peer/FIMO" in speeds:
         found["fimo_stride_1"] = ratio(speeds[every], speeds["peer/FIMO"])
-        found["fimo_default"] = ratio(speeds[usual], speeds["peer/FIMO"])
+        found["fimo_default"] = ratio(speeds[default], speeds["peer/FIMO"])
     yard = {count: sgemm.faster(speeds, count) for count in dict.fromkeys((1, threads))}
     for count, best in yard.items():
         gflops = {"runs": [2e-3 * results["multiply_adds_per_base"] * r for r in speeds[f"{kernel}/{count}"]["runs"]]}
@@ -198,7 +198,7 @@ def _ratios(results: dict[str, Any], speeds: dict[str, Summary], threads: int) -
         ("scaling_kernel", f"kernel/{one}"),
         ("scaling_from_one_core", f"end to end on one core/{one}"),
     ):
-        many = f"{kernel}/{threads}" if key == "scaling_kernel" else usual
+        many = f"{kernel}/{threads}" if key == "scaling_kernel" else default
         found[key] = ratio(ratio(speeds[many], speeds[alone]), sgemm_gain)
     return found
 
@@ -211,7 +211,7 @@ def _stride(
     threads: int,
     speeds: dict[str, Summary],
 ) -> dict[str, Any] | None:
-    """Find recall and summit distance, and add each stride's speed: of one scan where it was not measured already."""
+    """Measure recall and summit distance, and add each stride's speed, from one scan if it is not measured yet."""
     if data is None:
         return None
     found = stride.measure(folder, data, model, threads)

@@ -1,4 +1,4 @@
-"""The yardstick: float32 matrix products, by numpy's BLAS and by torch's, with as many threads as the scan."""
+"""Time the yardstick: float32 matrix products of numpy and of torch, with the scan's number of threads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.timing import Summary, seconds_of
 SIZE = 2048
 QUICK_SIZE = 512
 PRODUCTS = 5
-"""Products per measurement; the fastest counts."""
+"""Products per measurement, of which the fastest counts."""
 
 
 def cases(threads: tuple[int, ...], quick: bool) -> dict[str, Callable[[], float]]:
@@ -26,7 +26,7 @@ def cases(threads: tuple[int, ...], quick: bool) -> dict[str, Callable[[], float
 
 
 def faster(speeds: Mapping[str, Summary], threads: int) -> Summary:
-    """Choose from the speeds of :func:`cases` those of the library with the higher median."""
+    """Return the speeds of the library with the higher median."""
     return max((speeds[f"sgemm/{name}/{threads}"] for name in ("numpy", "torch")), key=lambda one: one["median"])
 
 

@@ -1,4 +1,4 @@
-"""How long one waits for little: the help text, and a scan of 10 kb."""
+"""Time short commands: the help text, and a scan of 10 kb."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def measure(folder: Path, model: Path) -> dict[str, Any]:
     write_peaks(track, {"chr1": BASES}, 10)
     scan = [*jundscan_command(), "scan", str(fasta), "--model", str(model), "--force", "--quiet"]
     scan += ["--output", str(folder / "small.bed")]
-    # ten kilobases are too few to find a track's scale on, so it is given
+    # ten kilobases are too few to fit a track's scale on
     with_track = [*scan, "--accessibility", str(track), "--accessibility-scale", "identity"]
     commands = {"help": [*jundscan_command(), "--help"], "scan_10kb": with_track, "scan_10kb_no_track": scan}
     return interleaved({name: partial(_seconds, command) for name, command in commands.items()}, REPEATS)

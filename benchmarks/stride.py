@@ -1,9 +1,8 @@
-"""What a coarser stride costs: recall of known peaks and distance of the summits, against speed.
+"""Measure the cost of a coarser stride: recall of known peaks and distance of the summits, against speed.
 
-Only windows of the training and validation shards count: their bound windows, merged, are the peaks, and hits are
-looked for in the bases of their windows alone, so that no window held out for testing is scored (its bases may lie
-beside one that is). The network was fitted on these peaks; the table compares strides, it does not tell how good the
-network is.
+The peaks are merged bound windows of the training and validation shards. Only bases of these shards are scanned, so
+that no test window is scored, though its bases may lie in a flank. The network was fitted on these peaks, so the table
+compares strides and does not show how good the network is.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ CELL, CHROM = "HepG2", "chr22"
 GENOME = Path("genome", "hg19.chr22.partial.fa.gz")
 TRACK = Path("tracks", "HepG2.DNase.hg19.chr22.narrowPeak.gz")
 AROUND = 500
-"""Bases on both sides of a peak that are scanned, as far as they are in the shards."""
+"""Bases to each side of a peak that are scanned, if the shards hold them."""
 LENIENT = 0.02
-"""False-positive rate of a second threshold: with few peaks found at the default one, chance weighs more."""
+"""False-positive rate of a second threshold, because the default one finds few peaks and chance weighs more."""
 WHOLE = 100
-"""A peak counts when the shards hold this much on both sides of it: at any stride some window lies at each end."""
+"""Bases to each side that the shards must hold for a peak to count, so that at any stride windows lie at both ends."""
 
 
 def known_peaks(data: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -59,7 +58,7 @@ def known_peaks(data: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def measure(folder: Path, data: Path, model: Model, threads: int, strides: Sequence[int] = STRIDES) -> dict[str, Any]:
-    """Scan the peaks' surroundings at every stride; call hits at the default threshold and a lenient one."""
+    """Scan around the peaks at every stride, and call hits at the default and at a lenient threshold."""
     peaks, spans = known_peaks(data)
     regions = folder / "surroundings.bed"
     regions.write_text("".join(f"{CHROM}\t{start}\t{end}\n" for start, end in spans.tolist()))
@@ -91,7 +90,7 @@ def _hits(scan: Scan, scored: list[ScoredWindows]) -> Hits:
 
 
 def _compare(peaks: NDArray[np.int64], hits: Hits) -> dict[str, Any]:
-    """Recall, and how far the best hit on a peak has its summit from the peak's centre."""
+    """Compute recall, and the distance from each peak's centre to the summit of its best hit."""
     start, end, best, summit = hits
     distances = []
     for left, right in peaks.tolist():

@@ -1,4 +1,4 @@
-"""The targets, each with what this run measured."""
+"""Compare a run with the targets."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ MIN_RATIOS = {
     "end_to_end_kernel": 0.85,
     "end_to_end_kernel_stride_1": 0.85,
 }
-"""Of the ratios of a run."""
+"""Minimum of each ratio of a run."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """One line of the table; ``met`` is None where nothing was measured."""
+    """One row of the table. ``met`` is None if nothing was measured."""
 
     number: str
     measure: str

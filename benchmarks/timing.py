@@ -1,4 +1,4 @@
-"""Clocks: repetitions taken in turn (A B C A B C …), and commands timed from outside."""
+"""Time functions and commands, with alternating repetitions (A B C A B C …)."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ import numpy as np
 Summary = dict[str, Any]
 
 
-def say(text: str) -> None:
-    """Tell on stderr how far the run is."""
+def log_progress(text: str) -> None:
+    """Print a line with the time to stderr."""
     print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
 
 
 def summary(values: Sequence[float]) -> Summary:
-    """Keep the median, the extremes and every raw figure of one measurement."""
+    """Return the median, the extremes and every value of one measurement."""
     return {
         "median": float(np.median(values)),
         "min": float(min(values)),
@@ -33,7 +33,7 @@ def summary(values: Sequence[float]) -> Summary:
 
 
 def ratio(above: Summary, below: Summary) -> Summary:
-    """Divide two measurements repetition by repetition (they were taken in turn), then summarise."""
+    """Divide two measurements repetition by repetition, because these alternated, and summarise."""
     pairs = zip(above["runs"], below["runs"], strict=False)
     return summary([one / other for one, other in pairs])
 
@@ -42,22 +42,22 @@ def interleaved(cases: Mapping[str, Callable[[], float]], repeats: int) -> dict[
     """Run every case once, then every case again, … and summarise what each returned."""
     runs: dict[str, list[float]] = {name: [] for name in cases}
     for number in range(repeats):
-        say(f"round {number + 1} of {repeats}")
+        log_progress(f"round {number + 1} of {repeats}")
         for name, case in cases.items():
             runs[name].append(case())
-            say(f"  {name}: {runs[name][-1]:.4g}")
+            log_progress(f"  {name}: {runs[name][-1]:.4g}")
     return {name: summary(values) for name, values in runs.items()}
 
 
 def seconds_of(work: Callable[[], object]) -> float:
-    """Wall time of one call."""
+    """Return the wall time of one call."""
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
 
 
 def jundscan_command() -> list[str]:
-    """Return how to start the command line that is installed beside this interpreter."""
+    """Return the command that starts the jundscan installed beside this interpreter."""
     script = Path(sysconfig.get_path("scripts"), "jundscan")
     return [str(script)] if script.is_file() else [sys.executable, "-m", "jundscan"]
 
@@ -68,7 +68,7 @@ def run_command(command: Sequence[str], cores: int = 0) -> dict[str, float]:
     Raises
     ------
     RuntimeError
-        When it fails; with the last of what it said.
+        When the command fails. The message ends with the last of its stderr.
     """
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.json")

@@ -1,7 +1,7 @@
-"""Windows per second of ``train.fitting.fit``, against the usual DataLoader loop.
+"""Compare windows per second of ``train.fitting.fit`` with the usual DataLoader loop.
 
-What fixed filters find in a window is computed once, before the fit, and timed apart; the loop computes it in every
-step.
+The fit computes the scores of fixed filters once, before its first step, which is timed separately. The loop computes
+them in every step.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from benchmarks.windowed import LOADER_BATCH, Items, ModelInputs, plain_cnn, sam
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.model.model import Model
 from train.config import Candidate, FitConfig, NetworkConfig
-from train.data.dataset import Neighbourhood, Windows
+from train.data.dataset import Neighbourhoods, Windows
 from train.fitting.fit import Listener, fit
 from train.fitting.inputs import summarise
 
@@ -32,15 +32,15 @@ STEPS, QUICK_STEPS = 50, 8
 
 
 def measure(model: Model, threads: int, repeats: int, quick: bool) -> dict[str, Any]:
-    """Measure windows per second of ours, of the loop with the same network, and of the loop with a plain CNN."""
+    """Measure windows per second of our fit, of the loop with the same network, and of the loop with a plain CNN."""
     many, few = (QUICK_WINDOWS, QUICK_LOOP_WINDOWS) if quick else (WINDOWS, LOOP_WINDOWS)
     config = NetworkConfig.from_dict(model.metadata.architecture)
     windows, some, judged = (random_windows(count, model) for count in (many, few, JUDGED_WINDOWS))
     ready, ready_judged = summarise([windows, judged], config)
     cases = {
         "ours": lambda: _fit_rate(config, ready, ready_judged, STEPS if not quick else QUICK_STEPS),
-        "loop_same_network": lambda: _loop_rate(same_network(model), *seen_by(some), some),
-        "loop_plain": lambda: _loop_rate(plain_cnn(), *ModelInputs(*seen_by(some)).alone(), some),
+        "loop_same_network": lambda: _loop_rate(same_network(model), *inputs_for(some), some),
+        "loop_plain": lambda: _loop_rate(plain_cnn(), *ModelInputs(*inputs_for(some)).alone(), some),
     }
     if config.fixed_filters:
         cases["summaries"] = lambda: many / seconds_of(lambda: summarise([windows], config))
@@ -62,25 +62,25 @@ def measure(model: Model, threads: int, repeats: int, quick: bool) -> dict[str, 
 
 
 def random_windows(count: int, model: Model) -> Windows:
-    """Draw windows with all that the model sees around them."""
+    """Draw random windows with neighbourhoods as wide as the model sees."""
     rng = np.random.default_rng(0)
     labels = (rng.random(count) < 0.05).astype(np.int8)
     codes = rng.integers(0, 4, (count, model.span), dtype=np.uint8)
     accessibility = rng.random((count, len(model.widths)), dtype=np.float32)
     own = codes[:, model.flank : model.flank + WINDOW_LENGTH].copy()
-    neighbourhood = Neighbourhood(codes, accessibility, model.widths) if model.metadata.sees_neighbourhood else None
+    neighbourhood = Neighbourhoods(codes, accessibility, model.widths) if model.metadata.sees_neighbourhood else None
     return Windows(own, labels, np.ones(count), accessibility[:, 0].copy(), neighbourhood=neighbourhood)
 
 
-def seen_by(windows: Windows) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Return what the model sees of windows from :func:`random_windows`: codes and accessibility."""
+def inputs_for(windows: Windows) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Return codes and accessibility of windows from :func:`random_windows`, as the model sees them."""
     if windows.neighbourhood is None:
         return windows.codes, windows.accessibility[:, None]
     return windows.neighbourhood.codes, windows.neighbourhood.accessibility
 
 
 def _fit_rate(config: NetworkConfig, windows: Windows, judged: Windows, steps: int) -> float:
-    """Fit one epoch and clock it from the first step to the last."""
+    """Fit one epoch and time it from the first step to the last."""
     recipe = FitConfig(epochs=1, steps=steps)
     ticks: list[float] = []
     listener = Listener(step=lambda loss: ticks.append(perf_counter()))
@@ -91,7 +91,7 @@ def _fit_rate(config: NetworkConfig, windows: Windows, judged: Windows, steps: i
 def _loop_rate(
     network: nn.Module, sequence: NDArray[Any], accessibility: NDArray[np.float32], windows: Windows
 ) -> float:
-    """Train one epoch in the usual loop: per-item Dataset, batches of 100, loss weighted window by window."""
+    """Train one epoch in the usual loop: per-item Dataset, batches of 100, one weight per window."""
     network.train()
     targets, weights = windows.labels.astype(np.float32), windows.weights.astype(np.float32)
     items = Items(sequence, accessibility, targets, weights)

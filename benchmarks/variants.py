@@ -1,10 +1,9 @@
-"""Variants and explanations against windows one by one through ONNX Runtime, in turn in one run; peak memory.
+"""Compare variants and explanations with scoring single windows by ONNX Runtime, and measure peak memory.
 
-Run ``python -m benchmarks.variants``; it writes ``benchmarks/variants.json``. The genome is chr22, as far as it is in
-the folder that JUNDSCAN_DATA names, or random bases. Variants are timed as the command line, from the start of its
-process to its end, VCF in and VCF out. The usual way cuts the same windows with their flanks, hands them to the same
-model with threads inside the session, window by window or those of one or several variants in a call, and is timed on
-the first of the variants; what both give is compared. Accessibility is withheld from both.
+Run ``python -m benchmarks.variants``. It writes ``benchmarks/variants.json``. The genome is chr22 from the folder that
+JUNDSCAN_DATA names, or random bases. Variants are timed as the whole command, from VCF to VCF. The usual way cuts the
+same windows with their flanks and scores them by the same model, one window or those of several variants per call. It
+is timed on the first variants only. Neither sees accessibility, and their results are compared.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from numpy.typing import NDArray
 from benchmarks import machine
 from benchmarks.__main__ import data_folder
 from benchmarks.genome import read_codes
-from benchmarks.timing import interleaved, jundscan_command, ratio, run_command, say, seconds_of
+from benchmarks.timing import interleaved, jundscan_command, log_progress, ratio, run_command, seconds_of
 from benchmarks.windowed import ModelInputs, Runtime
 from jundscan.dna.letters import ALPHABET, UNKNOWN, WINDOW_LENGTH, decode
 from jundscan.dna.regions import Region
@@ -46,31 +45,31 @@ RANDOM_BASES = 25_400_000
 SIZES = {"variants": 20_000, "windowed_variants": 500, "single_variants": 20, "bases": 500, "repeats": 5}
 QUICK_SIZES = {"variants": 2_000, "windowed_variants": 60, "single_variants": 2, "bases": 60, "repeats": 1}
 CALLS = (1, 4)
-"""Variants, or bases, in one call of the usual way: 202 or 303 windows each."""
+"""Variants or bases per call of the usual way, with 202 or 303 windows each."""
 PAUSE = 0.2
-"""Seconds before each timing, in which threads of the other way's session stop waiting for work in a loop."""
+"""Seconds to wait before each timing, because idle threads of the other session spin for a while."""
 MIN_SPEEDUP, MAX_BYTES, MAX_DIFFERENCE = 20, 400e6, 1e-6
 REACH = WINDOW_LENGTH - 1
 
-Scored = NDArray[np.float32]
+Probabilities = NDArray[np.float32]
 
 
-class Usual:
-    """The usual way: windows with their flanks through ONNX Runtime, sequence alone."""
+class WindowByWindow:
+    """The usual way: scores single windows with their flanks by ONNX Runtime, without accessibility."""
 
     def __init__(self, model: Model, threads: int) -> None:
         self._runtime = Runtime(model, threads)
         self._widths = len(model.widths)
         self.span = model.span
-        self.reach = REACH + model.flank  # bases to each side of one that the windows over it see
+        self.reach = REACH + model.flank  # bases to each side of a base that the windows over it see
 
-    def score(self, windows: NDArray[np.uint8], together: int | None = None) -> Scored:
+    def score(self, windows: NDArray[np.uint8], together: int | None = None) -> Probabilities:
         """Score windows (n, span), in one call or in calls of a given size."""
         seen = ModelInputs(windows, np.full((len(windows), self._widths), np.nan, np.float32))
         return self._runtime.in_batches(seen, together or len(windows))
 
     def around(self, codes: NDArray[np.uint8], start: int, end: int) -> NDArray[np.uint8]:
-        """Cut out what the windows over the bases [start, end) see."""
+        """Cut out the bases that the windows over the bases [start, end) see."""
         return codes[start - self.reach : end + self.reach]
 
     def cut(self, piece: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -85,48 +84,53 @@ class Usual:
 
 
 def best_probabilities(
-    usual: Usual, codes: NDArray[np.uint8], sites: NDArray[Any], together: int, windows_a_call: int | None = None
-) -> Scored:
-    """Score the 101 windows over each (position, letter) on both haplotypes; the best of each, (n, 2)."""
+    scorer: WindowByWindow,
+    codes: NDArray[np.uint8],
+    sites: NDArray[Any],
+    together: int,
+    windows_a_call: int | None = None,
+) -> Probabilities:
+    """Return the best probability of the 101 windows over each (position, letter) on both haplotypes, (n, 2)."""
     found = np.empty((len(sites), 2), np.float32)
     for first in range(0, len(sites), together):
         windows = []
         for position, letter in sites[first : first + together].tolist():
-            piece = usual.around(codes, position, position + 1)
-            windows += [usual.cut(piece), usual.cut(usual.mutated(piece, letter))]
-        scored = usual.score(np.concatenate(windows), windows_a_call).reshape(-1, 2, WINDOW_LENGTH)
+            piece = scorer.around(codes, position, position + 1)
+            windows += [scorer.cut(piece), scorer.cut(scorer.mutated(piece, letter))]
+        scored = scorer.score(np.concatenate(windows), windows_a_call).reshape(-1, 2, WINDOW_LENGTH)
         found[first : first + len(scored)] = scored.max(axis=2)
     return found
 
 
-def mean_differences(usual: Usual, codes: NDArray[np.uint8], start: int, bases: int, together: int) -> NDArray[Any]:
-    """Mutate each base to each other letter; average the logit differences of the 101 windows over it, (bases, 3)."""
-    before = logits(usual.score(usual.cut(usual.around(codes, start, start + bases)).copy()))
+def mean_differences(
+    scorer: WindowByWindow, codes: NDArray[np.uint8], start: int, bases: int, together: int
+) -> NDArray[Any]:
+    """Return the mean logit difference of the 101 windows over each base, mutated to each other letter, (bases, 3)."""
+    before = logits(scorer.score(scorer.cut(scorer.around(codes, start, start + bases)).copy()))
     found = np.empty((bases, 3))
     for first in range(0, bases, together):
         windows = []
         for base in range(first, min(first + together, bases)):
-            piece = usual.around(codes, start + base, start + base + 1)
-            letters = [(int(piece[usual.reach]) + step) % len(ALPHABET) for step in (1, 2, 3)]
-            windows += [usual.cut(usual.mutated(piece, letter)) for letter in letters]
-        after = logits(usual.score(np.concatenate(windows))).reshape(-1, 3, WINDOW_LENGTH)
+            piece = scorer.around(codes, start + base, start + base + 1)
+            letters = [(int(piece[scorer.reach]) + step) % len(ALPHABET) for step in (1, 2, 3)]
+            windows += [scorer.cut(scorer.mutated(piece, letter)) for letter in letters]
+        after = logits(scorer.score(np.concatenate(windows))).reshape(-1, 3, WINDOW_LENGTH)
         for number, changed in enumerate(after, first):
             found[number] = (changed - before[number : number + WINDOW_LENGTH]).mean(axis=1)
     return found
 
 
 def known_stretches(codes: NDArray[np.uint8], bases: int, flank: int) -> NDArray[np.int64]:
-    """Find a stretch whose windows are all known, with every flank on the chromosome; return its first base."""
+    """Return the first bases of all stretches whose windows are known, with flanks on the chromosome."""
     unknown = np.concatenate([[0], np.cumsum(codes == UNKNOWN)])
     starts = np.arange(REACH + flank, len(codes) - REACH - flank - bases + 1)
     return starts[unknown[starts + bases + REACH] == unknown[starts - REACH]]
 
 
 def choose_sites(codes: NDArray[np.uint8], count: int, flank: int) -> NDArray[np.int64]:
-    """Draw substitutions, (position, letter), at bases with known ones around them."""
-    fine = known_stretches(codes, 1, flank)
+    """Draw substitutions, (position, letter), at bases whose windows are known."""
     rng = np.random.default_rng(SEED)
-    chosen = np.sort(rng.choice(fine, count, replace=False))
+    chosen = np.sort(rng.choice(known_stretches(codes, 1, flank), count, replace=False))
     return np.column_stack((chosen, (codes[chosen] + rng.integers(1, 4, count)) % len(ALPHABET)))
 
 
@@ -144,20 +148,20 @@ def write_inputs(folder: Path, codes: NDArray[np.uint8], sites: NDArray[np.int64
     return fasta, vcf
 
 
-def read_table(path: Path, count: int) -> Scored:
-    """Read the first rows of a table of effects: best probabilities on both haplotypes."""
+def read_table(path: Path, count: int) -> Probabilities:
+    """Read the best probabilities on both haplotypes from the first rows of a table of effects."""
     columns = [COLUMNS.index("reference_probability"), COLUMNS.index("alternative_probability")]
     return np.loadtxt(path, np.float32, usecols=columns, delimiter="\t", ndmin=2)[:count]
 
 
 def measure(sizes: dict[str, int], threads: int) -> dict[str, Any]:
-    """Time both ways in turn, compare what they give, and measure memory."""
+    """Time both ways alternately, compare their results, and measure memory."""
     data = data_folder()
     source = None if data is None else data / "genome" / "hg19.chr22.partial.fa.gz"
     codes = read_codes(source, RANDOM_BASES if sizes is SIZES else RANDOM_BASES // 100)
     model = load_model(device="cpu")
     sites = choose_sites(codes, sizes["variants"], model.flank)
-    usual = Usual(model, threads)
+    scorer = WindowByWindow(model, threads)
     few = sites[: sizes["windowed_variants"]]
     stretches = known_stretches(codes, sizes["bases"], model.flank)
     start = int(stretches[len(stretches) // 2])
@@ -175,23 +179,23 @@ def measure(sizes: dict[str, int], threads: int) -> dict[str, Any]:
             return len(sites) / measured[-1]["seconds"]
 
         def windowed(together: int) -> float:
-            return len(few) / seconds_of(lambda: best_probabilities(usual, codes, few, together))
+            return len(few) / seconds_of(lambda: best_probabilities(scorer, codes, few, together))
 
         def one_by_one() -> float:
             first = few[: sizes["single_variants"]]
-            return len(first) / seconds_of(lambda: best_probabilities(usual, codes, first, 1, 1))
+            return len(first) / seconds_of(lambda: best_probabilities(scorer, codes, first, 1, 1))
 
         cases: dict[str, Callable[[], float]] = {"ours": ours, "windows, one a call": one_by_one}
         cases |= {f"windows of {count} variants a call": partial(windowed, count) for count in CALLS}
-        speeds = interleaved({name: partial(_rested, case) for name, case in cases.items()}, sizes["repeats"])
+        speeds = interleaved({name: partial(_after_pause, case) for name, case in cases.items()}, sizes["repeats"])
         results = {
             "alleles_per_second": speeds,
             "times_as_fast": {name: ratio(speeds["ours"], speed) for name, speed in speeds.items() if name != "ours"},
             "peak_bytes": max(one["peak_bytes"] for one in measured),
-            "largest_difference": float(np.abs(table - best_probabilities(usual, codes, few, CALLS[-1])).max()),
+            "largest_difference": float(np.abs(table - best_probabilities(scorer, codes, few, CALLS[-1])).max()),
         }
         if data is not None:
-            say("with a track, from the gzipped genome")
+            log_progress("with a track, from the gzipped genome")
             gzipped = [*jundscan_command(), "variants", str(source), str(vcf), "--accessibility", str(data / TRACK)]
             gzipped += ["--threads", str(threads), "--quiet", "--output", str(folder / "track.vcf.gz")]
             results["with_track_from_gzip"] = run_command(gzipped)
@@ -202,14 +206,14 @@ def measure(sizes: dict[str, int], threads: int) -> dict[str, Any]:
             "threads": threads,
             "sizes": sizes,
             "variants": results,
-            "explain": _explain(fasta, model, usual, codes, start, threads, sizes),
+            "explain": _explain(fasta, model, scorer, codes, start, threads, sizes),
         }
 
 
 def _explain(
     fasta: Path,
     model: Model,
-    usual: Usual,
+    scorer: WindowByWindow,
     codes: NDArray[np.uint8],
     start: int,
     threads: int,
@@ -223,13 +227,13 @@ def _explain(
             return bases / seconds_of(lambda: list(explain_regions(scan, [region])))
 
         def windowed(together: int) -> float:
-            return bases / seconds_of(lambda: mean_differences(usual, codes, region.start, bases, together))
+            return bases / seconds_of(lambda: mean_differences(scorer, codes, region.start, bases, together))
 
         cases: dict[str, Callable[[], float]] = {"ours": ours}
         cases |= {f"windows of {count} bases a call": partial(windowed, count) for count in CALLS}
-        speeds = interleaved({name: partial(_rested, case) for name, case in cases.items()}, sizes["repeats"])
+        speeds = interleaved({name: partial(_after_pause, case) for name, case in cases.items()}, sizes["repeats"])
         [found] = explain_regions(scan, [region])
-    expected = mean_differences(usual, codes, region.start, bases, CALLS[-1])
+    expected = mean_differences(scorer, codes, region.start, bases, CALLS[-1])
     letters = (codes[region.start : region.end, None] + np.arange(1, 4)) % len(ALPHABET)
     differences = np.take_along_axis(found.differences, letters, axis=1) - expected
     return {
@@ -240,13 +244,13 @@ def _explain(
     }
 
 
-def _rested(case: Callable[[], float]) -> float:
+def _after_pause(case: Callable[[], float]) -> float:
     time.sleep(PAUSE)
     return case()
 
 
 def verdicts(found: dict[str, Any]) -> Iterator[str]:
-    """Say what was measured beside what was aimed at."""
+    """Yield lines with every result and its target."""
     for what in ("variants", "explain"):
         for name, times in found[what]["times_as_fast"].items():
             yield f"{what}: {times['median']:.1f} x as fast as {name} (aim {MIN_SPEEDUP})"
@@ -259,7 +263,7 @@ def verdicts(found: dict[str, Any]) -> Iterator[str]:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.variants", description=__doc__)
     parser.add_argument("--threads", type=int, default=min(2, usable_cores()))
-    parser.add_argument("--quick", action="store_true", help="tiny sizes, to try it out; writes nothing")
+    parser.add_argument("--quick", action="store_true", help="measure tiny inputs and write nothing")
     options = parser.parse_args(arguments)
     found = measure(QUICK_SIZES if options.quick else SIZES, options.threads)
     if not options.quick:

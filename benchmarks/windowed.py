@@ -1,7 +1,7 @@
-"""The usual ways: cut overlapping windows at every base and push each of them through the network.
+"""Time the usual ways, which cut overlapping windows at every base and score each of them.
 
-Each window comes with all that the network sees of it in a scan: the bases beside it and accessibility at every width.
-Measured on a bounded number of windows; a window at every base makes a window per second a base per second.
+Each window comes with all that the network sees of it in a scan: both flanks, and accessibility at every width. With a
+window at every base, windows per second equal bases per second.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LOADER_BATCH = 100
 
 
 class ModelInputs(NamedTuple):
-    """Windows as a model sees them.
+    """A model's inputs for single windows.
 
     Attributes
     ----------
@@ -43,19 +43,19 @@ class ModelInputs(NamedTuple):
     accessibility: NDArray[np.float32]
 
     def alone(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return one-hot windows (n, 101, 4) and the accessibility (n,) of their own bases: what a plain CNN sees."""
+        """Return a plain CNN's inputs: one-hot windows (n, 101, 4), and the accessibility (n,) of their own bases."""
         flank = (self.codes.shape[1] - WINDOW_LENGTH) // 2
         return one_hot(self.codes[:, flank : flank + WINDOW_LENGTH]).astype(np.float32), self.accessibility[:, 0].copy()
 
 
 def every_base(model: Model, codes: NDArray[np.uint8], windows: int) -> ModelInputs:
-    """Cut windows at neighbouring bases, from the first one on that has both flanks."""
+    """Cut windows at neighbouring bases, starting with the first that has both flanks."""
     cut = sliding_window_view(codes, model.span)[:windows].copy()
     return ModelInputs(cut, percentiles(len(cut), len(model.widths)))
 
 
 class Items(Dataset[tuple[Tensor, ...]]):
-    """Windows one by one: every column a tensor, row by row."""
+    """Windows as single items of columns of tensors."""
 
     def __init__(self, *columns: NDArray[Any]) -> None:
         self.columns = [torch.from_numpy(np.ascontiguousarray(column)) for column in columns]
@@ -68,7 +68,7 @@ class Items(Dataset[tuple[Tensor, ...]]):
 
 
 class _RowByRow(nn.Module):
-    """The plain CNN for windows (B, 101, 4) and accessibility (B,), as a Dataset of rows gives them."""
+    """The plain CNN for windows (B, 101, 4) and accessibility (B,), as batches of :class:`Items` hold them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,13 +81,13 @@ class _RowByRow(nn.Module):
 
 
 def same_network(model: Model) -> nn.Module:
-    """Build the model's architecture in torch. Its weights are untrained: speed does not depend on them."""
+    """Build the model's architecture in torch, untrained because speed does not depend on the weights."""
     torch.manual_seed(0)
     return build_network(NetworkConfig.from_dict(model.metadata.architecture)).eval()
 
 
 def plain_cnn() -> nn.Module:
-    """Build the plain CNN that the networks are also compared with, untrained. It sees the 101 bases alone."""
+    """Build the untrained plain CNN of the baselines, which sees the 101 bases alone."""
     torch.manual_seed(0)
     return _RowByRow().eval()
 
@@ -102,7 +102,7 @@ def loader_predictions(network: nn.Module, windows: NDArray[Any], accessibility:
 def torch_loop(
     network: nn.Module, windows: NDArray[Any], accessibility: NDArray[np.float32], threads: int
 ) -> Callable[[], float]:
-    """Prepare a measurement of the torch loop in Mbp/s, windows in memory before."""
+    """Prepare a measurement of the torch loop in Mbp/s, with windows in memory."""
 
     def measure() -> float:
         before = torch.get_num_threads()
@@ -116,10 +116,10 @@ def torch_loop(
 
 
 class Runtime:
-    """Windows through ONNX Runtime, threads inside the session.
+    """Scores single windows by ONNX Runtime, with threads inside the session.
 
-    They take the branch of the graph and the size of batch that are the fastest for single windows, those of
-    :meth:`jundscan.model.model.Model.predict`.
+    It uses the branch of the graph and the batch size of :meth:`jundscan.model.model.Model.predict`, which are the
+    fastest for single windows.
     """
 
     def __init__(self, model: Model, threads: int) -> None:
@@ -132,7 +132,7 @@ class Runtime:
         self._batch = min(max(BATCH_BASES // model.span, 1), model.metadata.max_windows_per_call)
 
     def call(self, seen: ModelInputs) -> NDArray[np.float32]:
-        """Score windows, (n,), in one call."""
+        """Return the probabilities (n,) of windows, in one call."""
         codes, accessibility = seen
         inputs = {
             "sequence": codes,
@@ -143,13 +143,13 @@ class Runtime:
         return probabilities
 
     def in_batches(self, seen: ModelInputs, batch: int | None = None) -> NDArray[np.float32]:
-        """Score windows, (n,), ``batch`` in a call; as many as are fastest if not given."""
+        """Return the probabilities (n,) of windows, with ``batch`` windows per call, or the fastest number if None."""
         step = batch or self._batch
         cuts = (slice(first, first + step) for first in range(0, len(seen.codes), step))
         return np.concatenate([self.call(ModelInputs(seen.codes[rows], seen.accessibility[rows])) for rows in cuts])
 
 
 def runtime_loop(model: Model, seen: ModelInputs, threads: int) -> Callable[[], float]:
-    """Prepare a measurement of windows through ONNX Runtime in Mbp/s, windows in memory before."""
+    """Prepare a measurement of single windows by ONNX Runtime in Mbp/s, with windows in memory."""
     runtime = Runtime(model, threads)
     return lambda: len(seen.codes) / seconds_of(lambda: runtime.in_batches(seen)) / 1e6

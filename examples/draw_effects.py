@@ -41,24 +41,24 @@ def main() -> None:
 
 
 def draw_variants(effects: list[Effect]) -> None:
-    """Draw single substitutions around the site as a map of logit differences."""
+    """Draw logit differences of single substitutions around the site as a heat map."""
     single = [one for one in effects if len(one.reference_allele) == len(one.alternative_allele) == 1]
     first = min(single, key=lambda one: one.difference).start
     near = [one for one in single if abs(one.start - first) < 20]
-    places = range(min(one.start for one in near), max(one.start for one in near) + 1)
-    changes = np.full((len(LETTERS), len(places)), np.nan)
+    positions = range(min(one.start for one in near), max(one.start for one in near) + 1)
+    changes = np.full((len(LETTERS), len(positions)), np.nan)
     for one in near:
-        changes[LETTERS.index(one.alternative_allele), one.start - places.start] = one.difference
+        changes[LETTERS.index(one.alternative_allele), one.start - positions.start] = one.difference
     limit = np.nanmax(np.abs(changes))
     figure, axis = plt.subplots(figsize=(9, 2.6), layout="constrained")
     shown = axis.imshow(changes, cmap="PuOr", vmin=-limit, vmax=limit, aspect="auto")
     references = {one.start: one.reference_allele for one in near}
-    axis.set_xticks(range(len(places)), [f"{references.get(at, '')}\n{at}" for at in places], fontsize=7)
+    axis.set_xticks(range(len(positions)), [f"{references.get(at, '')}\n{at}" for at in positions], fontsize=7)
     axis.set_yticks(range(len(LETTERS)), list(LETTERS))
     axis.set_ylabel("changed to")
-    for place in places:
-        axis.text(place - places.start, LETTERS.index(references[place]), "·", ha="center", va="center", color="0.5")
-    lost = [(one.start - places.start, LETTERS.index(one.alternative_allele)) for one in near if one.hit == "lost"]
+    for place in positions:
+        axis.text(place - positions.start, LETTERS.index(references[place]), "·", ha="center", va="center", color="0.5")
+    lost = [(one.start - positions.start, LETTERS.index(one.alternative_allele)) for one in near if one.hit == "lost"]
     for x, y in lost:
         axis.text(x, y, "×", ha="center", va="center")
     axis.set_xlabel("base on chrA of the example (synthetic), 0-based; ×: the hit is lost")

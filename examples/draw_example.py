@@ -1,6 +1,6 @@
-"""Draw ``docs/example.png``: accessibility, probability and hits along a piece of the example. Run: make examples.
+"""Draw ``docs/example.png``: accessibility, probability and hits along a part of the example. Run: make examples.
 
-Beside what a scan gives, which sees what lies around each window, stands what the model says of the windows alone.
+The picture shows the probabilities of a scan, which sees each window's neighbourhood, and those of windows alone.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
 """Make the example: a small synthetic genome with planted JUND sites, and a bedGraph of open chromatin.
 
-Nothing in it is real: bases are drawn at random with a fixed seed, sites are AP-1 elements (TGACTCA, TGAGTCA) put into
-some of the open stretches, and ``sites.bed`` tells where. ``scale.json`` says where a value stands in the synthetic
-whole-genome distribution that this piece is thought to come from: a track of two small sequences is too little to
-find that out. ``peaks.bed`` are the sites as an experiment would see them, and ``shards`` the windows of the genome,
-labelled by them. ``variants.vcf`` breaks a site base by base, takes it out, and makes sites where one base is missing.
-Run it with ``make examples``.
+Nothing in it is real. Bases are random with a fixed seed. Sites are AP-1 elements (TGACTCA, TGAGTCA) in some of the
+open stretches, listed in ``sites.bed``. ``scale.json`` holds the percentiles of a synthetic whole genome, because a
+track of two small sequences is too short to fit them. ``peaks.bed`` holds the sites as an experiment would find them,
+and ``shards`` the windows of the genome with labels from these peaks. ``variants.vcf`` changes every base of a site,
+deletes the site, and makes sites by single substitutions. Run it with ``make examples``.
 """
 
 from __future__ import annotations
@@ -33,24 +32,24 @@ SIZES = {"chrA": 60_000, "chrB": 30_000}
 GC = 0.42
 PEAK_WIDTH = 300
 PEAKS_EVERY = 2_500
-"""One open stretch in so many bases, every third with a site."""
+"""Bases from one open stretch to the next. Every third stretch holds a site."""
 CORES = ("TGACTCA", "TGAGTCA")
 FLANKS = ("G", "A", "T")
 LINE = 60
 BROKEN_CHROM, BROKEN = "chrA", 9_605
-"""The example's variants break the first site from here on: it stands alone, by chance, so nothing makes up for it."""
+"""The example's variants break the first site after this base. No other site lies near it and compensates."""
 OPEN_SHARE = 0.055
-"""Share of windows with any signal, as in a DNase peak track."""
+"""Fraction of windows with any signal, as in a DNase peak track."""
 SCALE_WINDOWS = 20_000
 SCALE_KNOTS = 256
-"""Of each wider width, which keeps the file small."""
+"""Knots for each wider width, few to keep the file small."""
 PEAK_FLANK = 75
-"""Bases on either side of planted elements that count as bound: fragments reach further than the protein."""
+"""Bases to each side of planted elements that count as bound, because fragments are longer than the site."""
 SHARD_STRIDE = 50
 
 
 def random_bases(rng: np.random.Generator, length: int, gc: float = GC) -> np.ndarray:
-    """Draw letters, A T and C G alike."""
+    """Draw letters, with A as frequent as T and C as frequent as G."""
     return rng.choice(np.frombuffer(b"ACGT", np.uint8), length, p=[(1 - gc) / 2, gc / 2, gc / 2, (1 - gc) / 2])
 
 
@@ -60,7 +59,7 @@ def signal(rng: np.random.Generator, count: int) -> np.ndarray:
 
 
 def variants(chrom: str, letters: str, peaks: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
-    """Make VCF rows: every base of one site changed, the site deleted, and sites made by one substitution."""
+    """Make VCF rows that change every base of one site, delete the site, and make sites by one substitution."""
     others = {letter: ",".join(base for base in "ACGT" if base != letter) for letter in "ACGT"}
     first = next(at for at in range(BROKEN, BROKEN + PEAK_WIDTH) if letters[at : at + len(CORES[0])] in CORES)
     shown = range(first - 6, first + len(CORES[0]) + 6)
@@ -79,7 +78,7 @@ def variants(chrom: str, letters: str, peaks: list[tuple[object, ...]]) -> list[
 
 
 def wider_knots(width: int) -> Knots:
-    """Find where the mean over wider surroundings stands: open stretches as far apart, at any place in them."""
+    """Fit percentiles of the mean over a wider width, for open stretches at the same distance and random positions."""
     rng = np.random.default_rng(SEED + width)
     share = OPEN_SHARE * (PEAK_WIDTH + width) / (PEAK_WIDTH + WINDOW_LENGTH)
     means = np.zeros(SCALE_WINDOWS, np.float32)
@@ -91,7 +90,7 @@ def wider_knots(width: int) -> Knots:
 
 
 def main() -> None:
-    """Write everything beside this script."""
+    """Write all files beside this script."""
     rng = np.random.default_rng(SEED)
     fasta, track, sites = [], [], []
     for chrom, size in SIZES.items():

@@ -1,6 +1,6 @@
-"""The benchmark's own arithmetic, that both sides of a comparison compute the same, and that tables say what JSON says.
+"""Benchmarks compute correctly, both sides of a comparison score the same windows, and tables match the JSON.
 
-What is measured here, on next to nothing, is thrown away.
+Measurements on tiny inputs are discarded.
 """
 
 import json
@@ -42,7 +42,7 @@ def read_chrom(path: Path, chrom: str) -> np.ndarray:
 
 
 class TestGenome:
-    def test_four_copies_of_the_known_bases(self, tmp_path):
+    def test_the_genome_has_four_copies_of_the_known_bases(self, tmp_path):
         source = tmp_path / "source.fa"
         source.write_text(">one\nACGTNNNN\nACGTACGT\n>two\nnnnnTTTT\n")
         made = make_genome(tmp_path, source)
@@ -52,7 +52,7 @@ class TestGenome:
             assert letters.tolist() == [0, 1, 2, 3] * 3 + [3] * 4
         np.testing.assert_array_equal(letters, made.codes)
 
-    def test_seeded_and_with_peaks_on_every_chromosome(self, tmp_path):
+    def test_the_genome_is_seeded_and_has_peaks_on_every_chromosome(self, tmp_path):
         folders = [tmp_path / "a", tmp_path / "b"]
         for folder in folders:
             folder.mkdir()
@@ -69,7 +69,7 @@ class TestGenome:
             assert bounds[-1] <= 20_000
 
     @pytest.mark.parametrize("name", ["long.fa", "long.fa.gz"])
-    def test_repeats_follow_one_another(self, tmp_path, name):
+    def test_repeats_are_contiguous(self, tmp_path, name):
         codes = np.arange(120, dtype=np.uint8) % (UNKNOWN + 1)
         sizes = write_repeated(tmp_path / name, codes, ["chr1", "chr2"], 3)
         assert sizes == {"chr1": 360, "chr2": 360}
@@ -80,29 +80,29 @@ class TestMultiplyAdds:
     SIDE = 21
     KNOTS = 3
 
-    def test_cnn_by_hand(self):
+    def test_cnn_equals_a_count_by_hand(self):
         architecture = {"family": "cnn", "filters": 16, "filter_width": 8, "hidden": 10, "head_layers": 2}
         body = 16 * self.KNOTS
         per_window = body + (body + self.SIDE) * 10 + 10 * 10 + 10
         assert multiply_adds_per_base(architecture, 1) == 16 * 2 * 4 * 8 + per_window
         assert multiply_adds_per_base(architecture, 10) == 16 * 2 * 4 * 8 + per_window / 10
 
-    def test_bases_that_no_window_needs_cost_nothing(self):
+    def test_bases_that_no_window_needs_do_not_count(self):
         architecture = {"family": "cnn", "filters": 16, "filter_width": 8, "hidden": 10, "head_layers": 1}
         near, far = (multiply_adds_per_base(architecture, stride) for stride in (94, 940))
         assert far == pytest.approx(near / 10)
 
-    def test_mlp_costs_a_window_each(self):
+    def test_mlp_counts_once_per_window(self):
         architecture = {"family": "mlp", "filters": 32, "hidden": 16, "head_layers": 1}
         per_window = 32 * 2 * 4 * 101 + (32 + self.SIDE) * 16 + 16
         assert multiply_adds_per_base(architecture, 25) == pytest.approx(per_window / 25)
 
-    def test_lstm_by_hand(self):
+    def test_lstm_equals_a_count_by_hand(self):
         sizes = {"filters": 16, "filter_width": 16, "pool": 8, "state": 4, "hidden": 10, "head_layers": 1}
         per_window = 10 * 4 * 4 * (16 + 4) + (4 + self.SIDE) * 10 + 10
         assert multiply_adds_per_base({"family": "lstm", **sizes}, 2) == 16 * 2 * 4 * 16 + per_window / 2
 
-    def test_ranges_and_widths_by_hand(self):
+    def test_ranges_and_widths_equal_a_count_by_hand(self):
         around = {"ranges": [0, 50, 150], "composition_ranges": [50], "accessibility_widths": [101, 301]}
         for fixed in (False, True):
             architecture = {"family": "cnn", "filters": 16, "filter_width": 12, "hidden": 10, "fixed_filters": fixed}
@@ -121,26 +121,26 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkGenome:
 
 
 class TestComparisons:
-    """Whatever our speed is divided by is given the same as the scan is: both flanks, accessibility at every width."""
+    """Rivals score what the scan scores: windows with both flanks, and accessibility at every width."""
 
-    def test_scan_against_single_windows(self, small, model):
+    def test_scan_agrees_with_single_windows(self, small, model):
         found = agreement.measure(small, model, 10, 2)
         assert found["windows"] >= (30_000 - WINDOW_LENGTH) // 10
         assert found["bit_identical"]
         assert found["single_windows"] <= 1e-6
 
-    def test_windows_through_onnx_runtime_are_those_of_the_scan(self, small, model):
+    def test_single_windows_in_onnx_runtime_score_as_in_the_scan(self, small, model):
         seen = every_base(model, small.codes, 300)
         slid = model.slide(small.codes[: 299 + model.span], seen.accessibility, 1)
         np.testing.assert_allclose(Runtime(model, 1).in_batches(seen), slid, rtol=0, atol=1e-6)
         assert np.ptp(slid) > 0.01
 
-    def test_torch_loops_take_all_that_the_scan_sees_or_the_window_alone(self, small, model):
+    def test_torch_loops_see_the_neighbourhood_or_the_window_alone(self, small, model):
         seen = every_base(model, small.codes, 120)
         changed = ModelInputs(seen.codes.copy(), seen.accessibility)
         changed.codes[:, : model.flank] = seen.codes[:, : model.flank][:, ::-1]
         network = same_network(model)
-        network.place(torch.from_numpy(seen.codes))
+        network.set_scales(torch.from_numpy(seen.codes))
         before, after = (loader_predictions(network, *one) for one in (seen, changed))
         assert before.shape == (120,)
         assert (before != after).any()
@@ -150,23 +150,23 @@ class TestComparisons:
         np.testing.assert_array_equal(accessibility, seen.accessibility[:, 0])
         assert loader_predictions(plain_cnn(), windows, accessibility).shape == (120,)
 
-    def test_evaluation_against_what_the_loop_is_given(self, small, model, tmp_path):
+    def test_evaluation_and_its_loop_see_the_same_windows(self, small, model, tmp_path):
         evaluation.write_random(tmp_path / "shards", small, 120)
         origin = DataSource(small.fasta, small.track)
-        with evaluation.opened(origin) as source:
+        with evaluation.open_if_known(origin) as source:
             result = evaluate_shards(read_shards(tmp_path / "shards"), model, threads=1, source=source)
-        seen = evaluation.seen_windows(tmp_path / "shards", model, origin)
+        seen = evaluation.shard_inputs(tmp_path / "shards", model, origin)
         np.testing.assert_array_equal(model.predict(*seen), result.probabilities)
         assert result.known is not None
         assert result.known.all()
 
-    def test_training_against_what_the_loop_is_given(self, model):
+    def test_training_and_its_loop_see_the_same_windows(self, model):
         windows = training.random_windows(30, model)
-        codes, accessibility = training.seen_by(windows)
+        codes, accessibility = training.inputs_for(windows)
         np.testing.assert_array_equal(codes, network_codes(windows, model.flank))
         np.testing.assert_array_equal(accessibility, network_accessibility(windows, model.widths))
 
-    def test_variants_and_explanations(self, monkeypatch):
+    def test_variants_and_explanations_agree_with_single_windows(self, monkeypatch):
         monkeypatch.delenv("JUNDSCAN_DATA", raising=False)
         monkeypatch.setattr(variants, "PAUSE", 0)
         sizes = {"variants": 12, "windowed_variants": 6, "single_variants": 1, "bases": 5, "repeats": 1}
@@ -174,7 +174,7 @@ class TestComparisons:
         assert found["variants"]["largest_difference"] <= variants.MAX_DIFFERENCE
         assert found["explain"]["largest_difference"] <= variants.MAX_DIFFERENCE
 
-    def test_the_branch_that_is_quantised_is_the_default_strides(self, small, model):
+    def test_the_quantised_branch_is_that_of_the_default_stride(self, small, model):
         seen = every_base(model, small.codes, 50)
         session = open_session(branch(onnx.load(model.path), "block").SerializeToString(), model.path, "cpu")
         held = as_input(seen.accessibility[:, None])
@@ -192,7 +192,7 @@ class TestComparisons:
         assert "Conv" in found["operators"]
 
 
-def test_motif_threshold_is_the_lowest_one_below_p():
+def test_motif_threshold_is_the_lowest_with_a_p_value_below_the_limit():
     matrix = np.log2(motif().T / 0.25)
     scores = np.zeros(1)
     for column in matrix.T:
@@ -209,7 +209,7 @@ def test_ratios_are_taken_within_a_repetition():
     }  # fmt: skip
 
 
-def test_the_block_is_replaced_and_nothing_else():
+def test_a_readme_without_a_block_is_an_error():
     with pytest.raises(ValueError, match="no benchmark block"):
         replace_block("# jundscan\n", {})
 
@@ -220,16 +220,16 @@ class TestTables:
     def results(self):
         return json.loads(RESULTS.read_text())
 
-    def test_readme_equals_json(self, results):
+    def test_readme_matches_the_json(self, results):
         text = README.read_text()
         assert BEGIN in text
         assert END in text
         assert replace_block(text, results) == text
 
-    def test_tables_equal_json(self, results):
+    def test_tables_match_the_json(self, results):
         assert (RESULTS.parent / "README.md").read_text() == full(results, read_json(PROFILE))
 
-    def test_it_says_what_the_model_sees(self, results):
+    def test_tables_name_flank_and_widths_of_the_model(self, results):
         default = results["models"]["default"]
         default |= {"flank": 0, "accessibility_widths": [101]}
         name = f"{default['name']} ({default['family']})"
@@ -243,10 +243,10 @@ class TestTables:
         assert around in short(results)
         assert f"- default: {around}\n" in full(results)
 
-    def test_every_target_is_of_something_measured(self, results):
+    def test_every_target_has_a_measurement(self, results):
         assert MIN_RATIOS.keys() <= results["ratios"].keys()
         assert all(target.met is not None for target in targets(results))
 
-    def test_the_run_was_whole(self, results):
+    def test_the_committed_run_is_complete(self, results):
         assert not results["quick"]
         assert {"speeds", "memory", "startup", "evaluation", "training", "agreement"} <= results.keys()
