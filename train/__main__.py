@@ -26,60 +26,79 @@ from train.comparison.against_baselines import PARTS, compare
 from train.comparison.crossval import held_out_cache, judge_on_folds
 from train.config import Family, candidates
 from train.data.dataset import VALID, DataSet, knows_neighbourhood, load_data_set
-from train.data.make_shards import make_shards
+from train.data.make_shards import SHARD_WINDOWS, make_shards
 from train.data.source import DataSource, source_from_options, write_source
 from train.data.split import Split
 from train.export.model_folder import ParityError
 from train.export.publish import Origin, export_all
 from train.fitting.fit import Fitted
-from train.fitting.select import (
-    best_of,
-    best_of_families,
-    check_runs_match_data,
-    fit_candidates,
-    load_fits,
-)
-from train.options import (
-    AssemblyOption,
-    DataOption,
-    DeviceOption,
-    EverywhereOption,
-    FactorOption,
-    GenomeOption,
-    OutOption,
-    RunsOption,
-    SeedOption,
-    TrackOption,
-    VersionOption,
-)
+from train.fitting.select import best_of, best_of_families, check_runs_match_data, fit_candidates, load_fits
 from train.records import write_record
 
 MODEL_VERSION = "2.1.0"
 ASSEMBLY = "hg19"
-"""Genome assembly of a model where neither an option nor ``dataset.json`` names one."""
+"""Genome assembly of a model if neither an option nor ``dataset.json`` names one."""
 THREADS = 1
-"""Of torch, whatever the machine has: the last bits of a result depend on it, and small batches gain little by more."""
+"""Threads of torch. More change the last bits of a result and speed small batches up little."""
+
+DataOption = Annotated[
+    list[Path],
+    typer.Option(
+        "--data",
+        help="Data set: a folder with train_dataset and valid_dataset. Repeat the option to fit several data sets "
+        "together. The first one selects the model and sets the prevalence.",
+    ),
+]
+RunsOption = Annotated[Path, typer.Option(help="Folder of checkpoints. A fit found here continues where it stopped.")]
+SeedOption = Annotated[int, typer.Option(help="The same seed on the same machine gives the same result.")]
+DeviceOption = Annotated[str, typer.Option(help="Torch device: cpu, cuda or mps.")]
+OutOption = Annotated[Path, typer.Option("--out", help="Folder to write the model folders into.")]
+FactorOption = Annotated[str, typer.Option(help="Name of the factor that binds, for the model card.")]
+AssemblyOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Genome assembly of the windows, for the model's metadata. [default: from dataset.json, else hg19]",
+        show_default=False,
+    ),
+]
+VersionOption = Annotated[str, typer.Option(help="Version of the model, for its metadata.")]
+GenomeOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--genome",
+        help="FASTA that a data set's windows come from. Give one for each --data, or none. "
+        "[default: from its dataset.json]",
+        show_default=False,
+    ),
+]
+TrackOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--track",
+        help="Accessibility track over that genome. Give one for each --data, or none. [default: from dataset.json]",
+        show_default=False,
+    ),
+]
 
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
     help="Fit MLP, CNN and LSTM on windows of 101 bases and export the best as ONNX.",
 )
 
 
 def _load(
-    data: list[Path],
-    runs: Path,
-    device: str = "cpu",
-    genome: list[Path] | None = None,
-    track: list[Path] | None = None,
+    data: list[Path], runs: Path, device: str = "cpu", genome: list[Path] | None = None, track: list[Path] | None = None
 ) -> list[DataSet]:
-    """Find out before any work whether the device can be had and the folder of checkpoints is of these data."""
+    """Load the data sets, after checking the device and before checking that the checkpoints are of these data."""
     start_log()
     for option, given in (("--genome", genome), ("--track", track)):
         if given and len(given) != len(data):
-            raise typer.BadParameter(f"{len(given)} for {len(data)} --data; give one for each", param_hint=option)
+            raise typer.BadParameter(
+                f"{len(given)} for {len(data)} --data; give one for each --data", param_hint=option
+            )
     try:
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as err:  # the latter from a build without CUDA
@@ -104,12 +123,12 @@ def run(
     genome: GenomeOption = None,
     track: TrackOption = None,
 ) -> None:
-    """Fit all three families, select, export the best of each and the best of all, write their cards.
+    """Fit MLP, CNN and LSTM, and export the best of each family and the best of all with their cards.
 
-    Where a data set's dataset.json (or --genome and --track) says where its windows come from, the CNN sees what lies
-    around them. Such networks are selected on blocks of the genome held out in turn, the others on validation windows.
-    Thresholds of the best are calibrated on held-out blocks, which are also scanned where genomes are known, to
-    compare hits with peaks (peaks.json).
+    If dataset.json (or --genome and --track) names a data set's genome, the CNN also sees the neighbourhood of its
+    windows. Such networks are selected on blocks of the genome, held out in turn. The others are selected on validation
+    windows. Held-out blocks also calibrate the thresholds of the best model. With a genome they are scanned, to compare
+    hits with peaks (peaks.json).
 
     Example: python -m train run --data HepG2 --data K562 --out exported
 
@@ -122,7 +141,7 @@ def run(
         try:
             fits, held_out = judge_on_folds(fits, sets, runs, typer.echo)
         except ShardError as err:
-            typer.echo(f"selected and calibrated on the validation windows: {err}", err=True)
+            typer.echo(f"selecting and calibrating on the validation windows instead of blocks: {err}", err=True)
     export_all(fits, sets, out, Origin(factor, _assembly(assembly, sets), model_version), held_out, typer.echo)
     _write_cards(data[0], sets[0].source, out)
 
@@ -137,12 +156,12 @@ def fit_family(
     genome: GenomeOption = None,
     track: TrackOption = None,
 ) -> None:
-    """Fit the candidates of one family only; ``select`` and ``export`` find them in --runs.
+    """Fit the candidates of one family only. `select` and `export` read them from --runs.
 
     Example: python -m train fit cnn --data HepG2
     """
     if family not in get_args(Family):
-        raise InputError(f"{family}: no such family; there are {', '.join(get_args(Family))}")
+        raise InputError(f"{family}: no such family; choose from {', '.join(get_args(Family))}")
     sets = _load(data, runs, device, genome, track)
     chosen = [one for one in candidates(seed, knows_neighbourhood(sets)) if one.network.family == family]
     with _interruptible():
@@ -150,11 +169,8 @@ def fit_family(
 
 
 @app.command("select")
-def select_best(
-    runs: RunsOption = Path("runs"),
-    seed: SeedOption = 0,
-) -> None:
-    """Say which candidates in --runs are best, in all and of each family."""
+def select_best(runs: RunsOption = Path("runs"), seed: SeedOption = 0) -> None:
+    """Print the best candidate of each family in --runs, and mark the best of all."""
     fits = _fits_in(runs, seed)
     for family, fitted in best_of_families(fits).items():
         mark = "  <- best" if fitted is best_of(fits) else ""
@@ -175,7 +191,7 @@ def export_best(
     genome: GenomeOption = None,
     track: TrackOption = None,
 ) -> None:
-    """Export from --runs what is best so far, also of a run that was interrupted, with its cards."""
+    """Export the best fits so far from --runs, with their cards. The run may have been interrupted."""
     fits, sets = _fits_in(runs, seed), _load(data, runs, "cpu", genome, track)
     held_out = None
     if any(held_out_cache(runs, one.candidate, one.epoch).is_file() for one in fits):
@@ -187,42 +203,49 @@ def export_best(
 @app.command("shards")
 def write_data_set(
     genome: Annotated[Path, typer.Argument(help="FASTA, plain or gzipped.")],
-    peaks: Annotated[Path, typer.Option(help="Known peaks, BED or narrowPeak: the labels.")],
+    peaks: Annotated[Path, typer.Option(help="Known peaks that label the windows, BED or narrowPeak.")],
     out: Annotated[Path, typer.Option(help="Data set folder to write.")],
     accessibility: Annotated[
         Path | None,
-        typer.Option(help="narrowPeak, BED, bedGraph or bigWig. [default: none]", show_default=False),
+        typer.Option(help="Track as narrowPeak, BED, bedGraph or bigWig. [default: none]", show_default=False),
     ] = None,
     stride: Annotated[int, typer.Option(help="Bases between window starts.")] = WINDOW_LENGTH,
-    block_bases: Annotated[int, typer.Option(help="Blocks of so many bases are divided at random.")] = 1_000_000,
-    valid: Annotated[float, typer.Option(help="Share of the blocks for valid_dataset.")] = 0.1,
-    test: Annotated[float, typer.Option(help="Share of the blocks for test_dataset.")] = 0.1,
-    seed: Annotated[int, typer.Option(min=0, help="Of the division at random.")] = 0,
+    block_bases: Annotated[
+        int, typer.Option(help="Bases of a block. Blocks are divided at random.")
+    ] = Split.block_bases,
+    valid: Annotated[float, typer.Option(help="Fraction of the blocks for valid_dataset.")] = Split.valid,
+    test: Annotated[float, typer.Option(help="Fraction of the blocks for test_dataset.")] = Split.test,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random division.")] = Split.seed,
     valid_chrom: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Divide by chromosome: this one is for validation.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Divide by chromosomes and use this one for validation. Can be repeated."),
     ] = None,
     test_chrom: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Divide by chromosome: this one is for testing.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Divide by chromosomes and use this one for testing. Can be repeated."),
     ] = None,
     region: Annotated[
-        list[str] | None, typer.Option(metavar="CHROM:START-END", help="Only windows in here; can be repeated.")
+        list[str] | None, typer.Option(metavar="CHROM:START-END", help="Use only windows in here. Can be repeated.")
     ] = None,
-    everywhere: EverywhereOption = False,
-    shard_windows: Annotated[int, typer.Option(help="Most windows of a shard; bounds the memory.")] = 100_000,
+    everywhere: Annotated[
+        bool,
+        typer.Option("--everywhere", help="Accept peaks that span less than half of the genome as those of all of it."),
+    ] = False,
+    shard_windows: Annotated[int, typer.Option(help="Maximum windows per shard, to bound memory.")] = SHARD_WINDOWS,
     missing_chromosomes: MissingChromosomesOption = None,
     allow_length_mismatch: Annotated[
-        bool, typer.Option("--allow-length-mismatch", help="Accept a track of other chromosome lengths.")
+        bool, typer.Option("--allow-length-mismatch", help="Accept a track with other chromosome lengths.")
     ] = False,
     cell_type: Annotated[
-        str | None, typer.Option(help="For dataset.json and the model's card. [default: the folder's name]")
+        str | None, typer.Option(help="Cell type, for dataset.json and the model card. [default: the folder's name]")
     ] = None,
     assembly: Annotated[str | None, typer.Option(help="Genome assembly, for dataset.json.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the shards that are there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing shards.")] = False,
 ) -> None:
     """Make a data set of labelled windows from a genome and a peak file, for a factor of your own.
 
-    A window is bound when at least 51 of its 101 bases lie in a peak. dataset.json in the folder names genome and
-    track, so that training sees what lies around the windows.
+    A window is bound when at least 51 of its 101 bases lie in a peak. The command also writes dataset.json, which names
+    genome and track, so that networks can see the windows' neighbourhood.
 
     Example: python -m train shards hg38.fa --peaks CTCF.narrowPeak --accessibility DNase.bigWig --out CTCF
     """
@@ -252,12 +275,12 @@ def write_data_set(
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Say on Ctrl-C what is left of a fit; typer then exits with 130."""
+    """Print on Ctrl-C how to continue. Typer then exits with 130."""
     try:
         yield
     except KeyboardInterrupt:
         typer.echo(
-            "interrupted: the best so far is kept; the same command goes on, 'train export' exports it", err=True
+            "interrupted; run the same command to continue, or `train export` to export the best so far", err=True
         )
         raise
 
@@ -266,23 +289,21 @@ def _interruptible() -> Iterator[None]:
 def cross_validate(
     data: DataOption,
     runs: RunsOption = Path("runs"),
-    out: Annotated[Path, typer.Option(help="JSON with all figures, for the model card.")] = Path(
-        "exported/crossval.json"
-    ),
+    out: Annotated[Path, typer.Option(help="JSON file to write all metrics to.")] = Path("exported/crossval.json"),
     seed: SeedOption = 0,
     repeat: Annotated[
-        list[int] | None, typer.Option(help="Seed to repeat the selected network with. [default: 1, 2]")
+        list[int] | None, typer.Option(help="Further seed to fit the selected network with. [default: 1, 2]")
     ] = None,
     other: Annotated[
         list[Path] | None,
-        typer.Option(help="Data set of the same windows in another cell type, for fits that leave one of --data out."),
+        typer.Option(help="Same windows in another cell type, for the fits that leave one of --data out."),
     ] = None,
     genome: GenomeOption = None,
     track: TrackOption = None,
 ) -> None:
     """Compare the networks in --runs with baselines, on blocks of the genome held out in turn.
 
-    What is done is kept in --runs, and --out is written after every part: the command can be interrupted.
+    You can interrupt the command: it caches results in --runs and writes --out after every part.
 
     Example: python -m train crossval --data HepG2 --data K562 --other HeLa-S3
     """
@@ -299,13 +320,12 @@ def report(
     data: DataOption,
     out: OutOption = Path("exported"),
     readme: Annotated[
-        Path | None,
-        typer.Option(help="Gets the table of figures, between its markers. [default: none]", show_default=False),
+        Path | None, typer.Option(help="File to write the table of metrics into. [default: none]", show_default=False)
     ] = None,
     genome: GenomeOption = None,
     track: TrackOption = None,
 ) -> None:
-    """Write the model cards and their pictures anew, after ``crossval``, from the files that hold the figures.
+    """Write the model cards and their pictures again from the JSON files, for example after `crossval`.
 
     Example: python -m train report --data HepG2 --readme README.md
     """
@@ -334,7 +354,7 @@ def _fits_in(runs: Path, seed: int) -> list[Fitted]:
 
 
 def main() -> None:
-    """Run the command line; expected errors are one line."""
+    """Run the command line. Expected errors are one line on stderr."""
     torch.set_num_threads(THREADS)
     try:
         app()

@@ -1,4 +1,4 @@
-"""What a network and a fit are made of: plain frozen values, written into every result and model."""
+"""Settings of networks and fits, as frozen values that every result and model records."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any, Literal
 from jundscan.dna.letters import WINDOW_LENGTH
 
 DEFAULT_FPR = 0.002
-"""Scan's default rule: two false windows in a thousand, half as many as there are bound ones."""
+"""False-positive rate of the default threshold. It is half the fraction of windows that are bound."""
 
 FLANK = 400
-"""Bases to each side of a window that training looks up; what a network sees of them is its own choice."""
+"""Bases to each side of a window that training reads from the genome. A network may see fewer."""
 WIDTHS = (101, 301, 601, 1101, 2101)
-"""Bases, centred on a window, that accessibility is averaged over; the same holds."""
+"""Bases, centred on a window, over which training averages accessibility. A network may use fewer widths."""
 
 ALONE = "alone"
-"""In a model's architecture: the network for windows beside which nothing is known."""
+"""Key in a model's architecture of the network for bare windows, those whose neighbourhood is unknown."""
 
 Family = Literal["mlp", "cnn", "lstm"]
 
@@ -32,9 +32,9 @@ class NetworkConfig:
     ----------
     family : {"mlp", "cnn", "lstm"}
     filters : int
-        Filters of the first layer, a multiple of 16 (the blocked layout of ONNX Runtime's CPU provider).
+        Filters of the first layer, a multiple of 16 because ONNX Runtime's CPU provider works on blocks of 16 channels.
     filter_width : int
-        Bases that a filter sees; those of the MLP see the whole window and start from motifs of this width.
+        Bases that a filter covers. The MLP's filters cover the whole window and start from motifs of this width.
     pool : int
         Positions in one step of the LSTM.
     state : int
@@ -42,16 +42,16 @@ class NetworkConfig:
     hidden, head_layers : int
         Units of each hidden layer of the head, and number of these layers.
     body_dropout, dropout : float
-        Share of units left out in training: of what goes into the head, and behind the head's layers.
+        Fraction of units dropped in training: of the head's inputs, and after each of the head's layers.
     ranges : tuple of int
-        Bases to each side of a window over which the CNN takes each filter's best score, one range after another.
-        (0,) is the window alone. The widest range is the model's flank.
+        Bases to each side of a window over which the CNN takes each filter's best score. (0,) is the window alone.
+        The widest range is the model's flank.
     composition_ranges : tuple of int
-        Bases to each side over which the CNN also counts C and G, CpG and known letters; none wider than ``ranges``.
+        Bases to each side over which the CNN also counts C and G, CpG and known letters. None is wider than ``ranges``.
     accessibility_widths : tuple of int
-        Bases, centred on the window, that mean accessibility is taken over; the first is the window's own 101.
+        Bases, centred on the window, over which accessibility is averaged. The first is the window's own 101.
     fixed_filters : bool
-        Whether the CNN's filters stay the motifs that they start from. What they find in a window is then computed
+        Whether the CNN's filters stay the motifs that they start from. The filter scores of a window are then computed
         once, before the fit.
     """
 
@@ -81,7 +81,7 @@ class NetworkConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> NetworkConfig:
-        """Build what :func:`dataclasses.asdict` took apart, perhaps through JSON, which has no tuples."""
+        """Build from the dictionary of :func:`dataclasses.asdict`, also after JSON, which turns tuples into lists."""
         own = {key: value for key, value in values.items() if key != ALONE}
         return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in own.items()})
 
@@ -93,24 +93,24 @@ class FitConfig:
     Attributes
     ----------
     epochs, steps : int
-        Number of epochs, after each of which the network is judged, and of steps in an epoch.
+        Epochs, each followed by validation, and steps per epoch.
     batch : int
         Windows per step, an equal number from each data set.
     bound : float
-        Share of bound windows among them; weights make up for what is drawn more often than it occurs.
+        Fraction of them that are bound. Weights correct for drawing bound windows more often than they occur.
     learning_rate, filter_learning_rate : float
-        Peak rates of AdamW for the head, and for filters, which start from motifs; each rises over the first steps
-        and falls to zero along a cosine.
+        Peak learning rates of AdamW for the head, and for filters, which start from motifs. Each rises over the first
+        steps and falls to zero along a cosine.
     weight_decay : float
-        Of AdamW.
+        Weight decay of AdamW.
     withhold : float
-        Share of the windows whose accessibility is withheld in a step, so that the network also works without.
+        Fraction of the windows whose accessibility is hidden in a step, so that the network also works without.
     withhold_around : float
-        Share of the windows of which all but their own 101 bases is withheld.
+        Fraction of the windows whose neighbourhood is hidden in a step.
     shifted : float
-        Share of the windows that are moved by up to half their length, where a neighbour is labelled alike.
+        Fraction of the windows that are moved by up to half their length, towards a neighbour with the same label.
     average : float
-        Decay per step of the running average of the weights that is judged and kept.
+        Decay per step of the running average of the weights. Validation uses the average, and the result keeps it.
     earliest_epoch_fraction : float
         Fraction of the epochs after which validation selects the best one, because late epochs were the best on
         held-out blocks. While learning rates are high, the few bound validation windows would select by chance.
@@ -155,19 +155,18 @@ class Candidate:
 
 
 def candidates(seed: int, knows_neighbourhood: bool) -> list[Candidate]:
-    """List what ``python -m train run`` fits and chooses from, family by family.
+    """List the candidates that ``python -m train run`` fits, family by family.
 
     Parameters
     ----------
     seed : int
-    knows_around : bool
-        Whether it is known what lies around the windows. Then there are CNNs that see it; the others serve windows
-        beside which nothing is known.
+    knows_neighbourhood : bool
+        Whether the data hold the windows' neighbourhoods. If so, the list includes CNNs that see them.
     """
     fit = FitConfig(seed=seed)
-    # a unit of the MLP sees so few bound windows that it must hardly leave its motif, or not at all
+    # few bound windows reach any one unit of the MLP, so its motif must stay fixed or nearly so
     nearly_fixed = [FitConfig(filter_learning_rate=rate, seed=seed) for rate in (0.0, 1e-5)]
-    # fewer hidden units were worse on held-out blocks, more no better and slower to scan with
+    # on held-out blocks fewer hidden units were worse, and more were no better but slower to scan with
     moved = replace(fit, shifted=1.0)
     convolutional = [Candidate(NetworkConfig("cnn", dropout=share), moved) for share in (0.5, 0.3)]
     if knows_neighbourhood:
@@ -179,7 +178,7 @@ def candidates(seed: int, knows_neighbourhood: bool) -> list[Candidate]:
             accessibility_widths=WIDTHS,
             fixed_filters=True,
         )
-        # the last epoch is kept: held-out blocks choose among recipes, and rates have fallen to 0 by then
+        # keep the last epoch, because held-out blocks choose among recipes, not among epochs
         longer = replace(fit, bound=0.4, withhold_around=0.4, earliest_epoch_fraction=1.0)
         convolutional += [Candidate(replace(around, hidden=size), longer) for size in (32, 64)]
     return [

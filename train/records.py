@@ -1,4 +1,4 @@
-"""The JSON files of an ``exported`` folder, and arrays kept on the way: written whole, read with errors of one line."""
+"""Read and write the JSON files of an ``exported`` folder and cached arrays, with one-line errors."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ log = logging.getLogger("jundscan")
 
 
 def write_record(record: Mapping[str, Any], path: Path) -> None:
-    """Write beside and rename; the folder is made."""
+    """Write JSON to a temporary file and rename it. Make the folder if there is none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path, force=True) as temporary:
         temporary.write_text(json.dumps(record, indent=1) + "\n")
 
 
 def read_record(path: Path, *keys: str) -> dict[str, Any]:
-    """Read what :func:`write_record` wrote.
+    """Read JSON that :func:`write_record` wrote.
 
     Raises
     ------
     InputError
-        When it cannot be read, or lacks one of ``keys``.
+        When the file cannot be read or lacks one of ``keys``.
     """
     try:
         record = read_json(path)
     except OSError as err:
         raise InputError(f"{path}: {err.strerror}; python -m train run writes it") from err
     except ValueError as err:
-        raise InputError(f"{path}: no JSON ({err}); python -m train run writes it") from err
+        raise InputError(f"{path}: not JSON ({err}); python -m train run writes it") from err
     missing = [key for key in keys if not isinstance(record, dict) or key not in record]
     if missing:
         raise InputError(f"{path}: has no {', '.join(missing)}; python -m train run writes it")
@@ -63,12 +63,12 @@ def read_training(exported: Path) -> dict[str, Any]:
 
 
 def read_comparison(exported: Path) -> dict[str, Any] | None:
-    """Read what ``python -m train crossval`` wrote of the selected network, where it did.
+    """Read ``crossval.json``, which ``python -m train crossval`` writes.
 
     Returns
     -------
     dict or None
-        None where there is no such file, or one of another network or of other data: then a line of log says so.
+        None when there is no file. Also None, with a warning, when the file is of another network or of other data.
     """
     path = exported / COMPARISON_FILE
     if not path.is_file():
@@ -79,12 +79,12 @@ def read_comparison(exported: Path) -> dict[str, Any] | None:
     ours = selected, training["candidates"][selected]["best_epoch"], [one["name"] for one in training["data"]]
     if (record["selected"], record["epoch"], [one["name"] for one in record["data"]]) == ours:
         return record
-    log.warning("%s: of another network or data, left out of the card; python -m train crossval writes it anew", path)
+    log.warning("%s is of another network or data; the card omits it. Update it: python -m train crossval", path)
     return None
 
 
 def read_peaks(exported: Path) -> dict[str, Any] | None:
-    """Read what ``python -m train run`` counted of peaks and hits on held-out blocks; None where it did not."""
+    """Read ``peaks.json``, the counts of peaks and hits on held-out blocks. Return None when there is no file."""
     path = exported / PEAKS_FILE
     return read_record(path, "selected", "epoch", "data", "modes") if path.is_file() else None
 
@@ -92,7 +92,7 @@ def read_peaks(exported: Path) -> dict[str, Any] | None:
 def read_or_compute(
     path: Path, names: Sequence[str], compute: Callable[[], Mapping[str, NDArray[Any]]]
 ) -> dict[str, NDArray[Any]]:
-    """Read arrays from a file, or compute and keep them where it does not hold them all."""
+    """Read arrays from a file. When it does not hold all of them, compute them and write the file."""
     if path.is_file():
         with np.load(path) as file:
             if set(names) <= set(file.files):

@@ -1,4 +1,4 @@
-"""Small generated genomes and data sets, and networks with random weights."""
+"""Small made-up genomes and data sets, and networks with random weights."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from jundscan.evaluation.metrics import balanced_weights
 from jundscan.io.shards import write_shards
 from train.config import FitConfig, NetworkConfig
 from train.data.dataset import DataSet, Windows, load_data_set
+from train.export.model_folder import ParitySizes
 from train.fitting.fit import predict
 from train.networks.architectures import Network, NetworkPair, build_network
 
 MOTIF = np.array([3, 2, 0, 2, 3, 1, 0, 3], np.uint8)  # TGAGTCAT
 FAMILIES = ("mlp", "cnn", "lstm")
 KINDS = (*FAMILIES, "around")
-"""The families, and a CNN that sees what lies around a window."""
+"""The families, and a CNN that sees a window's neighbourhood."""
+QUICK_PARITY = ParitySizes((1, 7), 500)
 
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """Results to the last bit depend on the number of threads."""
+    """Use one torch thread, because the last bits of results depend on the number of threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -48,19 +50,19 @@ def tiny(kind: str) -> NetworkConfig:
 
 
 def quick_fit(**changes: Any) -> FitConfig:
-    """Return a recipe that takes a moment."""
+    """Return settings of a fit that takes a second."""
     return replace(FitConfig(epochs=2, steps=10, batch=128), **changes)
 
 
 def random_network(kind: str, seed: int = 0) -> Network:
-    """Weights larger than those at the start of a fit, so that probabilities differ from window to window."""
+    """Build a network with weights larger than initial ones, so that probabilities differ between windows."""
     torch.manual_seed(seed)
     network = build_network(tiny(kind)).eval()
     codes = torch.randint(0, 4, (500, span_of(network)), dtype=torch.uint8)
-    network.place(codes)
+    network.set_scales(codes)
     with torch.no_grad():
         for name, parameter in network.named_parameters():
-            if not name.startswith("knots"):  # these start where scores are
+            if not name.startswith("knots"):  # knots already lie among the scores
                 parameter.mul_(1.5).add_(0.1 * torch.randn_like(parameter))
         accessibility = torch.rand(len(codes), len(network.config.accessibility_widths))
         network.head.last.bias -= network(codes, accessibility).median()  # probabilities about 1/2
@@ -68,17 +70,17 @@ def random_network(kind: str, seed: int = 0) -> Network:
 
 
 def span_of(network: Network) -> int:
-    """Bases of a window and both its flanks."""
+    """Return the bases of a window with both flanks."""
     return 101 + 2 * network.config.flank
 
 
 def predict_windows(network: Network | NetworkPair, codes: np.ndarray, accessibility: np.ndarray) -> np.ndarray:
-    """Score windows that are arrays; accessibility (N,) is that of their own bases."""
+    """Score windows given as arrays. Accessibility (N,) or (N, widths)."""
     return predict(network, torch.from_numpy(codes), torch.from_numpy(accessibility.reshape(len(codes), -1)))
 
 
 def make_windows(count: int, seed: int, missing: float = 0.0) -> Windows:
-    """Windows that a motif and open chromatin tell apart; ``missing`` of them without accessibility."""
+    """Make windows whose labels depend on a motif and accessibility. A fraction ``missing`` has no accessibility."""
     rng = np.random.default_rng(seed)
     codes = rng.integers(0, 4, (count, 101), dtype=np.uint8)
     codes[rng.random(codes.shape) < 0.002] = 4
@@ -107,7 +109,7 @@ def write_part(folder: Path, windows: Windows) -> None:
 
 @pytest.fixture(scope="session")
 def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set of 1,200 training and 1,000 validation windows in two shards each."""
+    """Write a data set of 1,200 training and 1,000 validation windows in two shards each."""
     folder = tmp_path_factory.mktemp("data") / "TinyCells"
     write_part(folder / "train_dataset", make_windows(1200, seed=1))
     write_part(folder / "valid_dataset", make_windows(1000, seed=2))
@@ -120,7 +122,7 @@ def data_set(data_folder: Path) -> DataSet:
 
 
 class SmallGenome:
-    """Three chromosomes with runs of N, peaks on two of them, and a track that does not name the last."""
+    """Three chromosomes with runs of N and with peaks, and a track without the last chromosome."""
 
     def __init__(self, folder: Path) -> None:
         rng = np.random.default_rng(7)
@@ -137,14 +139,14 @@ class SmallGenome:
             for _ in range(len(sequence) // 900):
                 start = int(rng.integers(0, len(sequence) - 400))
                 self.peaks[chrom].append((start, start + int(rng.integers(30, 400))))
-        # over a block's edge of 5,000; just behind one; longer than a block
+        # a peak over the edge of a block of 5,000, one just behind an edge, and one longer than a block
         self.peaks["chr1"] += [(9_950, 10_060), (25_040, 25_100), (33_000, 41_000)]
         self.fasta, self.bed, self.track = folder / "genome.fa", folder / "peaks.bed", folder / "open.bedgraph"
         with self.fasta.open("w") as file:
             for chrom, sequence in self.sequences.items():
                 file.write(f">{chrom} made up\n")
                 file.writelines(f"{sequence[i : i + 60]}\n" for i in range(0, len(sequence), 60))
-        # the other convention of names
+        # peak names without "chr"
         self.bed.write_text("".join(f"{c[3:]}\t{s}\t{e}\n" for c, found in self.peaks.items() for s, e in found))
         self.intervals = [
             (chrom, start, start + 150, round(float(rng.gamma(2.0)), 3))

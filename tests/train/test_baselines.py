@@ -1,4 +1,4 @@
-"""Baselines score what they should, are judged on windows they never saw, and the comparison adds up."""
+"""Baselines find motifs and accessibility, never see the fold they predict, and the comparison is consistent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from jundscan.dna.letters import reverse_complement
 from jundscan.errors import ShardError
 from jundscan.evaluation.metrics import balanced_weights, bootstrap_blocks
-from train.comparison import against_baselines, baselines, checks, crossval
+from train.comparison import against_baselines, baselines, crossval
 from train.comparison.against_baselines import PARTS, compare
 from train.comparison.baselines import (
     AP1,
@@ -37,7 +37,8 @@ from train.comparison.baselines import (
 )
 from train.comparison.checks import calibration_check
 from train.config import Candidate
-from train.data.dataset import Windows, load_data_set
+from train.data.dataset import DataSet, Windows, load_data_set
+from train.export.calibration import CHECKED_RATES
 from train.fitting.fit import Fitted, fit
 from train.networks.motifs import fetch_motifs, log_odds
 from train.records import write_record
@@ -49,16 +50,15 @@ WINDOW = 101
 
 @pytest.fixture(autouse=True)
 def one_openmp_thread() -> Iterator[None]:
-    """Trees of a few hundred windows take longer with more."""
+    """Use one thread, because trees of a few hundred windows take longer with more."""
     with threadpool_limits(1):
         yield
 
 
 def few_motifs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the models of many motifs have two, and few trees."""
-    monkeypatch.setattr(baselines, "TREES", 20)
+    """Give the baselines of many motifs two motifs and few trees."""
     for name, boosted in (("logistic_motifs", False), ("boosted_motifs", True)):
-        monkeypatch.setitem(BASELINES, name, (name, Tabular((JUND, AP1), True, boosted)))
+        monkeypatch.setitem(BASELINES, name, (name, Tabular((JUND, AP1), True, boosted, trees=20)))
 
 
 def make_table(count: int, seed: int) -> Table:
@@ -72,7 +72,7 @@ def tables() -> tuple[Table, Table]:
     return make_table(1500, seed=1), make_table(500, seed=2)
 
 
-def test_the_motifs_are_all_there() -> None:
+def test_all_motifs_are_in_the_database() -> None:
     assert len(BASELINE_MOTIFS) == len(set(BASELINE_MOTIFS)) == 66
     found = list(fetch_motifs(BASELINE_MOTIFS))
     assert len(found) == 66
@@ -80,10 +80,9 @@ def test_the_motifs_are_all_there() -> None:
 
 
 def test_best_scores_are_the_best_over_positions_and_strands() -> None:
-    codes = make_windows(20, seed=5).codes
-    motifs = (JUND, AP1, "MA0139")
-    got = baselines.best_scores(codes, motifs)
-    for column, matrix in enumerate(fetch_motifs(motifs).values()):
+    codes = make_windows(3, seed=5).codes
+    got = baselines.best_scores(codes)
+    for column, matrix in enumerate(fetch_motifs(BASELINE_MOTIFS).values()):
         weights = np.vstack([log_odds(matrix, len(matrix)), np.zeros((1, len(matrix)), np.float32)])  # N scores 0
         for row, window in enumerate(codes):
             scores = [
@@ -100,7 +99,9 @@ def test_composition_counts_letters_and_pairs() -> None:
     np.testing.assert_array_equal(baselines.composition(codes), [[0, 0], [5, 2]])
 
 
-def test_tabular_baselines_learn_what_is_there(tables: tuple[Table, Table], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tabular_baselines_learn_from_motifs_and_accessibility(
+    tables: tuple[Table, Table], monkeypatch: pytest.MonkeyPatch
+) -> None:
     few_motifs(monkeypatch)
     train, test = tables
     labels = test.windows.labels
@@ -120,7 +121,7 @@ def test_tabular_baselines_learn_what_is_there(tables: tuple[Table, Table], monk
     assert auroc["ap1_motif", "with"] > auroc["ap1_motif", "without"]
 
 
-def test_cell_types_weigh_alike(tables: tuple[Table, Table]) -> None:
+def test_cell_types_have_equal_weight(tables: tuple[Table, Table]) -> None:
     weights = weights_of(tables)
     assert weights[:1500].mean() == pytest.approx(1.0)
     assert weights[1500:].mean() == pytest.approx(1.0)
@@ -181,22 +182,22 @@ def test_bootstrap_agrees_with_scikit_learn(seed: int, distinct: int) -> None:
     )
 
 
-def test_calibration_check_trusts_the_honest_and_catches_the_others() -> None:
+def test_calibration_check_passes_calibrated_and_flags_shifted_probabilities() -> None:
     rng = np.random.default_rng(11)
     fold = np.arange(50_000) % 5
     labels = (rng.random(50_000) < 0.05).astype(np.int8)
     probabilities = (1 / (1 + np.exp(-rng.normal(2.0 * labels, 1.0)))).astype(np.float32)
-    honest = calibration_check(labels, probabilities, fold)
-    assert [row["rate"] for row in honest["pooled"]] == list(checks.CHECKED_RATES)
-    within = [row[name]["within"] for row in honest["folds"] for name in ("recall", "fpr")]
+    calibrated = calibration_check(labels, probabilities, fold)
+    assert [row["rate"] for row in calibrated["pooled"]] == list(CHECKED_RATES)
+    within = [row[name]["within"] for row in calibrated["folds"] for name in ("recall", "fpr")]
     assert np.mean(within) > 0.85
     shifted = np.where(fold == 2, probabilities**0.5, probabilities).astype(np.float32)
-    caught = calibration_check(labels, shifted, fold)
-    assert not any(row["fpr"]["within"] for row in caught["folds"] if row["fold"] == 2)
+    flagged = calibration_check(labels, shifted, fold)
+    assert not any(row["fpr"]["within"] for row in flagged["folds"] if row["fold"] == 2)
 
 
 def write_cells(folder: Path, seed: int) -> Windows:
-    """A data set of two parts over ten megabases."""
+    """Write a data set of two parts over ten megabases."""
     windows = make_windows(2400, seed=4)
     shifted = np.random.default_rng(seed).gamma(2.0, 1.0, 2400).astype(np.float32)
     starts = np.arange(2400) * 4040
@@ -210,30 +211,27 @@ def write_cells(folder: Path, seed: int) -> Windows:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     few_motifs(monkeypatch)
-    monkeypatch.setattr(against_baselines, "RESAMPLES", 20)
     for name in against_baselines.SLOW:
         label, baseline = BASELINES[name]
         monkeypatch.setitem(BASELINES, name, (label, replace(baseline, epochs=1)))  # type: ignore[type-var]
-    monkeypatch.setattr("train.export.model_folder.PARITY_BATCHES", {"cnn": (1,)})
-    monkeypatch.setattr("train.export.model_folder.PARITY_LENGTHS", {"cnn": 300})
 
 
 @pytest.mark.usefixtures("quick")
-def test_compare_keeps_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compare_caches_its_results(tmp_path: Path) -> None:
     folders = [tmp_path / "Cells", tmp_path / "Others"]
     sets = [write_cells(folder, seed) for seed, folder in enumerate(folders)]
     fitted: Fitted = fit(Candidate(tiny("cnn"), quick_fit()), sets, sets[0], until=1)
-    runs, out, said = tmp_path / "runs", tmp_path / "deep" / "crossval.json", []
+    runs, out, progress = tmp_path / "runs", tmp_path / "deep" / "crossval.json", []
 
     def run() -> dict[str, Any]:
-        for record in compare(list(map(load_data_set, folders)), [fitted], runs, (0, 1), said.append):
+        for record in compare(sets_of(folders), [fitted], runs, (0, 1), progress.append, resamples=20):
             write_record(record, out)
         found: dict[str, Any] = json.loads(out.read_text())
         return found
 
     first = run()
     assert list(first["models"])[-3:] == list(against_baselines.SLOW)
-    assert set(first["models"]) == {*BASELINES, "cnn"} - {BOOSTED_AROUND}  # nothing is known around these windows
+    assert set(first["models"]) == {*BASELINES, "cnn"} - {BOOSTED_AROUND}  # these windows have no neighbourhood
     assert set(PARTS) <= set(first)
     assert first["repeated"]["seeds"] == [0, 1]
     assert [(row["fitted_on"], row["judged_on"]) for row in first["cross_cell"]] == [
@@ -250,28 +248,19 @@ def test_compare_keeps_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert difference == pytest.approx(ours - theirs)
     assert first["rescaled"]["largest"] < 0.05
 
-    # the file of held-out predictions is the one that calibrates the thresholds
-    before = len(said)
-    _, held_out = crossval.judge_on_folds([fitted], list(map(load_data_set, folders)), runs, said.append)
-    assert len(said) == before
-    (alone, _) = crossval.out_of_fold(fitted.candidate, sets_of(folders), load_fold(folders, runs), 1)
+    # the cached predictions also calibrate the thresholds
+    before = len(progress)
+    _, held_out = crossval.judge_on_folds([fitted], sets_of(folders), runs, progress.append)
+    assert len(progress) == before
+    fold = against_baselines.load_pool(sets_of(folders), runs, progress.append).fold
+    (alone, _) = crossval.out_of_fold(fitted.candidate, list(map(crossval.load_all, sets_of(folders))), fold, 1)
     np.testing.assert_array_equal(held_out.probabilities["with_accessibility"], alone["with_accessibility"])
-
-    def never(*_: object, **__: object) -> None:
-        raise AssertionError("fitted again")
-
-    monkeypatch.setattr(crossval, "out_of_fold", never)
-    monkeypatch.setattr(against_baselines, "out_of_fold", never)
-    monkeypatch.setattr(against_baselines, "baseline_out_of_fold", never)
     assert run() == first
+    assert len(progress) == before  # every fit prints a line, so nothing was fitted again
 
 
-def sets_of(folders: Sequence[Path]) -> list[Windows]:
-    return [crossval.load_all(load_data_set(folder)) for folder in folders]
-
-
-def load_fold(folders: Sequence[Path], runs: Path) -> NDArray[np.int64]:
-    return against_baselines.load_pool(list(map(load_data_set, folders)), runs, lambda line: None).fold
+def sets_of(folders: Sequence[Path]) -> list[DataSet]:
+    return list(map(load_data_set, folders))
 
 
 def test_other_windows_in_each_set_are_an_error(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""``python -m train``: from data to model folders, and errors of one line."""
+"""``python -m train`` makes model folders from data, and prints errors as one line."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,13 @@ import pytest
 import jundscan
 import train.__main__
 import train.config
-import train.export.model_folder
 from jundscan.io.shards import read_shards
 from jundscan.model.metadata import MODES, WINDOW_MODES
-from tests.train.conftest import FAMILIES, SmallGenome, make_windows, quick_fit, tiny, write_part
+from tests.train.conftest import FAMILIES, QUICK_PARITY, SmallGenome, make_windows, quick_fit, tiny, write_part
 from tests.train.test_report import EXPORTED, PICTURES
 from train.cards.report import README_BEGIN, README_END, readme_block
 from train.config import Candidate
+from train.export.publish import export_all
 from train.fitting.select import SELECTED_BY
 
 Run = Callable[..., tuple[int, str, str]]
@@ -36,11 +37,10 @@ def few_candidates(seed: int, knows_neighbourhood: bool) -> list[Candidate]:
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
-    """Call the program in this process: exit code, stdout, stderr."""
+    """Call the program in this process and return exit code, stdout and stderr."""
     for module in (train.config, train.__main__):
         monkeypatch.setattr(module, "candidates", few_candidates)
-    monkeypatch.setattr(train.export.model_folder, "PARITY_BATCHES", dict.fromkeys(FAMILIES, (1, 7)))
-    monkeypatch.setattr(train.export.model_folder, "PARITY_LENGTHS", dict.fromkeys(FAMILIES, 500))
+    monkeypatch.setattr(train.__main__, "export_all", partial(export_all, parity=QUICK_PARITY))
     monkeypatch.setenv("COLUMNS", "200")
     log = logging.getLogger("jundscan")
     before = log.handlers, log.level, log.propagate
@@ -52,7 +52,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
             train.__main__.main()
         except SystemExit as stop:
             code = stop.code or 0
-            if isinstance(code, str):  # what Python does with a message
+            if isinstance(code, str):  # as Python does with a message
                 print(code, file=sys.stderr)
                 code = 1
         assert isinstance(code, int)
@@ -65,7 +65,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 def test_run_fits_selects_and_exports(run: Run, data_folder: Path, tmp_path: Path) -> None:
     out, runs = tmp_path / "exported", tmp_path / "runs"
-    code, said, _ = run("run", "--data", data_folder, "--out", out, "--runs", runs, "--assembly", "made-up")
+    code, stdout, _ = run("run", "--data", data_folder, "--out", out, "--runs", runs, "--assembly", "made-up")
     assert code == 0
     names = ["jund-2", *(f"jund-2-{family}" for family in FAMILIES)]
     assert sorted(path.name for path in out.iterdir()) == sorted([*names, "training.json"])
@@ -81,7 +81,7 @@ def test_run_fits_selects_and_exports(run: Run, data_folder: Path, tmp_path: Pat
         assert models[name].metadata.name == name
         assert models[name].metadata.assembly == "made-up"
         assert models[name].metadata.cell_types == ("TinyCells",)
-        assert str(out / name) in said
+        assert str(out / name) in stdout
     record = json.loads((out / "training.json").read_text())
     assert record["selected_by"] == SELECTED_BY
     assert list(record["best_of_family"]) == list(FAMILIES)
@@ -94,9 +94,9 @@ def test_run_fits_selects_and_exports(run: Run, data_folder: Path, tmp_path: Pat
     best, default = (json.loads((out / name / "metrics.json").read_text()) for name in (f"jund-2-{family}", "jund-2"))
     assert best["weighted_accuracy"] == default["weighted_accuracy"]
 
-    code, said, _ = run("select", "--runs", runs)
+    code, stdout, _ = run("select", "--runs", runs)
     assert code == 0
-    lines = said.splitlines()
+    lines = stdout.splitlines()
     assert [line.split("\t")[0] for line in lines] == list(FAMILIES)
     assert [line.split("\t")[1] for line in lines if "<- best" in line] == [record["selected"]]
 
@@ -109,9 +109,9 @@ def test_run_fits_selects_and_exports(run: Run, data_folder: Path, tmp_path: Pat
 
     readme = tmp_path / "README.md"
     readme.write_text(f"# Mine\n{README_BEGIN}\n{README_END}\n")
-    code, said, _ = run("report", "--data", data_folder, "--out", out, "--readme", readme)
+    code, stdout, _ = run("report", "--data", data_folder, "--out", out, "--readme", readme)
     assert code == 0
-    assert said.splitlines()[0] == str(readme)
+    assert stdout.splitlines()[0] == str(readme)
     assert readme.read_text() == f"# Mine\n{readme_block(out)}\n"
     readme.write_text("# Mine\n")
     code, _, err = run("report", "--data", data_folder, "--out", out, "--readme", readme)
@@ -119,15 +119,15 @@ def test_run_fits_selects_and_exports(run: Run, data_folder: Path, tmp_path: Pat
     assert readme.read_text() == "# Mine\n"
 
 
-def test_run_sees_around_windows_where_it_can(run: Run, small_genome: SmallGenome, tmp_path: Path) -> None:
-    """From genome, peaks and track to a model that sees the neighbourhood, calibrated in four modes."""
+def test_run_exports_a_model_that_sees_the_neighbourhood(run: Run, small_genome: SmallGenome, tmp_path: Path) -> None:
+    """Genome, peaks and track give a model that is calibrated in four modes."""
     data, out, runs = tmp_path / "MyFactor", tmp_path / "exported", tmp_path / "runs"
     command = ["shards", small_genome.fasta, "--peaks", small_genome.bed, "--accessibility", small_genome.track]
     command += ["--out", data, "--block-bases", 5_000, "--valid", 0.3, "--stride", 25, "--assembly", "made-up"]
     assert run(*command)[0] == 0
     code, _, err = run("run", "--data", data, "--out", out, "--runs", runs)
     assert code == 0, err
-    assert "selected and calibrated on the validation windows: " in err  # too small for blocked folds
+    assert "on the validation windows instead of blocks: " in err  # the data are too small for blocked folds
     model = jundscan.load_model(out / "jund-2-cnn", "cpu")
     assert (model.flank, model.widths) == (tiny("around").flank, tiny("around").accessibility_widths)
     assert model.metadata.assembly == "made-up"
@@ -138,7 +138,7 @@ def test_run_sees_around_windows_where_it_can(run: Run, small_genome: SmallGenom
     assert metrics["window_with_accessibility"]["neighbourhood"]["known"] == 0
     card = (out / "jund-2-cnn" / "README.md").read_text()
     assert "It sees 100 bases to each side of a window, and mean accessibility over 101, 301, 601 bases" in card
-    assert "flattered" in card
+    assert "Use the metrics on held-out blocks" in card
     assert jundscan.load_model(out / "jund-2-mlp", "cpu").flank == 0
 
     code, _, err = run("fit", "mlp", "--data", data, "--genome", small_genome.fasta, "--genome", "b.fa", "--runs", runs)
@@ -146,34 +146,36 @@ def test_run_sees_around_windows_where_it_can(run: Run, small_genome: SmallGenom
     assert "2 for 1 --data" in err
     other = small_genome.fasta.with_name("other.fa")
     other.write_text(">chrX\n" + "ACGT" * 100 + "\n")
-    code, said, err = run("fit", "mlp", "--data", data, "--genome", other, "--runs", tmp_path / "none")
-    assert (code, said) == (1, "")
+    code, stdout, err = run("fit", "mlp", "--data", data, "--genome", other, "--runs", tmp_path / "none")
+    assert (code, stdout) == (1, "")
     assert "no chromosome in common" in err.splitlines()[-1]
 
 
 def test_fit_of_one_family_can_be_selected(run: Run, data_folder: Path, tmp_path: Path) -> None:
     code, _, _ = run("fit", "mlp", "--data", data_folder, "--runs", tmp_path)
     assert code == 0
-    code, said, _ = run("select", "--runs", tmp_path)
+    code, stdout, _ = run("select", "--runs", tmp_path)
     assert code == 0
-    assert [line.split("\t")[0] for line in said.splitlines()] == ["mlp"]
+    assert [line.split("\t")[0] for line in stdout.splitlines()] == ["mlp"]
 
 
-def test_ctrl_c(run: Run, data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_prints_how_to_continue_and_exits_with_130(
+    run: Run, data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(train.__main__, "fit_candidates", interrupted)
-    code, said, err = run("run", "--data", data_folder, "--out", tmp_path / "out", "--runs", tmp_path / "runs")
-    assert (code, said) == (130, "")
-    assert err.startswith("interrupted: ")
+    code, stdout, err = run("run", "--data", data_folder, "--out", tmp_path / "out", "--runs", tmp_path / "runs")
+    assert (code, stdout) == (130, "")
+    assert err.startswith("interrupted; run the same command to continue")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["run", "--data", "nowhere"], "nowhere/train_dataset: "),
-        (["fit", "rnn", "--data", "nowhere"], "rnn: no such family; there are mlp, cnn, lstm"),
+        (["fit", "rnn", "--data", "nowhere"], "rnn: no such family; choose from mlp, cnn, lstm"),
         (
             ["select", "--runs", "nowhere"],
             "nowhere: no fitted candidate for seed 0; run: python -m train run --data DIR",
@@ -189,81 +191,87 @@ def test_errors_are_one_line(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[object], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    code, said, err = run(*arguments)
-    assert (code, said) == (1, "")
+    code, stdout, err = run(*arguments)
+    assert (code, stdout) == (1, "")
     assert err.startswith(f"train: {message}")
     assert err.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 
-def test_checkpoints_of_other_data_are_not_taken(run: Run, data_folder: Path, tmp_path: Path) -> None:
+def test_checkpoints_of_other_data_are_an_error(run: Run, data_folder: Path, tmp_path: Path) -> None:
     write_part(tmp_path / "Other" / "train_dataset", make_windows(1200, seed=71))
     write_part(tmp_path / "Other" / "valid_dataset", make_windows(1000, seed=72))
     assert run("fit", "mlp", "--data", data_folder, "--runs", tmp_path / "runs")[0] == 0
     assert run("fit", "mlp", "--data", data_folder, "--runs", tmp_path / "runs")[0] == 0
     before = sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "runs").rglob("*"))
     for command in (("fit", "mlp"), ("run", "--out", tmp_path / "out"), ("export", "--out", tmp_path / "out")):
-        code, said, err = run(*command, "--data", tmp_path / "Other", "--runs", tmp_path / "runs")
-        assert (code, said) == (1, "")
+        code, stdout, err = run(*command, "--data", tmp_path / "Other", "--runs", tmp_path / "runs")
+        assert (code, stdout) == (1, "")
         assert err.startswith(f"train: {tmp_path / 'runs'}: holds fits on other data (TinyCells)")
     assert not (tmp_path / "out").exists()
     assert sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "runs").rglob("*")) == before
 
 
-def test_checkpoints_that_do_not_say_of_what(run: Run, data_folder: Path, tmp_path: Path) -> None:
+def test_checkpoints_without_data_json_are_an_error(run: Run, data_folder: Path, tmp_path: Path) -> None:
     assert run("fit", "mlp", "--data", data_folder, "--runs", tmp_path)[0] == 0
     (tmp_path / "data.json").unlink()
-    code, said, err = run("fit", "mlp", "--data", data_folder, "--runs", tmp_path)
-    assert (code, said, err.count("\n")) == (1, "", 1)
+    code, stdout, err = run("fit", "mlp", "--data", data_folder, "--runs", tmp_path)
+    assert (code, stdout, err.count("\n")) == (1, "", 1)
     assert "has checkpoints but no data.json" in err
 
 
-def test_damaged_checkpoint(run: Run, data_folder: Path, tmp_path: Path) -> None:
+def test_damaged_checkpoint_is_a_one_line_error(run: Run, data_folder: Path, tmp_path: Path) -> None:
     assert run("fit", "mlp", "--data", data_folder, "--runs", tmp_path)[0] == 0
     (checkpoint,) = tmp_path.glob("*/checkpoint.pt")
     for content in (b"damaged", checkpoint.read_bytes()[:1000]):
         checkpoint.write_bytes(content)
-        code, said, err = run("select", "--runs", tmp_path)
-        assert (code, said) == (1, "")
-        assert err.startswith(f"train: {checkpoint}: no checkpoint (")
+        code, stdout, err = run("select", "--runs", tmp_path)
+        assert (code, stdout) == (1, "")
+        assert err.startswith(f"train: {checkpoint}: not a complete checkpoint (")
         assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"labels": np.zeros(1000, np.int8)}, "valid_dataset: 0 bound windows and 1000 others; needs 1 and 500"),
-        ({"labels": np.ones(1000, np.int8)}, "valid_dataset: 1000 bound windows and 0 others; needs 1 and 500"),
+        (
+            {"labels": np.zeros(1000, np.int8)},
+            "valid_dataset: 0 bound and 1000 unbound windows; training needs at least 1 and 500",
+        ),
+        (
+            {"labels": np.ones(1000, np.int8)},
+            "valid_dataset: 1000 bound and 0 unbound windows; training needs at least 1 and 500",
+        ),
         ({"accessibility": np.zeros(1000, np.float32)}, "too few to find the accessibility scale"),
         ({"ids": np.array(["chr1 5"] * 1000)}, "'chr1 5' is no place of a window, chrom:start-end"),
     ],
     ids=("unbound", "bound", "closed", "ids"),
 )
-def test_data_that_nothing_can_be_learnt_from(
+def test_data_that_cannot_be_fitted_are_a_one_line_error(
     run: Run, tmp_path: Path, change: dict[str, np.ndarray], message: str
 ) -> None:
     write_part(tmp_path / "train_dataset", make_windows(1200, seed=81))
     write_part(tmp_path / "valid_dataset", replace(make_windows(1000, seed=82), **change))
-    code, said, err = run("fit", "mlp", "--data", tmp_path, "--runs", tmp_path / "runs")
-    assert (code, said, err.count("\n")) == (1, "", 1)
+    code, stdout, err = run("fit", "mlp", "--data", tmp_path, "--runs", tmp_path / "runs")
+    assert (code, stdout, err.count("\n")) == (1, "", 1)
     assert message in err
     assert "--accessibility-scale" not in err
     assert not (tmp_path / "runs").exists()
 
 
-def test_usage_errors(run: Run) -> None:
+def test_usage_errors_exit_with_2(run: Run) -> None:
     assert run("shards", "genome.fa")[0] == 2
     assert run("run", "--no-such-option")[0] == 2
 
 
-def test_shards_from_a_genome(run: Run, small_genome: SmallGenome, tmp_path: Path) -> None:
+def test_shards_writes_three_parts_and_counts_windows(run: Run, small_genome: SmallGenome, tmp_path: Path) -> None:
     out = tmp_path / "MyFactor"
     command = ["shards", small_genome.fasta, "--peaks", small_genome.bed, "--accessibility", small_genome.track]
     command += ["--out", out, "--block-bases", 5_000, "--valid", 0.2, "--test", 0.2, "--stride", 50]
-    code, said, err = run(*command)
+    code, stdout, err = run(*command)
     assert code == 0
     assert "of 3 chromosomes to scan, 1 missing from the track (chr3), 16.6% of the bases; counted as closed" in err
-    lines = said.splitlines()
+    lines = stdout.splitlines()
     for part, line in zip(("train_dataset", "valid_dataset", "test_dataset"), lines, strict=False):
         shards = read_shards(out / part)
         assert shards.labels is not None
@@ -275,10 +283,10 @@ def test_shards_from_a_genome(run: Run, small_genome: SmallGenome, tmp_path: Pat
     assert err.splitlines()[-1] == (
         f"train: {out / 'train_dataset'}: exists already; choose another --out, or --force to replace its shards"
     )
-    code, said, _ = run(*command[:6], "--out", out, "--force", "--valid-chrom", "chr2")
+    code, stdout, _ = run(*command[:6], "--out", out, "--force", "--valid-chrom", "chr2")
     assert code == 0
     assert not (out / "test_dataset").exists()
-    assert len(said.splitlines()) == 3
+    assert len(stdout.splitlines()) == 3
 
 
 def test_shards_of_peaks_of_a_part_need_everywhere(run: Run, small_genome: SmallGenome, tmp_path: Path) -> None:
@@ -294,6 +302,6 @@ def test_shards_of_peaks_of_a_part_need_everywhere(run: Run, small_genome: Small
 
 
 def test_shards_help_has_an_example(run: Run) -> None:
-    code, said, _ = run("shards", "--help")
+    code, stdout, _ = run("shards", "--help")
     assert code == 0
-    assert "Example: python -m train shards" in " ".join(said.split())
+    assert "Example: python -m train shards" in " ".join(stdout.split())

@@ -1,4 +1,4 @@
-"""Blocked folds divide no block and no peak, and every window is predicted by a network that never saw its block."""
+"""Blocked folds divide no block and no peak, and networks predict only windows of folds they were not fitted on."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_blocks_and_peaks_stay_whole(numbers: list[int], seed: int, block_bases:
     starts = np.array(numbers, np.int64) * WINDOW
     chroms = np.where(rng.random(len(starts)) < 0.5, "chr1", "chr2")
     bound = rng.random(len(starts)) < 0.4
-    fold = blocked_folds(chroms, starts, bound, folds=3, block_bases=block_bases, seed=1)
+    fold = blocked_folds(chroms, starts, bound, block_bases)
     place = {
         (chrom, start): row for row, (chrom, start) in enumerate(zip(chroms.tolist(), starts.tolist(), strict=True))
     }
@@ -58,18 +58,18 @@ def test_every_window_is_predicted_by_a_network_that_did_not_see_it() -> None:
     assert not np.array_equal(pooled["with_accessibility"], pooled["without_accessibility"])
 
 
-def test_a_fit_without_a_fold_is_kept_and_not_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fit_without_a_fold_is_read_from_its_cache(tmp_path: Path) -> None:
     windows = make_windows(400, seed=5)
     fold = np.arange(400) // 200
     candidate = Candidate(tiny("cnn"), quick_fit())
-    (pooled,) = out_of_fold(candidate, [windows], fold, 1, keep=tmp_path)
+    (pooled,) = out_of_fold(candidate, [windows], fold, 1, cache=tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fold_0_epoch_1.pt", "fold_1_epoch_1.pt"]
-    monkeypatch.setattr("train.fitting.folds.fit", None)
-    network = fit_without_fold(candidate, [windows], fold, 1, 1, tmp_path).network()
+    other = replace(windows, labels=1 - windows.labels)  # a new fit would predict otherwise
+    network = fit_without_fold(candidate, [other], fold, 1, 1, tmp_path).network()
     found = predict_windows(network, windows.codes[fold == 1], windows.accessibility[fold == 1])
     np.testing.assert_array_equal(found, pooled["with_accessibility"][fold == 1])
     (tmp_path / "fold_0_epoch_1.pt").write_bytes(b"damaged")
-    with pytest.raises(InputError, match=r"fold_0_epoch_1\.pt: no checkpoint .*; delete it"):
+    with pytest.raises(InputError, match=r"fold_0_epoch_1\.pt: not a complete checkpoint .*; delete it"):
         fit_without_fold(candidate, [windows], fold, 0, 1, tmp_path)
 
 

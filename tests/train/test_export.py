@@ -1,4 +1,4 @@
-"""A fitted network becomes a model folder that the inference half runs and agrees with."""
+"""A fitted network becomes a model folder that jundscan loads and that predicts as torch does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 import jundscan
-import train.export.model_folder
 from jundscan.accessibility.scale import distribution
 from jundscan.evaluation.labelled_windows import evaluate_shards
 from jundscan.evaluation.metrics import compute_metrics
@@ -20,7 +19,7 @@ from jundscan.io.shards import read_shards
 from jundscan.model.metadata import Metadata, ThresholdTable
 from jundscan.model.model import Model
 from jundscan.model.reference_scores import largest_difference, run_self_test
-from tests.train.conftest import predict_windows, quick_fit, tiny
+from tests.train.conftest import QUICK_PARITY, predict_windows, quick_fit, tiny
 from train.config import Candidate, NetworkConfig
 from train.data.dataset import DataSet, windows_sha256
 from train.export.calibration import calibrate
@@ -40,9 +39,6 @@ class Exported:
 
 @pytest.fixture(scope="module")
 def exported(data_set: DataSet, tmp_path_factory: pytest.TempPathFactory) -> Exported:
-    patch = pytest.MonkeyPatch()
-    patch.setattr(train.export.model_folder, "PARITY_BATCHES", {"cnn": (1, 7)})
-    patch.setattr(train.export.model_folder, "PARITY_LENGTHS", {"cnn": 500})
     fitted = fit(Candidate(tiny("cnn"), quick_fit(epochs=2, seed=3)), [data_set.train], data_set.valid)
     folder = tmp_path_factory.mktemp("exported") / "jund-test"
     provenance = Provenance(
@@ -53,8 +49,7 @@ def exported(data_set: DataSet, tmp_path_factory: pytest.TempPathFactory) -> Exp
         data_set.path / "valid_dataset",
         {"TinyCells": distribution(data_set.train.accessibility)},
     )
-    metrics = export(fitted, folder, provenance)
-    patch.undo()
+    metrics = export(fitted, folder, provenance, parity=QUICK_PARITY)
     return Exported(fitted, folder, metrics, jundscan.load_model(folder, "cpu"), provenance)
 
 
@@ -66,7 +61,7 @@ def test_the_model_loads_and_predicts_as_torch_does(exported: Exported, data_set
     assert got.std() > 0.01
 
 
-def test_metadata_says_what_it_was_made_of(exported: Exported) -> None:
+def test_metadata_names_data_seed_and_versions(exported: Exported) -> None:
     metadata = exported.model.metadata
     assert (metadata.name, metadata.version, metadata.family) == ("jund-test", "9.8.7", "cnn")
     assert (metadata.cell_types, metadata.assembly, metadata.seed) == (("TinyCells",), "made-up", 3)
@@ -85,7 +80,7 @@ def test_metadata_says_what_it_was_made_of(exported: Exported) -> None:
 
 
 @pytest.mark.parametrize("withhold", [False, True])
-def test_metrics_are_what_evaluate_says(exported: Exported, withhold: bool) -> None:
+def test_metrics_equal_the_report_of_evaluate(exported: Exported, withhold: bool) -> None:
     written = json.loads((exported.folder / "metrics.json").read_text())
     assert written == json.loads(json.dumps(exported.metrics))
     shards = read_shards(exported.provenance.validation_folder)
@@ -107,17 +102,14 @@ def test_the_model_carries_its_own_reference_scores(exported: Exported) -> None:
     assert expected == run_self_test(exported.model)
 
 
-def test_a_model_of_two_networks(data_set: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One sees what lies around a window, the other one serves windows beside which nothing is known."""
-    monkeypatch.setattr(train.export.model_folder, "PARITY_BATCHES", {"cnn": (1, 7)})
-    monkeypatch.setattr(train.export.model_folder, "PARITY_LENGTHS", {"cnn": 500})
+def test_a_model_of_two_networks_scores_bare_windows_by_the_second(data_set: DataSet, tmp_path: Path) -> None:
     recipe = quick_fit(epochs=1)
     around, alone = (fit(Candidate(tiny(kind), recipe), [data_set.train], data_set.valid) for kind in ("around", "cnn"))
     assert partner_for_bare_windows(around, [around, alone]) is alone
     assert partner_for_bare_windows(alone, [around, alone]) is None
     assert partner_for_bare_windows(around, [around]) is None
     provenance = Provenance("1.0.0", ("TinyCells",), "made-up", "0" * 64, data_set.path / "valid_dataset")
-    metrics = export(around, tmp_path / "pair", provenance, alone=alone)
+    metrics = export(around, tmp_path / "pair", provenance, alone=alone, parity=QUICK_PARITY)
     model = jundscan.load_model(tmp_path / "pair", "cpu")
     assert model.flank == tiny("around").flank
     assert NetworkConfig.from_dict(model.metadata.architecture) == tiny("around")
@@ -132,7 +124,7 @@ def test_a_model_of_two_networks(data_set: DataSet, tmp_path: Path, monkeypatch:
     assert metrics["window_with_accessibility"]["auroc"] == of_window["auroc"]
 
 
-def test_hashes(exported: Exported, data_set: DataSet) -> None:
+def test_hashes_are_those_of_the_file_and_of_the_windows(exported: Exported, data_set: DataSet) -> None:
     content = hashlib.sha256((exported.folder / "model.onnx").read_bytes()).hexdigest()
     assert exported.model.sha256 == content
     assert exported.metrics["model"] == {"name": "jund-test", "version": "9.8.7", "sha256": content}
@@ -143,7 +135,7 @@ def test_hashes(exported: Exported, data_set: DataSet) -> None:
 
 
 @pytest.mark.parametrize("mode", ["with_accessibility", "without_accessibility"])
-def test_calibration_is_monotone_and_true(exported: Exported, mode: str) -> None:
+def test_calibration_is_monotone_and_equals_counted_rates(exported: Exported, mode: str) -> None:
     table: ThresholdTable = getattr(exported.model.metadata, mode)
     assert len(table.rows) > 10
     thresholds, recalls, rates = (
@@ -160,11 +152,11 @@ def test_calibration_is_monotone_and_true(exported: Exported, mode: str) -> None
         called = evaluation.probabilities >= np.float32(row.threshold)
         assert row.recall == pytest.approx(called[shards.labels == 1].mean())
         assert row.fpr == pytest.approx(called[shards.labels == 0].mean())
-        # at the prevalence of these windows, precision is simply counted
+        # at these windows' own prevalence, precision is the fraction of called windows that are bound
         assert row.precision == pytest.approx(shards.labels[called].mean())
 
 
-def test_calibration_of_equal_probabilities() -> None:
+def test_equal_probabilities_give_one_calibration_row() -> None:
     labels = np.array([0] * 50 + [1] * 50, np.int8)
     rows = calibrate(labels, np.full(100, 0.5, np.float32), 0.01)
     assert [(row.threshold, row.recall, row.fpr) for row in rows] == [(0.5, 1.0, 1.0)]
@@ -187,11 +179,7 @@ def test_exporting_again_gives_the_same_bytes(exported: Exported, tmp_path: Path
     folder = tmp_path / "jund-test"
     folder.mkdir()
     (folder / "README.md").write_text("the card stays")
-    patch = pytest.MonkeyPatch()
-    patch.setattr(train.export.model_folder, "PARITY_BATCHES", {"cnn": (1,)})
-    patch.setattr(train.export.model_folder, "PARITY_LENGTHS", {"cnn": 300})
-    export(exported.fitted, folder, exported.provenance)
-    patch.undo()
+    export(exported.fitted, folder, exported.provenance, parity=QUICK_PARITY)
     assert (folder / "model.onnx").read_bytes() == (exported.folder / "model.onnx").read_bytes()
     assert (folder / "README.md").read_text() == "the card stays"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["jund-test"]

@@ -1,4 +1,4 @@
-"""Fitting: it learns, it repeats itself, and an interruption leaves no trace."""
+"""A fit learns, is reproducible, and gives the same result after an interruption."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def assert_same(one: Fitted, other: Fitted) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_overfits_32_windows(family: str) -> None:
+def test_every_family_can_overfit_32_windows(family: str) -> None:
     few = make_windows(32, seed=11)
-    # noise, so that nothing but memory can tell them apart
+    # random windows, which a network can only memorise
     few = replace(few, accessibility=np.full(32, np.nan, np.float32))
     few.codes[:] = np.random.default_rng(4).integers(0, 4, few.codes.shape)
     network = replace(tiny(family), state=32, hidden=32, dropout=0.0, body_dropout=0.0)
@@ -44,22 +44,22 @@ def test_overfits_32_windows(family: str) -> None:
     assert fitted.curve[-1]["loss"] < 0.5 * fitted.curve[0]["loss"]
 
 
-def test_learns_what_generalises(data_set: DataSet) -> None:
+def test_a_fit_generalises_and_keeps_the_best_late_epoch(data_set: DataSet) -> None:
     fitted = fit(Candidate(tiny("cnn"), replace(SHORT, epochs=8, learning_rate=0.02)), [data_set.train], data_set.valid)
     best = fitted.curve[fitted.epoch - 1]
     judged = best["valid"]["with_accessibility"]
     assert judged["weighted_accuracy"] > 0.75
     assert judged["auroc"] > 0.8
-    late = fitted.curve[6:]  # of 8, the share of epochs that validation selects from
+    late = fitted.curve[6:]  # validation selects among the last quarter of 8 epochs
     assert fitted.selection == max(entry["valid"]["with_accessibility"]["weighted_accuracy"] for entry in late)
     assert fitted.epoch > 6
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_one_seed_one_result(family: str, data_set: DataSet) -> None:
+def test_the_same_seed_gives_the_same_fit(family: str, data_set: DataSet) -> None:
     candidate = Candidate(tiny(family), replace(SHORT, epochs=2))
     first = fit(candidate, [data_set.train], data_set.valid)
-    torch.manual_seed(12345)  # what ran before means nothing
+    torch.manual_seed(12345)  # the global random state has no effect
     assert_same(first, fit(candidate, [data_set.train], data_set.valid))
     other = fit(replace(candidate, fit=replace(candidate.fit, seed=6)), [data_set.train], data_set.valid)
     assert other.curve != first.curve
@@ -85,7 +85,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(family: str, data_set: Dat
     lines: list[str] = []
     again = fit(candidate, sets, data_set.valid, checkpoint=checkpoint, listener=Listener(epoch=lines.append))
     assert_same(again, whole)
-    assert not lines  # nothing was left to do
+    assert not lines  # the fit was complete
 
 
 def test_interrupted_in_the_middle_of_an_epoch(data_set: DataSet, tmp_path: Path) -> None:
@@ -107,8 +107,7 @@ def test_interrupted_in_the_middle_of_an_epoch(data_set: DataSet, tmp_path: Path
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("withhold", [0.0, 1.0])
-def test_windows_without_accessibility(family: str, withhold: float) -> None:
-    """NaN among the values, in training and in validation, neither spreads nor stops anything."""
+def test_missing_accessibility_never_makes_weights_or_scores_nan(family: str, withhold: float) -> None:
     half, none = make_windows(600, seed=21, missing=0.5), make_windows(400, seed=22, missing=1.0)
     candidate = Candidate(tiny(family), replace(SHORT, epochs=1, withhold=withhold))
     fitted = fit(candidate, [half, none], none)
@@ -119,16 +118,14 @@ def test_windows_without_accessibility(family: str, withhold: float) -> None:
     assert np.isfinite(predict_windows(fitted.network(), half.codes, half.accessibility)).all()
 
 
-def test_withheld_accessibility_is_not_learnt_from(data_set: DataSet) -> None:
-    """With everything withheld, other values of accessibility give the same fit."""
+def test_withheld_accessibility_does_not_change_the_fit(data_set: DataSet) -> None:
     candidate = Candidate(tiny("cnn"), replace(SHORT, epochs=1, withhold=1.0))
     shuffled = replace(data_set.train, accessibility=data_set.train.accessibility[::-1].copy())
     one, other = (fit(candidate, [train], data_set.valid) for train in (data_set.train, shuffled))
     assert_same(one, other)
 
 
-def test_scale_of_weights_means_nothing(data_set: DataSet) -> None:
-    """Only proportions count: a data set with larger weights does not outweigh another."""
+def test_only_proportions_of_weights_matter(data_set: DataSet) -> None:
     candidate = Candidate(tiny("mlp"), replace(SHORT, epochs=1))
     larger = replace(data_set.train, weights=data_set.train.weights * 8.0)
     assert_same(
@@ -137,7 +134,7 @@ def test_scale_of_weights_means_nothing(data_set: DataSet) -> None:
     )
 
 
-def test_load_windows_maps_accessibility(data_folder: Path) -> None:
+def test_load_windows_maps_accessibility_to_percentiles(data_folder: Path) -> None:
     windows: Windows = load_windows(data_folder / "train_dataset")
     raw: Any = make_windows(1200, seed=1)
     np.testing.assert_array_equal(windows.codes, raw.codes)
@@ -148,7 +145,7 @@ def test_load_windows_maps_accessibility(data_folder: Path) -> None:
 
 
 def test_only_available_windows_are_ranked(tmp_path: Path) -> None:
-    """Windows without accessibility neither count nor shift the percentiles of the others."""
+    """Windows without accessibility do not change the percentiles of the others."""
     windows = make_windows(2000, seed=31)
     missing = np.arange(2000) % 3 == 0
     write_part(tmp_path / "some", replace(windows, accessibility=np.where(missing, np.nan, windows.accessibility)))
@@ -158,12 +155,12 @@ def test_only_available_windows_are_ranked(tmp_path: Path) -> None:
     np.testing.assert_array_equal(some[~missing], load_windows(tmp_path / "kept").accessibility)
 
 
-def test_share_of_windows_beside_trained_ones() -> None:
+def test_fraction_of_windows_adjacent_to_training_windows() -> None:
     windows = make_windows(6, seed=41)
     starts = np.array(["chr1:0-101", "chr1:101-202", "chr1:303-404", "chr2:404-505", "chr1:505-606", "chr1:404-505"])
     trained, judged = ([0, 2, 4], [1, 3, 5])
     placed = replace(windows, ids=starts)
-    # the first lies behind chr1:0, the second on a chromosome of its own, the third between two of them
+    # chr1:101 and chr1:404 abut training windows; chr2:404 is alone on its chromosome
     assert fraction_adjacent(placed.take(np.array(judged)), placed.take(np.array(trained))) == pytest.approx(2 / 3)
     assert fraction_adjacent(placed.take(np.array(judged)), placed.take(np.array([3]))) == 0
     assert fraction_adjacent(windows, placed) is None

@@ -1,4 +1,4 @@
-"""The exported graphs: their interface, and that a GPU can run every operator in them."""
+"""The exported graphs have the documented interface, and CUDA has a kernel for every operator in them."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ CUDA_KERNELS: dict[str, set[int]] = {
     "Where": FLOATS | {TensorProto.INT32, TensorProto.INT64, TensorProto.UINT8},
 }
 VALUE_INPUT = {"Where": 1}
-"""Input that has the listed types, where it is not the first."""
+"""Index of the input that has the listed types, if it is not the first."""
 OPSETS = range(18, 23)
-"""Between these the kernels above hold; a newer opset needs the document read again."""
+"""Opsets that the kernels above are valid for. For a newer opset, read the document again."""
 
 
 def subgraphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
@@ -76,7 +76,7 @@ def subgraphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
 
 
 def element_types(graph: onnx.ModelProto) -> dict[str, int]:
-    """Types of all values by name, in every subgraph; names do not repeat among branches."""
+    """Return the types of all values by name, in every subgraph. Names are unique."""
     inferred = shape_inference.infer_shapes(graph, strict_mode=True)
     types: dict[str, int] = {}
     for part in subgraphs(inferred.graph):
@@ -97,7 +97,7 @@ def graph(kind: str) -> onnx.ModelProto:
     return build_graph(random_network(kind), random_network("cnn", seed=1) if kind == "around" else None)
 
 
-def test_interface(graph: onnx.ModelProto, kind: str) -> None:
+def test_inputs_and_outputs_are_those_of_the_interface(graph: onnx.ModelProto, kind: str) -> None:
     session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
     values = [*session.get_inputs(), *session.get_outputs()]
     assert {value.name: (value.type, len(value.shape)) for value in values} == interface(
@@ -109,7 +109,7 @@ def test_interface(graph: onnx.ModelProto, kind: str) -> None:
     assert shapes["accessibility"] == ["batch", "windows", *(["widths"] if kind == "around" else [])]
 
 
-def test_the_model_is_checked_and_plain(graph: onnx.ModelProto) -> None:
+def test_the_graph_is_valid_small_and_without_functions(graph: onnx.ModelProto) -> None:
     onnx.checker.check_model(graph, full_check=True)
     assert [(opset.domain, opset.version in OPSETS) for opset in graph.opset_import] == [("", True)]
     assert not graph.functions
@@ -131,8 +131,8 @@ def test_every_operator_has_a_cuda_kernel(graph: onnx.ModelProto) -> None:
     assert seen > 40
 
 
-def test_a_missing_kernel_is_found() -> None:
-    """The walk sees types and subgraphs: Equal of uint8 inside a branch has no kernel."""
+def test_a_missing_kernel_in_a_subgraph_is_found() -> None:
+    """Equal of uint8 has no kernel."""
     branch = helper.make_graph(
         [helper.make_node("Equal", ["letters", "letters"], ["same"], name="same")],
         "branch",
@@ -153,8 +153,8 @@ def test_a_missing_kernel_is_found() -> None:
         test_every_operator_has_a_cuda_kernel(only)
 
 
-def test_nothing_is_padded(graph: onnx.ModelProto) -> None:
-    """A padded pool or convolution would not be the same function for a window and for a long sequence."""
+def test_no_convolution_or_pool_is_padded(graph: onnx.ModelProto) -> None:
+    """Padding would give a window other scores alone than inside a long sequence."""
     for part in subgraphs(graph.graph):
         for node in part.node:
             if node.op_type in ("Conv", "MaxPool", "AveragePool"):

@@ -1,4 +1,4 @@
-"""Long rows in tiles: the same bits as short ones, and the form that ONNX Runtime is fast in."""
+"""Long rows in tiles score the same bits as short rows, and ONNX Runtime folds their sums."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def run(
     ("rows", "whole", "more"),
     [(1, 1, 0), (1, 1, WINDOW_MULTIPLE), (1, 2, -WINDOW_MULTIPLE), (2, 2, 0), (3, 2, 5 * WINDOW_MULTIPLE), (1, 3, 1)],
 )
-def test_the_same_bits_as_short_rows(
+def test_tiles_score_the_same_bits_as_short_rows(
     graph: onnx.ModelProto, family: str, stride: int, rows: int, whole: int, more: int
 ) -> None:
     span, widths = WINDOW_LENGTH + 2 * tiny(family).flank, len(tiny(family).accessibility_widths)
@@ -57,7 +57,7 @@ def test_the_same_bits_as_short_rows(
     accessibility[rng.random(shape) < 0.2] = np.nan
     found = run(session, codes, accessibility, stride)
     assert found.shape == (rows, windows)
-    for first in range(0, windows - SHORT + 1, SHORT):  # whole vectors only: the rest of one is rounded otherwise
+    for first in range(0, windows - SHORT + 1, SHORT):  # whole vectors only, because SIMD rounds remainders differently
         bases = slice(first * stride, (first + SHORT - 1) * stride + span)
         expected = run(session, codes[:, bases], accessibility[:, first : first + SHORT], stride)
         np.testing.assert_array_equal(found[:, first : first + SHORT], expected)
@@ -71,9 +71,9 @@ def test_strides_with_tiles_have_loops(every: str) -> None:
 
 
 def test_sums_are_folded_into_convolutions(graph: onnx.ModelProto, tmp_path: Path) -> None:
-    """What makes tiles fast: with all shapes known, no sum of two convolutions is left as an operator of its own."""
+    """With all shapes known, ONNX Runtime folds every sum of two convolutions, which makes tiles fast."""
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # it warns that the optimised graph is for this processor only
+    options.log_severity_level = 3  # hides the warning that the optimised graph is for this processor only
     options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
     onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
     bodies = [part for part in subgraphs(onnx.load(tmp_path / "optimised.onnx").graph) if part.name.endswith("_tile")]

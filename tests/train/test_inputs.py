@@ -1,4 +1,4 @@
-"""What networks are given of windows: with what lies around them and without, in every mode."""
+"""Networks see windows with and without their neighbourhood, in every mode."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import torch
 from jundscan.model.metadata import MODES, WINDOW_MODES
 from train.comparison.crossval import out_of_fold, pair_predictions
 from train.config import Candidate
-from train.data.dataset import Neighbourhood, Windows
+from train.data.dataset import Neighbourhoods, Windows
 from train.fitting.fit import fit, predict_modes
-from train.fitting.folds import far_from
+from train.fitting.folds import far_from, rows_without_fold
 from train.fitting.inputs import is_bare, make_inputs, modes, network_codes, summarise, without_flanks
 from train.networks.architectures import build_network
 
@@ -24,7 +24,7 @@ WIDTHS = tiny("around").accessibility_widths
 
 
 def placed_windows(count: int, seed: int, unknown: float = 0.2) -> Windows:
-    """Windows that abut, with random bases beside them; of some nothing is known."""
+    """Make abutting windows with random flanks. A fraction ``unknown`` of them is bare."""
     windows = make_windows(count, seed)
     rng = np.random.default_rng(seed)
     codes = rng.integers(0, 4, (count, 101 + 2 * FLANK), dtype=np.uint8)
@@ -35,29 +35,29 @@ def placed_windows(count: int, seed: int, unknown: float = 0.2) -> Windows:
     codes[:, FLANK : FLANK + 101] = windows.codes
     ids = np.array([f"chr1:{start}-{start + 101}" for start in np.arange(count) * 101])
     own = accessibility[:, 0].copy()
-    return replace(windows, ids=ids, accessibility=own, neighbourhood=Neighbourhood(codes, accessibility, WIDTHS))
+    return replace(windows, ids=ids, accessibility=own, neighbourhood=Neighbourhoods(codes, accessibility, WIDTHS))
 
 
-def test_summaries_serve_as_well_as_codes() -> None:
+def test_summaries_give_the_same_predictions_as_codes() -> None:
     windows, config = placed_windows(200, seed=1), tiny("around")
     network = build_network(config).eval()
-    network.place(torch.from_numpy(network_codes(windows, FLANK)))
+    network.set_scales(torch.from_numpy(network_codes(windows, FLANK)))
     found = predict_modes(network, windows)
     assert tuple(found) == (*MODES, *WINDOW_MODES) == modes(config)
     assert windows.neighbourhood is not None
     both = (windows.neighbourhood.codes, without_flanks(windows.neighbourhood.codes))
     for mode, probabilities in found.items():
         codes = both[mode in WINDOW_MODES]
-        held = windows.neighbourhood.accessibility.copy()
+        accessibility = windows.neighbourhood.accessibility.copy()
         if mode in WINDOW_MODES:
-            held[:, 1:] = np.nan
+            accessibility[:, 1:] = np.nan
         if mode.endswith(MODES[1]):
-            held[:] = np.nan
-        np.testing.assert_allclose(probabilities, predict_windows(network, codes, held), rtol=0, atol=1e-6)
+            accessibility[:] = np.nan
+        np.testing.assert_allclose(probabilities, predict_windows(network, codes, accessibility), rtol=0, atol=1e-6)
     assert not np.array_equal(found[MODES[0]], found[WINDOW_MODES[0]])
 
 
-def test_what_is_not_known_is_unknown_letters_and_nothing() -> None:
+def test_without_a_neighbourhood_flanks_are_unknown_and_wider_accessibility_is_nan() -> None:
     windows = replace(placed_windows(20, seed=2), neighbourhood=None)
     codes = network_codes(windows, FLANK)
     np.testing.assert_array_equal(codes[:, FLANK : FLANK + 101], windows.codes)
@@ -80,7 +80,7 @@ def test_the_same_windows_are_summarised_once() -> None:
     assert first.take(np.array([7])).summary is not None
 
 
-def test_networks_narrower_than_what_is_looked_up_see_their_own() -> None:
+def test_networks_with_narrower_flanks_see_their_own_bases() -> None:
     windows = placed_windows(30, seed=5)
     assert windows.neighbourhood is not None
     np.testing.assert_array_equal(network_codes(windows, 0), windows.codes)
@@ -90,43 +90,33 @@ def test_networks_narrower_than_what_is_looked_up_see_their_own() -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
-def test_what_is_withheld_is_not_learnt_from(share: float) -> None:
-    """With the neighbourhood withheld from every window, other surroundings give the same fit."""
+def test_a_withheld_neighbourhood_does_not_change_the_fit(share: float) -> None:
     windows = placed_windows(300, seed=6, unknown=0.0)
     assert windows.neighbourhood is not None
-    held = windows.neighbourhood.accessibility.copy()
-    held[:, 1:] = 1 - held[:, 1:]
-    other = replace(windows, neighbourhood=windows.neighbourhood._replace(accessibility=held))
+    accessibility = windows.neighbourhood.accessibility.copy()
+    accessibility[:, 1:] = 1 - accessibility[:, 1:]
+    other = replace(windows, neighbourhood=windows.neighbourhood._replace(accessibility=accessibility))
     candidate = Candidate(tiny("around"), quick_fit(epochs=1, withhold_around=share))
     one, two = (fit(candidate, [some], None).network().head.from_side.weight for some in (windows, other))
     assert torch.equal(one, two) == (share == 1.0)
 
 
-def test_windows_that_see_a_held_out_block_are_not_fitted_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_windows_that_see_a_held_out_block_are_not_fitted_on() -> None:
     windows = placed_windows(300, seed=7)
-    assert windows.ids is not None
     fold = np.arange(300) // 100
-    seen: list[np.ndarray] = []
-
-    def spy(candidate: Candidate, train: list[Windows], *rest: object, **more: object) -> object:
-        seen.extend(one.ids for one in train if one.ids is not None)
-        return fit(candidate, train, None)
-
-    monkeypatch.setattr("train.fitting.folds.fit", spy)
-    candidate = Candidate(tiny("around"), quick_fit(epochs=1))
-    (found,) = out_of_fold(candidate, [windows], fold)
+    (found,) = out_of_fold(Candidate(tiny("around"), quick_fit(epochs=1)), [windows], fold)
     assert set(found) == {*MODES, *WINDOW_MODES}
     reach = max(FLANK, (WIDTHS[-1] - 101) // 2)
-    for number, ids in enumerate(seen):
-        starts = np.array([int(text.partition(":")[2].partition("-")[0]) for text in ids.tolist()])
-        held = np.flatnonzero(fold == number) * 101
-        distance = np.abs(starts[:, None] - held).min(1) - 101
+    for number in range(3):
+        starts = np.flatnonzero(rows_without_fold(tiny("around"), windows, fold, number)) * 101
+        held_out = np.flatnonzero(fold == number) * 101
+        distance = np.abs(starts[:, None] - held_out).min(1) - 101
         assert distance.min() >= reach
         gone = np.setdiff1d(np.flatnonzero(fold != number) * 101, starts)
-        assert (np.abs(gone[:, None] - held).min(1) - 101 < reach).all()
+        assert (np.abs(gone[:, None] - held_out).min(1) - 101 < reach).all()
 
 
-def test_both_networks_of_a_model_predict_as_one() -> None:
+def test_predictions_of_both_networks_are_combined() -> None:
     windows = placed_windows(60, seed=9)
     assert windows.neighbourhood is not None
     around = {mode: np.full(60, 0.25, np.float32) for mode in (*MODES, *WINDOW_MODES)}
@@ -138,12 +128,12 @@ def test_both_networks_of_a_model_predict_as_one() -> None:
         np.testing.assert_array_equal(found[mode], np.where(bare, 0.75, 0.25).astype(np.float32))
     assert all((found[mode] == 0.75).all() for mode in WINDOW_MODES)
     one_letter = windows.neighbourhood.codes.copy()
-    one_letter[:, 3] = 0  # a single letter is no neighbour
+    one_letter[:, 3] = 0  # a single known letter forms no pair
     changed = replace(windows, neighbourhood=windows.neighbourhood._replace(codes=one_letter))
     assert is_bare(changed, FLANK)[bare].all()
 
 
-def test_far_from_counts_on_its_own_chromosome() -> None:
+def test_far_from_measures_on_the_same_chromosome() -> None:
     windows = placed_windows(4, seed=8)
     ids = np.array(["a:0-101", "a:500-601", "b:0-101", "a:151-252"])
     far = far_from(replace(windows, ids=ids), np.array([3]), 100)

@@ -17,7 +17,6 @@ from jundscan.evaluation.truth import Truth, read_truth
 from jundscan.io.fasta.genome import open_genome
 from jundscan.io.shards import Shards, read_shards
 from tests.train.conftest import SmallGenome
-from train.data import make_shards as module
 from train.data.make_shards import ShardSummary, make_shards, read_windows
 from train.data.split import PARTS, Split, make_blocks
 
@@ -66,12 +65,9 @@ BLOCKS = Split(block_bases=5_000, valid=0.25, test=0.25, seed=3)
 
 
 @pytest.mark.parametrize("stride", [101, 37])
-def test_every_window_equals_the_naive_one(
-    small_genome: SmallGenome, tmp_path: Path, stride: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "READ_BASES", 333)  # windows straddle what is read at a time
-    monkeypatch.setattr(module, "COUNT_WINDOWS", 10)
-    made = make(small_genome, tmp_path, BLOCKS, stride=stride, shard_windows=100)
+def test_every_window_equals_the_naive_one(small_genome: SmallGenome, tmp_path: Path, stride: int) -> None:
+    # windows straddle the pieces that are read at a time
+    made = make(small_genome, tmp_path, BLOCKS, stride=stride, shard_windows=100, read_bases=333, count_at_a_time=10)
     parts = parts_in(tmp_path)
     assert [part.folder.name for part in made.parts] == list(parts) == list(PARTS)
     seen = set()
@@ -161,7 +157,7 @@ def test_same_seed_same_files_other_seed_other_split(small_genome: SmallGenome, 
     assert ids[0] == ids[1] != ids[2]
 
 
-def test_regions_and_parts_not_asked_for(small_genome: SmallGenome, tmp_path: Path) -> None:
+def test_only_windows_in_regions_and_parts_of_the_split_are_written(small_genome: SmallGenome, tmp_path: Path) -> None:
     split = Split(5_000, 0.3, 0.0)
     made = make(small_genome, tmp_path, split, with_track=False, regions=["1:10000-30000", "chr2"])
     assert [part.folder.name for part in made.parts] == list(PARTS[:2])
@@ -227,7 +223,9 @@ def make_part(small: SmallGenome, bed: Path, out: Path, **options: object) -> Sh
     return make_shards(genome, truth, None, out, Split(2_500, 0.5, 0.0, 1), **options)  # type: ignore[arg-type]
 
 
-def test_peaks_of_a_part_are_refused(small_genome: SmallGenome, tmp_path: Path, part_of_chr1: Path) -> None:
+def test_peaks_that_span_a_part_of_the_genome_are_an_error(
+    small_genome: SmallGenome, tmp_path: Path, part_of_chr1: Path
+) -> None:
     with pytest.raises(InputError) as caught:
         make_part(small_genome, part_of_chr1, tmp_path / "out")
     rows = [row.split("\t") for row in part_of_chr1.read_text().splitlines()]
@@ -250,7 +248,7 @@ def test_peaks_of_a_part_are_refused(small_genome: SmallGenome, tmp_path: Path, 
         ({"regions": ["chr1"], "everywhere": True}, False),
     ],
 )
-def test_peaks_of_a_part_with_regions_or_everywhere(
+def test_regions_and_everywhere_allow_peaks_of_a_part(
     small_genome: SmallGenome,
     tmp_path: Path,
     part_of_chr1: Path,
@@ -264,23 +262,22 @@ def test_peaks_of_a_part_with_regions_or_everywhere(
     assert [message.startswith(f"The peaks of {part_of_chr1} span 1") for message in warnings] == [True] * warns
 
 
-def test_peaks_on_other_chromosomes(small_genome: SmallGenome, tmp_path: Path) -> None:
+def test_peaks_without_a_common_chromosome_are_an_error(small_genome: SmallGenome, tmp_path: Path) -> None:
     bed = tmp_path / "peaks.bed"
     bed.write_text("chrUn\t0\t100\n")
     with pytest.raises(TrackError, match="no chromosome in common with the genome: peaks on chrUn, genome has chr1"):
         read_truth(bed, open_genome(small_genome.fasta).chromsizes)
 
 
-def test_both_names_of_a_chromosome_are_one(tmp_path: Path) -> None:
+def test_peaks_under_both_names_of_a_chromosome_are_joined(tmp_path: Path) -> None:
     bed = tmp_path / "peaks.bed"
     bed.write_text("chr1\t100\t200\n1\t500\t600\n")
     assert read_truth(bed, {"chr1": 1_000}).peaks["chr1"].tolist() == [[100, 200], [500, 600]]
 
 
-def test_windows_far_apart_are_read(small_genome: SmallGenome, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "READ_BASES", 200)
+def test_windows_further_apart_than_a_read_are_complete(small_genome: SmallGenome) -> None:
     genome = open_genome(small_genome.fasta)
-    pieces = list(read_windows(genome, [Region("chr1", 130, 9_000), Region("chr1", 9_050, 12_345)], 1_000))
+    pieces = list(read_windows(genome, [Region("chr1", 130, 9_000), Region("chr1", 9_050, 12_345)], 1_000, 200))
     assert np.concatenate([starts for _, starts, _ in pieces]).tolist() == [
         *range(1_000, 9_000, 1_000),
         10_000,

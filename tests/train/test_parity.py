@@ -1,4 +1,4 @@
-"""Torch and ONNX Runtime compute the same function, window by window and sliding; where not, nothing is exported."""
+"""Torch and ONNX Runtime compute the same function, on single windows and along a sequence."""
 
 from __future__ import annotations
 
@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 import train.export.model_folder
 from jundscan.model.load import load_model
 from jundscan.model.metadata import MODES
-from tests.train.conftest import FAMILIES, KINDS, predict_windows, quick_fit, random_network, span_of, tiny
+from tests.train.conftest import (
+    FAMILIES,
+    KINDS,
+    QUICK_PARITY,
+    predict_windows,
+    quick_fit,
+    random_network,
+    span_of,
+    tiny,
+)
 from train.config import Candidate, NetworkConfig
 from train.export.model_folder import ParityError, Provenance, check_parity, export
 from train.fitting.fit import Fitted
@@ -42,8 +51,8 @@ def pair(request: pytest.FixtureRequest) -> tuple[Network, onnxruntime.Inference
 def run(
     session: onnxruntime.InferenceSession, codes: NDArray[np.uint8], accessibility: NDArray[np.float32], stride: int
 ) -> NDArray[np.float32]:
-    held = accessibility[..., 0] if accessibility.shape[-1] == 1 else accessibility
-    inputs = {"sequence": codes, "accessibility": held, "stride": np.array(stride, np.int64)}
+    mapped = accessibility[..., 0] if accessibility.shape[-1] == 1 else accessibility
+    inputs = {"sequence": codes, "accessibility": mapped, "stride": np.array(stride, np.int64)}
     probability: NDArray[np.float32] = session.run(["probability"], inputs)[0]
     return probability
 
@@ -56,7 +65,7 @@ def random_codes(*shape: int, seed: int = 0) -> NDArray[np.uint8]:
 
 
 def random_accessibility(*shape: int, seed: int = 0) -> NDArray[np.float32]:
-    """Percentiles with their ends and the open tail, zeros and NaN."""
+    """Draw percentiles that include 0, 1, the uppermost percentiles and NaN."""
     rng = np.random.default_rng(seed)
     values = rng.choice([0.0, 1.0, 0.99995, 0.999, np.nan], shape).astype(np.float32)
     within = rng.random(shape) < 0.5
@@ -68,11 +77,11 @@ def widths_of(network: Network) -> int:
     return len(network.config.accessibility_widths)
 
 
-LARGE = [(family, 4096) for family in KINDS if family != "lstm"]  # beyond what an LSTM's model takes in one call
+LARGE = [(family, 4096) for family in KINDS if family != "lstm"]  # more than an LSTM's model takes in one call
 
 
 @pytest.mark.parametrize(("pair", "batch"), [*itertools.product(KINDS, (1, 2, 7, 512)), *LARGE], indirect=["pair"])
-def test_single_windows(pair: tuple[Network, onnxruntime.InferenceSession], batch: int) -> None:
+def test_single_windows_score_as_in_torch(pair: tuple[Network, onnxruntime.InferenceSession], batch: int) -> None:
     network, session = pair
     codes = random_codes(batch, span_of(network))
     accessibility = random_accessibility(batch, widths_of(network))
@@ -82,8 +91,8 @@ def test_single_windows(pair: tuple[Network, onnxruntime.InferenceSession], batc
     assert got.shape == (batch, 1)
     np.testing.assert_allclose(got[:, 0], expected, rtol=0, atol=TOLERANCE)
     if batch >= 512:
-        assert expected.std() > 0.02  # or the comparison would say nothing
-        # a stride means nothing for one window
+        assert expected.std() > 0.02  # equal probabilities would hide differences
+        # the stride has no effect on a single window
         np.testing.assert_allclose(
             run(session, codes, accessibility[:, None], 10)[:, 0], expected, rtol=0, atol=TOLERANCE
         )
@@ -91,10 +100,12 @@ def test_single_windows(pair: tuple[Network, onnxruntime.InferenceSession], batc
 
 @pytest.mark.parametrize("stride", [1, 3, 10, 101])
 @pytest.mark.parametrize("missing", [False, True])
-def test_sliding(pair: tuple[Network, onnxruntime.InferenceSession], stride: int, missing: bool) -> None:
+def test_sliding_windows_score_as_in_torch(
+    pair: tuple[Network, onnxruntime.InferenceSession], stride: int, missing: bool
+) -> None:
     network, session = pair
     span = span_of(network)
-    # row lengths are those of whole windows
+    # the rows end with a window
     sequences = random_codes(2, span + (LENGTH - span) // stride * stride, seed=stride)
     windows = np.lib.stride_tricks.sliding_window_view(sequences, span, axis=1)[:, ::stride]
     accessibility = random_accessibility(*windows.shape[:2], widths_of(network))
@@ -107,8 +118,8 @@ def test_sliding(pair: tuple[Network, onnxruntime.InferenceSession], stride: int
 
 @pytest.mark.parametrize("kind", ["cnn", "around"])
 @pytest.mark.parametrize("stride", [2, 10])
-def test_every_branch_finds_the_same(kind: str, stride: int) -> None:
-    """Filters are rounded so that scores are exact: branches may differ by what the head rounds, and no more."""
+def test_branches_of_all_strides_agree(kind: str, stride: int) -> None:
+    """Rounded filters have exact scores, so branches differ only by rounding in the head."""
     network = random_network(kind)
     network.first.round_weights()
     session = open_graph(build_graph(network))
@@ -121,16 +132,16 @@ def test_every_branch_finds_the_same(kind: str, stride: int) -> None:
 
 @pytest.mark.parametrize("kind", ["mlp", "cnn", "around"])
 def test_both_strands_are_scored(kind: str) -> None:
-    """A window and its reverse complement score alike (an LSTM reads its steps in one direction)."""
+    """A window and its reverse complement have the same score, except in an LSTM, which reads in one direction."""
     network = random_network(kind)
     codes, accessibility = random_codes(64, span_of(network)), random_accessibility(64, widths_of(network))
     turned = np.where(codes == 4, 4, 3 - codes)[:, ::-1].astype(np.uint8)
     both = [predict_windows(network, strand.copy(), accessibility) for strand in (codes, turned)]
-    np.testing.assert_allclose(*both, rtol=0, atol=1e-5)  # sums come in another order
+    np.testing.assert_allclose(*both, rtol=0, atol=1e-5)  # sums are in another order
 
 
 def deserts(length: int, seed: int) -> NDArray[np.uint8]:
-    """Sequence with long unknown stretches, and lonely windows in them."""
+    """Make a sequence with long unknown stretches that hold single known windows."""
     rng = np.random.default_rng(seed)
     codes = rng.integers(0, 4, length, dtype=np.uint8)
     for start in rng.integers(0, length, length // 1_500).tolist():
@@ -143,7 +154,7 @@ def deserts(length: int, seed: int) -> NDArray[np.uint8]:
 
 @pytest.mark.parametrize("stride", [1, 3, 10, 101])
 @pytest.mark.parametrize("windows", [1, 40, 5_000])
-def test_windows_beside_which_nothing_is_known_go_to_a_network_of_their_own(stride: int, windows: int) -> None:
+def test_bare_windows_are_scored_by_the_second_network(stride: int, windows: int) -> None:
     around, alone = random_network("around"), random_network("cnn", seed=1)
     for network in (around, alone):
         network.first.round_weights()
@@ -160,8 +171,8 @@ def test_windows_beside_which_nothing_is_known_go_to_a_network_of_their_own(stri
         assert 0.01 < (np.abs(expected - seen) > 1e-3).mean() < 0.9
 
 
-def test_bare_windows_are_scored_as_in_company() -> None:
-    """A batch of windows alone takes a short cut: to the same bits as among windows with flanks."""
+def test_a_batch_of_bare_windows_scores_as_in_a_mixed_batch() -> None:
+    """A batch of bare windows takes a branch of its own, with the same bits."""
     around, alone = random_network("around"), random_network("cnn", seed=1)
     session = open_graph(build_graph(around, alone))
     codes = random_codes(64, span_of(around))
@@ -176,7 +187,7 @@ def test_bare_windows_are_scored_as_in_company() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_unknown_letter_never_raises_a_score(kind: str) -> None:
-    """Whatever letter stands there, the filters score no less than without one."""
+    """The filters score a known letter no lower than an unknown one."""
     network = random_network(kind)
     codes = random_codes(64, span_of(network))
     hidden = codes.copy()
@@ -186,7 +197,7 @@ def test_an_unknown_letter_never_raises_a_score(kind: str) -> None:
     assert (scores[1] < scores[0]).any()
 
 
-def test_summaries_of_onnx_are_those_of_torch() -> None:
+def test_summaries_of_onnx_equal_those_of_torch() -> None:
     network = random_network("around")
     network.first.round_weights()
     codes = random_codes(50, span_of(network))
@@ -214,23 +225,19 @@ def test_export_writes_nothing_on_disagreement(
         return graph
 
     monkeypatch.setattr(train.export.model_folder, "build_graph", wrong_graph)
-    monkeypatch.setattr(train.export.model_folder, "PARITY_BATCHES", {family: (7,)})
-    monkeypatch.setattr(train.export.model_folder, "PARITY_LENGTHS", {family: 500})
     fitted = make_fitted(family)
     provenance = Provenance("1.0.0", ("TinyCells",), "made-up", "0" * 64, data_folder / "valid_dataset")
     with pytest.raises(ParityError, match=r"torch and ONNX Runtime differ by .*nothing was exported"):
-        export(fitted, tmp_path / "exported" / "wrong", provenance)
+        export(fitted, tmp_path / "exported" / "wrong", provenance, parity=QUICK_PARITY)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
     assert not (tmp_path / "exported" / "wrong").exists()
 
 
-def test_nan_is_a_disagreement(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No comparison with NaN is true, ``difference > limit`` neither."""
-    monkeypatch.setattr(train.export.model_folder, "PARITY_BATCHES", {"cnn": (7,)})
-    monkeypatch.setattr(train.export.model_folder, "PARITY_LENGTHS", {"cnn": 500})
+def test_nan_is_a_parity_error() -> None:
+    """``difference > limit`` is false for NaN, so this comparison would miss it."""
     model = load_model(device="cpu")
     network = build_network(NetworkConfig.from_dict(model.metadata.architecture)).eval()
     with torch.no_grad():
         network.head.last.bias.fill_(float("nan"))
     with pytest.raises(ParityError, match="differ by nan"):
-        check_parity(network, "cnn", model)
+        check_parity(network, QUICK_PARITY, model)

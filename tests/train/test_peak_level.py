@@ -1,4 +1,4 @@
-"""Peaks and hits on held-out blocks: counted as by hand, from real scans, and promised as they are observed."""
+"""Counts of peaks and hits on held-out blocks equal a naive count and real scans, and promises are checked."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def nothing_counted(thresholds: list[float], blocks: int) -> PeakCounts:
 
 
 def stretches(starts: list[int]) -> list[set[int]]:
-    """Bases of windows, those that touch or overlap together."""
+    """Return the bases of windows, joined where windows abut or overlap."""
     found: list[set[int]] = []
     for start in sorted(starts):
         if not found or start > max(found[-1]) + 1:
@@ -48,8 +48,10 @@ def stretches(starts: list[int]) -> list[set[int]]:
     st.dictionaries(st.integers(0, 300), st.sampled_from([0.1, 0.4, 0.6, 0.9])),
     st.sampled_from([WINDOW, 50, 120]),
 )
-def test_counts_are_those_of_bases_in_common(labels: dict[int, bool], scores: dict[int, float], apart: int) -> None:
-    """Windows of 101 bases side by side, overlapping, and with gaps between them."""
+def test_counts_equal_a_naive_count_of_shared_bases(
+    labels: dict[int, bool], scores: dict[int, float], apart: int
+) -> None:
+    """Windows abut, overlap, or have gaps between them."""
     at = np.array(sorted(labels), np.int64)
     truth = LabelledWindows(at * apart, at // 10, np.array([labels[number] for number in at.tolist()]))
     indices = np.array(sorted(scores), np.int64)
@@ -64,7 +66,7 @@ def test_counts_are_those_of_bases_in_common(labels: dict[int, bool], scores: di
     for column, threshold in enumerate((0.2, 0.5, 0.8)):
         called = [number * 10 for number, score in scores.items() if score >= threshold]
         hits: list[set[int]] = []
-        for start in sorted(called):  # windows that only touch are two hits
+        for start in sorted(called):  # abutting windows are two hits
             if not hits or start > max(hits[-1]):
                 hits.append(set())
             hits[-1] |= set(range(start, start + WINDOW))
@@ -91,7 +93,7 @@ def test_spans_hold_the_windows_of_a_fold_and_no_others() -> None:
         touched = [s for s in spans if s.chrom == f"chr{chrom}" and s.start < start + WINDOW and start < s.end]
         assert bool(touched) == inside
         assert all(span.start <= start and start + WINDOW <= span.end for span in touched)
-    # a window off the grid of the scan cannot be scanned on its own, and one beyond the genome's end neither
+    # no region for a window off the scan's grid, beyond the genome's end, or on an unknown chromosome
     assert fold_spans(np.array(["1"]), np.array([5]), np.array([True]), {"chr1": 500}) == []
     assert fold_spans(np.array(["1"]), np.array([500]), np.array([True]), {"chr1": 500}) == []
     assert fold_spans(np.array(["3"]), np.array([0]), np.array([True]), {"chr1": 500}) == []
@@ -116,9 +118,7 @@ def data(small_genome: SmallGenome, tmp_path: Path) -> Path:
     return folder
 
 
-def test_held_out_chromosomes_are_scanned_by_networks_that_never_saw_them(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_held_out_chromosomes_are_scanned_by_networks_not_fitted_on_them(data: Path, tmp_path: Path) -> None:
     source = read_source(data)
     windows = load_windows(data / TRAIN, data / VALID, source=source)
     chroms, starts = chroms_and_starts(windows)
@@ -126,10 +126,10 @@ def test_held_out_chromosomes_are_scanned_by_networks_that_never_saw_them(
     recipes = [Fitted(Candidate(tiny(kind), quick_fit()), {}, 2, []) for kind in ("around", "cnn")]
     rng = np.random.default_rng(0)
     probabilities = {mode: rng.random(len(fold), dtype=np.float32) for mode in MODES}
-    said: list[str] = []
-    arguments = (*recipes, [windows], fold, source, probabilities, tmp_path / "runs")
-    counts = peak_counts(*arguments, said.append)
-    assert len(said) == 3
+    progress: list[str] = []
+    arguments = (*recipes, [windows], fold, source, probabilities, tmp_path / "runs", progress.append)
+    counts = peak_counts(*arguments)
+    assert len(progress) == 3
     assert list(counts) == list(MODES)
     for mode, one in counts.items():
         assert (one.hits_on_peaks <= one.hits).all()
@@ -140,7 +140,7 @@ def test_held_out_chromosomes_are_scanned_by_networks_that_never_saw_them(
     assert counts[MODES[0]].peaks.sum() > 20
     assert not np.array_equal(counts[MODES[0]].hits, counts[MODES[1]].hits)
 
-    # the same by what a user calls
+    # jundscan.scan finds the same hits
     sets = [windows]
     networks = [fit_without_fold(one.candidate, sets, fold, 0, one.epoch) for one in recipes]
     model = train.comparison.peak_level._model(networks, tmp_path / "model.onnx")
@@ -161,16 +161,16 @@ def test_held_out_chromosomes_are_scanned_by_networks_that_never_saw_them(
         assert counts[MODES[0]].hits[0, column] == len(judged)
         assert counts[MODES[0]].hits_on_peaks[0, column] == sum(any(span & one for one in bound) for span in judged)
 
-    # and not again
-    monkeypatch.setattr(train.comparison.peak_level, "_count_peaks", None)
+    # a second call reads the cache
     again = peak_counts(*arguments)
+    assert len(progress) == 3
     for mode in MODES:
         for kept, found in zip(again[mode], counts[mode], strict=True):
             np.testing.assert_array_equal(kept, found)
 
 
 def made_up_counts(on_peaks: list[int], rows: tuple[CalibrationRow, ...]) -> PeakCounts:
-    """Ten hits and eight peaks in each block, on_peaks of each at every threshold."""
+    """Return counts of ten hits and eight peaks per block, with ``on_peaks`` hits on peaks at every threshold."""
     number, thresholds = len(on_peaks), np.array([row.threshold for row in rows])
     shares = np.repeat(np.array(on_peaks)[:, None], len(rows), axis=1)
     return PeakCounts(
@@ -205,7 +205,7 @@ def test_shares_of_peaks_are_in_the_table_and_in_the_record() -> None:
     assert found["hits_on_peaks"] == [40] * len(rows)
 
 
-def test_promises_are_kept_where_blocks_are_alike_and_not_where_they_differ() -> None:
+def test_promises_hold_on_similar_blocks_and_fail_on_different_ones() -> None:
     known = held_out()
     rows = calibrate(known.labels, known.probabilities[MODES[0]], 0.05)
     alike = peak_check(made_up_counts([3, 5, 4, 4, 2, 6, 4, 4, 3, 5] * 3, rows), rows)

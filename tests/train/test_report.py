@@ -1,4 +1,4 @@
-"""Cards and the README's table say what the files hold, and nothing else is touched."""
+"""Cards and the README's table hold the values of the JSON files, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PICTURES = ("roc.png", "precision_recall.png", "calibration.png", "confusion.png
 
 
 def figures(start: float) -> dict[str, Any]:
-    """Metrics that no two calls share."""
+    """Return metrics that depend on ``start``, so that values of different calls differ."""
     values = {metric: start + 0.01 * number for number, metric in enumerate(METRIC_NAMES)}
     return {**values, "confidence_intervals": {metric: [value - 0.1, value + 0.1] for metric, value in values.items()}}
 
@@ -88,7 +88,7 @@ def comparison() -> dict[str, Any]:
     }
 
 
-def test_every_figure_of_the_comparison_is_in_the_card() -> None:
+def test_every_value_of_the_comparison_is_in_the_card() -> None:
     text = "\n".join(comparison_parts(comparison()))
     assert "12,345 windows, 67 bound" in text
     assert "| accessibility alone | 0.123 (0.023–0.223) | 0.133 (0.033–0.233) | 0.143 (0.043–0.243) |" in text
@@ -102,7 +102,7 @@ def test_every_figure_of_the_comparison_is_in_the_card() -> None:
 
 
 @pytest.mark.parametrize("part", ["paired", "repeated", "cross_cell", "rescaled", "calibration"])
-def test_a_part_that_is_not_there_yet_is_left_out(part: str) -> None:
+def test_a_missing_part_of_the_comparison_is_omitted(part: str) -> None:
     record = comparison()
     before = comparison_parts(record)
     del record[part]
@@ -111,7 +111,7 @@ def test_a_part_that_is_not_there_yet_is_left_out(part: str) -> None:
     assert len(after) < len(before)
 
 
-def test_tables_are_whole() -> None:
+def test_rows_of_a_table_have_equal_numbers_of_columns() -> None:
     lines = comparison_parts(comparison())
     for above, below in itertools.pairwise(lines):
         if above.startswith("|") and below.startswith("|"):
@@ -138,7 +138,7 @@ def test_only_a_comparison_of_this_network_and_data_is_in_its_card(
 
 
 def peaks() -> dict[str, Any]:
-    """Counts of peaks and hits, and what is promised from them."""
+    """Return a record with counts of peaks and hits, and their checks."""
     half = {"promised": 0.412, "observed": 0.437, "interval": [-0.05, 0.09], "within": True}
     broken = {"promised": 0.5, "observed": 0.3, "interval": [-0.3, -0.1], "within": False}
     entry = {
@@ -171,7 +171,7 @@ def test_every_promise_on_peaks_is_in_the_card() -> None:
     assert "| 2,345 | – | – | – | 1 of 2 |" in "\n".join(peak_parts(record))
 
 
-def test_tables_of_thresholds_speak_of_peaks_where_the_model_does(model: Model) -> None:
+def test_tables_of_thresholds_have_shares_of_peaks_if_the_model_has(model: Model) -> None:
     metadata = model.metadata
     rows = tuple(replace(row, hit_precision=0.4321, peak_recall=0.5678) for row in metadata.with_accessibility.rows)
     unknown = tuple(replace(row, hit_precision=None, peak_recall=None) for row in metadata.without_accessibility.rows)
@@ -193,7 +193,7 @@ def test_tables_of_thresholds_speak_of_peaks_where_the_model_does(model: Model) 
     assert peak_sentence(replace(knowing, with_accessibility=knowing.without_accessibility)) == ""
 
 
-def test_the_counts_of_peaks_in_the_repository_are_those_of_the_model() -> None:
+def test_exported_counts_of_peaks_match_the_model() -> None:
     record, model = read_peaks(EXPORTED), load_model(EXPORTED / DEFAULT_MODEL, "cpu")
     training = read_training(EXPORTED)
     for mode in MODES:
@@ -225,20 +225,20 @@ def test_exported_candidates_are_found_by_their_keys() -> None:
 
 
 @pytest.mark.parametrize("name", model_names(EXPORTED))
-def test_the_cards_in_the_repository_say_what_the_files_say(name: str) -> None:
+def test_exported_cards_match_the_json_files(name: str) -> None:
     pictures = [picture for picture in PICTURES if (EXPORTED / name / picture).is_file()]
     comparison = read_comparison(EXPORTED) if name == DEFAULT_MODEL else None
     assert (EXPORTED / name / "README.md").read_text() == model_card(EXPORTED, name, pictures, comparison)
     assert (comparison is not None) == (name == DEFAULT_MODEL)
 
 
-def test_the_readme_says_what_the_files_say() -> None:
+def test_the_readme_matches_the_json_files() -> None:
     text = (ROOT / "README.md").read_text()
     assert readme_block(EXPORTED) in text
     assert replace_block(text, README_BEGIN, README_END, readme_block(EXPORTED)) == text
 
 
-def test_only_the_block_is_replaced() -> None:
+def test_replace_block_changes_only_the_block() -> None:
     text = f"before\n{README_BEGIN}\nold\n{README_END}\nafter\n"
     new = f"{README_BEGIN}\nnew\n{README_END}"
     assert replace_block(text, README_BEGIN, README_END, new) == f"before\n{new}\nafter\n"

@@ -1,4 +1,4 @@
-"""What a data set says of where its windows come from, and what is looked up there."""
+"""``dataset.json`` names genome and track, from which training reads neighbourhoods."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from train.data.split import Split
 from .conftest import SmallGenome
 
 
-def test_a_source_is_read_as_it_was_written(tmp_path: Path) -> None:
+def test_a_source_survives_writing_and_reading(tmp_path: Path) -> None:
     (tmp_path / "data" / "Cells").mkdir(parents=True)
     for name in ("genome.fa", "open.bw"):
         (tmp_path / name).touch()
@@ -44,20 +44,20 @@ def test_a_source_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert replace(found, genome=None, accessibility=None) == DataSource(cell_type="Cells", assembly="hg38")
     write_source(tmp_path, NO_SOURCE)
     assert read_source(tmp_path) == NO_SOURCE
-    assert read_source(tmp_path / "data") == NO_SOURCE  # there is none
+    assert read_source(tmp_path / "data") == NO_SOURCE  # it has no file
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("genome.fa", "no JSON"),
+        ("genome.fa", "not JSON"),
         ("[]", "needs an object with genome, accessibility, cell_type, assembly"),
         ("{}", "needs an object with genome"),
         ('{"genome": 3}', "it has 'genome'"),
         ('{"genome": "g.fa", "tracks": "t.bw"}', "it has 'tracks'"),
     ],
 )
-def test_a_source_that_cannot_be_used(tmp_path: Path, text: str, message: str) -> None:
+def test_an_invalid_source_is_a_one_line_error(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / DATA_SET).write_text(text)
     with pytest.raises(InputError, match=message) as caught:
         read_source(tmp_path)
@@ -77,7 +77,7 @@ def placed(small_genome: SmallGenome, tmp_path_factory: pytest.TempPathFactory) 
     return load_data_set(folder)
 
 
-def test_windows_get_what_lies_around_them(placed: DataSet, small_genome: SmallGenome) -> None:
+def test_windows_get_their_neighbourhood_from_genome_and_track(placed: DataSet, small_genome: SmallGenome) -> None:
     assert (placed.name, placed.source.assembly) == ("Small", "made-up")
     assert knows_neighbourhood([placed])
     windows = placed.train
@@ -101,7 +101,7 @@ def test_windows_get_what_lies_around_them(placed: DataSet, small_genome: SmallG
     np.testing.assert_array_equal(windows.accessibility, windows.neighbourhood.accessibility[:, 0])
 
 
-def test_all_data_sets_must_say_where_they_come_from(
+def test_neighbourhoods_need_a_genome_for_every_data_set(
     placed: DataSet, data_set: DataSet, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert not knows_neighbourhood([data_set])

@@ -21,31 +21,31 @@ SHOWN = {
     WINDOW_MODES[1]: "sequence of the window alone",
 }
 SHARES = {"hit_precision": "hits on a peak", "peak_recall": "peaks hit"}
-"""Shares of the calibration table that speak of peaks, and their names."""
-TWO_NETWORKS = "- Windows beside which nothing is known are scored by a network of their own, fitted on windows alone."
+"""Fields of calibration rows with shares of peaks and hits, and their names."""
+TWO_NETWORKS = "- A second network, fitted on windows alone, scores windows whose neighbourhood is unknown."
 MAX_CHROMOSOMES_NAMED = 25
-"""Chromosomes."""
+"""Maximum chromosomes that a card names."""
 
 
 def share(value: float | None) -> str:
-    """Show a share to three decimals, or a dash where it is not known."""
+    """Format a share to three decimals, or as a dash if it is None."""
     return "–" if value is None else f"{value:.3f}"
 
 
 def value(report: Mapping[str, Any], metric: str) -> str:
-    """Show a metric with its 95 % interval."""
+    """Format a metric with its 95 % interval."""
     low, high = report["confidence_intervals"][metric]
     return f"{report[metric]:.3f} ({low:.3f}–{high:.3f})"
 
 
 def table_head(*first: str) -> list[str]:
-    """Head of a table with a column for every metric behind the first ones."""
+    """Return the head of a table with the columns ``first`` and one for every metric."""
     columns = [*first, *METRIC_NAMES.values()]
     return ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
 
 
 def metrics_row(label: str, report: Mapping[str, Any]) -> str:
-    """Show every metric with its interval, behind ``label``."""
+    """Return a table row with ``label`` and every metric with its interval."""
     return f"| {label} | " + " | ".join(value(report, metric) for metric in METRIC_NAMES) + " |"
 
 
@@ -72,8 +72,8 @@ def _filter_lines(nearest: Sequence[Nearest], fixed: bool) -> list[str]:
     return [
         "",
         "## What the first layer learned",
-        "Filters started from JASPAR motifs and were fitted further. Nearest to each, by correlation of the weights "
-        "over all shifts and both strands:",
+        "Filters started from JASPAR motifs and were then fitted. The table shows the motif nearest to each, by "
+        "correlation of the weights over all shifts and both strands.",
         "",
         "| filter | nearest motif | correlation |",
         "|---|---|---|",
@@ -87,7 +87,7 @@ def _what_it_sees(metadata: Metadata) -> list[str]:
     widths = ", ".join(f"{width:,}" for width in metadata.accessibility_widths)
     return [
         f"- It sees {metadata.flank} bases to each side of a window, and mean accessibility over {widths} bases around "
-        "its centre, each as a percentile of its own. Unknown letters never raise a motif's score.",
+        "its centre. Each width has its own percentiles. An unknown letter never raises a motif's score.",
         *([TWO_NETWORKS] if ALONE in metadata.architecture else []),
     ]
 
@@ -97,20 +97,20 @@ def _neighbourhood_note(metadata: Metadata, metrics: dict[str, Any]) -> list[str
         return []
     known, windows = metrics["neighbourhood"]["known"], metrics["neighbourhood"]["windows"]
     return [
-        f"The surroundings of {known:,} of {windows:,} windows are known. Figures with the neighbourhood are flattered "
-        "here: most of these windows have a trained neighbour, whose bases and accessibility they see. The held-out "
-        "blocks below are the honest figures. Windows alone are not concerned.",
+        f"The neighbourhood of {known:,} of {windows:,} windows is known. Metrics with the neighbourhood are too good "
+        "here, because most of these windows see bases and accessibility of a training window. Use the metrics on "
+        "held-out blocks below instead. Metrics of windows alone are not affected.",
         "",
     ]
 
 
 def comparison_parts(record: Mapping[str, Any]) -> list[str]:
-    """Write the parts of the card that the record of ``python -m train crossval`` fills, one line an item.
+    """Return the lines of the card's sections on ``crossval.json``.
 
     Parameters
     ----------
     record : mapping
-        ``crossval.json``; a part that is not in it is left out.
+        ``crossval.json``. The card omits parts that it lacks.
     """
     lines = _blocked(record)
     parts = {
@@ -138,10 +138,11 @@ def _blocked(record: Mapping[str, Any]) -> list[str]:
     windows = ", ".join(f"{one['name']} {one['windows']:,} windows, {one['bound']:,} bound" for one in record["data"])
     lines = [
         "## Blocked cross-validation",
-        f"Training and validation windows ({windows}) in {record['blocks']} blocks of {record['block_bases']:,} bases, "
-        f"no peak divided, dealt out to {record['folds']} folds. Every model is fitted with each fold held out, on all "
-        "cell types together, and judged on the pooled predictions of the held-out windows. Intervals: 95 % bootstrap "
-        "over blocks. A network that sees more than the window is not fitted on windows that see the blocks held out.",
+        f"Training and validation windows ({windows}) lie in {record['blocks']} blocks of {record['block_bases']:,} "
+        f"bases, which divide no peak. The blocks form {record['folds']} folds. Every model is fitted with each fold "
+        "held out, on all cell types together, and judged on its predictions for the held-out windows of all folds. "
+        "Intervals are 95 % bootstrap over blocks. A network that sees more than the window is not fitted on windows "
+        "that see held-out blocks.",
     ]
     for one in record["data"]:
         for mode, shown in SHOWN.items():
@@ -155,8 +156,8 @@ def _blocked(record: Mapping[str, Any]) -> list[str]:
 def _paired(record: Mapping[str, Any]) -> list[str]:
     lines = [
         "### Against gradient boosting",
-        f"The selected recipe minus {BASELINES[record['paired']['minus']][0]}, on the same draws of blocks, with 95 % "
-        "intervals:",
+        f"The selected network minus {BASELINES[record['paired']['minus']][0]}, on the same resamples of blocks, with "
+        "95 % intervals:",
         "",
         *table_head("cell type", "mode"),
     ]
@@ -173,7 +174,7 @@ def _paired(record: Mapping[str, Any]) -> list[str]:
 def _repeated(record: Mapping[str, Any]) -> list[str]:
     lines = [
         "### Other seeds",
-        f"The selected recipe with seeds {', '.join(map(str, record['repeated']['seeds']))}: "
+        f"The selected network with seeds {', '.join(map(str, record['repeated']['seeds']))}: "
         "mean ± standard deviation.",
         "",
         *table_head("cell type", "mode"),
@@ -188,8 +189,8 @@ def _repeated(record: Mapping[str, Any]) -> list[str]:
 def _cross_cell(record: Mapping[str, Any]) -> list[str]:
     lines = [
         "### Another cell type",
-        "The selected recipe fitted without a cell type, and judged on that cell type's windows in the blocks that "
-        "were held out, by its own track; 95 % bootstrap intervals over blocks.",
+        "The selected network, fitted without a cell type and judged on that cell type's windows in held-out blocks, "
+        "with its own track. Intervals are 95 % bootstrap over blocks.",
         "",
         *table_head("fitted on", "judged on", "mode"),
     ]
@@ -203,8 +204,8 @@ def _cross_cell(record: Mapping[str, Any]) -> list[str]:
 def _rescaled(record: Mapping[str, Any]) -> list[str]:
     lines = [
         "### Accessibility in another unit",
-        "Difference of the validation metrics when every accessibility value is changed first; the largest is "
-        f"{record['rescaled']['largest']:.4f}. Ranks: ties averaged, the lowest is 0.",
+        "Change of the validation metrics when accessibility is in another unit. The largest change is "
+        f"{record['rescaled']['largest']:.4f}. Ranks average ties and start at 0.",
         "",
         *table_head("cell type", "accessibility"),
     ]
@@ -218,12 +219,12 @@ def _rescaled(record: Mapping[str, Any]) -> list[str]:
 def _calibration(record: Mapping[str, Any]) -> list[str]:
     lines = [
         "### Do thresholds keep their promise?",
-        f"{record['calibration']['data']}: thresholds for a false-positive rate, from the held-out predictions of all "
-        "folds but one, tried on that one; all folds together. In brackets the binomial 95 % interval about what was "
-        "promised, and beside it in how many of the folds the observed value lies within that fold's interval. All "
-        "folds together agree nearly by construction, since each is in the others' tables; the single folds are the "
-        "test. Windows of a peak or of an open region are called together, so that real counts spread wider than "
-        "binomial ones: from region to region, expect more variation than these intervals say.",
+        f"{record['calibration']['data']}: thresholds for a false-positive rate come from the held-out predictions of "
+        "all folds but one and are applied to that fold. The table pools all folds. Brackets hold the binomial 95 % "
+        'interval around the promised value. "Folds within" counts the folds whose observed value lies in their own '
+        "interval. Pooled values agree nearly by construction, because each fold is in the others' tables, so the "
+        "single folds are the test. Neighbouring windows of a peak or an open region are called together. Expect more "
+        "variation between regions than these intervals show.",
         "",
         "| mode | rate asked for | recall promised | observed | folds within | false-positive rate promised | observed "
         "| folds within |",
@@ -247,13 +248,13 @@ def _calibration(record: Mapping[str, Any]) -> list[str]:
 
 
 def default_row(metadata: Metadata, mode: str) -> CalibrationRow:
-    """Return the calibration row of scan's default threshold in a mode."""
+    """Return the calibration row of a mode's default threshold for scans."""
     table = metadata.tables[mode]
     return next(row for row in table.rows if row.threshold == table.default_threshold)
 
 
 def peak_sentence(metadata: Metadata) -> str:
-    """Write what to expect of windows, hits and peaks at scan's default thresholds; empty where that is not known."""
+    """Return a sentence on windows, hits and peaks at the default thresholds, or "" if a share is None."""
     parts = []
     for mode in MODES:
         row = default_row(metadata, mode)
@@ -267,18 +268,17 @@ def peak_sentence(metadata: Metadata) -> str:
 
 
 def peak_parts(record: Mapping[str, Any]) -> list[str]:
-    """Write the part of the card that ``peaks.json`` fills, one line an item."""
+    """Return the lines of the card's section on ``peaks.json``."""
     lines = [
         "### Peaks and hits",
         f"{record['data']}: each of {record['folds']} folds of blocks of {record['block_bases']:,} bases, held out of "
-        f"the fit, was scanned at stride {record['stride']}. A peak is a stretch of bound windows that touch one "
-        "another. It is hit when a hit shares a base with it, and then the hit is on a peak. Only training and "
-        "validation windows count: hits that touch none of them are left out, and a peak without a scored window is "
-        "left out too.",
+        f"the fit, was scanned at stride {record['stride']}. A peak is a run of abutting bound windows. It is hit when "
+        "a hit shares a base with it, and that hit is then on a peak. Only training and validation windows count: hits "
+        "that touch none of them are not counted, nor are peaks without a scored window.",
         "",
-        "Do these shares hold on blocks that they were not counted on? One half of the blocks, drawn at random, "
-        "promises and the other one is observed. In brackets the 95 % interval of the difference, with the blocks of "
-        "both halves drawn anew. Beside it: in how many of the folds the share agrees so with that of all others.",
+        "Do these shares hold on other blocks? The promised share is that of a random half of the blocks, the observed "
+        "share that of the other half. Brackets hold the 95 % interval of the difference, from resamples of the blocks "
+        'of both halves. "Folds within" counts the folds whose share agrees in this way with that of all others.',
         "",
         "| what the model sees | false-positive rate | peaks | hits | "
         + " | ".join(f"{name}: promised | observed | difference | folds within" for name in SHARES.values())
@@ -315,24 +315,24 @@ def card(
     comparison: dict[str, Any] | None = None,
     peaks: dict[str, Any] | None = None,
 ) -> str:
-    """Write a model card.
+    """Return a model card as Markdown.
 
     Parameters
     ----------
     metadata : Metadata
-        Of the model file.
+        Metadata of the model file.
     metrics : dict
-        Its ``metrics.json``.
+        The model's ``metrics.json``.
     training : dict
         ``training.json``: the factor, the data, and every candidate with its validation metrics.
     pictures : sequence of str
-        File names beside the card.
+        File names of pictures beside the card.
     nearest : sequence of Nearest
-        Of the first layer's filters.
+        Motifs nearest to the first layer's filters.
     comparison : dict, optional
-        ``crossval.json``; without it the card says nothing of baselines and blocked folds.
+        ``crossval.json``, for the sections on baselines and blocked folds.
     peaks : dict, optional
-        ``peaks.json``; without it the card does not say whether shares of peaks and hits hold.
+        ``peaks.json``, for the section on peaks and hits.
     """
     shown = {key: value for key, value in metadata.architecture.items() if key not in ("family", ALONE)}
     architecture = ", ".join(f"{key} {value}" for key, value in shown.items())
@@ -346,11 +346,11 @@ def card(
         place += f" and {len(chromosomes) - MAX_CHROMOSOMES_NAMED:,} more"
     article = "A" if metadata.family == "cnn" else "An"
     share = training["data"][0]["beside_training"]
-    beside = "" if share is None else f", and {share:.0%} of them lie beside a window that was trained on"
+    beside = "" if share is None else f", and {share:.0%} of them lie beside a training window"
     lines = [
         f"# {metadata.name} {metadata.version}",
         "",
-        f"{article} {FAMILIES[metadata.family]} that tells whether {training['factor']} binds a window of "
+        f"{article} {FAMILIES[metadata.family]} that predicts whether {training['factor']} binds a window of "
         f"{metadata.window_length} bp, from sequence and chromatin accessibility. Written by `python -m train`.",
         "",
         "## What it is",
@@ -364,20 +364,21 @@ def card(
         f"- Torch and ONNX Runtime differ by at most {metrics['torch_onnx_max_difference']:.1e}.",
         "",
         "## Validation",
-        f"{metrics['n']:,} windows, {metrics['positives']:,} bound; 95 % bootstrap intervals. Not a test: "
-        f"{'recipes of other families' if metadata.sees_neighbourhood else 'epoch and sizes'} were chosen on these "
-        f"windows{beside}.",
+        f"{metrics['n']:,} windows, {metrics['positives']:,} bound, with 95 % bootstrap intervals. This is not a test, "
+        f"because {'networks of other families' if metadata.sees_neighbourhood else 'epoch and sizes'} were chosen on "
+        f"these windows{beside}.",
         "",
         *_neighbourhood_note(metadata, metrics),
         *table_head("mode"),
         *(metrics_row(SHOWN[mode], metrics.get(mode, metrics)) for mode in metadata.tables),
         "",
         "## Thresholds",
-        f"From {metadata.calibration_source}; precision at a prevalence of {metadata.prevalence:.2%}. "
-        f"`evaluate` decides at {metadata.decision_threshold:g} (both classes weighed alike), `scan` by default at "
-        f"{metadata.with_accessibility.default_threshold:.4f} ({metadata.with_accessibility.default_rule}) with "
-        f"accessibility, {metadata.without_accessibility.default_threshold:.4f} without.",
-        "A score ranks windows. It is no chance of being bound: precision is.",
+        f"Calibrated on {metadata.calibration_source}. Precision is for a prevalence of {metadata.prevalence:.2%}. "
+        f"The default threshold of `evaluate` is {metadata.decision_threshold:g}, which gives both classes equal "
+        f"weight. That of `scan` is {metadata.with_accessibility.default_threshold:.4f} "
+        f"({metadata.with_accessibility.default_rule}) with accessibility, and "
+        f"{metadata.without_accessibility.default_threshold:.4f} without.",
+        "A score ranks windows. It is not the probability of being bound, which the precision column shows.",
         "",
     ]
     for mode, table in metadata.tables.items():
@@ -386,8 +387,8 @@ def card(
         lines += [*peak_parts(peaks), ""]
     lines += [
         "## All candidates",
-        "By weighted accuracy on held-out blocks (average of the data sets) where a network sees more than the window, "
-        "else by that on validation windows.",
+        "Networks that see more than the window are judged on held-out blocks, averaged over the data sets. The others "
+        "are judged on validation windows. The highest weighted accuracy is selected.",
         "",
         "| candidate | epoch | judged on | weighted accuracy | AUROC | average precision |",
         "|---|---|---|---|---|---|",
@@ -408,12 +409,12 @@ def card(
         *_filter_lines(nearest, bool(metadata.architecture.get("fixed_filters"))),
         "",
         "## Limits",
-        f"- Trained on {' and '.join(metadata.cell_types)} in {place} only; other cell types through their own "
-        "accessibility track.",
-        "- Bound windows are rare: read the precision column before a lenient threshold is used.",
-        "- A window at a peak's edge may count as bound without holding the bound element.",
-        "- The motifs that the filters start from were chosen on chromosome 22 of hg19, in HepG2 and K562: figures on "
-        "windows from there, held out or not, are a little too good for it.",
+        f"- It was trained on {' and '.join(metadata.cell_types)} in {place} only. It knows another cell type by its "
+        "accessibility track alone.",
+        "- Bound windows are rare. Read the precision column before you use a lenient threshold.",
+        "- A window at a peak's edge may count as bound without containing the binding site.",
+        "- The motifs that the filters start from were chosen on chromosome 22 of hg19, in HepG2 and K562. Metrics on "
+        "windows from there are therefore slightly too good, even on held-out blocks.",
         *[f"\n![{Path(name).stem.replace('_', ' ')}]({name})" for name in pictures],
     ]
     return "\n".join(lines) + "\n"

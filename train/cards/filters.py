@@ -1,4 +1,4 @@
-"""What the first layer learned: a logo of every filter, and the JASPAR motif that is nearest to it."""
+"""Draw the first layer's filters as logos, and find the JASPAR motif nearest to each."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from train.networks.motifs import fetch_motifs, log_odds
 MAX_FILTERS = 16
 COLUMNS = 4
 MIN_OVERLAP = 6
-INITIALIZER, ALONE = "_filters", "alone_"
-"""How the name of the first layer's weights ends, and what is in that of a network for windows alone. Only the branches
-of the default stride hold both strands in one."""
+INITIALIZER = "_filters"
+"""End of the name of the first layer's weights. The branch of the default stride has another name."""
+ALONE_PREFIX = "alone_"
+"""Part of the names in the network for bare windows."""
 
 
 @dataclass(frozen=True)
 class Nearest:
-    """The motif nearest to a filter: its name, the correlation of the weights, and whether on the other strand."""
+    """The motif nearest to a filter: name, correlation of the weights, and whether it is on the other strand."""
 
     name: str
     correlation: float
@@ -43,7 +44,7 @@ def read_filters(path: Path) -> NDArray[np.float32]:
     while graphs:
         graph = graphs.pop()
         for constant in graph.initializer:
-            if constant.name.endswith(INITIALIZER) and ALONE not in constant.name:
+            if constant.name.endswith(INITIALIZER) and ALONE_PREFIX not in constant.name:
                 weights: NDArray[np.float32] = onnx.numpy_helper.to_array(constant)
                 return weights[:, 0]
         graphs += [one.g for node in graph.node for one in node.attribute if one.type == onnx.AttributeProto.GRAPH]
@@ -51,12 +52,12 @@ def read_filters(path: Path) -> NDArray[np.float32]:
 
 
 def _centred(weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Subtract every position's mean: what all letters share tells no window from another."""
+    """Subtract every position's mean, because a constant for all letters does not distinguish windows."""
     return weights - weights.mean(-2, keepdims=True)
 
 
 def nearest_motif(weights: NDArray[np.float32], motifs: Mapping[str, NDArray[np.float64]]) -> Nearest:
-    """Find the motif whose log-odds correlate best with a filter (4, width), over all shifts and both strands.
+    """Return the motif whose log odds correlate best with a filter (4, width), over all shifts and both strands.
 
     Examples
     --------
@@ -81,7 +82,7 @@ def nearest_motif(weights: NDArray[np.float32], motifs: Mapping[str, NDArray[np.
 
 
 def nearest_motifs(model: Path) -> list[Nearest]:
-    """Find the motif of :mod:`train.networks.motifs` that is nearest to each of a model's first filters."""
+    """Return the motif of :mod:`train.networks.motifs` nearest to each of a model's first filters."""
     motifs = fetch_motifs()
     return [nearest_motif(one, motifs) for one in read_filters(model)[:MAX_FILTERS]]
 

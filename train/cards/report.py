@@ -1,4 +1,4 @@
-"""Model cards and the README's table, from the files that hold the figures; only what others report is typed."""
+"""Write model cards and the README's table of metrics from the JSON files of an export."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jundscan.model.metadata import MODES, WINDOW_MODES
 from train.cards.card import FAMILIES, SHOWN, card, metrics_row, peak_sentence, table_head
 from train.cards.filters import draw_filters, nearest_motifs
 from train.data.source import NO_SOURCE, DataSource
-from train.export.evaluate_modes import evaluations
+from train.export.evaluate_modes import evaluate_every_mode
 from train.records import METRICS_FILE, read_comparison, read_metrics, read_peaks, read_training
 
 FILTERS = "filters.png"
@@ -25,7 +25,7 @@ PUBLIC = (
     ("MLP with accessibility, best public result on this data set", 0.698, None),
     ("CNN with accessibility, DeepChem book, chapter 6", None, 0.760),
 )
-"""What others report on this data set: weighted accuracy and AUROC (on its own test or validation part)."""
+"""Published weighted accuracy and AUROC on this data set, each on its own test or validation part."""
 
 
 def model_names(exported: Path) -> list[str]:
@@ -35,7 +35,7 @@ def model_names(exported: Path) -> list[str]:
 
 
 def readme_block(exported: Path) -> str:
-    """Write the README's table of validation figures, with 95 % bootstrap intervals."""
+    """Return the README's table of validation metrics, with 95 % bootstrap intervals."""
     default = read_metrics(exported, DEFAULT_MODEL)
     data = read_training(exported)["data"][0]
     lines = [
@@ -58,7 +58,7 @@ def readme_block(exported: Path) -> str:
 
 
 def _blocked(exported: Path) -> list[str]:
-    """Write the figures on held-out blocks, where ``crossval.json`` has them."""
+    """Return the table of metrics on held-out blocks, or nothing without ``crossval.json``."""
     record = read_comparison(exported)
     if record is None:
         return []
@@ -83,7 +83,7 @@ def _blocked(exported: Path) -> list[str]:
 
 
 def _peaks(exported: Path) -> list[str]:
-    """Write what to expect of windows, hits and peaks at the default thresholds, where the model knows it."""
+    """Return a sentence on windows, hits and peaks at the default thresholds, or nothing if the model has no shares."""
     if not (sentence := peak_sentence(load_model(exported / DEFAULT_MODEL, "cpu").metadata)):
         return []
     name = read_training(exported)["data"][0]["name"]
@@ -91,22 +91,22 @@ def _peaks(exported: Path) -> list[str]:
 
 
 def replace_block(text: str, begin: str, end: str, block: str) -> str:
-    """Put ``block`` where ``text`` has one between the markers.
+    """Replace the text from marker ``begin`` to marker ``end`` by ``block``.
 
     Raises
     ------
     InputError
-        When the markers are not there.
+        When ``text`` lacks a marker.
     """
     head, found, rest = text.partition(begin)
     _, closed, tail = rest.partition(end)
     if not (found and closed):
-        raise InputError(f"no block between {begin} and {end}")
+        raise InputError(f"found no block between {begin} and {end}; add both lines where the table belongs")
     return head + block + tail
 
 
 def model_card(exported: Path, name: str, pictures: Sequence[str], comparison: dict[str, Any] | None = None) -> str:
-    """Write the card of an exported model from the files in ``exported``."""
+    """Return the card of an exported model, from the files in ``exported``."""
     return card(
         load_model(exported / name, "cpu").metadata,
         read_metrics(exported, name),
@@ -126,14 +126,14 @@ def write_cards(exported: Path, validation: Path, source: DataSource = NO_SOURCE
     exported : pathlib.Path
         Folder of model folders and ``training.json``.
     validation : pathlib.Path
-        Shards that the pictures are drawn on.
+        Shards that the pictures show.
     source : DataSource
-        Where they come from.
+        Genome and track of these shards.
 
     Yields
     ------
     pathlib.Path
-        A file written.
+        Every written file.
     """
     for name in model_names(exported):
         default = name == DEFAULT_MODEL
@@ -148,13 +148,13 @@ def write_cards(exported: Path, validation: Path, source: DataSource = NO_SOURCE
 
 def _draw(folder: Path, validation: Path, source: DataSource) -> list[Path]:
     model, shards = load_model(folder, "cpu"), read_shards(validation)
-    found = evaluations(shards, model, source)
+    found = evaluate_every_mode(shards, model, source)
     alone = found[WINDOW_MODES[0]] if WINDOW_MODES[0] in found else found[MODES[0]]
     results = {"the window alone": alone} if WINDOW_MODES[0] in found else {folder.name: alone}
     if WINDOW_MODES[0] in found and source.genome is not None:
         results = {"with its neighbourhood": found[MODES[0]], **results}
     if shards.labels is None or alone.weights is None:
-        raise ShardError(validation, "no labels (shard-K-y.joblib), nothing to draw")
+        raise ShardError(validation, "no labels (shard-K-y.joblib), which the pictures need")
     decision = model.metadata.decision_threshold
     drawn = [
         Predictions(name, shards.labels, result.probabilities, alone.weights, decision)
@@ -166,12 +166,12 @@ def _draw(folder: Path, validation: Path, source: DataSource) -> list[Path]:
 
 
 def write_readme(exported: Path, readme: Path) -> None:
-    """Put the table of validation figures between the markers of a README.
+    """Write the table of validation metrics between the markers of a README.
 
     Raises
     ------
     InputError
-        When it cannot be read or has no such markers.
+        When the README cannot be read or lacks the markers.
     """
     try:
         text = readme.read_text()

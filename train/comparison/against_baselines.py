@@ -1,7 +1,7 @@
-"""How the networks compare with the baselines, and whether the exported recipe keeps its promises: ``crossval.json``.
+"""Compare the networks with baselines and check the exported recipe's promises, for ``crossval.json``.
 
-Everything is judged on windows that were not fitted on. Intervals and differences are bootstrapped over megabases of
-the genome, since windows of a neighbourhood are no independent witnesses.
+Every model is judged on windows that it was not fitted on. The bootstrap resamples megabases of the genome, because
+neighbouring windows are not independent.
 """
 
 from __future__ import annotations
@@ -47,19 +47,19 @@ from train.records import read_or_compute
 
 OnProgress = Callable[[str], None]
 PARTS = ("paired", "calibration", "rescaled", "cross_cell", "repeated")
-"""Of the record, beside its models."""
+"""Keys of the record's parts besides its models."""
 SLOW = ("plain_mlp", "plain_cnn", "plain_lstm")
-"""Baselines that take longer than all the rest, and come last."""
+"""Baselines that come last because they take longer than all others together."""
 
 
 @dataclass(frozen=True)
 class Pool:
-    """The windows that all models are compared on, and where the results are kept.
+    """The windows that all models are compared on, and the folder that caches results.
 
     Attributes
     ----------
     names : tuple of str
-        Of the data sets.
+        Names of the data sets.
     tables : tuple of Table
         Training and validation windows of each data set, the same windows in the same order.
     fold, block : numpy.ndarray, shape=(N,)
@@ -67,7 +67,9 @@ class Pool:
     runs : pathlib.Path
         Folder of the caches.
     digest : str
-        Of the windows, so that results of other data are never taken for those of these.
+        Hash of the windows, which keeps caches of different data apart.
+    resamples : int
+        Bootstrap resamples of blocks.
     """
 
     names: tuple[str, ...]
@@ -76,13 +78,14 @@ class Pool:
     block: NDArray[np.int64]
     runs: Path
     digest: str
+    resamples: int = RESAMPLES
 
     def cache(self, name: str) -> Path:
-        """Where what is expensive and no network's is kept."""
+        """Return the file that caches a result of these windows."""
         return self.runs / f"comparison-{self.digest}" / name
 
 
-def load_pool(data: Sequence[DataSet], runs: Path, on_progress: OnProgress) -> Pool:
+def load_pool(data: Sequence[DataSet], runs: Path, on_progress: OnProgress, resamples: int = RESAMPLES) -> Pool:
     """Read the data sets, divide them into blocked folds, and score their motifs.
 
     Raises
@@ -96,10 +99,10 @@ def load_pool(data: Sequence[DataSet], runs: Path, on_progress: OnProgress) -> P
         for array in (one.codes, one.labels, one.accessibility):
             digest.update(np.ascontiguousarray(array).tobytes())
     chroms, starts = chroms_and_starts(sets[0])
-    spots = np.stack([np.unique(chroms, return_inverse=True)[1], starts // BLOCK_BASES])
-    block = np.unique(spots, axis=1, return_inverse=True)[1].ravel().astype(np.int64)
+    positions = np.stack([np.unique(chroms, return_inverse=True)[1], starts // BLOCK_BASES])
+    block = np.unique(positions, axis=1, return_inverse=True)[1].ravel().astype(np.int64)
     names = tuple(one.name for one in data)
-    pool = Pool(names, (), fold, block, runs, digest.hexdigest()[:10])
+    pool = Pool(names, (), fold, block, runs, digest.hexdigest()[:10], resamples)
 
     def compute() -> dict[str, NDArray[np.float32]]:
         on_progress(f"scoring {len(BASELINE_MOTIFS)} motifs")
@@ -138,14 +141,15 @@ def baseline_predictions(name: str, pool: Pool, on_progress: OnProgress) -> list
 
 
 def network_predictions(candidate: Candidate, epoch: int, pool: Pool, on_progress: OnProgress) -> list[Predictions]:
-    """Predict every table out of fold with a network, stopped at an epoch."""
+    """Predict every table out of fold with a network that stops at an epoch."""
     windows = [table.windows for table in pool.tables]
     return cached_out_of_fold(candidate, epoch, windows, pool.fold, pool.runs, on_progress)
 
 
 def _bootstrap(pool: Pool, table: Table, probabilities: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]:
-    windows = table.windows
-    return bootstrap_blocks(windows.labels, probabilities, windows.weights, DECISION_THRESHOLD, pool.block, RESAMPLES)
+    """Resample blocks and compute the metrics of each resample. Every call draws the same blocks."""
+    labels, weights = table.windows.labels, table.windows.weights
+    return bootstrap_blocks(labels, probabilities, weights, DECISION_THRESHOLD, pool.block, pool.resamples)
 
 
 def _interval(values: NDArray[np.float64]) -> list[float]:
@@ -159,13 +163,13 @@ def _points(table: Table, probabilities: NDArray[np.float32]) -> dict[str, Any]:
 
 
 def judge(pool: Pool, predictions: Sequence[Predictions]) -> dict[str, Any]:
-    """Judge pooled predictions: cell type to mode to metrics with intervals; None for a mode that there is not."""
+    """Compute metrics with intervals, by cell type and mode. A mode without predictions is None."""
     parts = zip(pool.names, pool.tables, predictions, strict=True)
     return {name: judge_table(pool, table, found) for name, table, found in parts}
 
 
 def judge_table(pool: Pool, table: Table, found: Predictions) -> dict[str, Any]:
-    """Judge the predictions of one table: mode to metrics with intervals; None for a mode that there is not."""
+    """Compute metrics with intervals of one table, by mode. A mode without predictions is None."""
     modes: dict[str, Any] = dict.fromkeys((*MODES, *WINDOW_MODES))
     for mode, probabilities in found.items():
         draws = _bootstrap(pool, table, probabilities)
@@ -175,7 +179,7 @@ def judge_table(pool: Pool, table: Table, found: Predictions) -> dict[str, Any]:
 
 
 def paired_differences(pool: Pool, ours: Sequence[Predictions], theirs: Sequence[Predictions]) -> dict[str, Any]:
-    """Subtract metrics of ``theirs`` from those of ``ours``, both judged on the same draws of blocks."""
+    """Subtract metrics of ``theirs`` from those of ``ours``, on the same resamples of blocks."""
     cells: dict[str, Any] = {}
     for name, table, one, other in zip(pool.names, pool.tables, ours, theirs, strict=True):
         cells[name] = {}
@@ -196,7 +200,7 @@ def paired_differences(pool: Pool, ours: Sequence[Predictions], theirs: Sequence
 
 
 def seeds_summary(pool: Pool, repeats: Mapping[int, Sequence[Predictions]]) -> dict[str, Any]:
-    """Mean and standard deviation of the metrics over seeds, by cell type and mode."""
+    """Compute mean and standard deviation of the metrics over seeds, by cell type and mode."""
     cells: dict[str, Any] = {}
     for number, (name, table) in enumerate(zip(pool.names, pool.tables, strict=True)):
         cells[name] = {}
@@ -216,22 +220,22 @@ def seeds_summary(pool: Pool, repeats: Mapping[int, Sequence[Predictions]]) -> d
 def cross_cell(
     selected: Fitted, pool: Pool, others: Mapping[str, Windows], on_progress: OnProgress
 ) -> list[dict[str, Any]]:
-    """Fit without a cell type, and judge on the blocks of it that were held out; for every cell type with a track.
+    """Fit without a cell type and judge on its held-out blocks, for every cell type with accessibility.
 
-    Modes of the window alone are those of the same network with the rest withheld.
+    In the modes of windows alone, the same network sees no neighbourhood.
 
     Parameters
     ----------
     selected : Fitted
     pool : Pool
     others : mapping of str to Windows
-        The same windows of further cell types, which are fitted on too.
+        The same windows in further cell types, which are fitted on too.
     on_progress : callable
 
     Returns
     -------
     list of dict
-        ``fitted_on`` (names), ``judged_on``, and the metrics by mode with intervals over blocks.
+        ``fitted_on`` (names), ``judged_on``, and metrics with intervals by mode.
     """
     rows: list[dict[str, Any]] = []
     candidate, epoch = selected.candidate, selected.epoch
@@ -260,30 +264,33 @@ def compare(
     seeds: Sequence[int],
     on_progress: OnProgress,
     others: Sequence[DataSet] = (),
+    resamples: int = RESAMPLES,
 ) -> Iterator[dict[str, Any]]:
-    """Compare all models; the record grows, and is given after each of its parts, the quick ones first.
+    """Compare all models. Yield the growing record after each of its parts, quick parts first.
 
     Parameters
     ----------
     sets : sequence of DataSet
-        Of the same windows; the networks were fitted on all of them.
+        Data sets of the same windows, on all of which the networks were fitted.
     fits : sequence of Fitted
-        What ``runs`` holds.
+        All fits in ``runs``.
     runs : pathlib.Path
-        Keeps every expensive result, so that a second call is quick.
+        Folder that caches every expensive result, so that a second call is quick.
     seeds : sequence of int
-        That the selected network is repeated with, beside its own.
+        Further seeds to fit the selected candidate with.
     on_progress : callable
-        Told what is going on.
+        Called with a line for every step.
     others : sequence of DataSet
-        Of the same windows in further cell types: they join the fits that leave a cell type out.
+        The same windows in further cell types, for the fits that leave a cell type out.
+    resamples : int
+        Bootstrap resamples of blocks.
     """
     folders = [one.path for one in sets]
-    pool = load_pool(sets, runs, on_progress)
+    pool = load_pool(sets, runs, on_progress, resamples)
     further = {one.name: load_all(one) for one in others}
     for name, windows in further.items():
         if not np.array_equal(windows.ids, pool.tables[0].windows.ids):
-            raise ShardError(folders[0], f"{name} does not hold the same windows: no common folds")
+            raise ShardError(folders[0], f"{name} does not hold the same windows, which common folds need")
     best = best_of(fits)
     families = best_of_families(fits)
     record: dict[str, Any] = {
@@ -294,7 +301,7 @@ def compare(
         "folds": FOLDS,
         "block_bases": BLOCK_BASES,
         "blocks": int(pool.block.max()) + 1,
-        "resamples": RESAMPLES,
+        "resamples": pool.resamples,
         "selected": best.candidate.key(),
         "epoch": best.epoch,
         "models": {},
@@ -309,7 +316,7 @@ def compare(
         if name not in SLOW and (name != BOOSTED_AROUND or pool.tables[0].neighbourhood is not None):
             add_baseline(name)
     yield record
-    ordered = sorted(families.items(), key=lambda item: item[1] is not best)  # the selected one first
+    ordered = sorted(families.items(), key=lambda item: item[1] is not best)  # the selected family first
     alone = partner_for_bare_windows(best, fits)
     for family, fitted in ordered[:1]:
         record["models"][family] = _network(fitted, pool, results, on_progress, alone)

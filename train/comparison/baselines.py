@@ -1,6 +1,6 @@
-"""What the networks have to beat: accessibility, motif scores, and plain networks fitted as a textbook would.
+"""Baselines for the networks: accessibility, motif scores, and plain networks fitted as a textbook would.
 
-Every baseline is fitted on a list of tables, one a cell type, all together, and scores tables that it has not seen.
+A baseline is fitted on a list of tables, one per cell type, and scores other tables.
 """
 
 from __future__ import annotations
@@ -28,11 +28,10 @@ BASELINE_MOTIFS = (
     *("MA0106", "MA0592", "MA0844", "MA0527", "MA0024", "MA1107", "MA0088", "MA0692", "MA0147", "MA1636", "MA0838"),
     *("MA1470", "MA1101", "MA0477", "MA0478", "MA1131", "MA1130", "MA1142", "MA1143", "MA0043", "MA0639", "MA0025"),
 )
-"""JASPAR matrices of AP-1, CREB, C/EBP and factors active in HepG2 and K562, the latest version of each."""
+"""JASPAR matrices of AP-1, CREB, C/EBP and factors active in HepG2 and K562, each in its latest version."""
 RANGES = (50, 150, 400)
-"""Bases to each side of a window; not above what training looks up."""
+"""Bases to each side of a window. None is above :data:`train.config.FLANK`."""
 SCORE_BATCH = 4096
-TREES, LEAVES, TREE_RATE = 200, 8, 0.1
 PLAIN_BATCH = 100
 
 
@@ -44,9 +43,9 @@ class Table:
     ----------
     windows : Windows
     scores : numpy.ndarray, shape=(N, motifs), dtype=float32
-        In the order of :data:`train.comparison.baselines.BASELINE_MOTIFS`.
+        In the order of :data:`BASELINE_MOTIFS`.
     neighbourhood : numpy.ndarray, shape=(N, n), dtype=float32, or None
-        What :func:`train.comparison.baselines.neighbourhood_features` finds beside the windows.
+        From :func:`neighbourhood_features`.
     """
 
     windows: Windows
@@ -60,7 +59,7 @@ class Table:
 
 
 def weights_of(tables: Sequence[Table]) -> NDArray[np.float64]:
-    """Weigh every cell type alike, mean 1."""
+    """Return the windows' weights, scaled to mean 1 in every cell type."""
     return np.concatenate([table.windows.weights / table.windows.weights.mean() for table in tables])
 
 
@@ -70,24 +69,26 @@ class Baseline(Protocol):
     def __call__(
         self, train: Sequence[Table], test: Sequence[Table], has_accessibility: bool
     ) -> list[NDArray[np.float32]] | None:
-        """Give the probabilities (N,) of every table of ``test``; None where it cannot do without accessibility."""
+        """Fit on ``train`` and return probabilities (N,) for every table of ``test``.
+
+        Return None when the baseline needs accessibility and has none.
+        """
 
 
 @torch.no_grad()
-def best_scores(codes: NDArray[np.uint8], motifs: Sequence[str] = BASELINE_MOTIFS) -> NDArray[np.float32]:
-    """Find every motif's best log-odds score in every window, on either strand.
+def best_scores(codes: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the best log-odds score of every motif in every window, on either strand.
 
     Parameters
     ----------
     codes : numpy.ndarray, shape=(N, 101), dtype=uint8
-    motifs : sequence of str
-        JASPAR identifiers, with or without a version.
 
     Returns
     -------
     numpy.ndarray, shape=(N, motifs), dtype=float32
+        In the order of :data:`BASELINE_MOTIFS`.
     """
-    filters = [log_odds(matrix, len(matrix)) for matrix in fetch_motifs(tuple(motifs)).values()]
+    filters = [log_odds(matrix, len(matrix)) for matrix in fetch_motifs(BASELINE_MOTIFS).values()]
     widths = np.array([one.shape[1] for one in filters])
     scores = np.empty((len(codes), len(filters)), np.float32)
     for first in range(0, len(codes), SCORE_BATCH):
@@ -101,26 +102,24 @@ def best_scores(codes: NDArray[np.uint8], motifs: Sequence[str] = BASELINE_MOTIF
     return scores
 
 
-def neighbourhood_features(codes: NDArray[np.uint8], motifs: Sequence[str] = BASELINE_MOTIFS) -> NDArray[np.float32]:
-    """Score motifs and count bases over ever wider ranges beside windows, as boosting sees a neighbourhood.
+def neighbourhood_features(codes: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Compute the neighbourhood features of gradient boosting: motif scores and counts over ever wider ranges.
 
     Parameters
     ----------
     codes : numpy.ndarray, shape=(N, 101 + 2 * flank), dtype=uint8
-    motifs : sequence of str
-        JASPAR identifiers, with or without a version.
 
     Returns
     -------
     numpy.ndarray, shape=(N, (motifs + 3) * ranges), dtype=float32
-        Range by range of :data:`RANGES`: every motif's best score; C or G, CpG, and known letters.
+        For each of :data:`RANGES`: every motif's best score, then counts of C or G, of CpG, and of known letters.
     """
     flank = (codes.shape[1] - WINDOW_LENGTH) // 2
     parts = []
     for reach in RANGES:
         within = codes[:, flank - reach : codes.shape[1] - flank + reach]
         known = (within < UNKNOWN).sum(1, keepdims=True).astype(np.float32)
-        parts += [best_scores(np.ascontiguousarray(within), motifs), composition(within), known]
+        parts += [best_scores(np.ascontiguousarray(within)), composition(within), known]
     return np.concatenate(parts, axis=1)
 
 
@@ -152,19 +151,22 @@ class Tabular:
     Attributes
     ----------
     motifs : tuple of str
-        Of :data:`BASELINE_MOTIFS`.
+        Some of :data:`BASELINE_MOTIFS`.
     has_composition : bool
-        C+G and CpG beside the scores.
+        Whether counts of C or G and of CpG are features too.
     boosted : bool
-        Trees instead of logistic regression.
-    has_around : bool
-        What lies beside a window, and wider accessibility, too.
+        Gradient boosting instead of logistic regression.
+    has_neighbourhood : bool
+        Whether the neighbourhood and accessibility at wider widths are features too.
+    trees : int
+        Trees of gradient boosting.
     """
 
     motifs: tuple[str, ...] = ()
     has_composition: bool = False
     boosted: bool = False
     has_neighbourhood: bool = False
+    trees: int = 200
 
     def _estimator(self) -> Any:
         from sklearn.ensemble import HistGradientBoostingClassifier
@@ -174,7 +176,7 @@ class Tabular:
 
         if self.boosted:
             return HistGradientBoostingClassifier(
-                max_iter=TREES, max_leaf_nodes=LEAVES, learning_rate=TREE_RATE, early_stopping=False, random_state=0
+                max_iter=self.trees, max_leaf_nodes=8, learning_rate=0.1, early_stopping=False, random_state=0
             )
         return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000, tol=1e-3))
 
@@ -206,7 +208,7 @@ class PlainMLP(nn.Module):
         self.first, self.last = nn.Linear(4 * WINDOW_LENGTH, 256), nn.Linear(257, 1)
 
     def forward(self, bases: Tensor, accessibility: Tensor) -> Tensor:
-        """Turn (B, 4, 101) and (B, 1) into logits (B,)."""
+        """Map (B, 4, 101) and (B, 1) to logits (B,)."""
         hidden = torch.relu(self.first(bases.transpose(1, 2).flatten(1)))
         return self.last(torch.cat([hidden, accessibility], 1)).squeeze(1)
 
@@ -220,7 +222,7 @@ class PlainCNN(nn.Module):
         self.head = nn.Sequential(nn.Linear(161, 32), nn.ReLU(), nn.BatchNorm1d(32), nn.Linear(32, 1))
 
     def forward(self, bases: Tensor, accessibility: Tensor) -> Tensor:
-        """Turn (B, 4, 101) and (B, 1) into logits (B,)."""
+        """Map (B, 4, 101) and (B, 1) to logits (B,)."""
         logits: Tensor = self.head(torch.cat([self.body(bases), accessibility], 1)).squeeze(1)
         return logits
 
@@ -235,7 +237,7 @@ class PlainLSTM(nn.Module):
         self.head = nn.Sequential(*layers, nn.Linear(16, 1))
 
     def forward(self, bases: Tensor, accessibility: Tensor) -> Tensor:
-        """Turn (B, 4, 101) and (B, 1) into logits (B,)."""
+        """Map (B, 4, 101) and (B, 1) to logits (B,)."""
         _, (state, _) = self.recurrent(bases.transpose(1, 2))
         logits: Tensor = self.head(torch.cat([state[0], accessibility], 1)).squeeze(1)
         return logits
@@ -243,29 +245,27 @@ class PlainLSTM(nn.Module):
 
 @dataclass(frozen=True)
 class Plain:
-    """A network from random weights, batches of 100, every window once an epoch, the last epoch kept.
+    """A plain network from random weights: one strand, batches of 100, every window once per epoch, last epoch kept.
 
     Attributes
     ----------
     network : type
     epochs : int
     adam : bool
-        Adam at 0.005, else SGD at 0.01.
-    seed : int
+        Adam at rate 0.005, else SGD at 0.01.
     """
 
     network: type[PlainMLP] | type[PlainCNN] | type[PlainLSTM]
     epochs: int
     adam: bool = False
-    seed: int = 0
 
     def __call__(
         self, train: Sequence[Table], test: Sequence[Table], has_accessibility: bool
     ) -> list[NDArray[np.float32]] | None:
-        """Fit on all of ``train``; such a network knows no window without accessibility."""
+        """Fit on all of ``train``. Plain networks need accessibility."""
         if not has_accessibility:
             return None
-        torch.manual_seed(self.seed)
+        torch.manual_seed(0)
         network = self.network()
         parameters = network.parameters()
         optimizer: torch.optim.Optimizer = (
@@ -277,7 +277,7 @@ class Plain:
         for _ in range(self.epochs):
             for rows in torch.randperm(len(labels)).split(PLAIN_BATCH):
                 if len(rows) < 2:
-                    continue  # nothing to normalise a batch by
+                    continue  # batch normalisation needs two windows
                 logits = network(one_hot(codes[rows]), accessibility[rows])
                 loss = nn.functional.binary_cross_entropy_with_logits(logits, labels[rows], weights[rows])
                 optimizer.zero_grad(set_to_none=True)
@@ -315,13 +315,13 @@ BASELINES: dict[str, tuple[str, Baseline]] = {
     "plain_cnn": ("plain CNN: 8 filters, one strand", Plain(PlainCNN, 20)),
     "plain_lstm": ("plain LSTM: 32 units", Plain(PlainLSTM, 15)),
 }
-"""By name: what the report calls it, and how it is fitted. Each also joins accessibility to what it is named after."""
+"""Label in the model card and baseline, by name. Each also uses accessibility."""
 
 
 def baseline_out_of_fold(
     baseline: Baseline, tables: Sequence[Table], fold: NDArray[np.int64], has_accessibility: bool
 ) -> list[NDArray[np.float32]] | None:
-    """Fit with each fold held out and predict it: (N,) for each table, None where the baseline cannot."""
+    """Fit with each fold held out and predict it: (N,) for each table. None when the baseline needs accessibility."""
     pooled = [np.full(len(fold), np.nan, np.float32) for _ in tables]
     for number in range(int(fold.max()) + 1):
         held_out = np.flatnonzero(fold == number)

@@ -1,4 +1,4 @@
-"""Promises of the exported recipe: accessibility in any unit, and thresholds that hold on windows not fitted on."""
+"""Check two promises of the exported recipe: accessibility in any unit, and thresholds that hold on new windows."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ from jundscan.model.model import Model
 from jundscan.model.thresholds import first_row_meeting, is_positive
 from train.data.dataset import VALID
 from train.export.calibration import CHECKED_RATES, calibrate
-from train.export.model_folder import Provenance, export
+from train.export.model_folder import ParitySizes, Provenance, export
 from train.fitting.fit import METRICS, Fitted
 
 CONFIDENCE = 0.95
+DRAFT_PARITY = ParitySizes((1, 7), 500)
+"""Small, because the draft only checks changes of unit."""
 
 
 def _ranked(values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -37,15 +39,15 @@ RESCALINGS: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
     "square root": np.sqrt,
     "ranked": _ranked,
 }
-"""Ties of ranks are averaged, and the lowest rank is 0."""
+"""Changes of unit by name. Ranks average ties and start at 0."""
 
 
 def export_draft(fitted: Fitted, folders: Sequence[Path]) -> Model:
-    """Write a fitted network as ``export`` does, and load it; no file is left."""
+    """Load a fitted network as :func:`train.export.model_folder.export` writes it, through a temporary folder."""
     names = tuple(folder.resolve().name for folder in folders)
     provenance = Provenance("0", names, "unknown", "", folders[0] / VALID)
     with tempfile.TemporaryDirectory() as work:
-        export(fitted, Path(work) / DEFAULT_MODEL, provenance)
+        export(fitted, Path(work) / DEFAULT_MODEL, provenance, parity=DRAFT_PARITY)
         return load_model(Path(work) / DEFAULT_MODEL, "cpu")
 
 
@@ -55,7 +57,7 @@ def rescaling_check(model: Model, folders: Sequence[Path]) -> dict[str, Any]:
     Returns
     -------
     dict
-        Cell type to rescaling to the metrics' differences from those of the shards as they are, and ``largest``.
+        ``cells``: for each cell type and rescaling, how much every metric changes. ``largest``: the largest change.
     """
     cells: dict[str, Any] = {}
     largest = 0.0
@@ -78,7 +80,7 @@ def rescaling_check(model: Model, folders: Sequence[Path]) -> dict[str, Any]:
 
 
 def _observed(called: int, windows: int, promised: float) -> dict[str, Any]:
-    """Compare a count with what was promised, by the binomial interval about the promise."""
+    """Compare an observed fraction with the promised one and its binomial 95 % interval."""
     from scipy.stats import binom
 
     low, high = (float(value) / windows for value in binom.interval(CONFIDENCE, windows, promised))
@@ -89,22 +91,21 @@ def _observed(called: int, windows: int, promised: float) -> dict[str, Any]:
 def calibration_check(
     labels: NDArray[np.int8], probabilities: NDArray[np.float32], fold: NDArray[np.int64]
 ) -> dict[str, Any]:
-    """Calibrate on the held-out predictions of all folds but one, and see what the thresholds do on that one.
+    """Calibrate on the held-out predictions of all folds but one, and observe the rates on that fold.
 
     Parameters
     ----------
     labels, probabilities, fold : numpy.ndarray, shape=(N,)
-        Probabilities out of fold.
+        Out-of-fold probabilities.
 
     Returns
     -------
     dict
-        ``folds``: an entry for every rate of :data:`CHECKED_RATES` and fold, with ``recall`` and ``fpr`` (promised,
-        observed, the binomial 95 % interval about the promise, whether the observed value is within); ``pooled``: the
-        same with all folds' windows together, one entry a rate.
+        ``folds``: an entry for every rate of :data:`CHECKED_RATES` and fold, with ``recall`` and ``fpr``. Each holds
+        the promised and the observed value, the binomial 95 % interval around the promised one, and whether the
+        observed one is ``within`` it. ``pooled``: the same for the windows of all folds together, one entry per rate.
     """
-    entries, pooled = [], []
-    tables = []
+    entries, pooled, tables = [], [], []
     for number in range(int(fold.max()) + 1):
         others = fold != number
         tables.append(calibrate(labels[others], probabilities[others], float(labels.mean())))

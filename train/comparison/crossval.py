@@ -1,8 +1,8 @@
-"""Blocked cross-validation: contiguous blocks of the genome held out in turn, predictions pooled out of fold.
+"""Cross-validate networks on contiguous blocks of the genome, held out in turn.
 
-The public parts are divided window by window, so that neighbours of most windows, and windows of the same peak,
-stand on both sides; accessibility, which is constant inside a peak, can then give the peak away. Blocks of a megabase,
-with no peak divided, are immune. Designs are decided and thresholds calibrated on these.
+The public data set is divided window by window, so most windows, and windows of the same peak, have neighbours in the
+other part. Accessibility, which is constant within a peak, can then reveal the label. Blocks of a megabase that divide
+no peak avoid this. They select models and calibrate thresholds.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ def load_all(data: DataSet) -> Windows:
     Raises
     ------
     ShardError
-        When the windows have no ids: blocks need their places.
+        When the windows have no ids, because blocks need their positions.
     """
     windows = load_windows(data.path / TRAIN, data.path / VALID, source=data.source)
     if windows.ids is None:
-        raise ShardError(data.path, "no ids (shard-K-ids.joblib): blocked folds need the windows' places")
+        raise ShardError(data.path, "no ids (shard-K-ids.joblib), which blocked folds need")
     return windows
 
 
@@ -58,11 +58,11 @@ def load_folds(data: Sequence[DataSet]) -> tuple[list[Windows], NDArray[np.int64
     Raises
     ------
     ShardError
-        When the windows cannot be divided: no ids, other windows in each set, too few blocks.
+        When the windows have no ids, differ between the sets, or lie in too few blocks.
     """
     sets = [load_all(one) for one in data]
     if any(not np.array_equal(one.ids, sets[0].ids) for one in sets):
-        raise ShardError(data[0].path, "the data sets do not hold the same windows: no common folds")
+        raise ShardError(data[0].path, "the data sets do not hold the same windows, which common folds need")
     fold = blocked_folds(*chroms_and_starts(sets[0]), np.any([one.labels > 0 for one in sets], axis=0))
     if len(np.unique(fold)) < FOLDS or any(not one.labels[fold == n].any() for one in sets for n in range(FOLDS)):
         raise ShardError(data[0].path, f"too few blocks of {BLOCK_BASES:,} bases with bound windows for {FOLDS} folds")
@@ -76,25 +76,25 @@ def out_of_fold(
     until: int | None = None,
     on_progress: Callable[[str], None] = lambda line: None,
     others: Sequence[Windows] = (),
-    keep: Path | None = None,
+    cache: Path | None = None,
 ) -> list[Predictions]:
-    """Fit with each fold held out and predict it, in every mode.
+    """Fit with each fold held out, and predict it in every mode.
 
     Parameters
     ----------
     candidate : Candidate
     sets : sequence of Windows
-        The same windows in the same order, one set a cell type; all are fitted together.
+        The same windows in the same order, one set per cell type. All are fitted together.
     fold : numpy.ndarray, shape=(N,)
         From :func:`blocked_folds`.
     until : int, optional
         Epoch to stop at.
     on_progress : callable
-        Told of every fold.
+        Called with a line for every fold.
     others : sequence of Windows
-        What to predict instead of ``sets``: the same windows of other cell types.
-    keep : pathlib.Path, optional
-        Folder that keeps the weights, see :func:`fit_without_fold`.
+        Windows to predict instead of ``sets``: the same windows in other cell types.
+    cache : pathlib.Path, optional
+        Folder that caches the weights, see :func:`fit_without_fold`.
 
     Returns
     -------
@@ -108,7 +108,7 @@ def out_of_fold(
     pooled = [{mode: empty.copy() for mode in modes(config)} for _ in predicted]
     for number in range(fold.max() + 1):
         held_out = np.flatnonzero(fold == number)
-        network = fit_without_fold(candidate, sets, fold, number, until, keep).network()
+        network = fit_without_fold(candidate, sets, fold, number, until, cache).network()
         for one, result in zip(predicted, pooled, strict=True):
             for mode, found in predict_modes(network, one.take(held_out)).items():
                 result[mode][held_out] = found
@@ -117,7 +117,7 @@ def out_of_fold(
 
 
 def held_out_cache(runs: Path, candidate: Candidate, epoch: int) -> Path:
-    """Where out-of-fold predictions of a recipe are kept: a candidate, stopped at an epoch."""
+    """Return the file that caches out-of-fold predictions of a candidate, stopped at an epoch."""
     return runs / candidate.key() / f"held_out_epoch_{epoch}.npz"
 
 
@@ -129,11 +129,11 @@ def cached_out_of_fold(
     runs: Path,
     on_progress: Callable[[str], None],
 ) -> list[Predictions]:
-    """Do what :func:`out_of_fold` does, or read from ``runs`` what it found before."""
+    """Return the result of :func:`out_of_fold`, from ``runs`` if it is cached there."""
     names = [[mode if not n else f"{n}/{mode}" for mode in modes(candidate.network)] for n in range(len(sets))]
 
     def compute() -> dict[str, NDArray[np.float32]]:
-        results = out_of_fold(candidate, sets, fold, epoch, on_progress, keep=runs / candidate.key())
+        results = out_of_fold(candidate, sets, fold, epoch, on_progress, cache=runs / candidate.key())
         return {
             name: found
             for ours, result in zip(names, results, strict=True)
@@ -147,9 +147,9 @@ def cached_out_of_fold(
 def pair_predictions(
     around: Sequence[Predictions], alone: Sequence[Predictions], sets: Sequence[Windows], flank: int
 ) -> list[Predictions]:
-    """Put together what a network that sees ``flank`` bases and one that sees windows alone predict, as one model.
+    """Combine predictions of a network that sees ``flank`` bases and of one that sees windows alone, as one model does.
 
-    The second one predicts windows beside which nothing is known, and every window in the modes of windows alone.
+    The second network predicts bare windows, and every window in the modes of windows alone.
     """
     both: list[Predictions] = []
     for one, other, windows in zip(around, alone, sets, strict=True):
@@ -164,28 +164,28 @@ def pair_predictions(
 def judge_on_folds(
     fits: Sequence[Fitted], data: Sequence[DataSet], runs: Path, on_progress: Callable[[str], None]
 ) -> tuple[list[Fitted], HeldOut]:
-    """Judge networks that see more than the window on blocked folds, and predict the best network's windows there.
+    """Judge networks that see more than the window on blocked folds, and return the best network's predictions there.
 
-    On the public split nearly every validation window has a trained neighbour whose bases such a network has seen, so
-    that validation cannot choose among them.
+    On the public split, such a network has seen the bases of nearly every validation window in a training window's
+    flanks. Validation windows therefore cannot choose among these networks.
 
     Parameters
     ----------
     fits : sequence of Fitted
     data : sequence of DataSet
-        Of the same windows.
+        Data sets of the same windows.
     runs : pathlib.Path
-        Keeps the results, and has them already if they were found before.
+        Folder that caches the results.
     on_progress : callable
-        Told of every fold.
+        Called with a line for every fold.
 
     Returns
     -------
     fits : list of Fitted
-        With ``blocked`` where it was found.
+        With ``blocked`` for networks that see more than the window.
     held_out : HeldOut
-        Predictions of the first data set by the recipe of the best of them: its candidate, stopped at its epoch. Where
-        a genome is known, it is scanned too, and hits are compared with peaks.
+        Out-of-fold predictions of the first data set by the best candidate, stopped at its best epoch. With a genome,
+        the held-out blocks are also scanned and hits compared with peaks.
 
     Raises
     ------

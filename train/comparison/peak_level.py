@@ -1,11 +1,9 @@
-"""Peaks hit and hits on peaks, from scans of blocks of the genome by networks that were not fitted on them.
+"""Count peaks hit and hits on peaks in scans of genome blocks, by networks that were not fitted on these blocks.
 
-A scan is judged by the labelled windows alone. A peak is a stretch of bound windows that touch one another, one of them
-within reach of the scan: it shares a base with a scored window. A hit is on a peak when it shares a base with one,
-whatever else it covers, as ``scan --truth`` counts. A hit that shares no base
-with a labelled window is left out, since nothing is known of it. A hit that also covers bases without a label is judged
-by its labelled windows: a peak that lies in the other bases only is missed, so that the share of hits on peaks is
-rather too low than too high.
+Only labelled windows judge a scan. A peak is a run of bound windows that abut or overlap, and it counts if it shares a
+base with a scored window. A hit is on a peak if they share a base, as ``scan --truth`` counts. A hit that shares no
+base with a labelled window is not counted, because its label is unknown. A hit that also covers unlabelled bases may
+lie on an unknown peak there, so the share of hits on peaks is rather too low than too high.
 """
 
 from __future__ import annotations
@@ -43,7 +41,7 @@ from train.records import read_or_compute
 
 
 class LabelledWindows(NamedTuple):
-    """Labelled windows of one chromosome and fold, ascending; row i of every array is window i.
+    """Labelled windows of one chromosome and fold, in ascending order. Row i of every array is window i.
 
     Attributes
     ----------
@@ -57,7 +55,7 @@ class LabelledWindows(NamedTuple):
 
 
 class ScannedWindows(NamedTuple):
-    """Scored windows of one chromosome, ascending; row i of every array is window i.
+    """Scored windows of one chromosome, in ascending order. Row i of every array is window i.
 
     Attributes
     ----------
@@ -78,28 +76,28 @@ def peak_counts(
     source: DataSource,
     probabilities: Mapping[str, NDArray[np.float32]],
     runs: Path,
-    on_progress: Callable[[str], None] = lambda line: None,
+    on_progress: Callable[[str], None],
 ) -> dict[str, PeakCounts]:
-    """Count peaks and hits of the first data set, each fold scanned by the recipe fitted without it.
+    """Count peaks and hits of the first data set. A candidate fitted without a fold scans that fold.
 
     Parameters
     ----------
     fitted : Fitted
-        The recipe: its candidate, stopped at its epoch.
+        Its candidate is fitted without each fold and stopped at its best epoch.
     alone : Fitted or None
-        The recipe of the network for windows beside which nothing is known.
+        The same for the network that scores bare windows.
     sets : sequence of Windows
-        The same windows in the same order, one set a cell type, with ids; all are fitted together.
+        The same windows in the same order, one set per cell type, with ids. All are fitted together.
     fold : numpy.ndarray, shape=(N,)
         From :func:`train.fitting.folds.blocked_folds`.
     source : DataSource
         Genome and track of the first data set.
     probabilities : mapping
-        By mode, (N,): those of the first set's windows out of fold, whose calibration gives the thresholds.
+        Out-of-fold probabilities (N,) of the first set by mode. Their calibration gives the thresholds.
     runs : pathlib.Path
-        Keeps counts and weights, and has them already if they were found before.
+        Folder that caches counts and weights.
     on_progress : callable
-        Told of every fold.
+        Called with a line for every fold.
 
     Returns
     -------
@@ -117,8 +115,8 @@ def peak_counts(
         return {f"{mode}/{name}": array for mode in MODES for name, array in found[mode]._asdict().items()}
 
     names = {mode: [f"{mode}/{name}" for name in PeakCounts._fields] for mode in MODES}
-    kept_at = runs / fitted.candidate.key() / f"peaks_{recipe}_{digest}.npz"
-    arrays = read_or_compute(kept_at, [name for ours in names.values() for name in ours], compute)
+    cache = runs / fitted.candidate.key() / f"peaks_{recipe}_{digest}.npz"
+    arrays = read_or_compute(cache, [name for ours in names.values() for name in ours], compute)
     return {mode: PeakCounts(*(arrays[name] for name in ours)) for mode, ours in names.items()}
 
 
@@ -191,7 +189,7 @@ def _labelled_windows(
     bound: NDArray[np.bool_],
     chromsizes: Mapping[str, int],
 ) -> dict[str, LabelledWindows]:
-    """Gather labelled windows by the genome's chromosome names; windows elsewhere are left out."""
+    """Gather labelled windows by the genome's chromosome names, without windows on other chromosomes."""
     found = {}
     for name in np.unique(chroms).tolist():
         if (chrom := matching_name(name, chromsizes)) is not None:
@@ -204,21 +202,21 @@ def _labelled_windows(
 def fold_spans(
     chroms: NDArray[np.str_], starts: NDArray[np.int64], here: NDArray[np.bool_], chromsizes: Mapping[str, int]
 ) -> list[Region]:
-    """Find the stretches from a first to a last window of ``here`` that no other window lies in.
+    """Find the regions that hold windows of a fold and no others.
 
     Parameters
     ----------
     chroms, starts : numpy.ndarray, shape=(N,)
-        Places of windows.
+        Chromosomes and starts of all windows.
     here : numpy.ndarray, shape=(N,), dtype=bool
-        Windows of a fold.
+        Which windows belong to the fold.
     chromsizes : mapping of str to int
-        The genome's chromosomes, bases.
+        Lengths of the genome's chromosomes.
 
     Returns
     -------
     list of Region
-        By the genome's names, each with a window of the default stride at least.
+        With the genome's chromosome names. Each holds at least one window of the default stride.
     """
     order, _ = in_genome_order(chroms, starts)
     names, at, ours = chroms[order], starts[order], here[order]
@@ -242,15 +240,14 @@ def _joined(parts: Sequence[ScannedWindows]) -> ScannedWindows:
 
 
 def add_counts(counts: PeakCounts, truth: LabelledWindows, scanned: ScannedWindows) -> None:
-    """Call hits at every threshold, compare them with labelled windows, and add to ``counts``.
+    """Call hits at every threshold, compare them with labelled windows, and add to the arrays of ``counts``.
 
     Parameters
     ----------
     counts : PeakCounts
-        Its arrays are changed.
-    truth : Truth
-    scanned : Scanned
-        Of the same chromosome.
+    truth : LabelledWindows
+    scanned : ScannedWindows
+        Windows of the same chromosome.
     """
     blocks_of = len(counts.peaks)
     peaks = merge_intervals(_intervals(truth.start[truth.bound]))
@@ -263,7 +260,7 @@ def add_counts(counts: PeakCounts, truth: LabelledWindows, scanned: ScannedWindo
         spans = np.column_stack((hits.start, hits.end))
         is_hit = overlaps_any(peaks[:, 0], peaks[:, 1], spans)
         judged = spans[overlaps_any(hits.start, hits.end, labelled)]
-        # the first labelled window that a hit shares a base with
+        # a hit belongs to the block of the first labelled window that it shares a base with
         block_of_hit = truth.block[np.searchsorted(truth.start + WINDOW_LENGTH, judged[:, 0], side="right")]
         on_peak = overlaps_any(judged[:, 0], judged[:, 1], peaks)
         for counted, rows in (

@@ -1,4 +1,4 @@
-"""Training windows in memory: small integers, ready to be sent to a device batch by batch."""
+"""Read data sets into memory: windows as small integers, with weights, accessibility and neighbourhoods."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from train.data.source import NO_SOURCE, DataSource, read_source
 log = logging.getLogger("jundscan")
 
 MIN_UNBOUND_WINDOWS = math.ceil(1 / DEFAULT_FPR)
-"""Validation windows that can tell the false-positive rate of scan's default rule."""
+"""Minimum unbound validation windows, because fewer cannot show the false-positive rate of scan's default threshold."""
 TRAIN, VALID = "train_dataset", "valid_dataset"
 
 
-class Neighbourhood(NamedTuple):
-    """What lies around windows; row i of every array is window i.
+class Neighbourhoods(NamedTuple):
+    """Bases and accessibility around windows. Row i of every array is window i.
 
     Attributes
     ----------
     codes : numpy.ndarray, shape=(N, 101 + 2 * flank), dtype=uint8
-        Windows with the bases beside them; 4 where these are not known.
+        Windows with both flanks; 4 is an unknown base.
     accessibility : numpy.ndarray, shape=(N, widths), dtype=float32
         Percentile within the whole track of the mean over each width; NaN where not available.
     widths : tuple of int
@@ -47,13 +47,13 @@ class Neighbourhood(NamedTuple):
     accessibility: NDArray[np.float32]
     widths: tuple[int, ...]
 
-    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Neighbourhood:
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Neighbourhoods:
         """Choose windows."""
-        return Neighbourhood(self.codes[rows], self.accessibility[rows], self.widths)
+        return Neighbourhoods(self.codes[rows], self.accessibility[rows], self.widths)
 
 
 class Summary(NamedTuple):
-    """What fixed filters find in windows (N, n), with the bases beside them and without."""
+    """Scores (N, n) of fixed filters and dinucleotide counts, with the windows' flanks and with unknown flanks."""
 
     known: NDArray[np.float32]
     alone: NDArray[np.float32]
@@ -61,7 +61,7 @@ class Summary(NamedTuple):
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows to fit or to judge on; row i of every array is window i.
+    """Windows to fit or judge on. Row i of every array is window i.
 
     Attributes
     ----------
@@ -70,11 +70,11 @@ class Windows:
         1 where JUND binds.
     weights : numpy.ndarray, shape=(N,), dtype=float64
     accessibility : numpy.ndarray, shape=(N,), dtype=float32
-        Percentile within this set of windows; NaN where not available.
+        Percentile within the whole track, or within this set of windows if there is no track. NaN where not available.
     ids : numpy.ndarray, shape=(N,), dtype=str, or None
         ``chrom:start-end``.
-    neighbourhood : Neighbourhood or None
-        What lies around the windows; None where the data set does not say what genome they come from.
+    neighbourhood : Neighbourhoods or None
+        None when the data set does not name the windows' genome.
     summary : Summary or None
         See :func:`train.fitting.inputs.summarise`.
     """
@@ -84,7 +84,7 @@ class Windows:
     weights: NDArray[np.float64]
     accessibility: NDArray[np.float32]
     ids: NDArray[np.str_] | None = None
-    neighbourhood: Neighbourhood | None = None
+    neighbourhood: Neighbourhoods | None = None
     summary: Summary | None = None
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Windows:
@@ -103,7 +103,7 @@ class Windows:
 
 @dataclass(frozen=True)
 class DataSet:
-    """Both parts of a data set that training may see; the test part is none of its business."""
+    """The two parts of a data set that training reads. It never reads the test part."""
 
     path: Path
     train: Windows
@@ -117,7 +117,7 @@ class DataSet:
 
     @property
     def name(self) -> str:
-        """The cell type's, or the folder's where ``dataset.json`` does not name one."""
+        """The cell type of ``dataset.json``, else the folder's name."""
         return self.source.cell_type or self.path.resolve().name
 
 
@@ -128,15 +128,14 @@ def load_windows(*folders: Path, source: DataSource = NO_SOURCE) -> Windows:
     ----------
     *folders : pathlib.Path
     source : DataSource
-        Where the windows come from: with a track, percentiles are those of the whole track, else those of this set of
-        windows.
+        Where the windows come from. Percentiles are those of its track, or of this set of windows without a track.
 
     Raises
     ------
     ShardError
         When the shards cannot be used or have no labels.
     InputError
-        When genome or track cannot be used, or do not fit the windows.
+        When genome or track cannot be used or do not match the windows.
     """
     parts = [_read_labelled(folder) for folder in folders]
     windows = _joined(parts)
@@ -158,7 +157,7 @@ def _joined(parts: Sequence[Windows]) -> Windows:
 
 
 def _looked_up(windows: Windows, source: DataSource, where: str) -> Windows:
-    """Add what lies around windows, and take their accessibility from the track, as a scan does."""
+    """Add neighbourhoods to windows, and take their accessibility from the track, as a scan does."""
     assert source.genome is not None
     with open_source(source.genome, source.accessibility, allow_length_mismatch=True) as opened:
         found = look_up(windows.codes, windows.ids, opened.genome, FLANK, where)
@@ -168,42 +167,42 @@ def _looked_up(windows: Windows, source: DataSource, where: str) -> Windows:
         else:
             means = found.means(opened.track, WIDTHS)
             mapped = opened.scale(WIDTHS).apply_all(means, WIDTHS)
-        return replace(windows, accessibility=mapped[:, 0], neighbourhood=Neighbourhood(found.codes(), mapped, WIDTHS))
+        return replace(windows, accessibility=mapped[:, 0], neighbourhood=Neighbourhoods(found.codes(), mapped, WIDTHS))
 
 
 def knows_neighbourhood(sets: Sequence[DataSet]) -> bool:
-    """Tell whether all data sets say what lies around their windows; logs a line where only some do."""
+    """Return whether all data sets hold neighbourhoods. Log a warning when only some do."""
     known = [one.train.neighbourhood is not None for one in sets]
     if any(known) and not all(known):
         absent = ", ".join(one.name for one, there in zip(sets, known, strict=True) if not there)
-        log.warning("no dataset.json names the genome of %s: networks see the windows alone", absent)
+        log.warning("no dataset.json names the genome of %s, so networks see no bases beside the windows", absent)
     return all(known)
 
 
 def chroms_and_starts(windows: Windows) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
-    """Split ids into chromosomes and starts.
+    """Return the chromosome and the start of every window, from its id.
 
     Raises
     ------
     InputError
-        When an id is empty or not ``chrom:start-end``, or is not as long as a window.
+        When an id is empty, is not ``chrom:start-end``, or does not span 101 bases.
     """
     assert windows.ids is not None
     names, numbers, starts = parse_ids(windows.ids, "shard-K-ids.joblib")
     if (numbers < 0).any():
-        raise InputError(f"shard-K-ids.joblib: id of row {int(numbers.argmin()):,} (counted from 0): is empty")
+        raise InputError(f"shard-K-ids.joblib: the id of row {int(numbers.argmin()):,} (counted from 0) is empty")
     return np.array(names, np.str_)[numbers], starts
 
 
 def in_genome_order(chroms: NDArray[np.str_], starts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Sort windows by place.
+    """Sort windows by chromosome and start.
 
     Returns
     -------
     order : numpy.ndarray, shape=(N,), dtype=int64
-        Rows, in genome order.
+        Rows in genome order.
     follows : numpy.ndarray, shape=(N,), dtype=bool
-        Whether the window ``order[i]`` begins where the one before it in this order ends.
+        Whether window ``order[i]`` starts where window ``order[i - 1]`` ends.
     """
     order = np.lexsort((starts, chroms))
     follows = np.zeros(len(order), np.bool_)
@@ -212,9 +211,9 @@ def in_genome_order(chroms: NDArray[np.str_], starts: NDArray[np.int64]) -> tupl
 
 
 def fraction_adjacent(windows: Windows, others: Windows) -> float | None:
-    """Share of ``windows`` that have one of ``others`` next to them on the genome; None where ids do not say.
+    """Return the fraction of ``windows`` that abut one of ``others`` on the genome, or None without ids.
 
-    Of a part that models are chosen by, this tells how much of it was as good as trained on.
+    It shows how many validation windows have a neighbour in training.
     """
     if windows.ids is None or others.ids is None:
         return None
@@ -231,7 +230,7 @@ def fraction_adjacent(windows: Windows, others: Windows) -> float | None:
 
 
 def describe(data_set: DataSet) -> dict[str, Any]:
-    """Say what a data set holds, for the record of a training."""
+    """Summarise a data set for ``training.json``."""
     train, valid = data_set.train, data_set.valid
     return {
         "name": data_set.name,
@@ -245,10 +244,10 @@ def describe(data_set: DataSet) -> dict[str, Any]:
 
 
 def _read_labelled(folder: Path) -> Windows:
-    """Read one folder, accessibility as it is there."""
+    """Read one folder of shards, without mapping accessibility."""
     shards = read_shards(folder)
     if shards.labels is None:
-        raise ShardError(folder, "no labels (shard-K-y.joblib), nothing to learn from")
+        raise ShardError(folder, "no labels (shard-K-y.joblib); training needs them")
     weights = balanced_weights(shards.labels) if shards.weights is None else shards.weights
     missing = np.full(len(shards.codes), np.nan, np.float32)
     accessibility = missing if shards.accessibility is None else shards.accessibility
@@ -262,12 +261,12 @@ def load_data_set(folder: Path, source: DataSource | None = None) -> DataSet:
     ----------
     folder : pathlib.Path
     source : DataSource, optional
-        Where its windows come from; what ``dataset.json`` says if not given.
+        Where its windows come from. From ``dataset.json`` if not given.
 
     Raises
     ------
     ShardError
-        When the shards cannot be used, or are too few to fit on, select by and calibrate with.
+        When the shards cannot be used, or have too few windows of a class to fit, select and calibrate.
     """
     source = read_source(folder) if source is None else source
     parts = (load_windows(folder / part, source=source) for part in (TRAIN, VALID))
@@ -277,7 +276,7 @@ def load_data_set(folder: Path, source: DataSource | None = None) -> DataSet:
         unbound = len(windows.labels) - bound
         if bound < 1 or unbound < fewest:
             raise ShardError(
-                folder / part, f"{bound} bound windows and {unbound} others; needs 1 and {fewest} at least"
+                folder / part, f"{bound} bound and {unbound} unbound windows; training needs at least 1 and {fewest}"
             )
         if windows.ids is not None:
             chroms_and_starts(windows)
@@ -285,7 +284,7 @@ def load_data_set(folder: Path, source: DataSource | None = None) -> DataSet:
 
 
 def windows_sha256(*parts: Windows) -> str:
-    """Hash codes, labels, weights and mapped accessibility, part by part, with what lies around the windows."""
+    """Return the SHA-256 of codes, labels, weights, mapped accessibility and neighbourhoods, part by part."""
     digest = hashlib.sha256()
     for one in parts:
         for array in (one.codes, one.labels, one.weights, one.accessibility, *(one.neighbourhood or ())[:2]):

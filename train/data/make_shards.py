@@ -1,8 +1,7 @@
-"""Make a data set from any genome and peaks: labelled windows, split into train, valid and test.
+"""Make a data set from a genome and peaks: labelled windows, split into train, valid and test.
 
-The genome's windows are walked through twice. The first pass reads no sequence: it only counts the windows of every
-block and so decides the split, the sample weights and every error. The second one reads and writes; it holds no more
-than one shard for each part, whatever the size of the genome.
+Two passes walk through the genome. The first counts the windows of every block without reading sequence, because split,
+weights and errors need only counts. The second reads and writes. It holds at most one shard of each part in memory.
 """
 
 from __future__ import annotations
@@ -36,11 +35,13 @@ READ_BASES = 1 << 17
 """Bases read at a time."""
 COUNT_WINDOWS = 1 << 20
 """Windows counted at a time."""
+SHARD_WINDOWS = 100_000
+"""Maximum windows per shard, to bound memory."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """What was written of one part."""
+    """One written part of a data set."""
 
     folder: Path
     windows: int
@@ -50,7 +51,7 @@ class Part:
 
 @dataclass(frozen=True)
 class ShardSummary:
-    """What was written, and what was left out: windows with unknown letters, and those between blocks."""
+    """The written parts, and how many windows are in none: with unknown letters, and overlapping the block before."""
 
     parts: list[Part]
     unknown: int
@@ -69,7 +70,7 @@ def grid_starts(start: int, end: int, stride: int) -> NDArray[np.int64]:
 
 
 def known_stretches(genome: Genome, spans: Sequence[Region]) -> list[Region]:
-    """Cut the unknown bases out of spans and keep what can hold a window."""
+    """Split spans at unknown bases and keep the pieces that can hold a window."""
     stretches = []
     for span in spans:
         known = subtract_intervals(np.array([[span.start, span.end]]), genome.unknown_runs(span.chrom))
@@ -79,13 +80,18 @@ def known_stretches(genome: Genome, spans: Sequence[Region]) -> list[Region]:
 
 
 def count_windows(
-    genome: Genome, truth: Truth, stretches: Sequence[Region], blocks: Blocks, stride: int
+    genome: Genome,
+    truth: Truth,
+    stretches: Sequence[Region],
+    blocks: Blocks,
+    stride: int,
+    at_a_time: int = COUNT_WINDOWS,
 ) -> tuple[NDArray[np.int64], int]:
-    """Count the unbound and bound windows of every block, (blocks, 2), and those left out between blocks."""
+    """Count the unbound and bound windows of every block, (blocks, 2), and the windows omitted between blocks."""
     counts = np.zeros((len(blocks.chroms), 2), np.int64)
     between = 0
     for chrom, start, end in stretches:
-        while len(starts := grid_starts(start, min(end, start + COUNT_WINDOWS * stride), stride)):
+        while len(starts := grid_starts(start, min(end, start + at_a_time * stride), stride)):
             numbers, labels = blocks.numbers(chrom, starts), truth.labels(chrom, starts)
             kept = numbers >= 0
             np.add.at(counts, (numbers[kept], labels[kept]), 1)
@@ -95,28 +101,28 @@ def count_windows(
 
 
 def read_windows(
-    genome: Genome, stretches: Sequence[Region], stride: int
+    genome: Genome, stretches: Sequence[Region], stride: int, at_a_time: int = READ_BASES
 ) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.uint8]]]:
     """Read the windows of stretches in genome order: chromosome, starts (n,) and codes (n, 101), piece by piece."""
-    held, held_start, held_chrom = np.empty(0, np.uint8), 0, ""
-    for block in genome.blocks(stretches, READ_BASES):
-        if block.chrom != held_chrom or block.start != held_start + len(held):
-            held, held_start, held_chrom = block.codes, block.start, block.chrom
+    codes, codes_start, chrom = np.empty(0, np.uint8), 0, ""
+    for block in genome.blocks(stretches, at_a_time):
+        if block.chrom != chrom or block.start != codes_start + len(codes):
+            codes, codes_start, chrom = block.codes, block.start, block.chrom
         else:
-            held = np.concatenate([held, block.codes])
-        end = held_start + len(held)
-        starts = grid_starts(held_start, end, stride)
+            codes = np.concatenate([codes, block.codes])
+        end = codes_start + len(codes)
+        starts = grid_starts(codes_start, end, stride)
         if not len(starts):
             continue
-        views = np.lib.stride_tricks.sliding_window_view(held, WINDOW_LENGTH)
-        yield block.chrom, starts, views[starts - held_start]
+        views = np.lib.stride_tricks.sliding_window_view(codes, WINDOW_LENGTH)
+        yield chrom, starts, views[starts - codes_start]
         rest = min(int(starts[-1]) + stride, end)
-        held, held_start = held[rest - held_start :], rest
+        codes, codes_start = codes[rest - codes_start :], rest
 
 
 @dataclass
 class _Writer:
-    """Collects the windows of one part and writes a shard whenever there are enough."""
+    """Collects the windows of one part, and writes a shard whenever they fill one."""
 
     folder: Path
     counts: NDArray[np.int64]
@@ -153,15 +159,17 @@ def make_shards(
     split: Split,
     *,
     stride: int = WINDOW_LENGTH,
-    shard_windows: int = 100_000,
+    shard_windows: int = SHARD_WINDOWS,
     regions: Sequence[str] = (),
     everywhere: bool = False,
     force: bool = False,
+    read_bases: int = READ_BASES,
+    count_at_a_time: int = COUNT_WINDOWS,
 ) -> ShardSummary:
     """Write ``train_dataset``, ``valid_dataset`` and ``test_dataset`` into ``out``.
 
-    Windows start at 0, stride, 2·stride, … of each chromosome. Those with an unknown letter are left out, and at
-    strides below 101 those that share bases with the block before theirs.
+    Windows start at 0, stride, 2·stride, … of each chromosome. Windows with an unknown letter are omitted. So are
+    windows that share bases with the block before theirs, at strides below 101.
 
     Parameters
     ----------
@@ -169,34 +177,36 @@ def make_shards(
     truth : Truth
         Known peaks, the labels.
     track : GenomeTrack or None
-        Accessibility; its means are written as they are. None writes no accessibility.
+        Accessibility. The shards hold its means unmapped. None writes no accessibility.
     out : pathlib.Path
         Made when it does not exist.
     split : Split
     stride : int
         Bases between window starts.
     shard_windows : int
-        The most windows of a shard.
+        Maximum windows per shard.
     regions : sequence of str
-        ``chrom`` or ``chrom:start-end``, 0-based half-open; only windows wholly inside one are used. A warning says
+        ``chrom`` or ``chrom:start-end``, 0-based half-open. Only windows wholly inside one are used. Logs a warning
         when the peaks span less than half of their bases.
     everywhere : bool
-        Whether the peaks are those of all windows, though they span less than half of the bases.
+        Accept peaks that span less than half of the bases as those of all windows.
     force : bool
-        Replace the shards that are there.
+        Replace existing shards.
+    read_bases, count_at_a_time : int
+        Bases read, and windows counted, at a time.
 
     Returns
     -------
-    Made
-        A part that was not asked for (a share of 0, no chromosome) is not in it, nor written.
+    ShardSummary
+        Without parts that ``split`` gives no block, which are not written either.
 
     Raises
     ------
     InputError
-        When a number makes no sense, a region cannot be used, or a part lacks a class; and, without ``regions`` or
-        ``everywhere``, when the peaks span less than half of the bases that windows come from.
+        When an option is out of range, a region cannot be used, or a part lacks a class. Also when the peaks span less
+        than half of the bases, without ``regions`` and ``everywhere``.
     OutputError
-        When a part is there already, or cannot be written.
+        When a part exists already or cannot be written.
     """
     _check_numbers(split, shard_windows)
     stride = positive_int("stride", stride, MAX_STRIDE)
@@ -209,7 +219,7 @@ def make_shards(
     if not everywhere:
         _check_peak_span(truth, stretches, bool(regions))
     blocks = make_blocks(sizes, truth, None if split.by_chromosome else split.block_bases, stride)
-    counts, between = count_windows(genome, truth, stretches, blocks, stride)
+    counts, between = count_windows(genome, truth, stretches, blocks, stride, count_at_a_time)
     parts = assign_parts(counts, blocks, split)
     in_spans = sum(len(grid(span.start, span.end, stride)) for span in spans)
     try:
@@ -220,7 +230,7 @@ def make_shards(
                 for part, name in enumerate(PARTS)
                 if part in parts and counts[parts == part].any()
             }
-            for chrom, starts, codes in read_windows(genome, stretches, stride):
+            for chrom, starts, codes in read_windows(genome, stretches, stride, read_bases):
                 numbers = blocks.numbers(chrom, starts)
                 labels = truth.labels(chrom, starts)
                 means = np.full(len(starts), np.nan, np.float32)
@@ -243,7 +253,7 @@ def make_shards(
 
 
 def _check_peak_span(truth: Truth, stretches: Sequence[Region], has_regions: bool) -> None:
-    """Raise an error, or log a warning where regions were chosen, when peaks are known for a part of the windows."""
+    """Raise InputError when peaks span less than half of the windows. With regions, log a warning instead."""
     edges: dict[str, list[int]] = {}
     for chrom, start, end in stretches:
         edges.setdefault(chrom, []).extend((start, end))
@@ -268,11 +278,13 @@ def _check_numbers(split: Split, shard_windows: int) -> None:
     if split.block_bases < WINDOW_LENGTH:
         raise InputError(f"--block-bases {split.block_bases}: must be at least {WINDOW_LENGTH}, the bases of a window")
     if min(split.valid, split.test) < 0 or not split.valid + split.test < 1:
-        raise InputError(f"--valid {split.valid:g} and --test {split.test:g}: must be shares that leave some to train")
+        raise InputError(
+            f"--valid {split.valid:g} and --test {split.test:g}: must be 0 or more, and sum to less than 1"
+        )
 
 
 def _move(work: Path, out: Path) -> None:
-    """Put finished parts in place; shards that were there go, whatever else is in their folders stays."""
+    """Move finished parts to ``out`` in place of earlier shards. Keep other files of their folders."""
     for name in PARTS:
         target = out / name
         if target.exists():

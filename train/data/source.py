@@ -1,4 +1,4 @@
-"""Where the windows of a data set come from: ``dataset.json`` names genome, track, cell type and assembly."""
+"""Read and write ``dataset.json``, which names a data set's genome, track, cell type and assembly."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ KEYS = ("genome", "accessibility", "cell_type", "assembly")
 
 @dataclass(frozen=True)
 class DataSource:
-    """Where windows come from; None where it is not known.
+    """Where windows come from. None means unknown.
 
     Attributes
     ----------
     genome, accessibility : pathlib.Path or None
-        FASTA, and track over it.
+        The FASTA and a track over it.
     cell_type, assembly : str or None
     """
 
@@ -38,12 +38,12 @@ NO_SOURCE = DataSource()
 
 
 def read_source(folder: Path) -> DataSource:
-    """Read ``dataset.json`` of a data set; nothing is known where there is none.
+    """Read ``dataset.json`` of a data set. Without the file every field is None.
 
     Raises
     ------
     InputError
-        When it cannot be read, or holds anything but names of files and texts.
+        When the file cannot be read, has another key, or has a value that is neither text nor null.
     """
     path = folder / DATA_SET
     if not path.is_file():
@@ -53,7 +53,7 @@ def read_source(folder: Path) -> DataSource:
     except OSError as err:
         raise InputError(f"{path}: {err.strerror}") from err
     except ValueError as err:
-        raise InputError(f"{path}: no JSON ({err})") from err
+        raise InputError(f"{path}: not JSON ({err})") from err
     texts: dict[str, Any] = dict(record) if isinstance(record, dict) else {}
     wrong = sorted(set(texts) - set(KEYS)) or [key for key in texts if not isinstance(texts[key], str | None)]
     if wrong or not texts:
@@ -65,7 +65,7 @@ def read_source(folder: Path) -> DataSource:
 def source_from_options(
     folder: Path, genome: Sequence[Path] | None, track: Sequence[Path] | None, number: int = 0
 ) -> DataSource:
-    """Read ``dataset.json`` of a data set, and put what options say of data set ``number`` in its place."""
+    """Read ``dataset.json`` of data set ``number``. Files that options name replace those of the file."""
     source = read_source(folder)
     if genome:
         source = replace(source, genome=genome[number])
@@ -77,7 +77,7 @@ def _named(wrong: list[str]) -> str:
 
 
 def write_source(folder: Path, source: DataSource) -> None:
-    """Write ``dataset.json``; files are named relative to the folder."""
+    """Write ``dataset.json``, with paths relative to the folder."""
     record = {
         "genome": _relative(source.genome, folder),
         "accessibility": _relative(source.accessibility, folder),

@@ -1,4 +1,4 @@
-"""How a genome's windows are divided into train, valid and test: contiguous blocks, or whole chromosomes."""
+"""Divide a genome's windows into train, valid and test, by contiguous blocks or by whole chromosomes."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ PARTS = (TRAIN, VALID, "test_dataset")
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
-    """Contiguous blocks of chromosomes, numbered through; a window belongs to the block that holds its start.
+    """Contiguous blocks, numbered across all chromosomes. A window belongs to the block that holds its start.
 
     Attributes
     ----------
     edges : dict of str to numpy.ndarray, shape=(blocks,), dtype=int64
-        Start of every block of a chromosome, the first one 0; a block that starts where the next one does is empty.
+        Start of every block of a chromosome. The first is 0. A block that starts where the next one does is empty.
     first : dict of str to int
         Number of a chromosome's first block.
     chroms : list of str
         Chromosome of every block.
     margin : int
-        Windows that start in so many first bases of a block, but a chromosome's first, are left out because they
-        share bases with the block before.
+        First bases of a block in which no window may start, because it would share bases with the block before. It does
+        not apply to a chromosome's first block.
     """
 
     edges: dict[str, NDArray[np.int64]]
@@ -41,7 +41,7 @@ class Blocks:
     margin: int
 
     def numbers(self, chrom: str, starts: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the block of each window, -1 for one that is left out."""
+        """Return the block of each window, or -1 for an omitted window."""
         edges = self.edges[chrom]
         block = np.searchsorted(edges, starts, side="right") - 1
         shared = (block > 0) & (starts - edges[block] < self.margin)
@@ -50,18 +50,18 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Split:
-    """How blocks are divided among the parts, at random by shares or by whole chromosomes.
+    """How blocks are divided among the parts: at random, or by whole chromosomes.
 
     Attributes
     ----------
     block_bases : int
         Length of a block.
     valid, test : float
-        Shares of the blocks.
+        Fractions of the blocks.
     seed : int
-        Of the division at random.
+        Seed of the random division.
     valid_chroms, test_chroms : collection of str
-        When any is named, chromosomes are divided instead and the numbers above mean nothing.
+        If not empty, whole chromosomes are divided and the fields above have no effect.
     """
 
     block_bases: int = 1_000_000
@@ -78,10 +78,10 @@ class Split:
 
 
 def make_blocks(chromsizes: Mapping[str, int], truth: Truth, block_bases: int | None, stride: int) -> Blocks:
-    """Cut chromosomes into blocks of ``block_bases``, or into one block each; no peak is divided.
+    """Cut chromosomes into blocks of ``block_bases``, or into one block each, without dividing a peak.
 
-    A peak's windows are those that touch it. Where a cut would divide them it moves: behind the peak when the peak
-    starts before the cut, before its first window when it starts behind. Peaks that share a window stay together.
+    A peak's windows are those that touch it. A cut that would divide them moves behind the peak if the peak starts
+    before the cut, else before the peak's first window. Peaks that share a window stay together.
     """
     edges: dict[str, NDArray[np.int64]] = {}
     first: dict[str, int] = {}
@@ -89,7 +89,7 @@ def make_blocks(chromsizes: Mapping[str, int], truth: Truth, block_bases: int | 
     for chrom, length in chromsizes.items():
         cuts = np.arange(0, length, block_bases or max(length, 1), dtype=np.int64)
         if length and chrom in truth.peaks:
-            reach = np.array([1 - WINDOW_LENGTH, 0])  # windows that touch a peak start in it or up to 100 before
+            reach = np.array([1 - WINDOW_LENGTH, 0])  # a window that touches a peak starts in it or up to 100 before
             clusters = merge_intervals(truth.peaks[chrom] + reach)
             at = np.minimum(np.searchsorted(clusters[:, 1], cuts, side="right"), len(clusters) - 1)
             start, end = clusters[at].T
@@ -102,7 +102,7 @@ def make_blocks(chromsizes: Mapping[str, int], truth: Truth, block_bases: int | 
 
 
 def assign_parts(counts: NDArray[np.int64], blocks: Blocks, split: Split) -> NDArray[np.int64]:
-    """Give every block its part.
+    """Assign a part to every block.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def assign_parts(counts: NDArray[np.int64], blocks: Blocks, split: Split) -> NDA
         When a chromosome is unknown or named twice, there are too few blocks, or a part lacks a class.
     """
     parts = np.zeros(len(counts), np.int64)
-    wanted = [0]
+    not_empty = [0]
     if split.by_chromosome:
         known = set(blocks.chroms)
         chosen: dict[str, int] = {}
@@ -132,9 +132,9 @@ def assign_parts(counts: NDArray[np.int64], blocks: Blocks, split: Split) -> NDA
                 if chrom is None:
                     raise InputError(f"{name}: no such chromosome in the genome, which has {some_names(blocks.edges)}")
                 if chosen.setdefault(chrom, part) != part:
-                    raise InputError(f"{name}: named for {PARTS[1]} and for {PARTS[2]}; a chromosome is in one part")
+                    raise InputError(f"{name}: named for {PARTS[1]} and for {PARTS[2]}; name it for one of them")
         parts[:] = [chosen.get(chrom, 0) for chrom in blocks.chroms]
-        wanted += sorted(set(chosen.values()))
+        not_empty += sorted(set(chosen.values()))
     else:
         usable = np.random.default_rng(split.seed).permutation(np.flatnonzero(counts.sum(axis=1)))
         taken = 0
@@ -143,17 +143,17 @@ def assign_parts(counts: NDArray[np.int64], blocks: Blocks, split: Split) -> NDA
                 number = max(1, round(share * len(usable)))
                 parts[usable[taken : taken + number]] = part
                 taken += number
-                wanted.append(part)
+                not_empty.append(part)
         if taken >= len(usable):
             raise InputError(
                 f"{len(usable)} blocks of {split.block_bases:,} bases hold windows, too few to divide into "
-                f"{len(wanted)} parts; lower --block-bases"
+                f"{len(not_empty)} parts; lower --block-bases"
             )
-    for part in wanted:
+    for part in not_empty:
         unbound, bound = counts[parts == part].sum(axis=0).tolist()
         if not bound or not unbound:
             raise InputError(
-                f"{PARTS[part]}: {bound:,} bound and {unbound:,} unbound windows, needs both; "
-                + ("choose other chromosomes" if split.by_chromosome else "try another --seed, share or --block-bases")
+                f"{PARTS[part]}: {bound:,} bound and {unbound:,} unbound windows, but it needs both; "
+                + ("choose other chromosomes" if split.by_chromosome else "try another --seed or --block-bases")
             )
     return parts

@@ -1,4 +1,4 @@
-"""What held-out windows, peaks and hits say of every threshold: the calibration table of a model."""
+"""Calibrate a model: recall, false-positive rate, precision and shares of peaks at many thresholds."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ CALIBRATION_RATES = np.unique(np.concatenate([np.geomspace(1e-4, 0.5, 60), CHECK
 
 
 class PeakCounts(NamedTuple):
-    """Peaks and hits on held-out blocks, counted at every threshold; row i of every array is block i.
+    """Counts of peaks and hits on held-out blocks at every threshold. Row i of every array is block i.
 
-    A peak is a stretch of bound windows that touch one another. It is hit when a hit shares a base with it.
+    A peak is a run of bound windows that abut or overlap. It is hit when a hit shares a base with it.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class PeakCounts(NamedTuple):
     hits : numpy.ndarray, shape=(B, T), dtype=int64
         Hits that share a base with a labelled window.
     hits_on_peaks : numpy.ndarray, shape=(B, T), dtype=int64
-        Those of them that share a base with a peak.
+        Hits, among these, that share a base with a peak.
     """
 
     thresholds: NDArray[np.float64]
@@ -46,17 +46,17 @@ class PeakCounts(NamedTuple):
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Predictions on windows not fitted on, which thresholds are calibrated by.
+    """Predictions on windows not fitted on, from which thresholds are calibrated.
 
     Attributes
     ----------
     source : str
-        What the windows are, for the model's metadata.
+        Description of the windows, for the model's metadata.
     labels : numpy.ndarray, shape=(N,), dtype=int8
     probabilities : dict
         By mode (:data:`jundscan.model.metadata.MODES`), each (N,), float32.
     peaks : dict
-        By mode, counts at the thresholds that :func:`calibrate` finds on these windows; empty where no genome is known.
+        By mode, counts at the thresholds of :func:`calibrate` on these windows. Empty without a genome.
     """
 
     source: str
@@ -68,17 +68,17 @@ class HeldOut:
 def calibrate(
     labels: NDArray[np.int8], probabilities: NDArray[np.float32], prevalence: float
 ) -> tuple[CalibrationRow, ...]:
-    """Tabulate recall, false-positive rate and precision at ``prevalence`` over thresholds, from held-out windows.
+    """Compute recall, false-positive rate and precision at ``prevalence`` over thresholds, from held-out windows.
 
-    One row for each rate of :data:`CALIBRATION_RATES` that the windows can tell apart; precision follows from
-    Bayes' rule: recall * prevalence / (recall * prevalence + fpr * (1 - prevalence)).
+    The table has one row for each rate of :data:`CALIBRATION_RATES` that the number of windows can resolve. Precision
+    follows from Bayes' rule: recall * prevalence / (recall * prevalence + fpr * (1 - prevalence)).
     """
     bound, unbound = np.sort(probabilities[labels == 1]), np.sort(probabilities[labels == 0])
     rows = {}
     for rate in CALIBRATION_RATES:
         rank = len(unbound) - int(rate * len(unbound))
         if rank >= len(unbound):
-            continue  # fewer than one false window
+            continue  # less than one false positive
         threshold = float(unbound[rank])
         recall = 1.0 - np.searchsorted(bound, threshold) / len(bound)
         fpr = 1.0 - np.searchsorted(unbound, threshold) / len(unbound)
@@ -91,24 +91,26 @@ def calibrate(
 def calibration_table(
     labels: NDArray[np.int8], probabilities: NDArray[np.float32], prevalence: float, peaks: PeakCounts | None = None
 ) -> ThresholdTable:
-    """Calibrate a mode and choose scan's default threshold in it.
+    """Calibrate a mode and choose its default threshold for scans.
 
     Raises
     ------
     InputError
-        When the windows cannot tell the false-positive rate of the default rule.
+        When no threshold has the default false-positive rate.
     """
     rows = calibrate(labels, probabilities, prevalence)
     default = first_row_meeting(rows, "fpr", DEFAULT_FPR)
     if default is None:  # many windows share the highest probability
-        raise InputError(f"no threshold has a false-positive rate of {DEFAULT_FPR:g}; make a larger validation part")
+        raise InputError(
+            f"no threshold has a false-positive rate of {DEFAULT_FPR:g}; make a data set with more validation windows"
+        )
     return ThresholdTable(
         default.threshold, f"fpr {DEFAULT_FPR:g}", rows if peaks is None else add_peak_shares(rows, peaks)
     )
 
 
 def add_peak_shares(rows: tuple[CalibrationRow, ...], counts: PeakCounts) -> tuple[CalibrationRow, ...]:
-    """Add the shares of hits on peaks and of peaks hit to calibration rows, one for each threshold counted at."""
+    """Add the shares of hits on peaks and of peaks hit to calibration rows, one row per threshold of ``counts``."""
     totals = zip(counts.hits_on_peaks.sum(0).tolist(), counts.hits.sum(0).tolist(),
                  counts.peaks_hit.sum(0).tolist(), strict=True)  # fmt: skip
     peaks = int(counts.peaks.sum())

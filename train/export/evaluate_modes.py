@@ -1,4 +1,4 @@
-"""Labelled shards, judged in every mode of a model."""
+"""Evaluate labelled shards in every mode of a model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jundscan.model.model import Model
 from train.data.source import DataSource
 
 
-def evaluations(shards: Shards, model: Model, origin: DataSource) -> dict[str, Evaluation]:
+def evaluate_every_mode(shards: Shards, model: Model, origin: DataSource) -> dict[str, Evaluation]:
     """Evaluate labelled shards in every mode of a model.
 
     Parameters
@@ -22,7 +22,7 @@ def evaluations(shards: Shards, model: Model, origin: DataSource) -> dict[str, E
     shards : Shards
     model : Model
     origin : DataSource
-        Where their windows come from: the modes with a neighbourhood look it up there.
+        Where their windows come from. The modes with a neighbourhood look it up there.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def evaluations(shards: Shards, model: Model, origin: DataSource) -> dict[str, E
 
 
 def _scale_of_few(shards: Shards, source: WindowSource | None, model: Model) -> AccessibilityScale | None:
-    """Return the whole track's scale where the shards are too few to find one, as ``evaluate`` would ask for it."""
+    """Return the whole track's scale when the shards are too few to fit one."""
     if shards.accessibility is None or source is None or source.track is None:
         return None
     try:

@@ -1,6 +1,6 @@
-"""Turn a fitted network into a model folder: one self-describing ``.onnx``, its metrics and its card.
+"""Export a fitted network to a model folder: ``model.onnx``, which describes itself, and ``metrics.json``.
 
-Nothing is written unless torch and ONNX Runtime agree, window by window and sliding.
+Nothing is written unless torch and ONNX Runtime agree, on single windows and along a sequence.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -22,19 +22,13 @@ from numpy.typing import NDArray
 from jundscan.dna.letters import ALPHABET, UNKNOWN, WINDOW_LENGTH
 from jundscan.io.shards import read_shards
 from jundscan.model.load import load_model
-from jundscan.model.metadata import (
-    FORMAT_VERSION,
-    METADATA_KEY,
-    MODES,
-    Metadata,
-    ThresholdTable,
-)
+from jundscan.model.metadata import FORMAT_VERSION, METADATA_KEY, MODES, Metadata, ThresholdTable
 from jundscan.model.model import Model
 from jundscan.model.reference_scores import run_self_test
 from train.config import ALONE
 from train.data.source import NO_SOURCE, DataSource
 from train.export.calibration import HeldOut, calibration_table
-from train.export.evaluate_modes import evaluations
+from train.export.evaluate_modes import evaluate_every_mode
 from train.fitting.fit import DECISION_THRESHOLD, METRICS, Fitted, predict
 from train.fitting.inputs import without_flanks
 from train.graphs.build import build_graph, tile_sizes
@@ -42,25 +36,34 @@ from train.networks.architectures import Network, NetworkPair
 from train.records import METRICS_FILE
 
 MAX_PARITY_DIFFERENCE = 1e-5
-PARITY_BATCHES = {"mlp": (1, 2, 7, 4096), "cnn": (1, 2, 7, 4096), "lstm": (1, 2, 7, 512)}
-PARITY_LENGTHS = {"mlp": 20_000, "cnn": 20_000, "lstm": 3_000}
+"""Maximum difference between a probability of torch and of ONNX Runtime."""
 PARITY_STRIDES = (1, 3, 10, 101)
 PARITY_UNKNOWN = 0.001
-"""Share of unknown letters in the long sequence."""
+"""Fraction of unknown letters in the long sequence."""
 PARITY_WINDOWS = 4096
-"""Windows of the long sequence that torch scores too."""
+"""Maximum windows of the long sequence that torch scores too."""
 MAX_WINDOWS = {"mlp": 8192, "cnn": 8192, "lstm": 2048}
-"""Windows of one call, where a graph has no tiles; an LSTM holds all steps of all its windows at once."""
+"""Maximum windows per call of a graph without tiles. An LSTM holds all steps of all its windows in memory."""
 LIBRARIES = ("torch", "onnx", "onnxruntime", "numpy", "scikit-learn")
 
 
 class ParityError(RuntimeError):
-    """Torch and ONNX Runtime disagree: the graph is wrong and nothing was exported."""
+    """Torch and ONNX Runtime disagree, so the graph is wrong and nothing was exported."""
+
+
+class ParitySizes(NamedTuple):
+    """Sizes of the inputs on which torch and ONNX Runtime are compared: windows per batch, and sequence length."""
+
+    batches: tuple[int, ...] = (1, 2, 7, 4096)
+    length: int = 20_000
+
+
+PARITY_SIZES = {"mlp": ParitySizes(), "cnn": ParitySizes(), "lstm": ParitySizes((1, 2, 7, 512), 3_000)}
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a model was trained on, as its metadata gives it."""
+    """Data that a model was trained on, for its metadata."""
 
     version: str
     cell_types: tuple[str, ...]
@@ -71,7 +74,7 @@ class Provenance:
     source: DataSource = NO_SOURCE
 
 
-def check_parity(network: Network | NetworkPair, family: str, model: Model) -> float:
+def check_parity(network: Network | NetworkPair, sizes: ParitySizes, model: Model) -> float:
     """Compare torch with ONNX Runtime on random windows and on one long sequence, in every mode.
 
     Returns
@@ -82,20 +85,23 @@ def check_parity(network: Network | NetworkPair, family: str, model: Model) -> f
     Raises
     ------
     ParityError
-        When it is above 1e-5.
+        When the difference is above :data:`MAX_PARITY_DIFFERENCE` or NaN.
     """
     rng = np.random.default_rng(0)
     widths = len(model.widths)
     worst = 0.0
-    for batch in PARITY_BATCHES[family]:
+    for batch in sizes.batches:
         codes = rng.integers(0, UNKNOWN + 1, (batch, model.span), dtype=np.uint8)
         for seen in (codes, without_flanks(codes)) if model.flank else (codes,):
             accessibility = _random_accessibility(rng, batch, widths)
-            held = accessibility[:, None] if widths > 1 else accessibility
-            inputs = {"sequence": seen, "accessibility": held, "stride": np.array(1, np.int64)}
+            inputs = {
+                "sequence": seen,
+                "accessibility": accessibility[:, None] if widths > 1 else accessibility,
+                "stride": np.array(1, np.int64),
+            }
             got = model.session.run(None, inputs)[0][:, 0]
             worst = _larger(worst, got - _predict(network, seen, accessibility))
-    codes = rng.integers(0, len(ALPHABET), PARITY_LENGTHS[family] + 2 * model.flank, dtype=np.uint8)
+    codes = rng.integers(0, len(ALPHABET), sizes.length + 2 * model.flank, dtype=np.uint8)
     codes[rng.random(len(codes)) < PARITY_UNKNOWN] = UNKNOWN
     for stride in PARITY_STRIDES:
         windows = np.lib.stride_tricks.sliding_window_view(codes, model.span)[::stride]
@@ -117,7 +123,7 @@ def _predict(
 
 
 def _larger(worst: float, differences: NDArray[np.float32]) -> float:
-    """Take the largest difference so far; NaN stays NaN, unlike in ``max``."""
+    """Return the largest difference so far. Unlike ``max``, it keeps NaN."""
     return float(np.maximum(worst, np.abs(differences).max()))
 
 
@@ -131,20 +137,20 @@ def _random_accessibility(rng: np.random.Generator, count: int, widths: int) -> 
 def describe_model(
     fitted: Fitted, name: str, provenance: Provenance, prevalence: float, source: str, alone: Fitted | None = None
 ) -> Metadata:
-    """Describe a fitted network as its model file will, but for the thresholds and what is measured on the file.
+    """Return a fitted network's metadata, without thresholds, validation metrics and reference scores.
 
     Parameters
     ----------
     fitted : Fitted
     name : str
-        Of the model.
+        The model's name.
     provenance : Provenance
     prevalence : float
-        Share of bound windows.
+        Fraction of bound windows.
     source : str
-        What windows calibrate the thresholds.
+        Description of the windows that calibrate the thresholds.
     alone : Fitted, optional
-        Scores the windows beside which nothing is known.
+        Scores bare windows.
     """
     config = fitted.candidate.network
     placeholder = ThresholdTable(DECISION_THRESHOLD, "balanced", ())
@@ -185,33 +191,36 @@ def export(
     provenance: Provenance,
     held_out: HeldOut | None = None,
     alone: Fitted | None = None,
+    parity: ParitySizes | None = None,
 ) -> dict[str, Any]:
-    """Write ``model.onnx`` and ``metrics.json`` into ``folder``, replacing what is there.
+    """Write ``model.onnx`` and ``metrics.json`` into ``folder``, replacing earlier ones.
 
     Parameters
     ----------
     fitted : Fitted
     folder : pathlib.Path
-        Named after the model.
+        Its name is the model's name.
     provenance : Provenance
     held_out : HeldOut, optional
-        Calibrates the thresholds; without it the validation windows do.
+        Calibrates the thresholds. The validation windows do so without it.
     alone : Fitted, optional
-        Scores the windows beside which nothing is known, for a network that sees more than the window.
+        Scores bare windows, for a network that sees more than the window.
+    parity : ParitySizes, optional
+        Sizes of the comparison with torch. Those of the family in :data:`PARITY_SIZES` if not given.
 
     Returns
     -------
     dict
-        The content of ``metrics.json``: what ``jundscan evaluate`` says of the validation shards, and the same in
-        every other mode under its name.
+        The content of ``metrics.json``: the report of ``jundscan evaluate`` on the validation shards, and the reports
+        in the other modes by name.
 
     Raises
     ------
     ParityError
-        When torch and ONNX Runtime disagree; nothing is written then.
+        When torch and ONNX Runtime disagree. Nothing is written then.
     """
     network, other = fitted.network(), None if alone is None else alone.network()
-    family = fitted.candidate.network.family
+    sizes = PARITY_SIZES[fitted.candidate.network.family] if parity is None else parity
     shards = read_shards(provenance.validation_folder)
     assert shards.labels is not None
     prevalence = float(shards.labels.mean())
@@ -222,9 +231,9 @@ def export(
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as work:
         file = Path(work) / "model.onnx"
         draft = write_model(graph, metadata, file)
-        difference = check_parity(network if other is None else NetworkPair(network, other), family, draft)
+        difference = check_parity(network if other is None else NetworkPair(network, other), sizes, draft)
         reports, tables = {}, {}
-        for mode, evaluation in evaluations(shards, draft, provenance.source).items():
+        for mode, evaluation in evaluate_every_mode(shards, draft, provenance.source).items():
             assert evaluation.report is not None
             reports[mode] = evaluation.report
             if held_out is None:
@@ -234,8 +243,8 @@ def export(
                     held_out.labels, held_out.probabilities[mode], prevalence, held_out.peaks.get(mode)
                 )
         validation = {mode: {key: report[key] for key in METRICS} for mode, report in reports.items()}
-        known = replace(metadata, validation=validation, self_test=run_self_test(draft), **tables)
-        final = write_model(graph, known, file)
+        complete = replace(metadata, validation=validation, self_test=run_self_test(draft), **tables)
+        final = write_model(graph, complete, file)
         for report in reports.values():
             report["model"] = final.identity()
         metrics = {
@@ -258,7 +267,7 @@ def export(
 
 
 def write_model(graph: onnx.ModelProto, metadata: Metadata, file: Path) -> Model:
-    """Write a graph with its metadata into a model file, and load it on the CPU."""
+    """Write a graph with its metadata to a model file, and load it on the CPU."""
     onnx.helper.set_model_props(graph, {METADATA_KEY: metadata.to_json()})
     file.write_bytes(graph.SerializeToString(deterministic=True))
     return load_model(file, "cpu")

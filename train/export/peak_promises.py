@@ -1,4 +1,4 @@
-"""Whether the shares of hits and peaks that a model promises hold on blocks of the genome that were held out."""
+"""Check whether a model's promised shares of hits and peaks hold on other blocks of the genome."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from train.fitting.folds import BLOCK_BASES, FOLDS
 
 
 def peak_check(counts: PeakCounts, rows: Sequence[CalibrationRow]) -> list[dict[str, Any]]:
-    """Promise shares of peaks and hits from some held-out blocks, and observe them on the others.
+    """Compare shares of peaks and hits on some held-out blocks (promised) with those on the others (observed).
 
     Parameters
     ----------
     counts : PeakCounts
     rows : sequence of CalibrationRow
-        Those whose thresholds were counted at.
+        One row per threshold of ``counts``.
 
     Returns
     -------
     list of dict
         An entry for every rate of :data:`CHECKED_RATES` that the rows have. ``hit_precision`` and ``peak_recall`` hold
-        ``halves``: one half of the blocks, drawn at random, promises and the other one observes. They hold ``folds``
-        too: each fold observes what all others promise. A comparison is the promised and the observed share, the 95 %
-        interval of their difference (blocks of both sides resampled), and whether 0 lies ``within`` it. It is None
-        where a side has no peak, or no hit.
+        ``halves``, which compares a random half of the blocks with the other half, and ``folds``, which compares all
+        other folds with each fold. A comparison holds the promised and the observed share, the 95 % interval of their
+        difference (blocks of both sides resampled), and whether 0 lies ``within`` it. It is None when a side has no
+        peak or no hit.
     """
     halves = np.random.default_rng(0).permutation(len(counts.peaks)) % 2 == 0
     entries = []
@@ -56,7 +56,7 @@ def peak_check(counts: PeakCounts, rows: Sequence[CalibrationRow]) -> list[dict[
 
 
 def _compared(part: NDArray[np.int64], whole: NDArray[np.int64], promising: NDArray[np.bool_]) -> dict[str, Any] | None:
-    """Compare the share of ``part`` in ``whole`` (B,) on blocks that promise with that on the other blocks."""
+    """Compare the share of ``part`` in ``whole`` (B,) on the promising blocks with the share on the others."""
     rng = np.random.default_rng(0)
     shares, draws = [], []
     for blocks in (promising, ~promising):
@@ -72,14 +72,14 @@ def _compared(part: NDArray[np.int64], whole: NDArray[np.int64], promising: NDAr
 
 
 def peak_record(held_out: HeldOut, selected: Fitted, data: str) -> dict[str, Any]:
-    """Collect counts of peaks and hits on held-out blocks, and whether promises from them hold, for JSON.
+    """Collect counts of peaks and hits on held-out blocks and their checks, for ``peaks.json``.
 
     Parameters
     ----------
     held_out : HeldOut
         With counts of peaks.
     selected : Fitted
-        The recipe that was scanned with.
+        The fit whose candidate scanned the blocks.
     data : str
         The data set's name.
     """

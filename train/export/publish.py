@@ -1,4 +1,4 @@
-"""From fits to the models of an ``exported`` folder: which are exported, under which names."""
+"""Export the best fits under their names into an ``exported`` folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jundscan.accessibility.scale import distribution
 from jundscan.model.load import DEFAULT_MODEL
 from train.data.dataset import VALID, DataSet, windows_sha256
 from train.export.calibration import HeldOut
-from train.export.model_folder import Provenance, export
+from train.export.model_folder import ParitySizes, Provenance, export
 from train.export.peak_promises import peak_record
 from train.fitting.fit import Fitted
 from train.fitting.select import best_of, best_of_families, partner_for_bare_windows, training_record
@@ -18,7 +18,7 @@ from train.records import PEAKS_FILE, TRAINING_FILE, write_record
 
 
 class Origin(NamedTuple):
-    """What the user says of the models to be exported."""
+    """Facts about the exported models that the user gives."""
 
     factor: str
     assembly: str
@@ -32,21 +32,24 @@ def export_all(
     origin: Origin,
     held_out: HeldOut | None,
     on_progress: Callable[[str], None],
+    parity: ParitySizes | None = None,
 ) -> None:
-    """Export the best of each family and the best of all, and write the record of the training.
+    """Export the best fit of each family and the best of all, and write ``training.json``.
 
     Parameters
     ----------
     fits : sequence of Fitted
     sets : sequence of DataSet
-        What they were fitted on; the first one selected.
+        The data they were fitted on. The first data set selected.
     out : pathlib.Path
-        Gets a folder for each model, ``training.json``, and ``peaks.json`` where scans of held-out blocks were made.
+        Folder for the model folders, for ``training.json``, and for ``peaks.json`` if held-out blocks were scanned.
     origin : Origin
     held_out : HeldOut or None
-        Calibrates the thresholds of the best; without it, and of the others, the validation windows do.
+        Calibrates the thresholds of the best model. Validation windows calibrate the others, and all without it.
     on_progress : callable
-        Told of every model.
+        Called with a line for every model.
+    parity : ParitySizes, optional
+        See :func:`train.export.model_folder.export`.
     """
     provenance = Provenance(
         version=origin.version,
@@ -61,7 +64,7 @@ def export_all(
     named[DEFAULT_MODEL] = best_of(fits)
     for name, fitted in named.items():
         calibrated_by = held_out if fitted is best_of(fits) else None
-        metrics = export(fitted, out / name, provenance, calibrated_by, partner_for_bare_windows(fitted, fits))
+        metrics = export(fitted, out / name, provenance, calibrated_by, partner_for_bare_windows(fitted, fits), parity)
         on_progress(
             f"{out / name}: {fitted.candidate.network.family}, validation weighted accuracy "
             f"{metrics['weighted_accuracy']:.4f}, AUROC {metrics['auroc']:.4f}, "
@@ -69,6 +72,6 @@ def export_all(
         )
     write_record(training_record(fits, sets, origin.factor), out / TRAINING_FILE)
     if held_out is None or not held_out.peaks:
-        (out / PEAKS_FILE).unlink(missing_ok=True)  # of an earlier export
+        (out / PEAKS_FILE).unlink(missing_ok=True)  # an earlier export may have left one
     else:
         write_record(peak_record(held_out, best_of(fits), sets[0].name), out / PEAKS_FILE)

@@ -1,7 +1,7 @@
-"""Fit one candidate: weighted binary cross-entropy, judged on validation after every epoch, resumable.
+"""Fit one candidate with weighted binary cross-entropy, validate after every epoch, and resume from checkpoints.
 
-Every epoch draws its order, its dropout and what it withholds from the seed and the epoch's number alone, so that a
-run that was interrupted and resumed gives the same weights as one that was not.
+The random numbers of an epoch depend on the seed and the epoch's number alone. An interrupted and resumed fit therefore
+gives the same weights as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from train.networks.features import reverse_complement
 
 DECISION_THRESHOLD = 0.5
 METRICS = ("weighted_accuracy", "auroc", "average_precision")
-"""Metrics of the learning curve; the first one selects."""
+"""Metrics of the learning curve. The first one selects."""
 CHECKPOINT_KEYS = ("network", "average", "optimizer", "curve", "best", "best_epoch")
-"""What a checkpoint holds."""
+"""Keys of a checkpoint."""
 WARM_UP_FRACTION = 0.15
 PREDICT_BATCH = 1024
 SCALING_WINDOWS = 16_384
-"""Training windows that scales and knots are placed by."""
+"""Training windows from which scales and knots are set."""
 
 
 @dataclass(frozen=True)
 class Listener:
-    """Whom a fit tells how it goes: ``step`` after every step with its loss, ``epoch`` a line after every epoch."""
+    """Callbacks of a fit: ``step`` after every step, with its loss, and ``epoch`` after every epoch, with a line."""
 
     step: Callable[[float], None] = lambda loss: None
     epoch: Callable[[str], None] = lambda line: None
@@ -59,11 +59,11 @@ class Fitted:
     state : dict
         Averaged weights of the best epoch, as ``state_dict``.
     epoch : int
-        The best epoch, from 1.
+        The best epoch, counted from 1.
     curve : list of dict
-        One entry an epoch: loss, and under ``valid`` the validation metrics by mode.
+        One entry per epoch: the loss, and under ``valid`` the validation metrics by mode.
     blocked : dict, optional
-        Metrics by mode on blocks of the genome held out in turn, averaged over the data sets, where they were found.
+        Metrics by mode on held-out blocks of the genome, averaged over the data sets.
     """
 
     candidate: Candidate
@@ -74,13 +74,13 @@ class Fitted:
 
     @property
     def selection(self) -> float:
-        """Weighted accuracy on held-out blocks where it was found, else on validation at the best epoch."""
+        """Weighted accuracy on held-out blocks if it is known, else on validation at the best epoch."""
         if self.blocked is not None:
             return self.blocked[MODES[0]][METRICS[0]]
         return _selection(self.curve[self.epoch - 1])
 
     def network(self) -> Network:
-        """Build the network with the best weights, filters rounded, in evaluation mode."""
+        """Build the network with the best weights and rounded filters, in evaluation mode."""
         network = build_network(self.candidate.network)
         network.load_state_dict(self.state)
         network.first.round_weights()
@@ -92,7 +92,7 @@ def _selection(entry: dict[str, Any]) -> float:
 
 
 def learning_rate(step: int, steps: int) -> float:
-    """Share of the peak rate: rise linearly over the first steps, then fall to 0 along a cosine.
+    """Return the fraction of the peak rate, which rises linearly over the first steps and then falls along a cosine.
 
     Examples
     --------
@@ -106,7 +106,7 @@ def learning_rate(step: int, steps: int) -> float:
 
 
 def _optimizer(network: nn.Module, config: FitConfig) -> torch.optim.AdamW:
-    """Give filters a rate of their own, since they start from motifs and the head from nothing."""
+    """Make the optimizer. Filters have a rate of their own because they start from motifs, unlike the head."""
     filters = [value for name, value in network.named_parameters() if name.startswith("first.")]
     others = [value for name, value in network.named_parameters() if not name.startswith("first.")]
     return torch.optim.AdamW(
@@ -134,7 +134,7 @@ def _train_epoch(
     for step in range((epoch - 1) * config.steps, epoch * config.steps):
         drawn = [sampler.draw(config.batch // len(samplers), config, generator) for sampler in samplers]
         inputs, targets, accessibility, weights = (torch.cat(column) for column in zip(*drawn, strict=True))
-        if inputs.dtype == torch.uint8:  # a summary is that of either strand
+        if inputs.dtype == torch.uint8:  # a summary is the same for both strands
             turned = torch.rand(len(inputs), generator=generator).to(inputs.device) < 0.5
             inputs = torch.where(turned[:, None], reverse_complement(inputs), inputs)
         withheld = torch.rand(len(inputs), generator=generator).to(inputs.device) < config.withhold
@@ -147,7 +147,7 @@ def _train_epoch(
         loss.backward()
         optimizer.step()
         with torch.no_grad():
-            decay = min(config.average, (step + 1) / (step + 10))  # short at first, to forget the start
+            decay = min(config.average, (step + 1) / (step + 10))  # low at first, to forget the initial weights
             for kept, new in zip(average.parameters(), network.parameters(), strict=True):
                 kept.lerp_(new, 1.0 - decay)
         total += loss.item()
@@ -161,7 +161,7 @@ def predict(network: Network | NetworkPair, inputs: Tensor, accessibility: Tenso
 
     Parameters
     ----------
-    network : Network or Paired
+    network : Network or NetworkPair
     inputs : torch.Tensor, shape=(N, 101 + 2 * flank), dtype=uint8, or (N, n), dtype=float32
         Codes or summaries.
     accessibility : torch.Tensor, shape=(N, widths), dtype=float32
@@ -173,22 +173,20 @@ def predict(network: Network | NetworkPair, inputs: Tensor, accessibility: Tenso
     """
     device = next(network.parameters()).device
     network.eval()
-    parts = [
-        torch.sigmoid(network(some.to(device), held.to(device)))
-        for some, held in zip(inputs.split(PREDICT_BATCH), accessibility.split(PREDICT_BATCH), strict=True)
-    ]
+    batches = zip(inputs.split(PREDICT_BATCH), accessibility.split(PREDICT_BATCH), strict=True)
+    parts = [torch.sigmoid(network(*(tensor.to(device) for tensor in batch))) for batch in batches]
     probabilities: NDArray[np.float32] = torch.cat(parts).cpu().numpy()
     return probabilities
 
 
 def predict_modes(network: Network, windows: Windows) -> dict[str, NDArray[np.float32]]:
-    """Score windows in every mode that the network is judged in: probabilities (N,) by mode."""
+    """Return probabilities (N,) of windows by mode."""
     inputs = make_inputs(windows, network.config)
-    return {mode: predict(network, *inputs.seen(mode)) for mode in modes(network.config)}
+    return {mode: predict(network, *inputs.in_mode(mode)) for mode in modes(network.config)}
 
 
 def judge(network: Network, windows: Windows) -> dict[str, dict[str, float]]:
-    """Compute the metrics of the learning curve, by mode."""
+    """Compute the metrics of the learning curve by mode."""
     return {mode: curve_metrics(windows, found) for mode, found in predict_modes(network, windows).items()}
 
 
@@ -199,7 +197,7 @@ def curve_metrics(windows: Windows, probabilities: NDArray[np.float32]) -> dict[
 
 
 def load_fitted(candidate: Candidate, checkpoint: Path) -> Fitted:
-    """Read the best epoch so far from a checkpoint, of a finished fit or of one that was interrupted."""
+    """Read the best epoch so far from the checkpoint of a finished or interrupted fit."""
     saved = _read(checkpoint, CHECKPOINT_KEYS)
     return Fitted(candidate, saved["best"], saved["best_epoch"], saved["curve"])
 
@@ -220,18 +218,18 @@ def fit(
     ----------
     candidate : Candidate
     train : sequence of Windows
-        One for each data set; they are fitted together.
+        One for each data set. They are fitted together.
     valid : Windows or None
-        Selects the epoch, by weighted accuracy, among those after ``candidate.fit.earliest_epoch_fraction`` of them;
-        without it the last epoch is kept.
+        Selects the epoch by weighted accuracy, after ``candidate.fit.earliest_epoch_fraction`` of the epochs. Without
+        it the last epoch is kept.
     until : int, optional
-        Stop after this epoch, on the way to ``candidate.fit.epochs``; the rates are those of the whole way.
+        Stop after this epoch. The learning rates are still those of ``candidate.fit.epochs`` epochs.
     checkpoint : pathlib.Path, optional
-        Written after every epoch; where it exists already, the fit goes on from there.
+        Written after every epoch. If the file exists, the fit continues from it.
     device : str
         A torch device.
     listener : Listener, optional
-        Told how it goes.
+        Called after every step and epoch.
 
     Returns
     -------
@@ -242,7 +240,7 @@ def fit(
     network = build_network(candidate.network).to(device)
     train = summarise(train, candidate.network)
     samplers = [Sampler(windows, candidate.network, torch.device(device)) for windows in train]
-    network.place(_scaling_windows(train[0], candidate.network.flank).to(device))
+    network.set_scales(_scaling_windows(train[0], candidate.network.flank).to(device))
     average = copy.deepcopy(network)
     optimizer = _optimizer(network, config)
     curve: list[dict[str, Any]] = []
@@ -272,32 +270,32 @@ def fit(
 
 
 def _scaling_windows(windows: Windows, flank: int) -> Tensor:
-    """Choose windows that scales and knots are set by, those first of which both flanks are known."""
+    """Choose the windows from which scales and knots are set, those with two known flanks if there are any."""
     codes = network_codes(windows, flank)
-    known = np.flatnonzero((codes < UNKNOWN).all(axis=1)) if flank else np.arange(len(codes))
-    some = codes[known[:SCALING_WINDOWS]] if len(known) else codes[:SCALING_WINDOWS]
+    complete = np.flatnonzero((codes < UNKNOWN).all(axis=1)) if flank else np.arange(len(codes))
+    some = codes[complete[:SCALING_WINDOWS]] if len(complete) else codes[:SCALING_WINDOWS]
     return torch.from_numpy(np.ascontiguousarray(some))
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read the weights of a network that :func:`save` wrote."""
+    """Read a network's weights that :func:`save` wrote."""
     return _read(path, ())
 
 
 def _read(path: Path, keys: Sequence[str]) -> dict[str, Any]:
-    """Read what :func:`save` wrote, which must hold ``keys``."""
+    """Read a file that :func:`save` wrote and that must hold ``keys``."""
     try:
         saved: dict[str, Any] = torch.load(path, weights_only=True)
         if not saved.keys() >= set(keys):
             raise ValueError("parts are missing")
     except Exception as err:  # torch's and pickle's errors share no base but Exception
         reason = str(err).partition("\n")[0]
-        raise InputError(f"{path}: no checkpoint ({reason}); delete it, and the fit begins anew") from err
+        raise InputError(f"{path}: not a complete checkpoint ({reason}); delete it to start the fit again") from err
     return saved
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
-    """Write beside and rename, so that Ctrl-C never leaves half a checkpoint."""
+    """Write a checkpoint to a temporary file and rename it, so that Ctrl-C leaves no incomplete file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path, force=True) as temporary:
         torch.save(content, temporary)

@@ -1,4 +1,4 @@
-"""Blocks of the genome, the folds that they are dealt out to, and fits without one of these: no peak is divided."""
+"""Divide windows into folds by blocks of the genome, without dividing a peak, and fit without one fold."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.dna.letters import WINDOW_LENGTH
-from train.config import Candidate
+from train.config import Candidate, NetworkConfig
 from train.data.dataset import Windows, chroms_and_starts, in_genome_order
 from train.fitting.fit import Fitted, fit, read_weights, save
 
@@ -18,41 +18,36 @@ FOLDS = 5
 
 
 def blocked_folds(
-    chroms: NDArray[np.str_],
-    starts: NDArray[np.int64],
-    bound: NDArray[np.bool_],
-    folds: int = FOLDS,
-    block_bases: int = BLOCK_BASES,
-    seed: int = 0,
+    chroms: NDArray[np.str_], starts: NDArray[np.int64], bound: NDArray[np.bool_], block_bases: int = BLOCK_BASES
 ) -> NDArray[np.int64]:
-    """Give every window the fold of its block; a run of neighbouring bound windows goes with its first one.
+    """Assign blocks to folds at random, and return the fold of every window.
 
     Parameters
     ----------
     chroms, starts : numpy.ndarray, shape=(N,)
-        Places of the windows.
+        Chromosomes and starts of the windows.
     bound : numpy.ndarray, shape=(N,), dtype=bool
-        Windows that belong to a peak, of any of the data sets fitted together.
-    folds, block_bases, seed : int
-        Blocks are dealt out to folds at random.
+        Windows that belong to a peak in any of the data sets fitted together.
+    block_bases : int
+        Length of a block.
 
     Returns
     -------
     numpy.ndarray, shape=(N,), dtype=int64
-        0 to ``folds`` - 1.
+        0 to :data:`FOLDS` - 1.
     """
     block = blocks(chroms, starts, bound, block_bases)
-    dealt = np.random.default_rng(seed).permutation(block.max() + 1) % folds
-    return np.asarray(dealt[block], np.int64)
+    fold_of_block = np.random.default_rng(0).permutation(block.max() + 1) % FOLDS
+    return np.asarray(fold_of_block[block], np.int64)
 
 
 def blocks(
     chroms: NDArray[np.str_], starts: NDArray[np.int64], bound: NDArray[np.bool_], block_bases: int = BLOCK_BASES
 ) -> NDArray[np.int64]:
-    """Number the blocks of windows, (N,), from 0; a run of neighbouring bound windows goes with its first one."""
+    """Return the block of every window, (N,), from 0. Abutting bound windows belong to the block of the first."""
     order, follows = in_genome_order(chroms, starts)
     joins = bound[order] & follows & np.roll(bound[order], 1)
-    # a window that continues a peak takes the place of the peak's first window
+    # a window that continues a peak belongs to the block of the peak's first window
     leaders = np.maximum.accumulate(np.where(joins, 0, np.arange(len(order))))
     leader = np.empty(len(order), np.int64)
     leader[order] = order[leaders]
@@ -63,7 +58,7 @@ def blocks(
 
 
 def far_from(windows: Windows, held_out: NDArray[np.int64], reach: int) -> NDArray[np.bool_]:
-    """Tell which windows lie ``reach`` bases or more from every window of the rows ``held_out``."""
+    """Return which windows lie ``reach`` bases or more from every window of the rows ``held_out``."""
     chroms, starts = chroms_and_starts(windows)
     far = np.ones(len(starts), np.bool_)
     for chrom in np.unique(chroms[held_out]):
@@ -82,33 +77,40 @@ def fit_without_fold(
     fold: NDArray[np.int64],
     number: int,
     until: int | None = None,
-    keep: Path | None = None,
+    cache: Path | None = None,
 ) -> Fitted:
-    """Fit on all folds but one; windows that see bases or accessibility of that one are left out.
+    """Fit on the windows of :func:`rows_without_fold`.
 
     Parameters
     ----------
     candidate : Candidate
     sets : sequence of Windows
-        The same windows in the same order, one set a cell type; all are fitted together.
+        The same windows in the same order, one set per cell type. All are fitted together.
     fold : numpy.ndarray, shape=(N,)
         From :func:`blocked_folds`.
     number : int
-        The fold held out.
+        The held-out fold.
     until : int, optional
         Epoch to stop at.
-    keep : pathlib.Path, optional
-        Folder that keeps the weights; a fit whose weights are there already is not done again.
+    cache : pathlib.Path, optional
+        Folder that caches the weights. If it holds them, nothing is fitted.
     """
-    config = candidate.network
-    kept_at = None if keep is None else keep / f"fold_{number}_epoch_{until}.pt"
-    if kept_at is not None and kept_at.is_file():
-        return Fitted(candidate, read_weights(kept_at), until or candidate.fit.epochs, [])
-    fitted_on = fold != number
+    cached = None if cache is None else cache / f"fold_{number}_epoch_{until}.pt"
+    if cached is not None and cached.is_file():
+        return Fitted(candidate, read_weights(cached), until or candidate.fit.epochs, [])
+    rows = rows_without_fold(candidate.network, sets[0], fold, number)
+    fitted = fit(candidate, [one.take(rows) for one in sets], None, until=until)
+    if cached is not None:
+        save(cached, fitted.state)
+    return fitted
+
+
+def rows_without_fold(
+    config: NetworkConfig, windows: Windows, fold: NDArray[np.int64], number: int
+) -> NDArray[np.bool_]:
+    """Return the windows of all folds but one, without those that see bases or accessibility of the held-out fold."""
+    rows = fold != number
     reach = max(config.flank, (max(config.accessibility_widths) - WINDOW_LENGTH) // 2)
     if reach:
-        fitted_on &= far_from(sets[0], np.flatnonzero(fold == number), reach)
-    fitted = fit(candidate, [one.take(fitted_on) for one in sets], None, until=until)
-    if kept_at is not None:
-        save(kept_at, fitted.state)
-    return fitted
+        rows &= far_from(windows, np.flatnonzero(fold == number), reach)
+    return rows

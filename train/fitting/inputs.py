@@ -1,6 +1,6 @@
-"""What a network is given of windows: their bases with what lies beside them, or without; accessibility at its widths.
+"""Prepare what a network sees of windows: bases with or without flanks, and accessibility at its widths.
 
-Where a network's filters are fixed, windows are summarised once and the fit works on the summaries.
+If a network's filters are fixed, windows are summarised once and the fit uses the summaries.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ SUMMARY_BATCH = 64
 
 
 class Inputs(NamedTuple):
-    """Windows as a network takes them; row i of every tensor is window i.
+    """A network's inputs. Row i of every tensor is window i.
 
     Attributes
     ----------
     known, alone : torch.Tensor, shape=(N, 101 + 2 * flank), dtype=uint8, or (N, n), dtype=float32
-        Codes, or summaries where filters are fixed; with what lies beside the window, and without.
+        Codes, or summaries if filters are fixed, with the windows' flanks and with unknown flanks.
     accessibility : torch.Tensor, shape=(N, widths), dtype=float32
     """
 
@@ -40,8 +40,8 @@ class Inputs(NamedTuple):
     alone: Tensor
     accessibility: Tensor
 
-    def seen(self, mode: str) -> tuple[Tensor, Tensor]:
-        """Return what a network sees in a mode of :func:`modes`: codes or summaries, and accessibility."""
+    def in_mode(self, mode: str) -> tuple[Tensor, Tensor]:
+        """Return codes or summaries, and accessibility, as a network sees them in a mode of :func:`modes`."""
         beside = mode in MODES
         accessibility = self.accessibility.clone()
         if not beside:
@@ -52,12 +52,12 @@ class Inputs(NamedTuple):
 
 
 def modes(config: NetworkConfig) -> tuple[str, ...]:
-    """List the modes that a network is judged in: two, or four where it sees more than the window."""
+    """List the modes that a network is judged in: two, or four if it sees more than the window."""
     return (*MODES, *WINDOW_MODES) if config.sees_neighbourhood else MODES
 
 
 def without_flanks(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Withhold the bases beside windows (N, 101 + 2 * flank): a copy with 4 there."""
+    """Copy windows (N, 101 + 2 * flank) with unknown bases (4) in the flanks."""
     flank = (codes.shape[1] - WINDOW_LENGTH) // 2
     alone = np.full_like(codes, UNKNOWN)
     alone[:, flank : flank + WINDOW_LENGTH] = codes[:, flank : flank + WINDOW_LENGTH]
@@ -65,9 +65,9 @@ def without_flanks(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def is_bare(windows: Windows, flank: int) -> NDArray[np.bool_]:
-    """Find the windows whose flanks hold no two neighbouring known letters, as ``NetworkPair`` does.
+    """Find the windows whose flanks hold no two neighbouring known letters.
 
-    See :class:`train.networks.architectures.NetworkPair`.
+    :class:`train.networks.architectures.NetworkPair` applies the same rule.
     """
     known = network_codes(windows, flank) < UNKNOWN
     pairs = known[:, :-1] & known[:, 1:]
@@ -77,7 +77,7 @@ def is_bare(windows: Windows, flank: int) -> NDArray[np.bool_]:
 
 
 def network_codes(windows: Windows, flank: int) -> NDArray[np.uint8]:
-    """Return windows with ``flank`` bases to each side, (N, 101 + 2 * flank); 4 where they are not known."""
+    """Return windows with ``flank`` bases to each side, (N, 101 + 2 * flank). Unknown bases are 4."""
     if not flank:
         return windows.codes
     if windows.neighbourhood is None:
@@ -87,7 +87,7 @@ def network_codes(windows: Windows, flank: int) -> NDArray[np.uint8]:
 
 
 def network_accessibility(windows: Windows, widths: Sequence[int]) -> NDArray[np.float32]:
-    """Return the accessibility of windows at each of ``widths``, (N, widths); NaN where it is not known."""
+    """Return the accessibility of windows at each of ``widths``, (N, widths). Unknown values are NaN."""
     found = np.full((len(windows.codes), len(widths)), np.nan, np.float32)
     found[:, 0] = windows.accessibility
     if windows.neighbourhood is not None:
@@ -97,7 +97,7 @@ def network_accessibility(windows: Windows, widths: Sequence[int]) -> NDArray[np
 
 
 def make_inputs(windows: Windows, config: NetworkConfig, device: torch.device | str = "cpu") -> Inputs:
-    """Turn windows into what a network takes; the summaries of :func:`summarise` serve where filters are fixed."""
+    """Convert windows to a network's inputs. If filters are fixed, the inputs are summaries of :func:`summarise`."""
     accessibility = torch.from_numpy(network_accessibility(windows, config.accessibility_widths)).to(device)
     if config.fixed_filters:
         (summarised_windows,) = summarise([windows], config)
@@ -112,12 +112,15 @@ def make_inputs(windows: Windows, config: NetworkConfig, device: torch.device | 
 
 
 def summarise(sets: Sequence[Windows], config: NetworkConfig) -> list[Windows]:
-    """Summarise windows by fixed filters, once for data sets of the same windows; others stay as they are."""
+    """Summarise windows by fixed filters, once for all data sets with the same bases.
+
+    Without fixed filters, return the windows unchanged.
+    """
     if not config.fixed_filters:
         return list(sets)
     network = build_network(config)
     assert isinstance(network, CNN)
-    # several times as fast as torch, and the same sums to the last bit
+    # ONNX Runtime is several times as fast as torch and computes the same sums to the last bit
     content = build_summary(network).SerializeToString()
     session = open_session(content, Path("(summary of windows)"), "cpu")
     done: list[Windows] = []

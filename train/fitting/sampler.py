@@ -1,4 +1,4 @@
-"""Batches of training windows: bound ones more often than they occur, moved along the genome where that is wished."""
+"""Draw batches of training windows. Bound windows are drawn more often than they occur."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from torch import Tensor
 from train.config import FitConfig, NetworkConfig
 from train.data.dataset import Windows
 from train.fitting.inputs import make_inputs
-from train.fitting.shift import neighbours, shifted
+from train.fitting.shift import neighbours, shift_windows
 
 
 class Batch(NamedTuple):
-    """Windows of one step: codes or summaries (B, n), targets (B,), accessibility (B, widths) and weights (B,)."""
+    """Windows of one step: codes or summaries (B, n), targets (B,), accessibility (B, widths), weights (B,)."""
 
     inputs: Tensor
     targets: Tensor
@@ -25,10 +25,10 @@ class Batch(NamedTuple):
 
 
 class Sampler:
-    """One data set on the device, and how batches are drawn from it.
+    """Draws batches from one data set on a device.
 
-    Bound windows are drawn more often than they occur. Each window's weight is divided by how often it is drawn, so
-    that a batch's weighted loss is, on average, that of the whole set with the weights ``w``.
+    Each window's weight is divided by how often it is drawn. A batch's weighted loss is then, on average, the loss of
+    the whole set with the weights ``w``.
     """
 
     def __init__(self, windows: Windows, config: NetworkConfig, device: torch.device) -> None:
@@ -40,11 +40,14 @@ class Sampler:
 
     @cached_property
     def near(self) -> Tensor:
-        """The windows beside each; found only where windows are moved."""
+        """Neighbours of each window, computed when windows are first moved."""
         return torch.from_numpy(neighbours(self._windows))
 
     def draw(self, count: int, config: FitConfig, generator: torch.Generator) -> Batch:
-        """Draw ``count`` windows with replacement, a share of them bound; weights sum to 1 on average."""
+        """Draw ``count`` windows with replacement, a fraction ``config.bound`` of them bound.
+
+        The weights sum to 1 on average.
+        """
         parts, weights = [], []
         bound = round(config.bound * count)
         for rows, size in zip(self.rows, (bound, count - bound), strict=True):
@@ -52,13 +55,13 @@ class Sampler:
             parts.append(drawn)
             weights.append(self.weights[drawn] * (len(rows) / size))
         taken = torch.cat(parts)
-        known, alone, held = self.inputs
+        known, alone, every_accessibility = self.inputs
         chosen = taken.to(known.device)
         weight = torch.cat(weights).to(known.device)
         if config.shifted:
-            codes, own = shifted(known, held[:, 0], self.near, taken, config.shifted, generator)
+            codes, own = shift_windows(known, every_accessibility[:, 0], self.near, taken, config.shifted, generator)
             return Batch(codes, self.targets[chosen], own[:, None], weight)
-        inputs, accessibility = known[chosen], held[chosen]
+        inputs, accessibility = known[chosen], every_accessibility[chosen]
         if config.withhold_around:
             withheld = (torch.rand(count, generator=generator) < config.withhold_around).to(known.device)
             inputs = torch.where(withheld[:, None], alone[chosen], inputs)

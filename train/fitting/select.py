@@ -1,4 +1,4 @@
-"""Fit the candidates, keep every result, choose by validation weighted accuracy."""
+"""Fit all candidates, keep every result, and select the best by weighted accuracy."""
 
 from __future__ import annotations
 
@@ -9,14 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from jundscan.errors import InputError
 from train.config import Candidate
@@ -27,7 +20,7 @@ from train.records import read_record, write_record
 SELECTED_BY = "weighted accuracy: on held-out blocks where a network sees more than the window, else on validation"
 CHECKPOINT = "checkpoint.pt"
 DATA = "data.json"
-"""In a folder of checkpoints: what they were fitted on."""
+"""File in a folder of checkpoints that names the data they were fitted on."""
 
 
 @contextmanager
@@ -46,36 +39,38 @@ def _bar(console: Console) -> Iterator[Progress]:
 
 
 def check_runs_match_data(runs: Path, sets: Sequence[DataSet]) -> None:
-    """Say in a folder of checkpoints which data they are of, or find that they are of these.
+    """Check that a folder's checkpoints were fitted on these data sets. Mark a new folder as theirs.
 
     Raises
     ------
     InputError
-        When they are of other data: a checkpoint taken for one of these would be exported as fitted on them.
+        When the checkpoints were fitted on other data, or when the folder does not say on which.
     """
     path = runs / DATA
     sha256 = windows_sha256(*(part for one in sets for part in one.parts))
     if not path.is_file():
         if any(runs.glob(f"*/{CHECKPOINT}")):
-            raise InputError(f"{runs}: has checkpoints but no {DATA}, which says of what data; name another folder")
+            raise InputError(
+                f"{runs}: has checkpoints but no {DATA}, which names their data; give another folder with --runs"
+            )
         write_record({"names": [one.name for one in sets], "sha256": sha256}, path)
         return
-    theirs = read_record(path, "names", "sha256")
-    if theirs["sha256"] != sha256:
-        names = ", ".join(map(str, theirs["names"]))
-        raise InputError(f"{runs}: holds fits on other data ({names}); name another folder with --runs")
+    fitted_on = read_record(path, "names", "sha256")
+    if fitted_on["sha256"] != sha256:
+        names = ", ".join(map(str, fitted_on["names"]))
+        raise InputError(f"{runs}: holds fits on other data ({names}); give another folder with --runs")
 
 
 def fit_candidates(chosen: Sequence[Candidate], sets: Sequence[DataSet], runs: Path, device: str) -> list[Fitted]:
-    """Fit candidates one after another; what ``runs`` holds already is not fitted again.
+    """Fit candidates one after another. Load finished fits from ``runs`` and continue interrupted ones.
 
     Parameters
     ----------
     chosen : sequence of Candidate
     sets : sequence of DataSet
-        All are fitted together; the first one's validation part selects.
+        All are fitted together. The validation part of the first one selects.
     runs : pathlib.Path
-        Folder of checkpoints, one folder a candidate.
+        Folder of checkpoints, one subfolder per candidate.
     device : str
         A torch device.
 
@@ -109,32 +104,32 @@ def fit_candidates(chosen: Sequence[Candidate], sets: Sequence[DataSet], runs: P
 
 
 def load_fits(chosen: Sequence[Candidate], runs: Path) -> list[Fitted]:
-    """Read from ``runs`` what there is of the candidates, also of a fit that was interrupted."""
+    """Load the candidates' fits from ``runs``, interrupted ones too."""
     paths = ((candidate, runs / candidate.key() / CHECKPOINT) for candidate in chosen)
     fits = [load_fitted(candidate, path) for candidate, path in paths if path.is_file()]
     return [replace(fitted, blocked=read_blocked_metrics(fitted, runs)) for fitted in fits]
 
 
 def blocked_metrics_path(fitted: Fitted, runs: Path) -> Path:
-    """Where the metrics of a recipe on held-out blocks are kept."""
+    """Return the file that caches a fit's metrics on held-out blocks."""
     return runs / fitted.candidate.key() / f"blocked_epoch_{fitted.epoch}.json"
 
 
 def read_blocked_metrics(fitted: Fitted, runs: Path) -> dict[str, dict[str, float]] | None:
-    """Read the metrics of a recipe on held-out blocks, where they were found."""
+    """Read a fit's metrics on held-out blocks. Return None when they were not computed."""
     path = blocked_metrics_path(fitted, runs)
     return read_record(path) if path.is_file() else None
 
 
 def best_of(fits: Sequence[Fitted]) -> Fitted:
-    """Pick by weighted accuracy, see :attr:`train.fitting.fit.Fitted.selection`, the first one on a tie."""
+    """Return the fit with the highest :attr:`train.fitting.fit.Fitted.selection`, the first one on a tie."""
     return max(fits, key=lambda fitted: fitted.selection)
 
 
 def partner_for_bare_windows(fitted: Fitted, fits: Sequence[Fitted]) -> Fitted | None:
-    """Pick what scores the windows beside which nothing is known: the best of the family that sees the window only.
+    """Return the fit that scores bare windows for ``fitted``: the best of its family that sees the window alone.
 
-    None for a network that sees no more itself, or where there is none.
+    Return None when ``fitted`` sees the window alone itself, or when there is no such fit.
     """
     if not fitted.candidate.network.flank:
         return None
@@ -147,7 +142,7 @@ def partner_for_bare_windows(fitted: Fitted, fits: Sequence[Fitted]) -> Fitted |
 
 
 def best_of_families(fits: Sequence[Fitted]) -> dict[str, Fitted]:
-    """Pick the best of each family."""
+    """Return the best fit of each family."""
     families = dict.fromkeys(fitted.candidate.network.family for fitted in fits)
     return {
         family: best_of([fitted for fitted in fits if fitted.candidate.network.family == family]) for family in families
@@ -155,7 +150,7 @@ def best_of_families(fits: Sequence[Fitted]) -> dict[str, Fitted]:
 
 
 def training_record(fits: Sequence[Fitted], sets: Sequence[DataSet], factor: str) -> dict[str, Any]:
-    """Collect the data, every candidate's settings, curve and validation metrics, and what was chosen, for JSON."""
+    """Collect data, candidates with settings, curves and metrics, and the selection, for ``training.json``."""
     return {
         "factor": factor,
         "data": [describe(one) for one in sets],

@@ -1,4 +1,4 @@
-"""Windows moved along the genome: training windows are neighbours of one another, so there is sequence beside them."""
+"""Move training windows along the genome. Many are neighbours, so the bases beside them are known."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from jundscan.dna.letters import WINDOW_LENGTH
 from train.data.dataset import Windows, chroms_and_starts, in_genome_order
 
 MAX_SHIFT = WINDOW_LENGTH // 2
-"""Bases that a window is moved at most: further on it would be its neighbour."""
+"""Maximum bases that a window is moved, because further on it would be its neighbour."""
 
 
 def neighbours(windows: Windows) -> NDArray[np.int64]:
-    """Find the windows that abut, and are labelled alike: what lies between two of them is, too.
+    """Find the abutting windows that have the same label, because any window between them has it too.
 
     Returns
     -------
     numpy.ndarray, shape=(2, N), dtype=int64
-        Row of the window before and of the one behind each window; its own where there is none.
+        Rows of the windows before and after each window. A window without such a neighbour has its own row.
     """
     own = np.arange(len(windows.codes))
     found = np.stack([own, own])
@@ -34,10 +34,10 @@ def neighbours(windows: Windows) -> NDArray[np.int64]:
     return found
 
 
-def shifted(
+def shift_windows(
     codes: Tensor, accessibility: Tensor, near: Tensor, rows: Tensor, share: float, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Take windows, a share of them moved by up to half their length to either side.
+    """Choose windows and move a fraction of them by up to half their length to either side.
 
     Parameters
     ----------
@@ -46,15 +46,15 @@ def shifted(
     near : torch.Tensor, shape=(2, N)
         From :func:`neighbours`.
     rows : torch.Tensor, shape=(B,)
-        The windows to take.
+        Windows to choose.
     share : float
-        How many of those that have a neighbour on the side drawn are moved.
+        Fraction to move of the windows that have a neighbour on the drawn side.
     generator : torch.Generator
 
     Returns
     -------
     codes, accessibility : torch.Tensor, shape=(B, 101) and (B,)
-        A moved window's accessibility is the mean of both windows', weighted by the bases that it has of either.
+        A moved window's accessibility is the mean of both windows', weighted by the bases from each.
     """
     side = torch.randint(2, (len(rows),), generator=generator)
     distance = torch.randint(MAX_SHIFT + 1, (len(rows),), generator=generator)

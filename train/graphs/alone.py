@@ -1,4 +1,4 @@
-"""Windows beside which nothing is known: another network scores them, inside the same graph."""
+"""Score bare windows, whose neighbourhood is unknown, by another network inside the same graph."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from train.graphs.writer import PROBABILITIES, GraphWriter
 
 
 def score_bare_windows(w: GraphWriter, probability: str, counts: list[str], write: Write, flank: int) -> str:
-    """Take another network's probabilities where the flanks hold no two neighbouring known letters.
+    """Use another network's probabilities for windows whose flanks hold no two neighbouring known letters.
 
-    The other network runs only where there is such a window.
+    The other network runs only if there is such a window.
 
     Parameters
     ----------
     w : GraphWriter
     probability : str
-        Name of what the network that sees the flanks gives, (B, windows).
+        Name of the probabilities of the network that sees the flanks, (B, windows).
     counts : list of str
-        Names of the counts of dinucleotides, (B, 16, 1, windows) each: of the window, and last of window and flanks.
+        Names of the counts of dinucleotides, (B, 16, 1, windows) each: first of the window, last of window and flanks.
     write : callable
         Writes the other network.
     flank : int
@@ -44,7 +44,7 @@ def score_bare_windows(w: GraphWriter, probability: str, counts: list[str], writ
 
 
 def shortcut_for_bare_batch(write: Write, flank: int, otherwise: onnx.GraphProto) -> onnx.GraphProto:
-    """Choose the other network at once for single windows beside which no letter is known: bare windows of shards."""
+    """Choose the other network at once for a batch of single windows whose flanks hold no known letter."""
     w = GraphWriter("bare_")
     windows = w.add("Squeeze", [w.add("Shape", ["accessibility"], "shape", start=1, end=2), w.integers(0)], "windows")
     ends = (("left", 0, flank), ("right", -flank, np.iinfo(np.int64).max))
@@ -63,7 +63,7 @@ def shortcut_for_bare_batch(write: Write, flank: int, otherwise: onnx.GraphProto
 
 
 def _read_windows(inner: GraphWriter, outer: GraphWriter, flank: int) -> None:
-    """Let ``inner`` read what ``outer`` reads without the flanks, and the windows' own accessibility."""
+    """Let ``inner`` read the sequence of ``outer`` without flanks, and accessibility at the first width alone."""
     inner.sequence = inner.add(
         "Slice", [outer.sequence, inner.integers(flank), inner.integers(-flank), inner.integers(1)], "own_bases"
     )

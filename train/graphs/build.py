@@ -1,23 +1,24 @@
-"""The networks as sliding ONNX graphs: one graph for single windows and whole chromosomes.
+"""Write the networks as sliding ONNX graphs: one graph for single windows and for whole chromosomes.
 
-A graph computes everything that depends on a base once, whatever the number of windows that share the base:
-one-hot letters, filters on both strands, running maxima and sums. Only the head runs per window.
+One-hot letters, filters on both strands, running maxima and sums are computed once per base, however many windows share
+the base. Only the head runs per window.
 
-Five choices make it fast on ONNX Runtime's CPU provider (measured in ``benchmarks/``); none changes the function:
+Five choices make the graph fast on ONNX Runtime's CPU provider (measured in ``benchmarks/``). None changes the
+function:
 
-- Convolutions and pools are 4-D with channels in multiples of 16, which puts them into its blocked layout.
-- The four letters are rows of one image instead of channels: a convolution over channels goes through its output once
-  for each of them.
-- The better strand is ``forward + relu(backward - forward)``: the difference is a convolution of its own, so that
-  no operator outside the blocked layout comes between convolution and pool. Where pooling comes first, both strands are
-  channels of one convolution, and the better one is chosen among what is left.
-- The maximum over P positions is a chain of dilated pools, of about 9 + 9 + 2 comparisons instead of P.
-- The head's first layer is a sum of one convolution for each of its inputs, so that nothing is joined before it; long
-  rows go through in tiles, where the sums cost nothing (``train/graphs/tiles.py``).
+- Convolutions and pools are 4-D with channels in multiples of 16, which ONNX Runtime runs in its blocked layout.
+- The four letters are rows of one image instead of channels, because a convolution passes over its output once per
+  channel.
+- The better strand is ``forward + relu(backward - forward)``. The difference is a convolution of its own, so that
+  no operator between convolution and pool leaves the blocked layout. Where pooling comes first, both strands are
+  channels of one convolution, and the maximum over strands follows the pool.
+- The maximum over P positions is a chain of dilated pools, with about 9 + 9 + 2 comparisons instead of P.
+- The head's first layer is a sum of one convolution per input, so that inputs are not concatenated. Long rows run in
+  tiles, where the sums are free (``train/graphs/tiles.py``).
 
-Windows at any stride are gathered after pooling. At stride 1 nothing needs gathering, and at the default stride blocks
-can be pooled first: these two have branches of their own.
-Every operator has a CUDA kernel (``tests/train/test_graph.py`` lists them).
+Windows at any stride are gathered after pooling. Stride 1 needs no gathering, and the default stride pools blocks
+first, so these two have branches of their own. Every operator has a CUDA kernel (``tests/train/test_graph.py`` lists
+them).
 """
 
 from __future__ import annotations
@@ -40,11 +41,11 @@ from train.networks.architectures import CNN, LSTM, MLP, BothStrands, Knots, Net
 OPSET = 18
 IR_VERSION = 9
 TILES: dict[Stride, int] = {"each": 4096, "block": 1024}
-"""Windows of a long row that are scored together: what is fastest (measured)."""
+"""Windows per tile of a long row, the fastest of those measured."""
 
 
 def _bases(w: GraphWriter) -> str:
-    """Codes as an image of one-hot rows, one a letter (B, 1, 4, L)."""
+    """Write codes as an image with one row per letter, (B, 1, 4, L)."""
     codes = w.add("Unsqueeze", [w.sequence, w.integers(1, 2)], "codes")
     numbers = w.add("Cast", [codes], "codes_float", to=TensorProto.FLOAT)
     letters = w.constant("letters", np.arange(len(ALPHABET), dtype=np.float32).reshape(1, 1, -1, 1))
@@ -52,27 +53,27 @@ def _bases(w: GraphWriter) -> str:
 
 
 def _strands(layer: BothStrands) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Filters of the given and of the other strand, over the image of letters: (filters, 1, 4, width) each."""
+    """Return the filters of the forward and of the backward strand, (filters, 1, 4, width) each."""
     forward, backward = np.split(array(layer.strands())[:, None], 2)
     return forward, backward
 
 
 def _better_strand(w: GraphWriter, bases: str, layer: BothStrands) -> str:
-    """Score every position on its better strand: (B, filters, 1, positions)."""
+    """Write the score of every position on its better strand, (B, filters, 1, positions)."""
     forward, backward = _strands(layer)
     gain = w.add("Relu", [w.add("Conv", [bases, w.constant("gain", backward - forward)], "gain_signed")], "gain_kept")
     return w.add("Add", [w.add("Conv", [bases, w.constant("filters", forward)], "forward"), gain], "positions")
 
 
 def _rectify(w: GraphWriter, values: str, bias: torch.Tensor) -> str:
-    """Add a bias per channel and cut at zero."""
+    """Write a bias per channel and a ReLU."""
     return w.add(
         "Relu", [w.add("Add", [values, w.constant("bias", array(bias)[:, None, None])], "biased")], "rectified"
     )
 
 
 def _knots(w: GraphWriter, scores: str, knots: Knots) -> list[str]:
-    """Broken lines of scores, a depthwise convolution each: (B, scores, 1, windows) each."""
+    """Write how far scores are above each knot, as depthwise convolutions: (B, scores, 1, windows) each."""
     lines = []
     for number, (slope, bias) in enumerate(zip(array(knots.slope), array(knots.bias), strict=True)):
         inputs = [scores, w.constant(f"slope_{number}", slope[:, None, None, None]), w.constant(f"knot_{number}", bias)]
@@ -81,9 +82,9 @@ def _knots(w: GraphWriter, scores: str, knots: Knots) -> list[str]:
 
 
 def _running_max(w: GraphWriter, values: str, width: int, span: int = 1) -> str:
-    """Maximum of every ``width`` neighbouring positions of what are maxima of ``span`` positions: dilated pools.
+    """Write the maximum of every ``width`` neighbouring positions, from maxima of ``span`` positions.
 
-    Within reach of a single pool of at most 9 taps it is that one; else a chain of them.
+    One dilated pool of at most 9 taps if that is enough, else a chain of such pools.
     """
     while span < width:
         step = next((n for n in range(1, 9) if (width - span) % n == 0 and (width - span) // n <= span), None)
@@ -98,18 +99,18 @@ def _running_max(w: GraphWriter, values: str, width: int, span: int = 1) -> str:
 
 
 def last_state(w: GraphWriter, steps: str, network: LSTM) -> str:
-    """Run the LSTM over each window's steps: (B, state, 1, windows)."""
+    """Write the LSTM over each window's steps, gathered from the sliding maxima: (B, state, 1, windows)."""
     config, lstm = network.config, network.recurrent
     count = (WINDOW_LENGTH - config.filter_width + 1) // config.pool
     starts = w.add("Unsqueeze", [window_indices(w), w.integers(1)], "starts_2d")
     offsets = w.constant("step_offsets", np.arange(count, dtype=np.int64)[None, :] * config.pool)
-    places = w.add("Add", [starts, offsets], "places")  # (windows, steps)
-    gathered = w.add("Gather", [w.add("Squeeze", [steps, w.integers(2)], "steps_3d"), places], "gathered", axis=2)
+    indices = w.add("Add", [starts, offsets], "places")  # (windows, steps)
+    gathered = w.add("Gather", [w.add("Squeeze", [steps, w.integers(2)], "steps_3d"), indices], "gathered", axis=2)
     ordered = w.add("Transpose", [gathered], "ordered", perm=[3, 0, 2, 1])  # (steps, B, windows, filters)
     sequence = w.add("Reshape", [ordered, w.integers(0, -1, config.filters)], "step_sequence")
 
     def gates(tensor: torch.Tensor) -> NDArray[np.float32]:
-        """Torch orders gates input, forget, cell, output; ONNX input, output, forget, cell."""
+        """Reorder gates from torch (input, forget, cell, output) to ONNX (input, output, forget, cell)."""
         i, f, g, o = np.split(array(tensor), 4)
         return np.concatenate([i, o, f, g])
 
@@ -124,10 +125,7 @@ def last_state(w: GraphWriter, steps: str, network: LSTM) -> str:
     last = w.prefix + "last_state"  # (1, B * windows, state), the operator's second output
     w.nodes_by_output[last] = helper.make_node("LSTM", inputs, ["", last], name=last, hidden_size=config.state)
     shape = w.add(
-        "Concat",
-        [w.add("Shape", [w.accessibility], "shape"), w.integers(config.state, 1)],
-        "state_shape",
-        axis=0,
+        "Concat", [w.add("Shape", [w.accessibility], "shape"), w.integers(config.state, 1)], "state_shape", axis=0
     )
     apart = w.add("Reshape", [last, shape], "states_apart")  # (B, windows, state, 1)
     return w.add("Transpose", [apart], "state", perm=[0, 2, 3, 1])
@@ -136,7 +134,7 @@ def last_state(w: GraphWriter, steps: str, network: LSTM) -> str:
 def _dense(
     w: GraphWriter, values: str, weight: NDArray[np.float32], bias: NDArray[np.float32] | None, name: str
 ) -> str:
-    """A dense layer at every window, as a 1 x 1 convolution."""
+    """Write a dense layer at every window, as a 1 x 1 convolution."""
     inputs = [values, w.constant(f"{name}_weight", weight[:, :, None, None])]
     if bias is not None:
         inputs.append(w.constant(f"{name}_bias", bias))
@@ -144,7 +142,7 @@ def _dense(
 
 
 def _head(w: GraphWriter, body: list[str], counts: list[str], network: Network) -> str:
-    """Dense layers to probabilities."""
+    """Write the head: dense layers to probabilities."""
     head, config = network.head, network.config
     side, shift = side_weights(head, config)
     weights = [*np.split(array(head.from_body.weight), len(body), axis=1), *side]
@@ -169,7 +167,7 @@ def _head(w: GraphWriter, body: list[str], counts: list[str], network: Network) 
 
 
 def _best_scores(w: GraphWriter, bases: str, network: CNN, stride: Stride) -> str:
-    """Score every window by each filter's best position on either strand, range after range.
+    """Write each filter's best score in every window on either strand, range after range.
 
     Returns
     -------
@@ -178,7 +176,7 @@ def _best_scores(w: GraphWriter, bases: str, network: CNN, stride: Stride) -> st
     """
     config, unit = network.config, BLOCK if stride == "block" else 1
     if stride == "block":
-        # blocks first: only one value in ten is left to choose between the strands and to pool
+        # pooling blocks first leaves one value in ten for the maximum over strands and for further pools
         both = w.constant("both_strands", np.concatenate(_strands(network.first)))
         strands = w.add("Conv", [bases, both], "strands")
         strands = w.add("MaxPool", [strands], "block_max", kernel_shape=[1, BLOCK], strides=[1, BLOCK])
@@ -202,7 +200,7 @@ def _best_scores(w: GraphWriter, bases: str, network: CNN, stride: Stride) -> st
 
 
 def _write_network(w: GraphWriter, network: Network, stride: Stride, alone: Network | None = None) -> str:
-    """Write a network; ``alone`` scores the windows beside which nothing is known."""
+    """Write a network. ``alone`` scores bare windows, whose neighbourhood is unknown."""
     bases = _bases(w)
     if isinstance(network, CNN):
         body = _knots(w, _best_scores(w, bases, network, stride), network.knots)
@@ -224,20 +222,20 @@ def _write_network(w: GraphWriter, network: Network, stride: Stride, alone: Netw
 
 
 def _positions(network: CNN) -> int:
-    """Number of positions of a filter in a window."""
+    """Return the number of positions of a filter in a window."""
     return WINDOW_LENGTH - network.config.filter_width + 1
 
 
 def tile_sizes(network: Network) -> dict[int, int]:
-    """Give the windows of a tile by stride, for the strides that have branches of their own."""
-    if isinstance(network, LSTM):  # gathers its steps at every stride alike
+    """Return the windows per tile by stride, for the strides that have branches of their own."""
+    if isinstance(network, LSTM):  # it gathers its steps at every stride
         return {}
     in_blocks = isinstance(network, CNN) and _positions(network) % BLOCK == 0
     return {1: TILES["each"]} | ({BLOCK: TILES["block"]} if in_blocks else {})
 
 
 def _by_length(stride: int, tile: int, network: Network, alone: Network | None) -> onnx.GraphProto:
-    """Write one stride's branch: long rows in tiles, others as they are."""
+    """Write one stride's branch, with long rows in tiles and others whole."""
     name: Stride = "each" if stride == 1 else "block"
     write = partial(_write_network, network=network, stride=name, alone=alone)
     w = GraphWriter(f"{name}_long_")
@@ -259,13 +257,12 @@ def _by_length(stride: int, tile: int, network: Network, alone: Network | None) 
 
 
 def build_summary(network: CNN) -> onnx.ModelProto:
-    """Write what precedes the knots of a network as an ONNX model, for windows one by one.
+    """Write :meth:`train.networks.architectures.Network.summary` as an ONNX model for single windows.
 
     Returns
     -------
     onnx.ModelProto
-        ``sequence`` uint8 (batch, 101 + 2 flank) -> ``summary`` float32 (batch, n), that of
-        :meth:`train.networks.architectures.Network.summary`.
+        ``sequence`` uint8 (batch, 101 + 2 flank) -> ``summary`` float32 (batch, n).
     """
     w = GraphWriter("")
     bases = _bases(w)
@@ -298,11 +295,9 @@ def build_graph(network: Network, alone: Network | None = None) -> onnx.ModelPro
     """
     config = network.config
     if any(reach % BLOCK for reach in config.ranges) or any(2 * r % STEPS for r in config.composition_ranges):
-        raise ValueError(f"ranges must be multiples of {BLOCK}, those of the composition of {STEPS // 2}")
+        raise ValueError(f"ranges must be multiples of {BLOCK}, and composition ranges multiples of {STEPS // 2}")
     if alone is not None and config.flank not in config.composition_ranges:
-        raise ValueError(
-            "letters must be counted as far as the network sees, to tell beside which windows none is known"
-        )
+        raise ValueError("composition_ranges must hold the flank, because its counts show which windows are bare")
     several = len(config.accessibility_widths) > 1
     otherwise = build_untiled("any_", partial(_write_network, network=network, stride="any", alone=alone))
     for stride, tile in reversed(tile_sizes(network).items()):
@@ -329,10 +324,7 @@ def build_graph(network: Network, alone: Network | None = None) -> onnx.ModelPro
         otherwise.initializer,
     )
     model = helper.make_model(
-        graph,
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=IR_VERSION,
-        producer_name="jundscan train",
+        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION, producer_name="jundscan train"
     )
     onnx.checker.check_model(model, full_check=True)
     return model

@@ -1,7 +1,7 @@
-"""The side features inside the graph: how far accessibility is above its knots, and counts of dinucleotides.
+"""Write side features into a graph: how far accessibility is above its knots, and counts of dinucleotides.
 
-Both come in the blocked layout, in multiples of 16 channels, as sums of what the head sees; :func:`side_weights` turns
-the head's weights to them.
+Both have channels in multiples of 16, for the blocked layout. The head's features are weighted sums of these channels,
+and :func:`side_weights` converts the head's weights accordingly.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from train.networks.features import (
 BLOCK = DEFAULT_STRIDE
 """The stride that has a branch of its own."""
 STEPS = WINDOW_LENGTH - 1
-"""Steps from base to base in a window."""
+"""Dinucleotides in a window."""
 CHANNELS = 16
-"""A block of ONNX Runtime's fast layout; channels come in multiples of it. So many dinucleotides there are, too."""
+"""Channels in a block of ONNX Runtime's fast layout. There are also 16 dinucleotides."""
 
 
 def dinucleotide_counts(w: GraphWriter, bases: str, stride: Stride, config: NetworkConfig) -> list[str]:
-    """Count the 16 dinucleotides over a window's steps, and over each wider range: (B, 16, 1, windows) each.
+    """Count the 16 dinucleotides in the window and in each wider range: (B, 16, 1, windows) each.
 
-    Sums over 10 steps, then over 10 of these sums, then over neighbouring windows: a tenth of the additions, and all
-    are exact.
+    It sums over 10 bases, then over 10 of these sums, then over neighbouring windows. This takes a tenth of the
+    additions, and all are exact.
     """
     letters = len(ALPHABET)
     pairs = np.zeros((CHANNELS, 1, letters, 2), np.float32)
@@ -66,24 +66,24 @@ def dinucleotide_counts(w: GraphWriter, bases: str, stride: Stride, config: Netw
 
 
 def accessibility_channels(widths: int) -> int:
-    """Give the number of channels of :func:`accessibility_steps`."""
+    """Return the number of channels of :func:`accessibility_steps`."""
     return -(-widths * len(ACCESSIBILITY_FEATURES) // CHANNELS) * CHANNELS
 
 
 def accessibility_steps(w: GraphWriter, widths: int) -> str:
-    """Give how far accessibility is above -1 (which stands for none) and above each knot, width after width.
+    """Write how far accessibility is above -1, which stands for NaN, and above each knot, width after width.
 
     Returns
     -------
     str
-        Name of values (B, channels, 1, windows); channels beyond the last width's are 0.
+        Name of values (B, channels, 1, windows). Channels beyond the last width's are 0.
     """
-    given = w.accessibility
+    value = w.accessibility
     if widths > 1:
-        given = w.add("Transpose", [given], "by_width", perm=[0, 2, 1])
-    given = w.add("Unsqueeze", [given, w.integers(2) if widths > 1 else w.integers(1, 2)], "given")
-    within = w.add("Clip", [given, w.scalar(0.0), w.scalar(1.0)], "percentile")
-    known = w.add("Where", [w.add("IsNaN", [given], "missing"), w.scalar(-1.0), within], "known")
+        value = w.add("Transpose", [value], "by_width", perm=[0, 2, 1])
+    value = w.add("Unsqueeze", [value, w.integers(2) if widths > 1 else w.integers(1, 2)], "given")
+    within = w.add("Clip", [value, w.scalar(0.0), w.scalar(1.0)], "percentile")
+    known = w.add("Where", [w.add("IsNaN", [value], "missing"), w.scalar(-1.0), within], "known")
     channels, each = accessibility_channels(widths), len(ACCESSIBILITY_FEATURES)
     scale, shift = np.zeros((channels, widths), np.float32), np.zeros(channels, np.float32)
     knots = np.array(ACCESSIBILITY_KNOTS, np.float32)
@@ -97,20 +97,21 @@ def accessibility_steps(w: GraphWriter, widths: int) -> str:
 
 
 def side_weights(head: Head, config: NetworkConfig) -> tuple[list[NDArray[np.float32]], NDArray[np.float32]]:
-    """Give the weights of the head's first layer for these channels, and what its bias changes by.
+    """Convert the weights of the head's first layer to these channels.
 
     Returns
     -------
     weights : list of numpy.ndarray
         For :func:`accessibility_steps` (hidden, channels), then for each range of counts (hidden, 16).
     shift : numpy.ndarray, shape=(hidden,)
+        To add to the layer's bias.
     """
     scaled = array(head.from_side.weight) / array(head.side_scale)
     shift = -scaled @ array(head.side_centre)
     widths, each = len(config.accessibility_widths), len(ACCESSIBILITY_FEATURES)
     steps = np.zeros((len(scaled), accessibility_channels(widths)), np.float32)
     steps[:, : widths * each] = scaled[:, : widths * each]
-    # the first knot is 0: above -1 less above 0 is 1 where there is a percentile, and 0 where there is none
+    # the first knot is 0, so "above -1" minus "above 0" is 1 for a percentile and 0 for NaN
     steps[:, 1 : widths * each : each] -= scaled[:, : widths * each : each]
     composition = scaled[:, widths * each :]
     first, step = len(COMPOSITION), len(SURROUNDINGS)

@@ -1,7 +1,7 @@
-"""Long rows in tiles of a fixed size: the same network, faster, because ONNX Runtime knows every shape beforehand.
+"""Score long rows in tiles of a fixed size, which is faster because ONNX Runtime knows every shape beforehand.
 
-What a tile holds stays in the processor's cache, and sums are folded into the convolutions before them, which ONNX
-Runtime does only where it can prove that both shapes are the same. Every probability is the same to the last bit.
+A tile fits into the processor's cache. ONNX Runtime folds sums into the convolutions before them only if it can prove
+that both shapes are equal. Every probability stays the same to the last bit.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from onnx import TensorProto
 from train.graphs.writer import PROBABILITIES, GraphWriter, numbers_up_to
 
 Write = Callable[[GraphWriter], str]
-"""Writes a network that reads ``writer.sequence`` and ``writer.accessibility``; returns its probabilities' name."""
+"""Writes a network that reads ``writer.sequence`` and ``writer.accessibility``. Returns the probabilities' name."""
 
 
 def build_untiled(prefix: str, write: Write) -> onnx.GraphProto:
-    """Write a network for rows of any length, as a branch."""
+    """Write a branch with a network for rows of any length."""
     w = GraphWriter(prefix)
     return w.graph([(write(w), *PROBABILITIES)])
 
 
 def build_tiled(prefix: str, write: Write, stride: int, tile: int, span: int, widths: int) -> onnx.GraphProto:
-    """Write a network for rows of at least ``tile`` windows, as a branch: a loop over the tiles of every row.
+    """Write a branch with a network for rows of at least ``tile`` windows: a loop over the tiles of every row.
 
-    The last tile of a row ends where the row does, so it overlaps the one before it; what both hold is left out once.
+    The last tile of a row ends where the row ends, so it may overlap the tile before. Windows in both count once.
 
     Parameters
     ----------
     prefix : str
-        Of all names.
+        Prefix of all names.
     write : callable
         Writes the network.
     stride : int
@@ -71,7 +71,7 @@ def build_tiled(prefix: str, write: Write, stride: int, tile: int, span: int, wi
 
 
 def _starts(w: GraphWriter, trips: str, tiles: str, last: str, tile: int) -> str:
-    """Row and first window of every tile, (rows * tiles, 2), all at once: every operator in the loop costs time."""
+    """Write row and first window of every tile, (rows * tiles, 2), outside the loop because that is faster."""
     numbers = numbers_up_to(w, trips, "numbers")
     row = w.add("Div", [numbers, tiles], "row")
     column = w.add("Sub", [numbers, w.add("Mul", [row, tiles], "tiles_before")], "column")
@@ -83,7 +83,7 @@ def _starts(w: GraphWriter, trips: str, tiles: str, last: str, tile: int) -> str
 
 
 def _loop_body(w: GraphWriter, write: Write, tile: int) -> onnx.GraphProto:
-    """Write the body of the loop, which scores one tile."""
+    """Write the loop's body, which scores one tile."""
     score = write(w)
     go_on = w.add("Identity", [w.prefix + "condition"], "go_on")
     return w.graph(
@@ -93,7 +93,7 @@ def _loop_body(w: GraphWriter, write: Write, tile: int) -> onnx.GraphProto:
 
 
 def _cut(w: GraphWriter, values: str, starts: str, length: int, *rest: int) -> str:
-    """Cut (1, length, ...) out of (rows, columns, ...); reshaping copies next to nothing but makes the shape known."""
+    """Cut (1, length, ...) out of (rows, columns, ...). The reshape costs little and makes the shape known."""
     start = w.add("Gather", [starts, w.prefix + "number"], f"start_{values}", axis=0)
     end = w.add("Add", [start, w.integers(1, length)], f"end_{values}")
     cut = w.add("Slice", [values, start, end], f"cut_{values}")

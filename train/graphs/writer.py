@@ -1,4 +1,4 @@
-"""Pieces of a graph that know nothing of networks: nodes and constants by name, choices, and values at windows."""
+"""Write ONNX graphs node by node: named nodes and constants, branches, and values at windows."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 Stride = Literal["each", "block", "any"]
-"""Which branch of a graph: every base, blocks of the default stride, or any stride."""
+"""Branch of a graph: for stride 1, for the default stride in blocks, or for any stride."""
 Value = tuple[str, int, Sequence[str | int]]
-"""Name, element type and shape of what goes into a graph or comes out."""
+"""Name, element type and shape of a graph's input or output."""
 PROBABILITIES = (TensorProto.FLOAT, ("batch", "windows"))
 
 
 class GraphWriter:
-    """Collects nodes and constants; every name begins with ``prefix``, so that branches never collide.
+    """Collects nodes and constants. Every name begins with ``prefix``, so that names of branches differ.
 
-    ``sequence`` and ``accessibility`` name what a network reads: the inputs of the model, or a part of them.
+    ``sequence`` and ``accessibility`` name the values that a network reads: the model's inputs or parts of them.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -57,45 +57,45 @@ class GraphWriter:
         return self.add("If", [condition], "chosen", then_branch=chosen, else_branch=otherwise)
 
     def graph(self, outputs: Sequence[Value], inputs: Sequence[Value] = ()) -> onnx.GraphProto:
-        """Make a graph of everything collected."""
+        """Make a graph of all collected nodes and constants."""
         ends = [[helper.make_tensor_value_info(*value) for value in values] for values in (inputs, outputs)]
         nodes, constants = list(self.nodes_by_output.values()), list(self.constants.values())
         return helper.make_graph(nodes, self.prefix.rstrip("_"), *ends, constants)
 
 
 def array(tensor: torch.Tensor) -> NDArray[np.float32]:
-    """Copy a tensor's numbers."""
+    """Copy a tensor to a float32 array."""
     return tensor.detach().cpu().numpy().astype(np.float32, copy=True)
 
 
 def window_indices(w: GraphWriter) -> str:
-    """First base of every window, int64 (windows,): arange(windows) * stride."""
+    """Write the first base of every window, int64 (windows,): arange(windows) * stride."""
     windows = w.add("Shape", [w.accessibility], "windows_1d", start=1, end=2)
     windows = w.add("Squeeze", [windows, w.integers(0)], "windows")
     return w.add("Mul", [numbers_up_to(w, windows, "window_numbers"), "stride"], "window_starts")
 
 
 def numbers_up_to(w: GraphWriter, count: str, name: str) -> str:
-    """Count from 0 to before ``count``, an int64 scalar: int64 (count,)."""
+    """Write the numbers from 0 to ``count`` - 1, int64 (count,). ``count`` is an int64 scalar."""
     zero, one = w.constant("zero", np.array(0, np.int64)), w.constant("one", np.array(1, np.int64))
     return w.add("Range", [zero, count, one], name)
 
 
 def at_windows(w: GraphWriter, values: str, name: str, first: int = 0) -> str:
-    """Pick, from values per base (B, C, 1, positions), those at each window's start: (B, C, 1, windows).
+    """Select values at each window's start: (B, C, 1, positions) -> (B, C, 1, windows).
 
     ``first`` is the position of the first window.
     """
-    places = window_indices(w)
+    starts = window_indices(w)
     if first:
-        places = w.add("Add", [places, w.integers(first)], f"window_starts_from_{first}")
-    return w.add("Gather", [values, places], name, axis=3)
+        starts = w.add("Add", [starts, w.integers(first)], f"window_starts_from_{first}")
+    return w.add("Gather", [values, starts], name, axis=3)
 
 
 def crop(w: GraphWriter, values: str, name: str, margin: int, channels: int) -> str:
-    """Leave out ``margin`` values at either end: (B, C, 1, n) -> (B, C, 1, n - 2 margin).
+    """Remove ``margin`` values at either end: (B, C, 1, n) -> (B, C, 1, n - 2 margin).
 
-    A convolution whose outer taps are 0 does it without leaving the blocked layout, as slicing would.
+    A convolution whose outer taps are 0 keeps the blocked layout. Slicing would leave it.
     """
     if not margin:
         return values

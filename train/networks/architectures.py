@@ -1,8 +1,8 @@
-"""The three networks, as they are trained: windows in, logits out.
+"""The MLP, the CNN and the LSTM in PyTorch: windows in, logits out.
 
-Every network is a body that turns a window and perhaps the bases beside it into a vector, and one :class:`Head` that
-joins that vector with accessibility and base composition. ``train/graphs/build.py`` writes the same functions as
-sliding ONNX graphs; change both together (``tests/train/test_parity.py`` holds them to each other).
+Every network has a body, which turns a window and perhaps its flanks into a vector, and a :class:`Head`, which joins
+that vector with accessibility and base composition. ``train/graphs/build.py`` writes the same functions as ONNX graphs.
+Change both together: ``tests/train/test_parity.py`` compares them.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from train.networks.features import (
 from train.networks.motifs import motif_filters, place_motifs
 
 KNOTS = (0.02, 0.95, 0.998)
-"""A filter's best score enters the head by how far it is above each of three knots, which start at these quantiles of
-it. The lowest lies below nearly all scores, and above what unknown letters alone can give."""
+"""Quantiles of a filter's best score at which its knots start. The head sees how far the score is above each knot. The
+lowest knot lies below nearly all scores of known bases, but above the score of unknown letters."""
 KNOT_SLOPES = (1.0, 1.0, 3.0)
-"""What lies above the rarest knot starts steeper."""
+"""Initial slope above each knot. The highest is steeper, because few windows reach it."""
 FILTER_QUANTUM = 2.0**-16
-"""A fitted network's filter weights are multiples of this: sums of them that stay below 128 are then exact in float32,
-whatever their order, and every form of a graph finds the same scores to the last bit."""
+"""Filter weights are rounded to multiples of this. Sums below 128 are then exact in float32 in any order, so every
+branch of a graph finds the same scores to the last bit."""
 UNIT_QUANTILE = 0.99
-"""Quantile of its scores above which a unit of the MLP starts to answer."""
+"""Quantile of a unit's scores above which a unit of the MLP is active at the start."""
 
 
 class Head(nn.Module):
-    """Dense layers on a body's vector, accessibility and base composition, to one logit."""
+    """Dense layers from a body's vector, accessibility and base composition to one logit."""
 
     def __init__(self, body_size: int, config: NetworkConfig) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class Head(nn.Module):
         counts = len(COMPOSITION) + len(SURROUNDINGS) * len(config.composition_ranges)
         self.from_body = nn.Linear(body_size, config.hidden)
         self.from_side = nn.Linear(accessibility + counts, config.hidden, bias=False)
-        # both are one layer, written as two: the same range at the start
+        # these are one layer written as two, so both start in the same range
         bound = (body_size + accessibility + counts) ** -0.5
         nn.init.uniform_(self.from_body.weight, -bound, bound)
         nn.init.uniform_(self.from_side.weight, -bound, bound)
@@ -62,11 +62,11 @@ class Head(nn.Module):
         self.register_buffer("side_scale", torch.ones(accessibility + counts))
 
     @torch.no_grad()
-    def place(self, counts: Tensor) -> None:
-        """Centre and scale the composition by counts of dinucleotides in windows, (n, 1 + ranges, 16).
+    def set_scales(self, counts: Tensor) -> None:
+        """Set centre and scale of the composition from counts of dinucleotides in windows, (n, 1 + ranges, 16).
 
-        Counts of a wider range are taken relative to what its known letters lead one to expect, so that letters that
-        are not known change nothing; their number is a share of the range.
+        Counts of a wider range are relative to the count expected from its known letters, so that unknown letters have
+        no effect. The known letters themselves are a fraction of the range.
         """
         composition = composition_features(counts)
         first, step = len(COMPOSITION), len(SURROUNDINGS)
@@ -82,13 +82,13 @@ class Head(nn.Module):
             self.side_centre[start + number] = self.side_scale[start + number] = whole
 
     def _relative(self, composition: Tensor) -> Tensor:
-        """Take from counts what the known letters of their range lead one to expect."""
+        """Subtract from each count of a wider range the count expected from its known letters."""
         first, step = len(COMPOSITION), len(SURROUNDINGS)
         known = composition[:, first:].reshape(len(composition), -1, step)[:, :, -1:].expand(-1, -1, step).flatten(1)
         return composition - torch.cat([torch.zeros_like(composition[:, :first]), known], dim=1) * self.known_share
 
     def forward(self, body: Tensor, accessibility: Tensor, counts: Tensor) -> Tensor:
-        """Join (B, body_size), (B, widths) and (B, 1 + ranges, 16) to logits (B,)."""
+        """Map (B, body_size), (B, widths) and (B, 1 + ranges, 16) to logits (B,)."""
         composition = self._relative(composition_features(counts))
         side = torch.cat([accessibility_features(accessibility), composition], dim=1)
         side = (side - self.side_centre) / self.side_scale
@@ -100,11 +100,11 @@ class Head(nn.Module):
 
 
 class BothStrands(nn.Module):
-    """Filters read on both strands: the better strand, and the best of ``pool`` positions.
+    """Filters on both strands, with the maximum over strands and over ``pool`` positions.
 
-    The second strand is the first layer's weights with letters complemented and positions reversed, so a window and
-    its reverse complement give the same maxima by construction. At each position the filter's worst letter gives 0 and
-    the others more, so that an unknown letter counts as the worst and never raises a score.
+    The other strand's filters have letters complemented and positions reversed, so a window and its reverse complement
+    have the same maxima. At each position the filter's worst letter scores 0 and the others more, so an unknown letter
+    counts as the worst and never raises a score.
     """
 
     def __init__(self, start: NDArray[np.float32]) -> None:  # (filters, 4, width)
@@ -112,13 +112,13 @@ class BothStrands(nn.Module):
         self.weight = nn.Parameter(torch.from_numpy(start))
 
     def strands(self) -> Tensor:
-        """Weights above each position's worst letter, given strand, then the other: (2 filters, 4, width)."""
+        """Return weights above each position's worst letter: forward strand, then backward, (2 filters, 4, width)."""
         above = self.weight - self.weight.amin(dim=1, keepdim=True)
         return torch.cat([above, above.flip(1, 2)])
 
     @torch.no_grad()
     def scale_to(self, spread: Tensor) -> None:
-        """Divide each filter by the spread of its scores, so that they all count in the same unit."""
+        """Divide each filter by the standard deviation of its scores, so that all have the same unit."""
         self.weight /= spread.clamp(min=1e-6)[:, None, None]
 
     @torch.no_grad()
@@ -128,13 +128,13 @@ class BothStrands(nn.Module):
 
     def forward(self, bases: Tensor, pool: int) -> Tensor:  # (B, 4, L) -> (B, filters, positions // pool)
         strands = nn.functional.conv1d(bases, self.strands())
-        # maxima commute; pooling first leaves less to do
+        # maxima commute, and pooling first leaves fewer values to compare
         forward, backward = nn.functional.max_pool1d(strands, pool).chunk(2, dim=1)
         return torch.maximum(forward, backward)
 
 
 class Knots(nn.Module):
-    """A score as a broken line: how far it is above each of several learned thresholds."""
+    """Piecewise linear features of scores: how far a score is above each of several learned knots."""
 
     def __init__(self, scores: int) -> None:
         super().__init__()
@@ -142,8 +142,8 @@ class Knots(nn.Module):
         self.bias = nn.Parameter(torch.zeros(len(KNOTS), scores))
 
     @torch.no_grad()
-    def place(self, scores: Tensor) -> None:
-        """Start at the quantiles of ``scores`` (windows, scores), counted in units of their spread."""
+    def set_scales(self, scores: Tensor) -> None:
+        """Place the knots at quantiles of ``scores`` (windows, scores), in units of their standard deviation."""
         self.slope.copy_(torch.tensor(KNOT_SLOPES)[:, None] / scores.std(0).clamp(min=1e-6))
         self.bias.copy_(-self.slope * torch.quantile(scores, torch.tensor(KNOTS, device=scores.device), dim=0))
 
@@ -152,10 +152,10 @@ class Knots(nn.Module):
 
 
 class Network(nn.Module, ABC):
-    """What the three networks share: windows with their surroundings in, logits out.
+    """Base class of the three networks: windows with their neighbourhood in, logits out.
 
-    A window's bases are first summarised, whatever its accessibility; :meth:`from_summary` does the rest. Where the
-    filters are fixed, windows need summarising only once.
+    :meth:`summary` computes what depends on bases alone, and :meth:`from_summary` the rest. With fixed filters, windows
+    are summarised once for all epochs.
     """
 
     def __init__(self, config: NetworkConfig, start: NDArray[np.float32], body_size: int) -> None:
@@ -166,26 +166,26 @@ class Network(nn.Module, ABC):
         self.head = Head(body_size, config)
 
     def summary(self, codes: Tensor) -> Tensor:
-        """Summarise windows (B, 101 + 2 flank or longer), uint8: (B, n), the counts of dinucleotides last."""
+        """Summarise windows (B, 101 + 2 flank or longer), uint8, to (B, n). Counts of dinucleotides come last."""
         counts = dinucleotide_counts(codes, (0, *self.config.composition_ranges))
         return torch.cat([self.body_summary(window_bases(codes, self.config.flank)), counts.flatten(1)], dim=1)
 
     @abstractmethod
     def body_summary(self, codes: Tensor) -> Tensor:
-        """Summarise what the body sees: (B, 101 + 2 flank) -> (B, m)."""
+        """Summarise the bases that the body sees: (B, 101 + 2 flank) -> (B, m)."""
 
     @abstractmethod
     def body(self, summary: Tensor) -> Tensor:
-        """Turn a body's summary into its vector: (B, m) -> (B, body_size)."""
+        """Map a body's summary to its vector: (B, m) -> (B, body_size)."""
 
     def from_summary(self, summary: Tensor, accessibility: Tensor) -> Tensor:
-        """Turn summaries (B, n) and accessibility (B, widths or more) into logits (B,)."""
+        """Map summaries (B, n) and accessibility (B, widths or more) to logits (B,)."""
         width = len(ALPHABET) ** 2 * (1 + len(self.config.composition_ranges))
         body, counts = summary[:, :-width], summary[:, -width:].view(len(summary), -1, len(ALPHABET) ** 2)
         return self.head(self.body(body), accessibility[:, : len(self.config.accessibility_widths)], counts)
 
     def forward(self, inputs: Tensor, accessibility: Tensor) -> Tensor:
-        """Score windows with accessibility (B, widths or more): logits (B,).
+        """Map windows and accessibility (B, widths or more) to logits (B,).
 
         Windows are codes (B, 101 + 2 flank or longer), uint8, or summaries (B, n), float32.
         """
@@ -193,21 +193,21 @@ class Network(nn.Module, ABC):
         return self.from_summary(summary, accessibility)
 
     @torch.no_grad()
-    def place(self, codes: Tensor) -> None:
-        """Set scales and knots by windows (n, 101 + 2 flank or longer)."""
-        self.place_body(window_bases(codes, self.config.flank))
-        self.head.place(dinucleotide_counts(codes, (0, *self.config.composition_ranges)))
+    def set_scales(self, codes: Tensor) -> None:
+        """Set scales and knots from windows (n, 101 + 2 flank or longer)."""
+        self.set_body_scales(window_bases(codes, self.config.flank))
+        self.head.set_scales(dinucleotide_counts(codes, (0, *self.config.composition_ranges)))
 
     @abstractmethod
-    def place_body(self, codes: Tensor) -> None:
-        """Set the body's scales and knots by windows (n, 101 + 2 flank)."""
+    def set_body_scales(self, codes: Tensor) -> None:
+        """Set the body's scales and knots from windows (n, 101 + 2 flank)."""
 
 
 class MLP(Network):
     """404 inputs -> hidden (both strands, the better one) -> hidden and side features -> 1.
 
-    Hidden units start as motifs, each at its own place in the window: from random weights, a thousand bound windows
-    teach a dense layer nothing that it has not memorised.
+    Each hidden unit starts as a motif at its own position in the window. Started from random weights, a dense layer
+    only memorises a thousand bound windows.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -216,14 +216,14 @@ class MLP(Network):
         self.bias = nn.Parameter(torch.zeros(config.filters))
 
     def body_summary(self, codes: Tensor) -> Tensor:
-        """Score every unit on its better strand: (B, 101) -> (B, filters)."""
+        """Return every unit's score on its better strand: (B, 101) -> (B, filters)."""
         return self.first(one_hot(codes), 1).squeeze(2)
 
     def body(self, summary: Tensor) -> Tensor:
         return torch.relu(summary + self.bias)
 
-    def place_body(self, codes: Tensor) -> None:
-        """Scale the units to a spread of 1 over windows; each starts above one window in a hundred."""
+    def set_body_scales(self, codes: Tensor) -> None:
+        """Scale each unit to standard deviation 1 over windows, and activate it in one window in a hundred."""
         self.first.scale_to(self.body_summary(codes).std(0))
         self.bias.copy_(-torch.quantile(self.body_summary(codes), UNIT_QUANTILE, dim=0))
 
@@ -239,7 +239,7 @@ class CNN(Network):
             self.first.round_weights()
 
     def body_summary(self, codes: Tensor) -> Tensor:
-        """Give each filter's best score, range by range: (B, 101 + 2 flank) -> (B, ranges * filters)."""
+        """Return each filter's best score, range by range: (B, 101 + 2 flank) -> (B, ranges * filters)."""
         flank = self.config.flank
         positions = self.first(one_hot(codes), 1)  # (B, filters, positions)
         cuts = ((flank - reach, positions.shape[2] - flank + reach) for reach in self.config.ranges)
@@ -248,11 +248,11 @@ class CNN(Network):
     def body(self, summary: Tensor) -> Tensor:
         return self.knots(summary)
 
-    def place_body(self, codes: Tensor) -> None:
-        """Scale filters that may move to a spread of 1 over windows, and start the knots at the scores' quantiles."""
+    def set_body_scales(self, codes: Tensor) -> None:
+        """Scale filters that are fitted to standard deviation 1 over windows, and place the knots."""
         if not self.config.fixed_filters:
             self.first.scale_to(self.body_summary(codes)[:, : self.config.filters].std(0))
-        self.knots.place(self.body_summary(codes))
+        self.knots.set_scales(self.body_summary(codes))
 
 
 class LSTM(Network):
@@ -264,7 +264,7 @@ class LSTM(Network):
         self.recurrent = nn.LSTM(config.filters, config.state, batch_first=True)
 
     def body_summary(self, codes: Tensor) -> Tensor:
-        """Give every filter's maximum in each step: (B, 101) -> (B, filters * steps)."""
+        """Return every filter's maximum in each step: (B, 101) -> (B, filters * steps)."""
         return self.first(one_hot(codes), self.config.pool).flatten(1)
 
     def body(self, summary: Tensor) -> Tensor:
@@ -273,22 +273,22 @@ class LSTM(Network):
         _, (last, _) = self.recurrent(steps.transpose(1, 2))  # (1, B, state)
         return last[0]
 
-    def place_body(self, codes: Tensor) -> None:
-        """Scale the filters to a spread of 1 over the steps of windows, and let them start at their mean."""
+    def set_body_scales(self, codes: Tensor) -> None:
+        """Scale the filters to standard deviation 1 over the steps of windows, and start the bias at their mean."""
         steps = self.first(one_hot(codes), self.config.pool)  # (n, filters, steps)
         self.first.scale_to(steps.std((0, 2)))
         self.bias.copy_(-self.first(one_hot(codes), self.config.pool).mean((0, 2)))
 
 
 class NetworkPair(nn.Module):
-    """A network that sees what lies around a window, and another one for windows beside which nothing is known."""
+    """A network that sees a window's neighbourhood, and another for bare windows, whose neighbourhood is unknown."""
 
     def __init__(self, around: Network, alone: Network) -> None:
         super().__init__()
         self.around, self.alone = around, alone
 
     def forward(self, codes: Tensor, accessibility: Tensor) -> Tensor:
-        """Score windows (B, 101 + 2 flank), uint8, with accessibility (B, widths): logits (B,)."""
+        """Map windows (B, 101 + 2 flank), uint8, and accessibility (B, widths) to logits (B,)."""
         own, wide = dinucleotide_counts(codes, (0, self.around.config.flank)).sum(2).T
         return torch.where(wide > own, self.around(codes, accessibility), self.alone(codes, accessibility))
 
@@ -297,5 +297,5 @@ FAMILIES: dict[str, type[Network]] = {"mlp": MLP, "cnn": CNN, "lstm": LSTM}
 
 
 def build_network(config: NetworkConfig) -> Network:
-    """Make an untrained network of the family that ``config`` names."""
+    """Build an untrained network of the family that ``config`` names."""
     return FAMILIES[config.family](config)

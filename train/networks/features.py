@@ -1,4 +1,4 @@
-"""What networks and their graphs see of a window besides motifs: letters, accessibility and base composition."""
+"""Features that networks and their ONNX graphs compute of a window: letters, accessibility, base composition."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from torch import Tensor
 from jundscan.dna.letters import ALPHABET, COMPLEMENT, WINDOW_LENGTH
 
 ACCESSIBILITY_KNOTS = tuple(1.0 - 0.5**number for number in range(9))
-"""The percentile enters the head by how far it is above 0, 1/2, 3/4, ... 255/256: the upper end, where the signal is,
-takes as much room as the rest."""
+"""Percentiles 0, 1/2, 3/4, … 255/256. The head sees how far a window is above each, because the signal lies in the
+uppermost percentiles."""
 DINUCLEOTIDES = ("AA", "AC", "AG", "AT", "CA", "CC", "CG", "GA", "GC", "TA")
-"""Counted together with their reverse complements, which are the other six."""
+"""Each is counted together with its reverse complement, which makes up all 16."""
 ACCESSIBILITY_FEATURES = ("available", *(f"above_{knot:.4g}" for knot in ACCESSIBILITY_KNOTS))
-"""What the head sees of accessibility at each width; see :func:`accessibility_features`."""
+"""Features of accessibility at each width, see :func:`accessibility_features`."""
 COMPOSITION = ("C_or_G", *DINUCLEOTIDES)
-"""What it sees of a window's own bases beside the body's vector."""
+"""Composition features of a window's own bases."""
 SURROUNDINGS = ("C_or_G", "CG", "known")
-"""What it sees of the bases of wider ranges."""
+"""Composition features of each wider range."""
 
 
 def one_hot(codes: Tensor) -> Tensor:
-    """Expand codes (B, L), uint8, into float channels (B, 4, L); an unknown base is zero in all four."""
+    """Expand codes (B, L), uint8, into float channels (B, 4, L). An unknown base is 0 in all four."""
     letters = torch.arange(len(ALPHABET), dtype=codes.dtype, device=codes.device)
     return (codes[:, None, :] == letters[:, None]).float()
 
 
 def reverse_complement(codes: Tensor) -> Tensor:
-    """Read the other strand of codes (B, L), uint8."""
+    """Return the reverse complement of codes (B, L), uint8."""
     return torch.from_numpy(COMPLEMENT).to(codes.device)[codes.int()].flip(1)
 
 
@@ -42,7 +42,7 @@ def window_bases(codes: Tensor, flank: int) -> Tensor:
 
 
 def composition_weights() -> NDArray[np.float32]:
-    """Give the base composition of a window as sums over its counts of the 16 dinucleotides.
+    """Return the matrix that maps counts of the 16 dinucleotides to :data:`COMPOSITION`.
 
     Returns
     -------
@@ -62,19 +62,19 @@ def composition_weights() -> NDArray[np.float32]:
 
 
 def surroundings_weights() -> NDArray[np.float32]:
-    """Give what :data:`SURROUNDINGS` names as sums over the counts of the 16 dinucleotides, (3, 16)."""
+    """Return the matrix (3, 16) that maps counts of the 16 dinucleotides to :data:`SURROUNDINGS`."""
     weights = composition_weights()
     known = np.ones((1, weights.shape[1]), np.float32)
     return np.concatenate([weights[:1], weights[1 + DINUCLEOTIDES.index("CG")][None], known])
 
 
 def dinucleotide_counts(codes: Tensor, ranges: Sequence[int]) -> Tensor:
-    """Count the 16 dinucleotides over windows with each of ``ranges`` bases to both sides, unknown letters in none.
+    """Count the 16 dinucleotides over windows with each of ``ranges`` bases to both sides.
 
     Returns
     -------
     torch.Tensor, shape=(B, ranges, 16), dtype=float32
-        First letter times 4 plus second letter.
+        Last axis: first letter times 4 plus second letter. A pair with an unknown letter is not counted.
     """
     steps = codes[:, :-1].long() * (len(ALPHABET) + 1) + codes[:, 1:].long()
     middle, kinds = steps.shape[1] // 2, (len(ALPHABET) + 1) ** 2
@@ -90,18 +90,18 @@ def dinucleotide_counts(codes: Tensor, ranges: Sequence[int]) -> Tensor:
 
 
 def accessibility_features(accessibility: Tensor) -> Tensor:
-    """Say of each width whether there is accessibility, and how far it is above each of the knots.
+    """Compute :data:`ACCESSIBILITY_FEATURES` at every width.
 
     Parameters
     ----------
     accessibility : torch.Tensor, shape=(B, widths), dtype=float32
-        Mapped; NaN where not available.
+        Percentiles. NaN where not available.
 
     Returns
     -------
     torch.Tensor, shape=(B, widths * 10), dtype=float32
-        Width after width: 1 if a value was there; how far it is above each of the :data:`ACCESSIBILITY_KNOTS`, as a
-        share of the way from there to 1.
+        Width after width: 1 if there is a value, then how far it is above each of :data:`ACCESSIBILITY_KNOTS`, scaled
+        so that percentile 1 gives 1.
     """
     missing = torch.isnan(accessibility)
     percentile = torch.where(missing, 0.0, accessibility).clamp(0.0, 1.0)
@@ -111,12 +111,12 @@ def accessibility_features(accessibility: Tensor) -> Tensor:
 
 
 def composition_features(counts: Tensor) -> Tensor:
-    """Turn counts of dinucleotides (B, 1 + ranges, 16) into composition of the window, then of each wider range.
+    """Compute composition from counts of dinucleotides (B, 1 + ranges, 16).
 
     Returns
     -------
     torch.Tensor, shape=(B, 11 + 3 * ranges), dtype=float32
-        The sums of :func:`composition_weights`, then for each wider range those of :func:`surroundings_weights`.
+        :data:`COMPOSITION` of the window, then :data:`SURROUNDINGS` of each wider range.
     """
     window = counts[:, 0] @ torch.from_numpy(composition_weights()).to(counts).T
     wider = counts[:, 1:] @ torch.from_numpy(surroundings_weights()).to(counts).T

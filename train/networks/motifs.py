@@ -1,9 +1,9 @@
-"""What the first layer starts from: JASPAR motifs of JUND, its partners and factors active in the same cells.
+"""JASPAR motifs that the first layer starts from: JUND, its partners, and factors active in the same cells.
 
-The matrices come with the package pyjaspar (JASPAR 2024, CC BY 4.0, https://jaspar.elixir.no). Training moves every
-filter a little; the start spares it the search, which a thousand bound windows are too few for. The choice was made
-by hand from backward eliminations among 66 motifs on blocked folds of the HepG2 and K562 training and validation
-windows, so figures on these folds are a little too good.
+The matrices come with the package pyjaspar (JASPAR 2024, CC BY 4.0, https://jaspar.elixir.no). Filters start from
+motifs because a thousand bound windows are too few to find motifs in. The motifs were chosen by hand, from backward
+elimination among 66 motifs on blocked folds of the HepG2 and K562 training and validation windows. Metrics on these
+folds are therefore slightly too good.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from jundscan.dna.letters import ALPHABET
 
 MLP_MOTIFS = 2
-"""Motifs that the MLP's filters, which see a whole window, start from."""
+"""Number of motifs that the MLP's filters, which cover a whole window, start from."""
 RELEASE = "JASPAR2024"
 MOTIFS = (
     "MA0491.3",  # JUND, the AP-1 element TGACTCA
@@ -38,12 +38,13 @@ MOTIFS = (
 )
 """Matrix identifiers, the most useful first."""
 PSEUDO_COUNT = 0.01
-"""Added to each letter's frequency, so that a letter never seen is not impossible."""
+"""Added to each letter's frequency, because the logarithm of 0 is undefined."""
 BACKGROUND = 0.25
+"""Frequency of each letter outside the motif."""
 
 
 def fetch_motifs(identifiers: tuple[str, ...] = MOTIFS) -> dict[str, NDArray[np.float64]]:
-    """Fetch frequency matrices (length, 4), letters in the order of the alphabet, by "identifier name"."""
+    """Fetch frequency matrices (length, 4) in ACGT order, keyed by "identifier name"."""
     from pyjaspar import jaspardb
 
     database = jaspardb(release=RELEASE)
@@ -56,14 +57,14 @@ def fetch_motifs(identifiers: tuple[str, ...] = MOTIFS) -> dict[str, NDArray[np.
 
 
 def log_odds(frequencies: NDArray[np.float64], width: int) -> NDArray[np.float32]:
-    """Turn a motif into the weights of a filter: log2-odds against equal letters.
+    """Convert a motif to the weights of a filter: log2 odds against equal letter frequencies.
 
     Parameters
     ----------
     frequencies : numpy.ndarray, shape=(length, 4)
         Rows sum to 1.
     width : int
-        Bases of the filter; a longer motif keeps its most informative stretch, a shorter one gets zeros around it.
+        Bases of the filter. A longer motif keeps its most informative part. A shorter one is padded with zeros.
 
     Returns
     -------
@@ -86,13 +87,13 @@ def log_odds(frequencies: NDArray[np.float64], width: int) -> NDArray[np.float32
 
 
 def place_motifs(filters: int, width: int, motif_width: int) -> NDArray[np.float32]:
-    """Put the first two motifs at evenly spaced places of otherwise empty filters (filters, 4, width)."""
+    """Place the first two motifs at evenly spaced positions of otherwise zero filters, (filters, 4, width)."""
     weights = np.zeros((filters, len(ALPHABET), width), np.float32)
     narrow = motif_filters(MLP_MOTIFS, motif_width)
-    for number, places in enumerate(np.array_split(np.arange(filters), MLP_MOTIFS)):
-        starts = np.linspace(0, width - motif_width, len(places)).round().astype(int)
-        for place, start in zip(places, starts, strict=True):
-            weights[place, :, start : start + motif_width] = narrow[number]
+    for number, rows in enumerate(np.array_split(np.arange(filters), MLP_MOTIFS)):
+        starts = np.linspace(0, width - motif_width, len(rows)).round().astype(int)
+        for row, start in zip(rows, starts, strict=True):
+            weights[row, :, start : start + motif_width] = narrow[number]
     return weights
 
 
