@@ -7,7 +7,6 @@ overlap in time stay separate. Time in a nested wrapped function counts for the 
 from __future__ import annotations
 
 import json
-import sys
 import threading
 import time
 from collections import defaultdict
@@ -19,27 +18,28 @@ from unittest.mock import patch
 
 import numpy as np
 
-import jundscan.accessibility.tracks
+import jundscan.run.inputs
 import jundscan.scanning.outputs
 from benchmarks.genome import BenchmarkGenome
 from benchmarks.ours import percentiles
 from benchmarks.timing import seconds_of
 from jundscan.accessibility.scale import AccessibilityScale
+from jundscan.accessibility.tracks import TextTrack
 from jundscan.cli.scan import Outputs, write_scan
 from jundscan.io.fasta.genome import IndexedFasta
 from jundscan.model.model import Model
 from jundscan.options import DEFAULT_STRIDE
+from jundscan.run.inputs import Inputs
 from jundscan.scanning.hits import HitCaller
 from jundscan.scanning.plan import open_scan
 
-SCAN = sys.modules[open_scan.__module__]  # the package's attribute of this name is the function
 STAGES: tuple[tuple[str, Any, str], ...] = (
     ("finding runs of N", IndexedFasta, "unknown_runs"),
-    ("opening the genome", SCAN, "open_genome"),
-    ("opening the track", SCAN, "open_track"),
-    ("accessibility scale", SCAN, "_scale"),
+    ("opening the genome", jundscan.run.inputs, "open_genome"),
+    ("opening the track", jundscan.run.inputs, "open_track"),
+    ("accessibility scale", Inputs, "_find_scale"),
     ("reading and encoding", IndexedFasta, "bases"),
-    ("window means", jundscan.accessibility.tracks.TextTrack, "means_of_all"),
+    ("window means", TextTrack, "means_of_all"),
     ("window means", AccessibilityScale, "apply_all"),
     ("inference", Model, "slide"),
     ("hit calling", HitCaller, "add"),

@@ -185,6 +185,11 @@ class TestComparisons:
     def test_the_kernel_runs_at_any_stride(self, small, model, stride):
         assert kernel_rate(model, small.codes, stride, 2)() > 0
 
+    def test_every_stage_of_a_scan_is_profiled(self, small, model, tmp_path):
+        found = profiling.stages(small, model, 10, 1, tmp_path)["stages"]
+        assert found.keys() == {profiling.GLUE, *(stage for stage, _, _ in profiling.STAGES)}
+        assert found["inference"]["cpu_seconds"] > 0
+
     @pytest.mark.parametrize("stride", [1, 10])
     def test_operators_are_profiled_on_short_genomes_too(self, small, model, stride, tmp_path):
         found = profiling.operators(small, model, stride, tmp_path)
