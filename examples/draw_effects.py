@@ -10,8 +10,8 @@ import numpy as np
 import jundscan
 from jundscan.accessibility.scale import read_scale
 from jundscan.effects.effect import Effect
-from jundscan.explanations.alignment import aggregate
-from jundscan.explanations.pictures import draw_aggregate, draw_region
+from jundscan.explanations.alignment import average_logos
+from jundscan.explanations.pictures import draw_average, draw_region
 from jundscan.model.load import load_model
 from jundscan.scanning.plan import open_scan
 
@@ -35,9 +35,9 @@ def main() -> None:
     [site] = jundscan.explain(genome, REGION, track, **options)
     draw_region(DOCS / "explain.png", site, model.flank, threshold, f"{REGION} of the example (synthetic)", force=True)
     hits = list(jundscan.scan(genome, track, **options))
-    found = aggregate(list(jundscan.explain(genome, (), track, hits=hits, top=len(hits), **options)))
-    assert found is not None
-    draw_aggregate(DOCS / "logo.png", found, f"What drives the {found.regions} hits of the example", force=True)
+    average = average_logos(list(jundscan.explain(genome, (), track, hits=hits, top=len(hits), **options)))
+    assert average is not None
+    draw_average(DOCS / "logo.png", average, f"What drives the {average.regions} hits of the example", force=True)
 
 
 def draw_variants(effects: list[Effect]) -> None:
