@@ -6,8 +6,7 @@ while the clock runs. The loop has it in memory before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,6 @@ from benchmarks.timing import interleaved, ratio, seconds_of
 from benchmarks.windowed import ModelInputs, loader_predictions, plain_cnn, same_network
 from jundscan.dna.letters import WINDOW_LENGTH, one_hot
 from jundscan.evaluation.labelled_windows import evaluate_shards
-from jundscan.evaluation.neighbourhood import WindowSource, open_source
 from jundscan.io.shards import read_shards, write_shards
 from jundscan.model.model import Model
 from train.data.dataset import load_windows
@@ -70,8 +68,8 @@ def measure(
     seen = shard_inputs(shards, model, origin)
 
     def ours(where: DataSource) -> None:
-        with open_if_known(where) as place:
-            evaluate_shards(read_shards(shards), model, threads=threads, source=place)
+        with where.open() as source:
+            evaluate_shards(read_shards(shards), model, threads=threads, source=source)
 
     cases: dict[str, Callable[[], object]] = {
         "ours": partial(ours, origin),
@@ -89,16 +87,6 @@ def measure(
         torch.set_num_threads(before)
     loops = {f"{loop}/ours": ratio(timed[loop], timed["ours"]) for loop in ("loop_same_network", "loop_plain")}
     return {"windows": len(seen.codes), "source": source, "threads": threads, **timed, "ratios": loops}
-
-
-@contextmanager
-def open_if_known(origin: DataSource) -> Iterator[WindowSource | None]:
-    """Open genome and track, or yield None without a genome."""
-    if origin.genome is None:
-        yield None
-        return
-    with open_source(origin.genome, origin.accessibility, allow_length_mismatch=True) as source:
-        yield source
 
 
 def shard_inputs(shards: Path, model: Model, origin: DataSource) -> ModelInputs:

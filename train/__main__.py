@@ -92,7 +92,7 @@ app = typer.Typer(
 def _load(
     data: list[Path], runs: Path, device: str = "cpu", genome: list[Path] | None = None, track: list[Path] | None = None
 ) -> list[DataSet]:
-    """Load the data sets, after checking the device and before checking that the checkpoints are of these data."""
+    """Check the device, load the data sets, and check that the checkpoints are of these data."""
     start_log()
     for option, given in (("--genome", genome), ("--track", track)):
         if given and len(given) != len(data):

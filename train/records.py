@@ -58,7 +58,7 @@ def read_metrics(exported: Path, name: str) -> dict[str, Any]:
 
 
 def read_training(exported: Path) -> dict[str, Any]:
-    """Read ``training.json``: the data, the candidates and what was chosen."""
+    """Read ``training.json``: the data, the candidates and the selection."""
     return read_record(exported / TRAINING_FILE, "factor", "data", "candidates", "selected")
 
 

@@ -153,7 +153,7 @@ class TestComparisons:
     def test_evaluation_and_its_loop_see_the_same_windows(self, small, model, tmp_path):
         evaluation.write_random(tmp_path / "shards", small, 120)
         origin = DataSource(small.fasta, small.track)
-        with evaluation.open_if_known(origin) as source:
+        with origin.open() as source:
             result = evaluate_shards(read_shards(tmp_path / "shards"), model, threads=1, source=source)
         seen = evaluation.shard_inputs(tmp_path / "shards", model, origin)
         np.testing.assert_array_equal(model.predict(*seen), result.probabilities)

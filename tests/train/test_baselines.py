@@ -25,7 +25,7 @@ from train.comparison.baselines import (
     AP1,
     BASELINE_MOTIFS,
     BASELINES,
-    BOOSTED_AROUND,
+    BOOSTED_NEIGHBOURHOOD,
     JUND,
     Plain,
     PlainCNN,
@@ -231,7 +231,7 @@ def test_compare_caches_its_results(tmp_path: Path) -> None:
 
     first = run()
     assert list(first["models"])[-3:] == list(against_baselines.SLOW)
-    assert set(first["models"]) == {*BASELINES, "cnn"} - {BOOSTED_AROUND}  # these windows have no neighbourhood
+    assert set(first["models"]) == {*BASELINES, "cnn"} - {BOOSTED_NEIGHBOURHOOD}  # these windows have no neighbourhood
     assert set(PARTS) <= set(first)
     assert first["repeated"]["seeds"] == [0, 1]
     assert [(row["fitted_on"], row["judged_on"]) for row in first["cross_cell"]] == [

@@ -22,7 +22,7 @@ from train.comparison.baselines import (
     BASELINE_MOTIFS,
     BASELINES,
     BOOSTED,
-    BOOSTED_AROUND,
+    BOOSTED_NEIGHBOURHOOD,
     Table,
     baseline_out_of_fold,
     best_scores,
@@ -313,7 +313,7 @@ def compare(
         record["models"][name] = {"kind": "baseline", "label": BASELINES[name][0], "cells": judge(pool, results[name])}
 
     for name in BASELINES:
-        if name not in SLOW and (name != BOOSTED_AROUND or pool.tables[0].neighbourhood is not None):
+        if name not in SLOW and (name != BOOSTED_NEIGHBOURHOOD or pool.tables[0].neighbourhood is not None):
             add_baseline(name)
     yield record
     ordered = sorted(families.items(), key=lambda item: item[1] is not best)  # the selected family first
@@ -321,7 +321,7 @@ def compare(
     for family, fitted in ordered[:1]:
         record["models"][family] = _network(fitted, pool, results, on_progress, alone)
     ours = results[best.candidate.key()]
-    rival = BOOSTED_AROUND if BOOSTED_AROUND in results else BOOSTED
+    rival = BOOSTED_NEIGHBOURHOOD if BOOSTED_NEIGHBOURHOOD in results else BOOSTED
     record["paired"] = {"minus": rival, "cells": paired_differences(pool, ours, results[rival])}
     labels = pool.tables[0].windows.labels
     record["calibration"] = {

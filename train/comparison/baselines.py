@@ -53,7 +53,7 @@ class Table:
     neighbourhood: NDArray[np.float32] | None = None
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Table:
-        """Choose windows."""
+        """Return the windows of ``rows``."""
         neighbourhood = None if self.neighbourhood is None else self.neighbourhood[rows]
         return Table(self.windows.take(rows), self.scores[rows], neighbourhood)
 
@@ -201,7 +201,7 @@ class Tabular:
 
 
 class PlainMLP(nn.Module):
-    """404 inputs -> 256 (ReLU); accessibility joins -> 1."""
+    """404 inputs -> 256 (ReLU) and accessibility -> 1."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -214,7 +214,7 @@ class PlainMLP(nn.Module):
 
 
 class PlainCNN(nn.Module):
-    """8 filters of width 8, dropout, maxima of 16 positions every 4; accessibility joins -> 32 -> 1."""
+    """8 filters of width 8 -> dropout -> maxima of 16 positions every 4, and accessibility -> 32 -> 1."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -228,7 +228,7 @@ class PlainCNN(nn.Module):
 
 
 class PlainLSTM(nn.Module):
-    """LSTM over 101 bases; accessibility joins its last state of 32 -> 32 -> 16 -> 1, dropout."""
+    """LSTM over 101 bases -> its last state of 32, and accessibility -> 32 -> 16 -> 1, with dropout."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -300,14 +300,14 @@ def _batches(table: Table) -> list[tuple[Tensor, Tensor]]:
     return list(zip(codes.split(SCORE_BATCH), accessibility.split(SCORE_BATCH), strict=True))
 
 
-BOOSTED, BOOSTED_AROUND = "boosted_motifs", "boosted_surroundings"
+BOOSTED, BOOSTED_NEIGHBOURHOOD = "boosted_motifs", "boosted_surroundings"
 BASELINES: dict[str, tuple[str, Baseline]] = {
     "accessibility": ("accessibility alone", Tabular()),
     "jund_motif": ("JUND motif (MA0491)", Tabular((JUND,))),
     "ap1_motif": ("AP-1 motif (FOS::JUN, MA0099)", Tabular((AP1,))),
     "logistic_motifs": (f"logistic regression, {len(BASELINE_MOTIFS)} motifs", Tabular(BASELINE_MOTIFS, True)),
     BOOSTED: (f"gradient boosting, {len(BASELINE_MOTIFS)} motifs", Tabular(BASELINE_MOTIFS, True, True)),
-    BOOSTED_AROUND: (
+    BOOSTED_NEIGHBOURHOOD: (
         f"gradient boosting, {len(BASELINE_MOTIFS)} motifs, with the same neighbourhood",
         Tabular(BASELINE_MOTIFS, True, True, True),
     ),

@@ -18,7 +18,7 @@ from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.regions import parse_ids
 from jundscan.errors import InputError, ShardError
 from jundscan.evaluation.metrics import balanced_weights
-from jundscan.evaluation.neighbourhood import look_up, open_source
+from jundscan.evaluation.neighbourhood import look_up
 from jundscan.io.shards import read_shards
 from train.config import DEFAULT_FPR, FLANK, WIDTHS
 from train.data.source import NO_SOURCE, DataSource, read_source
@@ -48,7 +48,7 @@ class Neighbourhoods(NamedTuple):
     widths: tuple[int, ...]
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Neighbourhoods:
-        """Choose windows."""
+        """Return the windows of ``rows``."""
         return Neighbourhoods(self.codes[rows], self.accessibility[rows], self.widths)
 
 
@@ -88,7 +88,7 @@ class Windows:
     summary: Summary | None = None
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Windows:
-        """Choose windows."""
+        """Return the windows of ``rows``."""
         neighbourhood, summary = self.neighbourhood, self.summary
         return Windows(
             self.codes[rows],
@@ -158,8 +158,8 @@ def _joined(parts: Sequence[Windows]) -> Windows:
 
 def _looked_up(windows: Windows, source: DataSource, where: str) -> Windows:
     """Add neighbourhoods to windows, and take their accessibility from the track, as a scan does."""
-    assert source.genome is not None
-    with open_source(source.genome, source.accessibility, allow_length_mismatch=True) as opened:
+    with source.open() as opened:
+        assert opened is not None
         found = look_up(windows.codes, windows.ids, opened.genome, FLANK, where)
         if opened.track is None:
             mapped = np.full((len(windows.codes), len(WIDTHS)), np.nan, np.float32)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from jundscan.errors import InputError
+from jundscan.evaluation.neighbourhood import WindowSource, open_source
 from jundscan.io.files import read_json
 from jundscan.io.outputs import atomic_path
 
@@ -32,6 +34,12 @@ class DataSource:
     accessibility: Path | None = None
     cell_type: str | None = None
     assembly: str | None = None
+
+    def open(self) -> AbstractContextManager[WindowSource | None]:
+        """Open genome and track, where neighbourhoods are looked up. Without a genome the context is None."""
+        if self.genome is None:
+            return nullcontext()
+        return open_source(self.genome, self.accessibility, allow_length_mismatch=True)
 
 
 NO_SOURCE = DataSource()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-
 from jundscan.accessibility.scale import AccessibilityScale, fit_scale
 from jundscan.errors import InputError
 from jundscan.evaluation.labelled_windows import Evaluation, evaluate_shards
-from jundscan.evaluation.neighbourhood import WindowSource, open_source
+from jundscan.evaluation.neighbourhood import WindowSource
 from jundscan.io.shards import Shards
 from jundscan.model.metadata import MODES
 from jundscan.model.model import Model
@@ -30,11 +28,7 @@ def evaluate_every_mode(shards: Shards, model: Model, origin: DataSource) -> dic
         Mode to evaluation, :data:`jundscan.model.metadata.MODES` first.
     """
     found = {}
-    with ExitStack() as stack:
-        source = None
-        if origin.genome is not None:
-            opened = open_source(origin.genome, origin.accessibility, allow_length_mismatch=True)
-            source = stack.enter_context(opened)
+    with origin.open() as source:
         scale = _scale_of_few(shards, source, model)
         for mode in model.metadata.tables:
             looked_up = model.metadata.sees_neighbourhood and mode in MODES

@@ -287,7 +287,7 @@ def _read(path: Path, keys: Sequence[str]) -> dict[str, Any]:
     try:
         saved: dict[str, Any] = torch.load(path, weights_only=True)
         if not saved.keys() >= set(keys):
-            raise ValueError("parts are missing")
+            raise ValueError("keys are missing")
     except Exception as err:  # torch's and pickle's errors share no base but Exception
         reason = str(err).partition("\n")[0]
         raise InputError(f"{path}: not a complete checkpoint ({reason}); delete it to start the fit again") from err

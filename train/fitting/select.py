@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,8 +22,7 @@ DATA = "data.json"
 """File in a folder of checkpoints that names the data they were fitted on."""
 
 
-@contextmanager
-def _bar(console: Console) -> Iterator[Progress]:
+def _bar(console: Console) -> Progress:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -34,8 +32,7 @@ def _bar(console: Console) -> Iterator[Progress]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal, redirect_stdout=False) as bar:
-        yield bar
+    return Progress(*columns, console=console, disable=not console.is_terminal, redirect_stdout=False)
 
 
 def check_runs_match_data(runs: Path, sets: Sequence[DataSet]) -> None:

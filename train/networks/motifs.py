@@ -106,5 +106,5 @@ def motif_filters(filters: int, width: int) -> NDArray[np.float32]:
         When there are fewer motifs than filters.
     """
     if filters > len(MOTIFS):
-        raise ValueError(f"{filters} filters to start from {len(MOTIFS)} motifs")
+        raise ValueError(f"{filters} filters, but only {len(MOTIFS)} motifs to start from")
     return np.stack([log_odds(motif, width) for motif in fetch_motifs(MOTIFS[:filters]).values()])
