@@ -126,7 +126,7 @@ def expand_ranges(first: Int64Array, last: Int64Array) -> tuple[Int64Array, Int6
     counts = last - first + 1
     begin = np.cumsum(counts) - counts
     row = np.repeat(np.arange(len(counts)), counts)
-    return row, windows.ranges(first, counts, 1), begin
+    return row, windows.concatenate_ranges(first, counts, 1), begin
 
 
 class Blocks(NamedTuple):
