@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+FAST := $(VENV)/.fast-ready
 TRAINED := $(VENV)/.train-ready
 BENCHED := $(VENV)/.bench-ready
 TRUSTED := $(VENV)/.trust-ready
 
-.PHONY: demo test lint format coverage damage mutation audit train bench golden examples static igv axe docs/report.png clean
+.PHONY: demo test test-fast lint format coverage damage mutation audit train bench golden examples static igv axe docs/report.png clean
 
 demo: $(READY)  ## scan the bundled example
 	$(BIN)/jundscan scan examples/genome.fa --accessibility examples/dnase.bedgraph \
@@ -16,10 +17,14 @@ demo: $(READY)  ## scan the bundled example
 test: $(TRAINED)  ## the whole test suite
 	$(BIN)/python -m pytest
 
-lint: $(TRAINED)
+test-fast: $(FAST)  ## the fast tier, for every change: no PyTorch, no browser, no network, under a minute
+	$(BIN)/python -m pytest --fast --quiet
+
+lint: $(TRAINED)  ## style, types, and the order in which folders may import one another
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: $(TRAINED)
 	$(BIN)/ruff check --fix .
@@ -71,6 +76,10 @@ $(VENV)/bin/python:
 
 $(READY): pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable ".[cpu]" --constraint constraints.txt
+	touch $@
+
+$(FAST): $(READY)
+	$(BIN)/python -m pip install --quiet --group fast --constraint constraints.txt
 	touch $@
 
 $(TRAINED): $(READY)
