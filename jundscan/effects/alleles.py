@@ -32,9 +32,9 @@ window. ``symbolic``: ``<DEL>`` and the like. ``breakend``: ``G]17:198982]`` and
 ``no_alternative``: ``.`` as one of several alleles.
 """
 STATUSES: tuple[Status, ...] = get_args(Status)
-Hit = Literal["gained", "lost", "kept", "none"]
+HitChange = Literal["gained", "lost", "kept", "none"]
 """Whether the best window reaches the threshold: on the alternative only, the reference only, both, neither."""
-HITS: tuple[Hit, ...] = get_args(Hit)
+HIT_CHANGES: tuple[HitChange, ...] = get_args(HitChange)
 
 FIELDS = {
     "JUND_REF": ("Float", "Best probability that JUND binds among the windows that the allele touches, on REF"),

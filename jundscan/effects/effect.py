@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from jundscan.effects.alleles import HITS, STATUSES, Hit, Status
+from jundscan.effects.alleles import HIT_CHANGES, STATUSES, HitChange, Status
 from jundscan.effects.score import Effects
 from jundscan.io.vcf import Variant
 
@@ -58,7 +58,7 @@ class Effect(NamedTuple):
     difference: float
     window: int
     window_difference: float
-    hit: Hit | None
+    hit: HitChange | None
     reference_fpr: float
     alternative_fpr: float
     left_shift: int
@@ -81,5 +81,5 @@ def effect_rows(variants: Iterable[Variant], effects: Effects) -> Iterator[Effec
     )
     rows = zip(*(column.tolist() for column in effects), strict=True)
     for allele, (status, *numbers, hit, old_fpr, new_fpr, left_shift, in_repeat) in zip(alleles, rows, strict=True):
-        change = None if hit < 0 else HITS[hit]
+        change = None if hit < 0 else HIT_CHANGES[hit]
         yield Effect._make((*allele, STATUSES[status], *numbers, change, old_fpr, new_fpr, left_shift, in_repeat))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.dna.letters import WINDOW_LENGTH
-from jundscan.effects.alleles import FIELDS, HITS, STATUSES, declare_fields
+from jundscan.effects.alleles import FIELDS, HIT_CHANGES, STATUSES, declare_fields
 from jundscan.effects.contigs import Contigs, check_variants
 from jundscan.effects.score import Effects, score_variants
 from jundscan.effects.tasks import TASK_ALLELES
@@ -149,7 +149,7 @@ def write_variants(
         "sorted": tally.is_sorted,
         "alleles": tally.alleles,
         "status": {name: tally.status[number] for number, name in enumerate(STATUSES)},
-        "hits": {name: tally.hits[number] for number, name in enumerate(HITS)},
+        "hits": {name: tally.hits[number] for number, name in enumerate(HIT_CHANGES)},
         "indels_in_repeats": tally.indels_in_repeats,
         "indels_not_left_aligned": tally.indels_not_left_aligned,
         "seconds": (seconds := time.perf_counter() - began),
@@ -209,7 +209,7 @@ def _field_values(effects: Effects) -> Iterator[tuple[str, ...]]:
     floats = (effects.reference, effects.alternative, effects.difference, effects.window_difference)
     numbers = [_format_floats(column) for column in (*floats, effects.reference_fpr, effects.alternative_fpr)]
     windows = [_MISSING if window < 0 else str(window + 1) for window in effects.window.tolist()]
-    hits = [_MISSING if hit < 0 else HITS[hit] for hit in effects.hit.tolist()]
+    hits = [_MISSING if hit < 0 else HIT_CHANGES[hit] for hit in effects.hit.tolist()]
     statuses = [STATUSES[status] for status in effects.status.tolist()]
     old, new, change, window_change, old_fpr, new_fpr = numbers
     return zip(old, new, change, windows, window_change, hits, old_fpr, new_fpr, statuses, strict=True)
@@ -261,6 +261,6 @@ def _format_table(records: Iterable[Any], effects: Effects) -> Iterator[str]:
             if hit >= 0:
                 fprs = [rate if rate == rate else None for rate in rates]  # NaN differs from itself
                 span = [window, window + WINDOW_LENGTH]
-                effect = [old, new, f"{change:.6g}", *span, f"{window_change:.6g}", HITS[hit], *fprs, left_shift]
+                effect = [old, new, f"{change:.6g}", *span, f"{window_change:.6g}", HIT_CHANGES[hit], *fprs, left_shift]
             cells = [*site, record.ref, alternative, STATUSES[status], *effect]
             yield "\t".join([_MISSING if cell is None else str(cell) for cell in cells]) + "\n"

@@ -57,7 +57,7 @@ class Effects(NamedTuple):
     window_difference : numpy.ndarray, shape=(n,), dtype=float64
         Logit of that pair's alternative window minus logit of its reference window.
     hit : numpy.ndarray, shape=(n,), dtype=int8
-        Index in :data:`jundscan.effects.alleles.HITS`.
+        Index in :data:`jundscan.effects.alleles.HIT_CHANGES`.
     reference_fpr, alternative_fpr : numpy.ndarray, shape=(n,), dtype=float64
         False-positive rate of windows at ``reference`` and ``alternative``, see
         :func:`jundscan.model.thresholds.false_positive_rates`.

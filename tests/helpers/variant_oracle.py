@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from jundscan.dna.letters import WINDOW_LENGTH, encode
-from jundscan.effects.alleles import HITS, STATUSES, trim
+from jundscan.effects.alleles import HIT_CHANGES, STATUSES, trim
 from jundscan.effects.score import CALL_BLOCKS, Effects, score_variants
 from jundscan.io.vcf import Variant
 from jundscan.model.thresholds import logits
@@ -184,7 +184,7 @@ def check_against_brute_force(scan: Scan, chromosomes: dict[str, str], variants:
         assert abs(found.window_difference[row]) == pytest.approx(abs(window_change), abs=1e-4), about
         hit_old, hit_new = (np.float32(p) >= np.float32(scan.threshold.value) for p in (old, new))
         expected_hit = {(0, 1): "gained", (1, 0): "lost", (1, 1): "kept", (0, 0): "none"}[int(hit_old), int(hit_new)]
-        assert HITS[found.hit[row]] == expected_hit
+        assert HIT_CHANGES[found.hit[row]] == expected_hit
     return seen
 
 
