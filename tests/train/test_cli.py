@@ -243,7 +243,7 @@ def test_damaged_checkpoint_is_a_one_line_error(run: Run, data_folder: Path, tmp
             "valid_dataset: 1000 bound and 0 unbound windows; training needs at least 1 and 500",
         ),
         ({"accessibility": np.zeros(1000, np.float32)}, "too few to find the accessibility scale"),
-        ({"ids": np.array(["chr1 5"] * 1000)}, "'chr1 5' is no place of a window, chrom:start-end"),
+        ({"ids": np.array(["chr1 5"] * 1000)}, "'chr1 5' is not the position of a window"),
     ],
     ids=("unbound", "bound", "closed", "ids"),
 )
