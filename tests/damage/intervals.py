@@ -162,7 +162,7 @@ def _read_peaks(folder: Path) -> list[tuple[str, int, int, int]]:
         assert set(labels.tolist()) <= {0, 1}
     return sorted(
         (chrom, *row)
-        for chrom, peaks in truth.known.items()
+        for chrom, peaks in truth.single_peaks.items()
         for row in zip(*(column.tolist() for column in peaks), strict=True)
     )
 
