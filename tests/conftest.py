@@ -141,6 +141,11 @@ def track(tmp_path: Path) -> Path:
 @pytest.fixture
 def data_folder() -> Path:
     """The folder of the real data."""
+    return real_data()
+
+
+def real_data() -> Path:
+    """Return the folder of the real data; skip the test where there is none."""
     folder = os.environ.get("JUNDSCAN_DATA")
     if folder is None:
         pytest.skip("set JUNDSCAN_DATA to the folder of the real data")

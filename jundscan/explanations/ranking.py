@@ -80,7 +80,7 @@ def read_hits(hits: str | Path | Iterable[Hit], scan: Scan) -> HitIntervals:
 
     Returns
     -------
-    GivenHits
+    HitIntervals
 
     Raises
     ------

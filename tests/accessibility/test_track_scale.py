@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -266,11 +265,10 @@ def test_the_track_not_the_region_is_compared_with_training(tmp_path: Path, mode
 
 
 @pytest.mark.data
-def test_the_real_genome_cut_to_a_region_has_the_same_hits(tmp_path: Path, run: Run, model: Model) -> None:
-    if "JUNDSCAN_DATA" not in os.environ:
-        pytest.skip("set JUNDSCAN_DATA to the folder of the real data")
-    data = Path(os.environ["JUNDSCAN_DATA"])
-    whole = data / "genome" / "hg19.chr22.partial.fa.gz"
+def test_the_real_genome_cut_to_a_region_has_the_same_hits(
+    tmp_path: Path, run: Run, model: Model, data_folder: Path
+) -> None:
+    whole = data_folder / "genome" / "hg19.chr22.partial.fa.gz"
     start, end = 20_000_000, 22_000_000
     bases = open_genome(whole)
     region = f"chr22:{start}-{end}"
@@ -279,9 +277,14 @@ def test_the_real_genome_cut_to_a_region_has_the_same_hits(tmp_path: Path, run: 
     text = np.frombuffer(b"ACGTN", np.uint8)[codes].tobytes().decode()
     cut.write_text(">chr22\n" + "N" * start + "\n" + text + "\n")
     for track in ("K562.accessibility.hg19.chr22.bw", "HepG2.DNase.hg19.chr22.narrowPeak.gz"):
-        options: tuple[object, ...] = ("--accessibility", data / "tracks" / track, "-q", "--allow-length-mismatch")
+        options: tuple[object, ...] = (
+            "--accessibility",
+            data_folder / "tracks" / track,
+            "-q",
+            "--allow-length-mismatch",
+        )
         if track.endswith(".gz"):
-            assert run("scale", data / "tracks" / track, whole, "-o", tmp_path / "s.json", "-q").code == 0
+            assert run("scale", path, whole, "-o", tmp_path / "s.json", "-q").code == 0
             options += ("--accessibility-scale", tmp_path / "s.json")
         one, other = run("scan", whole, *options, "--region", region), run("scan", cut, *options)
         inner = [

@@ -1,6 +1,5 @@
 """Means around windows against a loop over bases, for every kind of track, and errors of tracks."""
 
-import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -249,16 +248,13 @@ def test_a_missing_track_raises(tmp_path):
 
 @pytest.mark.data
 @pytest.mark.parametrize("name", ["HepG2.DNase.hg19.chr22.narrowPeak.gz", "K562.accessibility.hg19.chr22.bw"])
-def test_means_of_real_tracks_equal_the_accessibility_of_the_shards(name):
-    if "JUNDSCAN_DATA" not in os.environ:
-        pytest.skip("set JUNDSCAN_DATA to the folder of the real data")
+def test_means_of_real_tracks_equal_the_accessibility_of_the_shards(name, data_folder):
     import joblib
 
-    data = Path(os.environ["JUNDSCAN_DATA"])
-    shard = data / name.split(".")[0] / "valid_dataset"
+    shard = data_folder / name.split(".")[0] / "valid_dataset"
     ids, a = (joblib.load(shard / f"shard-0-{part}.joblib") for part in ("ids", "a"))
     starts = np.array([int(text.split(":")[1].split("-")[0]) for text in ids])
     order = np.argsort(starts)
-    with open_track(data / "tracks" / name) as track:
+    with open_track(data_folder / "tracks" / name) as track:
         means = track.window_means("chr22", starts[order])
     np.testing.assert_allclose(means, a.ravel()[order], rtol=1e-6)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 
 from tests.browser.chromium import ABSENT, complaints, find_chromium, open_chromium, open_page, requests
 from tests.browser.reports import Report, write_evaluation, write_reports, write_scan
-from tests.conftest import Run
+from tests.conftest import Run, real_data
 from tests.helpers.inputs import write_fasta
 
 pytestmark = pytest.mark.skipif(find_chromium() is None or importlib.util.find_spec("selenium") is None, reason=ABSENT)
@@ -32,9 +31,7 @@ def chrome() -> Iterator[Any]:
 def _data(source: str) -> Path | None:
     if source == "example":
         return None
-    if "JUNDSCAN_DATA" not in os.environ:
-        pytest.skip("set JUNDSCAN_DATA to the folder of the real data")
-    return Path(os.environ["JUNDSCAN_DATA"])
+    return real_data()
 
 
 @pytest.fixture(scope="module", params=SOURCES)

@@ -1,11 +1,9 @@
 """Interval files: every format, every error, and overlaps resolved as base by base."""
 
 import gzip
-import os
 import time
 from array import array
 from collections import defaultdict
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -189,10 +187,8 @@ def test_hundred_thousand_peaks_are_read_in_two_seconds(tmp_path):
 
 
 @pytest.mark.data
-def test_real_peaks():
-    if not os.environ.get("JUNDSCAN_DATA"):
-        pytest.skip("set JUNDSCAN_DATA to the folder of the real data")
-    path = Path(os.environ["JUNDSCAN_DATA"], "tracks", "HepG2.DNase.hg19.chr22.narrowPeak.gz")
+def test_real_peaks(data_folder):
+    path = data_folder / "tracks" / "HepG2.DNase.hg19.chr22.narrowPeak.gz"
     read = read_intervals(path, "track")["chr22"]
     assert len(read.starts) == 3472
     assert read.values[0] == pytest.approx(0.0360)

@@ -288,11 +288,8 @@ def test_unreadable_file_is_an_error_of_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.data
-def test_real_shards() -> None:
-    data = os.environ.get("JUNDSCAN_DATA")
-    if not data:
-        pytest.skip("JUNDSCAN_DATA is not set")
-    shards = read_shards(Path(data) / "HepG2" / "valid_dataset")
+def test_real_shards(data_folder: Path) -> None:
+    shards = read_shards(data_folder / "HepG2" / "valid_dataset")
     assert shards.codes.shape == (34_527, 101)
     assert shards.labels is not None
     assert shards.labels.sum() == 146

@@ -324,10 +324,8 @@ def test_memory_does_not_grow_with_the_chromosome(tmp_path, compression, layout)
 
 
 @pytest.mark.data
-def test_real_genomes_agree_where_both_are_known():
-    if not os.environ.get("JUNDSCAN_DATA"):
-        pytest.skip("set JUNDSCAN_DATA to the folder of the real data")
-    folder = Path(os.environ["JUNDSCAN_DATA"], "genome")
+def test_real_genomes_agree_where_both_are_known(data_folder):
+    folder = data_folder / "genome"
     chromosome = open_genome(folder / "hg19.chr22.partial.fa.gz")
     first_part = open_genome(folder / "hg19.22_1-22000000.fa.gz")
     assert chromosome.chromsizes == {"chr22": 51_304_566}
