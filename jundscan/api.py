@@ -266,8 +266,8 @@ def variants(
         missing_chromosomes=missing_chromosomes,
         threads=threads,
     )
-    concerned = None if file is None else partial(chromosomes_of, file)
-    ready = _open(genome, accessibility, model, device, options, concerned)
+    to_score = None if file is None else partial(chromosomes_of, file)
+    ready = _open(genome, accessibility, model, device, options, to_score)
     if file is not None:
         with ExitStack() as on_failure:
             on_failure.enter_context(ready)
@@ -349,8 +349,8 @@ def explain(
         missing_chromosomes=missing_chromosomes,
         threads=threads,
     )
-    concerned = None if hits is not None and file is None else partial(chromosomes_to_explain, named, file)
-    ready = _open(genome, accessibility, model, device, options, concerned)
+    to_score = None if hits is not None and file is None else partial(chromosomes_to_explain, named, file)
+    ready = _open(genome, accessibility, model, device, options, to_score)
     try:
         parsed = [parse_region(text, ready.genome.chromsizes) for text in named]
         to_rank = None if hits is None else read_hits(hits, ready)
@@ -508,7 +508,7 @@ def _open(
     model: object,
     device: Device,
     options: ScanOptions,
-    concerned: Callable[[ChromSizes], Iterable[str]] | None = None,
+    to_score: Callable[[ChromSizes], Iterable[str]] | None = None,
 ) -> Scan:
     """Check what a caller passed, and open it as :func:`jundscan.scanning.plan.open_scan` does."""
     options = replace(
@@ -521,7 +521,7 @@ def _open(
         allow_length_mismatch=flag("allow_length_mismatch", options.allow_length_mismatch),
     )
     opened, track = _genome(genome), _track(accessibility)
-    return open_scan(opened, track, model=_model(model, device), concerned=concerned, **vars(options))
+    return open_scan(opened, track, model=_model(model, device), chromosomes_to_score=to_score, **vars(options))
 
 
 def _genome(value: object) -> Genome | Path:

@@ -95,9 +95,9 @@ def explain(
         missing_chromosomes=missing_chromosomes,
         threads=threads,
     )
-    concerned = partial(chromosomes_to_explain, region or (), hits)
+    to_score = partial(chromosomes_to_explain, region or (), hits)
     with open_scan(
-        genome, accessibility, model=load_model(model, device), concerned=concerned, **vars(chosen)
+        genome, accessibility, model=load_model(model, device), chromosomes_to_score=to_score, **vars(chosen)
     ) as ready:
         regions = list(dict.fromkeys(parse_region(text, ready.genome.chromsizes) for text in region or ()))
         to_rank = None if hits is None else read_hits(hits, ready)

@@ -405,8 +405,8 @@ def _check_usage(
     truth: Path | None, truth_exclude: Path | None, truth_region: list[str] | None, accuracy_track: Path | None
 ) -> None:
     needing = {"--accuracy-track": accuracy_track, "--truth-exclude": truth_exclude, "--truth-region": truth_region}
-    for option, given in needing.items():
-        if given and truth is None:
+    for option, value in needing.items():
+        if value and truth is None:
             raise typer.BadParameter("needs --truth", param_hint=option)
 
 

@@ -77,9 +77,9 @@ def variants(
         missing_chromosomes=missing_chromosomes,
         threads=threads,
     )
-    concerned = partial(chromosomes_of, vcf)
+    to_score = partial(chromosomes_of, vcf)
     with open_scan(
-        genome, accessibility, model=load_model(model, device), concerned=concerned, **vars(chosen)
+        genome, accessibility, model=load_model(model, device), chromosomes_to_score=to_score, **vars(chosen)
     ) as ready:
         terminal.log_threshold(ready.threshold)
         terminal.log_provider(ready.model, device)

@@ -102,12 +102,12 @@ def _address(scheduler: str) -> str:
 
 
 def written_address(scheduler: str) -> str:
-    """Return an address as it is, or the one in a file that ``dask scheduler --scheduler-file`` has written.
+    """Return the address in a file of ``dask scheduler --scheduler-file``, or the text itself where it names no file.
 
     Raises
     ------
     ClusterError
-        When there is none in the file.
+        When the file holds no address.
     """
     file = Path(scheduler)
     if not file.is_file():
@@ -117,7 +117,7 @@ def written_address(scheduler: str) -> str:
     except (OSError, ValueError, TypeError, LookupError) as err:
         raise ClusterError(f"{file}: holds no address of a Dask scheduler ({err!r})") from err
     if not isinstance(address, str):
-        raise ClusterError(f"{file}: holds no address of a Dask scheduler (its address is no text)")
+        raise ClusterError(f"{file}: holds no address of a Dask scheduler (its address is not text)")
     return address
 
 
@@ -125,7 +125,9 @@ def _check_versions(found: dict[str, Any]) -> None:
     here = versions()
     for worker, there in found.items():
         if not isinstance(there, dict):
-            raise ClusterError(f"worker {worker}: jundscan does not run there ({there}); install the same version")
+            raise ClusterError(
+                f"worker {worker}: jundscan does not run there ({there}); install the version of this machine"
+            )
         for name in _SAME_VERSIONS:
             if there[name] != here[name]:
                 raise ClusterError(
@@ -183,7 +185,7 @@ def score_on_cluster(
     except JundscanError:
         raise
     except Exception as err:  # the exceptions of Dask and of its network layer share no base
-        raise ClusterError(f"the Dask cluster gave up: {' '.join(str(err).split()) or type(err).__name__}") from err
+        raise ClusterError(f"the Dask cluster failed: {' '.join(str(err).split()) or type(err).__name__}") from err
     finally:
         with suppress(Exception):  # the cluster may have failed
             client.run(forget, on_error="ignore")

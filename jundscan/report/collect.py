@@ -73,8 +73,8 @@ class Collector(Sink):
     scan : Scan
     max_hits : int
         Maximum hits in the report's table.
-    max_held : int
-        Maximum hits in memory: when more have come, all but the best are dropped.
+    max_kept : int
+        Maximum hits in memory: beyond, the collector drops all but the best.
 
     Attributes
     ----------
@@ -86,8 +86,8 @@ class Collector(Sink):
         Counts along each chromosome drawn.
     """
 
-    def __init__(self, scan: Scan, max_hits: int = BEST_HITS, max_held: int = 10 * BEST_HITS) -> None:
-        self._max_hits, self._max_held = max_hits, max_held
+    def __init__(self, scan: Scan, max_hits: int = BEST_HITS, max_kept: int = 10 * BEST_HITS) -> None:
+        self._max_hits, self._max_kept = max_hits, max_kept
         self.window_counts = dict.fromkeys(scan.reach, 0)
         self.base_counts = dict.fromkeys(scan.reach, 0)
         self.hit_counts = dict.fromkeys(scan.reach, 0)
@@ -97,7 +97,7 @@ class Collector(Sink):
         self._uncounted: list[NDArray[np.float32]] = []
         self._passed = self._counted = 0
         self._best = [BestHits(*(np.empty(0, kind) for kind in (object, np.int64, np.int64, np.float32, np.int64)))]
-        self._held = 0
+        self._kept = 0
 
     def scored(self, chunk: ScoredWindows) -> None:
         """Count the windows of a chunk."""
@@ -137,16 +137,16 @@ class Collector(Sink):
         if chrom in self.along:
             _count_ascending(self.along[chrom], self.along[chrom].hits, hits.summit)
         self._best.append(BestHits(np.full(count, chrom, object), *hits))
-        self._held += count
-        if self._held > self._max_held:
+        self._kept += count
+        if self._kept > self._max_kept:
             self._best = [self.best_hits()]
-            self._held = len(self._best[0].start)
+            self._kept = len(self._best[0].start)
 
     def best_hits(self) -> BestHits:
         """Return the best hits so far, best first; equal hits in the order of the genome."""
-        held = BestHits(*(np.concatenate(columns) for columns in zip(*self._best, strict=True)))
-        order = np.argsort(-held.best, kind="stable")[: self._max_hits]
-        return BestHits._make(column[order] for column in held)
+        kept = BestHits(*(np.concatenate(columns) for columns in zip(*self._best, strict=True)))
+        order = np.argsort(-kept.best, kind="stable")[: self._max_hits]
+        return BestHits._make(column[order] for column in kept)
 
 
 def around_summit(scan: Scan, chrom: str, summit: int) -> Region:

@@ -104,7 +104,7 @@ def open_scan(
     bed_value: BedValue = "score",
     missing_chromosomes: MissingChromosomes | None = None,
     threads: int | None = None,
-    concerned: Callable[[ChromSizes], Iterable[str]] | None = None,
+    chromosomes_to_score: Callable[[ChromSizes], Iterable[str]] | None = None,
     compare_track: bool = True,
 ) -> Scan:
     """Open and check everything that a scan needs, before any work.
@@ -119,7 +119,7 @@ def open_scan(
         By default the installed model.
     stride, threshold_rule, …, threads
         See :func:`jundscan.scan`.
-    concerned : callable, optional
+    chromosomes_to_score : callable, optional
         Returns the chromosomes to score, for commands that score no spans; called only where names or lengths differ
         between genome and track.
     compare_track : bool
@@ -140,7 +140,7 @@ def open_scan(
     sizes = inputs.genome.chromsizes
 
     def bases_to_score() -> dict[str, int]:
-        chosen = {} if concerned is None else {chrom: sizes[chrom] for chrom in concerned(sizes)}
+        chosen = {} if chromosomes_to_score is None else {chrom: sizes[chrom] for chrom in chromosomes_to_score(sizes)}
         return chosen or bases_by_chromosome(spans)
 
     try:

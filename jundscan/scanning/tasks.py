@@ -123,20 +123,20 @@ def tasks(
     chrom_numbers = np.cumsum([at > 0 and span.chrom != spans[at - 1].chrom for at, span in enumerate(spans)])
     is_head = np.append(True, np.diff(chrom_numbers[cut.spans]) > 0)
     bases = read(regions)
-    held, held_begin = _NO_CODES, 0
+    buffer, buffer_begin = _NO_CODES, 0
     for first, stop in group_consecutive(_slots(cut.ends - cut.starts, gaps, stride) * stride, max_bases):
         begin, end = int(begins[first]), int(ends[stop - 1])
-        held_end = held_begin + len(held)
-        parts = [held[begin - held_begin :]]
-        held_begin = min(begin, held_end)
-        while held_end < end:
+        buffer_end = buffer_begin + len(buffer)
+        parts = [buffer[begin - buffer_begin :]]
+        buffer_begin = min(begin, buffer_end)
+        while buffer_end < end:
             parts.append(next(bases))
-            held_end += len(parts[-1])
-        held = np.concatenate(parts)
+            buffer_end += len(parts[-1])
+        buffer = np.concatenate(parts)
         is_head[first] = True
         heads = np.flatnonzero(is_head[first:stop]).tolist()
         chroms = [spans[number].chrom for number in cut.spans[first:stop][heads].tolist()]
-        codes = held[begin - held_begin : end - held_begin]
+        codes = buffer[begin - buffer_begin : end - buffer_begin]
         rows = slice(first, stop)
         own_begins = begins[rows] + lefts[rows] - begin
         yield Task(cut.rows(first, stop), codes, own_begins, lefts[rows], rights[rows], gaps[rows], heads, chroms)

@@ -213,7 +213,7 @@ def test_only_the_best_hits_are_kept(genome: Path, model: Model) -> None:
     best = np.round(rng.random(1000), 2).astype(np.float32)  # many are equal
     start = np.arange(1000) * 3
     with open_scan(genome, model=model) as scan:
-        collector = Collector(scan, max_hits=50, max_held=120)
+        collector = Collector(scan, max_hits=50, max_kept=120)
     for part in np.split(np.arange(1000), [1, 90, 300, 301, 777]):
         collector.hits("chr1", Hits(start[part], start[part] + 101, best[part], start[part] + 50))
     kept = collector.best_hits()
