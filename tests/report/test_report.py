@@ -276,7 +276,7 @@ def test_accessibility_unlike_the_training_data_is_a_warning(
     assert "does not say how accessibility was distributed" in text(None)
     assert "accessibility differs from what the model was trained on" in text({"Liver": zeros})
     shown = text({"Liver": zeros, "Blood": even})
-    assert "than in Blood, the nearest" in shown
+    assert "than in Blood, the most similar data set" in shown
     assert "training: Liver 100.0 %" in shown
 
 
