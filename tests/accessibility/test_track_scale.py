@@ -277,6 +277,7 @@ def test_the_real_genome_cut_to_a_region_has_the_same_hits(
     text = np.frombuffer(b"ACGTN", np.uint8)[codes].tobytes().decode()
     cut.write_text(">chr22\n" + "N" * start + "\n" + text + "\n")
     for track in ("K562.accessibility.hg19.chr22.bw", "HepG2.DNase.hg19.chr22.narrowPeak.gz"):
+        path = data_folder / "tracks" / track
         options: tuple[object, ...] = (
             "--accessibility",
             data_folder / "tracks" / track,
