@@ -280,7 +280,7 @@ def test_the_real_genome_cut_to_a_region_has_the_same_hits(
         path = data_folder / "tracks" / track
         options: tuple[object, ...] = (
             "--accessibility",
-            data_folder / "tracks" / track,
+            path,
             "-q",
             "--allow-length-mismatch",
         )
