@@ -12,41 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jundscan.cli.options import (
-    INPUT,
-    AccessibilityOption,
-    AliasOption,
-    BedValueOption,
-    DeviceOption,
-    ForceOption,
-    FprOption,
-    GenomeArgument,
-    JsonOption,
-    LengthMismatchOption,
-    MissingChromosomesOption,
-    ModelOption,
-    NoAccessibilityOption,
-    PrecisionOption,
-    QuietOption,
-    RecallOption,
-    ReportOption,
-    ScaleOption,
-    ThreadsOption,
-    ThresholdOption,
-    check_accessibility,
-    check_files,
-    threshold_rule,
-)
-from jundscan.cli.terminal import (
-    command_line,
-    log_accessibility,
-    log_provider,
-    log_threshold,
-    log_written,
-    progress,
-    start_log,
-    write_json,
-)
+from jundscan.cli import options, terminal
 from jundscan.errors import format_bases, format_count, format_seconds
 from jundscan.options import DEFAULT_STRIDE, MAX_STRIDE, Backend, Format
 
@@ -61,10 +27,10 @@ log = logging.getLogger("jundscan")
 
 def scan(
     context: typer.Context,
-    genome: GenomeArgument,
-    accessibility: AccessibilityOption = None,
-    bed_value: BedValueOption = "score",
-    no_accessibility: NoAccessibilityOption = False,
+    genome: options.GenomeArgument,
+    accessibility: options.AccessibilityOption = None,
+    bed_value: options.BedValueOption = "score",
+    no_accessibility: options.NoAccessibilityOption = False,
     output: Annotated[
         str,
         typer.Option(
@@ -90,10 +56,10 @@ def scan(
         ),
     ] = None,
     stride: Annotated[int, typer.Option(min=1, max=MAX_STRIDE, help="Bases between window starts.")] = DEFAULT_STRIDE,
-    threshold: ThresholdOption = None,
-    fpr: FprOption = None,
-    precision: PrecisionOption = None,
-    recall: RecallOption = None,
+    threshold: options.ThresholdOption = None,
+    fpr: options.FprOption = None,
+    precision: options.PrecisionOption = None,
+    recall: options.RecallOption = None,
     region: Annotated[
         list[str] | None,
         typer.Option(
@@ -106,23 +72,23 @@ def scan(
         typer.Option(
             help="Scan only the regions of a BED file. A warning counts those that hold no window or are cut at the "
             "end of their chromosome.",
-            **INPUT,
+            **options.INPUT,
         ),
     ] = None,
     exclude: Annotated[
         Path | None,
-        typer.Option(help="Score no window that touches a region of this BED file.", **INPUT),
+        typer.Option(help="Score no window that touches a region of this BED file.", **options.INPUT),
     ] = None,
     truth: Annotated[
         Path | None,
-        typer.Option(help="Known peaks (BED, narrowPeak): report how the scan compares.", **INPUT),
+        typer.Option(help="Known peaks (BED, narrowPeak): report how the scan compares.", **options.INPUT),
     ] = None,
     truth_exclude: Annotated[
         Path | None,
         typer.Option(
             help="With --truth: compare nothing that touches a region of this BED file, such as regions that the model "
             "was trained on.",
-            **INPUT,
+            **options.INPUT,
         ),
     ] = None,
     truth_region: Annotated[
@@ -138,17 +104,17 @@ def scan(
         Path | None,
         typer.Option(help="With --truth: weighted accuracy in bins of 10 kb, as a track.", show_default=False),
     ] = None,
-    accessibility_scale: ScaleOption = None,
-    missing_chromosomes: MissingChromosomesOption = None,
-    allow_length_mismatch: LengthMismatchOption = False,
-    alias: AliasOption = None,
-    device: DeviceOption = "auto",
-    threads: ThreadsOption = None,
+    accessibility_scale: options.ScaleOption = None,
+    missing_chromosomes: options.MissingChromosomesOption = None,
+    allow_length_mismatch: options.LengthMismatchOption = False,
+    alias: options.AliasOption = None,
+    device: options.DeviceOption = "auto",
+    threads: options.ThreadsOption = None,
     backend: Annotated[
         Backend,
         typer.Option(
             help="dask: scan on the workers of a Dask cluster, which must see the same files under the same paths. "
-            "--threads are the threads of one task. [default: local]",
+            "--threads are the threads of one task. Default: local.",
             show_default=False,
         ),
     ] = "local",
@@ -159,11 +125,11 @@ def scan(
             show_default=False,
         ),
     ] = None,
-    model: ModelOption = None,
-    json_target: JsonOption = None,
-    report: ReportOption = None,
-    force: ForceOption = False,
-    quiet: QuietOption = False,
+    model: options.ModelOption = None,
+    json_target: options.JsonOption = None,
+    report: options.ReportOption = None,
+    force: options.ForceOption = False,
+    quiet: options.QuietOption = False,
 ) -> None:
     """Find where JUND binds in a genome.
 
@@ -175,15 +141,15 @@ def scan(
     from jundscan.scanning.plan import open_scan
     from jundscan.scanning.score import score
 
-    rule = threshold_rule(threshold, fpr, precision, recall)
-    check_accessibility(accessibility, no_accessibility, accessibility_scale)
+    rule = options.threshold_rule(threshold, fpr, precision, recall)
+    options.check_accessibility(accessibility, no_accessibility, accessibility_scale)
     _check_usage(truth, truth_exclude, truth_region, accuracy_track)
     _check_backend(backend, scheduler)
     inputs = (
         *(genome, accessibility, accessibility_scale, regions, exclude, truth, truth_exclude, alias, model),
         *(truth_region or ()),
     )
-    check_files(
+    options.check_files(
         {
             "--output": output,
             "--track": track,
@@ -193,7 +159,7 @@ def scan(
         },
         inputs,
     )
-    start_log(quiet)
+    terminal.start_log(quiet)
     outputs = Outputs(
         output,
         output_format,
@@ -204,13 +170,13 @@ def scan(
         truth_exclude=truth_exclude,
         truth_regions=truth_region or (),
         comments=not no_header,
-        command=command_line(context),
+        command=terminal.command_line(context),
         report=report,
     )
     outputs.check()
     if json_target is not None:
         check_output(json_target, force)
-    log_accessibility(accessibility, no_accessibility)
+    terminal.log_accessibility(accessibility, no_accessibility)
     scale = resolve_scale(accessibility_scale)
     if scheduler is not None:
         from jundscan.cluster.client import on_cluster
@@ -234,14 +200,14 @@ def scan(
             threads=threads if scheduler is None else threads or 1,
         ) as ready,
     ):
-        log_threshold(ready.threshold, ready.stride)
+        terminal.log_threshold(ready.threshold, ready.stride)
         if scheduler is None:
-            log_provider(ready.model, device)
-        with progress("scanning", ready.windows, quiet, (output, track, accuracy_track)) as on_progress:
+            terminal.log_provider(ready.model, device)
+        with terminal.progress("scanning", ready.windows, quiet, (output, track, accuracy_track)) as on_progress:
             record = write_scan(ready, outputs, scoring(ready), on_progress)
     if json_target is not None:
-        write_json(record, json_target, force)
-    log_written(output, track, accuracy_track, json_target, report)
+        terminal.write_json(record, json_target, force)
+    terminal.log_written(output, track, accuracy_track, json_target, report)
     if record["accuracy"] is not None:
         _log_accuracy(record["accuracy"])
     log.info(
