@@ -230,18 +230,18 @@ def test_a_cluster_worker_treats_missing_chromosomes_as_the_scan_does(
     tmp_path: Path, genome: Path, policy: str
 ) -> None:
     from jundscan.cluster.client import _job
-    from jundscan.cluster.worker import _scans, score_stretches
+    from jundscan.cluster.worker import _scans, score_spans
 
     track = write_bigwig(tmp_path / "t.bw", {"chrA": 40_000, "chrM": 5_998}, [*peaks("chrA"), ("chrM", 0, 900, 1.0)])
     options: dict[str, Any] = {"scale": IDENTITY, "stride": 50, "missing_chromosomes": policy}
     with open_scan(genome, track, **options) as scan:
         job = _job(scan, every_window=True)
-        part = score_stretches(job, scan.spans)
+        part = score_spans(job, scan.spans)
         here = {scored.chrom: scored.probabilities for scored in score(scan, task_bases=1 << 20)}
     assert not isinstance(part, str), part
-    _scans.pop(job.name).files.close()  # a worker keeps it open
-    assert [scored.chrom for scored in part.scored] == list(SIZES)
-    for scored in part.scored:
+    _scans.pop(job.name).inputs.files.close()  # a worker keeps it open
+    assert [scored.chrom for scored in part.chunks] == list(SIZES)
+    for scored in part.chunks:
         np.testing.assert_array_equal(scored.probabilities, here[scored.chrom])
 
 
