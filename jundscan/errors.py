@@ -50,21 +50,25 @@ class InputError(JundscanError, ValueError):
     """An argument, an option or an input file cannot be used."""
 
 
-class FastaError(InputError):
-    """The genome cannot be used."""
-
-    def __init__(self, path: str | Path, problem: str) -> None:
-        super().__init__(f"{path}: {problem}")
-        self.path = Path(path)
-
-
-class TrackError(InputError):
-    """A track, or another file of intervals, cannot be used. ``line`` is 1-based, or None."""
+class _FileError(InputError):
+    """An input file cannot be used. ``line`` is 1-based, or None."""
 
     def __init__(self, path: str | Path, problem: str, line: int | None = None) -> None:
         super().__init__(f"{path}{f', line {line}' if line is not None else ''}: {problem}")
         self.path = Path(path)
         self.line = line
+
+
+class FastaError(_FileError):
+    """The genome cannot be used."""
+
+
+class TrackError(_FileError):
+    """A track, or another file of intervals, cannot be used."""
+
+
+class ShardError(_FileError):
+    """A folder of shards cannot be used."""
 
 
 class RegionError(InputError):
@@ -73,14 +77,6 @@ class RegionError(InputError):
     def __init__(self, region: object, problem: str) -> None:
         super().__init__(f"region {region}: {problem}")
         self.region = region
-
-
-class ShardError(InputError):
-    """A folder of shards cannot be used."""
-
-    def __init__(self, path: str | Path, problem: str) -> None:
-        super().__init__(f"{path}: {problem}")
-        self.path = Path(path)
 
 
 class ModelError(JundscanError):
