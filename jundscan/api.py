@@ -25,16 +25,7 @@ from jundscan.effects.score import score_variants
 from jundscan.errors import InputError
 from jundscan.explanations.mutagenesis import Explanation, explain_regions
 from jundscan.explanations.ranking import HitIntervals, chromosomes_to_explain, read_hits, strongest_hits
-from jundscan.io.arguments import (
-    file_path,
-    flag,
-    is_path,
-    is_several,
-    optional_path,
-    plain_array,
-    texts,
-    type_name,
-)
+from jundscan.io.arguments import file_path, flag, is_path, is_several, optional_path, plain_array, texts, type_name
 from jundscan.io.fasta.arrays import MemoryGenome, Sequences
 from jundscan.io.fasta.genome import Genome
 from jundscan.io.vcf import Variant, allele_problem, open_vcf

@@ -10,9 +10,7 @@ from jundscan.cli import options, terminal
 
 
 def doctor(
-    model: options.ModelOption = None,
-    json_target: options.JsonOption = None,
-    force: options.ForceOption = False,
+    model: options.ModelOption = None, json_target: options.JsonOption = None, force: options.ForceOption = False
 ) -> None:
     """Check the installation: versions, devices, the model file and its scores. Exit with 1 when a check fails.
 

@@ -34,8 +34,7 @@ ThreadsOption = Annotated[
     typer.Option(min=1, help="Worker threads. Default: one per core that the process may use.", show_default=False),
 ]
 JsonOption = Annotated[
-    str | None,
-    typer.Option("--json", help="Write the report as JSON to a file, or - for stdout.", show_default=False),
+    str | None, typer.Option("--json", help="Write the report as JSON to a file, or - for stdout.", show_default=False)
 ]
 ReportOption = Annotated[
     Path | None,
@@ -59,8 +58,7 @@ ScaleOption = Annotated[
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace output files that exist.")]
 GenomeArgument = Annotated[Path, typer.Argument(help="FASTA, plain, gzip or bgzip. - is standard input.", **INPUT)]
 BedValueOption = Annotated[
-    BedValue,
-    typer.Option(help="Value of an interval of a text track: the value in its line, or always 1."),
+    BedValue, typer.Option(help="Value of an interval of a text track: the value in its line, or always 1.")
 ]
 MissingChromosomesOption = Annotated[
     MissingChromosomes | None,
@@ -73,15 +71,13 @@ MissingChromosomesOption = Annotated[
 AliasOption = Annotated[
     Path | None,
     typer.Option(
-        help="Other names of the chromosomes, for all files: UCSC's chromAlias.txt, or a table of two columns.",
-        **INPUT,
+        help="Other names of the chromosomes, for all files: UCSC's chromAlias.txt, or a table of two columns.", **INPUT
     ),
 ]
 AccessibilityOption = Annotated[
     Path | None,
     typer.Option(
-        help="Chromatin accessibility: bigWig, bedGraph, narrowPeak, broadPeak or BED, gzipped or not.",
-        **INPUT,
+        help="Chromatin accessibility: bigWig, bedGraph, narrowPeak, broadPeak or BED, gzipped or not.", **INPUT
     ),
 ]
 ThresholdOption = Annotated[
@@ -110,8 +106,7 @@ RecallOption = Annotated[
     ),
 ]
 LengthMismatchOption = Annotated[
-    bool,
-    typer.Option(help="Accept a track or VCF whose header has other chromosome lengths, for partial genomes."),
+    bool, typer.Option(help="Accept a track or VCF whose header has other chromosome lengths, for partial genomes.")
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Log warnings and errors only.")]
 NoAccessibilityOption = Annotated[bool, typer.Option("--no-accessibility", help="Score on sequence alone.")]

@@ -51,8 +51,7 @@ def scan(
     track: Annotated[
         Path | None,
         typer.Option(
-            help="Write the probability of every scored window: .bw, .bedgraph or .bedgraph.gz.",
-            show_default=False,
+            help="Write the probability of every scored window: .bw, .bedgraph or .bedgraph.gz.", show_default=False
         ),
     ] = None,
     stride: Annotated[int, typer.Option(min=1, max=MAX_STRIDE, help="Bases between window starts.")] = DEFAULT_STRIDE,
@@ -63,8 +62,7 @@ def scan(
     region: Annotated[
         list[str] | None,
         typer.Option(
-            help="Scan only chrom or chrom:start-end (0-based, half-open); may be repeated.",
-            show_default=False,
+            help="Scan only chrom or chrom:start-end (0-based, half-open); may be repeated.", show_default=False
         ),
     ] = None,
     regions: Annotated[
@@ -76,12 +74,10 @@ def scan(
         ),
     ] = None,
     exclude: Annotated[
-        Path | None,
-        typer.Option(help="Score no window that touches a region of this BED file.", **options.INPUT),
+        Path | None, typer.Option(help="Score no window that touches a region of this BED file.", **options.INPUT)
     ] = None,
     truth: Annotated[
-        Path | None,
-        typer.Option(help="Known peaks (BED, narrowPeak): report how the scan compares.", **options.INPUT),
+        Path | None, typer.Option(help="Known peaks (BED, narrowPeak): report how the scan compares.", **options.INPUT)
     ] = None,
     truth_exclude: Annotated[
         Path | None,

@@ -24,8 +24,7 @@ def variants(
     bed_value: options.BedValueOption = "score",
     no_accessibility: options.NoAccessibilityOption = False,
     output: Annotated[
-        str,
-        typer.Option("--output", "-o", help="A .vcf, .vcf.gz (indexed) or .tsv file. - is VCF on stdout."),
+        str, typer.Option("--output", "-o", help="A .vcf, .vcf.gz (indexed) or .tsv file. - is VCF on stdout.")
     ] = "-",
     threshold: options.ThresholdOption = None,
     fpr: options.FprOption = None,

@@ -96,8 +96,7 @@ def read_truth(path: str | Path, chromsizes: Mapping[str, int]) -> Truth:
         if name is None:
             raise TrackError(path, "holds no peak, so nothing can be compared with it. Use the file of known peaks")
         raise TrackError(
-            path,
-            f"no chromosome in common with the genome: peaks on {name}, genome has {next(iter(chromsizes))}",
+            path, f"no chromosome in common with the genome: peaks on {name}, genome has {next(iter(chromsizes))}"
         )
     peaks = {chrom: merge_intervals(np.column_stack((rows.start, rows.end))) for chrom, rows in single_peaks.items()}
     return Truth(peaks, single_peaks, str(path))

@@ -150,11 +150,7 @@ class _Scores(NamedTuple):
 
 
 def explain_regions(
-    scan: Scan,
-    regions: Iterable[Region],
-    *,
-    copy_substitutions: int = COPY_SUBSTITUTIONS,
-    call_bases: int = CALL_BASES,
+    scan: Scan, regions: Iterable[Region], *, copy_substitutions: int = COPY_SUBSTITUTIONS, call_bases: int = CALL_BASES
 ) -> Iterator[Explanation]:
     """Explain regions one after the other, in their order.
 

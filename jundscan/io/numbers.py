@@ -49,11 +49,7 @@ def shortest_decimals(values: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def write_spans(
-    stream: TextIO,
-    chrom: str,
-    starts: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    values: NDArray[np.float32],
+    stream: TextIO, chrom: str, starts: NDArray[np.int64], ends: NDArray[np.int64], values: NDArray[np.float32]
 ) -> None:
     """Write one bedGraph line per span: chrom, start, end, value. Coordinates are 0-based half-open."""
     rows = zip(starts.tolist(), ends.tolist(), shortest_decimals(values).tolist(), strict=True)

@@ -223,10 +223,7 @@ def curves(
     step : bool
         Whether a line steps back from each point.
     """
-    square = {
-        "x": _axis("x", x, scale={"domain": [0, 1]}),
-        "y": _axis("y", y, scale={"domain": [0, 1]}),
-    }
+    square = {"x": _axis("x", x, scale={"domain": [0, 1]}), "y": _axis("y", y, scale={"domain": [0, 1]})}
     order = {"order": {"field": "order", "type": "quantitative"}}
     tooltip = [{"field": "name", "title": " "}, {"field": "x", "format": ".4f"}, {"field": "y", "format": ".4f"}]
     line: Spec = {"type": "line", "strokeWidth": 2, "clip": True}

@@ -165,8 +165,7 @@ class Inputs:
                 raise InputError(f"{path}: was changed or removed while it was being read; scan again")
         if self.beyond_percentiles and self.track is not None:
             self.cautions.add(
-                "no_percentiles",
-                f"{self.track.path}: accessibility above 1 is no percentile, and counts as 1",
+                "no_percentiles", f"{self.track.path}: accessibility above 1 is no percentile, and counts as 1"
             )
 
     def __enter__(self) -> Inputs:

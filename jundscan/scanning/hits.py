@@ -78,12 +78,7 @@ class HitCaller:
         self._stride = stride
         self._open: _Groups | None = None  # one row: the hit that the next window may still join
 
-    def add(
-        self,
-        indices: NDArray[np.int64],
-        starts: NDArray[np.int64],
-        probabilities: NDArray[np.float32],
-    ) -> Hits:
+    def add(self, indices: NDArray[np.int64], starts: NDArray[np.int64], probabilities: NDArray[np.float32]) -> Hits:
         """Add the next windows, and return the hits that no later window can join.
 
         Parameters

@@ -41,8 +41,7 @@ def survey(file: Path, path: Path, read_bytes: int) -> Survey:
         if len(unknown := _unknown_runs(letters, bases)):
             parts.append(unknown + start)
     return Survey(
-        lengths,
-        {name: merge_intervals(np.concatenate(parts)) if parts else _NO_RUNS for name, parts in runs.items()},
+        lengths, {name: merge_intervals(np.concatenate(parts)) if parts else _NO_RUNS for name, parts in runs.items()}
     )
 
 
