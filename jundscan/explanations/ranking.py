@@ -60,7 +60,7 @@ class HitIntervals(NamedTuple):
         Name of the file, for messages.
     bounds : numpy.ndarray, shape=(n, 2), dtype=int64
         Starts and ends in the coordinates of ``row``, sorted by start, then end.
-    row : GenomeRow
+    row : GenomeAxis
     """
 
     source: str

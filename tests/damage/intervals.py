@@ -200,7 +200,7 @@ def _sequences() -> dict[str, str]:
 
 
 @cache
-def _prepared() -> Scan:
+def _opened_scan() -> Scan:
     return open_scan(MemoryGenome(_sequences()))
 
 
@@ -212,7 +212,9 @@ def _probabilities() -> dict[str, Any]:
 
 
 def _read_hits(folder: Path) -> list[tuple[str, int, int]]:
-    ready = replace(_prepared(), fingerprints={})  # without the check that inputs stay, because this folder is deleted
+    opened = _opened_scan()
+    # without the check that inputs stay the same, because this folder is deleted
+    ready = replace(opened, inputs=replace(opened.inputs, fingerprints={}))
     hits = read_hits(next(folder.iterdir()), ready)
     return [tuple(hit.region) for hit in strongest_hits(ready, hits, _TOP)]
 
