@@ -25,7 +25,12 @@ from tests.helpers.inputs import genome_letters, track_rows, write_fasta, write_
 TESTS = Path(__file__).parent
 SLOW_TIER = frozenset({"slow", "tools", "train", "data", "gpu"})
 """Marks of tests that the fast tier leaves out."""
-MARKS_OF_FOLDERS = {TESTS / "train": "train", TESTS / "browser": "tools", TESTS / "damage": "slow"}
+MARKS_OF_PATHS = {
+    TESTS / "train": "train",
+    TESTS / "repository" / "test_benchmarks.py": "train",
+    TESTS / "browser": "tools",
+    TESTS / "damage": "slow",
+}
 
 if not os.environ.get("JUNDSCAN_DATA"):
     os.environ.pop("JUNDSCAN_DATA", None)  # set but empty counts as not set
@@ -49,15 +54,15 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave folders out of the fast tier as a whole, because importing them may need PyTorch."""
-    return True if config.option.fast and collection_path in MARKS_OF_FOLDERS else None
+    """Leave folders and files out of the fast tier as a whole, because importing them may need PyTorch."""
+    return True if config.option.fast and collection_path in MARKS_OF_PATHS else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the tests of a folder, and leave the slow tier out of the fast one."""
+    """Mark the tests of folders and files, and leave the slow tier out of the fast one."""
     for item in items:
-        for folder, mark in MARKS_OF_FOLDERS.items():
-            if folder in item.path.parents:
+        for path, mark in MARKS_OF_PATHS.items():
+            if path == item.path or path in item.path.parents:
                 item.add_marker(mark)
     if config.option.fast:
         left_out = [item for item in items if any(item.get_closest_marker(mark) for mark in SLOW_TIER)]

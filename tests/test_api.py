@@ -163,6 +163,7 @@ def test_a_track_in_memory_equals_its_file(track: Path, per_base: dict[str, np.n
     assert len(here.window_means("chr1", np.array([], np.int64))) == 0
 
 
+@pytest.mark.slow
 def test_evaluations_of_folders_and_arrays_are_equal(tmp_path: Path, run: Run, model: Model) -> None:
     folder = write_shard(tmp_path / "s")
     report = json.loads(run("evaluate", folder, "--json", "-").out)
@@ -215,6 +216,7 @@ def test_labels_with_a_folder_are_errors(tmp_path: Path) -> None:
         jundscan.evaluate(tmp_path, ids=["chr1:0-101"])
 
 
+@pytest.mark.slow
 def test_surroundings_of_folders_and_arrays_are_equal(
     tmp_path: Path, run: Run, model: Model, genome: Path, track: Path, sequences: dict[str, str]
 ) -> None:

@@ -49,6 +49,7 @@ def problems(run: Run, *arguments: object) -> list[str]:
     return lines
 
 
+@pytest.mark.slow
 def test_a_working_installation_has_no_problems(run: Run, model: Model) -> None:
     assert problems(run) == []
     ran = run("doctor")
@@ -69,6 +70,7 @@ def test_every_extra_but_the_runtimes_has_a_purpose() -> None:
     assert set(project["optional-dependencies"]) - {"cpu", "gpu"} == set(doctor.PURPOSES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lists_its_module", [True, False])
 @pytest.mark.parametrize("other", ["onnxruntime-gpu", "onnxruntime-directml"])
 def test_two_wheels_of_onnx_runtime_are_a_problem(
@@ -81,6 +83,7 @@ def test_two_wheels_of_onnx_runtime_are_a_problem(
     assert f"pip uninstall -y onnxruntime {other}" in line
 
 
+@pytest.mark.slow
 def test_a_wheel_of_any_name_that_ships_the_module_is_a_problem(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,6 +107,7 @@ def test_an_onnx_runtime_that_cannot_be_imported_is_a_problem(run: Run, monkeypa
     assert "pip uninstall -y onnxruntime-gpu && pip install onnxruntime-gpu" in line
 
 
+@pytest.mark.slow
 def test_unavailable_cuda_is_a_problem(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     import onnxruntime
 
@@ -117,6 +121,7 @@ def test_unavailable_cuda_is_a_problem(run: Run, monkeypatch: pytest.MonkeyPatch
     assert json.loads(run("doctor", "--json", "-").out)["devices"] == {"cpu": "CPUExecutionProvider", "cuda": None}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("default", [True, False])
 def test_a_truncated_model_is_a_problem(run: Run, copied: Path, monkeypatch: pytest.MonkeyPatch, default: bool) -> None:
     file = copied / "model.onnx"
@@ -137,6 +142,7 @@ def graphs(graph: Any) -> Iterator[Any]:
                 yield from graphs(attribute.g)
 
 
+@pytest.mark.slow
 def test_changed_weights_in_any_branch_are_a_problem(run: Run, copied: Path) -> None:
     onnx = pytest.importorskip("onnx")
     file = copied / "model.onnx"
@@ -161,6 +167,7 @@ def test_changed_weights_in_any_branch_are_a_problem(run: Run, copied: Path) -> 
     assert problems(run, "--model", file) == [differs]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", ["", "{}", "[]"])
 def test_damaged_metrics_are_a_problem(run: Run, copied: Path, content: str) -> None:
     (copied / "metrics.json").write_text(content)
@@ -168,6 +175,7 @@ def test_damaged_metrics_are_a_problem(run: Run, copied: Path, content: str) -> 
     assert line.startswith(f"{copied / 'metrics.json'}: damaged")
 
 
+@pytest.mark.slow
 def test_a_missing_model_is_a_problem(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (line,) = problems(run, "--model", tmp_path)
     assert line.startswith(f"{tmp_path / 'model.onnx'}: cannot be read")
@@ -177,12 +185,14 @@ def test_a_missing_model_is_a_problem(run: Run, tmp_path: Path, monkeypatch: pyt
     assert "install jundscan again" in line
 
 
+@pytest.mark.slow
 def test_a_model_without_reference_scores_is_no_problem(run: Run, tmp_path: Path) -> None:
     path = edited(tmp_path / "m.onnx", lambda metadata: metadata.pop("self_test"))
     assert problems(run, "--model", path) == []
     assert json.loads(run("doctor", "--model", path, "--json", "-").out)["self_test"] == {}
 
 
+@pytest.mark.slow
 def test_a_missing_requirement_is_a_problem(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor.importlib.metadata, "requires", lambda name: ["gone>=1", "absent>=2; extra == 'hts'"])
     (line,) = problems(run)
@@ -190,6 +200,7 @@ def test_a_missing_requirement_is_a_problem(run: Run, monkeypatch: pytest.Monkey
     assert "absent missing (bgzip and tabix, VCF); pip install 'jundscan[hts]'" in " ".join(run("doctor").out.split())
 
 
+@pytest.mark.slow
 def test_the_json_report_is_replaced_only_with_force(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "report.json"
     assert run("doctor", "--json", path).code == 0
@@ -214,6 +225,7 @@ def test_the_reference_windows_never_change() -> None:
     assert (codes[1_881:] == 4).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", sorted(default_model_path().parents[1].glob("jund-*")), ids=lambda path: path.name)
 def test_exported_models_reproduce_their_reference_scores(folder: Path) -> None:
     loaded = load_model(folder, "cpu")
@@ -230,6 +242,7 @@ def test_another_number_of_windows_is_a_difference(model: Model) -> None:
     assert largest_difference(model, fewer) == float("inf")
 
 
+@pytest.mark.slow
 def test_doctor_needs_no_package_metadata(tmp_path: Path) -> None:
     """A checkout on the path that was never installed."""
     code = (

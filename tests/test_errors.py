@@ -42,6 +42,7 @@ def test_every_warning_is_documented() -> None:
     assert warnings_in_source().keys() == documented().keys()
 
 
+@pytest.mark.slow
 def test_every_figure_of_a_warning_is_documented() -> None:
     listed = documented()
     for code, figures in warnings_in_source().items():

@@ -25,6 +25,7 @@ SOME = "ACGTTGCA" * 40
 NOWHERE = Path("/nonexistent")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot assign cores")
 @pytest.mark.parametrize("command", ["scan", "doctor"])
 def test_a_process_with_one_core_uses_one_thread(tmp_path: Path, command: str) -> None:
@@ -84,7 +85,7 @@ def test_scan_evaluate_and_doctor_share_the_default_number_of_threads(
     from jundscan.model.model import Model
 
     taken = []
-    for module in ("scanning.plan", "evaluation.labelled_windows", "doctor"):
+    for module in ("run.inputs", "evaluation.labelled_windows", "doctor"):
         monkeypatch.setattr(f"jundscan.{module}.usable_cores", lambda: 3)
     predict = Model.predict
     monkeypatch.setattr(
@@ -124,6 +125,7 @@ def test_results_keep_the_order_of_items_and_few_items_are_taken_ahead() -> None
     assert len(taken) == 2 * TASKS_AHEAD_PER_THREAD + 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("submitted", [1, 3])
 def test_an_interruption_that_leaves_a_pool_lock_taken_does_not_hang(
     monkeypatch: pytest.MonkeyPatch, submitted: int

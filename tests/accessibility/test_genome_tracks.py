@@ -49,6 +49,7 @@ def write_track(path: Path, kind: str, rows: Sequence[Row], sizes: dict[str, int
     return write_rows(path.with_suffix(".narrowPeak"), narrow)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["bedGraph", "narrowPeak", "bigWig"])
 def test_a_missing_chromosome_scores_like_one_of_zeros(tmp_path: Path, run: Run, genome: Path, kind: str) -> None:
     rows = peaks("chrA")
@@ -80,6 +81,7 @@ def test_a_missing_chromosome_scores_like_one_of_zeros(tmp_path: Path, run: Run,
     assert all(one["code"] != "missing_chromosomes" for one in said[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "share", "data"),
     [
@@ -133,6 +135,7 @@ def test_missing_chromosomes_count_as_closed_or_unknown_by_choice(
     assert cautions[0].figures["treated_as"] == policy
 
 
+@pytest.mark.slow
 def test_a_missing_chromosome_raises_by_choice(tmp_path: Path, run: Run, genome: Path) -> None:
     track = write_track(tmp_path / "t", "bedGraph", [*peaks("chrA"), *peaks("chrB", 50, 30_000)])
     arguments = ("scan", genome, "--accessibility", track, "--missing-chromosomes", "error", "-o", tmp_path / "h.bed")
@@ -171,6 +174,7 @@ def test_another_length_outside_the_scan_warns(tmp_path: Path, run: Run, genome:
     assert "none to scan" in ran.err
 
 
+@pytest.mark.slow
 def test_a_chromosome_of_another_length_is_scored_from_sequence_alone(tmp_path: Path, run: Run, genome: Path) -> None:
     rows = [*peaks("chrA"), *peaks("chrB", 50, 30_000), ("chrM", 0, 900, 1.0)]
     track = write_bigwig(tmp_path / "t.bw", {**SIZES, "chrM": 5_998}, rows)
@@ -188,6 +192,7 @@ def test_a_chromosome_of_another_length_is_scored_from_sequence_alone(tmp_path: 
     assert "Chromosomes of another length: 1, 1 to scan, from sequence alone" in caution["message"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", [{"chrA": 39_999}, {"chrA": 1_000_000, "chrB": 30_001}, {"chrB": 9, "chrA": 40_001}])
 def test_other_lengths_on_most_of_the_scan_raise(tmp_path: Path, run: Run, genome: Path, sizes: dict[str, int]) -> None:
     track = write_bigwig(tmp_path / "t.bw", {**SIZES, **sizes}, [("chrA", 10, 500, 1.0)])
@@ -196,6 +201,7 @@ def test_other_lengths_on_most_of_the_scan_raise(tmp_path: Path, run: Run, genom
     assert f"chrA has {sizes['chrA']} bases, but chrA of {genome} has 40000: another assembly?" in ran.err
 
 
+@pytest.mark.slow
 def test_the_track_needs_only_the_chromosomes_of_variants_and_regions(tmp_path: Path, run: Run, genome: Path) -> None:
     track = write_track(tmp_path / "t", "bedGraph", [("chrM", at, at + 60, at / 10 + 1) for at in range(0, 5_900, 80)])
     header = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"

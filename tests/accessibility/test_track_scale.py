@@ -45,6 +45,7 @@ def naive_stretches(values: NDArray[np.float64], empty_bases: int) -> list[list[
     return found
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(
     pieces=st.lists(st.tuples(st.integers(0, 140), st.booleans()), min_size=1, max_size=8),
@@ -124,6 +125,7 @@ def inside(row: list[str], start: int, end: int) -> bool:
     return start <= int(row[1]) and int(row[2]) <= end
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["bigWig", "bedGraph"])
 def test_a_region_has_the_same_hits_as_a_fasta_cut_to_it(
     tmp_path: Path, run: Run, sequences: dict[str, str], kind: str, model: Model
@@ -168,6 +170,7 @@ def test_the_scale_of_a_bigwig_does_not_depend_on_the_genome(tmp_path: Path, seq
     assert (means > 0).any()
 
 
+@pytest.mark.slow
 def test_the_scale_of_a_text_track_needs_a_genome(tmp_path: Path, run: Run, sequences: dict[str, str]) -> None:
     track = write_rows(tmp_path / "t.bg", [("chr1", *row) for row in signal(60_000, 1)])
     ran = run("scale", track, "-o", tmp_path / "s.json")
@@ -187,6 +190,7 @@ def test_the_scale_of_a_text_track_needs_a_genome(tmp_path: Path, run: Run, sequ
     assert json.loads(printed.out)["accessibility_scale"] == record["accessibility_scale"]
 
 
+@pytest.mark.slow
 def test_a_genome_with_little_of_a_text_track_warns(tmp_path: Path, run: Run, sequences: dict[str, str]) -> None:
     rows = [("chr1", *row) for row in signal(60_000, 1)] + [("chr7", *row) for row in signal(400_000, 2)]
     track = write_rows(tmp_path / "t.bg", rows)
@@ -204,6 +208,7 @@ def test_a_genome_with_little_of_a_text_track_warns(tmp_path: Path, run: Run, se
     assert "scale_of_part" not in ran.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["bigWig", "bedGraph"])
 @pytest.mark.parametrize(
     ("factor", "warns"),
@@ -264,6 +269,7 @@ def test_the_track_not_the_region_is_compared_with_training(tmp_path: Path, mode
         assert [caution.code for caution in scan.inputs.cautions] == ["unlike_training"]
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_the_real_genome_cut_to_a_region_has_the_same_hits(
     tmp_path: Path, run: Run, model: Model, data_folder: Path

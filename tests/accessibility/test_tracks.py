@@ -67,6 +67,7 @@ def open_bigwig(path, rows):
 
 
 # a mean below what float32 holds with all its digits
+@pytest.mark.slow
 @example(
     rows=[(0, 1, 2.0**-126)], kind="text", starts=[0], widths=[101], cuts=[], slab=102, gap=101, block=101, widest=101
 )
@@ -122,6 +123,7 @@ def test_means_equal_those_of_a_loop_however_the_windows_are_read(
 SCAFFOLDS = {"chr1": 90_000, "a": 40, "b": 3_000, "chr2": 33_000, "c": 101, "d": 500}
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 99),
@@ -246,6 +248,7 @@ def test_a_missing_track_raises(tmp_path):
         open_track(tmp_path / "none.bw")
 
 
+@pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.parametrize("name", ["HepG2.DNase.hg19.chr22.narrowPeak.gz", "K562.accessibility.hg19.chr22.bw"])
 def test_means_of_real_tracks_equal_the_accessibility_of_the_shards(name, data_folder):

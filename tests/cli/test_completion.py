@@ -9,6 +9,7 @@ import sys
 import pytest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [("jundscan ev", {"evaluate"}), ("jundscan scan --acc", {"--accessibility", "--accessibility-scale"})],

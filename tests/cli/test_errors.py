@@ -53,6 +53,7 @@ def scan_into(out: Path, genome: Path, *arguments: object) -> tuple[object, ...]
 BGZIPPED = bgzip(b">chr1\n" + b"ACGTTGCA" * 2_000 + b"\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
@@ -81,6 +82,7 @@ def test_a_folder_as_genome_is_an_error(tmp_path: Path, run: Run, out: Path) -> 
     assert_error(run, out, *scan_into(out, tmp_path), says=(str(tmp_path), "directory"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
@@ -109,6 +111,7 @@ def test_unusable_tracks_are_errors(
     assert_error(run, out, *scan_into(out, genome, "--accessibility", path), says=says)
 
 
+@pytest.mark.slow
 def test_unusable_bigwigs_are_errors(tmp_path: Path, run: Run, out: Path, genome: Path) -> None:
     path = write_bigwig(tmp_path / "t.bw", {"chr1": 9_000}, [("chr1", 100, 900, 0.5)])
     arguments = scan_into(out, genome, "--accessibility", path, *IDENTITY)
@@ -120,6 +123,7 @@ def test_unusable_bigwigs_are_errors(tmp_path: Path, run: Run, out: Path, genome
     assert_error(run, out, *arguments, says=(str(path), "chr1:100 has the value -0.5"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -206,6 +210,7 @@ class Command:
         return os.system, (f"touch {self.path}",)
 
 
+@pytest.mark.slow
 def test_unusable_shards_are_errors(tmp_path: Path, run: Run, out: Path) -> None:
     files = ("--predictions", out / "p.tsv", "--json", out / "r.json", "--plots", out / "plots")
 
@@ -231,6 +236,7 @@ def test_unusable_shards_are_errors(tmp_path: Path, run: Run, out: Path) -> None
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -273,6 +279,7 @@ def test_wrong_usage_of_evaluate_exits_with_2(run: Run, tmp_path: Path) -> None:
     assert run("no-such-command").code == 2
 
 
+@pytest.mark.slow
 def test_stdout_is_utf_8_in_any_locale(tmp_path: Path) -> None:
     path = write_fasta(tmp_path / "g.fa", {"chré": "ACGTTGCA" * 40})
     environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
@@ -335,6 +342,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_fasta(path, {f"chr{number}": piece * 20 for number in range(10)}, width=100_000)
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_no_files(out: Path, large: Path) -> None:
     arguments = scan_into(out, large, "--stride", 1, "--format", "tsv", "--threads", 2)
     with subprocess.Popen(command(*arguments), stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
@@ -350,6 +358,7 @@ def test_ctrl_c_leaves_no_files(out: Path, large: Path) -> None:
     assert list(out.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_ends_a_scan_quietly(large: Path) -> None:
     line = " ".join(command("scan", large, "--format", "tsv", "--stride", 5, "--quiet"))
     ran = subprocess.run(

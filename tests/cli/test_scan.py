@@ -109,6 +109,7 @@ def test_narrowpeak_has_calibrated_p_values_and_no_q_values(run: Run, genome: Pa
     assert Outputs(format="narrowPeak").only_hits  # so it is written as the scan goes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stride", [1, 10, 37])
 def test_hit_table_equals_the_hits_of_the_python_api(
     tmp_path: Path, run: Run, genome: Path, track: Path, model: Model, stride: int
@@ -172,6 +173,7 @@ def values_per_base(path: Path, chrom: str) -> np.ndarray:
     return values
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["p.bw", "p.bedgraph", "p.bedgraph.gz"])
 def test_tracks_hold_every_scored_window(tmp_path: Path, run: Run, genome: Path, windows, name: str) -> None:
     path = tmp_path / name
@@ -184,6 +186,7 @@ def test_tracks_hold_every_scored_window(tmp_path: Path, run: Run, genome: Path,
         np.testing.assert_allclose(values_per_base(path, chrom), expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_record_counts_windows_and_hits(tmp_path: Path, run: Run, genome: Path, track: Path, model: Model) -> None:
     peaks = write_rows(tmp_path / "peaks.bed", [("chr1", 500, 900)])
     # the track is too small to find its scale
@@ -232,6 +235,7 @@ def test_record_names_inputs_and_times(tmp_path: Path, run: Run, genome: Path) -
     assert timings["scanning"] + timings["finishing"] == pytest.approx(record["seconds"])
 
 
+@pytest.mark.slow
 def test_regions_left_out_or_cut_are_warned_of_and_recorded(tmp_path: Path, run: Run, genome: Path) -> None:
     peaks = [("chr1", 500, 554), ("chr1", 1_000, 1_400), ("chr2", 2_900, 3_100), ("chr2", 4_000, 4_200)]
     file = write_rows(tmp_path / "peaks.bed", peaks)
@@ -249,6 +253,7 @@ def test_regions_left_out_or_cut_are_warned_of_and_recorded(tmp_path: Path, run:
     assert json.loads(run(*arguments).out)["regions"] is None
 
 
+@pytest.mark.slow
 def test_empty_exclusion_is_only_a_warning(tmp_path: Path, run: Run, genome: Path) -> None:
     blacklist = write_rows(tmp_path / "blacklist.bed", [("# assembly hg38",)])
     ran = run("scan", genome, "--threshold", 0.5, "--exclude", blacklist, "-q", "--no-header")
@@ -257,6 +262,7 @@ def test_empty_exclusion_is_only_a_warning(tmp_path: Path, run: Run, genome: Pat
     assert ran.out == run("scan", genome, "--threshold", 0.5, "-q", "--no-header").out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["bed", "narrowPeak", "table", "tsv"])
 def test_no_header_leaves_out_comment_lines(run: Run, genome: Path, threshold: float, form: str) -> None:
     arguments = ("scan", genome, "--threshold", threshold, "-q", "--format", form)
@@ -338,6 +344,7 @@ def test_only_force_replaces_outputs(tmp_path: Path, run: Run, genome: Path, thr
     assert rows_of(out.read_text())
 
 
+@pytest.mark.slow
 def test_info_describes_the_model(run: Run, model: Model) -> None:
     ran = run("info", "--json", "-")
     assert json.loads(ran.out)["sha256"] == model.sha256
@@ -359,6 +366,7 @@ def real(data_folder: Path) -> tuple[Path, ...]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_scan_of_real_data(tmp_path: Path, run: Run, real: tuple[Path, ...]) -> None:
     genome, track, peaks = real
@@ -375,6 +383,7 @@ def test_scan_of_real_data(tmp_path: Path, run: Run, real: tuple[Path, ...]) -> 
         assert written.sizes == {"22": 22_000_000}
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_scan_and_evaluate_agree_on_validation_windows(
     tmp_path: Path, run: Run, real: tuple[Path, ...], data_folder: Path

@@ -26,6 +26,7 @@ TRACK = ("--accessibility", "dnase.bedgraph", "--accessibility-scale", "scale.js
 unix = pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
 
 
+@pytest.mark.slow
 @unix
 @pytest.mark.parametrize(
     ("arguments", "bar"),
@@ -94,6 +95,7 @@ def on_a_terminal(*arguments: str, folder: Path = EXAMPLES, code: str | None = N
         os.close(leader)
 
 
+@pytest.mark.slow
 @unix
 def test_the_demo_prints_hits_and_messages_but_no_bar() -> None:
     recipe = re.search(r"^demo:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
@@ -113,6 +115,7 @@ def test_the_demo_prints_hits_and_messages_but_no_bar() -> None:
     assert others[-1].startswith("15 hits in 8,862 windows (120 skipped for unknown letters), 89.0 kb in ")
 
 
+@pytest.mark.slow
 @unix
 @pytest.mark.parametrize(
     "arguments",
@@ -132,6 +135,7 @@ def test_no_bar_is_drawn_when_data_go_to_the_terminal(arguments: tuple[str, ...]
     assert "\x1b[2K" not in shown.text
 
 
+@pytest.mark.slow
 @unix
 def test_the_bar_is_erased_at_the_end(tmp_path: Path) -> None:
     shown = on_a_terminal("scan", "genome.fa", *TRACK, "-o", str(tmp_path / "hits.bed"))
@@ -166,6 +170,7 @@ def test_messages_above_a_bar_have_their_own_lines() -> None:
     assert pieces[-2] == "done"
 
 
+@pytest.mark.slow
 @unix
 @pytest.mark.parametrize(
     ("variables", "is_coloured"),
@@ -183,6 +188,7 @@ def test_warnings_and_errors_are_coloured_unless_switched_off(
         assert "\x1b" not in error.text + warning.text
 
 
+@pytest.mark.slow
 def test_messages_in_a_pipe_have_no_colours() -> None:
     environment = {**os.environ, "TERM": "xterm-256color"}
     for arguments in (("scan", "gone.fa"), ("scan", "genome.fa", "--threshold", "1")):
@@ -195,6 +201,7 @@ def test_messages_in_a_pipe_have_no_colours() -> None:
 # messages
 
 
+@pytest.mark.slow
 def test_summaries_use_the_singular_and_never_show_zero_seconds(run: Run, tmp_path: Path) -> None:
     (tmp_path / "one.fa").write_text(f">s\n{'ACGTTGCA' * 13}\n")
     summary = run("scan", tmp_path / "one.fa", "--threshold", 0, "--stride", 1_000).err.splitlines()[-1]
@@ -215,6 +222,7 @@ def logged_files(stderr: str) -> list[str]:
     return [Path(name).name for row in rows if not row.startswith("the index") for name in row.split(", ")]
 
 
+@pytest.mark.slow
 def test_every_written_file_is_logged(run: Run, tmp_path: Path, genome: Path, track: Path) -> None:
     files = {"-o": "hits.bed.gz", "--track": "p.bedgraph.gz", "--accuracy-track": "a.bw", "--json": "run.json"}
     options = [word for option, name in files.items() for word in (option, tmp_path / "out" / name)]
@@ -246,6 +254,7 @@ def test_of_many_files_the_rest_is_counted(tmp_path: Path, caplog: pytest.LogCap
     assert caplog.messages == [*(f"wrote {file}" for file in files[:-1]), f"wrote 1 file more in {tmp_path}"]
 
 
+@pytest.mark.slow
 def test_the_provider_is_logged_only_when_a_model_runs(run: Run, tmp_path: Path, genome: Path) -> None:
     (tmp_path / "empty.bed").write_text("")
     for arguments in (
@@ -262,6 +271,7 @@ def test_the_provider_is_logged_only_when_a_model_runs(run: Run, tmp_path: Path,
     assert "running on" not in run("scan", genome, "-q").err
 
 
+@pytest.mark.slow
 @unix
 def test_what_libraries_write_to_descriptor_2_is_dropped(tmp_path: Path) -> None:
     """Python's own stream still reaches stderr."""

@@ -39,6 +39,7 @@ LARGE = {"chr1": 900_000, "chr2": 500_000, "chr3": 90, "chr4": 300_000, "chr5": 
 # without a cluster: cutting a scan into tasks, and the work of a worker
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stride", [1, 7, 10, 150])
 @pytest.mark.parametrize("most", [202, 1_000, 5_000, 10**6])
 def test_tasks_hold_every_window_once(genome: Path, model: Model, stride: int, most: int) -> None:
@@ -82,6 +83,7 @@ def here() -> Iterator[Alone]:
     forget()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stride", [10, 37, 150])
 @pytest.mark.parametrize("every_window", [True, False])
 def test_results_of_tasks_make_the_same_scan(
@@ -173,6 +175,7 @@ def test_a_report_does_not_hide_the_index_of_the_genome(
     assert "no index" not in caplog.text
 
 
+@pytest.mark.slow
 def test_few_tasks_are_submitted_at_once(genome: Path, model: Model, here: Alone) -> None:
     """Their results would fill the memory."""
     with open_scan(genome, model=model) as ready:
@@ -290,6 +293,7 @@ def data_lines(path: Path) -> list[str]:
 COUNTED = ("windows_scored", "windows_skipped", "hits", "bases_scanned", "accessibility_scale", "threshold", "provider")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed", [False, True], ids=["all stay", "one is killed"])
 def test_outputs_equal_those_without_a_cluster(
     tmp_path: Path, cluster: Cluster, large: tuple[Path, Path], killed: bool
@@ -339,6 +343,7 @@ while not any("score_spans" in key for key in client.processing()[worker]):
     ask(cluster, code)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["a task ends its worker", "the scheduler goes"])
 def test_failure_of_the_cluster_is_an_error(
     tmp_path: Path, cluster: Cluster, large: tuple[Path, Path], fault: str
@@ -365,6 +370,7 @@ def test_failure_of_the_cluster_is_an_error(
     assert not list(tmp_path.glob(".jundscan-*"))
 
 
+@pytest.mark.slow
 def test_unusable_clusters_are_errors(tmp_path: Path, cluster: Cluster, genome: Path) -> None:
     wait_for_workers(cluster)
     for worker in cluster.workers:

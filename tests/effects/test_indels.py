@@ -65,6 +65,7 @@ def rows_of(effects: Effects) -> list[str]:
     return [str(cells) for cells in zip(*columns, strict=True)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flank", [0, 30])
 def test_one_haplotype_has_one_effect_wherever_it_is_written(tmp_path: Path, model: Model, flank: int) -> None:
     genome, written = repeats(60, 3)

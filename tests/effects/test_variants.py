@@ -60,6 +60,7 @@ def openness(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_rows(tmp_path_factory.mktemp("track") / "open.bedgraph", rows)
 
 
+@pytest.mark.slow
 def test_variants_equal_brute_force(fasta: Path, openness: Path, chromosomes: dict[str, str], model: Model) -> None:
     with open_scan(
         fasta, openness, model=model, scale=IDENTITY, threshold_rule=ThresholdRule("threshold", 0.5), threads=2
@@ -68,6 +69,7 @@ def test_variants_equal_brute_force(fasta: Path, openness: Path, chromosomes: di
     assert {"scored", "partial", "unknown_bases", "no_window"} <= seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flank", "widths", "count"), [(0, (101,), 800), (30, (101, 301), 500), (400, (101, 301, 1101), 200)]
 )
@@ -88,6 +90,7 @@ def test_neighbourhoods_of_any_size_equal_brute_force(
     assert {"scored", "partial", "unknown_bases", "no_window"} <= seen
 
 
+@pytest.mark.slow
 def test_sequence_alone_equals_brute_force(fasta: Path, chromosomes: dict[str, str], model: Model) -> None:
     with open_scan(fasta, model=model, threads=1) as scan:
         check_against_brute_force(scan, chromosomes, random_variants(chromosomes, 50, seed=6))
@@ -156,6 +159,7 @@ def test_spliced_blocks_equal_slices_of_the_haplotype(drawn: tuple[str, int, int
     assert first[0] + len(cut.start) * 101 > last[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("neighbourhood", [False, True])
 @pytest.mark.parametrize("packed", PACKERS)
 def test_order_task_size_threads_and_compression_change_nothing(
@@ -182,6 +186,7 @@ def test_order_task_size_threads_and_compression_change_nothing(
         np.testing.assert_array_equal(one[order], mixed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("site", ["TGACTCA", "TGACGTCA"])
 def test_substitutions_in_a_planted_site_lower_the_score_most(tmp_path: Path, model: Model, site: str) -> None:
     rng = np.random.default_rng(0)
@@ -281,6 +286,7 @@ def test_odd_records_get_a_status_and_keep_their_order(
         assert not Path(f"{out}.tbi").exists()
 
 
+@pytest.mark.slow
 def test_table_and_vcf_hold_the_same_effects(run: Run, tmp_path: Path, fasta: Path, openness: Path, odd: Path) -> None:
     options = ("--accessibility", openness, "--accessibility-scale", "identity", "--threshold", 0.4, "--quiet")
     assert run("variants", fasta, odd, *options, "-o", tmp_path / "out.tsv").code == 0
@@ -353,6 +359,7 @@ def test_annotating_twice_replaces_the_fields(run: Run, tmp_path: Path, fasta: P
     assert data(second) == [line.replace("JUND_REF=0.5;", "") for line in data(first)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -388,6 +395,7 @@ def test_unusable_variants_are_an_error_and_leave_no_output(
     assert not list(folder.iterdir())
 
 
+@pytest.mark.slow
 def test_compression_line_ends_and_byte_order_mark_do_not_change_effects(
     run: Run, tmp_path: Path, fasta: Path, plain: Path
 ) -> None:

@@ -85,6 +85,7 @@ def report_of(run: Run, *arguments: object) -> tuple[dict[str, object], str]:
     return json.loads(ran.out), ran.err
 
 
+@pytest.mark.slow
 def test_missing_accessibility_equals_withheld_accessibility(tmp_path: Path, run: Run, shards: Path) -> None:
     withheld, _ = report_of(run, shards, "--no-accessibility")
     assert withheld["accessibility"] == "not available"
@@ -130,6 +131,7 @@ def test_without_labels_only_predictions_are_written(tmp_path: Path, run: Run) -
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s"]
 
 
+@pytest.mark.slow
 def test_metrics_of_one_class_are_undefined(tmp_path: Path, run: Run) -> None:
     report, _ = report_of(run, write_shard(tmp_path / "s", y=np.zeros(1200, int)))
     assert (report["auroc"], report["average_precision"], report["recall"]) == (None, None, None)
@@ -138,6 +140,7 @@ def test_metrics_of_one_class_are_undefined(tmp_path: Path, run: Run) -> None:
     assert "undefined" in ran.out
 
 
+@pytest.mark.slow
 def test_scale_of_a_file_and_identity(tmp_path: Path, run: Run, shards: Path) -> None:
     own, _ = report_of(run, shards)
     read = read_shards(shards)
@@ -162,6 +165,7 @@ def test_scale_of_a_file_and_identity(tmp_path: Path, run: Run, shards: Path) ->
     assert "above 1 is no percentile" in report_of(run, few, "--accessibility-scale", "identity")[1]
 
 
+@pytest.mark.slow
 def test_plots_writes_every_picture(tmp_path: Path, run: Run, shards: Path) -> None:
     pytest.importorskip("matplotlib")
     ran = run("evaluate", shards, "--plots", tmp_path / "plots", "--quiet")
@@ -172,6 +176,7 @@ def test_plots_writes_every_picture(tmp_path: Path, run: Run, shards: Path) -> N
     assert DEFAULT_MODEL in (tmp_path / "plots" / "roc.svg").read_text()
 
 
+@pytest.mark.slow
 def test_several_folders_are_compared_in_one_table(tmp_path: Path, run: Run) -> None:
     pytest.importorskip("matplotlib")
     folders = [write_shard(tmp_path / cell / "valid", n, seed=n) for cell, n in (("HepG2", 1_200), ("K562", 1_500))]
@@ -203,6 +208,7 @@ def test_several_folders_are_compared_in_one_table(tmp_path: Path, run: Run) -> 
     assert max(map(len, others)) <= 80
 
 
+@pytest.mark.slow
 def test_facts_that_differ_are_shown_for_each_folder(tmp_path: Path, run: Run) -> None:
     folders = write_shard(tmp_path / "a", 1_200), write_shard(tmp_path / "b", 1_200, a=None)
     shown = run("evaluate", *folders).out
@@ -222,6 +228,7 @@ def test_predictions_leave_cells_empty_where_a_folder_lacks_a_column(tmp_path: P
     assert run("evaluate", *folders).code == 1
 
 
+@pytest.mark.slow
 def test_several_models_are_compared_in_one_table(tmp_path: Path, run: Run, shards: Path) -> None:
     other = default_model_path().parents[1] / f"{DEFAULT_MODEL}-mlp"
     ran = run("evaluate", shards, "--model", default_model_path(), "--model", other, "--json", "-")
@@ -239,6 +246,7 @@ def test_several_models_are_compared_in_one_table(tmp_path: Path, run: Run, shar
     assert f"{second['recall']:.3f}" in shown.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["--json", "--predictions", "--plots"])
 def test_existing_files_are_kept_without_force(tmp_path: Path, run: Run, shards: Path, option: str) -> None:
     target = tmp_path / "plots" / "roc.png" if option == "--plots" else tmp_path / "out"
@@ -281,6 +289,7 @@ def known_windows(folder: Path, sequences: dict[str, str]) -> int:
     return sum(set(window) <= set("ACGTacgt") for window in windows)
 
 
+@pytest.mark.slow
 def test_report_counts_known_surroundings(
     run: Run, shards_of_genome: Path, genome: Path, track: Path, sequences: dict[str, str], model: Model, tmp_path: Path
 ) -> None:
@@ -307,6 +316,7 @@ def test_report_counts_known_surroundings(
     assert (f'data-key="neighbourhood.known" value="{known}"' in page.read_text()) == model.metadata.sees_neighbourhood
 
 
+@pytest.mark.slow
 def test_surroundings_change_predictions(
     run: Run, shards_of_genome: Path, genome: Path, track: Path, tmp_path: Path, model: Model
 ) -> None:
@@ -349,6 +359,7 @@ def test_options_that_need_a_genome(
     assert message in " ".join(ran.err.replace("│", " ").split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ids", "message"),
     [
@@ -372,6 +383,7 @@ def test_ids_that_do_not_fit_the_genome_are_an_error(
     assert run("evaluate", shards).code == 0
 
 
+@pytest.mark.slow
 def test_shards_without_ids_are_scored_alone(run: Run, tmp_path: Path, genome: Path, track: Path) -> None:
     shards = write_shard(tmp_path / "s", ids=None)
     report, err = report_of(run, shards, "--genome", genome)
@@ -386,6 +398,7 @@ def test_shards_without_ids_are_scored_alone(run: Run, tmp_path: Path, genome: P
     assert report["neighbourhood"]["known"] == 0  # type: ignore[index]
 
 
+@pytest.mark.slow
 def test_aliases_name_the_chromosomes_of_ids(run: Run, shards_of_genome: Path, genome: Path, track: Path) -> None:
     shards = read_shards(shards_of_genome)
     assert shards.ids is not None
@@ -399,6 +412,7 @@ def test_aliases_name_the_chromosomes_of_ids(run: Run, shards_of_genome: Path, g
     assert run("evaluate", genome.parent / "renamed", *options).code == 1
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_real_windows_have_known_surroundings(run: Run, data_folder: Path, model: Model) -> None:
     options = ("--genome", data_folder / "genome" / "hg19.chr22.partial.fa.gz")
@@ -413,6 +427,7 @@ def test_real_windows_have_known_surroundings(run: Run, data_folder: Path, model
     assert "reaches beyond its chromosome, of 22,000,000 bases" in ran.err
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_exported_metrics_equal_evaluate(run: Run, data_folder: Path) -> None:
     for family in (DEFAULT_MODEL, *(f"{DEFAULT_MODEL}-{network}" for network in ("mlp", "cnn", "lstm"))):
@@ -432,6 +447,7 @@ def test_exported_metrics_equal_evaluate(run: Run, data_folder: Path) -> None:
             assert report[name] == pytest.approx(exported[name], abs=5e-5), (family, name)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_real_windows_of_another_assay_are_scored(run: Run, data_folder: Path) -> None:
     report, _ = report_of(run, data_folder / "K562" / "valid_dataset")

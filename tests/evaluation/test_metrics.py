@@ -68,6 +68,7 @@ windows = st.lists(
 ).filter(lambda rows: {row[0] for row in rows} == {0, 1})
 
 
+@pytest.mark.slow
 @given(windows, st.sampled_from([0.0, 0.5, 0.7, 1.0]))
 def test_values_equal_scikit_learns(rows: list[tuple[int, float, float]], threshold: float) -> None:
     y, p, w = (np.array(column) for column in zip(*rows, strict=True))
@@ -130,6 +131,7 @@ def plain_bootstrap(y: np.ndarray, p: np.ndarray, w: np.ndarray, resamples: int 
     return {name: np.percentile([v[name] for v in values], [2.5, 97.5]) for name in WITH_INTERVAL}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("digits", [2, 7])  # fewer distinct scores than levels, and more
 def test_intervals_agree_with_a_plain_bootstrap(digits: int) -> None:
     y, p = make(3_000, digits=digits)
@@ -141,6 +143,7 @@ def test_intervals_agree_with_a_plain_bootstrap(digits: int) -> None:
         assert math.isclose(found[name][1], high, abs_tol=tolerance), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_intervals_hold_the_point_and_are_reproducible(seed: int) -> None:
     y, p = make(20_000, seed=seed, rate=0.005)

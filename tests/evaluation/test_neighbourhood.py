@@ -82,6 +82,7 @@ def windows_of(
     return rows
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=150)
 @given(chromosomes=genomes(), flank=st.sampled_from([0, 10, 70, 400]), seed=st.integers(0, 1 << 30))
 def test_flanks_equal_a_naive_look_up(chromosomes: Chromosomes, flank: int, seed: int) -> None:
@@ -372,6 +373,7 @@ def test_many_windows_are_scored_and_compared_in_parts(seeing: Model) -> None:
     assert look_up(windows, ids, genome, 10, "s", max_windows=10).known.all()
 
 
+@pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.parametrize(
     ("cell", "track"), [("HepG2", "HepG2.DNase.hg19.chr22.narrowPeak.gz"), ("K562", "K562.accessibility.hg19.chr22.bw")]

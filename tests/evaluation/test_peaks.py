@@ -24,6 +24,7 @@ def overlap(a: tuple[int, int], b: tuple[int, int]) -> bool:
     return a[0] < b[1] and b[0] < a[1]
 
 
+@pytest.mark.slow
 @given(intervals, intervals, intervals, st.sets(st.integers(0, 100)), st.data())
 def test_peak_comparison_equals_plain_loops(peaks, hits, excluded, windows, data) -> None:
     rows = sorted((start, start + length, start + data.draw(st.integers(0, length - 1))) for start, length in peaks)
@@ -72,6 +73,7 @@ def test_summits_are_column_10_or_the_middle(tmp_path: Path) -> None:
         read_peaks(write_rows(tmp_path / "r.bed", [row(10, 20, -2)]), {"chr1": 100})
 
 
+@pytest.mark.slow
 def test_excluded_regions_are_left_out_and_counted(tmp_path: Path, run: Run, genome: Path) -> None:
     peaks = write_rows(tmp_path / "peaks.bed", [("chr1", 300, 700), ("chr1", 2_900, 3_050), ("chr2", 900, 1_200)])
     trained = write_rows(tmp_path / "trained.bed", [("chr1", 3_000, 6_000), ("chr2", 0, 100)])
@@ -108,6 +110,7 @@ def test_excluded_regions_are_left_out_and_counted(tmp_path: Path, run: Run, gen
     assert {**same, "peaks": None, "excluded": None} == {**accuracy, "peaks": None, "excluded": None}
 
 
+@pytest.mark.slow
 def test_truth_exclude_needs_truth_and_warns_if_it_excludes_nothing(tmp_path: Path, run: Run, genome: Path) -> None:
     other = write_rows(tmp_path / "other.bed", [("chrX", 0, 10)])
     assert run("scan", genome, "--truth-exclude", other).code == 2

@@ -45,6 +45,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_every_picture_is_written_as_png_and_svg(drawn: Path) -> None:
     assert names(drawn) == ALL
     for path in drawn.iterdir():
@@ -71,6 +72,7 @@ def test_svg_labels_are_text_with_values(drawn: Path) -> None:
     assert "share of them that is bound" in texts(drawn / "calibration.svg")
 
 
+@pytest.mark.slow
 def test_equal_predictions_give_equal_files(drawn: Path, tmp_path: Path) -> None:
     write_plots(tmp_path, [predictions()], "jund-2 on a shard")
     for name in ALL:
@@ -88,6 +90,7 @@ def test_reliability_equals_scikit_learn() -> None:
     np.testing.assert_allclose(weighted[1], 3 * observed / (1 + 2 * observed))
 
 
+@pytest.mark.slow
 def test_several_sets_share_the_pictures(tmp_path: Path) -> None:
     sets = [predictions(f"set {number}") for number in range(4)]
     write_plots(tmp_path, sets, formats=("svg",))
@@ -97,6 +100,7 @@ def test_several_sets_share_the_pictures(tmp_path: Path) -> None:
         assert all(one.name in shown for one in sets), name
 
 
+@pytest.mark.slow
 def test_existing_pictures_are_kept_without_force(tmp_path: Path) -> None:
     (tmp_path / "scores.svg").write_text("mine")
     with pytest.raises(OutputError, match=r"scores\.svg: exists already; --force"):
@@ -107,6 +111,7 @@ def test_existing_pictures_are_kept_without_force(tmp_path: Path) -> None:
     assert "mine" not in (tmp_path / "scores.svg").read_text()
 
 
+@pytest.mark.slow
 def test_older_pictures_are_removed_with_force(tmp_path: Path) -> None:
     write_plots(tmp_path, [predictions()], formats=("svg",))
     alone = Predictions("one class", np.zeros(50, np.int8), SCORES[:50], np.ones(50), 0.5)
@@ -114,11 +119,13 @@ def test_older_pictures_are_removed_with_force(tmp_path: Path) -> None:
     assert names(tmp_path) == {path.name for path in written} == {"confusion.svg", "scores.svg"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threshold", [0.0, 1.0])
 def test_pictures_are_drawn_for_extreme_thresholds(tmp_path: Path, threshold: float) -> None:
     assert len(write_plots(tmp_path, [predictions(threshold=threshold)], formats=("svg",))) == len(SVG)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", [0, 1])
 def test_one_class_has_no_curves_and_causes_a_warning(
     tmp_path: Path, label: int, caplog: pytest.LogCaptureFixture

@@ -106,6 +106,7 @@ def test_truth_of_another_genome_is_an_error(tmp_path: Path) -> None:
         Accuracy(peaks, {"chr1": 1_000}, 0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_real_accuracy_equals_that_of_the_table(tmp_path: Path, run: Run, data_folder: Path) -> None:
     first, last = 16_000_000, 22_000_000

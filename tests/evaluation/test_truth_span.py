@@ -75,6 +75,7 @@ def test_peaks_of_a_part_are_told_from_peaks_of_the_whole(
     assert span.bases <= span.with_margins <= span.total
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chromosomes", [1, 5, 40, 3_000])
 @pytest.mark.parametrize("peaks", [3, 10, 300])
 def test_peaks_of_the_whole_genome_rarely_count_as_a_part(chromosomes: int, peaks: int) -> None:
@@ -124,6 +125,7 @@ def part(tmp_path: Path) -> tuple[Path, Path]:
     return genome, write_rows(tmp_path / "peaks.bed", rows)
 
 
+@pytest.mark.slow
 def test_peaks_of_a_part_cause_a_warning_and_truth_region_corrects_precision(
     tmp_path: Path, run: Run, part: tuple[Path, Path]
 ) -> None:
@@ -164,6 +166,7 @@ def test_peaks_of_a_part_cause_a_warning_and_truth_region_corrects_precision(
     assert f"left out of the comparison: {len(rows) - len(inside):,} windows" in ran.err
 
 
+@pytest.mark.slow
 def test_truth_exclude_truth_region_and_region_combine(tmp_path: Path, run: Run, part: tuple[Path, Path]) -> None:
     genome, peaks = part
     common = ("scan", genome, "--truth", peaks, "--json", "-", "-o", tmp_path / "h.bed", "--force", "-q")
@@ -208,6 +211,7 @@ def test_truth_region_needs_truth(run: Run, part: tuple[Path, Path]) -> None:
     assert "--truth-region" in ran.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", ["", "# no peak\n"])
 def test_a_truth_without_peaks_is_an_error(tmp_path: Path, run: Run, part: tuple[Path, Path], content: str) -> None:
     empty = tmp_path / "none.bed"
@@ -235,6 +239,7 @@ def test_compared_bases_are_counted_once_for_any_chunks(tmp_path: Path) -> None:
     assert counted[0]["spanned_bases"] == pytest.approx(60_091, rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_real_peaks_of_six_megabases_cause_a_warning(data_folder: Path) -> None:
     genome = data_folder / "genome" / "hg19.chr22.partial.fa.gz"

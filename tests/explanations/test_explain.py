@@ -31,7 +31,7 @@ def brute_force(scan: Scan, sequence: str, region: Region) -> np.ndarray:
     """Mutate base by base, and score each window that covers the base, with its flanks, by itself."""
     sequence = sequence.upper()
     length, flank = len(sequence), scan.model.flank
-    accessibility = scan.accessibility_of([(region.chrom, np.arange(max(length - WINDOW_LENGTH + 1, 0)))])
+    accessibility = scan.inputs.accessibility_of([(region.chrom, np.arange(max(length - WINDOW_LENGTH + 1, 0)))])
     found = np.full((region.end - region.start, 4), np.nan)
     for row, place in enumerate(range(region.start, region.end)):
         starts = range(max(0, place - WINDOW_LENGTH + 1), min(place, length - WINDOW_LENGTH) + 1)
@@ -115,6 +115,7 @@ def test_ends_of_chromosomes_equal_brute_force(
     assert (found.response is None) == (chrom == "short")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("neighbourhood", [False, True])
 def test_size_of_copies_calls_and_tasks_does_not_change_the_result(
     genome: Path, track: Path, model: Model, neighbourhood: bool
@@ -158,6 +159,7 @@ def test_response_equals_predictions_at_each_percentile(
     assert response.without == pytest.approx(model.predict(window, np.float32([np.nan]))[0], abs=TOLERANCE)
 
 
+@pytest.mark.slow
 def test_planted_site_has_the_highest_contributions(tmp_path: Path, model: Model) -> None:
     rng = np.random.default_rng(4)
     genome = {f"chr{n}": letters(rng, 150) + "ATGACTCAT" + letters(rng, 150) for n in range(12)}
@@ -221,6 +223,7 @@ def rows(path: Path) -> list[list[str]]:
     return [line.split("\t") for line in lines if not line.startswith(("#", "track"))]
 
 
+@pytest.mark.slow
 def test_command_writes_tables_tracks_and_pictures(run: Run, tmp_path: Path, planted: Path) -> None:
     pytest.importorskip("logomaker")
     hits = write_rows(
@@ -263,6 +266,7 @@ def test_command_writes_tables_tracks_and_pictures(run: Run, tmp_path: Path, pla
     assert not {"hits.png", "logo.png", "logo.tsv"} & {path.name for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_region_of_unknown_bases_is_drawn_without_contributions(run: Run, tmp_path: Path, planted: Path) -> None:
     pytest.importorskip("logomaker")
     arguments = ("explain", planted, "--region", "chr1:1300-1369", "-o", tmp_path / "why", "-q")
@@ -275,6 +279,7 @@ def test_region_of_unknown_bases_is_drawn_without_contributions(run: Run, tmp_pa
     assert not rows(tmp_path / "why" / "contributions.bedgraph")
 
 
+@pytest.mark.slow
 def test_long_region_is_drawn_as_bars(run: Run, tmp_path: Path) -> None:
     pytest.importorskip("logomaker")
     path = write_fasta(tmp_path / "long.fa", {"chr1": letters(np.random.default_rng(0), 1_700)})
@@ -282,6 +287,7 @@ def test_long_region_is_drawn_as_bars(run: Run, tmp_path: Path) -> None:
     assert (tmp_path / "why" / "chr1_0-1700.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_wrong_arguments_are_errors_before_any_work(
     run: Run, tmp_path: Path, planted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

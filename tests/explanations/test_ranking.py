@@ -64,6 +64,7 @@ def best_of(hits: list[FoundHit], top: int) -> list[tuple[tuple[str, int, int], 
     return [(explained(hit), hit.probability) for hit in found]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stride", "form"), [(1, "bed"), (5, "bed"), (10, "bed"), (10, "narrowPeak"), (37, "bed"), (100, "narrowPeak")]
 )
@@ -90,6 +91,7 @@ def test_hits_are_ranked_by_exact_probability(
     assert [explained(hit) for hit in by_score] != [tuple(hit.region) for hit in found]
 
 
+@pytest.mark.slow
 def test_command_and_python_explain_the_same_strongest_hits(
     tmp_path: Path, run: Run, inputs: tuple[Path, Path], model: Model
 ) -> None:
@@ -177,6 +179,7 @@ def test_hits_outside_the_genome_cause_a_warning_or_an_error(
             read_hits([FoundHit("chr1", 50, 50, 0.5, 50)], ready)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -211,6 +214,7 @@ def test_scan_without_hits_gives_empty_explanations_and_a_warning(
     assert {Path(file).name for file in record["files"]} == tables
 
 
+@pytest.mark.slow
 def test_older_pictures_of_hits_are_removed_with_force(tmp_path: Path, run: Run, genome: Path) -> None:
     pytest.importorskip("logomaker")
     folder = tmp_path / "why"

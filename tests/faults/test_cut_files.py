@@ -61,6 +61,7 @@ CUTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", CUTS)
 @pytest.mark.parametrize("reader", READERS)
 def test_cut_file_is_an_error_for_every_reader(tmp_path: Path, reader: str, cut: str) -> None:

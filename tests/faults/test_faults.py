@@ -39,6 +39,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return kills.make_inputs(tmp_path_factory.mktemp("kills") / "in")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", kills.KINDS)
 def test_killed_scan_leaves_old_or_complete_files(tmp_path: Path, inputs: Path, kind: str) -> None:
     complete, seconds = kills.undisturbed(kind, inputs, tmp_path / "complete")
@@ -77,6 +78,7 @@ def test_judge_finds_every_problem(tmp_path: Path, inputs: Path) -> None:
     assert judged(137, signal.SIGKILL, left=b"") == ["left .left.bed"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_signal_while_writing_keeps_the_older_file(
     tmp_path: Path, genome: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, capsys
@@ -120,6 +122,7 @@ def test_signal_that_an_import_turns_into_an_error_ends_the_process(
     assert (end.value.code, capsys.readouterr().err) == (143, "")
 
 
+@pytest.mark.slow
 def test_signals_ignored_by_nohup_stay_ignored_and_threads_set_no_handler(genome: Path, run: Run) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
@@ -162,6 +165,7 @@ main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "number", "code"),
     [
@@ -201,6 +205,7 @@ def test_process_ends_while_a_thread_is_inside_a_library(
 # outputs that cannot be written
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("hits", "track", "kilobytes", "named"),
     [
@@ -232,6 +237,7 @@ def test_full_disk_is_an_error_that_keeps_older_outputs(
     assert {path.name: path.read_text() for path in out.iterdir()} == dict.fromkeys((hits, track, "run.json"), "older")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "message"),
     [("size=64k", "hits.tsv: cannot be written: No space left on device"), ("ro", "is not writable")],
@@ -269,6 +275,7 @@ def test_read_only_folder_is_an_error(tmp_path: Path, run: Run, genome: Path) ->
     assert "is not writable" in ran.err
 
 
+@pytest.mark.slow
 def test_closed_pipe_keeps_the_older_track(tmp_path: Path, genome: Path) -> None:
     track = tmp_path / "p.bw"
     track.write_text("older")
@@ -339,23 +346,23 @@ def test_input_that_changes_during_a_scan_is_an_error(
         open_scan(genome, any_track, model=model, stride=1, scale=IDENTITY, threads=1) as ready,
         pytest.raises(InputError, match=path.name),
     ):
-        write_scan(ready, outputs, change_once)
+        write_scan(ready, outputs, on_progress=change_once)
     assert changed
     assert {file.name: file.read_text() for file in out.iterdir()} == {"hits.bed": "older", "p.bw": "older"}
 
 
 def test_inputs_that_are_only_read_are_no_error(genome: Path, any_track: Path, model: Model) -> None:
     with open_scan(genome, any_track, model=model, scale=IDENTITY) as ready:
-        os.utime(
-            genome, ns=(0, genome.stat().st_mtime_ns)
-        )  # as when read: another access time, the same time of writing
-        ready.finish()
-        assert set(ready.fingerprints) == {genome, any_track}
+        # as when read: another access time, the same time of writing
+        os.utime(genome, ns=(0, genome.stat().st_mtime_ns))
+        ready.inputs.finish()
+        assert set(ready.inputs.fingerprints) == {genome, any_track}
 
 
 # several scans at once
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("hits", "track"), [("hits.bed", "p.bw"), ("hits.bed.gz", "p.bedgraph.gz")])
 def test_scans_with_the_same_outputs_at_once_all_succeed(tmp_path: Path, genome: Path, hits: str, track: str) -> None:
     command = [sys.executable, "-m", "jundscan", "scan", genome, "--force", "-q", "--threshold", "0.3"]
@@ -396,6 +403,7 @@ def test_first_of_two_outputs_stays_without_force(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 3
 
 
+@pytest.mark.slow
 def test_file_and_index_are_always_of_the_same_run(tmp_path: Path) -> None:
     """Several processes write one indexed file, each with other lines."""
     import pysam
@@ -423,6 +431,7 @@ def test_file_and_index_are_always_of_the_same_run(tmp_path: Path) -> None:
     assert sorted(file.name for file in tmp_path.iterdir()) == ["x.bed.gz", "x.bed.gz.tbi"]
 
 
+@pytest.mark.slow
 def test_several_runs_may_index_a_genome_at_once(tmp_path: Path, sequences: dict[str, str]) -> None:
     genome = write_fasta(tmp_path / "genome.fa", sequences)
     command = [sys.executable, "-c", f"from jundscan.io.fasta.genome import open_genome; open_genome({str(genome)!r})"]
@@ -445,6 +454,7 @@ def test_interrupted_index_leaves_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_scan_writes_nothing_into_the_home_folder(tmp_path: Path, genome: Path) -> None:
     """Official builds of ONNX Runtime keep an ID of the machine and a queue of reports there."""
     home = tmp_path / "home"

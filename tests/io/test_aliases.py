@@ -118,6 +118,7 @@ def test_unusual_names_that_text_readers_read_are_accepted() -> None:
     check_names_in_text("hits.bed", names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["#chr1", "track", "browser", "chr\x1c1", "chr\u00a01"])
 def test_a_scan_that_would_write_a_misread_name_fails_at_once(tmp_path: Path, run: Run, name: str) -> None:
     genome = tmp_path / "genome.fa"

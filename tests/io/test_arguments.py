@@ -130,6 +130,7 @@ def test_odd_genomes_and_tracks_raise_our_errors(odd: Any, model: Model) -> None
     check(lambda: MemoryTrack(odd))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", sorted(SCAN_OPTIONS - {"threads", "windows"}))
 def test_odd_options_raise_our_errors(option: str, model: Model) -> None:
     for odd in ODD.values():
@@ -172,6 +173,7 @@ EVALUATE_OPTIONS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", EVALUATE_OPTIONS)
 def test_odd_options_of_evaluate_raise_our_errors(option: str, model: Model, tmp_path: Path) -> None:
     windows = np.stack([CODES[start : start + 101] for start in range(4)])
@@ -388,6 +390,7 @@ def test_variants_of_any_sequence_type_are_accepted(model: Model) -> None:
 # other processes
 
 
+@pytest.mark.slow
 def test_a_model_can_be_pickled(model: Model, tmp_path: Path) -> None:
     again = pickle.loads(pickle.dumps(model))
     assert (again.sha256, again.path, again.provider, again.metadata) == (
@@ -421,6 +424,7 @@ def _failing(model: Model) -> list[jundscan.Hit]:
     return list(jundscan.scan({"s": SEQUENCE}, model=model, regions="t:0-200"))
 
 
+@pytest.mark.slow
 def test_models_hits_and_errors_can_be_sent_between_processes(model: Model) -> None:
     regions = ["s:0-200", "s:100-327"]
     expected = [_found(model, region) for region in regions]

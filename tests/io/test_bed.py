@@ -177,6 +177,7 @@ def test_flatten_max_keeps_the_greatest_value_of_each_base(rows):
     assert (flat.ends[:-1] <= flat.starts[1:]).all()
 
 
+@pytest.mark.slow
 def test_hundred_thousand_peaks_are_read_in_two_seconds(tmp_path):
     lines = b"".join(b"chr%d\t%d\t%d\tp\t0\t.\t1.5\t-1\t-1\t5\n" % (i % 22, i, i + 200) for i in range(100_000))
     path = write(tmp_path, "a.narrowPeak", lines)

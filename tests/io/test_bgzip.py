@@ -136,6 +136,7 @@ def test_pipe_with_a_compressed_name_gets_gzip_and_no_index(tmp_path: Path) -> N
     assert names(tmp_path) == ["x.bed.gz"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", [("-o", "h.bed.gz"), ("--track", "p.bedgraph.gz")])
 def test_missing_pysam_is_an_error_that_names_the_extra(
     tmp_path: Path, run: Run, genome: Path, monkeypatch: pytest.MonkeyPatch, option: tuple[str, str]

@@ -194,6 +194,7 @@ def test_damaged_block_is_an_error_and_no_panic(tmp_path: Path, damage: str, cap
     assert "panicked" not in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_chromosomes_outside_the_regions_need_not_fit_a_bigwig(
     tmp_path: Path, run: Run, sequences: dict[str, str]
 ) -> None:

@@ -159,6 +159,7 @@ ADDRESSES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_error_for_an_address_shows_it_as_typed(run: Run, genome: Path, address: str) -> None:
     commands = (
@@ -187,6 +188,7 @@ def test_folder_named_like_an_address_is_read(tmp_path: Path, monkeypatch: pytes
         assert track.names == ("chr1",)
 
 
+@pytest.mark.slow
 def test_standard_input_is_read_for_genomes_only(run: Run, genome: Path) -> None:
     for option in ("--accessibility", "--regions", "--exclude"):
         ran = run("scan", genome, option, "-", "--quiet")

@@ -64,6 +64,7 @@ def index_bgzip(path: Path, plain: Path) -> None:
     Path(f"{path}.gzi").write_bytes(struct.pack("<Q", len(places)) + b"".join(struct.pack("<QQ", *p) for p in places))
 
 
+@pytest.mark.slow
 def test_hits_do_not_depend_on_the_compression_of_the_genome(
     tmp_path: Path, run: Run, genome: Path, sequences: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -86,6 +87,7 @@ def test_hits_do_not_depend_on_the_compression_of_the_genome(
 ROWS = [(chrom, at, at + 40 + at % 64, 0.125 + at % 7 / 8) for chrom in ("chr1", "chr2") for at in range(5, 2_800, 140)]
 
 
+@pytest.mark.slow
 def test_hits_do_not_depend_on_the_format_of_the_track(tmp_path: Path, run: Run, genome: Path) -> None:
     narrow = [(chrom, start, end, "p", 0, ".", value, -1, -1, 3) for chrom, start, end, value in ROWS]
     broad = [row[:9] for row in narrow]
@@ -111,6 +113,7 @@ def test_hits_do_not_depend_on_the_format_of_the_track(tmp_path: Path, run: Run,
         assert found == every[0], path
 
 
+@pytest.mark.slow
 def test_text_track_and_bigwig_round_values_alike(tmp_path: Path, run: Run, genome: Path) -> None:
     rows = [(chrom, start, end, round(value * 0.9137 + start / 1e6, 5)) for chrom, start, end, value in ROWS]
     text, bigwig = write_rows(tmp_path / "t.bedgraph", rows), write_bigwig(tmp_path / "t.bw", SIZES, rows)
@@ -120,6 +123,7 @@ def test_text_track_and_bigwig_round_values_alike(tmp_path: Path, run: Run, geno
     )
 
 
+@pytest.mark.slow
 def test_bed_counts_by_score_or_by_presence(tmp_path: Path, run: Run, genome: Path) -> None:
     scored = write_rows(tmp_path / "t.bed", [(*row[:3], "p", row[3]) for row in ROWS])
     bare = write_rows(tmp_path / "bare.bed", [row[:3] for row in ROWS])
@@ -141,6 +145,7 @@ def test_bed_counts_by_score_or_by_presence(tmp_path: Path, run: Run, genome: Pa
     assert "--bed-value presence ignores scores" in ran.err
 
 
+@pytest.mark.slow
 def test_genome_and_track_are_read_through_pipes(
     tmp_path: Path, run: Run, genome: Path, track: Path, sequences: dict[str, str]
 ) -> None:
@@ -162,6 +167,7 @@ def test_genome_and_track_are_read_through_pipes(
     assert [line for line in ran.out.splitlines() if not line.startswith("#")] == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("data", "problem"), [(b"", "is empty"), (b"chr1\t0\t9\n", "not a FASTA file")])
 def test_standard_input_without_a_genome_is_an_error(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data: bytes, problem: str
@@ -195,6 +201,7 @@ def read(genome: Genome, *regions: Region) -> list[bytes]:
     return [decode(block.codes) for block in genome.blocks(regions)]
 
 
+@pytest.mark.slow
 def test_bgzipped_genome_is_read_by_its_indexes(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     sizes = {"chr1": 1_200_000, "chr2": 800_000}  # so long that regions lie further apart than what is read ahead
@@ -250,6 +257,7 @@ def test_nothing_is_written_beside_a_compressed_genome(tmp_path: Path, run: Run,
 ALIASES = "# refseq\tucsc\tensembl\nNC_1.1\tchr1\t1\nNC_2.1\tchr2\t\nNC_9.1\tchr9\t9\n"
 
 
+@pytest.mark.slow
 def test_aliases_apply_to_every_input(tmp_path: Path, run: Run, genome: Path, track: Path) -> None:
     alias = tmp_path / "chromAlias.txt"
     alias.write_text(ALIASES)
@@ -293,6 +301,7 @@ def hg19(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_fasta(tmp_path_factory.mktemp("hg19") / "hg19.fa", letters)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "messages"),
     [
@@ -333,6 +342,7 @@ def test_inputs_that_do_not_fit_are_an_error_within_two_seconds(
     assert 0 < seconds < 2  # 0.5 s
 
 
+@pytest.mark.slow
 def test_scan_without_hits_warns_and_succeeds(tmp_path: Path, hg19: Path) -> None:
     ran = command("scan", hg19, "--region", "chr1:0-20000", "--threshold", 1, "-o", tmp_path / "h.bed", "--quiet")
     assert (ran.returncode, ran.stdout) == (0, "")

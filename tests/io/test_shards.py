@@ -240,6 +240,7 @@ def test_damaged_or_disguised_file_is_an_error(tmp_path: Path, content: bytes) -
         read_shards(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compress", [0, 3, ("gzip", 3)])
 def test_file_cut_at_any_byte_is_an_error_or_complete(tmp_path: Path, compress: int) -> None:
     make_shard(tmp_path)
@@ -297,6 +298,7 @@ def test_real_shards(data_folder: Path) -> None:
     assert shards.ids[0] == "chr22:27247552-27247653"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECURSIVE)
 def test_recursive_pickle_is_a_short_error(tmp_path: Path, name: str) -> None:
     make_shard(tmp_path)

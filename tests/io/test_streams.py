@@ -77,6 +77,7 @@ def test_descriptors_of_another_process_are_streams_without_number(tmp_path: Pat
 # content that is there already
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("option", "name", "force"),
     [
@@ -108,6 +109,7 @@ def test_output_is_appended_to_what_the_shell_appends_to(
     assert not list(tmp_path.glob(".jundscan*"))
 
 
+@pytest.mark.slow
 def test_numbered_descriptors_and_stderr_are_written_to(tmp_path: Path, genome: Path) -> None:
     for name in ("hits", "log", "track"):
         (tmp_path / name).write_text("of yesterday\n")
@@ -121,6 +123,7 @@ def test_numbered_descriptors_and_stderr_are_written_to(tmp_path: Path, genome: 
     assert json.loads(log.partition("\n")[2])["hits"] == len(data_lines(expected))
 
 
+@pytest.mark.slow
 def test_every_command_appends_to_stdout(tmp_path: Path, genome: Path, sequences: dict[str, str]) -> None:
     folder = write_shard(tmp_path / "shard")
     at = next(at for at in range(300, 900) if sequences["chr1"][at] in "Aa")
@@ -148,6 +151,7 @@ def test_every_command_appends_to_stdout(tmp_path: Path, genome: Path, sequences
 # pipes and devices
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("option", "name"), [("-o", "hits.bed"), ("--track", "p.bw"), ("--json", "run.json")])
 def test_named_pipe_is_written_to_without_force_and_remains(
     tmp_path: Path, genome: Path, run: Run, option: str, name: str
@@ -170,6 +174,7 @@ def test_named_pipe_is_written_to_without_force_and_remains(
         assert content[0].startswith(b"{" if option == "--json" else b"# jundscan")
 
 
+@pytest.mark.slow
 def test_every_name_of_standard_input_is_read(tmp_path: Path, genome: Path) -> None:
     expected = shell(f"{JUNDSCAN} scan - -q --threshold 0.3 < {genome}", tmp_path)
     for line in (
@@ -208,6 +213,7 @@ def test_two_outputs_on_one_stream_are_a_usage_error(
     assert "too; name another file" in " ".join(ran.err.split()).replace("│ ", "")
 
 
+@pytest.mark.slow
 def test_file_that_stdout_is_redirected_to_is_no_second_output_or_input(tmp_path: Path, genome: Path) -> None:
     ran = shell(f"{JUNDSCAN} scan {genome} -q --json run.json --force > run.json", tmp_path)
     assert ran.returncode == 2
@@ -219,6 +225,7 @@ def test_file_that_stdout_is_redirected_to_is_no_second_output_or_input(tmp_path
     assert genome.read_text() == before
 
 
+@pytest.mark.slow
 def test_stdout_and_stderr_may_share_a_file(tmp_path: Path, genome: Path) -> None:
     ran = shell(f"{JUNDSCAN} scan {genome} -q --threshold 0.3 --json /dev/stderr > all 2>&1", tmp_path)
     assert ran.returncode == 0
@@ -227,6 +234,7 @@ def test_stdout_and_stderr_may_share_a_file(tmp_path: Path, genome: Path) -> Non
     assert '"windows_scored"' in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("outputs", "message"),
     [
@@ -246,6 +254,7 @@ def test_unwritable_stream_is_an_error_of_one_line(tmp_path: Path, genome: Path,
     assert sorted(path.name for path in tmp_path.iterdir()) == ["genome.fa"]
 
 
+@pytest.mark.slow
 def test_closed_streams_that_are_not_used_do_no_harm(tmp_path: Path, genome: Path) -> None:
     for closed in ("2>&-", "<&-", ">&- 2>&-"):
         assert shell(f"{JUNDSCAN} scan {genome} -o hits.bed --force {closed}", tmp_path).returncode == 0

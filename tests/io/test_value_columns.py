@@ -154,6 +154,7 @@ def test_format_is_logged_and_a_doubtful_one_is_a_warning(tmp_path: Path, caplog
     assert not caplog.records
 
 
+@pytest.mark.slow
 def test_record_of_a_run_holds_the_column_of_values(tmp_path: Path, run: Run, genome: Path) -> None:
     rows = [("chr1", at, at + 40, "p", 500, ".", 0.5 + at / 1e4, 3, 2) for at in range(5, 2_800, 140)]
     values = [(*row[:3], row[6]) for row in rows]

@@ -82,6 +82,7 @@ def test_error_shows_the_missing_lines_of_the_header(
     assert not any(text in error for text in hidden), error
 
 
+@pytest.mark.slow
 def test_command_in_the_error_repairs_the_file(run: Run, tmp_path: Path, fasta: Path) -> None:
     vcf = tmp_path / "my variants.vcf"
     for lines in ([record()], [COLUMNS, record()]):
@@ -96,6 +97,7 @@ def test_command_in_the_error_repairs_the_file(run: Run, tmp_path: Path, fasta: 
 # ---- chromosomes
 
 
+@pytest.mark.slow
 def test_chromosomes_of_the_header_need_not_fit_the_genome(run: Run, tmp_path: Path, fasta: Path) -> None:
     wrong = {"chr2": 77, "chrUn": 5, "1": 3}
     for number, contigs in enumerate((wrong, wrong | {"chr1": 900}, {"chr1": 900}, {})):
@@ -110,6 +112,7 @@ def test_chromosomes_of_the_header_need_not_fit_the_genome(run: Run, tmp_path: P
             assert next(file).info["JUND_STATUS"] == ("scored",)
 
 
+@pytest.mark.slow
 def test_records_without_a_chromosome_in_common_are_an_error(
     run: Run, tmp_path: Path, fasta: Path, model: Model
 ) -> None:
@@ -134,6 +137,7 @@ def test_records_on_other_chromosomes_are_counted(run: Run, tmp_path: Path, fast
     assert (status["no_contig"], status["scored"]) == (1, 2)
 
 
+@pytest.mark.slow
 def test_wrong_length_of_a_chromosome_in_use_is_an_error(run: Run, tmp_path: Path, fasta: Path, model: Model) -> None:
     vcf = write_vcf(tmp_path / "v.vcf", [record(), record("2")], {"chr1": 900, "2": 701})
     error = run_with_error(run, fasta, vcf)
@@ -148,6 +152,7 @@ def test_wrong_length_of_a_chromosome_in_use_is_an_error(run: Run, tmp_path: Pat
     assert ran.err.count("2 has 701 bases") == 1
 
 
+@pytest.mark.slow
 def test_vcf_through_a_pipe_is_checked_record_by_record(run: Run, tmp_path: Path, fasta: Path) -> None:
     def piped(rows: list[str], contigs: dict[str, int]) -> str:
         outlet, inlet = os.pipe()
@@ -182,6 +187,7 @@ def test_error_names_the_line_of_a_wrong_alt(tmp_path: Path, fasta: Path, model:
         list(jundscan.variants(fasta, [("chr1", 4, "N", "C"), ("chr1", 5, "A", ["C", text])], model=model))
 
 
+@pytest.mark.slow
 def test_damaged_last_line_is_an_error_without_output(run: Run, tmp_path: Path, fasta: Path) -> None:
     vcf = tmp_path / "v.vcf"
     for last, message in (
@@ -265,6 +271,7 @@ def test_numpy_integers_are_accepted_as_starts(fasta: Path, model: Model) -> Non
 # ---- positions
 
 
+@pytest.mark.slow
 def test_position_beyond_the_integers_of_a_vcf_needs_a_table(run: Run, tmp_path: Path) -> None:
     """The genome is a sparse file, which takes no space on disk."""
     fasta, size, at = tmp_path / "huge.fa", 2_300_000_000, 2_200_000_000

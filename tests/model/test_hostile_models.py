@@ -65,6 +65,7 @@ def test_weights_in_other_files_are_not_read(tmp_path: Path, where: str) -> None
     assert len(str(caught.value).splitlines()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("domain", ["com.evil", "ai.onnx.contrib", "ai.onnx.ml", "com.microsoft"])
 @pytest.mark.parametrize("operator", ["PythonOp", "PyOp", "Shell", "ReadFile"])
 def test_custom_operators_raise(tmp_path: Path, domain: str, operator: str) -> None:

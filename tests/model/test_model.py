@@ -66,6 +66,7 @@ def test_unknown_metadata_fields_are_ignored(tmp_path: Path, model: Model) -> No
     assert load_model(edited(tmp_path / "m.onnx", edit), "cpu").metadata == model.metadata
 
 
+@pytest.mark.slow
 def test_shares_of_peaks_are_shown_only_where_the_model_has_them(
     tmp_path: Path, run: Run, genome: Path, model: Model
 ) -> None:
@@ -88,6 +89,7 @@ def test_shares_of_peaks_are_shown_only_where_the_model_has_them(
     assert f"{model.metadata.name} {model.metadata.version}" in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("edit", "problem"),
     [
@@ -125,6 +127,7 @@ def test_wrong_metadata_raise(tmp_path: Path, edit: Edit, problem: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_calls_are_long_only_at_strides_with_tiles(tmp_path: Path, model: Model) -> None:
     assert model.metadata.tiles.keys() == {"1", "10"}
     for stride, tile in ((1, model.metadata.tiles["1"]), (10, model.metadata.tiles["10"])):
@@ -232,6 +235,7 @@ def test_a_window_without_flanks_scores_like_one_with_unknown_flanks(model: Mode
     np.testing.assert_allclose(many[:, 0], model.predict(windows, accessibility), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_scores_do_not_depend_on_threads_and_batches(model: Model) -> None:
     rng = np.random.default_rng(0)
     codes, accessibility = rng.integers(0, 5, (700, 101), dtype=np.uint8), rng.random(700, dtype=np.float32)

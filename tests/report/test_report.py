@@ -63,6 +63,7 @@ def visible(path: Path) -> str:
     return re.sub(r"\s+", " ", reader.text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stride", [3, 10, 250])
 def test_report_shows_what_the_outputs_hold(
     tmp_path: Path, run: Run, genome: Path, track: Path, sequences: dict[str, str], stride: int
@@ -116,6 +117,7 @@ def _sum_along(data: Any) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("packed", ["plain", "gzip"])
 @pytest.mark.parametrize("flank", [None, 600])
 def test_windows_shown_have_the_probabilities_of_the_scan(
@@ -159,6 +161,7 @@ def test_report_names_the_bases_that_the_model_sees(tmp_path: Path, genome: Path
     assert alone.describe_reach() == "each window of 101 bases, and the window's accessibility"
 
 
+@pytest.mark.slow
 def test_report_shows_expected_precision_and_chromatin_of_hits(
     tmp_path: Path, run: Run, genome: Path, track: Path
 ) -> None:
@@ -290,6 +293,7 @@ def test_distance_between_accessibility_distributions() -> None:
     assert distribution(np.array([np.nan])) == []
 
 
+@pytest.mark.slow
 def test_scan_without_hits_has_a_report(tmp_path: Path, run: Run, genome: Path) -> None:
     page = tmp_path / "r.html"
     assert run("scan", genome, "--threshold", 1, "-o", tmp_path / "h.bed", "--report", page).code == 0
@@ -325,6 +329,7 @@ def test_thinned_curves_keep_ends_and_corners() -> None:
     assert np.abs(np.interp(x, x[kept], x[kept] ** 2) - x**2).max() < 1e-4
 
 
+@pytest.mark.slow
 def test_report_of_several_shards_and_of_one_label(tmp_path: Path, run: Run) -> None:
     one = write_shard(tmp_path / "one")
     same = write_shard(tmp_path / "same", seed=1, y=np.zeros(1200, np.int64), ids=None)
@@ -377,6 +382,7 @@ def test_bundled_libraries_have_the_recorded_hashes() -> None:
     assert kept == {name for one in libraries for name in (one["file"], f"{one['file']}.LICENSE")}
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_reports_stay_small(tmp_path: Path, run: Run, data_folder: Path) -> None:
     page = tmp_path / "r.html"

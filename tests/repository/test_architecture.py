@@ -37,6 +37,7 @@ except SystemExit as end:
 """
 
 
+@pytest.mark.slow
 def test_no_module_of_jundscan_needs_what_trains() -> None:
     modules = [module.name for module in pkgutil.walk_packages([str(PACKAGE)], "jundscan.")]
     assert {"jundscan.scanning.score", "jundscan.cli.evaluate"} <= set(modules)
@@ -44,6 +45,7 @@ def test_no_module_of_jundscan_needs_what_trains() -> None:
     assert not loaded & {"torch", "onnx", "train", "tests"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [("--help",), ("scan", "--help"), ("variants", "--help"), ("explain", "--help"), ("evaluate", "--help")],
@@ -57,6 +59,7 @@ def test_importing_the_package_loads_nothing() -> None:
     assert not loaded_after("import jundscan; jundscan.__version__") & {"numpy", "onnxruntime", "sklearn", "typer"}
 
 
+@pytest.mark.slow
 def test_scan_leaves_scikit_learn_out(tmp_path: Path, genome: Path) -> None:
     track = write_rows(tmp_path / "t.bedgraph", [("chr1", 0, 900, 0.5)])
     arguments = (
@@ -98,6 +101,7 @@ def test_no_module_has_the_name_of_a_public_function() -> None:
     assert not {"scan", "variants", "explain", "evaluate", "compare"} & {path.stem for path in PACKAGE.iterdir()}
 
 
+@pytest.mark.slow
 def test_public_functions_are_the_same_before_and_after_their_rooms_are_imported() -> None:
     code = (
         "import jundscan; before = [getattr(jundscan, name) for name in jundscan.__all__]; import jundscan.scanning; "

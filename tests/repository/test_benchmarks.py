@@ -123,6 +123,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkGenome:
 class TestComparisons:
     """Rivals score what the scan scores: windows with both flanks, and accessibility at every width."""
 
+    @pytest.mark.slow
     def test_scan_agrees_with_single_windows(self, small, model):
         found = agreement.measure(small, model, 10, 2)
         assert found["windows"] >= (30_000 - WINDOW_LENGTH) // 10
@@ -166,6 +167,7 @@ class TestComparisons:
         np.testing.assert_array_equal(codes, network_codes(windows, model.flank))
         np.testing.assert_array_equal(accessibility, network_accessibility(windows, model.widths))
 
+    @pytest.mark.slow
     def test_variants_and_explanations_agree_with_single_windows(self, monkeypatch):
         monkeypatch.delenv("JUNDSCAN_DATA", raising=False)
         monkeypatch.setattr(variants, "PAUSE", 0)

@@ -70,6 +70,7 @@ def test_the_wheel_holds_the_package_and_the_default_model_only(wheel: Path) -> 
     assert not [line for line in base if "onnx" in line or "torch" in line]
 
 
+@pytest.mark.slow
 def test_the_installed_wheel_scans_and_evaluates(installed: Path, tmp_path: Path, genome: Path) -> None:
     shards = write_shard(tmp_path / "shards")
     for arguments in (
@@ -94,6 +95,7 @@ def test_the_installed_wheel_scans_and_evaluates(installed: Path, tmp_path: Path
     assert "igv" in (tmp_path / "r.html").read_text()
 
 
+@pytest.mark.slow
 def test_the_wheel_works_in_a_bare_environment(wheel: Path, tmp_path: Path, genome: Path) -> None:
     """No package but the wheel and its own dependencies: none that only tests or training need."""
     bare = tmp_path / "bare"
@@ -135,6 +137,7 @@ def needed(requirement: str) -> set[str]:
     return found - {"jundscan"}
 
 
+@pytest.mark.slow
 def test_the_source_distribution_builds_the_wheel(tmp_path: Path, wheel: Path) -> None:
     hatchling = [sys.executable, "-m", "hatchling", "build", "-d", str(tmp_path / "dist"), "-t"]
     subprocess.run([*hatchling, "sdist"], cwd=ROOT, check=True, capture_output=True)

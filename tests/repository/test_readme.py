@@ -13,6 +13,7 @@ from tests.helpers.readme import README, ROOT, agrees, examples, rewrite, run_al
 TEXT = README.read_text()
 
 
+@pytest.mark.slow
 def test_the_examples_print_what_is_shown(tmp_path: Path) -> None:
     pytest.importorskip("torch")  # one command makes training shards
     found = examples(TEXT)

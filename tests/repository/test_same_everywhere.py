@@ -48,6 +48,7 @@ def content(path: Path) -> bytes:
     return data if path.suffix == ".bw" else b"".join(line for line in data.splitlines(True) if line[:1] != b"#")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("form", "stride"), [("bed", 10), ("narrowPeak", 20), ("table", 10), ("tsv", 7)])
 def test_outputs_do_not_depend_on_threads_sizes_and_order(
     tmp_path: Path, genome: Path, track: Path, model: Model, form: str, stride: int
@@ -79,6 +80,7 @@ def test_outputs_do_not_depend_on_threads_sizes_and_order(
         assert found == expected, (task_bases, call_windows, threads)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stride", [1, 10, 120])
 @pytest.mark.parametrize("flank", [None, 200])
 def test_probability_does_not_depend_on_other_windows_scanned(
@@ -145,6 +147,7 @@ def test_models_have_the_pinned_hashes() -> None:
         assert hashlib.sha256(path.read_bytes()).hexdigest() == pinned()[name]["sha256"], f"{name}: see make golden"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", pinned())
 def test_golden_scores_of_each_model(name: str) -> None:
     path = default_model_path().parents[1] / name

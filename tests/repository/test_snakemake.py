@@ -59,6 +59,7 @@ def run_commands(folder: Path) -> None:
     bash(folder, rules["track"].format(input="parts/chrA.bedgraph parts/chrB.bedgraph", output="probability.bedgraph"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["by snakemake", "by its commands"])
 def test_jobs_together_write_what_one_scan_writes(examples: Path, way: str) -> None:
     folder = examples / "snakemake"
@@ -75,6 +76,7 @@ def test_jobs_together_write_what_one_scan_writes(examples: Path, way: str) -> N
         assert (folder / joined).read_text() == expected
 
 
+@pytest.mark.slow
 def test_the_scale_is_found_where_none_is_given(examples: Path) -> None:
     names = SimpleNamespace(genome="genome.fa", track="dnase.bedgraph")
     bash(examples, commands()["scale"].format(input=names, output="found.json"))

@@ -71,6 +71,7 @@ def track_of_table(windows: Rows, chrom: str) -> np.ndarray:
     return values
 
 
+@pytest.mark.slow
 def test_pybigwig_reads_the_numbers_of_the_table(scanned: Callable[..., Path], windows: Rows) -> None:
     with pyBigWig.open(str(scanned("p.bw", to="--track"))) as track:
         assert track.chroms() == {chrom: SIZES[chrom] for chrom in ("chr1", "chr2", "chr3")}
@@ -84,6 +85,7 @@ def test_pybigwig_reads_the_numbers_of_the_table(scanned: Callable[..., Path], w
         assert track.stats("chr1", type="max", nBins=3) != [None] * 3
 
 
+@pytest.mark.slow
 def test_tabix_fetches_hits_windows_and_tracks(scanned: Callable[..., Path], windows: Rows) -> None:
     for name, options in (
         ("h.bed", ()),
@@ -108,6 +110,7 @@ def test_tabix_fetches_hits_windows_and_tracks(scanned: Callable[..., Path], win
             np.testing.assert_array_equal(values, track_of_table(windows, chrom))
 
 
+@pytest.mark.slow
 def test_the_accuracy_track_is_the_same_in_both_formats(tmp_path: Path, run: Run) -> None:
     genome = write_fasta(tmp_path / "big.fa", {"chr1": genome_letters(np.random.default_rng(5), 25_500)})
     peaks = write_rows(tmp_path / "peaks.bed", [("chr1", 9_000, 12_100)])
@@ -122,6 +125,7 @@ def test_the_accuracy_track_is_the_same_in_both_formats(tmp_path: Path, run: Run
         assert [int(start) for _, start, _, _ in lines] == [0, BIN_BASES, 2 * BIN_BASES]
 
 
+@pytest.mark.slow
 def test_hits_of_every_format_are_those_of_the_table(scanned: Callable[..., Path], windows: Rows) -> None:
     bed = rows_of(scanned("h.bed").read_text())
     peaks = rows_of(scanned("h.narrowPeak", "--format", "narrowPeak").read_text())

@@ -122,6 +122,7 @@ def rows_of(path: Path) -> list[list[str]]:
     return [line.split("\t") for line in path.read_text().splitlines() if not line.startswith("#")]
 
 
+@pytest.mark.slow
 @settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck))
 @cases
 def test_outputs_hold_only_windows_inside_the_regions(

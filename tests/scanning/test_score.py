@@ -99,6 +99,7 @@ def assert_same(found: Scores, expected: Scores) -> None:
     np.testing.assert_allclose(list(found.values()), list(expected.values()), atol=1e-6, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stride", [3, 10, 101, 150])
 @pytest.mark.parametrize("with_track", [False, True])
 def test_windows_equal_a_naive_scan(
@@ -114,6 +115,7 @@ def test_windows_equal_a_naive_scan(
         assert counts(counter) == (len(expected), windows - len(expected), bases)
 
 
+@pytest.mark.slow
 def test_stride_1_scores_every_window(tmp_path: Path, any_model: Model) -> None:
     sequences = {"a": genome_letters(np.random.default_rng(1), 900), "b": "acgt" * 26}
     with open_scan(write_fasta(tmp_path / "g.fa", sequences), model=any_model, stride=1) as ready:
@@ -129,6 +131,7 @@ def test_strides_longer_than_window_and_flanks(tmp_path: Path, any_model: Model)
             assert_same(collect(ready, task_bases=size), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["mlp", "cnn", "lstm"])
 def test_sliding_equals_single_windows_for_each_family(genome: Path, track: Path, sequences, family: str) -> None:
     path = default_model_path().parents[1] / f"jund-2-{family}"
@@ -139,6 +142,7 @@ def test_sliding_equals_single_windows_for_each_family(genome: Path, track: Path
         assert_same(collect(ready), naive_scores(sequences, model, 25, read_rows(track)))
 
 
+@pytest.mark.slow
 def test_regions_and_exclusions_choose_the_windows(tmp_path: Path, genome: Path, sequences, any_model: Model) -> None:
     inside = [("chr1", 1_003, 2_500), ("chr1", 2_400, 3_000), ("chr2", 2_000, 3_033), ("chr3", 0, 450)]
     outside = [("chr1", 1_800, 1_801), ("chr2", 2_300, 2_500)]
@@ -179,6 +183,7 @@ def naive_hits(scores: Scores, threshold: float) -> list[tuple[str, int, int, fl
     return hits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stride", [10, 40, 101])
 def test_hits_equal_naive_hits(tmp_path: Path, model: Model, stride: int) -> None:
     rng = np.random.default_rng(stride)
@@ -201,6 +206,7 @@ def test_hits_equal_naive_hits(tmp_path: Path, model: Model, stride: int) -> Non
     assert np.concatenate([piece.summit for piece in pieces]).tolist() == [hit.summit for hit in found]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stride", [1, 10, 150])
 def test_threads_and_sizes_of_tasks_and_calls_change_no_bit(
     genome: Path, track: Path, any_model: Model, stride: int
@@ -356,6 +362,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_genome(tmp_path: Path) -> None:
     def peak(megabases: int) -> int:
         command = [sys.executable, "-c", MEMORY, str(tmp_path), str(megabases)]

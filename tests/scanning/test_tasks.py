@@ -56,6 +56,7 @@ def reader(genome: Mapping[str, NDArray[np.uint8]], seed: int = 0) -> Callable[[
     return read
 
 
+@pytest.mark.slow
 @given(
     drawn=scanned(),
     stride=st.integers(1, 160),
@@ -167,6 +168,7 @@ def scaffolds() -> dict[str, str]:
     return {f"scaffold_{number}": genome_letters(rng, size) for number, size in enumerate(sizes)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stride", "flank"), [(1, None), (10, None), (101, None), (150, None), (10, 130), (150, 130)])
 def test_scaffolds_that_share_a_task_score_as_if_alone(
     tmp_path: Path, model: Model, scaffolds: dict[str, str], stride: int, flank: int | None
@@ -226,6 +228,7 @@ def test_means_of_many_scaffolds_at_once_equal_single_ones(
         assert np.array_equal(means == 0, naive == 0)
 
 
+@pytest.mark.slow
 def test_many_scaffolds_share_calls_of_the_model(tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     letters = "ACGTTGCATC" * 20
     genome = write_fasta(tmp_path / "g.fa", {f"s{at}": letters for at in range(2_000)})

@@ -232,6 +232,7 @@ def test_damaged_index_is_an_error(tmp_path):
         open_genome(path)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(
     records=st.dictionaries(
@@ -290,6 +291,7 @@ def test_file_with_uneven_lines_is_streamed(tmp_path, data):
         assert b"".join(decode(codes) for codes in found) == sequence[1:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compression", ["plain", "gzip"])
 @pytest.mark.parametrize("layout", ["lines", "one line", "one line, carriage returns", "scaffolds of one line"])
 def test_memory_does_not_grow_with_the_chromosome(tmp_path, compression, layout):
