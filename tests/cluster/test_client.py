@@ -167,6 +167,7 @@ def test_compressed_genome_without_index_is_a_warning(
 def test_a_report_does_not_hide_the_index_of_the_genome(
     tmp_path: Path, genome: Path, model: Model, here: Alone, caplog: pytest.LogCaptureFixture
 ) -> None:
+    pytest.importorskip("jinja2")
     with open_scan(genome, model=model, threshold_rule=ThresholdRule("threshold", 0.3)) as ready:
         outputs = Outputs(str(tmp_path / "hits.bed"), report=tmp_path / "report.html")
         record = write_scan(ready, outputs, score_on_cluster(ready, here))

@@ -57,6 +57,7 @@ def check_region(scan: Scan, sequence: str, region: Region) -> np.ndarray:
     return expected
 
 
+@pytest.mark.slow
 def test_region_with_unknown_bases_equals_brute_force(
     genome: Path, track: Path, sequences: dict[str, str], model: Model
 ) -> None:
@@ -65,6 +66,7 @@ def test_region_with_unknown_bases_equals_brute_force(
     assert 0 < np.isnan(expected).sum() < expected.size / 2  # some bases are unknown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flank", "widths", "chrom", "start", "end"),
     [
@@ -92,6 +94,7 @@ def test_neighbourhoods_of_any_size_equal_brute_force(
     assert not np.isnan(expected).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("chrom", "start", "end"), [("chr3", 0, 120), ("chr3", 350, 450), ("chr2", 2_950, 3_033), ("short", 10, 60)]
 )

@@ -6,15 +6,19 @@ import gzip
 import struct
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from jundscan.accessibility.scale import AccessibilityScale, Knots
 from jundscan.dna.letters import one_hot
 from jundscan.io.shards import write_shards
 from jundscan.model.model import Model
+
+NEEDS_PYSAM = pytest.mark.skipif(find_spec("pysam") is None, reason="needs pysam: pip install '.[hts]'")
 
 Row = tuple[str, int, int, float]
 

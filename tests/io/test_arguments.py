@@ -37,7 +37,7 @@ from jundscan.errors import (
 from jundscan.io.fasta.arrays import MemoryGenome
 from jundscan.model.load import load_model
 from jundscan.model.model import Model
-from tests.helpers.inputs import write_fasta
+from tests.helpers.inputs import NEEDS_PYSAM, write_fasta
 
 SCAN_OPTIONS, VARIANT_OPTIONS = (
     {each.name for each in inspect.signature(function).parameters.values() if each.kind is each.KEYWORD_ONLY}
@@ -237,7 +237,9 @@ def test_odd_windows_of_a_model_raise_our_errors(odd: Any, model: Model) -> None
         (lambda: jundscan.variants({"s": SEQUENCE}, [("s", 160, "T", None)]), "alternatives must be text or several"),
         (lambda: jundscan.variants({"s": SEQUENCE}, ["s:160"]), r"variants\[0\]: must be \(chrom, start"),
         (lambda: jundscan.variants({"s": SEQUENCE}, None), "variants: must be the path of a VCF.* not None"),
-        (lambda: jundscan.variants({"s": SEQUENCE}, "gone.vcf"), "gone.vcf: No such file"),
+        pytest.param(
+            lambda: jundscan.variants({"s": SEQUENCE}, "gone.vcf"), "gone.vcf: No such file", marks=NEEDS_PYSAM
+        ),
         (lambda: jundscan.explain({"s": SEQUENCE}, []), "regions: none is named"),
         (lambda: jundscan.evaluate([]), "data: no folder of shards"),
         (lambda: jundscan.evaluate(None), "data: must be a folder of shards"),

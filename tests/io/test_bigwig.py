@@ -36,7 +36,7 @@ def test_chromosome_too_long_for_a_bigwig_is_an_error_before_any_work(
         write_one(path, {"chr1": 900, "huge": size}, "chr1")
     assert capfd.readouterr().err == ""
     assert not list(tmp_path.iterdir())
-    write_one(tmp_path / "x.bedgraph.gz", {"huge": size}, "huge")
+    write_one(tmp_path / "x.bedgraph", {"huge": size}, "huge")
 
 
 def test_the_longest_chromosome_of_a_bigwig_is_written(tmp_path: Path) -> None:

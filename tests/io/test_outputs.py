@@ -21,6 +21,7 @@ from jundscan.io.numbers import format_probabilities, format_probability
 from jundscan.io.outputs import check_output, open_output, open_track_output
 from jundscan.scanning.hits import Hits
 from jundscan.scanning.lines import WINDOWS_HEADER, write_hits, write_windows_tsv
+from tests.helpers.inputs import NEEDS_PYSAM
 
 probabilities = st.floats(0, 1, width=32)
 
@@ -128,7 +129,7 @@ def test_file_appears_complete_when_the_block_ends(tmp_path: Path, name: str) ->
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, BrokenPipeError, OutputError])
-@pytest.mark.parametrize("name", ["x.bed", "x.tsv.gz", "x.bw", "x.bedgraph.gz"])
+@pytest.mark.parametrize("name", ["x.bed", "x.tsv.gz", "x.bw", pytest.param("x.bedgraph.gz", marks=NEEDS_PYSAM)])
 def test_failed_block_keeps_the_older_file(tmp_path: Path, name: str, error: type[BaseException]) -> None:
     (tmp_path / name).write_text("older")
 
@@ -221,7 +222,7 @@ def small_files(limit: int) -> Iterator[None]:
         signal.signal(signal.SIGXFSZ, handler)
 
 
-@pytest.mark.parametrize("name", ["x.bedgraph", "x.bedgraph.gz", "x.bw"])
+@pytest.mark.parametrize("name", ["x.bedgraph", pytest.param("x.bedgraph.gz", marks=NEEDS_PYSAM), "x.bw"])
 def test_full_disk_leaves_no_file(tmp_path: Path, name: str) -> None:
     def work() -> None:
         with open_track_output(tmp_path / name, {"chr1": 10**9}) as add:
@@ -282,7 +283,9 @@ def read_track(path: Path) -> list[tuple[str, int, int, np.float32]]:
     return [(chrom, int(start), int(end), np.float32(value)) for chrom, start, end, value in rows]
 
 
-@pytest.mark.parametrize("name", ["x.bw", "x.bigWig", "x.bedgraph", "x.bedGraph.gz", "x.bdg"])
+@pytest.mark.parametrize(
+    "name", ["x.bw", "x.bigWig", "x.bedgraph", pytest.param("x.bedGraph.gz", marks=NEEDS_PYSAM), "x.bdg"]
+)
 def test_tracks_read_back(tmp_path: Path, name: str) -> None:
     sizes = {f"chr{number}": 10_000 for number in (2, 10, 1)} | {"empty": 50}
     expected = []

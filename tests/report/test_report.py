@@ -34,6 +34,8 @@ from tests.conftest import Run
 from tests.helpers.inputs import scale_of, write_fasta, write_shard
 from tests.helpers.numpy_models import numpy_model
 
+pytest.importorskip("jinja2")
+
 STATIC = Path(collect.__file__).parent / "static"
 HOSTILE = "<img/src=x/onerror=alert(1)>"
 
