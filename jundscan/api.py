@@ -42,10 +42,10 @@ from jundscan.options import (
     threshold_rule,
     whole_number,
 )
-from jundscan.scanning.checks import judge
+from jundscan.scanning.checks import check_counts
 from jundscan.scanning.outputs import Counter, feed
 from jundscan.scanning.plan import Scan, open_scan
-from jundscan.scanning.score import Hit, ScoredWindows, call_hits, score, worth
+from jundscan.scanning.score import Hit, ScoredWindows, call_hits, describe_hits, score
 
 if TYPE_CHECKING:
     from jundscan.evaluation.labelled_windows import Evaluation
@@ -561,18 +561,18 @@ def _windows(ready: Scan) -> Iterator[ScoredWindows]:
     with ready:
         counter = Counter(ready)
         yield from feed(score(ready), [counter])
-        ready.inputs.cautions.take(judge(ready, counter.windows_called, counter.windows_scored))
+        ready.inputs.cautions.take(check_counts(ready, counter.windows_called, counter.windows_scored))
 
 
 def _hits(ready: Scan) -> Iterator[Hit]:
     with ready:
         counter = Counter(ready)
         for chrom, hits in call_hits(ready, feed(score(ready), [counter])):
-            known = worth(ready, chrom, hits.best, hits.summit)
+            known = describe_hits(ready, chrom, hits.best, hits.summit)
             more = ([None if np.isnan(value) else value for value in column.tolist()] for column in known)
             for row in zip(*(column.tolist() for column in hits), *more, strict=True):
                 yield Hit(chrom, *row)
-        ready.inputs.cautions.take(judge(ready, counter.windows_called, counter.windows_scored))
+        ready.inputs.cautions.take(check_counts(ready, counter.windows_called, counter.windows_scored))
 
 
 def _variant(number: int, value: object) -> Variant:

@@ -206,13 +206,13 @@ def _check_labels(sets: Sequence[Shards], predictions_only: bool) -> None:
 def _names(folders: Sequence[Path]) -> list[str]:
     """Name folders by where their paths differ. One alone, or one inside another, is named by its last two parts."""
     paths = [folder.resolve().parts for folder in folders]
-    before = _shared(paths)
-    after = _shared([path[:before:-1] for path in paths])
+    before = _shared_length(paths)
+    after = _shared_length([path[:before:-1] for path in paths])
     names = [os.sep.join(path[before : len(path) - after]) for path in paths]
     return names if all(names) else [os.sep.join(path[-2:]) for path in paths]
 
 
-def _shared(paths: Sequence[Sequence[str]]) -> int:
+def _shared_length(paths: Sequence[Sequence[str]]) -> int:
     """Count the first parts that all paths share."""
     return sum(1 for _ in takewhile(lambda parts: len(set(parts)) == 1, zip(*paths, strict=False)))
 

@@ -21,7 +21,7 @@ def show(rows: Sequence[NamedEvaluation]) -> None:
 
     console = Console(highlight=False, markup=False)
     names = _names(rows)
-    console.print(_shared(rows), soft_wrap=True)
+    console.print(_describe_shared(rows), soft_wrap=True)
     if len(rows) == 1:
         console.print(_table_of_one(rows[0].report))
     else:
@@ -75,7 +75,7 @@ def _names(rows: Sequence[NamedEvaluation]) -> list[str]:
     return [_model(row) if _is_shared(rows, _folder) else row.name for row in rows]
 
 
-def _shared(rows: Sequence[NamedEvaluation]) -> str:
+def _describe_shared(rows: Sequence[NamedEvaluation]) -> str:
     """Write the facts that all evaluations share in one line."""
     first = rows[0]
     data = [fact(first) for fact in (_folder, _windows) if len(rows) > 1 or fact is _windows if _is_shared(rows, fact)]

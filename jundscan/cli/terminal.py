@@ -31,7 +31,7 @@ log = logging.getLogger("jundscan")
 _COLOURS = {logging.WARNING: "yellow", logging.ERROR: "red", logging.CRITICAL: "red"}
 
 
-def coloured(text: str, colour: str) -> str:
+def colour_text(text: str, colour: str) -> str:
     """Return text in colour if stderr is a terminal with colours and ``NO_COLOR`` is not set, else unchanged."""
     has_colours = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     return typer.style(text, fg=colour, bold=True) if has_colours else text
@@ -44,7 +44,7 @@ class _Lines(logging.Formatter):
         text = escape_control_characters(super().format(record))
         if record.levelno <= logging.INFO:
             return text
-        return f"{coloured(f'{record.levelname.lower()}:', _COLOURS.get(record.levelno, 'red'))} {text}"
+        return f"{colour_text(f'{record.levelname.lower()}:', _COLOURS.get(record.levelno, 'red'))} {text}"
 
 
 class _AboveTheBar(logging.StreamHandler[Any]):
@@ -72,7 +72,7 @@ def start_log(quiet: bool = False) -> None:
 
 def print_error(message: object) -> None:
     """Write the error that ends a command to stderr, in one line."""
-    typer.echo(f"{coloured('jundscan:', 'red')} {message}", err=True)
+    typer.echo(f"{colour_text('jundscan:', 'red')} {message}", err=True)
 
 
 @contextmanager

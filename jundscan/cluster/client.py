@@ -169,7 +169,7 @@ def score_on_cluster(
     if task_windows is None:
         share = scan.windows // (CLUSTER_TASKS_OF_THREAD * threads)
         task_windows = max(min(share, MAX_CLUSTER_TASK_WINDOWS), MIN_CLUSTER_TASK_WINDOWS)
-    tasks = divided(scan, min(task_windows * scan.stride, MAX_CLUSTER_TASK_BASES))
+    tasks = divide_spans(scan, min(task_windows * scan.stride, MAX_CLUSTER_TASK_BASES))
     chrom, end = "", 0  # of the last window scored
     try:
         for part in _parts(client, job, tasks, SUBMITTED_PER_THREAD * threads):
@@ -232,7 +232,7 @@ def _job(scan: Scan, every_window: bool) -> Job:
     )
 
 
-def divided(scan: Scan, max_bases: int) -> Iterator[list[Region]]:
+def divide_spans(scan: Scan, max_bases: int) -> Iterator[list[Region]]:
     """Divide the spans of a scan into tasks. Small scaffolds share a task, and each window lies in exactly one.
 
     Parameters

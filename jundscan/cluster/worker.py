@@ -109,8 +109,10 @@ def score_spans(job: Job, spans: Sequence[Region]) -> Part | str:
         An error is one line of text, because Dask cannot send exceptions with their own attributes.
     """
     try:
-        scan = replace(_opened(job), spans=spans)
-        by_chrom = [_joined(chrom, list(chunks)) for chrom, chunks in groupby(score(scan), lambda chunk: chunk.chrom)]
+        scan = replace(_open_once(job), spans=spans)
+        by_chrom = [
+            _concatenate(chrom, list(chunks)) for chrom, chunks in groupby(score(scan), lambda chunk: chunk.chrom)
+        ]
     except JundscanError as err:
         return str(err)
     some = [chunk for chunk in by_chrom if len(chunk.starts)]
@@ -126,7 +128,7 @@ def forget() -> None:
     _scans.clear()
 
 
-def _joined(chrom: str, chunks: Sequence[ScoredWindows]) -> ScoredWindows:
+def _concatenate(chrom: str, chunks: Sequence[ScoredWindows]) -> ScoredWindows:
     _, indices, starts, probabilities, *counts = zip(*chunks, strict=True)
     arrays = (np.concatenate(indices), np.concatenate(starts), np.concatenate(probabilities))
     return ScoredWindows(chrom, *arrays, *map(sum, counts))
@@ -144,7 +146,7 @@ _scans: dict[str, Scan] = {}
 _opening = Lock()
 
 
-def _opened(job: Job) -> Scan:
+def _open_once(job: Job) -> Scan:
     with _opening:
         if job.name not in _scans:
             while len(_scans) >= MAX_OPEN_SCANS:

@@ -63,18 +63,18 @@ class Sites(NamedTuple):
 
     def touched_reference(self) -> tuple[Int64Array, Int64Array]:
         """Return the starts of the first and the last touched window on the reference."""
-        return self._touched(self.ref_bases, self.chrom_end)
+        return self._touched_windows(self.ref_bases, self.chrom_end)
 
     def touched_alternative(self) -> tuple[Int64Array, Int64Array]:
         """Return the starts of the first and the last touched window on the alternative, in its own coordinates."""
-        return self._touched(self.alt_bases, self.chrom_end - self.ref_bases + self.alt_bases)
+        return self._touched_windows(self.alt_bases, self.chrom_end - self.ref_bases + self.alt_bases)
 
     def too_short(self) -> NDArray[np.bool_]:
         """Return whether either haplotype is shorter than a window."""
         change = np.minimum(self.alt_bases - self.ref_bases, 0)
         return np.asarray(self.chrom_end - self.chrom_start + change < WINDOW_LENGTH)
 
-    def _touched(self, allele: Int64Array, end: Int64Array) -> tuple[Int64Array, Int64Array]:
+    def _touched_windows(self, allele: Int64Array, end: Int64Array) -> tuple[Int64Array, Int64Array]:
         outermost = end - WINDOW_LENGTH
         first = np.minimum(np.maximum(self.start - REACH, self.chrom_start), outermost)
         last = np.maximum(np.minimum(self.start + allele - 1, outermost), self.chrom_start)

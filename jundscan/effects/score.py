@@ -139,7 +139,7 @@ def _score_task(scan: Scan, task: Task, line: ChromosomeLine, call_blocks: int) 
     too_short = task.sites.too_short()
     flag(np.flatnonzero(too_short & ~mismatch), "no_window")
     keep = np.flatnonzero(~mismatch & ~too_short)
-    effects = _unscored(status)
+    effects = _empty_effects(status)
     if not keep.size:
         return effects
     widened, alleles, left, right = widen_indels(task.sites, task.alleles, task.codes, shift_at(task.sites.start))
@@ -212,7 +212,7 @@ def _score_task(scan: Scan, task: Task, line: ChromosomeLine, call_blocks: int) 
     return effects
 
 
-def _unscored(status: NDArray[np.int8]) -> Effects:
+def _empty_effects(status: NDArray[np.int8]) -> Effects:
     """Return effects of alleles that are not scored."""
     nan32, nan, no_window, no_hit = np.float32(np.nan), np.float64(np.nan), np.int64(-1), np.int8(-1)
     fills = (nan32, nan32, nan, no_window, nan, no_hit, nan, nan, np.int64(0), np.False_)

@@ -27,7 +27,7 @@ from jundscan.model.thresholds import is_positive
 from jundscan.options import DEFAULT_STRIDE, MAX_STRIDE
 from jundscan.scanning.plan import Scan
 from jundscan.scanning.score import Hit, score
-from jundscan.scanning.spans import GenomeAxis, list_regions, read_listed
+from jundscan.scanning.spans import GenomeAxis, list_regions, read_region_list
 
 HIT_BASES = 151
 """Bases explained around the centre of a hit."""
@@ -93,7 +93,7 @@ def read_hits(hits: str | Path | Iterable[Hit], scan: Scan) -> HitIntervals:
     if isinstance(hits, str | Path):
         source = str(hits)
         scan.inputs.watch(hits)
-        listed = read_listed(hits, row, sizes)
+        listed = read_region_list(hits, row, sizes)
     else:
         listed = list_regions(_group_by_chrom(hits), row, sizes)
     if listed is None or not listed.given:

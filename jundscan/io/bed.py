@@ -96,7 +96,7 @@ def read_intervals(
             add_lines(columns, path, number, lines, spec)
     if not columns and not may_be_empty:
         raise TrackError(path, "holds no interval")
-    found = IntervalFile({_text(path, chrom): _sorted(*arrays) for chrom, arrays in columns.items()})
+    found = IntervalFile({_text(path, chrom): _sort_intervals(*arrays) for chrom, arrays in columns.items()})
     if spec is not None and spec.meaning is not None:
         found.meaning = spec.meaning
         _log_meaning(path, spec.meaning)
@@ -197,7 +197,7 @@ def _text(path: Path, chrom: bytes) -> str:
         raise TrackError(path, f"the chromosome name {chrom!r} is not UTF-8 text") from err
 
 
-def _sorted(starts: array[int], ends: array[int], values: array[float]) -> Intervals:
+def _sort_intervals(starts: array[int], ends: array[int], values: array[float]) -> Intervals:
     unsorted = Intervals(np.frombuffer(starts, np.int64), np.frombuffer(ends, np.int64), np.frombuffer(values))
     if len(starts) == 1:  # as on most of a hundred thousand scaffolds
         return unsorted

@@ -88,12 +88,12 @@ def open_decompressed(path: Path, check: CheckHead | None = None) -> Iterator[Bi
     JundscanError
         What ``check`` raises.
     """
-    with path.open("rb") as file, decompressed(file, check) as content:
+    with path.open("rb") as file, decompress(file, check) as content:
         yield content
 
 
 @contextmanager
-def decompressed(file: BufferedReader, check: CheckHead | None = None) -> Iterator[BinaryIO]:
+def decompress(file: BufferedReader, check: CheckHead | None = None) -> Iterator[BinaryIO]:
     """Read an open file from its position, and decompress gzip. The file stays open."""
     head = file.peek(HEAD_BYTES)[:HEAD_BYTES]
     if not head.startswith(_GZIP_MAGIC):

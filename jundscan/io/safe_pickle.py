@@ -134,7 +134,7 @@ def read_array(path: Path) -> NDArray[Any]:
     """
     try:
         with path.open("rb") as raw:
-            stream, max_bytes = _decompressed(raw)
+            stream, max_bytes = _decompress(raw)
             array = _ArrayUnpickler(stream, max_bytes).load()
             if stream.read(1):  # reading to the end also verifies the checksum
                 raise ValueError("more bytes follow the array")
@@ -149,7 +149,7 @@ def read_array(path: Path) -> NDArray[Any]:
     return array
 
 
-def _decompressed(raw: IO[bytes]) -> tuple[IO[bytes], int]:
+def _decompress(raw: IO[bytes]) -> tuple[IO[bytes], int]:
     """Return a stream of a joblib file's pickle, and the maximum bytes that it can hold."""
     size = os.fstat(raw.fileno()).st_size
     magic = raw.read(2)

@@ -128,7 +128,7 @@ def shards_from_arrays(
     """
     path = Path("(arrays)")
 
-    def checked(
+    def check_column(
         kind: str, values: object, check: Callable[[NDArray[Any]], NDArray[Any]], rows: int | None = None
     ) -> Any:
         if values is None:
@@ -147,15 +147,15 @@ def shards_from_arrays(
         return column
 
     windows = plain_array(data)
-    codes = checked("data", data, _check_codes if windows is not None and windows.ndim == 2 else _check_x)
+    codes = check_column("data", data, _check_codes if windows is not None and windows.ndim == 2 else _check_x)
     if codes is None or not len(codes):
         raise ShardError(path, "no window: X is empty")
     rows = len(codes)
-    w = checked("weights", weights, _check_w, rows)
+    w = check_column("weights", weights, _check_w, rows)
     if w is not None and not w.any():
         raise ShardError(path, "every sample weight is 0: leave weights out to use balanced weights")
-    y, a = checked("labels", labels, _check_y, rows), checked("accessibility", accessibility, _check_a, rows)
-    return Shards(path, codes, y, w, a, checked("ids", ids, _check_texts, rows))
+    y, a = check_column("labels", labels, _check_y, rows), check_column("accessibility", accessibility, _check_a, rows)
+    return Shards(path, codes, y, w, a, check_column("ids", ids, _check_texts, rows))
 
 
 def write_shards(

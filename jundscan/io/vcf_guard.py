@@ -18,7 +18,7 @@ from threading import Thread
 
 from jundscan.errors import InputError, TrackError
 from jundscan.io.file_kinds import check_address
-from jundscan.io.files import STDIN, compression_of, decompressed, head_check, open_decompressed, read_errors
+from jundscan.io.files import STDIN, compression_of, decompress, head_check, open_decompressed, read_errors
 
 _MAX_RECORD_BYTES = 1 << 24
 """Maximum bytes of a record: sixteen for each of a million people."""
@@ -86,7 +86,7 @@ class BoundedVcfPipe:
         with suppress(BrokenPipeError), os.fdopen(inlet, "wb") as pipe:
             try:
                 with closing(self._chunks()) as chunks:
-                    for chunk in self._checked(chunks):
+                    for chunk in self._check_lines(chunks):
                         pipe.write(chunk)
                         self.bytes_passed += len(chunk)
                         if not self._is_open:
@@ -98,12 +98,12 @@ class BoundedVcfPipe:
 
     def _chunks(self) -> Generator[bytes, None, None]:
         source = Path("/dev/stdin") if self._path == STDIN else self._path
-        with read_errors(self._path, TrackError), source.open("rb") as file, decompressed(file, self._check) as content:
+        with read_errors(self._path, TrackError), source.open("rb") as file, decompress(file, self._check) as content:
             for chunk in iter(partial(content.read, _CHUNK_BYTES), b""):
                 self.bytes_read = file.tell() if file.seekable() else 0
                 yield chunk
 
-    def _checked(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    def _check_lines(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         first = next(chunks, b"")
         all_chunks = chain((first.removeprefix(codecs.BOM_UTF8),), chunks)
         if first.startswith(_BCF_MAGIC):

@@ -92,7 +92,7 @@ class Collector(Sink):
         self.base_counts = dict.fromkeys(scan.reach, 0)
         self.hit_counts = dict.fromkeys(scan.reach, 0)
         self.called = 0
-        self.along = _along(scan)
+        self.along = _make_bins(scan)
         self._probabilities = np.zeros(PROBABILITY_BINS, np.int64)
         self._uncounted: list[NDArray[np.float32]] = []
         self._passed = self._counted = 0
@@ -155,7 +155,7 @@ def around_summit(scan: Scan, chrom: str, summit: int) -> Region:
     return Region(chrom, max(summit - reach, 0), min(summit + reach, scan.genome.chromsizes[chrom]))
 
 
-def _along(scan: Scan) -> dict[str, Along]:
+def _make_bins(scan: Scan) -> dict[str, Along]:
     """Make bins of one round width along the scanned parts of the chromosomes with most bases to scan."""
     extents: dict[str, tuple[int, int]] = {}
     scanned: dict[str, int] = {}

@@ -97,14 +97,14 @@ def _confusion(one: Predictions) -> dict[str, Any]:
     }
 
 
-def _thinned(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.int64]:
+def _thin(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return indices of at most 400 points, evenly spaced along a curve."""
     along = np.append(0, np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y))))
     return np.unique(np.searchsorted(along, np.linspace(0, along[-1], _MAX_POINTS)).clip(0, len(x) - 1))
 
 
 def _line(name: str, x: NDArray[np.float64], y: NDArray[np.float64]) -> list[dict[str, Any]]:
-    kept = _thinned(x, y)
+    kept = _thin(x, y)
     points = zip(x[kept].round(6).tolist(), y[kept].round(6).tolist(), strict=True)
     return [{"name": name, "x": at, "y": height, "order": order} for order, (at, height) in enumerate(points)]
 

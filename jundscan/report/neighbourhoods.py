@@ -112,16 +112,16 @@ def _values(scan: Scan, chrom: str, parts: Sequence[tuple[NDArray[np.int64], NDA
         span_starts, span_ends = span_starts[first], span_ends[last]
         probabilities = np.maximum.reduceat(probabilities, first)
         means = None if means is None else np.maximum.reduceat(means, first)
-    accessibility = None if means is None else _rounded(means)
+    accessibility = None if means is None else _round_values(means)
     return {
         "from": span_starts,
         "to": span_ends,
-        "probability": _rounded(probabilities),
+        "probability": _round_values(probabilities),
         "accessibility": accessibility,
     }
 
 
-def _rounded(values: NDArray[np.float32]) -> NDArray[np.float64]:
+def _round_values(values: NDArray[np.float32]) -> NDArray[np.float64]:
     """Round to 4 digits, because a page with all digits would be much larger."""
     exact = values.astype(np.float64)
     decimals = 3 - np.floor(np.log10(np.where(exact > 0, exact, 1)))

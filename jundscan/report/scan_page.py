@@ -21,7 +21,7 @@ from jundscan.run.inputs import Inputs
 from jundscan.scanning.checks import count_calls
 from jundscan.scanning.lines import chromatin
 from jundscan.scanning.plan import Scan
-from jundscan.scanning.score import Worth, worth
+from jundscan.scanning.score import HitValues, describe_hits
 
 _MAX_ROWS = 100  # chromosomes in the table; the others share one row
 
@@ -63,7 +63,11 @@ def write_scan_report(
     """
     hits = collected.best_hits()
     around = neighbourhoods(scan, hits, known or {})
-    along, scores, openness = _along(collected), _scores(collected, scan.threshold.value), _accessibility(scan.inputs)
+    along, scores, openness = (
+        _chromosome_strips(collected),
+        _scores(collected, scan.threshold.value),
+        _accessibility(scan.inputs),
+    )
     page = {
         "record": record,
         "summary": {key: value for key, value in record.items() if key != "accessibility_scale"},
@@ -149,7 +153,7 @@ def _hit_rows(
     scan: Scan, hits: BestHits, around: list[dict[str, Any]], known: Mapping[str, Peaks] | None
 ) -> list[dict[str, Any]]:
     rows = []
-    columns = (column.tolist() for column in (*hits, *_worth(scan, hits)))
+    columns = (column.tolist() for column in (*hits, *_hit_values(scan, hits)))
     for near, row in zip(around, zip(*columns, strict=True), strict=True):
         chrom, start, end, best, summit, precision, percentile = row
         peaks = (known or {}).get(chrom)
@@ -175,17 +179,19 @@ def _hit_rows(
     return rows
 
 
-def _worth(scan: Scan, hits: BestHits) -> Worth:
+def _hit_values(scan: Scan, hits: BestHits) -> HitValues:
     """Look up expected precision and accessibility of hits in any order."""
-    found = Worth(np.full(len(hits.best), np.nan), np.full(len(hits.best), np.nan, np.float32))
+    found = HitValues(np.full(len(hits.best), np.nan), np.full(len(hits.best), np.nan, np.float32))
     for chrom in dict.fromkeys(hits.chrom.tolist()):
         rows = np.flatnonzero(hits.chrom == chrom)
         rows = rows[np.argsort(hits.summit[rows])]
-        found.precision[rows], found.accessibility[rows] = worth(scan, chrom, hits.best[rows], hits.summit[rows])
+        found.precision[rows], found.accessibility[rows] = describe_hits(
+            scan, chrom, hits.best[rows], hits.summit[rows]
+        )
     return found
 
 
-def _along(collected: Collector) -> dict[str, Any]:
+def _chromosome_strips(collected: Collector) -> dict[str, Any]:
     """Draw hits along the chromosomes, as bars for one chromosome and as strips for several."""
     rows = [
         {"chrom": chrom, "start": start / 1e6, "end": (start + along.width) / 1e6, "hits": hits, "windows": windows}

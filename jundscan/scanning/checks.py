@@ -72,7 +72,7 @@ def count_calls(scan: Scan, called: int, scored: int) -> Calls | None:
     return calls if apart >= MIN_EXPECTED_CALLS else None
 
 
-def judge(scan: Scan, called: int, scored: int) -> Iterator[Caution]:
+def check_counts(scan: Scan, called: int, scored: int) -> Iterator[Caution]:
     """Yield warnings of what may mislead in the result of a finished scan.
 
     Parameters

@@ -13,11 +13,11 @@ from jundscan.io.bigwig import AddSpans
 from jundscan.model.thresholds import false_positive_rates
 from jundscan.options import Format
 from jundscan.run.record import run_facts
-from jundscan.scanning.checks import judge
+from jundscan.scanning.checks import check_counts
 from jundscan.scanning.hits import Hits
 from jundscan.scanning.lines import HITS_HEADER, WINDOWS_HEADER, write_hit_table, write_hits, write_windows_tsv
 from jundscan.scanning.plan import Scan
-from jundscan.scanning.score import ScoredWindows, call_hits, worth
+from jundscan.scanning.score import ScoredWindows, call_hits, describe_hits
 
 _COLUMNS = {"tsv": WINDOWS_HEADER, "table": HITS_HEADER}
 
@@ -75,7 +75,7 @@ class HitFile(Sink):
             rates = false_positive_rates(scan.model.metadata.table(scan.track is not None), hits.best)
             write_hits(self._stream, "narrowPeak", chrom, hits, first, rates)
         elif self._form == "table":
-            write_hit_table(self._stream, chrom, hits, first, *worth(scan, chrom, hits.best, hits.summit))
+            write_hit_table(self._stream, chrom, hits, first, *describe_hits(scan, chrom, hits.best, hits.summit))
         elif self._form == "bed":
             write_hits(self._stream, "bed", chrom, hits, first)
 
@@ -135,7 +135,7 @@ class Counter(Sink):
 
     def cautions(self) -> Iterator[Caution]:
         """Yield warnings about the counts."""
-        yield from judge(self._scan, self.windows_called, self.windows_scored)
+        yield from check_counts(self._scan, self.windows_called, self.windows_scored)
         if not self.windows_called:
             reason = "no window reaches the threshold" if self.windows_scored else "no window could be scored"
             yield Caution("no_hits", f"0 hits: {reason}", {})

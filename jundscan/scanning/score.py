@@ -168,7 +168,7 @@ def _score_task(scan: Scan, call_windows: int, task: Task) -> list[ScoredWindows
     accessibility = scan.inputs.accessibility_of(parts)
     probabilities = _probabilities(scan, joined.codes, runs, counts, accessibility, call_windows)
 
-    covered = np.append(0, np.cumsum(_covered(run_starts, counts, stride, run_edges[:-1])))[run_edges]
+    covered = np.append(0, np.cumsum(_count_covered_bases(run_starts, counts, stride, run_edges[:-1])))[run_edges]
     tried = np.add.reduceat(chunks.counts, task.heads)
     positive = np.diff(np.searchsorted(np.flatnonzero(is_positive(probabilities, scan.threshold.value)), edges))
     totals = zip(*(column.tolist() for column in (np.diff(covered), tried, np.diff(edges), positive)), strict=True)
@@ -204,7 +204,7 @@ def _probabilities(
     return probabilities
 
 
-def _covered(
+def _count_covered_bases(
     run_starts: NDArray[np.int64], counts: NDArray[np.int64], stride: int, heads: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Count the bases that each run of windows covers and the run before it on its chromosome does not."""
@@ -230,7 +230,7 @@ def call_hits(scan: Scan, chunks: Iterable[ScoredWindows]) -> Iterator[tuple[str
         yield chrom, caller.finish()
 
 
-class Worth(NamedTuple):
+class HitValues(NamedTuple):
     """How often hits are right, and how open their chromatin is; row i of both arrays is hit i.
 
     Attributes
@@ -245,7 +245,7 @@ class Worth(NamedTuple):
     accessibility: NDArray[np.float32]
 
 
-def worth(scan: Scan, chrom: str, best: NDArray[np.float32], summits: NDArray[np.int64]) -> Worth:
+def describe_hits(scan: Scan, chrom: str, best: NDArray[np.float32], summits: NDArray[np.int64]) -> HitValues:
     """Look up expected precision and accessibility of hits.
 
     Where accessibility is unknown, the precision is that of the calibration without accessibility.
@@ -261,4 +261,4 @@ def worth(scan: Scan, chrom: str, best: NDArray[np.float32], summits: NDArray[np
     """
     accessibility = scan.inputs.accessibility_of([(chrom, summits - WINDOW_LENGTH // 2)])[:, 0]
     known, unknown = (expected_precision(scan.model.metadata.table(mode), best) for mode in (True, False))
-    return Worth(np.where(np.isnan(accessibility), unknown, known), accessibility)
+    return HitValues(np.where(np.isnan(accessibility), unknown, known), accessibility)

@@ -170,7 +170,7 @@ def find_spans(
     counts, chosen = None, [Region(chrom, 0, size) for chrom, size in chromsizes.items()]
     if named or regions_file is not None:
         placed = row.place_regions(region for _, region in named)
-        placed, counts = _with_listed(placed, regions_file, row, chromsizes, stride)
+        placed, counts = _add_listed_regions(placed, regions_file, row, chromsizes, stride)
         chosen = row.regions(placed)
     excluded = {} if exclude is None else read_excluded(exclude, chromsizes)
     if excluded:
@@ -226,7 +226,7 @@ def read_inside(regions: Iterable[str], chromsizes: Mapping[str, int]) -> dict[s
     return {chrom: merge_intervals(np.concatenate(parts)) for chrom, parts in found.items()}
 
 
-def read_listed(path: str | Path, row: GenomeAxis, chromsizes: Mapping[str, int]) -> ListedRegions | None:
+def read_region_list(path: str | Path, row: GenomeAxis, chromsizes: Mapping[str, int]) -> ListedRegions | None:
     """Read a file of regions, and cut them at the ends of their chromosomes.
 
     Parameters
@@ -273,13 +273,13 @@ def list_regions(by_name: Mapping[str, Intervals], row: GenomeAxis, chromsizes: 
     return ListedRegions(row.place(found), np.concatenate(is_cut), beyond, absent)
 
 
-def _with_listed(
+def _add_listed_regions(
     typed: NDArray[np.int64], path: str | Path | None, row: GenomeAxis, chromsizes: Mapping[str, int], stride: int
 ) -> tuple[NDArray[np.int64], RegionCounts]:
     """Merge the regions typed and those of a file that hold a window, and warn of the others."""
     if path is None:
         return merge_intervals(typed), RegionCounts(len(typed), 0, 0)
-    listed = read_listed(path, row, chromsizes)
+    listed = read_region_list(path, row, chromsizes)
     if listed is None:
         raise TrackError(path, "holds no region, so there is nothing to scan; without --regions all is scanned")
     holds_window = count_windows(row.table(listed.placed), stride) > 0

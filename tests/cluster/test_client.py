@@ -20,7 +20,7 @@ import pytest
 
 from jundscan.accessibility.scale import IDENTITY
 from jundscan.cli.scan import Outputs, write_scan
-from jundscan.cluster.client import SUBMITTED_PER_THREAD, divided, score_on_cluster
+from jundscan.cluster.client import SUBMITTED_PER_THREAD, divide_spans, score_on_cluster
 from jundscan.cluster.worker import Part, forget, score_spans
 from jundscan.errors import ClusterError
 from jundscan.model.model import Model
@@ -45,7 +45,7 @@ LARGE = {"chr1": 900_000, "chr2": 500_000, "chr3": 90, "chr4": 300_000, "chr5": 
 def test_tasks_hold_every_window_once(genome: Path, model: Model, stride: int, most: int) -> None:
     regions = ["chr1:33-2000", "chr1:2005-5999", "chr2", "chr3:100-450"]
     with open_scan(genome, model=model, stride=stride, regions=regions) as ready:
-        tasks = list(divided(ready, most))
+        tasks = list(divide_spans(ready, most))
 
         def starts(spans) -> list[tuple[str, int]]:
             sizes = ready.genome.chromsizes

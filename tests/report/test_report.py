@@ -24,7 +24,7 @@ from jundscan.model.model import Model
 from jundscan.options import ThresholdRule
 from jundscan.report import collect
 from jundscan.report.collect import Collector
-from jundscan.report.evaluation_page import _confusion, _thinned
+from jundscan.report.evaluation_page import _confusion, _thin
 from jundscan.report.neighbourhoods import FLANK
 from jundscan.report.scan_page import distance_from_training
 from jundscan.scanning.hits import Hits
@@ -324,7 +324,7 @@ def test_threshold_slider_counts_as_evaluate_does(threshold: float) -> None:
 def test_thinned_curves_keep_ends_and_corners() -> None:
     x = np.sort(np.random.default_rng(0).random(5000))
     x[0], x[-1] = 0, 1
-    kept = _thinned(x, x**2)
+    kept = _thin(x, x**2)
     assert kept[0] == 0
     assert kept[-1] == len(x) - 1
     assert len(kept) <= 400

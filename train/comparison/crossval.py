@@ -195,7 +195,7 @@ def judge_on_folds(
     sets, fold = load_folds(data)
     results: dict[str, list[Predictions]] = {}
 
-    def found(fitted: Fitted) -> list[Predictions]:
+    def predict_held_out(fitted: Fitted) -> list[Predictions]:
         nonlocal sets
         key = fitted.candidate.key()
         if key not in results:
@@ -203,7 +203,9 @@ def judge_on_folds(
                 sets = summarise(sets, fitted.candidate.network)
             results[key] = cached_out_of_fold(fitted.candidate, fitted.epoch, sets, fold, runs, on_progress)
             if (alone := partner_for_bare_windows(fitted, fits)) is not None:
-                results[key] = pair_predictions(results[key], found(alone), sets, fitted.candidate.network.flank)
+                results[key] = pair_predictions(
+                    results[key], predict_held_out(alone), sets, fitted.candidate.network.flank
+                )
         return results[key]
 
     judged_fits = []
@@ -211,13 +213,13 @@ def judge_on_folds(
         if fitted.candidate.network.sees_neighbourhood:
             of_sets = [
                 {mode: curve_metrics(one, probabilities) for mode, probabilities in result.items()}
-                for one, result in zip(sets, found(fitted), strict=True)
+                for one, result in zip(sets, predict_held_out(fitted), strict=True)
             ]
             fitted = replace(fitted, blocked=_mean(of_sets))
             write_record(fitted.blocked or {}, blocked_metrics_path(fitted, runs))
         judged_fits.append(fitted)
     best = best_of(judged_fits)
-    probabilities = found(best)[0]
+    probabilities = predict_held_out(best)[0]
     peaks = {}
     if data[0].source.genome is not None:
         alone = partner_for_bare_windows(best, judged_fits)

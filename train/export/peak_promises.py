@@ -48,14 +48,18 @@ def peak_check(counts: PeakCounts, rows: Sequence[CalibrationRow]) -> list[dict[
             ("peak_recall", counts.peaks_hit[:, column], counts.peaks),
         ):
             entry[name] = {
-                "halves": _compared(part, whole, halves),
-                "folds": [_compared(part, whole, counts.fold != number) for number in np.unique(counts.fold).tolist()],
+                "halves": _compare_share(part, whole, halves),
+                "folds": [
+                    _compare_share(part, whole, counts.fold != number) for number in np.unique(counts.fold).tolist()
+                ],
             }
         entries.append(entry)
     return entries
 
 
-def _compared(part: NDArray[np.int64], whole: NDArray[np.int64], promising: NDArray[np.bool_]) -> dict[str, Any] | None:
+def _compare_share(
+    part: NDArray[np.int64], whole: NDArray[np.int64], promising: NDArray[np.bool_]
+) -> dict[str, Any] | None:
     """Compare the share of ``part`` in ``whole`` (B,) on the promising blocks with the share on the others."""
     rng = np.random.default_rng(0)
     shares, draws = [], []

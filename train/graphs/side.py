@@ -45,18 +45,18 @@ def dinucleotide_counts(w: GraphWriter, bases: str, stride: Stride, config: Netw
     both = w.constant("both_letters", np.full(CHANNELS, -1.0, np.float32))
     marks = w.add("Relu", [w.add("Conv", [bases, w.constant("pairs", pairs), both], "pair")], "marks")
 
-    def added(values: str, name: str, taps: int, apart: int = 1, step: int = 1) -> str:
+    def add_sum(values: str, name: str, taps: int, apart: int = 1, step: int = 1) -> str:
         ones = w.constant(f"sum_{taps}", np.ones((CHANNELS, 1, 1, taps), np.float32))
         spaced = {"group": CHANNELS, "dilations": [1, apart], "strides": [1, step]}
         return w.add("Conv", [values, ones], name, **spaced)
 
     unit = BLOCK if stride == "block" else 1  # bases from one value to the next
-    sums = added(marks, "block_counts", BLOCK, step=unit)
-    counts = added(sums, "counts", STEPS // BLOCK, apart=BLOCK // unit)
+    sums = add_sum(marks, "block_counts", BLOCK, step=unit)
+    counts = add_sum(sums, "counts", STEPS // BLOCK, apart=BLOCK // unit)
     found = []
     for reach in (0, *config.composition_ranges):
         taps = (STEPS + 2 * reach) // STEPS
-        wide = added(counts, f"counts_{reach}", taps, apart=STEPS // unit) if reach else counts
+        wide = add_sum(counts, f"counts_{reach}", taps, apart=STEPS // unit) if reach else counts
         margin = (config.flank - reach) // unit
         if stride == "any":
             found.append(at_windows(w, wide, f"window_counts_{reach}", margin))

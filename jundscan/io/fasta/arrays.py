@@ -81,13 +81,13 @@ def check_names(named: Mapping[Any, Any], error: type[FastaError | TrackError], 
 
 def _codes(chrom: str, sequence: object) -> NDArray[np.uint8]:
     if isinstance(sequence, str):
-        return encode(_checked(chrom, sequence.encode("utf-8", "replace"), LINE_ENDS), drop=LINE_ENDS)
+        return encode(_check_letters(chrom, sequence.encode("utf-8", "replace"), LINE_ENDS), drop=LINE_ENDS)
     if isinstance(sequence, bytes | bytearray):
-        return encode(_checked(chrom, bytes(sequence), LINE_ENDS), drop=LINE_ENDS)
+        return encode(_check_letters(chrom, bytes(sequence), LINE_ENDS), drop=LINE_ENDS)
     codes = plain_array(sequence)
     if codes is not None and codes.ndim == 1 and codes.dtype in ("S1", "U1"):  # one letter per item
         letters = np.char.encode(codes.astype("U1"), "ascii", "replace") if codes.dtype == "U1" else codes
-        return encode(_checked(chrom, letters.astype("S1").tobytes()))
+        return encode(_check_letters(chrom, letters.astype("S1").tobytes()))
     if codes is None or codes.ndim != 1 or codes.dtype.kind not in "iu":
         raise FastaError(_GENOME, f"{chrom} is {type_name(sequence)}, not letters or a row of codes")
     if len(codes) and not 0 <= codes.min() <= codes.max() <= UNKNOWN:
@@ -95,7 +95,7 @@ def _codes(chrom: str, sequence: object) -> NDArray[np.uint8]:
     return codes.astype(np.uint8, copy=False)
 
 
-def _checked(chrom: str, letters: bytes, line_ends: bytes = b"") -> bytes:
+def _check_letters(chrom: str, letters: bytes, line_ends: bytes = b"") -> bytes:
     """Return letters and line ends unchanged.
 
     Raises

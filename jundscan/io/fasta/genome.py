@@ -236,7 +236,7 @@ class IndexedFasta(FastaFile):
         return found
 
     def _blocks(self, regions: Sequence[Region], block_bases: int) -> Iterator[Block]:
-        with self._opened(regions) as file:
+        with self._open_file(regions) as file:
             for chrom, first, last in regions:
                 for start in range(first, last, block_bases):
                     end = min(start + block_bases, last)
@@ -254,12 +254,12 @@ class IndexedFasta(FastaFile):
             for start in range(first, last, self._read_bytes)
         ]
         sizes = np.array([end - start for _, start, end in pieces], np.int64)
-        with self._opened(regions) as file:
+        with self._open_file(regions) as file:
             for begin, stop in group_consecutive(sizes, self._read_bytes):
                 yield self._read(file, pieces[begin:stop])
 
     @contextmanager
-    def _opened(self, regions: Sequence[Region]) -> Iterator[ReadAhead]:
+    def _open_file(self, regions: Sequence[Region]) -> Iterator[ReadAhead]:
         """Open the file, and check that the chromosomes of these regions lie where the index says."""
         with read_errors(self.path, FastaError), self._file.open("rb") as opened:
             file = opened if self._gzip_blocks is None else BgzipReader(opened, self._gzip_blocks, self.path)
