@@ -31,7 +31,7 @@ from train.data.source import DataSource, source_from_options, write_source
 from train.data.split import Split
 from train.export.model_folder import ParityError
 from train.export.publish import Origin, export_all
-from train.fitting.fit import Fitted
+from train.fitting.fit import FittedNetwork
 from train.fitting.select import best_of, best_of_families, check_runs_match_data, fit_candidates, load_fits
 from train.records import write_record
 
@@ -345,7 +345,7 @@ def _write_cards(data: Path, source: DataSource, out: Path) -> None:
         typer.echo(path)
 
 
-def _fits_in(runs: Path, seed: int) -> list[Fitted]:
+def _fits_in(runs: Path, seed: int) -> list[FittedNetwork]:
     both = [candidate for around in (False, True) for candidate in candidates(seed, around)]
     fits = load_fits(list(dict.fromkeys(both)), runs)
     if not fits:

@@ -95,14 +95,14 @@ class _ArrayUnpickler(NumpyUnpickler):  # type: ignore[misc]  # joblib has no ty
         """Check the description of an array before joblib allocates memory for it and reads it."""
         target, state = self.stack[-2:]
         if isinstance(target, NumpyArrayWrapper):
-            self.stack[-1] = self._checked_state(state)
+            self.stack[-1] = self._check_state(state)
         elif not isinstance(target, np.dtype):
             raise ValueError("it sets the state of another object than an array")
         super().load_build()
 
     dispatch[b"b"[0]] = load_build  # the opcode BUILD
 
-    def _checked_state(self, state: dict[str, Any]) -> dict[str, Any]:
+    def _check_state(self, state: dict[str, Any]) -> dict[str, Any]:
         dtype, shape, order = state["dtype"], state["shape"], state["order"]
         # the kind and not dtype.hasobject, because a pickle can clear that flag
         if not isinstance(dtype, np.dtype) or dtype.kind not in "biufU":

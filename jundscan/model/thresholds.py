@@ -222,7 +222,7 @@ def choose_threshold(metadata: Metadata, has_accessibility: bool, rule: Threshol
     else:
         best = max(row.precision or 0.0 for row in rows)
         limit = f"the highest precision of its table {mode} accessibility is {best:.3g}"
-    raise InputError(f"--{kind} {value:g}: model {metadata.name} cannot promise that; {limit}")
+    raise InputError(f"--{kind} {value:g}: model {metadata.name} does not reach this value: {limit}")
 
 
 def first_row_meeting(rows: Sequence[CalibrationRow], kind: ThresholdKind, value: float) -> CalibrationRow | None:

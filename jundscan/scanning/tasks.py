@@ -124,7 +124,7 @@ def tasks(
     is_head = np.append(True, np.diff(chrom_numbers[cut.spans]) > 0)
     bases = read(regions)
     buffer, buffer_begin = _NO_CODES, 0
-    for first, stop in group_consecutive(_slots(cut.ends - cut.starts, gaps, stride) * stride, max_bases):
+    for first, stop in group_consecutive(_count_slots(cut.ends - cut.starts, gaps, stride) * stride, max_bases):
         begin, end = int(begins[first]), int(ends[stop - 1])
         buffer_end = buffer_begin + len(buffer)
         parts = [buffer[begin - buffer_begin :]]
@@ -144,7 +144,7 @@ def tasks(
         pass
 
 
-def _slots(lengths: NDArray[np.int64], gaps: NDArray[np.int64], stride: int) -> NDArray[np.int64]:
+def _count_slots(lengths: NDArray[np.int64], gaps: NDArray[np.int64], stride: int) -> NDArray[np.int64]:
     """Count the windows of the grid that start in each chunk or in its gap."""
     slots: NDArray[np.int64] = (lengths + gaps - 1) // stride + 1
     return slots
@@ -169,7 +169,7 @@ def join(task: Task, stride: int, flank: int = 0) -> ConcatenatedChunks:
         missing = flank - int(task.lefts[0]), flank - int(task.rights[0])
         codes = np.pad(task.codes, missing, constant_values=UNKNOWN) if any(missing) else task.codes
         return ConcatenatedChunks(codes, np.zeros(1, np.int64), np.array([[0, lengths[0]]]))
-    slots = _slots(lengths[:-1], task.gaps[1:], stride)
+    slots = _count_slots(lengths[:-1], task.gaps[1:], stride)
     firsts = np.append(0, np.cumsum(slots))
     own = np.column_stack((firsts * stride, firsts * stride + lengths))
     codes = np.full(own[-1, 1] + 2 * flank, UNKNOWN, np.uint8)

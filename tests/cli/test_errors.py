@@ -137,7 +137,7 @@ def test_unusable_bigwigs_are_errors(tmp_path: Path, run: Run, out: Path, genome
         (("--accessibility", "gone.bw"), ("gone.bw", "No such file")),
         (("--model", "gone.onnx"), ("gone.onnx", "--model takes an .onnx file made by jundscan")),
         (("--model", __file__), ("test_errors.py", "not a model that ONNX Runtime can open")),
-        (("--recall", "1"), ("--recall 1", "cannot promise that; the highest recall")),
+        (("--recall", "1"), ("--recall 1", "does not reach this value: the highest recall")),
         (("--fpr", "1e-9"), ("--fpr 1e-09", "the lowest rate")),
         (("--precision", "1"), ("--precision 1", "the highest precision")),
     ],

@@ -14,7 +14,7 @@ TEXT = README.read_text()
 
 
 @pytest.mark.slow
-def test_the_examples_print_what_is_shown(tmp_path: Path) -> None:
+def test_readme_examples_print_the_outputs_shown(tmp_path: Path) -> None:
     pytest.importorskip("torch")  # one command makes training shards
     found = examples(TEXT)
     assert {example.kind for example in found} == {"console", "python"}

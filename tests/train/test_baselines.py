@@ -39,7 +39,7 @@ from train.comparison.checks import calibration_check
 from train.config import Candidate
 from train.data.dataset import DataSet, Windows, load_data_set
 from train.export.calibration import CHECKED_RATES
-from train.fitting.fit import Fitted, fit
+from train.fitting.fit import FittedNetwork, fit
 from train.networks.motifs import fetch_motifs, log_odds
 from train.records import write_record
 
@@ -220,7 +220,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_compare_caches_its_results(tmp_path: Path) -> None:
     folders = [tmp_path / "Cells", tmp_path / "Others"]
     sets = [write_cells(folder, seed) for seed, folder in enumerate(folders)]
-    fitted: Fitted = fit(Candidate(tiny("cnn"), quick_fit()), sets, sets[0], until=1)
+    fitted: FittedNetwork = fit(Candidate(tiny("cnn"), quick_fit()), sets, sets[0], until=1)
     runs, out, progress = tmp_path / "runs", tmp_path / "deep" / "crossval.json", []
 
     def run() -> dict[str, Any]:

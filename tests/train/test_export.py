@@ -24,13 +24,13 @@ from train.config import Candidate, NetworkConfig
 from train.data.dataset import DataSet, windows_sha256
 from train.export.calibration import calibrate
 from train.export.model_folder import Provenance, export
-from train.fitting.fit import Fitted, fit
+from train.fitting.fit import FittedNetwork, fit
 from train.fitting.select import partner_for_bare_windows
 
 
 @dataclass(frozen=True)
 class Exported:
-    fitted: Fitted
+    fitted: FittedNetwork
     folder: Path
     metrics: dict[str, Any]
     model: Model

@@ -13,12 +13,12 @@ import torch
 from tests.train.conftest import FAMILIES, make_windows, predict_windows, quick_fit, tiny, write_part
 from train.config import Candidate
 from train.data.dataset import DataSet, Windows, fraction_adjacent, load_windows
-from train.fitting.fit import Fitted, Listener, fit, load_fitted
+from train.fitting.fit import FittedNetwork, Listener, fit, load_fitted
 
 SHORT = quick_fit(epochs=3, seed=5)
 
 
-def assert_same(one: Fitted, other: Fitted) -> None:
+def assert_same(one: FittedNetwork, other: FittedNetwork) -> None:
     assert one.epoch == other.epoch
     assert one.curve == other.curve
     assert one.state.keys() == other.state.keys()

@@ -28,7 +28,7 @@ from tests.train.conftest import (
 )
 from train.config import Candidate, NetworkConfig
 from train.export.model_folder import ParityError, Provenance, check_parity, export
-from train.fitting.fit import Fitted
+from train.fitting.fit import FittedNetwork
 from train.graphs.build import build_graph, build_summary
 from train.networks.architectures import Network, NetworkPair, build_network
 
@@ -205,11 +205,11 @@ def test_summaries_of_onnx_equal_those_of_torch() -> None:
     np.testing.assert_array_equal(found, network.summary(torch.from_numpy(codes)).detach().numpy())
 
 
-def make_fitted(family: str) -> Fitted:
+def make_fitted(family: str) -> FittedNetwork:
     state = random_network(family).state_dict()
     scores = {"weighted_accuracy": 0.5, "auroc": 0.5, "average_precision": 0.5}
     curve: list[dict[str, Any]] = [{"epoch": 1, "loss": 0.7, "valid": dict.fromkeys(MODES, scores)}]
-    return Fitted(Candidate(tiny(family), quick_fit()), state, 1, curve)
+    return FittedNetwork(Candidate(tiny(family), quick_fit()), state, 1, curve)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -19,9 +19,9 @@ from train.data.dataset import TRAIN, VALID, chroms_and_starts, load_windows
 from train.data.make_shards import make_shards
 from train.data.source import DataSource, read_source, write_source
 from train.data.split import Split
-from train.export.calibration import HeldOut, PeakCounts, add_peak_shares, calibrate, calibration_table
+from train.export.calibration import HeldOutWindows, PeakCounts, add_peak_shares, calibrate, calibration_table
 from train.export.peak_promises import peak_check, peak_record
-from train.fitting.fit import Fitted
+from train.fitting.fit import FittedNetwork
 from train.fitting.folds import fit_without_fold
 
 WINDOW = 101
@@ -123,7 +123,7 @@ def test_held_out_chromosomes_are_scanned_by_networks_not_fitted_on_them(data: P
     windows = load_windows(data / TRAIN, data / VALID, source=source)
     chroms, starts = chroms_and_starts(windows)
     fold = np.unique(chroms, return_inverse=True)[1].astype(np.int64)
-    recipes = [Fitted(Candidate(tiny(kind), quick_fit()), {}, 2, []) for kind in ("around", "cnn")]
+    recipes = [FittedNetwork(Candidate(tiny(kind), quick_fit()), {}, 2, []) for kind in ("around", "cnn")]
     rng = np.random.default_rng(0)
     probabilities = {mode: rng.random(len(fold), dtype=np.float32) for mode in MODES}
     progress: list[str] = []
@@ -178,11 +178,11 @@ def made_up_counts(on_peaks: list[int], rows: tuple[CalibrationRow, ...]) -> Pea
     )
 
 
-def held_out() -> HeldOut:
+def held_out() -> HeldOutWindows:
     rng = np.random.default_rng(2)
     labels = (rng.random(20_000) < 0.05).astype(np.int8)
     probabilities = {mode: (rng.random(len(labels)) ** (1 + 2 * (1 - labels))).astype(np.float32) for mode in MODES}
-    return HeldOut("made up", labels, probabilities)
+    return HeldOutWindows("made up", labels, probabilities)
 
 
 def test_shares_of_peaks_are_in_the_table_and_in_the_record() -> None:
@@ -196,8 +196,10 @@ def test_shares_of_peaks_are_in_the_table_and_in_the_record() -> None:
     assert {(row.hit_precision, row.peak_recall) for row in add_peak_shares(rows, none)} == {(None, None)}
     bare = calibration_table(known.labels, known.probabilities[MODES[0]], 0.05)
     assert {(row.hit_precision, row.peak_recall) for row in bare.rows} == {(None, None)}
-    fitted = Fitted(Candidate(tiny("cnn"), quick_fit()), {}, 2, [])
-    record = peak_record(HeldOut("made up", known.labels, known.probabilities, {MODES[0]: counts}), fitted, "TinyCells")
+    fitted = FittedNetwork(Candidate(tiny("cnn"), quick_fit()), {}, 2, [])
+    record = peak_record(
+        HeldOutWindows("made up", known.labels, known.probabilities, {MODES[0]: counts}), fitted, "TinyCells"
+    )
     assert (record["data"], record["epoch"], record["blocks"]) == ("TinyCells", 2, 10)
     found = record["modes"][MODES[0]]
     assert found["peaks"] == 80

@@ -39,7 +39,7 @@ from train.comparison.crossval import (
 )
 from train.config import Candidate
 from train.data.dataset import DataSet, Windows, chroms_and_starts
-from train.fitting.fit import DECISION_THRESHOLD, METRICS, Fitted
+from train.fitting.fit import DECISION_THRESHOLD, METRICS, FittedNetwork
 from train.fitting.folds import BLOCK_BASES, FOLDS
 from train.fitting.inputs import modes
 from train.fitting.select import best_of, best_of_families, partner_for_bare_windows
@@ -218,7 +218,7 @@ def seeds_summary(pool: Pool, repeats: Mapping[int, Sequence[Predictions]]) -> d
 
 
 def cross_cell(
-    selected: Fitted, pool: Pool, others: Mapping[str, Windows], on_progress: OnProgress
+    selected: FittedNetwork, pool: Pool, others: Mapping[str, Windows], on_progress: OnProgress
 ) -> list[dict[str, Any]]:
     """Fit without a cell type and judge on its held-out blocks, for every cell type with accessibility.
 
@@ -259,7 +259,7 @@ def cross_cell(
 
 def compare(
     sets: Sequence[DataSet],
-    fits: Sequence[Fitted],
+    fits: Sequence[FittedNetwork],
     runs: Path,
     seeds: Sequence[int],
     on_progress: OnProgress,
@@ -349,7 +349,9 @@ def compare(
         yield record
 
 
-def _predictions(fitted: Fitted, pool: Pool, on_progress: OnProgress, alone: Fitted | None) -> list[Predictions]:
+def _predictions(
+    fitted: FittedNetwork, pool: Pool, on_progress: OnProgress, alone: FittedNetwork | None
+) -> list[Predictions]:
     found = network_predictions(fitted.candidate, fitted.epoch, pool, on_progress)
     if alone is None:
         return found
@@ -359,11 +361,11 @@ def _predictions(fitted: Fitted, pool: Pool, on_progress: OnProgress, alone: Fit
 
 
 def _network(
-    fitted: Fitted,
+    fitted: FittedNetwork,
     pool: Pool,
     results: dict[str, list[Predictions]],
     on_progress: OnProgress,
-    alone: Fitted | None = None,
+    alone: FittedNetwork | None = None,
 ) -> dict[str, Any]:
     key = fitted.candidate.key()
     results[key] = _predictions(fitted, pool, on_progress, alone)

@@ -19,7 +19,7 @@ from jundscan.model.thresholds import first_row_meeting, is_positive
 from train.data.dataset import VALID
 from train.export.calibration import CHECKED_RATES, calibrate
 from train.export.model_folder import ParitySizes, Provenance, export
-from train.fitting.fit import METRICS, Fitted
+from train.fitting.fit import METRICS, FittedNetwork
 
 CONFIDENCE = 0.95
 DRAFT_PARITY = ParitySizes((1, 7), 500)
@@ -42,7 +42,7 @@ RESCALINGS: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
 """Changes of unit by name. Ranks average ties and start at 0."""
 
 
-def export_draft(fitted: Fitted, folders: Sequence[Path]) -> Model:
+def export_draft(fitted: FittedNetwork, folders: Sequence[Path]) -> Model:
     """Load a fitted network as :func:`train.export.model_folder.export` writes it, through a temporary folder."""
     names = tuple(folder.resolve().name for folder in folders)
     provenance = Provenance("0", names, "unknown", "", folders[0] / VALID)

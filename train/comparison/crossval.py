@@ -19,8 +19,8 @@ from jundscan.model.metadata import MODES, WINDOW_MODES
 from train.comparison.peak_level import peak_counts
 from train.config import Candidate
 from train.data.dataset import TRAIN, VALID, DataSet, Windows, chroms_and_starts, load_windows
-from train.export.calibration import HeldOut
-from train.fitting.fit import Fitted, curve_metrics, predict_modes
+from train.export.calibration import HeldOutWindows
+from train.fitting.fit import FittedNetwork, curve_metrics, predict_modes
 from train.fitting.folds import BLOCK_BASES, FOLDS, blocked_folds, fit_without_fold
 from train.fitting.inputs import is_bare, modes, summarise
 from train.fitting.select import best_of, blocked_metrics_path, partner_for_bare_windows
@@ -162,8 +162,8 @@ def pair_predictions(
 
 
 def judge_on_folds(
-    fits: Sequence[Fitted], data: Sequence[DataSet], runs: Path, on_progress: Callable[[str], None]
-) -> tuple[list[Fitted], HeldOut]:
+    fits: Sequence[FittedNetwork], data: Sequence[DataSet], runs: Path, on_progress: Callable[[str], None]
+) -> tuple[list[FittedNetwork], HeldOutWindows]:
     """Judge networks that see more than the window on blocked folds, and return the best network's predictions there.
 
     On the public split, such a network has seen the bases of nearly every validation window in a training window's
@@ -195,7 +195,7 @@ def judge_on_folds(
     sets, fold = load_folds(data)
     results: dict[str, list[Predictions]] = {}
 
-    def predict_held_out(fitted: Fitted) -> list[Predictions]:
+    def predict_held_out(fitted: FittedNetwork) -> list[Predictions]:
         nonlocal sets
         key = fitted.candidate.key()
         if key not in results:
@@ -224,7 +224,7 @@ def judge_on_folds(
     if data[0].source.genome is not None:
         alone = partner_for_bare_windows(best, judged_fits)
         peaks = peak_counts(best, alone, sets, fold, data[0].source, probabilities, runs, on_progress)
-    return judged_fits, HeldOut(SOURCE, sets[0].labels, probabilities, peaks)
+    return judged_fits, HeldOutWindows(SOURCE, sets[0].labels, probabilities, peaks)
 
 
 def _mean(of_sets: Sequence[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:

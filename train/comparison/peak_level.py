@@ -33,7 +33,7 @@ from train.data.dataset import Windows, chroms_and_starts, in_genome_order
 from train.data.source import DataSource
 from train.export.calibration import PeakCounts, calibrate
 from train.export.model_folder import Provenance, describe_model, write_model
-from train.fitting.fit import Fitted
+from train.fitting.fit import FittedNetwork
 from train.fitting.folds import blocks, fit_without_fold
 from train.fitting.inputs import summarise
 from train.graphs.build import build_graph
@@ -69,8 +69,8 @@ class ScannedWindows(NamedTuple):
 
 
 def peak_counts(
-    fitted: Fitted,
-    alone: Fitted | None,
+    fitted: FittedNetwork,
+    alone: FittedNetwork | None,
     sets: Sequence[Windows],
     fold: NDArray[np.int64],
     source: DataSource,
@@ -121,8 +121,8 @@ def peak_counts(
 
 
 def _count_peaks(
-    fitted: Fitted,
-    alone: Fitted | None,
+    fitted: FittedNetwork,
+    alone: FittedNetwork | None,
     sets: Sequence[Windows],
     fold: NDArray[np.int64],
     source: DataSource,
@@ -175,7 +175,7 @@ def _empty_counts(thresholds: NDArray[np.float64], block: NDArray[np.int64], fol
     return PeakCounts(thresholds, of_block, np.zeros(number, np.int64), *each)
 
 
-def _model(recipes: Sequence[Fitted], file: Path) -> Model:
+def _model(recipes: Sequence[FittedNetwork], file: Path) -> Model:
     networks = [one.network() for one in recipes]
     provenance = Provenance("0", (), "", "", file.parent)
     metadata = describe_model(recipes[0], DEFAULT_MODEL, provenance, 0.5, "", *recipes[1:])

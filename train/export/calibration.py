@@ -45,7 +45,7 @@ class PeakCounts(NamedTuple):
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class HeldOutWindows:
     """Predictions on windows not fitted on, from which thresholds are calibrated.
 
     Attributes

@@ -27,9 +27,9 @@ from jundscan.model.model import Model
 from jundscan.model.reference_scores import run_self_test
 from train.config import ALONE
 from train.data.source import NO_SOURCE, DataSource
-from train.export.calibration import HeldOut, calibration_table
+from train.export.calibration import HeldOutWindows, calibration_table
 from train.export.evaluate_modes import evaluate_every_mode
-from train.fitting.fit import DECISION_THRESHOLD, METRICS, Fitted, predict
+from train.fitting.fit import DECISION_THRESHOLD, METRICS, FittedNetwork, predict
 from train.fitting.inputs import without_flanks
 from train.graphs.build import build_graph, tile_sizes
 from train.networks.architectures import Network, NetworkPair
@@ -135,7 +135,12 @@ def _random_accessibility(rng: np.random.Generator, count: int, widths: int) -> 
 
 
 def describe_model(
-    fitted: Fitted, name: str, provenance: Provenance, prevalence: float, source: str, alone: Fitted | None = None
+    fitted: FittedNetwork,
+    name: str,
+    provenance: Provenance,
+    prevalence: float,
+    source: str,
+    alone: FittedNetwork | None = None,
 ) -> Metadata:
     """Return a fitted network's metadata, without thresholds, validation metrics and reference scores.
 
@@ -186,11 +191,11 @@ def describe_model(
 
 
 def export(
-    fitted: Fitted,
+    fitted: FittedNetwork,
     folder: Path,
     provenance: Provenance,
-    held_out: HeldOut | None = None,
-    alone: Fitted | None = None,
+    held_out: HeldOutWindows | None = None,
+    alone: FittedNetwork | None = None,
     parity: ParitySizes | None = None,
 ) -> dict[str, Any]:
     """Write ``model.onnx`` and ``metrics.json`` into ``folder``, replacing earlier ones.

@@ -12,8 +12,8 @@ from jundscan.evaluation.metrics import PERCENTILES, RESAMPLES
 from jundscan.model.metadata import CalibrationRow
 from jundscan.model.thresholds import first_row_meeting
 from jundscan.options import DEFAULT_STRIDE
-from train.export.calibration import CHECKED_RATES, HeldOut, PeakCounts, calibrate
-from train.fitting.fit import Fitted
+from train.export.calibration import CHECKED_RATES, HeldOutWindows, PeakCounts, calibrate
+from train.fitting.fit import FittedNetwork
 from train.fitting.folds import BLOCK_BASES, FOLDS
 
 
@@ -75,7 +75,7 @@ def _compare_share(
     return {"promised": shares[0], "observed": shares[1], "interval": [low, high], "within": low <= 0 <= high}
 
 
-def peak_record(held_out: HeldOut, selected: Fitted, data: str) -> dict[str, Any]:
+def peak_record(held_out: HeldOutWindows, selected: FittedNetwork, data: str) -> dict[str, Any]:
     """Collect counts of peaks and hits on held-out blocks and their checks, for ``peaks.json``.
 
     Parameters

@@ -9,10 +9,10 @@ from typing import NamedTuple
 from jundscan.accessibility.scale import distribution
 from jundscan.model.load import DEFAULT_MODEL
 from train.data.dataset import VALID, DataSet, windows_sha256
-from train.export.calibration import HeldOut
+from train.export.calibration import HeldOutWindows
 from train.export.model_folder import ParitySizes, Provenance, export
 from train.export.peak_promises import peak_record
-from train.fitting.fit import Fitted
+from train.fitting.fit import FittedNetwork
 from train.fitting.select import best_of, best_of_families, partner_for_bare_windows, training_record
 from train.records import PEAKS_FILE, TRAINING_FILE, write_record
 
@@ -26,11 +26,11 @@ class Origin(NamedTuple):
 
 
 def export_all(
-    fits: Sequence[Fitted],
+    fits: Sequence[FittedNetwork],
     sets: Sequence[DataSet],
     out: Path,
     origin: Origin,
-    held_out: HeldOut | None,
+    held_out: HeldOutWindows | None,
     on_progress: Callable[[str], None],
     parity: ParitySizes | None = None,
 ) -> None:

@@ -50,7 +50,7 @@ class Listener:
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedNetwork:
     """A fitted candidate.
 
     Attributes
@@ -196,10 +196,10 @@ def curve_metrics(windows: Windows, probabilities: NDArray[np.float32]) -> dict[
     return {metric: metrics[metric] for metric in METRICS}
 
 
-def load_fitted(candidate: Candidate, checkpoint: Path) -> Fitted:
+def load_fitted(candidate: Candidate, checkpoint: Path) -> FittedNetwork:
     """Read the best epoch so far from the checkpoint of a finished or interrupted fit."""
     saved = _read(checkpoint, CHECKPOINT_KEYS)
-    return Fitted(candidate, saved["best"], saved["best_epoch"], saved["curve"])
+    return FittedNetwork(candidate, saved["best"], saved["best_epoch"], saved["curve"])
 
 
 def fit(
@@ -211,7 +211,7 @@ def fit(
     checkpoint: Path | None = None,
     device: str = "cpu",
     listener: Listener | None = None,
-) -> Fitted:
+) -> FittedNetwork:
     """Fit a candidate and keep its best late epoch.
 
     Parameters
@@ -266,7 +266,7 @@ def fit(
             f"{metric} {value:.3f}" for metric, value in curve[-1].get("valid", {}).get(MODES[0], {}).items()
         )
         listener.epoch(f"{candidate.key()} epoch {epoch}/{config.epochs}  loss {loss:.4f}  validation {shown}")
-    return Fitted(candidate, best, best_epoch, curve)
+    return FittedNetwork(candidate, best, best_epoch, curve)
 
 
 def _scaling_windows(windows: Windows, flank: int) -> Tensor:

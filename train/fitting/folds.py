@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from jundscan.dna.letters import WINDOW_LENGTH
 from train.config import Candidate, NetworkConfig
 from train.data.dataset import Windows, chroms_and_starts, in_genome_order
-from train.fitting.fit import Fitted, fit, read_weights, save
+from train.fitting.fit import FittedNetwork, fit, read_weights, save
 
 BLOCK_BASES = 1_000_000
 FOLDS = 5
@@ -78,7 +78,7 @@ def fit_without_fold(
     number: int,
     until: int | None = None,
     cache: Path | None = None,
-) -> Fitted:
+) -> FittedNetwork:
     """Fit on the windows of :func:`rows_without_fold`.
 
     Parameters
@@ -97,7 +97,7 @@ def fit_without_fold(
     """
     cached = None if cache is None else cache / f"fold_{number}_epoch_{until}.pt"
     if cached is not None and cached.is_file():
-        return Fitted(candidate, read_weights(cached), until or candidate.fit.epochs, [])
+        return FittedNetwork(candidate, read_weights(cached), until or candidate.fit.epochs, [])
     rows = rows_without_fold(candidate.network, sets[0], fold, number)
     fitted = fit(candidate, [one.take(rows) for one in sets], None, until=until)
     if cached is not None:

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from jundscan.errors import InputError
 from train.config import Candidate
 from train.data.dataset import DataSet, describe, windows_sha256
-from train.fitting.fit import Fitted, Listener, fit, load_fitted
+from train.fitting.fit import FittedNetwork, Listener, fit, load_fitted
 from train.records import read_record, write_record
 
 SELECTED_BY = "weighted accuracy: on held-out blocks where a network sees more than the window, else on validation"
@@ -58,7 +58,9 @@ def check_runs_match_data(runs: Path, sets: Sequence[DataSet]) -> None:
         raise InputError(f"{runs}: holds fits on other data ({names}); give another folder with --runs")
 
 
-def fit_candidates(chosen: Sequence[Candidate], sets: Sequence[DataSet], runs: Path, device: str) -> list[Fitted]:
+def fit_candidates(
+    chosen: Sequence[Candidate], sets: Sequence[DataSet], runs: Path, device: str
+) -> list[FittedNetwork]:
     """Fit candidates one after another. Load finished fits from ``runs`` and continue interrupted ones.
 
     Parameters
@@ -100,30 +102,30 @@ def fit_candidates(chosen: Sequence[Candidate], sets: Sequence[DataSet], runs: P
     return fits
 
 
-def load_fits(chosen: Sequence[Candidate], runs: Path) -> list[Fitted]:
+def load_fits(chosen: Sequence[Candidate], runs: Path) -> list[FittedNetwork]:
     """Load the candidates' fits from ``runs``, interrupted ones too."""
     paths = ((candidate, runs / candidate.key() / CHECKPOINT) for candidate in chosen)
     fits = [load_fitted(candidate, path) for candidate, path in paths if path.is_file()]
     return [replace(fitted, blocked=read_blocked_metrics(fitted, runs)) for fitted in fits]
 
 
-def blocked_metrics_path(fitted: Fitted, runs: Path) -> Path:
+def blocked_metrics_path(fitted: FittedNetwork, runs: Path) -> Path:
     """Return the file that caches a fit's metrics on held-out blocks."""
     return runs / fitted.candidate.key() / f"blocked_epoch_{fitted.epoch}.json"
 
 
-def read_blocked_metrics(fitted: Fitted, runs: Path) -> dict[str, dict[str, float]] | None:
+def read_blocked_metrics(fitted: FittedNetwork, runs: Path) -> dict[str, dict[str, float]] | None:
     """Read a fit's metrics on held-out blocks. Return None when they were not computed."""
     path = blocked_metrics_path(fitted, runs)
     return read_record(path) if path.is_file() else None
 
 
-def best_of(fits: Sequence[Fitted]) -> Fitted:
-    """Return the fit with the highest :attr:`train.fitting.fit.Fitted.selection`, the first one on a tie."""
+def best_of(fits: Sequence[FittedNetwork]) -> FittedNetwork:
+    """Return the fit with the highest :attr:`train.fitting.fit.FittedNetwork.selection`, the first one on a tie."""
     return max(fits, key=lambda fitted: fitted.selection)
 
 
-def partner_for_bare_windows(fitted: Fitted, fits: Sequence[Fitted]) -> Fitted | None:
+def partner_for_bare_windows(fitted: FittedNetwork, fits: Sequence[FittedNetwork]) -> FittedNetwork | None:
     """Return the fit that scores bare windows for ``fitted``: the best of its family that sees the window alone.
 
     Return None when ``fitted`` sees the window alone itself, or when there is no such fit.
@@ -138,7 +140,7 @@ def partner_for_bare_windows(fitted: Fitted, fits: Sequence[Fitted]) -> Fitted |
     return best_of(others) if others else None
 
 
-def best_of_families(fits: Sequence[Fitted]) -> dict[str, Fitted]:
+def best_of_families(fits: Sequence[FittedNetwork]) -> dict[str, FittedNetwork]:
     """Return the best fit of each family."""
     families = dict.fromkeys(fitted.candidate.network.family for fitted in fits)
     return {
@@ -146,7 +148,7 @@ def best_of_families(fits: Sequence[Fitted]) -> dict[str, Fitted]:
     }
 
 
-def training_record(fits: Sequence[Fitted], sets: Sequence[DataSet], factor: str) -> dict[str, Any]:
+def training_record(fits: Sequence[FittedNetwork], sets: Sequence[DataSet], factor: str) -> dict[str, Any]:
     """Collect data, candidates with settings, curves and metrics, and the selection, for ``training.json``."""
     return {
         "factor": factor,
