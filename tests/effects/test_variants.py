@@ -322,6 +322,7 @@ def plain(tmp_path: Path, chromosomes: dict[str, str]) -> Path:
     return write_vcf(tmp_path / "plain.vcf", rows)
 
 
+@pytest.mark.tools
 def test_bcftools_reads_the_output_and_its_index(run: Run, tmp_path: Path, fasta: Path, plain: Path) -> None:
     program = shutil.which("bcftools")
     if program is None:

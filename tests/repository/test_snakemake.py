@@ -60,7 +60,7 @@ def run_commands(folder: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("way", ["by snakemake", "by its commands"])
+@pytest.mark.parametrize("way", [pytest.param("by snakemake", marks=pytest.mark.tools), "by its commands"])
 def test_jobs_together_write_what_one_scan_writes(examples: Path, way: str) -> None:
     folder = examples / "snakemake"
     bash(examples, f"jundscan scan genome.fa {SCAN} -o whole.bed --track whole.bedgraph -q")

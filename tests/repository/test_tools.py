@@ -138,6 +138,7 @@ def test_hits_of_every_format_are_those_of_the_table(scanned: Callable[..., Path
         assert int(peak[4]) == round(1000 * float(peak[6]))
 
 
+@pytest.mark.tools
 def test_bedtools_accepts_hits_windows_and_tracks(
     tmp_path: Path, scanned: Callable[..., Path], bedtools: Callable[..., str], windows: Rows
 ) -> None:
@@ -163,6 +164,7 @@ def test_bedtools_accepts_hits_windows_and_tracks(
     assert [round(1000 * float(row[-1])) for row in best] == [int(row[4]) for row in rows]
 
 
+@pytest.mark.tools
 def test_pyfaidx_and_bedtools_cut_the_hits_out(
     tmp_path: Path, scanned: Callable[..., Path], bedtools: Callable[..., str], genome: Path, sequences: dict[str, str]
 ) -> None:
