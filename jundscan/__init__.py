@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from jundscan.explanations.mutagenesis import Explanation
     from jundscan.model.load import load_model
     from jundscan.model.model import Model
-    from jundscan.scanning.score import Hit, ScoredWindows
+    from jundscan.scanning.score import Hit, Scored, ScoredWindows
 
 _HOMES = {
     "Effect": "jundscan.effects.effect",
@@ -32,6 +32,7 @@ _HOMES = {
     "Explanation": "jundscan.explanations.mutagenesis",
     "Hit": "jundscan.scanning.score",
     "Model": "jundscan.model.model",
+    "Scored": "jundscan.scanning.score",
     "ScoredWindows": "jundscan.scanning.score",
     "evaluate": "jundscan.api",
     "explain": "jundscan.api",
@@ -48,6 +49,7 @@ __all__ = [
     "InputError",
     "JundscanError",
     "Model",
+    "Scored",
     "ScoredWindows",
     "__version__",
     "evaluate",

@@ -86,6 +86,9 @@ class ScoredWindows(NamedTuple):
         return data_frame(columns)
 
 
+Scored = ScoredWindows  # its former name, which callers may still use
+
+
 class Hit(NamedTuple):
     """A place where JUND is predicted to bind. ``pandas.DataFrame(hits)`` makes a table of hits, one row per hit.
 
