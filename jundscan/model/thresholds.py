@@ -202,7 +202,7 @@ def choose_threshold(metadata: Metadata, has_accessibility: bool, rule: Threshol
     if rule is None:
         chosen = table.default_threshold
         return Threshold(chosen, f"{table.default_rule} (model default)", expected_at(chosen))
-    kind, value = rule.kind, float(rule.value)
+    kind, value = rule.kind, rule.value
     if kind == "threshold":
         is_beyond = bool(rows) and value > max(row.threshold for row in rows)
         return Threshold(value, f"threshold {value:g}", expected_at(value), is_beyond)
