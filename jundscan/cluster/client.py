@@ -26,7 +26,7 @@ from jundscan.io.files import read_json
 from jundscan.model.load import default_model_path
 from jundscan.run.record import versions
 from jundscan.scanning.plan import Scan
-from jundscan.scanning.score import ScoredWindows
+from jundscan.scanning.score import ScoredWindows, without_shared_bases
 
 MAX_CLUSTER_TASK_WINDOWS = 1 << 20
 """Maximum windows per task of a cluster: a second or so of work, and about 20 MB to send back."""
@@ -170,7 +170,7 @@ def score_on_cluster(
         share = scan.windows // (CLUSTER_TASKS_OF_THREAD * threads)
         task_windows = max(min(share, MAX_CLUSTER_TASK_WINDOWS), MIN_CLUSTER_TASK_WINDOWS)
     tasks = divide_spans(scan, min(task_windows * scan.stride, MAX_CLUSTER_TASK_BASES))
-    chrom, end = "", 0  # of the last window scored
+    last = "", 0
     try:
         for part in _parts(client, job, tasks, SUBMITTED_PER_THREAD * threads):
             if isinstance(part, str):
@@ -178,9 +178,8 @@ def score_on_cluster(
             scan.inputs.beyond_percentiles |= part.beyond_percentiles
             chunks = part.chunks
             if part.first[0]:
-                if part.first[0] == chrom and (again := end - part.first[1]) > 0:
-                    chunks[0] = chunks[0]._replace(covered=chunks[0].covered - again)
-                chrom, end = part.last
+                chunks[0] = without_shared_bases(chunks[0], part.first, last)
+                last = part.last
             yield from chunks
     except JundscanError:
         raise

@@ -143,15 +143,24 @@ def score(scan: Scan, task_bases: int | None = None, call_windows: int | None = 
         task_bases = max(task_bases, WINDOW_LENGTH)
     call_windows = call_windows or scan.model.windows_per_call(scan.stride)
     work = tasks(scan.spans, scan.genome.chromsizes, scan.genome.bases, scan.stride, task_bases, flank)
-    chrom, end = "", 0  # of the last window scored
+    last = "", 0
     with closing(in_order(partial(_score_task, scan, call_windows), work, threads)) as done:
         for chunk in chain.from_iterable(done):
             if len(chunk.starts):
-                if chunk.chrom == chrom and (again := end - int(chunk.starts[0])) > 0:
-                    chunk = chunk._replace(covered=chunk.covered - again)
-                chrom, end = chunk.chrom, int(chunk.starts[-1]) + WINDOW_LENGTH
+                chunk = without_shared_bases(chunk, (chunk.chrom, int(chunk.starts[0])), last)
+                last = chunk.chrom, int(chunk.starts[-1]) + WINDOW_LENGTH
             yield chunk
     scan.inputs.finish()
+
+
+def without_shared_bases(chunk: ScoredWindows, first: tuple[str, int], last: tuple[str, int]) -> ScoredWindows:
+    """Leave out of ``covered`` the bases that windows scored before cover too.
+
+    ``first`` is chromosome and start of the first window scored now, ``last`` chromosome and end of the last before.
+    """
+    if first[0] == last[0] and (shared := last[1] - first[1]) > 0:
+        return chunk._replace(covered=chunk.covered - shared)
+    return chunk
 
 
 def _score_task(scan: Scan, call_windows: int, task: Task) -> list[ScoredWindows]:
