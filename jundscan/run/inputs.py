@@ -27,7 +27,7 @@ from jundscan.threads import usable_cores
 
 @dataclass
 class Inputs:
-    """The opened inputs of one run; closes its files as a context manager.
+    """The opened inputs of one run. What opens a run closes ``files``.
 
     Attributes
     ----------
@@ -167,12 +167,6 @@ class Inputs:
             self.cautions.add(
                 "no_percentiles", f"{self.track.path}: accessibility above 1 is no percentile, and counts as 1"
             )
-
-    def __enter__(self) -> Inputs:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.files.close()
 
 
 def open_inputs(
