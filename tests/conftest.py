@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
+from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,9 +66,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             if path == item.path or path in item.path.parents:
                 item.add_marker(mark)
     if config.option.fast:
-        left_out = [item for item in items if any(item.get_closest_marker(mark) for mark in SLOW_TIER)]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in set(left_out)]
+        slow = [any(item.get_closest_marker(mark) for mark in SLOW_TIER) for item in items]
+        config.hook.pytest_deselected(items=list(compress(items, slow)))
+        items[:] = [item for item, is_slow in zip(items, slow, strict=True) if not is_slow]
 
 
 class Ran(NamedTuple):
