@@ -35,7 +35,7 @@ from jundscan.scanning.plan import open_scan
 
 STAGES: tuple[tuple[str, Any, str], ...] = (
     ("finding runs of N", IndexedFasta, "unknown_runs"),
-    ("opening the genome", jundscan.run.inputs, "open_genome"),
+    ("opening the genome", jundscan.run.inputs, "open_genome_with_aliases"),
     ("opening the track", jundscan.run.inputs, "open_track"),
     ("accessibility scale", Inputs, "_find_scale"),
     ("reading and encoding", IndexedFasta, "bases"),

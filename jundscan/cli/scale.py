@@ -48,8 +48,7 @@ def scale(
     from jundscan.accessibility.track_scale import track_scale
     from jundscan.accessibility.tracks import open_track
     from jundscan.errors import Cautions
-    from jundscan.io.aliases import read_aliases
-    from jundscan.io.fasta.genome import open_genome
+    from jundscan.io.aliases import open_genome_with_aliases
     from jundscan.io.outputs import check_output
     from jundscan.model.load import load_model
 
@@ -64,9 +63,7 @@ def scale(
         if genome is None:
             found = track_scale(None, opened, widths)
         else:
-            fasta = open_genome(genome)
-            if alias is not None:
-                fasta.chromsizes.aliases = read_aliases(alias, fasta.chromsizes)
+            fasta = open_genome_with_aliases(genome, alias)
             matched = match_chromosomes(
                 fasta, opened, cautions, allow_length_mismatch=allow_length_mismatch, missing=missing_chromosomes
             )

@@ -24,8 +24,8 @@ from jundscan.dna.interval_sets import merge_intervals
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
 from jundscan.dna.regions import Region, parse_ids, window_id_error
 from jundscan.errors import Cautions, InputError, format_count, warn
-from jundscan.io.aliases import read_aliases
-from jundscan.io.fasta.genome import Genome, open_genome
+from jundscan.io.aliases import open_genome_with_aliases
+from jundscan.io.fasta.genome import Genome
 from jundscan.io.fasta.stretches import StretchReader
 from jundscan.options import BedValue, MissingChromosomes, check_choice
 
@@ -92,9 +92,7 @@ def open_source(
         When a file cannot be used, or genome and track have no chromosome in common.
     """
     check_choice("bed_value", bed_value, BedValue)
-    fasta = genome if isinstance(genome, Genome) else open_genome(genome)
-    if alias is not None:
-        fasta.chromsizes.aliases = read_aliases(alias, fasta.chromsizes)
+    fasta = open_genome_with_aliases(genome, alias)
     if accessibility is None:
         yield WindowSource(fasta, None)
         return

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from jundscan.dna.chromosomes import matching_name, some_names
 from jundscan.errors import OutputError, TrackError, warn
+from jundscan.io.fasta.genome import Genome, open_genome
 from jundscan.io.files import text_lines
 
 _BROWSER_LINES = ("track", "browser")
@@ -48,6 +49,14 @@ def _problem_in_text(name: str) -> str:
     if any(letter.isspace() or unicodedata.category(letter) in _NO_TEXT for letter in name):
         return "it has a blank or a control character in it"
     return ""
+
+
+def open_genome_with_aliases(genome: Genome | str | Path, alias: str | Path | None) -> Genome:
+    """Open a genome, unless it is open, and let its chromosomes have the names of an alias file, if any."""
+    opened = genome if isinstance(genome, Genome) else open_genome(genome)
+    if alias is not None:
+        opened.chromsizes.aliases = read_aliases(alias, opened.chromsizes)
+    return opened
 
 
 def read_aliases(path: str | Path, sizes: Mapping[str, int]) -> dict[str, str]:

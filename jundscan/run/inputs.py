@@ -16,8 +16,8 @@ from jundscan.accessibility.scale import IDENTITY, AccessibilityScale
 from jundscan.accessibility.track_scale import check_scale, fit_track_scale
 from jundscan.accessibility.tracks import Track, open_track
 from jundscan.errors import Cautions, InputError, collect_warnings
-from jundscan.io.aliases import read_aliases
-from jundscan.io.fasta.genome import Genome, open_genome
+from jundscan.io.aliases import open_genome_with_aliases
+from jundscan.io.fasta.genome import Genome
 from jundscan.io.files import FileFingerprint, fingerprint
 from jundscan.model.load import load_model
 from jundscan.model.model import Model
@@ -199,7 +199,5 @@ def open_inputs(
     cautions = Cautions()
     with collect_warnings(cautions):
         ready = model if isinstance(model, Model) else load_model(model)
-        fasta = genome if isinstance(genome, Genome) else open_genome(genome)
-        if alias is not None:
-            fasta.chromsizes.aliases = read_aliases(alias, fasta.chromsizes)
+        fasta = open_genome_with_aliases(genome, alias)
     return Inputs(fasta, ready, threads, paths, fingerprints, began, cautions)
