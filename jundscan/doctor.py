@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jundscan.errors import JundscanError
+from jundscan.errors import DeviceError, JundscanError
 from jundscan.io.files import read_json
+from jundscan.model.card import CUDA
 from jundscan.model.load import MISSING_RUNTIME, default_model_path, load_model
 from jundscan.model.model import Model
 from jundscan.model.reference_scores import REFERENCE_TOLERANCE, largest_difference
@@ -31,7 +32,6 @@ PURPOSES = {
     "train": "fitting models of your own",
 }
 """What each extra is for. Extras that this version does not declare are left out."""
-CUDA = "CUDAExecutionProvider"
 NO_CUDA = (
     "CUDA is not available, although this ONNX Runtime was built with it: nvidia-smi must list a GPU, and "
     "pip install 'onnxruntime-gpu[cuda,cudnn]' installs the libraries; without a GPU, install 'jundscan[cpu]' instead"
@@ -202,7 +202,7 @@ def _run_on(diagnosis: Diagnosis, file: Path, device: Device) -> None:
     try:
         model: Model = load_model(file, device)
     except JundscanError as err:
-        diagnosis.problems.append(NO_CUDA if device == "cuda" else str(err))
+        diagnosis.problems.append(NO_CUDA if device == "cuda" and isinstance(err, DeviceError) else str(err))
         return
     found["devices"][device] = model.provider
     found["model"] |= {"name": model.metadata.name, "version": model.metadata.version}

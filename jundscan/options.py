@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Real
@@ -14,8 +15,8 @@ from jundscan.errors import InputError
 if TYPE_CHECKING:
     from jundscan.accessibility.scale import AccessibilityScale
 
-Device = Literal["auto", "cpu", "cuda"]
-"""Where the model runs. ``auto`` uses CUDA if available, else the CPU."""
+Device = str
+"""Where the model runs: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``. ``auto`` uses CUDA if available, else the CPU."""
 ThresholdKind = Literal["threshold", "fpr", "precision", "recall"]
 """What a user chooses the threshold by, see :class:`ThresholdRule`."""
 Format = Literal["bed", "narrowPeak", "table", "tsv"]
@@ -29,6 +30,7 @@ MissingChromosomes = Literal["closed", "unknown", "error"]
 """
 Backend = Literal["local", "dask"]
 """Where a scan runs: on this machine, or on the workers of a Dask cluster."""
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
 DEFAULT_STRIDE = 10
 """Bases between window starts. The model's graph has a faster branch for this stride."""
 MAX_STRIDE = 1_000_000
@@ -109,6 +111,23 @@ def check_choice(name: str, value: object, choices: Any) -> None:
     known = get_args(choices)
     if not isinstance(value, str) or value not in known:
         raise InputError(f"{name} {value!r}: must be one of {', '.join(known)}")
+
+
+def check_device(device: object) -> None:
+    """Raise InputError unless a device is ``auto``, ``cpu``, ``cuda`` or ``cuda:N``."""
+    if not isinstance(device, str) or not _DEVICE.fullmatch(device):
+        raise InputError(f"device {device!r}: must be one of auto, cpu, cuda, cuda:N")
+
+
+def card_number(device: Device) -> int:
+    """Return the number of the card that a device names, 0 if it names none.
+
+    Examples
+    --------
+    >>> card_number("cuda:1"), card_number("cuda"), card_number("auto")
+    (1, 0, 0)
+    """
+    return int(device.partition(":")[2] or 0)
 
 
 def is_fraction(value: float) -> bool:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from jundscan import options
+from jundscan.errors import InputError
 from jundscan.options import BedValue, Device, MissingChromosomes, ThresholdRule, is_fraction
 
 INPUT: dict[str, Any] = {"show_default": False, "readable": False}
@@ -22,11 +23,23 @@ ModelOption = Annotated[
         **INPUT,
     ),
 ]
+
+
+def _check_device(device: Device) -> Device:
+    try:
+        options.check_device(device)
+    except InputError as err:
+        raise typer.BadParameter(f"{device!r} is not one of auto, cpu, cuda, cuda:N") from err
+    return device
+
+
 DeviceOption = Annotated[
     Device,
     typer.Option(
+        metavar="auto|cpu|cuda|cuda:N",
+        callback=_check_device,
         help="Where the model runs. `auto` uses CUDA if available, else the CPU, and logs which. "
-        "`cuda` fails without CUDA."
+        "`cuda` fails without CUDA. `cuda:1` is the second card.",
     ),
 ]
 ThreadsOption = Annotated[

@@ -8,23 +8,28 @@ from __future__ import annotations
 
 import copyreg
 import hashlib
+import logging
 import os
-import sys
+import re
 from collections.abc import Iterator
 from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jundscan.errors import DeviceError, ModelError
 from jundscan.io.arguments import file_path
 from jundscan.io.file_kinds import HEAD_BYTES, check_address, check_head
+from jundscan.model.card import CUDA, Card
 from jundscan.model.metadata import METADATA_KEY, Metadata
 from jundscan.model.model import Model
 from jundscan.model.reference_scores import check_scores
-from jundscan.options import Device, check_choice
+from jundscan.options import Device, card_number, check_device
 
 if TYPE_CHECKING:
     import onnxruntime
+
+log = logging.getLogger("jundscan")
 
 DEFAULT_MODEL = "jund-2"
 """Folder of the default model under ``exported/``."""
@@ -32,6 +37,9 @@ MISSING_RUNTIME = (
     "ONNX Runtime is not installed; run: pip install 'jundscan[cpu]' "
     "(or 'jundscan[gpu]' on a machine with an NVIDIA GPU)"
 )
+CUDA_OPTIONS = {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}
+"""Options of ONNX Runtime on a card. TF32 keeps 10 bits of each factor, so it is off (``benchmarks/gpu.json``)."""
+_MISSING_LIBRARY = re.compile(r"Failed to load (\S+):")
 _FATAL = 4
 """Lowest severity that ONNX Runtime logs, because its errors are raised as our own messages."""
 _MAX_BYTES = 1 << 28
@@ -67,8 +75,9 @@ def load_model(path: str | Path | None = None, device: Device = "auto") -> Model
     ----------
     path : str or pathlib.Path, optional
         An ``.onnx`` file, or a folder with a ``model.onnx``. The model that comes with jundscan if not given.
-    device : {"auto", "cpu", "cuda"}
-        ``auto`` takes CUDA if available, else the CPU; :attr:`Model.provider` is the one that runs.
+    device : {"auto", "cpu", "cuda", "cuda:N"}
+        ``auto`` takes CUDA if available, else the CPU; :attr:`Model.provider` is the one that runs. ``cuda:1`` is the
+        second card, ``cuda`` the first.
 
     Returns
     -------
@@ -97,7 +106,9 @@ def load_model(path: str | Path | None = None, device: Device = "auto") -> Model
 def _open(content: bytes, file: Path, device: Device) -> Model:
     session = open_session(content, file, device)
     metadata = read_metadata(session, file)
-    model = Model(file, metadata, hashlib.sha256(content).hexdigest(), session.get_providers()[0], session)
+    provider = session.get_providers()[0]
+    card = Card(f"cuda:{card_number(device)}") if provider == CUDA else None
+    model = Model(file, metadata, hashlib.sha256(content).hexdigest(), provider, session, card)
     check_scores(model)
     return model
 
@@ -113,7 +124,7 @@ def _reduce_model(model: Model) -> tuple[Any, ...]:
     content = read_model_file(model.path)
     if hashlib.sha256(content).hexdigest() != model.sha256:
         raise ModelError(f"{model.path}: has changed since the model was loaded. Load the model again")
-    return _open, (content, model.path, "cuda" if model.provider.startswith("CUDA") else "cpu")
+    return _open, (content, model.path, "cpu" if model.card is None else model.card.device)
 
 
 copyreg.pickle(Model, _reduce_model)  # not in the class, because model.py does not import this module
@@ -131,7 +142,7 @@ def open_session(content: bytes, file: Path, device: Device) -> onnxruntime.Infe
     DeviceError
         When ONNX Runtime is not installed, or ``cuda`` is unavailable.
     """
-    check_choice("device", device, Device)
+    check_device(device)
     try:
         import onnxruntime as runtime
     except ImportError as err:
@@ -142,32 +153,35 @@ def open_session(content: bytes, file: Path, device: Device) -> onnxruntime.Infe
         runtime.disable_telemetry_events()
     runtime.set_default_logger_severity(_FATAL)
     available = runtime.get_available_providers()
-    cuda = "CUDAExecutionProvider"
-    if device == "cuda" and cuda not in available:
+    wants_cuda = device.startswith("cuda")
+    if wants_cuda and CUDA not in available:
         raise DeviceError(
-            f"--device cuda: this ONNX Runtime has only {', '.join(available)}. "
+            f"--device {device}: this ONNX Runtime has only {', '.join(available)}. "
             "Run: pip uninstall -y onnxruntime && pip install 'jundscan[gpu]'"
         )
-    providers = ["CPUExecutionProvider"] if device == "cpu" or cuda not in available else [cuda, "CPUExecutionProvider"]
+    on_card = device != "cpu" and CUDA in available
+    providers: list[str | tuple[str, dict[str, str]]] = ["CPUExecutionProvider"]
     options = runtime.SessionOptions()
     # several threads call run() at once, which is faster than threads inside one call
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = _FATAL  # errors are raised and become a message of one line
-    if cuda in providers:
-        with redirect_stdout(sys.stderr):  # it prints missing libraries, but stdout may carry hits
+    printed = StringIO()  # ONNX Runtime prints what is missing to stdout, which may carry hits
+    with redirect_stdout(printed):
+        if on_card:
+            providers.insert(0, (CUDA, {"device_id": str(card_number(device)), **CUDA_OPTIONS}))
             runtime.preload_dlls(directory="")
-    try:
-        with redirect_stdout(sys.stderr):  # it prints why a provider fails
-            session = runtime.InferenceSession(content, options, providers=providers, enable_fallback=cuda in providers)
-    except Exception as err:  # ONNX Runtime's errors share no base but Exception
-        reason = str(err).splitlines()[0]
-        raise ModelError(f"{file}: not a model that ONNX Runtime can open ({reason})") from err
+        try:
+            session = runtime.InferenceSession(content, options, providers=providers, enable_fallback=on_card)
+        except Exception as err:  # ONNX Runtime's errors share no base but Exception
+            reason = str(err).splitlines()[0]
+            raise ModelError(f"{file}: not a model that ONNX Runtime can open ({reason})") from err
     got = session.get_providers()[0]
-    if device == "cuda" and got != cuda:
-        raise DeviceError(
-            f"--device cuda: ONNX Runtime fell back to {got}, because its CUDA and cuDNN libraries or the driver are "
-            "missing. Run `jundscan doctor` for the fix."
-        )
+    if on_card and got != CUDA:
+        missing = _MISSING_LIBRARY.search(printed.getvalue())
+        reason = f"{missing[1]} is missing" if missing else "the NVIDIA driver or the card is missing"
+        if wants_cuda:
+            raise DeviceError(f"--device {device}: CUDA is not available: {reason}. Run `jundscan doctor` for the fix.")
+        log.info("CUDA is not available: %s; `jundscan doctor` names the fix", reason)
     return session
 
 

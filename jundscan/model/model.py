@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
 from jundscan.errors import InputError
 from jundscan.io.arguments import codes_array, float32_array
+from jundscan.model.card import ROW_WINDOWS, Card
 from jundscan.model.metadata import MAX_TILE_WINDOWS, Metadata
 from jundscan.options import DEFAULT_STRIDE, positive_int
 from jundscan.threads import in_order
@@ -49,6 +50,8 @@ class Model:
         SHA-256 of the file, hexadecimal.
     provider : str
         ONNX Runtime provider that runs the model, as the session reports it.
+    card : Card or None
+        The graphics card that runs the model. None: the processor does.
     """
 
     path: Path
@@ -56,6 +59,7 @@ class Model:
     sha256: str
     provider: str
     session: onnxruntime.InferenceSession
+    card: Card | None = None
 
     def __deepcopy__(self, memo: object) -> Model:
         """Return the model itself, because it never changes."""
@@ -67,6 +71,9 @@ class Model:
 
     def windows_per_call(self, stride: int) -> int:
         """Return the maximum number of windows per call of :meth:`slide`, a multiple of :data:`WINDOW_MULTIPLE`."""
+        if self.card is not None:
+            windows = self._row_windows(stride)
+            return windows * self._rows_per_call(self.card, (windows - 1) * min(stride, self.span) + self.span, stride)
         tile = self.metadata.tiles.get(str(stride))
         if tile is not None:
             windows = CALL_WINDOWS // tile * tile
@@ -125,6 +132,8 @@ class Model:
             codes = np.lib.stride_tricks.sliding_window_view(codes, self.span)[::stride].ravel()
             stride = self.span
         columns = self._at_widths(accessibility)
+        if self.card is not None:
+            return self._slide_in_rows(codes, columns, stride)
         spare = -windows % WINDOW_MULTIPLE
         if spare:
             codes = np.concatenate([codes, np.full(spare * stride, UNKNOWN, np.uint8)])
@@ -167,7 +176,10 @@ class Model:
             )
         columns = self._at_widths(accessibility.reshape(len(codes) * windows, *accessibility.shape[2:]))
         columns = columns.reshape(len(codes), windows, len(self.widths))
-        rows = max(1, min(rows, self.metadata.max_windows_per_call // max(windows, 1)))
+        if self.card is not None:  # it divides the rows itself
+            rows = len(codes)
+        else:
+            rows = max(1, min(rows, self.metadata.max_windows_per_call // max(windows, 1)))
         probabilities = np.empty((len(codes), windows), np.float32)
         for first in range(0, len(codes), rows):
             part = slice(first, first + rows)
@@ -206,7 +218,8 @@ class Model:
             )
         if len(accessibility) != len(codes):
             raise InputError(f"accessibility: {len(accessibility):,} rows, but {len(codes):,} windows")
-        batch = min(max(BATCH_BASES // self.span, 1), self.metadata.max_windows_per_call)
+        bases = BATCH_BASES if self.card is None else self.card.call_bases
+        batch = min(max(bases // self.span, 1), self.metadata.max_windows_per_call)
         missing = (self.span - codes.shape[1]) // 2
 
         def score(first: int) -> NDArray[np.float32]:
@@ -227,13 +240,64 @@ class Model:
             return np.pad(columns, ((0, 0), (0, missing)), constant_values=np.nan)
         return columns
 
+    def _row_windows(self, stride: int) -> int:
+        """Return the windows per row of a call on a card: too few for the tiles that are fast on a processor."""
+        tile = self.metadata.tiles.get(str(stride))
+        return ROW_WINDOWS if tile is None else max(tile - WINDOW_MULTIPLE, 1)
+
+    def _rows_per_call(self, card: Card, length: int, stride: int) -> int:
+        """Return the rows per call on a card, for rows of ``length`` bases."""
+        known = str(stride) in self.metadata.tiles
+        most = card.call_windows if known else min(card.call_windows, self.metadata.max_windows_per_call)
+        return max(min(card.call_bases // length, most // ((length - self.span) // stride + 1)), 1)
+
+    def _slide_in_rows(
+        self, codes: NDArray[np.uint8], accessibility: NDArray[np.float32], stride: int
+    ) -> NDArray[np.float32]:
+        """Score a long sequence as many rows, which a card computes side by side.
+
+        Loops over tiles, fast on a processor, leave most of a card idle.
+        """
+        windows, row_windows = len(accessibility), self._row_windows(stride)
+        spare = -windows % row_windows
+        if spare:  # fill up with known letters, because unknown ones would call for the network of bare windows
+            codes = np.concatenate([codes, np.zeros(spare * stride, np.uint8)])
+            accessibility = np.concatenate([accessibility, np.full((spare, len(self.widths)), np.nan, np.float32)])
+        length = (row_windows - 1) * stride + self.span
+        rows = np.lib.stride_tricks.sliding_window_view(codes, length)[:: row_windows * stride]
+        return self._run(rows, accessibility.reshape(len(rows), row_windows, -1), stride).ravel()[:windows]
+
     def _run(self, codes: NDArray[np.uint8], accessibility: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
+        """Score rows: (rows, length) and (rows, windows, widths) to (rows, windows)."""
         windows = (codes.shape[1] - self.span) // stride + 1
         if accessibility.shape != (len(codes), windows, len(self.widths)):
             raise InputError(
                 f"{windows} windows in each of {len(codes)} sequences, {len(self.widths)} widths, "
                 f"accessibility {accessibility.shape}"
             )
+        if self.card is None:
+            return self._call(codes, accessibility, stride)
+        parts: list[NDArray[np.float32]] = []
+        first = 0
+        while first < len(codes):
+            # every call has the same shape, because cuDNN plans anew whenever a shape changes
+            rows = self._rows_per_call(self.card, codes.shape[1], stride)
+            some, values = codes[first : first + rows], accessibility[first : first + rows]
+            if len(some) < rows:
+                last = np.minimum(np.arange(rows), len(some) - 1)
+                some, values = some[last], values[last]
+            some = np.ascontiguousarray(some)
+            try:
+                with self.card.slots:
+                    scored = self._call(some, values, stride)
+            except Exception as err:  # ONNX Runtime's errors share no base but Exception
+                self.card.shrink(err, rows * codes.shape[1], rows)
+                continue
+            parts.append(scored[: len(codes) - first])
+            first += rows
+        return np.concatenate(parts)
+
+    def _call(self, codes: NDArray[np.uint8], accessibility: NDArray[np.float32], stride: int) -> NDArray[np.float32]:
         inputs = {
             "sequence": codes,
             "accessibility": accessibility[..., 0] if len(self.widths) == 1 else accessibility,

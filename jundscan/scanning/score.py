@@ -137,11 +137,13 @@ def score(scan: Scan, task_bases: int | None = None, call_windows: int | None = 
     ScoredWindows
     """
     threads, flank = scan.inputs.threads, scan.model.flank
+    call_windows = call_windows or scan.model.windows_per_call(scan.stride)
+    if task_bases is None and scan.model.card is not None:  # every task fills one call
+        task_bases = max(call_windows * scan.stride, WINDOW_LENGTH)
     if task_bases is None:
         share = sum(span.end - span.start for span in scan.spans) // (TASKS_OF_THREAD * threads)
         task_bases = min(max(share, MIN_TASK_BASES), MAX_TASK_BASES, MAX_TASK_WINDOWS * scan.stride)
         task_bases = max(task_bases, WINDOW_LENGTH)
-    call_windows = call_windows or scan.model.windows_per_call(scan.stride)
     work = tasks(scan.spans, scan.genome.chromsizes, scan.genome.bases, scan.stride, task_bases, flank)
     last = "", 0
     with closing(in_order(partial(_score_task, scan, call_windows), work, threads)) as done:

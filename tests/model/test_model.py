@@ -183,18 +183,6 @@ def test_unavailable_cuda_raises(model: Model) -> None:
     assert load_model(device="auto").provider == "CPUExecutionProvider"
 
 
-@pytest.mark.gpu
-def test_cuda_agrees_with_the_cpu(model: Model) -> None:
-    try:
-        on_gpu = load_model(device="cuda")
-    except DeviceError as err:
-        pytest.skip(str(err))
-    rng = np.random.default_rng(0)
-    codes = rng.integers(0, 4, 19_891 + model.span, dtype=np.uint8)
-    accessibility = rng.random((1_990, len(model.widths)), dtype=np.float32)
-    np.testing.assert_allclose(on_gpu.slide(codes, accessibility, 10), model.slide(codes, accessibility, 10), atol=1e-4)
-
-
 def test_without_onnx_runtime_the_error_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(DeviceError, match=r"run: pip install 'jundscan\[cpu\]'"):

@@ -318,7 +318,7 @@ def test_wrong_options_raise_errors(genome: Path, model: Model, options: dict[st
         jundscan.scan(genome, model=model, **options)
 
 
-@pytest.mark.parametrize("device", ["gpu", "CPU", "cuda:0", 0, None])
+@pytest.mark.parametrize("device", ["gpu", "CPU", "cuda:x", 0, None])
 def test_unknown_devices_raise_errors(device: Any) -> None:
     with pytest.raises(JundscanError, match="must be one of auto, cpu, cuda"):
         jundscan.load_model(device=device)
