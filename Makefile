@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 FAST := $(VENV)/.fast-ready
 TRAINED := $(VENV)/.train-ready
+CARD := $(VENV)/.gpu-ready
 BENCHED := $(VENV)/.bench-ready
 TRUSTED := $(VENV)/.trust-ready
 
-.PHONY: demo test test-fast lint format coverage damage mutation audit train bench golden examples static igv axe docs/report.png clean
+.PHONY: demo test test-fast lint format coverage damage mutation audit train gpu bench golden examples static igv axe docs/report.png clean
 
 demo: $(READY)  ## scan the bundled example
 	$(BIN)/jundscan scan examples/genome.fa --accessibility examples/dnase.bedgraph \
@@ -45,6 +46,10 @@ audit: $(TRUSTED)  ## known weaknesses of what is installed; asks an index, so i
 
 train: $(TRAINED)  ## DATA="DIR [DIR ...]", the first one selects
 	$(BIN)/python -m train run $(foreach folder,$(DATA),--data $(folder)) --out exported
+
+gpu: $(CARD)  ## results and speed on an NVIDIA card, beside the processor's
+	$(BIN)/python -m pytest -m gpu --quiet tests/model
+	$(BIN)/python -m benchmarks.gpu --out gpu.json
 
 bench: $(BENCHED)
 	$(BIN)/python -m benchmarks
@@ -84,6 +89,11 @@ $(FAST): $(READY)
 
 $(TRAINED): $(READY)
 	$(BIN)/python -m pip install --quiet --editable ".[cpu,plots,hts,report,train]" --group dev --constraint constraints.txt
+	touch $@
+
+$(CARD): pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip uninstall --quiet --yes onnxruntime
+	$(BIN)/python -m pip install --quiet --editable ".[gpu]" --group fast --constraint constraints.txt
 	touch $@
 
 $(TRUSTED): $(TRAINED)

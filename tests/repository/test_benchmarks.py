@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 import onnx
 import torch
 
-from benchmarks import agreement, evaluation, profiling, training, variants
+from benchmarks import agreement, evaluation, gpu, profiling, training, variants
 from benchmarks.__main__ import PROFILE, README, RESULTS, read_json
 from benchmarks.flops import multiply_adds_per_base
 from benchmarks.genome import BenchmarkGenome, make_genome, write_repeated
@@ -257,3 +257,28 @@ class TestTables:
     def test_the_committed_run_is_complete(self, results):
         assert not results["quick"]
         assert {"speeds", "memory", "startup", "evaluation", "training", "agreement"} <= results.keys()
+
+
+def test_the_checks_of_a_card_run_without_one(tmp_path, capsys):
+    out = tmp_path / "gpu.json"
+    gpu.main(["--provider", "cpu", "--bases", "60000", "--chromosomes", "1", "--repeats", "1", "--out", str(out)])
+    found = json.loads(out.read_text())
+    assert set(found["checks"]) == {"provider", "operators", "agreement", "hits", "repeat", "doctor"}
+    assert all(facts["passed"] for facts in found["checks"].values())
+    assert {stride: facts["over_cpu"]["median"] > 0 for stride, facts in found["speed"]["scan"].items()} == {
+        "1": True,
+        "10": True,
+    }
+    assert "hits: passed" in capsys.readouterr().out
+
+
+def test_the_checks_of_a_card_fail_where_scores_differ(model):
+    class Other:
+        def __getattr__(self, name):
+            return getattr(model, name)
+
+        def slide(self, codes, accessibility, stride):
+            return model.slide(codes, accessibility, stride) + np.float32(1e-4)
+
+    assert gpu.check_agreement(model, model)["passed"]
+    assert not gpu.check_agreement(Other(), model)["passed"]
