@@ -11,7 +11,6 @@ import typer
 
 from jundscan.cli import options, terminal
 from jundscan.errors import format_count, format_seconds
-from jundscan.options import ScanOptions
 
 MAX_HITS = 1_000
 """Maximum number of hits explained in one run."""
@@ -85,7 +84,10 @@ def explain(
     if json_target is not None:
         check_output(json_target, force)
     terminal.log_accessibility(accessibility, no_accessibility)
-    chosen = ScanOptions(
+    with open_scan(
+        genome,
+        accessibility,
+        model=load_model(model, device),
         stride=1,
         threshold_rule=rule,
         scale=resolve_scale(accessibility_scale),
@@ -94,10 +96,7 @@ def explain(
         bed_value=bed_value,
         missing_chromosomes=missing_chromosomes,
         threads=threads,
-    )
-    to_score = partial(chromosomes_to_explain, region or (), hits)
-    with open_scan(
-        genome, accessibility, model=load_model(model, device), chromosomes_to_score=to_score, **vars(chosen)
+        chromosomes_to_score=partial(chromosomes_to_explain, region or (), hits),
     ) as ready:
         regions = list(dict.fromkeys(parse_region(text, ready.genome.chromsizes) for text in region or ()))
         to_rank = None if hits is None else read_hits(hits, ready)

@@ -11,7 +11,6 @@ import typer
 
 from jundscan.cli import options, terminal
 from jundscan.errors import format_count, format_seconds
-from jundscan.options import ScanOptions
 
 log = logging.getLogger("jundscan")
 
@@ -66,7 +65,10 @@ def variants(
     if json_target is not None:
         check_output(json_target, force)
     terminal.log_accessibility(accessibility, no_accessibility)
-    chosen = ScanOptions(
+    with open_scan(
+        genome,
+        accessibility,
+        model=load_model(model, device),
         stride=1,
         threshold_rule=rule,
         scale=resolve_scale(accessibility_scale),
@@ -75,10 +77,7 @@ def variants(
         bed_value=bed_value,
         missing_chromosomes=missing_chromosomes,
         threads=threads,
-    )
-    to_score = partial(chromosomes_of, vcf)
-    with open_scan(
-        genome, accessibility, model=load_model(model, device), chromosomes_to_score=to_score, **vars(chosen)
+        chromosomes_to_score=partial(chromosomes_of, vcf),
     ) as ready:
         terminal.log_threshold(ready.threshold)
         terminal.log_provider(ready.model, device)
