@@ -119,7 +119,11 @@ RecallOption = Annotated[
     ),
 ]
 LengthMismatchOption = Annotated[
-    bool, typer.Option(help="Accept a track or VCF whose header has other chromosome lengths, for partial genomes.")
+    bool,
+    typer.Option(
+        "--allow-length-mismatch",
+        help="Accept a track or VCF whose header has other chromosome lengths, for partial genomes.",
+    ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Log warnings and errors only.")]
 NoAccessibilityOption = Annotated[bool, typer.Option("--no-accessibility", help="Score on sequence alone.")]
