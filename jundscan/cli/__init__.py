@@ -14,25 +14,30 @@ from typing import Annotated
 import typer
 
 from jundscan._version import __version__
-from jundscan.cli import doctor, evaluate, explain, info, scale, scan, variants
+from jundscan.cli import doctor, evaluate, explain, help_layout, info, scale, scan, variants
 from jundscan.cli.process import end, ending_signals, hold_standard_streams, keep_stderr
 from jundscan.cli.terminal import print_error
 from jundscan.errors import JundscanError, format_os_error
 
 app = typer.Typer(
     name="jundscan",
+    cls=help_layout.Program,
+    context_settings=help_layout.HELP_NAMES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Predict where the transcription factor JUND binds, from DNA sequence and chromatin accessibility.",
-    epilog="Start with: jundscan scan genome.fa --accessibility dnase.narrowPeak -o hits.bed",
+    epilog="Start with: jundscan scan genome.fa --accessibility dnase.bw -o hits.bed",
 )
-app.command("scan")(scan.scan)
-app.command("variants")(variants.variants)
-app.command("explain")(explain.explain)
-app.command("evaluate")(evaluate.evaluate)
-app.command("scale")(scale.scale)
-app.command("info")(info.info)
-app.command("doctor")(doctor.doctor)
+for _panel, _function, _epilog in (
+    (help_layout.PREDICT, scan.scan, scan.EXAMPLES),
+    (help_layout.PREDICT, variants.variants, variants.EXAMPLES),
+    (help_layout.PREDICT, explain.explain, explain.EXAMPLES),
+    (help_layout.PREPARE, scale.scale, scale.EXAMPLES),
+    (help_layout.PREPARE, evaluate.evaluate, evaluate.EXAMPLES),
+    (help_layout.PREPARE, info.info, info.EXAMPLES),
+    (help_layout.PREPARE, doctor.doctor, doctor.EXAMPLES),
+):
+    app.command(cls=help_layout.Command, epilog=_epilog, rich_help_panel=_panel)(_function)
 
 
 def _show_version(is_set: bool) -> None:
@@ -44,7 +49,14 @@ def _show_version(is_set: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
+        bool,
+        typer.Option(
+            "--version",
+            help="Show the version.",
+            callback=_show_version,
+            is_eager=True,
+            rich_help_panel=help_layout.GENERAL,
+        ),
     ] = False,
 ) -> None:
     """Predict where the transcription factor JUND binds, from DNA sequence and chromatin accessibility."""

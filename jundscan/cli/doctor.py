@@ -7,14 +7,17 @@ from typing import Any
 import typer
 
 from jundscan.cli import options, terminal
+from jundscan.cli.help_layout import examples
+
+EXAMPLES = examples("jundscan doctor", "jundscan doctor --json -")
 
 
 def doctor(
     model: options.ModelOption = None, json_target: options.JsonOption = None, force: options.ForceOption = False
 ) -> None:
-    """Check the installation: versions, devices, the model file and its scores. Exit with 1 when a check fails.
+    """Check the installation: versions, devices, model and scores.
 
-    Example: jundscan doctor --json -
+    Exit code 1 when a check fails.
     """
     from jundscan.doctor import diagnose
     from jundscan.io.outputs import check_output

@@ -14,6 +14,7 @@ import typer
 
 from jundscan.cli import options, terminal
 from jundscan.cli.evaluation_tables import show
+from jundscan.cli.help_layout import INPUTS, OUTPUTS, THRESHOLD, examples
 
 if TYPE_CHECKING:
     from jundscan.evaluation.labelled_windows import NamedEvaluation
@@ -22,73 +23,80 @@ if TYPE_CHECKING:
 log = logging.getLogger("jundscan")
 
 
+EXAMPLES = examples(
+    "jundscan evaluate HepG2/valid_dataset K562/valid_dataset --plots plots",
+    "jundscan evaluate valid_dataset --genome hg19.fa --accessibility dnase.bw",
+)
+
+
 def evaluate(
     shard_dirs: Annotated[
         list[Path],
         typer.Argument(
             metavar="SHARD_DIR",
-            help="Folder with shard-0-X.joblib and the other files. Several folders are compared.",
+            help="Folder of shards. Several are compared.",
             **options.INPUT,
         ),
     ],
     genome: Annotated[
         Path | None,
         typer.Option(
-            help="FASTA that the windows come from. The model sees the surroundings of each window that has an id "
-            "(shard-K-ids.joblib). Without a genome it sees the windows alone.",
+            metavar="FASTA",
+            help="Genome of the windows, to see their surroundings.",
+            rich_help_panel=INPUTS,
             **options.INPUT,
         ),
     ] = None,
     accessibility: options.AccessibilityOption = None,
+    no_accessibility: options.NoAccessibilityOption = False,
+    accessibility_scale: options.ScaleOption = None,
     bed_value: options.BedValueOption = "score",
+    missing_chromosomes: options.MissingChromosomesOption = None,
+    allow_length_mismatch: options.LengthMismatchOption = False,
+    alias: options.AliasOption = None,
     model: Annotated[
         list[Path] | None,
         typer.Option(
             "--model",
-            help="An .onnx file made by jundscan, or its folder. Repeat the option to compare models. "
-            "Default: the model that jundscan comes with.",
+            metavar="FILE",
+            help="Another model: .onnx file or folder. Repeat to compare models.",
+            rich_help_panel=INPUTS,
             **options.INPUT,
         ),
     ] = None,
     threshold: Annotated[
         float | None,
         typer.Option(
-            help="Windows that score this or more are called bound. Default: 0.5, the balanced threshold.",
+            metavar="P",
+            help="Call windows bound that score P or more. Default: 0.5.",
             show_default=False,
+            rich_help_panel=THRESHOLD,
         ),
     ] = None,
-    no_accessibility: options.NoAccessibilityOption = False,
-    accessibility_scale: options.ScaleOption = None,
-    missing_chromosomes: options.MissingChromosomesOption = None,
-    allow_length_mismatch: options.LengthMismatchOption = False,
-    alias: options.AliasOption = None,
     predictions: Annotated[
         str | None,
-        typer.Option(help="Write a table with one line per window, TSV, or - for stdout.", show_default=False),
+        typer.Option(
+            metavar="FILE",
+            help="TSV with one line per window. - is stdout.",
+            show_default=False,
+            rich_help_panel=OUTPUTS,
+        ),
     ] = None,
     plots: Annotated[
         Path | None,
-        typer.Option(
-            help="Write pictures into this folder, PNG and SVG: ROC, precision-recall, calibration, confusion, scores.",
-            show_default=False,
-        ),
+        typer.Option(metavar="FOLDER", help="Five pictures, PNG and SVG.", show_default=False, rich_help_panel=OUTPUTS),
     ] = None,
-    device: options.DeviceOption = "auto",
-    threads: options.ThreadsOption = None,
     report: options.ReportOption = None,
     json_target: options.JsonOption = None,
     force: options.ForceOption = False,
     quiet: options.QuietOption = False,
+    device: options.DeviceOption = "auto",
+    threads: options.ThreadsOption = None,
 ) -> None:
-    """Compare a model's predictions with the labels of one or several folders of shards.
+    """Compare a model's predictions with labels in folders of shards.
 
     With --genome the model sees the surroundings of each window, as in a scan.
     With --accessibility too, the track replaces the accessibility in the shards.
-    With several folders or models --json writes {"data": [...]}, one report each with its "path".
-
-    Example: jundscan evaluate HepG2/valid_dataset K562/valid_dataset --plots plots
-
-    Example: jundscan evaluate HepG2/valid_dataset --genome hg19.fa --accessibility dnase.narrowPeak
     """
     from jundscan.accessibility.scale import resolve_scale
     from jundscan.evaluation.labelled_windows import NamedEvaluation, evaluate_shards

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from jundscan.cli import options, terminal
+from jundscan.cli.help_layout import OUTPUTS, TARGETS, examples
 from jundscan.errors import format_count, format_seconds
 
 MAX_HITS = 1_000
@@ -18,48 +19,70 @@ MAX_HITS = 1_000
 log = logging.getLogger("jundscan")
 
 
+EXAMPLES = examples(
+    "jundscan explain genome.fa --region chr22:20063400-20063600 -o site",
+    "jundscan explain genome.fa --hits hits.bed --accessibility dnase.bw -o why",
+)
+
+
 def explain(
     context: typer.Context,
     genome: options.GenomeArgument,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for tables, track and pictures.", show_default=False)
-    ],
+    *,
+    accessibility: options.AccessibilityOption = None,
+    no_accessibility: options.NoAccessibilityOption = False,
+    accessibility_scale: options.ScaleOption = None,
+    bed_value: options.BedValueOption = "score",
+    missing_chromosomes: options.MissingChromosomesOption = None,
+    allow_length_mismatch: options.LengthMismatchOption = False,
+    alias: options.AliasOption = None,
+    model: options.ModelOption = None,
     region: Annotated[
         list[str] | None,
-        typer.Option(help="chrom:start-end (0-based, half-open): one picture. May be repeated.", show_default=False),
+        typer.Option(
+            metavar="REGION",
+            help="chrom:start-end (0-based, half-open). May be repeated.",
+            show_default=False,
+            rich_help_panel=TARGETS,
+        ),
     ] = None,
     hits: Annotated[
         Path | None,
         typer.Option(
-            help="Hits of a scan, BED or narrowPeak: a page and a logo of the strongest. Their windows are scored "
-            "again, because a BED's scores are rounded. So use the model, track and scale of the scan.",
+            metavar="BED",
+            help="Hits of a scan: the strongest are explained.",
+            rich_help_panel=TARGETS,
             **options.INPUT,
         ),
     ] = None,
-    top: Annotated[int, typer.Option(min=1, max=MAX_HITS, help="With --hits: number of hits to explain.")] = 50,
-    accessibility: options.AccessibilityOption = None,
-    bed_value: options.BedValueOption = "score",
-    no_accessibility: options.NoAccessibilityOption = False,
+    top: Annotated[
+        int,
+        typer.Option(metavar="N", min=1, max=MAX_HITS, help="Number of hits to explain.", rich_help_panel=TARGETS),
+    ] = 50,
     threshold: options.ThresholdOption = None,
     fpr: options.FprOption = None,
     precision: options.PrecisionOption = None,
     recall: options.RecallOption = None,
-    accessibility_scale: options.ScaleOption = None,
-    missing_chromosomes: options.MissingChromosomesOption = None,
-    allow_length_mismatch: options.LengthMismatchOption = False,
-    alias: options.AliasOption = None,
-    device: options.DeviceOption = "auto",
-    threads: options.ThreadsOption = None,
-    model: options.ModelOption = None,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FOLDER",
+            help="Tables, track and pictures.",
+            show_default=False,
+            rich_help_panel=OUTPUTS,
+        ),
+    ],
     json_target: options.JsonOption = None,
     force: options.ForceOption = False,
     quiet: options.QuietOption = False,
+    device: options.DeviceOption = "auto",
+    threads: options.ThreadsOption = None,
 ) -> None:
-    """Show which bases drive a prediction, by scoring every substitution at every base.
+    """Show which bases drive a prediction.
 
-    Windows are scored with their surroundings, but only bases of the region are changed.
-
-    Example: jundscan explain genome.fa --region chr22:20063400-20063600 --accessibility dnase.narrowPeak -o why
+    Every substitution is scored at every base of a region or hit.
     """
     from jundscan.accessibility.scale import resolve_scale
     from jundscan.dna.regions import parse_region

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jundscan.cli import options, terminal
+from jundscan.cli.help_layout import examples
 
 _MODES = {
     "with_accessibility": ("With accessibility", "scan's default"),
@@ -13,16 +14,16 @@ _MODES = {
 """Title of the calibration table of each mode, and label of its default threshold."""
 
 
+EXAMPLES = examples("jundscan info", "jundscan info --model exported/jund-2-lstm --json model.json")
+
+
 def info(
     model: options.ModelOption = None,
     json_target: options.JsonOption = None,
     force: options.ForceOption = False,
     quiet: options.QuietOption = False,
 ) -> None:
-    """Show what a model is, what it was trained on, and what to expect at which threshold.
-
-    Example: jundscan info --model exported/jund-2-lstm
-    """
+    """Show what a model is, and what to expect at which threshold."""
     from jundscan.model.load import load_model
 
     options.check_files({"--json": json_target}, (model,))

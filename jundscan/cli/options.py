@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from jundscan import options
+from jundscan.cli.help_layout import COMPUTING, INPUTS, OUTPUTS, THRESHOLD
 from jundscan.errors import InputError
 from jundscan.options import BedValue, Device, MissingChromosomes, ThresholdRule, is_fraction
 
@@ -18,10 +19,112 @@ INPUT: dict[str, Any] = {"show_default": False, "readable": False}
 ModelOption = Annotated[
     Path | None,
     typer.Option(
-        "--model",
-        help="An .onnx file made by jundscan, or its folder. Default: the model that jundscan comes with.",
+        "--model", metavar="FILE", help="Another model: .onnx file or folder.", rich_help_panel=INPUTS, **INPUT
+    ),
+]
+GenomeArgument = Annotated[Path, typer.Argument(help="FASTA, gzipped or not. - is stdin.", **INPUT)]
+AccessibilityOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="TRACK",
+        help="Accessibility: bigWig, bedGraph, BED, narrowPeak or broadPeak.",
+        rich_help_panel=INPUTS,
         **INPUT,
     ),
+]
+NoAccessibilityOption = Annotated[
+    bool, typer.Option("--no-accessibility", help="Score on sequence alone.", rich_help_panel=INPUTS)
+]
+ScaleOption = Annotated[
+    str | None,
+    typer.Option(
+        "--accessibility-scale",
+        metavar="FILE",
+        help="File of `jundscan scale`, or identity. Default: from the whole track.",
+        show_default=False,
+        rich_help_panel=INPUTS,
+    ),
+]
+BedValueOption = Annotated[
+    BedValue,
+    typer.Option(metavar="VALUE", help="Value of intervals: score or presence.", rich_help_panel=INPUTS),
+]
+MissingChromosomesOption = Annotated[
+    MissingChromosomes | None,
+    typer.Option(
+        metavar="HOW",
+        help="Chromosomes missing from the track: closed (default), unknown or error.",
+        show_default=False,
+        rich_help_panel=INPUTS,
+    ),
+]
+LengthMismatchOption = Annotated[
+    bool,
+    typer.Option("--allow-length-mismatch", help="Accept other chromosome lengths.", rich_help_panel=INPUTS),
+]
+AliasOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Table of other chromosome names.", rich_help_panel=INPUTS, **INPUT),
+]
+ThresholdOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="P",
+        help="Call windows that score P or more. Default: the rule in `jundscan info`.",
+        show_default=False,
+        rich_help_panel=THRESHOLD,
+    ),
+]
+FprOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="P",
+        help="Call at most this fraction of unbound windows.",
+        show_default=False,
+        rich_help_panel=THRESHOLD,
+    ),
+]
+PrecisionOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="P",
+        help="At least this fraction of called windows is bound.",
+        show_default=False,
+        rich_help_panel=THRESHOLD,
+    ),
+]
+RecallOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="P",
+        help="Call at least this fraction of bound windows.",
+        show_default=False,
+        rich_help_panel=THRESHOLD,
+    ),
+]
+JsonOption = Annotated[
+    str | None,
+    typer.Option(
+        "--json",
+        metavar="FILE",
+        help="Write a JSON record. - is stdout.",
+        show_default=False,
+        rich_help_panel=OUTPUTS,
+    ),
+]
+ReportOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--report",
+        metavar="FILE",
+        help="HTML page of pictures and tables, one file.",
+        show_default=False,
+        rich_help_panel=OUTPUTS,
+    ),
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace output files that exist.", rich_help_panel=OUTPUTS)]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Log warnings and errors only.", rich_help_panel=OUTPUTS)
 ]
 
 
@@ -36,97 +139,22 @@ def _check_device(device: Device) -> Device:
 DeviceOption = Annotated[
     Device,
     typer.Option(
-        metavar="auto|cpu|cuda|cuda:N",
+        metavar="DEVICE",
         callback=_check_device,
-        help="Where the model runs. `auto` uses CUDA if available, else the CPU, and logs which. "
-        "`cuda` fails without CUDA. `cuda:1` is the second card.",
+        help="auto (CUDA if available), cpu, cuda or cuda:N.",
+        rich_help_panel=COMPUTING,
     ),
 ]
 ThreadsOption = Annotated[
     int | None,
-    typer.Option(min=1, help="Worker threads. Default: one per core that the process may use.", show_default=False),
-]
-JsonOption = Annotated[
-    str | None, typer.Option("--json", help="Write the report as JSON to a file, or - for stdout.", show_default=False)
-]
-ReportOption = Annotated[
-    Path | None,
     typer.Option(
-        "--report",
-        help="Write an HTML page for the browser, a single file: pictures, tables, what they mean. "
-        "Example: --report report.html",
+        metavar="N",
+        min=1,
+        help="Worker threads. Default: one per core.",
         show_default=False,
+        rich_help_panel=COMPUTING,
     ),
 ]
-ScaleOption = Annotated[
-    str | None,
-    typer.Option(
-        "--accessibility-scale",
-        metavar="FILE|identity",
-        help="A scale from `jundscan scale`, or from --json of a scan. `identity`: values are percentiles already. "
-        "Default: found from the whole track.",
-        show_default=False,
-    ),
-]
-ForceOption = Annotated[bool, typer.Option("--force", help="Replace output files that exist.")]
-GenomeArgument = Annotated[Path, typer.Argument(help="FASTA, plain, gzip or bgzip. - is standard input.", **INPUT)]
-BedValueOption = Annotated[
-    BedValue, typer.Option(help="Value of an interval of a text track: the value in its line, or always 1.")
-]
-MissingChromosomesOption = Annotated[
-    MissingChromosomes | None,
-    typer.Option(
-        help="How chromosomes are scored that are missing from the track. `closed`: with accessibility 0. `unknown`: "
-        "from sequence alone. `error`: stop. Default: closed, if names fit on half of the bases.",
-        show_default=False,
-    ),
-]
-AliasOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="Other names of the chromosomes, for all files: UCSC's chromAlias.txt, or a table of two columns.", **INPUT
-    ),
-]
-AccessibilityOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="Chromatin accessibility: bigWig, bedGraph, narrowPeak, broadPeak or BED, gzipped or not.", **INPUT
-    ),
-]
-ThresholdOption = Annotated[
-    float | None,
-    typer.Option(
-        help="Windows that score this or more are hits. Default: the model's rule, see jundscan info.",
-        show_default=False,
-    ),
-]
-FprOption = Annotated[
-    float | None,
-    typer.Option(
-        help="Choose the threshold by the fraction of unbound windows that are called, 0 to 1.", show_default=False
-    ),
-]
-PrecisionOption = Annotated[
-    float | None,
-    typer.Option(
-        help="Choose the threshold by the fraction of called windows that are bound, 0 to 1.", show_default=False
-    ),
-]
-RecallOption = Annotated[
-    float | None,
-    typer.Option(
-        help="Choose the threshold by the fraction of bound windows that are called, 0 to 1.", show_default=False
-    ),
-]
-LengthMismatchOption = Annotated[
-    bool,
-    typer.Option(
-        "--allow-length-mismatch",
-        help="Accept a track or VCF whose header has other chromosome lengths, for partial genomes.",
-    ),
-]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Log warnings and errors only.")]
-NoAccessibilityOption = Annotated[bool, typer.Option("--no-accessibility", help="Score on sequence alone.")]
 
 
 def check_fraction(value: float | None, option: str) -> None:

@@ -10,39 +10,49 @@ from typing import Annotated
 import typer
 
 from jundscan.cli import options, terminal
+from jundscan.cli.help_layout import OUTPUTS, examples
 
 log = logging.getLogger("jundscan")
+
+
+EXAMPLES = examples(
+    "jundscan scale dnase.bw -o scale.json",
+    "jundscan scale dnase.narrowPeak genome.fa -o scale.json",
+)
 
 
 def scale(
     context: typer.Context,
     track: Annotated[
         Path,
-        typer.Argument(
-            help="Chromatin accessibility: bigWig, bedGraph, narrowPeak, broadPeak or BED.", **options.INPUT
-        ),
+        typer.Argument(help="bigWig, bedGraph, BED, narrowPeak or broadPeak.", **options.INPUT),
     ],
     genome: Annotated[
-        Path | None,
-        typer.Argument(
-            help="FASTA of the whole genome. Not needed for a bigWig, which knows its chromosomes.", **options.INPUT
-        ),
+        Path | None, typer.Argument(help="FASTA of the whole genome. A bigWig needs none.", **options.INPUT)
     ] = None,
-    output: Annotated[str, typer.Option("--output", "-o", help="JSON file to write. - is stdout.")] = "-",
     bed_value: options.BedValueOption = "score",
     missing_chromosomes: options.MissingChromosomesOption = None,
     allow_length_mismatch: options.LengthMismatchOption = False,
     alias: options.AliasOption = None,
     model: options.ModelOption = None,
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="JSON file. Default: stdout.",
+            show_default=False,
+            rich_help_panel=OUTPUTS,
+        ),
+    ] = "-",
     force: options.ForceOption = False,
     quiet: options.QuietOption = False,
 ) -> None:
-    """Find the accessibility scale of a track, for scans of parts of a genome.
+    """Find a track's accessibility scale, to scan parts of a genome.
 
-    Scans with --accessibility-scale FILE use this scale. So a scan of a part of the genome maps accessibility in the
-    same way as a scan of the whole genome.
-
-    Example: jundscan scale dnase.narrowPeak genome.fa -o scale.json
+    Pass the scale to --accessibility-scale of the other commands.
+    Then a part gets the same scores as in a scan of the whole genome.
     """
     from jundscan.accessibility.genome_tracks import match_chromosomes
     from jundscan.accessibility.track_scale import track_scale

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jundscan.cli import options, terminal
+from jundscan.cli.help_layout import COMPUTING, OUTPUTS, PEAKS, SCOPE, examples
 from jundscan.errors import format_bases, format_count, format_seconds
 from jundscan.options import DEFAULT_STRIDE, MAX_STRIDE, Backend, Format
 
@@ -25,112 +26,137 @@ if TYPE_CHECKING:
 log = logging.getLogger("jundscan")
 
 
+EXAMPLES = examples(
+    "jundscan scan genome.fa > hits.bed",
+    "jundscan scan genome.fa --accessibility dnase.bw -o hits.bed --track score.bw",
+    "jundscan scan genome.fa --region chr22:16000000-22000000 --fpr 0.001",
+)
+
+
 def scan(
     context: typer.Context,
     genome: options.GenomeArgument,
     accessibility: options.AccessibilityOption = None,
-    bed_value: options.BedValueOption = "score",
     no_accessibility: options.NoAccessibilityOption = False,
+    accessibility_scale: options.ScaleOption = None,
+    bed_value: options.BedValueOption = "score",
+    missing_chromosomes: options.MissingChromosomesOption = None,
+    allow_length_mismatch: options.LengthMismatchOption = False,
+    alias: options.AliasOption = None,
+    model: options.ModelOption = None,
+    region: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="REGION",
+            help="chrom or chrom:start-end (0-based, half-open). May be repeated.",
+            show_default=False,
+            rich_help_panel=SCOPE,
+        ),
+    ] = None,
+    regions: Annotated[
+        Path | None,
+        typer.Option(metavar="BED", help="Only the regions of a BED file.", rich_help_panel=SCOPE, **options.INPUT),
+    ] = None,
+    exclude: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="BED", help="No window that touches these regions.", rich_help_panel=SCOPE, **options.INPUT
+        ),
+    ] = None,
+    stride: Annotated[
+        int,
+        typer.Option(metavar="N", min=1, max=MAX_STRIDE, help="Bases between window starts.", rich_help_panel=SCOPE),
+    ] = DEFAULT_STRIDE,
+    threshold: options.ThresholdOption = None,
+    fpr: options.FprOption = None,
+    precision: options.PrecisionOption = None,
+    recall: options.RecallOption = None,
     output: Annotated[
         str,
         typer.Option(
-            "--output", "-o", help="File of hits; - is stdout. A .gz file is bgzipped and gets a tabix index."
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Hits, compressed if named .gz. Default: stdout.",
+            show_default=False,
+            rich_help_panel=OUTPUTS,
         ),
     ] = "-",
     output_format: Annotated[
         Format,
         typer.Option(
             "--format",
-            help="bed, narrowPeak and table hold hits; table adds expected precision and chromatin of each hit. tsv "
-            "holds one line per scored window.",
+            metavar="FORMAT",
+            help="Hits: bed, narrowPeak or table. Windows: tsv.",
+            rich_help_panel=OUTPUTS,
         ),
     ] = "bed",
     no_header: Annotated[
-        bool, typer.Option("--no-header", help="Leave out the # lines that name model, inputs and threshold.")
+        bool, typer.Option("--no-header", help="Leave out the # lines.", rich_help_panel=OUTPUTS)
     ] = False,
     track: Annotated[
         Path | None,
         typer.Option(
-            help="Write the probability of every scored window: .bw, .bedgraph or .bedgraph.gz.", show_default=False
+            metavar="FILE",
+            help="Probability of each window: .bw or .bedgraph.",
+            show_default=False,
+            rich_help_panel=OUTPUTS,
         ),
     ] = None,
-    stride: Annotated[int, typer.Option(min=1, max=MAX_STRIDE, help="Bases between window starts.")] = DEFAULT_STRIDE,
-    threshold: options.ThresholdOption = None,
-    fpr: options.FprOption = None,
-    precision: options.PrecisionOption = None,
-    recall: options.RecallOption = None,
-    region: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Scan only chrom or chrom:start-end (0-based, half-open); may be repeated.", show_default=False
-        ),
-    ] = None,
-    regions: Annotated[
-        Path | None,
-        typer.Option(
-            help="Scan only the regions of a BED file. A warning counts those that hold no window or are cut at the "
-            "end of their chromosome.",
-            **options.INPUT,
-        ),
-    ] = None,
-    exclude: Annotated[
-        Path | None, typer.Option(help="Score no window that touches a region of this BED file.", **options.INPUT)
-    ] = None,
+    report: options.ReportOption = None,
+    json_target: options.JsonOption = None,
+    force: options.ForceOption = False,
+    quiet: options.QuietOption = False,
     truth: Annotated[
-        Path | None, typer.Option(help="Known peaks (BED, narrowPeak): report how the scan compares.", **options.INPUT)
+        Path | None,
+        typer.Option(metavar="BED", help="Known peaks, BED or narrowPeak.", rich_help_panel=PEAKS, **options.INPUT),
     ] = None,
     truth_exclude: Annotated[
         Path | None,
         typer.Option(
-            help="With --truth: compare nothing that touches a region of this BED file, such as regions that the model "
-            "was trained on.",
-            **options.INPUT,
+            metavar="BED", help="Leave out what touches these regions.", rich_help_panel=PEAKS, **options.INPUT
         ),
     ] = None,
     truth_region: Annotated[
         list[str] | None,
         typer.Option(
             metavar="REGION|BED",
-            help="With --truth: compare only windows in this region, where the peaks are known. chrom, chrom:start-end "
-            "or a BED file; may be repeated.",
+            help="Compare only here. May be repeated.",
             show_default=False,
+            rich_help_panel=PEAKS,
         ),
     ] = None,
     accuracy_track: Annotated[
         Path | None,
-        typer.Option(help="With --truth: weighted accuracy in bins of 10 kb, as a track.", show_default=False),
+        typer.Option(
+            metavar="FILE",
+            help="Weighted accuracy in bins of 10 kb.",
+            show_default=False,
+            rich_help_panel=PEAKS,
+        ),
     ] = None,
-    accessibility_scale: options.ScaleOption = None,
-    missing_chromosomes: options.MissingChromosomesOption = None,
-    allow_length_mismatch: options.LengthMismatchOption = False,
-    alias: options.AliasOption = None,
     device: options.DeviceOption = "auto",
     threads: options.ThreadsOption = None,
     backend: Annotated[
         Backend,
         typer.Option(
-            help="dask: scan on the workers of a Dask cluster, which must see the same files under the same paths. "
-            "--threads are the threads of one task. Default: local.",
+            metavar="local|dask",
+            help="This machine (default), or a cluster.",
             show_default=False,
+            rich_help_panel=COMPUTING,
         ),
     ] = "local",
     scheduler: Annotated[
         str | None,
         typer.Option(
-            help="With --backend dask: the scheduler's address (tcp://HOST:8786), or the file it writes.",
+            metavar="ADDRESS",
+            help="With dask: tcp://HOST:8786, or a file.",
             show_default=False,
+            rich_help_panel=COMPUTING,
         ),
     ] = None,
-    model: options.ModelOption = None,
-    json_target: options.JsonOption = None,
-    report: options.ReportOption = None,
-    force: options.ForceOption = False,
-    quiet: options.QuietOption = False,
 ) -> None:
-    """Find where JUND binds in a genome.
-
-    Example: jundscan scan genome.fa --accessibility dnase.narrowPeak -o hits.bed
-    """
+    """Find where JUND binds in a genome."""
     from jundscan.accessibility.scale import resolve_scale
     from jundscan.io.outputs import check_output
     from jundscan.model.load import load_model

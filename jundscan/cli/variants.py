@@ -10,9 +10,16 @@ from typing import Annotated
 import typer
 
 from jundscan.cli import options, terminal
+from jundscan.cli.help_layout import OUTPUTS, examples
 from jundscan.errors import format_count, format_seconds
 
 log = logging.getLogger("jundscan")
+
+
+EXAMPLES = examples(
+    "jundscan variants genome.fa snps.vcf --accessibility dnase.bw -o effects.vcf",
+    "jundscan variants genome.fa snps.vcf.gz --no-accessibility -o effects.tsv",
+)
 
 
 def variants(
@@ -20,33 +27,39 @@ def variants(
     genome: options.GenomeArgument,
     vcf: Annotated[Path, typer.Argument(help="VCF, gzipped or not, or BCF.", **options.INPUT)],
     accessibility: options.AccessibilityOption = None,
-    bed_value: options.BedValueOption = "score",
     no_accessibility: options.NoAccessibilityOption = False,
-    output: Annotated[
-        str, typer.Option("--output", "-o", help="A .vcf, .vcf.gz (indexed) or .tsv file. - is VCF on stdout.")
-    ] = "-",
+    accessibility_scale: options.ScaleOption = None,
+    bed_value: options.BedValueOption = "score",
+    missing_chromosomes: options.MissingChromosomesOption = None,
+    allow_length_mismatch: options.LengthMismatchOption = False,
+    alias: options.AliasOption = None,
+    model: options.ModelOption = None,
     threshold: options.ThresholdOption = None,
     fpr: options.FprOption = None,
     precision: options.PrecisionOption = None,
     recall: options.RecallOption = None,
-    accessibility_scale: options.ScaleOption = None,
-    missing_chromosomes: options.MissingChromosomesOption = None,
-    allow_length_mismatch: options.LengthMismatchOption = False,
-    alias: options.AliasOption = None,
-    device: options.DeviceOption = "auto",
-    threads: options.ThreadsOption = None,
-    model: options.ModelOption = None,
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help=".vcf, .vcf.gz or .tsv. Default: VCF on stdout.",
+            show_default=False,
+            rich_help_panel=OUTPUTS,
+        ),
+    ] = "-",
     json_target: options.JsonOption = None,
     force: options.ForceOption = False,
     quiet: options.QuietOption = False,
+    device: options.DeviceOption = "auto",
+    threads: options.ThreadsOption = None,
 ) -> None:
-    """Find variants that make or break a JUND site, allele by allele.
+    """Find variants that make or break a JUND site.
 
-    Every window that an allele touches is scored on the reference and on the alternative haplotype, with the
-    surroundings that it has there and the accessibility of the reference. Windows beside the allele are left out.
+    Every window that an allele touches is scored with it and without it.
+    Accessibility is that of the reference.
     Each allele is scored by itself: phased neighbours are not combined.
-
-    Example: jundscan variants genome.fa variants.vcf.gz --accessibility dnase.narrowPeak -o effects.vcf.gz
     """
     from jundscan.accessibility.scale import resolve_scale
     from jundscan.effects.contigs import chromosomes_of
