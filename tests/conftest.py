@@ -23,6 +23,8 @@ from jundscan.model.load import load_model
 from jundscan.model.model import Model
 from tests.helpers.inputs import genome_letters, track_rows, write_fasta, write_rows
 
+pytest_plugins = ["tests.helpers.skips"]
+
 TESTS = Path(__file__).parent
 SLOW_TIER = frozenset({"slow", "tools", "train", "data", "gpu"})
 """Marks of tests that the fast tier leaves out."""

@@ -16,6 +16,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SCAN = "--accessibility dnase.bedgraph --accessibility-scale scale.json --fpr 0.01 --stride 10 --no-header"
+PROGRAMS = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+"""Folders of programs, first of all of those that pip installed beside this Python."""
 
 
 @pytest.fixture
@@ -24,8 +26,7 @@ def examples(tmp_path: Path) -> Path:
 
 
 def bash(folder: Path, line: str) -> None:
-    bin_folders = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = os.environ | {"PATH": bin_folders, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(folder / "cache")}
+    environment = os.environ | {"PATH": PROGRAMS, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(folder / "cache")}
     command = ["bash", "-euo", "pipefail", "-c", line]
     ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, f"{line}\n{ran.stdout}{ran.stderr}"
@@ -66,7 +67,7 @@ def test_jobs_together_write_what_one_scan_writes(examples: Path, way: str) -> N
     bash(examples, f"jundscan scan genome.fa {SCAN} -o whole.bed --track whole.bedgraph -q")
     if way == "by its commands":
         run_commands(folder)
-    elif shutil.which("snakemake") is None:
+    elif shutil.which("snakemake", path=PROGRAMS) is None:
         pytest.skip("snakemake is not installed")
     else:
         bash(folder, "snakemake --cores 2 --quiet all")
