@@ -9,14 +9,14 @@ CARD := $(VENV)/.gpu-ready
 BENCHED := $(VENV)/.bench-ready
 TRUSTED := $(VENV)/.trust-ready
 
-.PHONY: demo test test-fast lint format coverage damage mutation audit train gpu bench golden examples static igv axe docs/report.png clean
+.PHONY: demo test test-fast lint format hooks coverage damage mutation audit train gpu bench golden examples static igv axe docs/report.png clean
 
 demo: $(READY)  ## scan the bundled example
 	$(BIN)/jundscan scan examples/genome.fa --accessibility examples/dnase.bedgraph \
 	  --accessibility-scale examples/scale.json
 
-test: $(TRAINED)  ## the whole test suite
-	$(BIN)/python -m pytest
+test: $(TRAINED)  ## the whole test suite; PYTEST_ARGS="-k names"
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 test-fast: $(FAST)  ## the fast tier, for every change: no PyTorch, no browser, no network, under a minute
 	$(BIN)/python -m pytest --fast --quiet
@@ -30,6 +30,9 @@ lint: $(TRAINED)  ## style, types, and the order in which folders may import one
 format: $(TRAINED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+hooks: $(TRAINED)  ## git runs the lint tools before every commit
+	$(BIN)/pre-commit install
 
 coverage: $(TRAINED)  ## the suite once more, counting branches; fails below the gate in pyproject.toml
 	$(BIN)/python -m pytest --cov --cov-report=term --quiet
