@@ -162,7 +162,10 @@ def test_ci_tests_the_pythons_and_systems_that_the_project_claims() -> None:
     jobs = load(ROOT / ".github" / "workflows" / "ci.yml")["jobs"]
     claimed = [name.removeprefix("Programming Language :: Python :: ") for name in PROJECT["classifiers"]]
     versions = [version for version in claimed if re.fullmatch(r"3\.\d+", version)]
-    assert jobs["linux"]["strategy"]["matrix"]["python"] == jobs["macos"]["strategy"]["matrix"]["python"] == versions
+    assert len(versions) > 2
+    for name in ("linux", "macos"):
+        trials = re.findall(r"matrix\.python == '(.+)'", jobs[name]["continue-on-error"])
+        assert jobs[name]["strategy"]["matrix"]["python"] == versions + trials, name
     assert PROJECT["requires-python"] == f">={versions[0]}"
     systems = {name for name in PROJECT["classifiers"] if name.startswith("Operating System")}
     assert systems == {"Operating System :: MacOS", "Operating System :: POSIX :: Linux"}
