@@ -10,7 +10,6 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from jundscan.errors import DeviceError, JundscanError
 from jundscan.io.files import read_json
@@ -19,6 +18,7 @@ from jundscan.model.load import MISSING_RUNTIME, default_model_path, load_model
 from jundscan.model.model import Model
 from jundscan.model.reference_scores import REFERENCE_TOLERANCE, largest_difference
 from jundscan.options import Device
+from jundscan.schemas.records import DoctorRecord, InstallationRecord
 from jundscan.threads import usable_cores
 
 RUNTIME_MODULE = "onnxruntime"
@@ -47,20 +47,16 @@ class Diagnosis:
 
     Attributes
     ----------
-    found : dict
-        Facts, ready for JSON: ``python``, ``platform``, ``packages`` (name to version, None when missing), ``extras``,
-        ``threads``, ``onnxruntime`` (``wheels``, ``available_providers``), ``model`` (``path``, ``name``,
-        ``version``, ``sha256``, ``expected_sha256``), ``devices`` (device to the provider of a session there, None
-        when it is not available) and ``self_test`` (device to the largest difference between its probabilities and
-        those of the export).
+    found : InstallationRecord
+        Facts, ready for JSON.
     problems : list of str
         One line each: what is wrong, and what to do. Empty when everything works.
     """
 
-    found: dict[str, Any] = field(default_factory=dict)
+    found: InstallationRecord
     problems: list[str] = field(default_factory=list)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> DoctorRecord:
         """Return ``ok``, ``problems`` and the facts as one object."""
         return {"ok": not self.problems, "problems": self.problems, **self.found}
 
@@ -78,16 +74,23 @@ def diagnose(model: str | Path | None = None) -> Diagnosis:
     Diagnosis
         A problem is a line of ``problems``. The function does not raise it as an error.
     """
-    diagnosis = Diagnosis()
-    diagnosis.found["python"] = platform.python_version()
-    diagnosis.found["platform"] = f"{platform.system()} {platform.machine()}"
-    _packages(diagnosis)
     cores = usable_cores()
-    diagnosis.found["threads"] = {"default": cores, "usable_cores": cores}
+    diagnosis = Diagnosis(
+        {
+            "python": platform.python_version(),
+            "platform": f"{platform.system()} {platform.machine()}",
+            "packages": {},
+            "extras": {},
+            "threads": {"default": cores, "usable_cores": cores},
+            "onnxruntime": {"wheels": {}, "available_providers": []},
+            "model": {"path": None, "name": None, "version": None, "sha256": None, "expected_sha256": None},
+            "devices": {},
+            "self_test": {},
+        }
+    )
+    _packages(diagnosis)
     providers = _runtime(diagnosis)
     file = _model_file(diagnosis, model)
-    diagnosis.found["devices"] = {}
-    diagnosis.found["self_test"] = {}
     if providers and file is not None:
         _run_on(diagnosis, file, "cpu")
         if CUDA in providers:
@@ -157,8 +160,7 @@ def _runtime(diagnosis: Diagnosis) -> list[str]:
 
 def _model_file(diagnosis: Diagnosis, model: str | Path | None) -> Path | None:
     """Return the model's file, and compare its SHA-256 with that in the ``metrics.json`` beside it."""
-    found: dict[str, Any] = dict.fromkeys(("path", "name", "version", "sha256", "expected_sha256"))
-    diagnosis.found["model"] = found
+    found = diagnosis.found["model"]
     try:
         file = default_model_path() if model is None else Path(model)
     except JundscanError as err:
@@ -168,7 +170,7 @@ def _model_file(diagnosis: Diagnosis, model: str | Path | None) -> Path | None:
         file /= "model.onnx"
     found["path"] = str(file)
     try:
-        found["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
+        digest = found["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as err:
         diagnosis.problems.append(f"{file}: cannot be read ({err.strerror}); {_remedy(model)}")
         return None
@@ -183,10 +185,10 @@ def _model_file(diagnosis: Diagnosis, model: str | Path | None) -> Path | None:
     except (OSError, ValueError, KeyError, TypeError) as err:
         diagnosis.problems.append(f"{metrics}: damaged ({' '.join(str(err).split())}); {_remedy(model)}")
         return file
-    if found["sha256"] != found["expected_sha256"]:
+    if digest != expected:
         diagnosis.problems.append(
-            f"{file}: damaged or changed: its SHA-256 is {found['sha256'][:12]}…, not "
-            f"{found['expected_sha256'][:12]}… as in {metrics.name}; {_remedy(model)}"
+            f"{file}: damaged or changed: its SHA-256 is {digest[:12]}…, not {expected[:12]}… as in {metrics.name}; "
+            f"{_remedy(model)}"
         )
     return file
 
@@ -205,7 +207,7 @@ def _run_on(diagnosis: Diagnosis, file: Path, device: Device) -> None:
         diagnosis.problems.append(NO_CUDA if device == "cuda" and isinstance(err, DeviceError) else str(err))
         return
     found["devices"][device] = model.provider
-    found["model"] |= {"name": model.metadata.name, "version": model.metadata.version}
+    found["model"]["name"], found["model"]["version"] = model.metadata.name, model.metadata.version
     expected = model.metadata.self_test
     if expected is None:
         return

@@ -14,11 +14,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jundscan.schemas.records import Figure, WarningRecord
 
 log = logging.getLogger("jundscan")
 
-Figure: TypeAlias = "int | float | str | list[str]"
 _MAX_CHARACTERS = 1000
 """Maximum characters of a message."""
 
@@ -133,7 +135,7 @@ class Caution:
     message: str
     figures: Mapping[str, Figure]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> WarningRecord:
         """Return the entry of a record's ``warnings``."""
         return {"code": self.code, "message": self.message, "figures": dict(self.figures)}
 
@@ -152,7 +154,7 @@ class Cautions(list[Caution]):
         for other in others:
             self.add(other.code, other.message, **other.figures)
 
-    def to_list(self) -> list[dict[str, Any]]:
+    def to_list(self) -> list[WarningRecord]:
         """Return a record's ``warnings``."""
         return [caution.to_dict() for caution in self]
 

@@ -20,6 +20,7 @@ from jundscan.accessibility.window_means import MAX_WIDTH
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import InputError
 from jundscan.io.files import read_json
+from jundscan.schemas.records import KnotsRecord, ScaleRecord
 
 DISTRIBUTION_BINS = 20
 """Bins of equal width above 0 in :func:`distribution`."""
@@ -70,7 +71,7 @@ class Knots(NamedTuple):
         percentiles[means == 0] = 0
         return percentiles
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> KnotsRecord:
         """Return both lists, ready for JSON; :meth:`from_dict` reads them."""
         return {"values": self.values.tolist(), "percentiles": self.percentiles.tolist()}
 
@@ -195,9 +196,10 @@ class AccessibilityScale:
                 "find the scale for this model: jundscan scale"
             )
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> ScaleRecord:
         """Return the scale ready for JSON; :meth:`from_dict` reads it."""
-        record = {"windows": self.windows, **self._own.to_dict()}
+        own = self._own.to_dict()
+        record: ScaleRecord = {"windows": self.windows, "values": own["values"], "percentiles": own["percentiles"]}
         if self.wider:
             record["wider"] = {str(width): knots.to_dict() for width, knots in self.wider.items()}
         return record

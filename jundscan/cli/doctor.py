@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -10,6 +11,9 @@ from jundscan.cli import options, terminal
 from jundscan.cli.help_layout import examples
 
 EXAMPLES = examples("jundscan doctor", "jundscan doctor --json -")
+
+if TYPE_CHECKING:
+    from jundscan.schemas.records import InstallationRecord
 
 
 def doctor(
@@ -40,11 +44,11 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _show(found: dict[str, Any]) -> None:
+def _show(found: InstallationRecord) -> None:
     from rich.console import Console
     from rich.table import Column, Table
 
-    def versions(packages: dict[str, str | None]) -> str:
+    def versions(packages: Mapping[str, str | None]) -> str:
         return ", ".join(f"{name} {version or 'missing'}" for name, version in packages.items())
 
     runtime, model, threads = found["onnxruntime"], found["model"], found["threads"]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,7 @@ from jundscan.cli.help_layout import INPUTS, OUTPUTS, THRESHOLD, examples
 if TYPE_CHECKING:
     from jundscan.evaluation.labelled_windows import NamedEvaluation
     from jundscan.io.shards import Shards
+    from jundscan.schemas.records import EvaluationRecord, EvaluationsRecord
 
 log = logging.getLogger("jundscan")
 
@@ -257,7 +258,7 @@ def _columns(row: NamedEvaluation, named: bool) -> dict[str, Iterable[str]]:
     return columns
 
 
-def _record(rows: Sequence[NamedEvaluation]) -> dict[str, Any]:
+def _record(rows: Sequence[NamedEvaluation]) -> EvaluationRecord | EvaluationsRecord:
     """Return the report that --json writes."""
     if len(rows) == 1:
         return rows[0].report

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jundscan.errors import format_count
@@ -86,7 +86,7 @@ def _describe_shared(rows: Sequence[NamedEvaluation]) -> str:
     return "; ".join(filter(None, sentences))
 
 
-def _table_of_one(report: dict[str, Any]) -> Any:
+def _table_of_one(report: Mapping[str, Any]) -> Any:
     from rich.table import Table
 
     table = Table("metric", "value", "95 % interval")
@@ -114,7 +114,7 @@ def _table_of_several(rows: Sequence[NamedEvaluation], names: Sequence[str], met
     return table
 
 
-def _value(report: dict[str, Any], name: str, digits: int) -> Iterator[str]:
+def _value(report: Mapping[str, Any], name: str, digits: int) -> Iterator[str]:
     """Yield a metric and its interval as text."""
     value, interval = report[name], report["confidence_intervals"][name]
     yield "undefined" if value is None else f"{value:.{digits}f}"

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jundscan.cli import options, terminal
 from jundscan.cli.help_layout import OUTPUTS, examples
+
+if TYPE_CHECKING:
+    from jundscan.schemas.records import ScaleRunRecord
 
 log = logging.getLogger("jundscan")
 
@@ -78,7 +81,7 @@ def scale(
                 fasta, opened, cautions, allow_length_mismatch=allow_length_mismatch, missing=missing_chromosomes
             )
             found = track_scale(fasta, matched, widths, cautions)
-    record = {
+    record: ScaleRunRecord = {
         "accessibility": str(track),
         "genome": None if genome is None else str(genome),
         "command": terminal.command_line(context),

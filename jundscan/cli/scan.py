@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jundscan.scanning.outputs import Sink
     from jundscan.scanning.plan import Scan
     from jundscan.scanning.score import ScoredWindows
+    from jundscan.schemas.records import AccuracyRecord, ScanRecord
 
 log = logging.getLogger("jundscan")
 
@@ -294,7 +295,7 @@ def write_scan(
     outputs: Outputs,
     chunks: Iterable[ScoredWindows] | None = None,
     on_progress: Callable[[int], None] | None = None,
-) -> dict[str, Any]:
+) -> ScanRecord:
     """Run a scan, hand its windows and hits to the sinks listed here, and return the record of the run.
 
     Parameters
@@ -309,8 +310,8 @@ def write_scan(
 
     Returns
     -------
-    dict
-        The keys of ``scan --json``.
+    ScanRecord
+        The record of ``scan --json``.
     """
     from jundscan.io.aliases import check_names_in_text
     from jundscan.io.outputs import open_output, open_track_output
@@ -364,13 +365,15 @@ def write_scan(
     return record
 
 
-def _log_accuracy(accuracy: dict[str, Any]) -> None:
+def _log_accuracy(accuracy: AccuracyRecord) -> None:
     """Log a summary of the comparison with known peaks, first what was left out of it."""
     peaks, excluded = accuracy["peaks"], accuracy["excluded"]
     if excluded is not None:
         log.info(
             "left out of the comparison: %s, %s, %s",
-            *(format_count(excluded[f"{what}s"], what) for what in ("window", "peak", "hit")),
+            format_count(excluded["windows"], "window"),
+            format_count(excluded["peaks"], "peak"),
+            format_count(excluded["hits"], "hit"),
         )
     values = [f"{accuracy['positives']:,} of {accuracy['n']:,} bound"] + [
         f"{metric.replace('_', ' ')} {accuracy[metric]:.3f}"

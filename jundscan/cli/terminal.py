@@ -7,7 +7,7 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,7 +121,7 @@ def command_line(context: typer.Context) -> str:
     return shlex.join([context.find_root().info_name or "jundscan", *(context.obj or ())])
 
 
-def write_json(report: dict[str, Any], target: str, force: bool) -> None:
+def write_json(report: Mapping[str, Any], target: str, force: bool) -> None:
     """Write a report as JSON to a file, or to stdout for ``-``, with one line per key of the outermost object."""
     from jundscan.io.outputs import open_output
 

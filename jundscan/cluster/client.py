@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -122,7 +122,7 @@ def written_address(scheduler: str) -> str:
 
 
 def _check_versions(found: dict[str, Any]) -> None:
-    here = versions()
+    here: Mapping[str, Any] = versions()
     for worker, there in found.items():
         if not isinstance(there, dict):
             raise ClusterError(

@@ -2,38 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import get_args
 
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import InputError
 from jundscan.io.vcf import Vcf, allele_kind
+from jundscan.schemas.records import HitChange, Status
 
-Status = Literal[
-    "scored",
-    "partial",
-    "ref_mismatch",
-    "unknown_bases",
-    "no_contig",
-    "no_window",
-    "symbolic",
-    "breakend",
-    "spanning_deletion",
-    "unchanged",
-    "ambiguous",
-    "no_alternative",
-]
-"""Whether an alternative allele was scored, and if not, why.
-
-``scored``: every window was scored. ``partial``: some windows hold N (or any letter but ACGT) and were left out. All
-other alleles are not scored. ``ref_mismatch``: REF differs from the genome. ``unknown_bases``: every window holds N.
-``no_contig``: the genome lacks the chromosome. ``no_window``: the sequence, with REF or with ALT, is shorter than a
-window. ``symbolic``: ``<DEL>`` and the like. ``breakend``: ``G]17:198982]`` and the like. ``spanning_deletion``: ``*``.
-``unchanged``: ALT equals REF. ``ambiguous``: ALT holds a IUPAC code such as R, which stands for A or G.
-``no_alternative``: ``.`` as one of several alleles.
-"""
 STATUSES: tuple[Status, ...] = get_args(Status)
-HitChange = Literal["gained", "lost", "kept", "none"]
-"""Whether the best window reaches the threshold: on the alternative only, the reference only, both, neither."""
 HIT_CHANGES: tuple[HitChange, ...] = get_args(HitChange)
 
 FIELDS = {

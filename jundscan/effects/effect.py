@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from jundscan.effects.alleles import HIT_CHANGES, STATUSES, HitChange, Status
+from jundscan.effects.alleles import HIT_CHANGES, STATUSES
 from jundscan.effects.score import Effects
 from jundscan.io.vcf import Variant
+from jundscan.schemas.records import HitChange, Status
 
 
 class Effect(NamedTuple):
@@ -26,7 +27,7 @@ class Effect(NamedTuple):
     reference_allele, alternative_allele : str
         REF and ALT.
     status : str
-        ``"scored"``, ``"partial"``, or why the allele has no score, see :data:`jundscan.effects.alleles.Status`.
+        ``"scored"``, ``"partial"``, or why the allele has no score, see :data:`jundscan.schemas.records.Status`.
     reference, alternative : float
         Highest probability, 0 to 1, among the windows that the allele touches, on the reference and on the alternative
         haplotype.

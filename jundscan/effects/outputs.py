@@ -27,6 +27,7 @@ from jundscan.io.vcf import Variant, import_pysam, open_vcf
 from jundscan.run.record import header as header_of
 from jundscan.run.record import run_facts
 from jundscan.scanning.plan import Scan
+from jundscan.schemas.records import VariantsRecord
 
 log = logging.getLogger("jundscan")
 
@@ -72,7 +73,7 @@ def write_variants(
     on_progress: Callable[[int], None] = lambda position: None,
     command: str | None = None,
     allow_length_mismatch: bool = False,
-) -> dict[str, Any]:
+) -> VariantsRecord:
     """Score the variants of a VCF or BCF, and write their effects in the order of the input.
 
     Parameters
@@ -95,8 +96,8 @@ def write_variants(
 
     Returns
     -------
-    dict
-        The keys of ``variants --json``.
+    VariantsRecord
+        The record of ``variants --json``.
 
     Raises
     ------

@@ -19,7 +19,7 @@ from jundscan.dna.chromosome_line import ChromosomeLine
 from jundscan.dna.interval_sets import merge_intervals
 from jundscan.dna.letters import UNKNOWN
 from jundscan.dna.windows import known_windows
-from jundscan.effects.alleles import STATUSES, Status
+from jundscan.effects.alleles import STATUSES
 from jundscan.effects.haplotypes import (
     BLOCK_WINDOWS,
     Int64Array,
@@ -35,6 +35,7 @@ from jundscan.effects.tasks import TASK_ALLELES, Record, Task, TaskBuilder, spli
 from jundscan.io.vcf import Variant
 from jundscan.model.thresholds import false_positive_rates, is_positive, logits
 from jundscan.scanning.plan import Scan
+from jundscan.schemas.records import Status
 from jundscan.threads import in_order
 
 CALL_BLOCKS = 40

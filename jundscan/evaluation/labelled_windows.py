@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from jundscan.io.frames import data_frame
 from jundscan.io.shards import Shards
 from jundscan.model.model import Model
 from jundscan.options import check_fraction, positive_int
+from jundscan.schemas.records import AccessibilityOfShards, EvaluationRecord
 from jundscan.threads import usable_cores
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ class Evaluation:
         Output of the model, 0 to 1. It ranks windows, and is not the chance of being bound.
     weights : numpy.ndarray, shape=(n,), dtype=float64, or None
         Sample weights: those of the shards, else balanced ones. None without labels.
-    report : dict or None
-        Metrics, with the keys of ``evaluate --json``. None without labels.
+    report : EvaluationRecord or None
+        Metrics, the record of ``evaluate --json``. None without labels.
     known : numpy.ndarray, shape=(n,), dtype=bool, or None
         Whether the model saw the surroundings of each window. None when the model sees windows alone.
     """
@@ -52,7 +53,7 @@ class Evaluation:
     accessibility: NDArray[np.float32]
     probabilities: NDArray[np.float32]
     weights: NDArray[np.float64] | None
-    report: dict[str, Any] | None
+    report: EvaluationRecord | None
     known: NDArray[np.bool_] | None
 
     def to_frame(self) -> DataFrame:
@@ -95,8 +96,8 @@ class NamedEvaluation:
     result: Evaluation
 
     @property
-    def report(self) -> dict[str, Any]:
-        """The keys of ``evaluate --json``."""
+    def report(self) -> EvaluationRecord:
+        """The record of ``evaluate --json``."""
         assert self.result.report is not None
         return self.result.report
 
@@ -170,14 +171,16 @@ def evaluate_shards(
         log.info("%s has no weights (shard-K-w.joblib): both classes get equal weight", shards.path)
     weights = balanced_weights(shards.labels) if shards.weights is None else shards.weights
     decision = model.metadata.decision_threshold if threshold is None else threshold
-    report = compute_metrics(shards.labels, probabilities, weights, decision)
-    report["model"] = model.identity()
-    report["provider"] = model.provider
-    report["accessibility"] = _describe_mapping(used, scale, is_of_track)
-    report["warnings"] = Cautions([*(() if source is None else source.cautions), *cautions]).to_list()
-    report["neighbourhood"] = {
-        "windows": len(shards.codes),
-        "known": 0 if known is None else int(np.count_nonzero(known)),
+    report: EvaluationRecord = {
+        **compute_metrics(shards.labels, probabilities, weights, decision),
+        "model": model.identity(),
+        "provider": model.provider,
+        "accessibility": _describe_mapping(used, scale, is_of_track),
+        "warnings": Cautions([*(() if source is None else source.cautions), *cautions]).to_list(),
+        "neighbourhood": {
+            "windows": len(shards.codes),
+            "known": 0 if known is None else int(np.count_nonzero(known)),
+        },
     }
     return Evaluation(shards, accessibility, probabilities, weights, report, known)
 
@@ -252,7 +255,9 @@ def _predict(
     return np.concatenate([model.predict(found.codes(rows), accessibility[rows], threads) for rows in slices])
 
 
-def _describe_mapping(used: AccessibilityScale | None, scale: AccessibilityScale | None, is_of_track: bool) -> str:
+def _describe_mapping(
+    used: AccessibilityScale | None, scale: AccessibilityScale | None, is_of_track: bool
+) -> AccessibilityOfShards:
     if used is None:
         return "not available"
     if scale is None:

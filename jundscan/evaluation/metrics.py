@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.model.thresholds import is_positive
+from jundscan.schemas.records import MetricName, MetricsRecord
 
 RESAMPLES = 1_000
 """Resamples of a bootstrap."""
@@ -54,7 +55,7 @@ def compute_metrics(
     weights: NDArray[np.float64],
     threshold: float,
     resamples: int = RESAMPLES,
-) -> dict[str, Any]:
+) -> MetricsRecord:
     """Compare probabilities with labels.
 
     Parameters
@@ -72,12 +73,9 @@ def compute_metrics(
 
     Returns
     -------
-    dict
-        Ready for JSON: ``n``, ``positives``, ``threshold``, ``weighted_accuracy``, ``precision``, ``recall``,
-        ``f1``, ``confusion_matrix`` ([[tn, fp], [fn, tp]]), ``auroc``, ``average_precision``, ``mcc``,
-        ``brier``, ``confidence_intervals`` (metric to [low, high]: the 95 % percentile bootstrap over
-        windows). A metric that is undefined without a class or without windows is None, never NaN. Precision without
-        a positive call is 0.
+    MetricsRecord
+        Ready for JSON. A metric that is undefined without a class or without windows is None, never NaN. Precision
+        without a positive call is 0.
     """
     from sklearn import metrics
 
@@ -92,27 +90,31 @@ def compute_metrics(
     cells: dict[str, Any] = {"y_true": [0, 0, 1, 1], "y_pred": [0, 1, 0, 1]}
     counted = cells | {"sample_weight": counts}
     ratio = counted | {"zero_division": 0.0}
-    point = {
-        "weighted_accuracy": metrics.accuracy_score(**cells, sample_weight=cell_weights) if weighable else None,
-        "precision": metrics.precision_score(**ratio) if called.any() else 0.0,
-        "recall": metrics.recall_score(**ratio) if positives else None,
-        "f1": metrics.f1_score(**ratio) if positives else None,
-        "confusion_matrix": counts.reshape(2, 2).tolist(),
-        "auroc": metrics.roc_auc_score(labels, probabilities) if both else None,
-        "average_precision": metrics.average_precision_score(labels, probabilities) if both else None,
-        "mcc": metrics.matthews_corrcoef(**counted) if both else None,
-        "brier": (
-            metrics.brier_score_loss(labels, probabilities, sample_weight=weights, pos_label=1) if weighable else None
-        ),
-    }
-    bounds = _confidence_intervals(labels, probabilities, weights, called, resamples) if resamples else {}
-    return {
+    report: MetricsRecord = {
         "n": n,
         "positives": positives,
         "threshold": float(threshold),
-        **{name: value if value is None or isinstance(value, list) else float(value) for name, value in point.items()},
-        "confidence_intervals": {name: bounds[name] if point[name] is not None else None for name in bounds},
+        "weighted_accuracy": float(metrics.accuracy_score(**cells, sample_weight=cell_weights)) if weighable else None,
+        "precision": float(metrics.precision_score(**ratio)) if called.any() else 0.0,
+        "recall": float(metrics.recall_score(**ratio)) if positives else None,
+        "f1": float(metrics.f1_score(**ratio)) if positives else None,
+        "confusion_matrix": counts.reshape(2, 2).tolist(),
+        "auroc": float(metrics.roc_auc_score(labels, probabilities)) if both else None,
+        "average_precision": float(metrics.average_precision_score(labels, probabilities)) if both else None,
+        "mcc": float(metrics.matthews_corrcoef(**counted)) if both else None,
+        "brier": (
+            float(metrics.brier_score_loss(labels, probabilities, sample_weight=weights, pos_label=1))
+            if weighable
+            else None
+        ),
+        "confidence_intervals": {},
     }
+    if resamples:
+        bounds = _confidence_intervals(labels, probabilities, weights, called, resamples)
+        report["confidence_intervals"] = {
+            name: None if report[name] is None else interval for name, interval in bounds.items()
+        }
+    return report
 
 
 def _confidence_intervals(
@@ -121,7 +123,7 @@ def _confidence_intervals(
     weights: NDArray[np.float64],
     called: NDArray[np.bool_],
     resamples: int,
-) -> dict[str, list[float] | None]:
+) -> dict[MetricName, list[float] | None]:
     """Bootstrap every metric over windows: 95 % of its values in resamples that define it, or None.
 
     Windows are counted in cells of score level and label. A resample draws each cell's count from a Poisson
@@ -158,7 +160,7 @@ def _confidence_intervals(
     fp, tp = negatives[:, :n_called].sum(axis=1), positives[:, :n_called].sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):  # 0 / 0 where a resample leaves a metric undefined
         mcc = (tp * (n - fp) - fp * (p - tp)) / np.sqrt((tp + fp) * (p + n - tp - fp) * p * n)
-        samples = {
+        samples: dict[MetricName, NDArray[np.float64]] = {
             "weighted_accuracy": total(weight * correct) / total(weight),
             "precision": tp / np.maximum(tp + fp, 1),
             "recall": tp / p,
@@ -173,7 +175,7 @@ def _confidence_intervals(
     }
 
 
-def ranking_metrics(unbound: NDArray[np.float64], bound: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+def ranking_metrics(unbound: NDArray[np.float64], bound: NDArray[np.float64]) -> dict[MetricName, NDArray[np.float64]]:
     """Compute AUROC and average precision from counts of windows per score level.
 
     Parameters

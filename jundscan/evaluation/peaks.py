@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from jundscan.dna.interval_sets import overlaps_any
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.io.bed import log_other_names, read_intervals, warn_beyond_end
 from jundscan.scanning.hits import Hits
+from jundscan.schemas.records import PeaksRecord, SummitDistanceRecord
 
 
 class Peaks(NamedTuple):
@@ -108,17 +109,13 @@ class PeakComparison:
         self.hits_excluded += int(out.sum())
         self._hits.setdefault(chrom, []).append(np.stack((hits.start, hits.end, hits.summit))[:, ~out])
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> PeaksRecord:
         """Compare hits with peaks.
 
         Returns
         -------
-        dict
-            Ready for JSON, undefined values None. ``known``: peaks that share a base with a scored window. ``hit``:
-            those that share a base with a hit. ``recall``: hit / known. ``hits``: all hits. ``hits_on_peaks``: those
-            that share a base with a known peak. ``precision``: hits_on_peaks / hits. ``summit_distance``: bases from
-            the summit of each peak to the nearest summit of its hits (``median``, ``quartiles``). ``not_reached``:
-            peaks without a scored window.
+        PeaksRecord
+            Ready for JSON, undefined values None.
         """
         known = sum(int(reached.sum()) for reached in self._reached.values())
         hits = on_peaks = 0
@@ -142,7 +139,10 @@ class PeakComparison:
             distances.append(np.abs(beside - peak_summits).min(axis=0))
         all_distances = np.concatenate(distances)
         found = len(all_distances)
-        low, median, high = np.percentile(all_distances, (25, 50, 75)).tolist() if found else (None, None, None)
+        distance: SummitDistanceRecord | None = None
+        if found:
+            low, median, high = np.percentile(all_distances, (25, 50, 75)).tolist()
+            distance = {"median": median, "quartiles": [low, high]}
         return {
             "known": known,
             "hit": found,
@@ -150,6 +150,6 @@ class PeakComparison:
             "hits": hits,
             "hits_on_peaks": on_peaks,
             "precision": on_peaks / hits if hits else None,
-            "summit_distance": {"median": median, "quartiles": [low, high]} if found else None,
+            "summit_distance": distance,
             "not_reached": sum(int((~reached).sum()) for reached in self._reached.values()),
         }

@@ -22,6 +22,7 @@ from jundscan.scanning.hits import Hits
 from jundscan.scanning.outputs import Sink
 from jundscan.scanning.score import ScoredWindows
 from jundscan.scanning.spans import read_excluded, read_inside
+from jundscan.schemas.records import ComparisonRecord, ExcludedRecord
 
 BIN_BASES = 10_000
 
@@ -134,25 +135,23 @@ class Accuracy(Sink):
         consequence = "Windows elsewhere count as unbound, so precision may be far too low."
         return [span.caution(self._truth.source, "compared", consequence, "--truth-region")]
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> ComparisonRecord:
         """Compare.
 
         Returns
         -------
-        dict
-            The keys of ``evaluate --json`` over all windows compared, with equal weight for both classes. ``peaks``:
-            see :meth:`jundscan.evaluation.peaks.PeakComparison.report`. ``excluded``: windows, peaks and hits left out,
-            or None without regions to exclude.
+        ComparisonRecord
+            The metrics are of all windows compared, with equal weight for both classes.
         """
         labels = np.concatenate([*self._labels, np.empty(0, np.int8)])
         probabilities = np.concatenate([*self._probabilities, np.empty(0, np.float32)])
         windows = compute_metrics(labels, probabilities, balanced_weights(labels), self._threshold)
-        excluded = {
+        excluded: ExcludedRecord = {
             "windows": self._windows_excluded,
             "peaks": self._peaks.peaks_excluded,
             "hits": self._peaks.hits_excluded,
         }
-        return windows | {"peaks": self._peaks.report(), "excluded": excluded if self._excludes else None}
+        return {**windows, "peaks": self._peaks.report(), "excluded": excluded if self._excludes else None}
 
     def track_file(self, add_spans: AddSpans) -> Sink:
         """Return a sink that calls :meth:`write_track` with ``add_spans`` at the end of the scan."""

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.dna.regions import Region
-from jundscan.errors import Caution, Figure, format_bases
+from jundscan.errors import Caution, format_bases
+from jundscan.schemas.records import Figure
 
 MIN_SHARE = 0.5
 """Minimum share of the compared bases that peaks of all of them span."""

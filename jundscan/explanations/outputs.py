@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from jundscan.io.numbers import format_probability, shortest_decimals
 from jundscan.io.outputs import check_output, open_output, remove_old_output, write_error
 from jundscan.run.record import run_facts
 from jundscan.scanning.plan import Scan
+from jundscan.schemas.records import ExplainRecord
 
 TABLES = ("mutagenesis.tsv", "contributions.bedgraph", "accessibility.tsv", "sites.bed")
 HIT_FILES = ("hits.png", "logo.png", "logo.tsv")
@@ -62,7 +62,7 @@ def write_explanations(
     on_progress: Callable[[int], None] = lambda done: None,
     hits_file: Path | None = None,
     command: str | None = None,
-) -> dict[str, Any]:
+) -> ExplainRecord:
     """Explain regions and hits, and write tables, a track and pictures.
 
     Parameters
@@ -86,8 +86,8 @@ def write_explanations(
 
     Returns
     -------
-    dict
-        The keys of ``explain --json``.
+    ExplainRecord
+        The record of ``explain --json``.
     """
     from jundscan.explanations.pictures import draw_average, draw_page, draw_region
 

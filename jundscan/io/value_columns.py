@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from jundscan.schemas.records import ValuesRecord
 
 Fields = Sequence[bytes]
 """The columns of a line."""
@@ -48,7 +50,7 @@ class ValueColumn(NamedTuple):
             return f"{self.kind}, {self.meaning}" if self.meaning else self.kind
         return f"{self.kind}, {self.meaning} (column {self.column})"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> ValuesRecord:
         """Return kind and column, ready for JSON."""
         return {"kind": self.kind, "column": self.column}
 

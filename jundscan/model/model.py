@@ -15,6 +15,7 @@ from jundscan.io.arguments import codes_array, float32_array
 from jundscan.model.card import ROW_WINDOWS, Card
 from jundscan.model.metadata import MAX_TILE_WINDOWS, Metadata
 from jundscan.options import DEFAULT_STRIDE, positive_int
+from jundscan.schemas.records import ModelRecord
 from jundscan.threads import in_order
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Model:
         """Return the model itself, because it never changes."""
         return self
 
-    def identity(self) -> dict[str, str]:
+    def identity(self) -> ModelRecord:
         """Return name, version and SHA-256, for reports."""
         return {"name": self.metadata.name, "version": self.metadata.version, "sha256": self.sha256}
 

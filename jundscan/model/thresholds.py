@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from jundscan.errors import InputError
 from jundscan.model.metadata import CalibrationRow, Metadata, ThresholdTable
 from jundscan.options import DEFAULT_STRIDE, ThresholdKind, ThresholdRule
+from jundscan.schemas.records import Share
 
 CLIP = 1e-6
 """Probabilities are clipped to [CLIP, 1 - CLIP] before the logit, because that of 0 and 1 is infinite."""
-SHARES = ("recall", "fpr", "precision", "hit_precision", "peak_recall")
+SHARES: tuple[Share, ...] = get_args(Share)
 """Columns of the calibration table after the threshold."""
 _DENOMINATORS = (10, 100, 1_000, 10_000)
 _MAX_ROUNDING = 0.25
@@ -76,7 +77,7 @@ class Threshold:
             f"and {frequency(row.peak_recall, 'peaks')} to be hit (held-out blocks{at_stride})."
         )
 
-    def shares(self) -> dict[str, float | None]:
+    def shares(self) -> dict[Share, float | None]:
         """Return the shares to expect by name, see :data:`SHARES`; None outside the calibration table."""
         row = None if self.is_beyond else self.expected
         return {share: None if row is None else getattr(row, share) for share in SHARES}

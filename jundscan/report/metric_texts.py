@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 
@@ -55,7 +56,7 @@ INTERVAL = "95 % bootstrap interval: the middle 95 % of the metric over 1,000 re
 SURROUNDINGS = "A model that sees the surroundings of a window scores it best where these are known."
 
 
-def metric_rows(reports: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def metric_rows(reports: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return one row per metric, with one cell per report: ``value`` and ``interval``, None where undefined."""
     return [
         {

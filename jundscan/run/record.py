@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from jundscan._version import __version__
 from jundscan.model.thresholds import Threshold
 from jundscan.run.inputs import Inputs
+from jundscan.schemas.records import FileRecord, RunRecord, VersionsRecord
 
 
-def file_facts(path: Path) -> dict[str, Any]:
+def file_facts(path: Path) -> FileRecord:
     """Return the path of a file, its size in bytes and the time of its last change (UTC).
 
     Parameters
@@ -24,7 +24,7 @@ def file_facts(path: Path) -> dict[str, Any]:
     path : pathlib.Path
         For ``-``, a pipe or a device, size and time are None.
     """
-    facts: dict[str, Any] = {"path": str(path), "bytes": None, "modified": None}
+    facts: FileRecord = {"path": str(path), "bytes": None, "modified": None}
     if path.is_file():
         status = path.stat()
         facts["bytes"] = status.st_size
@@ -32,7 +32,7 @@ def file_facts(path: Path) -> dict[str, Any]:
     return facts
 
 
-def versions() -> dict[str, str]:
+def versions() -> VersionsRecord:
     """Return the versions of the software that computes the numbers."""
     import onnxruntime
 
@@ -45,9 +45,7 @@ def versions() -> dict[str, str]:
     }
 
 
-def run_facts(
-    inputs: Inputs, threshold: Threshold, files: Mapping[str, Path | None], command: str | None
-) -> dict[str, Any]:
+def run_facts(inputs: Inputs, threshold: Threshold, files: Mapping[str, Path | None], command: str | None) -> RunRecord:
     """Return the keys that the records of all commands share.
 
     Parameters
@@ -71,7 +69,7 @@ def run_facts(
         "threshold_rule": threshold.rule,
         "expected": threshold.shares(),
         "accessibility": None if track is None else str(track.path),
-        "accessibility_values": meaning and meaning.to_dict(),
+        "accessibility_values": None if meaning is None else meaning.to_dict(),
         "model": model.identity(),
         "provider": model.provider,
         "threads": inputs.threads,

@@ -18,6 +18,7 @@ from jundscan.scanning.hits import Hits
 from jundscan.scanning.lines import HITS_HEADER, WINDOWS_HEADER, write_hit_table, write_hits, write_windows_tsv
 from jundscan.scanning.plan import Scan
 from jundscan.scanning.score import ScoredWindows, call_hits, describe_hits
+from jundscan.schemas.records import ComparisonRecord, ScanRecord
 
 _COLUMNS = {"tsv": WINDOWS_HEADER, "table": HITS_HEADER}
 
@@ -189,8 +190,8 @@ def run_scan(scan: Scan, chunks: Iterable[ScoredWindows], sinks: Sequence[Sink])
 
 def scan_record(
     scan: Scan, found: Mapping[str, Any], files: Mapping[str, Path | None], command: str | None, seconds: float
-) -> dict[str, Any]:
-    """Return the keys of ``scan --json``.
+) -> ScanRecord:
+    """Return the record of ``scan --json``.
 
     Parameters
     ----------
@@ -205,13 +206,17 @@ def scan_record(
         From the first window to the last output.
     """
     scan.inputs.timings["finishing"] = seconds - scan.inputs.timings["scanning"]
-    accuracy = found.get("accuracy")
+    accuracy: ComparisonRecord | None = found.get("accuracy")
+    identity, provider = scan.model.identity(), scan.model.provider
     return {
         **run_facts(scan.inputs, scan.threshold, files, command),
-        **{key: found[key] for key in ("windows_scored", "windows_skipped", "hits", "bases_scanned")},
+        "windows_scored": found["windows_scored"],
+        "windows_skipped": found["windows_skipped"],
+        "hits": found["hits"],
+        "bases_scanned": found["bases_scanned"],
         "seconds": seconds,
         "bases_per_second": found["bases_scanned"] / seconds,
         "stride": scan.stride,
-        "regions": None if scan.regions is None else scan.regions._asdict(),
-        "accuracy": accuracy and {**accuracy, "model": scan.model.identity(), "provider": scan.model.provider},
+        "regions": None if scan.regions is None else scan.regions.to_dict(),
+        "accuracy": None if accuracy is None else {**accuracy, "model": identity, "provider": provider},
     }

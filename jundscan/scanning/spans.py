@@ -17,6 +17,7 @@ from jundscan.dna.regions import Region, parse_region
 from jundscan.dna.windows import count_windows, span_table
 from jundscan.errors import InputError, RegionError, TrackError, format_count, warn
 from jundscan.io.bed import log_other_names, read_intervals, read_regions
+from jundscan.schemas.records import RegionsRecord
 
 log = logging.getLogger("jundscan")
 
@@ -41,6 +42,10 @@ class RegionCounts(NamedTuple):
     given: int
     left_out: int
     cut: int
+
+    def to_dict(self) -> RegionsRecord:
+        """Return the counts, ready for JSON."""
+        return {"given": self.given, "left_out": self.left_out, "cut": self.cut}
 
 
 class GenomeAxis:
