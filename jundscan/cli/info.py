@@ -25,14 +25,14 @@ def info(
 ) -> None:
     """Show what a model is, and what to expect at which threshold."""
     from jundscan.model.load import load_model
+    from jundscan.model.metadata import ModelInfo
 
     options.check_files({"--json": json_target}, (model,))
     terminal.start_log(quiet)
     loaded = load_model(model, "cpu")
     if json_target is not None:
-        terminal.write_json(
-            {**loaded.metadata.to_dict(), "sha256": loaded.sha256, "path": str(loaded.path)}, json_target, force
-        )
+        record = ModelInfo(**vars(loaded.metadata), sha256=loaded.sha256, path=str(loaded.path))
+        terminal.write_json(record.to_dict(), json_target, force)
         terminal.log_written(json_target)
         return
     from rich.console import Console

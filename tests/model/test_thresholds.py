@@ -112,7 +112,7 @@ def test_shares_of_peaks_in_a_model_file_are_fractions_or_missing(
         del row["hit_precision"], row["peak_recall"]
     assert Metadata.from_json(json.dumps(raw), "here") == metadata  # an older model
     rows[-1][share] = wrong
-    with pytest.raises(ModelError, match=f"{wrong!r} is not a number from 0 to 1"):
+    with pytest.raises(ModelError, match=rf"Expected .* - at `\$\.with_accessibility\.rows\[\d+\]\.{share}`"):
         Metadata.from_json(json.dumps(raw), "here")
 
 
