@@ -57,7 +57,7 @@ gpu: $(CARD)  ## results and speed on an NVIDIA card, beside the processor's
 bench: $(BENCHED)
 	$(BIN)/python -m benchmarks
 
-golden: $(TRAINED)  ## write the golden files and the README's outputs anew; review the difference before committing it
+golden: $(TRAINED)  ## write the golden files, the JSON Schemas and the README's outputs anew; review the difference before committing it
 	$(BIN)/python -m tests.golden
 
 examples: $(TRAINED)

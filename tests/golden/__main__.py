@@ -1,4 +1,4 @@
-"""Write the golden files and the README's outputs anew: ``python -m tests.golden``."""
+"""Write the golden files, the JSON Schemas and the README's outputs anew: ``python -m tests.golden``."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from pathlib import Path
 
 from jundscan.options import DEFAULT_STRIDE
 from tests.golden import FOLDER, SCORES_STRIDE, features, models, scan_to
+from tests.golden.schemas import write_schemas
 from tests.helpers.readme import README, examples, rewrite, run_all
 
 if __name__ == "__main__":
+    write_schemas()
     with tempfile.TemporaryDirectory() as work:
         made = {
             "features.tsv": features(),

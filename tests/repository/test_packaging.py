@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from tests.golden.schemas import RECORDS
 from tests.helpers.inputs import write_shard
 
 ROOT = Path(__file__).parents[2]
@@ -61,6 +62,7 @@ def test_the_wheel_holds_the_package_and_the_default_model_only(wheel: Path) -> 
     assert not [name for name in names if "jund-2-" in name and "dist-info" not in name]
     assert "jundscan/py.typed" in names
     assert any(name.endswith("LICENSE") for name in names)
+    assert {f"jundscan/schemas/{kind}.schema.json" for kind in RECORDS} <= set(names)
     report = ROOT / "jundscan" / "report"
     files = [path for folder in ("static", "templates") for path in (report / folder).iterdir() if path.is_file()]
     assert len(files) > 10
