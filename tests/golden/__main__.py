@@ -1,17 +1,20 @@
-"""Write the golden files, the JSON Schemas and the README's outputs anew: ``python -m tests.golden``."""
+"""Write golden files, JSON Schemas and the outputs in README and pages anew: ``python -m tests.golden [PAGE ...]``."""
 
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 from pathlib import Path
 
 from jundscan.options import DEFAULT_STRIDE
 from tests.golden import FOLDER, SCORES_STRIDE, features, models, scan_to
 from tests.golden.schemas import write_schemas
-from tests.helpers.readme import README, examples, rewrite, run_all
+from tests.helpers.pages import examples, missing_needs, pages, rewrite, run_all
 
-if __name__ == "__main__":
+
+def write_golden() -> None:
+    """Write the files of this folder and the JSON Schemas anew."""
     write_schemas()
     with tempfile.TemporaryDirectory() as work:
         made = {
@@ -26,8 +29,24 @@ if __name__ == "__main__":
     lines = (f" {json.dumps(name)}: {json.dumps(facts)}" for name, facts in pinned.items())
     (FOLDER / "models.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
     print(f"{FOLDER / 'models.json'}: {len(pinned)} models")
-    text = README.read_text()
-    with tempfile.TemporaryDirectory() as work:
-        printed = run_all(examples(text), Path(work))
-    README.write_text(rewrite(text, printed))
-    print(f"{README}: {len(printed)} examples")
+
+
+def write_page(page: Path) -> None:
+    """Run the examples of a page and write their outputs into it."""
+    text = page.read_text("utf-8")
+    found = examples(text)
+    if missing := missing_needs(page):
+        print(f"{page}: left as it is, {', '.join(missing)} not installed")
+    elif found:
+        with tempfile.TemporaryDirectory() as work:
+            printed = run_all(found, Path(work))
+        page.write_text(rewrite(text, printed), "utf-8")
+        print(f"{page}: {len(printed)} examples")
+
+
+if __name__ == "__main__":
+    named = [Path(name).resolve() for name in sys.argv[1:]]
+    if not named:
+        write_golden()
+    for page in named or pages():
+        write_page(page)

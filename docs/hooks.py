@@ -1,0 +1,136 @@
+"""Hooks of the documentation's build: options of commands, files from outside ``docs/``, cross-references of the API.
+
+MkDocs calls the functions ``on_…``. Tests call the others, and those need no MkDocs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+    from mkdocs.structure.pages import Page
+
+ROOT = Path(__file__).parents[1]
+
+_HEADER = ("| option | meaning | default, limits |", "|---|---|---|")
+_OPTIONS = re.compile(r"^<!-- options: (\w+) -->$", re.MULTILINE)
+_FILE = re.compile(r"^<!-- file: (\S+) -->$", re.MULTILINE)
+_LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s#:]+)(#[^)\s]*)?\)")
+_FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
+_ROLE = re.compile(r":(?:class|func|data|attr|meth|exc):<code>~?([\w.]+)</code>")
+
+
+def commands() -> dict[str, Any]:
+    """Return the commands of ``jundscan`` by name, as objects of typer."""
+    from jundscan.cli import app
+
+    program: Any = typer.main.get_command(app)
+    return dict(program.commands)
+
+
+def describe_command(name: str) -> str:
+    """Return usage, description and options of a command as Markdown: one table per group of options."""
+    command = commands()[name]
+    context = typer.Context(command, info_name=f"jundscan {name}")
+    groups: dict[str, list[str]] = {}
+    for parameter in command.get_params(context):
+        record = parameter.get_help_record(context)
+        if record is not None:
+            is_argument = parameter.param_type_name == "argument"
+            group = getattr(parameter, "rich_help_panel", None) or ("Arguments" if is_argument else "Options")
+            long_name = max(parameter.opts, key=len).lstrip("-").replace("_", "-").lower()
+            groups.setdefault(group, []).append(_row(f"{name}-{long_name}", *record))
+    usage = " ".join([context.info_name or "", *command.collect_usage_pieces(context)])
+    tables = ["\n".join([f"### {group}", "", *_HEADER, *rows]) for group, rows in groups.items()]
+    return "\n\n".join([f"```text\n{usage}\n```", _description(command.help or ""), *tables])
+
+
+def _description(text: str) -> str:
+    """Return the description of a command without its examples, which stand on the page."""
+    paragraphs = re.split(r"\n\s*\n", text.replace("\f", "").strip())
+    return "\n\n".join(_escape(" ".join(each.split())) for each in paragraphs if not each.startswith("Example"))
+
+
+def _row(anchor: str, names: str, text: str) -> str:
+    """Return the row of an option, from what its help shows: names and placeholder, text and [default; limits]."""
+    match = re.fullmatch(r"(.*?)(?:  ?\[([^\]]*)\])?", text, re.DOTALL)
+    assert match is not None
+    rest = "".join(f"`{part.removeprefix('default: ')}` " for part in (match[2] or "").split("; ") if part)
+    shown = names.replace("|", "\\|")
+    return f'| <span id="{anchor}">`{shown}`</span> | {_escape(match[1])} | {rest.replace("`required`", "required")}|'
+
+
+def _escape(text: str) -> str:
+    """Escape what Markdown and HTML would interpret in a help text, outside of code."""
+    parts = re.split(r"(`[^`]*`)", text)
+    escaped = [part if part.startswith("`") else re.sub(r"([*_<])", r"\\\1", part) for part in parts]
+    return "".join(escaped).replace("|", "\\|")
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Watch the sources that pages are made from, for ``make docs-serve``."""
+    config.watch += [str(ROOT / name) for name in ("jundscan", "CHANGELOG.md", "exported/jund-2/README.md")]
+    return config
+
+
+def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Put files and options in place of their comments, and follow links that leave ``docs/``."""
+    docs = Path(config.docs_dir)
+    folder = (docs / page.file.src_uri).parent
+
+    def included(match: re.Match[str]) -> str:
+        source = ROOT / match[1]
+        return _links_followed(source.read_text("utf-8"), source.parent, folder, docs, files, config)
+
+    markdown = _links_followed(markdown, folder, folder, docs, files, config)
+    markdown = _FILE.sub(included, markdown)
+    return _OPTIONS.sub(lambda match: describe_command(match[1]), markdown)
+
+
+def _links_followed(markdown: str, source: Path, folder: Path, docs: Path, files: Files, config: MkDocsConfig) -> str:
+    """Rewrite the links of a text of the folder ``source`` for a page of ``folder``.
+
+    Pictures from outside ``docs/`` are copied into the site. Links to other files from outside become their text.
+    A link to a file that does not exist stays, so that the build warns.
+    """
+    from mkdocs.structure.files import File
+
+    def link(match: re.Match[str]) -> str:
+        picture, text, target, anchor = match.groups()
+        file = Path(os.path.normpath(source / target))
+        if not file.exists() or not file.is_relative_to(ROOT):
+            return match[0]
+        if not file.is_relative_to(docs):
+            if not picture:
+                return text
+            uri = f"files/{file.relative_to(ROOT).as_posix()}"
+            if files.get_file_from_path(uri) is None:
+                files.append(File.generated(config, uri, abs_src_path=str(file)))
+            file = docs / uri
+        return f"{picture}[{text}]({Path(os.path.relpath(file, folder)).as_posix()}{anchor or ''})"
+
+    parts, done = [], 0
+    for fence in _FENCED.finditer(markdown):
+        parts += [_LINK.sub(link, markdown[done : fence.start()]), fence[0]]
+        done = fence.end()
+    return "".join(parts) + _LINK.sub(link, markdown[done:])
+
+
+def on_page_content(html: str, *, page: Page, **_: Any) -> str:
+    """Turn the roles of docstrings (``:class:`Name```) into links to the public names."""
+
+    def linked(match: re.Match[str]) -> str:
+        name = match[1]
+        for identifier in (name, f"jundscan.{name}"):
+            if f'id="{identifier}"' in html:
+                return f'<a href="#{identifier}"><code>{name}</code></a>'
+        return f"<code>{name}</code>"
+
+    return _ROLE.sub(linked, html)
