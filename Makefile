@@ -9,7 +9,7 @@ CARD := $(VENV)/.gpu-ready
 BENCHED := $(VENV)/.bench-ready
 TRUSTED := $(VENV)/.trust-ready
 
-.PHONY: demo test test-fast lint format hooks coverage damage mutation audit train gpu bench golden examples static igv axe docs/report.png clean
+.PHONY: demo test test-fast lint format hooks coverage damage mutation audit train gpu bench golden examples static igv axe docs docs-serve docs/report.png clean
 
 demo: $(READY)  ## scan the bundled example
 	$(BIN)/jundscan scan examples/genome.fa --accessibility examples/dnase.bedgraph \
@@ -57,8 +57,16 @@ gpu: $(CARD)  ## results and speed on an NVIDIA card, beside the processor's
 bench: $(BENCHED)
 	$(BIN)/python -m benchmarks
 
-golden: $(TRAINED)  ## write the golden files, the JSON Schemas and the README's outputs anew; review the difference before committing it
-	$(BIN)/python -m tests.golden
+golden: $(TRAINED)  ## write golden files, JSON Schemas and the outputs in README and docs anew; review the difference before committing it
+	$(BIN)/python -m tests.golden $(PAGES)
+
+docs docs-serve: export NO_MKDOCS_2_WARNING = 1
+
+docs: $(TRAINED)  ## the documentation site, into site/; needs no network
+	$(BIN)/python -m mkdocs build --quiet
+
+docs-serve: $(TRAINED)  ## the documentation site in the browser, built again after every change
+	$(BIN)/python -m mkdocs serve
 
 examples: $(TRAINED)
 	$(BIN)/python examples/make_examples.py
@@ -71,8 +79,9 @@ docs/report.png: $(TRAINED)  ## needs Chromium with its driver
 static igv: $(TRAINED) browser/node_modules  ## igv.js and what else the reports draw with, as browser/package.json names them
 	$(BIN)/python browser/refresh.py
 
-axe: $(TRAINED) browser/node_modules  ## what axe-core finds in both reports; needs Chromium with its driver
+axe: docs browser/node_modules  ## what axe-core finds in both reports and the documentation; needs Chromium with its driver
 	$(BIN)/python -m tests.browser.axe
+	$(BIN)/python -m tests.browser.axe $$(find site -name '*.html')
 
 browser/node_modules: browser/package.json browser/package-lock.json
 	cd browser && npm ci
@@ -108,4 +117,4 @@ $(BENCHED): $(TRAINED)
 	touch $@
 
 clean:
-	rm -rf $(VENV) browser/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis mutants
+	rm -rf $(VENV) site browser/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis mutants

@@ -5,6 +5,7 @@ MkDocs calls the functions ``on_…``. Tests call the others, and those need no 
 
 from __future__ import annotations
 
+import html
 import os
 import re
 from pathlib import Path
@@ -24,6 +25,9 @@ _OPTIONS = re.compile(r"^<!-- options: (\w+) -->$", re.MULTILINE)
 _FILE = re.compile(r"^<!-- file: (\S+) -->$", re.MULTILINE)
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s#:]+)(#[^)\s]*)?\)")
 _FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
+_INLINE_CODE = re.compile(r"<code>([^<]*)</code>")
+_OPTION = re.compile(r"(?<![\w-])--?[a-z][\w-]*")
+_UNBROKEN = r'<span class="option">\g<0></span>'
 _ROLE = re.compile(r":(?:class|func|data|attr|meth|exc):<code>~?([\w.]+)</code>")
 
 
@@ -44,7 +48,7 @@ def describe_command(name: str) -> str:
         record = parameter.get_help_record(context)
         if record is not None:
             is_argument = parameter.param_type_name == "argument"
-            group = getattr(parameter, "rich_help_panel", None) or ("Arguments" if is_argument else "Options")
+            group = getattr(parameter, "rich_help_panel", None) or ("Arguments" if is_argument else "General")
             long_name = max(parameter.opts, key=len).lstrip("-").replace("_", "-").lower()
             groups.setdefault(group, []).append(_row(f"{name}-{long_name}", *record))
     usage = " ".join([context.info_name or "", *command.collect_usage_pieces(context)])
@@ -63,8 +67,9 @@ def _row(anchor: str, names: str, text: str) -> str:
     match = re.fullmatch(r"(.*?)(?:  ?\[([^\]]*)\])?", text, re.DOTALL)
     assert match is not None
     rest = "".join(f"`{part.removeprefix('default: ')}` " for part in (match[2] or "").split("; ") if part)
-    shown = names.replace("|", "\\|")
-    return f'| <span id="{anchor}">`{shown}`</span> | {_escape(match[1])} | {rest.replace("`required`", "required")}|'
+    words = re.findall(r"<[^>]*>|[^\s,]+", names)
+    shown = " ".join(f"<code>{html.escape(word)}</code>" for word in words).replace("|", "&#124;")
+    return f'| <span id="{anchor}">{shown}</span> | {_escape(match[1])} | {rest.replace("`required`", "required")}|'
 
 
 def _escape(text: str) -> str:
@@ -123,8 +128,8 @@ def _links_followed(markdown: str, source: Path, folder: Path, docs: Path, files
     return "".join(parts) + _LINK.sub(link, markdown[done:])
 
 
-def on_page_content(html: str, *, page: Page, **_: Any) -> str:
-    """Turn the roles of docstrings (``:class:`Name```) into links to the public names."""
+def on_page_content(html: str, **_: Any) -> str:
+    """Link the roles of docstrings (``:class:`Name```) to public names, and keep options in one piece."""
 
     def linked(match: re.Match[str]) -> str:
         name = match[1]
@@ -133,4 +138,18 @@ def on_page_content(html: str, *, page: Page, **_: Any) -> str:
                 return f'<a href="#{identifier}"><code>{name}</code></a>'
         return f"<code>{name}</code>"
 
-    return _ROLE.sub(linked, html)
+    def kept(match: re.Match[str]) -> str:
+        return f"<code>{_OPTION.sub(_UNBROKEN, match[1])}</code>"
+
+    return _INLINE_CODE.sub(kept, _ROLE.sub(linked, html))
+
+
+def on_post_page(output: str, **_: Any) -> str:
+    """Name the parts of a page that the theme leaves without a name, for screen readers."""
+    output = output.replace('role="dialog"', 'role="dialog" aria-label="Search"')
+    return re.sub(r'(<input class="md-toggle" data-md-toggle="(\w+)")', r'\1 aria-label="\2"', output)
+
+
+def on_post_template(output_content: str, *, template_name: str, **_: Any) -> str:
+    """Name the same parts on the page for addresses that do not exist."""
+    return on_post_page(output_content) if template_name == "404.html" else output_content
