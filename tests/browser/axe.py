@@ -1,9 +1,13 @@
-"""Check the accessibility of both reports by axe-core (`make axe`). Print all findings and fail on a serious one."""
+"""Check the accessibility of pages by axe-core (`make axe`). Print all findings and fail on a serious one.
+
+``python -m tests.browser.axe`` checks both reports, ``python -m tests.browser.axe PAGE ...`` other pages.
+"""
 
 from __future__ import annotations
 
 import sys
 import tempfile
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,8 @@ from tests.browser.reports import write_reports
 
 AXE = Path(__file__).parents[2] / "browser" / "node_modules" / "axe-core" / "axe.min.js"
 SERIOUS = ("serious", "critical")
+WIDTHS = (1280, 390)
+"""Of the pages, in CSS pixels: a laptop and a phone."""
 _RUN = "const done = arguments[0]; axe.run(document, {resultTypes: ['violations']}).then(done)"
 
 
@@ -22,28 +28,32 @@ def findings(chrome: Any) -> list[dict[str, Any]]:
     return list(chrome.execute_async_script(_RUN)["violations"])
 
 
+def show_hit(chrome: Any) -> None:
+    """Click on the first hit of a scan's report, if the page is one, and wait for the genome."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    if buttons := chrome.find_elements("css selector", "button[data-hit]"):
+        buttons[0].click()
+        shown = "return document.getElementById('view').dataset.shown"
+        WebDriverWait(chrome, 30).until(lambda browser: browser.execute_script(shown))
+
+
 def main(pages: list[Path]) -> int:
     """Check pages, light and dark, wide and narrow. Return the number of serious findings."""
     serious = 0
-    for page in pages:
-        for width, dark in ((1200, False), (1200, True), (390, False)):
-            with open_chromium(width, dark=dark) as chrome:
-                chrome.set_script_timeout(120)
+    for width, dark in product(WIDTHS, (False, True)):
+        with open_chromium(width, dark=dark) as chrome:
+            chrome.set_script_timeout(120)
+            for page in pages:
                 open_page(chrome, page)
-                for button in chrome.find_elements("css selector", "button[data-hit]")[:1]:
-                    button.click()
-                    from selenium.webdriver.support.ui import WebDriverWait
-
-                    shown = "return document.getElementById('view').dataset.shown"
-                    WebDriverWait(chrome, 30).until(lambda browser: browser.execute_script(shown))  # noqa: B023
+                show_hit(chrome)
                 found = findings(chrome)
-            how = f"{page.name}, {width} pixels, {'dark' if dark else 'light'}"
-            print(f"{how}: {len(found)} findings")
-            for one in found:
-                serious += one["impact"] in SERIOUS
-                print(f"  {one['impact']}: {one['id']}: {one['help']} ({len(one['nodes'])} places)")
-                for node in one["nodes"][:5]:
-                    print(f"    {node['target']} {node['html'][:160]}")
+                print(f"{page.name}, {width} pixels, {'dark' if dark else 'light'}: {len(found)} findings")
+                for one in found:
+                    serious += one["impact"] in SERIOUS
+                    print(f"  {one['impact']}: {one['id']}: {one['help']} ({len(one['nodes'])} places)")
+                    for node in one["nodes"][:5]:
+                        print(f"    {node['target']} {node['html'][:160]}")
     print(f"{serious} serious findings")
     return serious
 
