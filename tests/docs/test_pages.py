@@ -29,10 +29,8 @@ from tests.helpers.pages import (
 PAGES = {page.relative_to(ROOT).as_posix(): page for page in pages()}
 WITH_EXAMPLES = [name for name, page in PAGES.items() if examples(page.read_text("utf-8"))]
 TOP_LEVEL = sorted(path.name for path in ROOT.glob("*.md"))
-OTHER_PROGRAMS = frozenset(
-    {"--version", "--help", "--install-completion", "--show-completion", "--gpus", "--cores", "--profile"}
-)
-"""Options that pages name and that are not options of a command of ``jundscan`` or of the checkout."""
+PROGRAM_OPTIONS = frozenset({"--version", "--help", "--install-completion", "--show-completion"})
+"""Options of ``jundscan`` itself, and of every command."""
 
 
 @pytest.mark.slow
@@ -86,7 +84,7 @@ def test_links_to_headings_of_the_files_at_the_top_lead_somewhere(name: str) -> 
 @pytest.mark.parametrize("name", PAGES)
 def test_options_named_exist(name: str, options: frozenset[str]) -> None:
     named = set(re.findall(r"`(--[a-z][a-z-]+)", PAGES[name].read_text("utf-8")))
-    assert named <= options | OTHER_PROGRAMS
+    assert named <= options | PROGRAM_OPTIONS
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +93,14 @@ def options() -> frozenset[str]:
     from docs.hooks import commands
 
     of_commands = {name for command in commands().values() for option in command.params for name in option.opts}
-    sources = [path for folder in ("train", "benchmarks", "tests") for path in (ROOT / folder).rglob("*.py")]
+    sources = [path for folder in ("train", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
     in_sources = re.findall(r'"(--[a-z-]+)"', "".join(path.read_text("utf-8") for path in sources))
-    return frozenset(of_commands) | frozenset(in_sources)
+    # typer makes the other options of the training from names of parameters; to import them needs PyTorch
+    parameters = re.findall(
+        r"^    (\w+): \w*(?:Annotated|Option)\b", (ROOT / "train/__main__.py").read_text(), re.MULTILINE
+    )
+    of_training = {f"--{name.replace('_', '-')}" for name in parameters}
+    return frozenset(of_commands | of_training).union(in_sources)
 
 
 def test_numbers_may_differ_in_their_last_digits_only() -> None:

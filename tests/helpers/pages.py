@@ -36,16 +36,23 @@ OTHER_LANGUAGES = frozenset(
     {"bibtex", "csv", "diff", "dockerfile", "groovy", "html", "ini", "json", "make", "r", "text", "toml", "tsv", "yaml"}
 )
 NOT_RUN = frozenset(
-    {"apt-get", "brew", "bash", "cd", "conda", "curl", "dask", "docker", "git", "make", "mamba", "module", "nextflow",
-     "pip", "pipx", "podman", "qsub", "sbatch", "snakemake", "source", "sudo", "twine", "uv", "wget"}
+    {".", "apt-get", "bash", "bcftools", "bedtools", "brew", "cd", "computeMatrix", "conda", "curl", "dask", "docker",
+     "git", "make", "mamba", "module", "nextflow", "pip", "pipx", "plotHeatmap", "plotProfile", "podman", "qsub",
+     "samtools", "sbatch", "snakemake", "source", "sudo", "twine", "uv", "wget"}
 )  # fmt: skip
 """First words of the lines of ``shell`` blocks."""
-NOT_RUN_TOO = ("jundscan --install-completion", "jundscan --show-completion", "jundscan --version", "python -m pip ")
-NOT_RUN_TOO += ("python -m venv ", "python3 -m venv ", "python3 -m pip ")
-"""Other starts of the lines of ``shell`` blocks."""
-TESTED_COMMAND = re.compile(
-    r"\bjundscan (?:scan|variants|explain|evaluate|scale|compare|info|doctor)\b|python -m train\b"
+NOT_RUN_TOO = (
+    "jundscan --install-completion",
+    "jundscan --show-completion",
+    "python -m benchmarks",
+    ".venv/bin/python -m benchmarks",
+    "python -m pip ",
+    "python -m train run ",
+    "python -m venv ",
+    "python3 -m venv ",
 )
+"""Other starts of the lines of ``shell`` blocks."""
+TESTED_COMMAND = re.compile(r"\bjundscan (?!--install-completion|--show-completion)")
 """Commands that belong into a block that is run."""
 
 NEEDS = {README: ["torch"]}
