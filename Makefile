@@ -60,10 +60,11 @@ bench: $(BENCHED)
 golden: $(TRAINED)  ## write golden files, JSON Schemas and the outputs in README and docs anew; review the difference before committing it
 	$(BIN)/python -m tests.golden $(PAGES)
 
+# not quiet, because mkdocs counts no warnings then
 docs docs-serve: export NO_MKDOCS_2_WARNING = 1
 
 docs: $(TRAINED)  ## the documentation site, into site/; needs no network
-	$(BIN)/python -m mkdocs build --quiet
+	$(BIN)/python -m mkdocs build
 
 docs-serve: $(TRAINED)  ## the documentation site in the browser, built again after every change
 	$(BIN)/python -m mkdocs serve

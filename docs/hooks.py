@@ -28,6 +28,7 @@ _FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 _INLINE_CODE = re.compile(r"<code>([^<]*)</code>")
 _OPTION = re.compile(r"(?<![\w-])--?[a-z][\w-]*")
 _UNBROKEN = r'<span class="option">\g<0></span>'
+_TYPES = re.compile(r"\(<code>\((.+?)\)</code>", re.DOTALL)
 _ROLE = re.compile(r":(?:class|func|data|attr|meth|exc):<code>~?([\w.]+)</code>")
 
 
@@ -129,7 +130,10 @@ def _links_followed(markdown: str, source: Path, folder: Path, docs: Path, files
 
 
 def on_page_content(html: str, **_: Any) -> str:
-    """Link the roles of docstrings (``:class:`Name```) to public names, and keep options in one piece."""
+    """Link the roles of docstrings (``:class:`Name```) to public names, and keep options in one piece.
+
+    Several types of a parameter look like a tuple without this, because griffe reads commas so.
+    """
 
     def linked(match: re.Match[str]) -> str:
         name = match[1]
@@ -141,7 +145,7 @@ def on_page_content(html: str, **_: Any) -> str:
     def kept(match: re.Match[str]) -> str:
         return f"<code>{_OPTION.sub(_UNBROKEN, match[1])}</code>"
 
-    return _INLINE_CODE.sub(kept, _ROLE.sub(linked, html))
+    return _INLINE_CODE.sub(kept, _ROLE.sub(linked, _TYPES.sub(r"(<code>\1</code>", html)))
 
 
 def on_post_page(output: str, **_: Any) -> str:

@@ -95,6 +95,7 @@ def test_the_page_of_the_api_shows_every_public_name(site: Site) -> None:
     names = {f"jundscan.{name}" for name in jundscan.__all__ if name != "__version__"}
     assert names <= page.identifiers
     assert re.search(r":(?:class|func|data):", page.text) is None
+    assert re.search(r"genome\s+\(str, Path, Fasta, mapping or ndarray\)", page.text)
 
 
 @pytest.mark.slow
@@ -102,6 +103,14 @@ def test_files_from_outside_the_folder_are_shown(site: Site) -> None:
     assert "Keep a Changelog" in Page(site.folder / "changes.html").text
     card = Page(site.folder / "model-card.html")
     assert any(each.endswith("filters.png") for each in card.loaded)
+
+
+@pytest.mark.slow
+def test_links_between_pages_of_other_folders_lead_to_pages_and_others_are_text(site: Site) -> None:
+    changes = Page(site.folder / "changes.html")
+    assert "warnings.html" in changes.links
+    assert "SECURITY.md" in changes.text
+    assert [link for link in changes.links if "SECURITY" in link] == []
 
 
 @pytest.mark.parametrize("command", COMMANDS)
