@@ -73,6 +73,7 @@ examples: $(TRAINED)
 	$(BIN)/python examples/make_examples.py
 	$(BIN)/python examples/draw_example.py
 	$(BIN)/python examples/draw_effects.py
+	$(BIN)/python examples/draw_what_the_model_sees.py
 
 docs/report.png: $(TRAINED)  ## needs Chromium with its driver
 	$(BIN)/python -m tests.browser.picture $@
