@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks import machine, run
 from benchmarks.genome import make_genome
-from benchmarks.render import full, replace_block
+from benchmarks.render import full, page, replace_block, short
 from benchmarks.timing import log_progress
 from jundscan.model.load import load_model
 from jundscan.threads import usable_cores
@@ -22,7 +22,8 @@ from train.records import write_record
 
 FOLDER = Path(__file__).parent
 RESULTS, PROFILE = FOLDER / "results.json", FOLDER / "profile.json"
-README = FOLDER.parent / "README.md"
+AGAINST_FIMO = FOLDER / "against_fimo.json"
+README, PAGE = FOLDER.parent / "README.md", FOLDER.parent / "docs" / "benchmarks.md"
 PROFILE_BASES = 6_350_000
 QUICK_BASES = 100_000
 
@@ -66,18 +67,19 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def render() -> None:
-    """Write both READMEs from the JSON files.
+    """Write both READMEs and docs/benchmarks.md from the JSON files.
 
     Raises
     ------
     ValueError
-        When the top-level README has no block for the tables.
+        When the top-level README or the page has no block for the tables.
     """
     results = read_json(RESULTS)
     if results is None:
         sys.exit(f"{RESULTS} does not exist; measure first: python -m benchmarks")
     (FOLDER / "README.md").write_text(full(results, read_json(PROFILE)))
-    README.write_text(replace_block(README.read_text(), results))
+    for path, content in ((README, short(results)), (PAGE, page(results, read_json(AGAINST_FIMO)))):
+        path.write_text(replace_block(path.read_text(), content, path.name))
 
 
 def profile(options: argparse.Namespace) -> dict[str, Any]:

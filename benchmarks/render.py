@@ -1,4 +1,4 @@
-"""Write tables from the JSON: ``benchmarks/README.md`` and the block in the top-level README."""
+"""Write tables from the JSON: ``benchmarks/README.md``, and blocks in the top-level README and docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ END = "<!-- /benchmark -->"
 BLOCK = re.compile(r"<!-- benchmark:.*?-->.*?<!-- /benchmark -->", re.DOTALL)
 HG38_BASES = 3.1e9
 FAMILIES = ("default", "mlp", "lstm")
+OTHERS = (
+    "Motif scanners search one JUND-like motif at p < 1e-4 on both strands, one thread, sequence in memory. Window "
+    "loops score a window at every base, each with all that the network sees of it; the plain CNN sees the window "
+    "alone.\n"
+)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -22,17 +27,17 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def replace_block(readme: str, results: dict[str, Any]) -> str:
-    """Write the summary between the markers of the top-level README.
+def replace_block(text: str, content: str, name: str) -> str:
+    """Write ``content`` between the markers of the page ``name``.
 
     Raises
     ------
     ValueError
-        When the README has no markers.
+        When the page has no markers.
     """
-    if not BLOCK.search(readme):
-        raise ValueError(f"README.md has no benchmark block; put these lines where it belongs:\n{BEGIN}\n{END}")
-    return BLOCK.sub(lambda _: f"{BEGIN}\n{short(results)}{END}", readme, count=1)
+    if not BLOCK.search(text):
+        raise ValueError(f"{name} has no benchmark block; put these lines where it belongs:\n{BEGIN}\n{END}")
+    return BLOCK.sub(lambda _: f"{BEGIN}\n{content}{END}", text, count=1)
 
 
 def short(results: dict[str, Any]) -> str:
@@ -60,6 +65,28 @@ def short(results: dict[str, Any]) -> str:
     )
 
 
+def page(results: dict[str, Any], against_fimo: dict[str, Any] | None = None) -> str:
+    """Write the block of docs/benchmarks.md: the newest comparison with FIMO, and the main tables of the whole run."""
+    parts = ["## Speed, memory and others: the whole run\n"]
+    if against_fimo is not None:
+        parts.insert(0, _against_fimo(against_fimo))
+        measured, newest = results["models"]["default"]["name"], against_fimo["model"]["name"]
+        if measured != newest:
+            parts.append(f"This run measured {measured}, not {newest}. Do not compare its speeds with those above.\n")
+    parts += [
+        _where(results) + "\n",
+        _models(results),
+        _genome(results["genome"]) + "\n",
+        _scan_table(results),
+        _projection(results),
+        OTHERS,
+        _others_table(results),
+    ]
+    if results.get("memory"):
+        parts.append(_memory(results["memory"]))
+    return "\n".join(parts)
+
+
 def full(results: dict[str, Any], profile: dict[str, Any] | None = None) -> str:
     """Write ``benchmarks/README.md``."""
     parts = [
@@ -70,8 +97,7 @@ def full(results: dict[str, Any], profile: dict[str, Any] | None = None) -> str:
         "each repetition.\n",
         _where(results) + "\n",
         _models(results),
-        f"Genome: {results['genome']['source']}, {results['genome']['bases'] / 1e6:.1f} Mb, "
-        f"{results['genome']['peaks']:,} peaks. Files were in the page cache.\n",
+        f"{_genome(results['genome'])} Files were in the page cache.\n",
         "## Targets\n",
         table(
             ["#", "measure", "target", "measured", "met"],
@@ -85,9 +111,7 @@ def full(results: dict[str, Any], profile: dict[str, Any] | None = None) -> str:
         _projection(results),
         _ratios(results),
         "## Others\n",
-        "Motif scanners search one JUND-like motif at p < 1e-4 on both strands, one thread, sequence in memory. Window "
-        "loops score a window at every base, each with all that the network sees of it; the plain CNN sees the window "
-        "alone.\n",
+        OTHERS,
         _others_table(results),
         "## Yardstick\n",
         _sgemm(results),
@@ -105,6 +129,25 @@ def full(results: dict[str, Any], profile: dict[str, Any] | None = None) -> str:
     if profile:
         parts.append(_profile(profile))
     return "\n".join(parts)
+
+
+def _against_fimo(found: dict[str, Any]) -> str:
+    """Write the scan of the default model beside FIMO."""
+    speeds, threads = found["mbp_per_second"], found["threads"]
+    rows = []
+    for stride in sorted((name for name in speeds if name.isdigit()), key=int):
+        cells = [_range(speeds[stride]), _minutes(speeds[stride]), f"{found['peak_bytes'][stride] / 1e6:.0f} MB"]
+        rows.append([f"jundscan, stride {stride}", f"{threads}", *cells])
+    rows.append(["FIMO, one motif", "1", _speed(speeds, "FIMO"), "", ""])
+    model = f"{found['model']['name']} {found['model']['version']}"
+    return f"## The bundled model beside FIMO\n\n{_where(found)}\n\n{model}. {_genome(found['genome'])}\n\n" + table(
+        ["both strands", "threads", "Mbp/s, median (min – max)", "projected for hg38", "peak memory"], rows
+    )
+
+
+def _genome(genome: dict[str, Any]) -> str:
+    peaks = f", {genome['peaks']:,} peaks" if "peaks" in genome else ""
+    return f"Genome: {genome['source']}, {genome['bases'] / 1e6:.1f} Mb{peaks}."
 
 
 def _where(results: dict[str, Any]) -> str:

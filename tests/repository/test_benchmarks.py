@@ -15,13 +15,13 @@ import onnx
 import torch
 
 from benchmarks import agreement, evaluation, gpu, profiling, training, variants
-from benchmarks.__main__ import PROFILE, README, RESULTS, read_json
+from benchmarks.__main__ import AGAINST_FIMO, PAGE, PROFILE, README, RESULTS, read_json
 from benchmarks.flops import multiply_adds_per_base
 from benchmarks.genome import BenchmarkGenome, make_genome, write_repeated
 from benchmarks.ours import kernel_rate
 from benchmarks.peers import P_VALUE, motif, score_threshold
 from benchmarks.precision import as_input, branch
-from benchmarks.render import BEGIN, END, full, replace_block, short
+from benchmarks.render import BEGIN, END, full, page, replace_block, short
 from benchmarks.targets import MIN_RATIOS, targets
 from benchmarks.timing import ratio, summary
 from benchmarks.windowed import ModelInputs, Runtime, every_base, loader_predictions, plain_cnn, same_network
@@ -216,9 +216,9 @@ def test_ratios_are_taken_within_a_repetition():
     }  # fmt: skip
 
 
-def test_a_readme_without_a_block_is_an_error():
-    with pytest.raises(ValueError, match="no benchmark block"):
-        replace_block("# jundscan\n", {})
+def test_a_page_without_a_block_is_an_error():
+    with pytest.raises(ValueError, match=r"README\.md has no benchmark block"):
+        replace_block("# jundscan\n", "a table\n", "README.md")
 
 
 @pytest.mark.skipif(not RESULTS.is_file(), reason="nothing was measured yet")
@@ -227,11 +227,13 @@ class TestTables:
     def results(self):
         return json.loads(RESULTS.read_text())
 
-    def test_readme_matches_the_json(self, results):
-        text = README.read_text()
-        assert BEGIN in text
-        assert END in text
-        assert replace_block(text, results) == text
+    def test_readme_and_page_match_the_json(self, results):
+        contents = {README: short(results), PAGE: page(results, read_json(AGAINST_FIMO))}
+        for path, content in contents.items():
+            text = path.read_text()
+            assert BEGIN in text
+            assert END in text
+            assert replace_block(text, content, path.name) == text
 
     def test_tables_match_the_json(self, results):
         assert (RESULTS.parent / "README.md").read_text() == full(results, read_json(PROFILE))
