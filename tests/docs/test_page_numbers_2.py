@@ -1,0 +1,91 @@
+"""Numbers that pages quote are those of the files of results and of the bundled model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jundscan.accessibility.track_scale import MAX_SCALE_WINDOWS
+from jundscan.model.load import load_model
+from jundscan.model.model import Model
+
+ROOT = Path(__file__).parents[2]
+
+
+def read_json(name: str) -> Any:
+    return json.loads((ROOT / name).read_text())
+
+
+def page(name: str) -> str:
+    """The words of a page, with one space between them."""
+    return " ".join((ROOT / "docs" / f"{name}.md").read_text().split())
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return load_model(device="cpu")
+
+
+def from_model(model: Model) -> Iterator[str]:
+    metadata, architecture = model.metadata, model.metadata.architecture
+    yield f"windows** of {metadata.window_length} bp"
+    yield f"{model.flank} bp on each side"
+    yield f"up to about {round(max(model.widths) / 2000)} kb away"
+    yield f"{architecture['filters']} filters of {architecture['filter_width']} bp"
+    own, *ranges, widest = architecture["ranges"]
+    assert own == 0
+    yield f"within {', '.join(map(str, ranges))} and {widest} bp"
+    assert len(model.widths) == 5
+    yield "Each of the five widths"
+    yield f"at most {MAX_SCALE_WINDOWS:,} windows"
+    assert architecture["head_layers"] == 1
+    yield f"{architecture['hidden']} units"
+    yield f"about {1000 * metadata.prevalence:.0f} in 1,000 windows are bound"
+    assert metadata.cell_types == ("HepG2", "K562")
+    yield f"{metadata.assembly} in HepG2 and K562"
+    table = metadata.with_accessibility
+    [row] = [one for one in table.rows if one.threshold == table.default_threshold]
+    for words, share in (
+        ("called windows that are bound", row.precision),
+        ("bound windows that are called", row.recall),
+        ("hits that lie on a peak", row.hit_precision),
+        ("peaks that are hit", row.peak_recall),
+    ):
+        yield f"| {words} | {share:.2f} |"
+
+
+def from_results() -> Iterator[str]:
+    compared = read_json("exported/crossval.json")
+    cells = compared["models"]["cnn"]["cells"]["HepG2"]
+    alone, around = (
+        cells[mode]["average_precision"] for mode in ("window_with_accessibility", "with_accessibility")
+    )  # fmt: skip
+    yield f"average precision from {alone:.2f} to {around:.2f}"
+    assert compared["rescaled"]["largest"] == 0
+    assert {"times 0.001", "times 1000"} <= compared["rescaled"]["cells"]["HepG2"].keys()
+    yield "multiplied by 1,000 or by 0.001, no metric changed"
+    yield f"blocks of {compared['block_bases'] // 1_000_000} Mb"
+    yield f"{read_json('exported/jund-2/metrics.json')['n']:,} windows of HepG2"
+
+
+def test_how_it_works_quotes_the_model_and_the_results(model: Model) -> None:
+    text = page("how-it-works")
+    quoted = [*from_model(model), *from_results()]
+    assert [words for words in quoted if words not in text] == []
+
+
+def test_pipelines_quotes_the_memory_of_a_scan() -> None:
+    measured = read_json("benchmarks/against_fimo.json")
+    size, memory = measured["genome"]["bases"] / 1e6, measured["peak_bytes"]["10"] / 1e6
+    threads = {2: "two"}[measured["threads"]]
+    assert f"A scan of {size:.0f} Mb with {threads} threads took {memory:.0f} MB" in page("pipelines")
+
+
+def test_reports_quotes_the_size_of_the_page() -> None:
+    cases = read_json("benchmarks/report.json")["cases"]
+    few, many = (cases[name]["bytes"] / 1e6 for name in ("default", "1,000 hits"))
+    assert f"about {few:.0f} MB with few hits and {many:.1f} MB with 1,000" in page("reports")
