@@ -9,7 +9,7 @@ CARD := $(VENV)/.gpu-ready
 BENCHED := $(VENV)/.bench-ready
 TRUSTED := $(VENV)/.trust-ready
 
-.PHONY: demo test test-fast lint format hooks coverage damage mutation audit train gpu bench golden examples static igv axe docs docs-serve docs/report.png clean
+.PHONY: demo test test-fast lint format hooks coverage damage mutation audit train gpu bench golden examples static igv axe docs docs-serve docs/scan.png docs/report.png clean
 
 demo: $(READY)  ## scan the bundled example
 	$(BIN)/jundscan scan examples/genome.fa --accessibility examples/dnase.bedgraph \
@@ -74,6 +74,12 @@ examples: $(TRAINED)
 	$(BIN)/python examples/draw_example.py
 	$(BIN)/python examples/draw_effects.py
 	$(BIN)/python examples/draw_what_the_model_sees.py
+
+docs/scan.png: $(TRAINED)  ## a scan of real data, in the folder that JUNDSCAN_DATA names
+	$(BIN)/python examples/draw_scan.py $(JUNDSCAN_DATA)/genome/hg19.chr22.partial.fa.gz \
+	  $(JUNDSCAN_DATA)/tracks/K562.accessibility.hg19.chr22.bw \
+	  $(JUNDSCAN_DATA)/peaks/K562.JUND.hg19.chr22_16000000-22000000.narrowPeak.gz \
+	  chr22:18100000-18260000 "JUND in K562, human chromosome 22 (hg19)" $@
 
 docs/report.png: $(TRAINED)  ## needs Chromium with its driver
 	$(BIN)/python -m tests.browser.picture $@

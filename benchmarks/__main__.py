@@ -23,6 +23,7 @@ from train.records import write_record
 FOLDER = Path(__file__).parent
 RESULTS, PROFILE = FOLDER / "results.json", FOLDER / "profile.json"
 AGAINST_FIMO = FOLDER / "against_fimo.json"
+CARD = FOLDER / "gpu.json"
 README, PAGE = FOLDER.parent / "README.md", FOLDER.parent / "docs" / "benchmarks.md"
 PROFILE_BASES = 6_350_000
 QUICK_BASES = 100_000
@@ -74,11 +75,12 @@ def render() -> None:
     ValueError
         When the top-level README or the page has no block for the tables.
     """
-    results = read_json(RESULTS)
-    if results is None:
-        sys.exit(f"{RESULTS} does not exist; measure first: python -m benchmarks")
+    results, against_fimo = read_json(RESULTS), read_json(AGAINST_FIMO)
+    if results is None or against_fimo is None:
+        sys.exit(f"measure first: python -m benchmarks, and python -m benchmarks.against_fimo --out {AGAINST_FIMO}")
     (FOLDER / "README.md").write_text(full(results, read_json(PROFILE)))
-    for path, content in ((README, short(results)), (PAGE, page(results, read_json(AGAINST_FIMO)))):
+    contents = ((README, short(against_fimo)), (PAGE, page(results, against_fimo, read_json(CARD))))
+    for path, content in contents:
         path.write_text(replace_block(path.read_text(), content, path.name))
 
 

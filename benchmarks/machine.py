@@ -14,6 +14,7 @@ from jundscan._version import __version__
 LIBRARIES = (
     "numpy",
     "onnxruntime",
+    "onnxruntime-gpu",
     "torch",
     "onnx",
     "pyfaidx",

@@ -40,39 +40,20 @@ def replace_block(text: str, content: str, name: str) -> str:
     return BLOCK.sub(lambda _: f"{BEGIN}\n{content}{END}", text, count=1)
 
 
-def short(results: dict[str, Any]) -> str:
-    """Write the top-level README's block."""
-    speeds, stride, threads = results["speeds"], results["default_stride"], results["threads"]
-    windows = f"windows/ONNX Runtime/{threads}"
-    lines = [
-        ["jundscan, every base", _speed(speeds, f"end to end/default/1/{threads}"), f"{threads}"],
-        [f"jundscan, default stride {stride}", _speed(speeds, f"end to end/default/{stride}/{threads}"), f"{threads}"],
-        ["FIMO, one motif", _speed(speeds, "peer/FIMO"), "1"],
-        [
-            "the same network window by window, ONNX Runtime",
-            _speed(speeds, windows),
-            f"{threads}",
-        ],
-        ["the same network window by window, torch loop", _speed(speeds, "windows/torch, same network"), f"{threads}"],
-    ]
-    rate = speeds.get(f"end to end/default/{stride}/{threads}")
-    hours = f"Projection, not a measurement: hg38 (3.1 Gbp) in {_minutes(rate)}.\n\n" if rate else ""
-    return (
-        f"{_where(results)}\n\n{_sees(results['models']['default'])}\n\n"
-        + table(["both strands", "Mbp/s, median (min – max)", "threads"], lines)
-        + f"\n{hours}"
-        + "All tables, targets and raw figures: [benchmarks/README.md](benchmarks/README.md).\n"
-    )
+def short(against_fimo: dict[str, Any]) -> str:
+    """Write the top-level README's block: the scan of the default model beside FIMO."""
+    return f"{_where(against_fimo)}\n\n{_fimo_table(against_fimo)}"
 
 
-def page(results: dict[str, Any], against_fimo: dict[str, Any] | None = None) -> str:
-    """Write the block of docs/benchmarks.md: the newest comparison with FIMO, and the main tables of the whole run."""
-    parts = ["## Speed, memory and others: the whole run\n"]
-    if against_fimo is not None:
-        parts.insert(0, _against_fimo(against_fimo))
-        measured, newest = results["models"]["default"]["name"], against_fimo["model"]["name"]
-        if measured != newest:
-            parts.append(f"This run measured {measured}, not {newest}. Do not compare its speeds with those above.\n")
+def page(results: dict[str, Any], against_fimo: dict[str, Any], on_card: dict[str, Any] | None = None) -> str:
+    """Write the block of docs/benchmarks.md: FIMO, a graphics card, and the main tables of the whole run."""
+    parts = [f"## The bundled model beside FIMO\n\n{short(against_fimo)}"]
+    if on_card is not None:
+        parts.append(_on_card(on_card))
+    parts.append("## Speed, memory and others: the whole run\n")
+    measured, newest = results["models"]["default"]["name"], against_fimo["model"]["name"]
+    if measured != newest:
+        parts.append(f"This run measured {measured}, not {newest}. Do not compare its speeds with those above.\n")
     parts += [
         _where(results) + "\n",
         _models(results),
@@ -131,8 +112,7 @@ def full(results: dict[str, Any], profile: dict[str, Any] | None = None) -> str:
     return "\n".join(parts)
 
 
-def _against_fimo(found: dict[str, Any]) -> str:
-    """Write the scan of the default model beside FIMO."""
+def _fimo_table(found: dict[str, Any]) -> str:
     speeds, threads = found["mbp_per_second"], found["threads"]
     rows = []
     for stride in sorted((name for name in speeds if name.isdigit()), key=int):
@@ -140,8 +120,36 @@ def _against_fimo(found: dict[str, Any]) -> str:
         rows.append([f"jundscan, stride {stride}", f"{threads}", *cells])
     rows.append(["FIMO, one motif", "1", _speed(speeds, "FIMO"), "", ""])
     model = f"{found['model']['name']} {found['model']['version']}"
-    return f"## The bundled model beside FIMO\n\n{_where(found)}\n\n{model}. {_genome(found['genome'])}\n\n" + table(
+    return f"{model}. {_genome(found['genome'])}\n\n" + table(
         ["both strands", "threads", "Mbp/s, median (min – max)", "projected for hg38", "peak memory"], rows
+    )
+
+
+def _on_card(found: dict[str, Any]) -> str:
+    """Write what ran on a graphics card: the checks, and calls of the model in several settings."""
+    card, checks, about = found["card"], found["checks"], found["machine"]
+    passed = [name for name, facts in checks.items() if facts["passed"]]
+    speeds: dict[str, dict[str, str]] = {}
+    for row in found["sweep"]:
+        if "mbp_per_second" in row:
+            speeds.setdefault(row["setting"], {})[str(row["stride"])] = f"{row['mbp_per_second']['median']:.3g}"
+    strides = sorted({stride for of_setting in speeds.values() for stride in of_setting}, key=int)
+    rows = [[name, *(of_setting.get(stride, "–") for stride in strides)] for name, of_setting in speeds.items()]
+    runs = found["scans"]["runs"]
+    seconds = {
+        device: [run["seconds_scanning"] for run in runs if run["device"] == device] for device in ("cuda", "cpu")
+    }
+    rates = {device: found["scans"]["bases"] / 1e6 / (sum(some) / len(some)) for device, some in seconds.items()}
+    return (
+        "## On a graphics card\n\n"
+        f"{about['date'][:10]}, {card['name']}, driver {card['driver_version']}, beside {about['hardware']['cores']} "
+        f"cores; ONNX Runtime {about['versions']['onnxruntime-gpu']}. {found['model']['name']} {found['model']['version']}.\n\n"
+        f"- Checks passed: {len(passed)} of {len(checks)} ({', '.join(passed)}). Probabilities differ from the "
+        f"processor's by {checks['agreement']['largest']:.1e} at most, and hits are the same lines.\n"
+        f"- A scan at stride 1 is not faster than on all cores yet: {rates['cuda']:.2g} against {rates['cpu']:.2g} "
+        "Mbp/s. The card's calls alone are faster (below), so the rest of the scan is the bound.\n"
+        "- Speed of the model's calls alone, Mbp/s, with two calls at a time unless said otherwise:\n\n"
+        + table(["calls", *(f"stride {stride}" for stride in strides)], rows)
     )
 
 

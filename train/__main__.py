@@ -21,7 +21,7 @@ from jundscan.evaluation.truth import read_truth
 from jundscan.io.fasta.genome import open_genome
 from jundscan.scanning.plan import bases_by_chromosome
 from jundscan.scanning.spans import scan_spans
-from train.cards.report import write_cards, write_readme
+from train.cards.report import write_cards, write_tables
 from train.comparison.against_baselines import PARTS, compare
 from train.comparison.crossval import held_out_cache, judge_on_folds
 from train.config import Family, candidates
@@ -320,18 +320,19 @@ def report(
     data: DataOption,
     out: OutOption = Path("exported"),
     readme: Annotated[
-        Path | None, typer.Option(help="File to write the table of metrics into. [default: none]", show_default=False)
+        list[Path] | None,
+        typer.Option(help="README or page to write its table of metrics into; may be repeated.", show_default=False),
     ] = None,
     genome: GenomeOption = None,
     track: TrackOption = None,
 ) -> None:
     """Write the model cards and their pictures again from the JSON files, for example after `crossval`.
 
-    Example: python -m train report --data HepG2 --readme README.md
+    Example: python -m train report --data HepG2 --readme README.md --readme docs/model-card.md
     """
-    if readme is not None:
-        write_readme(out, readme)
-        typer.echo(readme)
+    for file in readme or ():
+        write_tables(out, file)
+        typer.echo(file)
     _write_cards(data[0], source_from_options(data[0], genome, track), out)
 
 

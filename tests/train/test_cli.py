@@ -21,7 +21,7 @@ from jundscan.io.shards import read_shards
 from jundscan.model.metadata import MODES, WINDOW_MODES
 from tests.train.conftest import FAMILIES, QUICK_PARITY, SmallGenome, make_windows, quick_fit, tiny, write_part
 from tests.train.test_report import EXPORTED, PICTURES
-from train.cards.report import README_BEGIN, README_END, readme_block
+from train.cards.report import README_MARKERS, readme_block
 from train.config import Candidate
 from train.export.publish import export_all
 from train.fitting.select import SELECTED_BY
@@ -108,7 +108,7 @@ def test_run_fits_selects_and_exports(run: Run, data_folder: Path, tmp_path: Pat
             assert (again / name / file).read_bytes() == (out / name / file).read_bytes()
 
     readme = tmp_path / "README.md"
-    readme.write_text(f"# Mine\n{README_BEGIN}\n{README_END}\n")
+    readme.write_text("\n".join(["# Mine", *README_MARKERS, ""]))
     code, stdout, _ = run("report", "--data", data_folder, "--out", out, "--readme", readme)
     assert code == 0
     assert stdout.splitlines()[0] == str(readme)

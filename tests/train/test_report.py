@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,11 @@ from jundscan.model.model import Model
 from train.cards.card import METRIC_NAMES, SHARES, card, comparison_parts, peak_parts, peak_sentence
 from train.cards.filters import draw_filters, nearest_motif, nearest_motifs, read_filters
 from train.cards.report import (
-    README_BEGIN,
-    README_END,
+    PAGE_MARKERS,
+    README_MARKERS,
     model_card,
     model_names,
+    page_block,
     readme_block,
     replace_block,
 )
@@ -232,19 +234,26 @@ def test_exported_cards_match_the_json_files(name: str) -> None:
     assert (comparison is not None) == (name == DEFAULT_MODEL)
 
 
-def test_the_readme_matches_the_json_files() -> None:
-    text = (ROOT / "README.md").read_text()
-    assert readme_block(EXPORTED) in text
-    assert replace_block(text, README_BEGIN, README_END, readme_block(EXPORTED)) == text
+@pytest.mark.parametrize(
+    ("file", "markers", "block"),
+    [("README.md", README_MARKERS, readme_block), ("docs/model-card.md", PAGE_MARKERS, page_block)],
+)
+def test_readme_and_page_match_the_json_files(
+    file: str, markers: tuple[str, str], block: Callable[[Path], str]
+) -> None:
+    text = (ROOT / file).read_text()
+    assert block(EXPORTED) in text
+    assert replace_block(text, *markers, block(EXPORTED)) == text
 
 
 def test_replace_block_changes_only_the_block() -> None:
-    text = f"before\n{README_BEGIN}\nold\n{README_END}\nafter\n"
-    new = f"{README_BEGIN}\nnew\n{README_END}"
-    assert replace_block(text, README_BEGIN, README_END, new) == f"before\n{new}\nafter\n"
-    for cut in (README_BEGIN, README_END):
+    begin, end = README_MARKERS
+    text = f"before\n{begin}\nold\n{end}\nafter\n"
+    new = f"{begin}\nnew\n{end}"
+    assert replace_block(text, begin, end, new) == f"before\n{new}\nafter\n"
+    for cut in (begin, end):
         with pytest.raises(InputError, match="no block"):
-            replace_block(text.replace(cut, ""), README_BEGIN, README_END, new)
+            replace_block(text.replace(cut, ""), begin, end, new)
 
 
 def test_a_motif_is_nearest_to_itself_shifted_and_turned() -> None:

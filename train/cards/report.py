@@ -19,8 +19,8 @@ from train.export.evaluate_modes import evaluate_every_mode
 from train.records import METRICS_FILE, read_comparison, read_metrics, read_peaks, read_training
 
 FILTERS = "filters.png"
-README_BEGIN = "<!-- metrics: written by `python -m train report`, do not edit -->"
-README_END = "<!-- /metrics -->"
+README_MARKERS = "<!-- metrics: written by `python -m train report`, do not edit -->", "<!-- /metrics -->"
+PAGE_MARKERS = "<!-- networks: written by `python -m train report`, do not edit -->", "<!-- /networks -->"
 PUBLIC = (
     ("MLP with accessibility, best public result on this data set", 0.698, None),
     ("CNN with accessibility, DeepChem book, chapter 6", None, 0.760),
@@ -35,11 +35,38 @@ def model_names(exported: Path) -> list[str]:
 
 
 def readme_block(exported: Path) -> str:
-    """Return the README's table of validation metrics, with 95 % bootstrap intervals."""
+    """Return the README's table: held-out blocks, validation, and published values, with 95 % bootstrap intervals."""
+    default, data = read_metrics(exported, DEFAULT_MODEL), read_training(exported)["data"][0]["name"]
+    known = [mode for mode in load_model(exported / DEFAULT_MODEL, "cpu").metadata.tables if mode in MODES]
+    rows = [
+        metrics_row(f"held-out blocks of {cell} | {SHOWN[mode]}", report)
+        for cell, mode, report in _held_out(exported)
+        if mode in known
+    ]
+    rows += [
+        metrics_row(f"validation part of {data} | {SHOWN[mode]}", metrics)
+        for mode, metrics in _modes(exported, default)
+        if mode not in MODES or not rows
+    ]
+    for label, accuracy, auroc in PUBLIC:
+        rows.append(f"| {data}, published | {label} | {_shown(accuracy)} | {_shown(auroc)} | – |")
+    return "\n".join(
+        [
+            README_MARKERS[0],
+            *table_head("measured on", "from"),
+            *rows,
+            *_peaks(exported),
+            README_MARKERS[1],
+        ]
+    )
+
+
+def page_block(exported: Path) -> str:
+    """Return the tables of all exported networks and modes for the documentation."""
     default = read_metrics(exported, DEFAULT_MODEL)
     data = read_training(exported)["data"][0]
     lines = [
-        README_BEGIN,
+        PAGE_MARKERS[0],
         f"Validation part of the public {data['name']} data set ({default['n']:,} windows, "
         f"{default['positives']:,} bound; 95 % intervals):",
         "",
@@ -49,33 +76,46 @@ def readme_block(exported: Path) -> str:
         metrics = read_metrics(exported, name)
         family = FAMILIES[metrics["training"]["candidate"]["network"]["family"]]
         lines.append(metrics_row(f"`{name}` ({family})", metrics))
-    others = [mode for mode in load_model(exported / DEFAULT_MODEL, "cpu").metadata.tables if mode != MODES[0]]
-    lines += [metrics_row(f"`{DEFAULT_MODEL}`, {SHOWN[mode]}", default[mode]) for mode in others]
-    for label, accuracy, auroc in PUBLIC:
-        shown = ("–" if value is None else f"{value:.3f}" for value in (accuracy, auroc))
-        lines.append(f"| {label} | {' | '.join(shown)} | – |")
-    return "\n".join([*lines, *_blocked(exported), *_peaks(exported), README_END])
+    others = [(mode, metrics) for mode, metrics in _modes(exported, default) if mode != MODES[0]]
+    lines += [metrics_row(f"`{DEFAULT_MODEL}`, {SHOWN[mode]}", metrics) for mode, metrics in others]
+    lines += [f"| {label} | {_shown(accuracy)} | {_shown(auroc)} | – |" for label, accuracy, auroc in PUBLIC]
+    return "\n".join([*lines, *_blocked(exported), PAGE_MARKERS[1]])
+
+
+def _shown(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _modes(exported: Path, default: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield what the default model sees, and its validation metrics so."""
+    for mode in load_model(exported / DEFAULT_MODEL, "cpu").metadata.tables:
+        yield mode, default if mode == MODES[0] else default[mode]
+
+
+def _held_out(exported: Path) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield cell type, what the selected recipe sees, and its metrics on held-out blocks; none without a comparison."""
+    record = read_comparison(exported)
+    if record is None:
+        return
+    (cells,) = (one["cells"] for one in record["models"].values() if one.get("key") == record["selected"])
+    for cell, modes in cells.items():
+        for mode, report in modes.items():
+            if report is not None:
+                yield cell, mode, report
 
 
 def _blocked(exported: Path) -> list[str]:
     """Return the table of metrics on held-out blocks, or nothing without ``crossval.json``."""
-    record = read_comparison(exported)
-    if record is None:
+    rows = [metrics_row(f"{cell} | {SHOWN[mode]}", report) for cell, mode, report in _held_out(exported)]
+    if not rows:
         return []
     seen = read_metrics(exported, DEFAULT_MODEL)["neighbourhood"]
-    (cells,) = (one["cells"] for one in record["models"].values() if one.get("key") == record["selected"])
-    rows = [
-        metrics_row(f"{cell} | {SHOWN[mode]}", report)
-        for cell, modes in cells.items()
-        for mode, report in modes.items()
-        if report is not None
-    ]
     return [
         "",
-        f"The same recipe on blocks of {record['block_bases']:,} bases, each held out of the fit (95 % intervals over "
-        "blocks). These are the figures to expect on a new region. On the validation part nearly every window has a "
-        "trained neighbour, which flatters a model that sees its neighbourhood; and only "
-        f"{seen['known']:,} of {seen['windows']:,} surroundings are known.",
+        f"The same recipe on blocks of {read_comparison(exported)['block_bases']:,} bases, each held out of the fit "
+        "(95 % intervals over blocks). Expect these figures on a new region. The validation part flatters a model that "
+        "sees its neighbourhood, because nearly every window there lies beside a training window. Besides, only "
+        f"{seen['known']:,} of {seen['windows']:,} neighbourhoods are known there.",
         "",
         *table_head("cell type", "what the model sees"),
         *rows,
@@ -165,17 +205,18 @@ def _draw(folder: Path, validation: Path, source: DataSource) -> list[Path]:
     return [*pictures, folder / FILTERS]
 
 
-def write_readme(exported: Path, readme: Path) -> None:
-    """Write the table of validation metrics between the markers of a README.
+def write_tables(exported: Path, file: Path) -> None:
+    """Write the tables of metrics between the markers of a README or a page, those whose markers it has.
 
     Raises
     ------
     InputError
-        When the README cannot be read or lacks the markers.
+        When the file cannot be read, or lacks the markers.
     """
     try:
-        text = readme.read_text()
+        text = file.read_text()
     except OSError as err:
-        raise InputError(f"{readme}: {err.strerror}") from err
-    with atomic_path(readme, force=True) as temporary:
-        temporary.write_text(replace_block(text, README_BEGIN, README_END, readme_block(exported)))
+        raise InputError(f"{file}: {err.strerror}") from err
+    begin, end, block = (*PAGE_MARKERS, page_block) if PAGE_MARKERS[0] in text else (*README_MARKERS, readme_block)
+    with atomic_path(file, force=True) as temporary:
+        temporary.write_text(replace_block(text, begin, end, block(exported)))
