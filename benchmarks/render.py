@@ -143,7 +143,8 @@ def _on_card(found: dict[str, Any]) -> str:
     return (
         "## On a graphics card\n\n"
         f"{about['date'][:10]}, {card['name']}, driver {card['driver_version']}, beside {about['hardware']['cores']} "
-        f"cores; ONNX Runtime {about['versions']['onnxruntime-gpu']}. {found['model']['name']} {found['model']['version']}.\n\n"
+        f"cores; ONNX Runtime {about['versions']['onnxruntime-gpu']}. {found['model']['name']} "
+        f"{found['model']['version']}.\n\n"
         f"- Checks passed: {len(passed)} of {len(checks)} ({', '.join(passed)}). Probabilities differ from the "
         f"processor's by {checks['agreement']['largest']:.1e} at most, and hits are the same lines.\n"
         f"- A scan at stride 1 is not faster than on all cores yet: {rates['cuda']:.2g} against {rates['cpu']:.2g} "
