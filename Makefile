@@ -87,7 +87,7 @@ docs/report.png: $(TRAINED)  ## needs Chromium with its driver
 static igv: $(TRAINED) browser/node_modules  ## igv.js and what else the reports draw with, as browser/package.json names them
 	$(BIN)/python browser/refresh.py
 
-axe: docs browser/node_modules  ## what axe-core finds in both reports and the documentation; needs Chromium with its driver
+axe: docs  ## what axe-core finds in both reports and the documentation; needs Chromium with its driver
 	$(BIN)/python -m tests.browser.axe
 	$(BIN)/python -m tests.browser.axe $$(find site -name '*.html')
 

@@ -1,9 +1,13 @@
-"""Copy the browser libraries of the reports out of npm's packages, with their licences and SHA-256 (`make static`)."""
+"""Copy libraries out of npm's packages, with their licences (`make static`).
+
+Those of the reports go into the package, with their SHA-256. axe-core, which examines pages, goes to the tests.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -17,10 +21,14 @@ FILES = {
     "datatables.net-dt": ("css/dataTables.dataTables.min.css", "License.txt"),
 }
 """Package to its minified file and its licence."""
+AXE = HERE.parent / "tests" / "browser" / "axe-core"
 
 
 def main() -> None:
-    """Copy the files and write what they are to ``libraries.json``."""
+    """Copy the files, and write what those of the reports are to ``libraries.json``."""
+    AXE.mkdir(exist_ok=True)
+    for name in ("axe.min.js", "LICENSE"):
+        shutil.copyfile(HERE / "node_modules" / "axe-core" / name, AXE / name)
     TARGET.mkdir(exist_ok=True)
     libraries = []
     for package, (file, licence) in FILES.items():

@@ -14,7 +14,8 @@ from typing import Any
 from tests.browser.chromium import ABSENT, find_chromium, open_chromium, open_page
 from tests.browser.reports import write_reports
 
-AXE = Path(__file__).parents[2] / "browser" / "node_modules" / "axe-core" / "axe.min.js"
+AXE = Path(__file__).parent / "axe-core" / "axe.min.js"
+"""Copied there by `make static`."""
 SERIOUS = ("serious", "critical")
 WIDTHS = (1280, 390)
 """Of the pages, in CSS pixels: a laptop and a phone."""

@@ -6,7 +6,7 @@ import importlib.util
 
 import pytest
 
-from tests.browser.axe import AXE, SERIOUS, WIDTHS, findings
+from tests.browser.axe import SERIOUS, WIDTHS, findings
 from tests.browser.chromium import ABSENT, complaints, find_chromium, open_chromium, open_page, requests
 from tests.docs.conftest import Site
 
@@ -28,8 +28,6 @@ def test_pages_fit_the_screen_and_load_files_of_the_site_only(site: Site, width:
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_axe_finds_nothing_serious(site: Site, width: int) -> None:
-    if not AXE.exists():
-        pytest.skip("axe-core is not installed; make axe installs it")
     with open_chromium(width) as chrome:
         chrome.set_script_timeout(120)
         for page in site.pages:
