@@ -142,9 +142,10 @@ def scan(
         File of other names of the chromosomes: UCSC's chromAlias.txt, or two columns.
     bed_value : {"score", "presence"}
         Value of an interval of a BED track: its score, or 1.
-    missing_chromosomes : {"closed", "unknown", "error"} or None
-        How chromosomes that are missing from the track are scored: with accessibility 0, from sequence alone, or not
-        at all (an error). None: ``"closed"``, if names fit on half of the bases, else an error.
+    missing_chromosomes : str or None
+        How chromosomes that are missing from the track are scored: with accessibility 0 (``"closed"``), from sequence
+        alone (``"unknown"``), or not at all, which is an error (``"error"``). None: ``"closed"``, if names fit on half
+        of the bases, else an error.
 
     Returns
     -------

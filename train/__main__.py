@@ -13,12 +13,12 @@ import typer
 
 from jundscan.accessibility.genome_tracks import match_chromosomes
 from jundscan.accessibility.tracks import open_track
-from jundscan.cli.options import MissingChromosomesOption
 from jundscan.cli.terminal import start_log
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import DeviceError, InputError, JundscanError, ShardError, format_os_error
 from jundscan.evaluation.truth import read_truth
 from jundscan.io.fasta.genome import open_genome
+from jundscan.options import MissingChromosomes
 from jundscan.scanning.plan import bases_by_chromosome
 from jundscan.scanning.spans import scan_spans
 from train.cards.report import write_cards, write_tables
@@ -232,7 +232,10 @@ def write_data_set(
         typer.Option("--everywhere", help="Accept peaks that span less than half of the genome as those of all of it."),
     ] = False,
     shard_windows: Annotated[int, typer.Option(help="Maximum windows per shard, to bound memory.")] = SHARD_WINDOWS,
-    missing_chromosomes: MissingChromosomesOption = None,
+    missing_chromosomes: Annotated[
+        MissingChromosomes | None,
+        typer.Option(help="How chromosomes missing from the track count. Default: closed.", show_default=False),
+    ] = None,
     allow_length_mismatch: Annotated[
         bool, typer.Option("--allow-length-mismatch", help="Accept a track with other chromosome lengths.")
     ] = False,
