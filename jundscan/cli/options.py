@@ -141,7 +141,7 @@ DeviceOption = Annotated[
     typer.Option(
         metavar="DEVICE",
         callback=_check_device,
-        help="auto (CUDA if available), cpu, cuda or cuda:N.",
+        help="auto, cpu, cuda or cuda:N.",
         rich_help_panel=COMPUTING,
     ),
 ]
