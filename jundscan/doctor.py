@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jundscan.errors import DeviceError, JundscanError
+from jundscan.errors import JundscanError
 from jundscan.io.files import read_json
 from jundscan.model.card import CUDA
 from jundscan.model.load import MISSING_RUNTIME, default_model_path, load_model
@@ -204,7 +204,7 @@ def _run_on(diagnosis: Diagnosis, file: Path, device: Device) -> None:
     try:
         model: Model = load_model(file, device)
     except JundscanError as err:
-        diagnosis.problems.append(NO_CUDA if device == "cuda" and isinstance(err, DeviceError) else str(err))
+        diagnosis.problems.append(NO_CUDA if device == "cuda" else str(err))
         return
     found["devices"][device] = model.provider
     found["model"]["name"], found["model"]["version"] = model.metadata.name, model.metadata.version
