@@ -181,5 +181,7 @@ def test_a_command_that_fails_fails_the_page(tmp_path: Path) -> None:
         run_all([Example("sh", "ls nowhere\n", None)], tmp_path)
 
 
-def test_readme_has_examples_of_every_kind() -> None:
-    assert {example.kind for example in examples(README.read_text("utf-8"))} >= {"console", "python"}
+def test_readme_has_sessions_and_pages_have_examples_of_every_kind() -> None:
+    assert {example.kind for example in examples(README.read_text("utf-8"))} == {"console"}
+    kinds = {example.kind for page in pages() for example in examples(page.read_text("utf-8"))}
+    assert kinds == {"console", "python", "sh"}
