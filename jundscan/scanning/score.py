@@ -36,8 +36,9 @@ if TYPE_CHECKING:
 
 MAX_TASK_BASES = 1 << 20
 """Maximum bases per task: large enough that starting a task costs little beside its work."""
-MAX_TASK_WINDOWS = 1 << 18
-"""Maximum windows per task, because at stride 1 a task of 2^20 bases would hold a million windows in memory."""
+MAX_TASK_WINDOWS = 1 << 17
+"""Maximum windows per task, because at stride 1 a task of 2^20 bases would hold a million windows in memory. Twice as
+many cost twice the page faults, which threads wait for together."""
 MIN_TASK_BASES = 1 << 16
 """Minimum bases per task of a small genome, because smaller tasks cost more to start than they save."""
 TASKS_OF_THREAD = 16
