@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jundscan.errors import format_count
-from jundscan.report.metric_texts import METRICS
+from jundscan.evaluation.metric_texts import METRICS
 
 if TYPE_CHECKING:
     from jundscan.evaluation.labelled_windows import NamedEvaluation

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.evaluation.labelled_windows import NamedEvaluation
+from jundscan.evaluation.metric_texts import INTERVAL, SURROUNDINGS, metric_rows
 from jundscan.evaluation.plots import CLASSES, SCORE_BINS, Predictions, reliability
 from jundscan.model.thresholds import is_positive
 from jundscan.report import charts
-from jundscan.report.metric_texts import INTERVAL, SURROUNDINGS, metric_rows
 from jundscan.report.render import write_page
 
 MAX_MISTAKES = 25

@@ -11,10 +11,10 @@ import numpy as np
 
 from jundscan.accessibility.track_scale import MAX_TRAINING_DISTANCE, distance_from_training
 from jundscan.dna.interval_sets import overlaps_any
+from jundscan.evaluation.metric_texts import INTERVAL, metric_rows
 from jundscan.evaluation.peaks import Peaks
 from jundscan.report import charts
 from jundscan.report.collect import FLANK, PROBABILITY_BINS, BestHits, Collector
-from jundscan.report.metric_texts import INTERVAL, metric_rows
 from jundscan.report.neighbourhoods import neighbourhoods
 from jundscan.report.render import write_page
 from jundscan.run.inputs import Inputs

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
+from jundscan.evaluation.metric_texts import INTERVAL, METRICS
 from jundscan.evaluation.metrics import RESAMPLES, balanced_weights, compute_metrics
-from jundscan.report.metric_texts import INTERVAL, METRICS
 
 KEYS = [
     "n",
