@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jundscan.effects.effect import Effect
     from jundscan.evaluation.labelled_windows import Evaluation
     from jundscan.explanations.mutagenesis import Explanation
+    from jundscan.io.frames import Results
     from jundscan.model.load import load_model
     from jundscan.model.model import Model
     from jundscan.scanning.score import Hit, Scored, ScoredWindows
@@ -32,6 +33,7 @@ _HOMES = {
     "Explanation": "jundscan.explanations.mutagenesis",
     "Hit": "jundscan.scanning.score",
     "Model": "jundscan.model.model",
+    "Results": "jundscan.io.frames",
     "Scored": "jundscan.scanning.score",
     "ScoredWindows": "jundscan.scanning.score",
     "evaluate": "jundscan.api",
@@ -49,6 +51,7 @@ __all__ = [
     "InputError",
     "JundscanError",
     "Model",
+    "Results",
     "Scored",
     "ScoredWindows",
     "__version__",
@@ -68,5 +71,5 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    """List the public names, also those that are not imported yet."""
-    return sorted({*globals(), *__all__})
+    """List the public names alone, also those that are not imported yet."""
+    return list(__all__)

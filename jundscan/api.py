@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -28,6 +28,7 @@ from jundscan.explanations.ranking import HitIntervals, chromosomes_to_explain, 
 from jundscan.io.arguments import file_path, flag, is_path, is_several, optional_path, plain_array, texts, type_name
 from jundscan.io.fasta.arrays import MemoryGenome, Sequences
 from jundscan.io.fasta.genome import Genome
+from jundscan.io.frames import Results
 from jundscan.io.vcf import Variant, allele_problem, open_vcf
 from jundscan.model.load import load_model
 from jundscan.model.model import Model
@@ -63,7 +64,7 @@ def scan(
     scale: AccessibilityScale | str | Path | None = None, allow_length_mismatch: bool = False,
     alias: str | Path | None = None, bed_value: BedValue = "score",
     missing_chromosomes: MissingChromosomes | None = None,
-) -> Iterator[Hit]: ...
+) -> Results[Hit]: ...
 
 
 @overload
@@ -76,7 +77,7 @@ def scan(
     scale: AccessibilityScale | str | Path | None = None, allow_length_mismatch: bool = False,
     alias: str | Path | None = None, bed_value: BedValue = "score",
     missing_chromosomes: MissingChromosomes | None = None,
-) -> Iterator[ScoredWindows]: ...
+) -> Results[ScoredWindows]: ...
 # fmt: on
 
 
@@ -101,7 +102,7 @@ def scan(
     alias: str | Path | None = None,
     bed_value: BedValue = "score",
     missing_chromosomes: MissingChromosomes | None = None,
-) -> Iterator[Hit] | Iterator[ScoredWindows]:
+) -> Results[Hit] | Results[ScoredWindows]:
     """Scan a genome for JUND and yield hits in genome order, or the probability of every window.
 
     The call opens and checks all inputs. The scan runs while the caller iterates over the result.
@@ -149,9 +150,9 @@ def scan(
 
     Returns
     -------
-    iterator of Hit or of ScoredWindows
-        :class:`jundscan.Hit`, or with ``windows`` :class:`jundscan.ScoredWindows`. ``pandas.DataFrame(hits)`` makes a
-        table of hits.
+    Results of Hit or of ScoredWindows
+        An iterator over :class:`jundscan.Hit`, or with ``windows`` over :class:`jundscan.ScoredWindows`. Its
+        ``to_frame()`` makes a table.
 
     Raises
     ------
@@ -183,7 +184,7 @@ def scan(
         threads=threads,
     )
     ready = _open(genome, accessibility, model, device, options)
-    return _windows(ready) if every_window else _hits(ready)
+    return Results(_windows(ready), ScoredWindows) if every_window else Results(_hits(ready), Hit)
 
 
 def variants(
@@ -203,7 +204,7 @@ def variants(
     alias: str | Path | None = None,
     bed_value: BedValue = "score",
     missing_chromosomes: MissingChromosomes | None = None,
-) -> Iterator[Effect]:
+) -> Results[Effect]:
     """Score the effect of variants on JUND binding, one alternative allele after the other.
 
     Each window that an allele touches is scored on both haplotypes, with the surroundings that it has there. Each
@@ -220,8 +221,8 @@ def variants(
 
     Returns
     -------
-    iterator of Effect
-        One per alternative allele, in the order of the variants, with or without a score.
+    Results of Effect
+        An iterator. One per alternative allele, in the order of the variants, with or without a score.
 
     Raises
     ------
@@ -269,7 +270,7 @@ def variants(
             vcf = ready.inputs.files.enter_context(open_vcf(file))
             on_failure.pop_all()
         listed = (variant for _, variant in contigs.checked(vcf))
-    return _effects(ready, file, listed)
+    return Results(_effects(ready, file, listed), Effect)
 
 
 def explain(
@@ -291,7 +292,7 @@ def explain(
     alias: str | Path | None = None,
     bed_value: BedValue = "score",
     missing_chromosomes: MissingChromosomes | None = None,
-) -> Iterator[Explanation]:
+) -> Results[Explanation]:
     """Find the bases that drive the prediction in regions, by in-silico saturation mutagenesis.
 
     Windows are scored with their surroundings, but only bases of a region are changed.
@@ -310,8 +311,8 @@ def explain(
 
     Returns
     -------
-    iterator of Explanation
-        One per region, in their order, then one per hit, the strongest first.
+    Results of Explanation
+        An iterator. One per region, in their order, then one per hit, the strongest first.
 
     Raises
     ------
@@ -349,7 +350,7 @@ def explain(
     except BaseException:
         ready.inputs.files.close()
         raise
-    return _explanations(ready, parsed, to_rank, top)
+    return Results(_explanations(ready, parsed, to_rank, top), Explanation)
 
 
 # fmt: off
@@ -558,14 +559,14 @@ def _model(value: object, device: Device) -> Model:
     return value if isinstance(value, Model) else load_model(optional_path("model", value), device)
 
 
-def _windows(ready: Scan) -> Iterator[ScoredWindows]:
+def _windows(ready: Scan) -> Generator[ScoredWindows, None, None]:
     with ready:
         counter = Counter(ready)
         yield from feed(score(ready), [counter])
         ready.inputs.cautions.take(check_counts(ready, counter.windows_called, counter.windows_scored))
 
 
-def _hits(ready: Scan) -> Iterator[Hit]:
+def _hits(ready: Scan) -> Generator[Hit, None, None]:
     with ready:
         counter = Counter(ready)
         for chrom, hits in call_hits(ready, feed(score(ready), [counter])):
@@ -596,7 +597,7 @@ def _variant(number: int, value: object) -> Variant:
     return Variant(chrom, start, reference, alternatives)
 
 
-def _effects(ready: Scan, file: Path | None, variants: Iterable[Variant]) -> Iterator[Effect]:
+def _effects(ready: Scan, file: Path | None, variants: Iterable[Variant]) -> Generator[Effect, None, None]:
     not_left_aligned = 0
     with ready:
         for portion, effects in score_variants(ready, ((variant, variant) for variant in variants)):
@@ -606,7 +607,9 @@ def _effects(ready: Scan, file: Path | None, variants: Iterable[Variant]) -> Ite
         warn_of_unaligned_indels(ready, not_left_aligned, file)
 
 
-def _explanations(ready: Scan, regions: Sequence[Region], hits: HitIntervals | None, top: int) -> Iterator[Explanation]:
+def _explanations(
+    ready: Scan, regions: Sequence[Region], hits: HitIntervals | None, top: int
+) -> Generator[Explanation, None, None]:
     with ready:
         strongest = [] if hits is None else strongest_hits(ready, hits, top)
         yield from explain_regions(ready, [*regions, *(hit.region for hit in strongest)])
