@@ -7,14 +7,18 @@ from typing import NamedTuple
 
 from jundscan.effects.alleles import HIT_CHANGES, STATUSES
 from jundscan.effects.score import Effects
+from jundscan.errors import format_bases
+from jundscan.io.html_tables import html_table
 from jundscan.io.vcf import Variant
 from jundscan.schemas.records import HitChange, Status
+
+_SHOWN_LETTERS = 20  # of an allele, where an effect is described
 
 
 class Effect(NamedTuple):
     """Effect of one alternative allele. Without a score, numbers are NaN, ``window`` is -1 and ``hit`` is None.
 
-    ``pandas.DataFrame(effects)`` makes a table of effects, one row per allele.
+    ``jundscan.variants(…).to_frame()`` makes a table of effects, one row per allele.
 
     Attributes
     ----------
@@ -64,6 +68,36 @@ class Effect(NamedTuple):
     alternative_fpr: float
     left_shift: int
     in_repeat: bool
+
+    def __repr__(self) -> str:
+        return f"<Effect: {self._describe()}>"
+
+    def _repr_html_(self) -> str:
+        rows: list[tuple[str, object]] = [("status", self.status)]
+        if self.hit is not None:
+            rows += [
+                ("probability of the reference", f"{self.reference:.4f}"),
+                ("probability of the alternative", f"{self.alternative:.4f}"),
+                ("difference (logits)", f"{self.difference:+.2f}"),
+                ("hit", self.hit),
+                ("window that changes most", f"{self.window}, by {self.window_difference:+.2f} logits"),
+            ]
+        return html_table(f"{self._allele()} (POS {self.pos})", (), rows)
+
+    def _allele(self) -> str:
+        alleles = [
+            allele if len(allele) <= _SHOWN_LETTERS else f"{allele[:_SHOWN_LETTERS]}… ({format_bases(len(allele))})"
+            for allele in (self.reference_allele, self.alternative_allele)
+        ]
+        return f"{self.chrom}:{self.start} {'>'.join(alleles)}"
+
+    def _describe(self) -> str:
+        """Describe the effect in one line."""
+        text = f"{self._allele()}, {self.status}"
+        if self.hit is None:
+            return text
+        change = f"probability {self.reference:.4f} to {self.alternative:.4f}, difference {self.difference:+.2f} logits"
+        return f"{text}, {change}, hit: {self.hit}"
 
 
 def effect_rows(variants: Iterable[Variant], effects: Effects) -> Iterator[Effect]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.accessibility.scale import IDENTITY, AccessibilityScale, fit_scale
-from jundscan.errors import Cautions, collect_warnings, warn
+from jundscan.errors import Cautions, InputError, collect_warnings, format_count, warn
+from jundscan.evaluation.metric_texts import metric_rows
 from jundscan.evaluation.metrics import balanced_weights, compute_metrics
 from jundscan.evaluation.neighbourhood import MAX_WINDOWS, Neighbourhood, WindowSource, look_up
 from jundscan.io.frames import data_frame
+from jundscan.io.html_tables import html_table
 from jundscan.io.shards import Shards
 from jundscan.model.model import Model
 from jundscan.options import check_fraction, positive_int
@@ -22,11 +25,14 @@ from jundscan.schemas.records import AccessibilityOfShards, EvaluationRecord
 from jundscan.threads import usable_cores
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from pandas import DataFrame
 
     from jundscan.evaluation.plots import Predictions
 
 log = logging.getLogger("jundscan")
+
+_SHORT_METRICS = 3  # metrics in the text of an evaluation
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,62 @@ class Evaluation:
     weights: NDArray[np.float64] | None
     report: EvaluationRecord | None
     known: NDArray[np.bool_] | None
+
+    def __repr__(self) -> str:
+        metrics = [f"{name} {value}" for name, value, _ in self._metrics()[:_SHORT_METRICS]]
+        return f"<Evaluation: {', '.join([self._describe(), *metrics])}>"
+
+    def _repr_html_(self) -> str:
+        rows = self._metrics()
+        return html_table(self._describe(), ("metric", "value", "95 % interval") if rows else (), rows)
+
+    def _metrics(self) -> list[tuple[str, str, str]]:
+        """Return name, value and interval of each metric as text; none without labels."""
+        shown = []
+        for row in [] if self.report is None else metric_rows([self.report]):
+            [cell] = row["cells"]
+            value = "undefined" if cell["value"] is None else f"{cell['value']:.3f}"
+            interval = "" if cell["interval"] is None else "–".join(f"{end:.3f}" for end in cell["interval"])
+            shown.append((row["name"], value, interval))
+        return shown
+
+    def _describe(self) -> str:
+        """Describe the evaluation in one line."""
+        windows = format_count(len(self.probabilities), "window")
+        if self.report is None:
+            return f"{windows} without labels, highest probability {self.probabilities.max():.3f}"
+        model, threshold = self.report["model"]["name"], self.report["threshold"]
+        return f"{windows}, {self.report['positives']:,} bound; {model} at threshold {threshold:.3g}"
+
+    def plot(self, ax: Sequence[Axes] | NDArray[np.object_] | None = None) -> NDArray[np.object_]:
+        """Draw the ROC curve and the precision-recall curve, with a dot at the threshold.
+
+        Parameters
+        ----------
+        ax : sequence of two matplotlib.axes.Axes, optional
+            Where to draw. None: on a new figure.
+
+        Returns
+        -------
+        numpy.ndarray, shape=(2,), dtype=object
+            The two Axes.
+
+        Raises
+        ------
+        InputError
+            When the windows have no labels, or all the same, or when ``ax`` does not hold two Axes.
+        JundscanError
+            When matplotlib is not installed.
+        """
+        from jundscan.evaluation.plots import CLASSES, plot_curves
+
+        if self.report is None:
+            raise InputError(f"{self.shards.path}: the windows have no labels, and curves need them")
+        predictions = _predictions(self, self.report["model"]["name"])
+        if not predictions.has_both:
+            only = CLASSES[int(predictions.labels[0])]
+            raise InputError(f"{self.shards.path}: all windows are {only}, and curves need bound and unbound windows")
+        return plot_curves(predictions, ax)
 
     def to_frame(self) -> DataFrame:
         """Return a ``pandas.DataFrame`` with one row per window.
@@ -104,12 +166,18 @@ class NamedEvaluation:
     @property
     def predictions(self) -> Predictions:
         """The data of the pictures."""
-        from jundscan.evaluation.plots import Predictions
+        return _predictions(self.result, self.name)
 
-        labels, weights = self.result.shards.labels, self.result.weights
-        assert labels is not None
-        assert weights is not None
-        return Predictions(self.name, labels, self.result.probabilities, weights, self.report["threshold"])
+
+def _predictions(result: Evaluation, name: str) -> Predictions:
+    """Return the data of pictures, for windows with labels. ``name`` stands in the pictures."""
+    from jundscan.evaluation.plots import Predictions
+
+    labels, report = result.shards.labels, result.report
+    assert labels is not None
+    assert report is not None
+    assert result.weights is not None
+    return Predictions(name, labels, result.probabilities, result.weights, report["threshold"])
 
 
 def evaluate_shards(

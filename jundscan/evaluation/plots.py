@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.errors import JundscanError, OutputError
+from jundscan.errors import InputError, OutputError
 from jundscan.io.outputs import check_output, remove_old_output, write_error
-from jundscan.io.pictures import SERIES, SKY, VERMILION, save_figure
+from jundscan.io.pictures import SERIES, SKY, VERMILION, check_matplotlib, new_axes, save_figure
 from jundscan.model.thresholds import is_positive
 
 log = logging.getLogger("jundscan")
@@ -157,6 +157,42 @@ def write_plots(
     return written
 
 
+def plot_curves(one: Predictions, ax: Any = None) -> NDArray[Any]:
+    """Draw the ROC curve and the precision-recall curve side by side.
+
+    Parameters
+    ----------
+    one : Predictions
+        Windows of both classes.
+    ax : sequence of two matplotlib.axes.Axes, optional
+        Where to draw. None: on a new figure, which a notebook shows.
+
+    Returns
+    -------
+    numpy.ndarray, shape=(2,), dtype=object
+        The axes.
+
+    Raises
+    ------
+    JundscanError
+        When matplotlib is not installed.
+    InputError
+        When ``ax`` does not hold two axes.
+    """
+    check_matplotlib()
+    import matplotlib as mpl
+
+    axes = None if ax is None else np.array(ax, object).ravel()
+    if axes is not None and len(axes) != 2:
+        raise InputError(f"ax: must hold two Axes, one for each curve, as from plt.subplots(1, 2), not {len(axes)}")
+    with nullcontext() if axes is not None else mpl.rc_context(_STYLE):
+        if axes is None:
+            axes = new_axes(2 * _PANEL[0], _PANEL[1], columns=2)
+        _draw_roc(axes[0], [one])
+        _draw_precision_recall(axes[1], [one])
+    return axes
+
+
 def check_plots(folder: str | Path, force: bool, formats: Sequence[str] = FORMATS) -> None:
     """Check before any work that pictures can be drawn.
 
@@ -167,10 +203,7 @@ def check_plots(folder: str | Path, force: bool, formats: Sequence[str] = FORMAT
     OutputError
         When ``folder`` is a file, or holds such pictures and ``force`` is false.
     """
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError as err:
-        raise JundscanError("pictures need matplotlib: run pip install 'jundscan[plots]'") from err
+    check_matplotlib()
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder}: cannot be written: it is a file, not a folder")

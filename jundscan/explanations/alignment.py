@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from jundscan.dna.letters import one_hot
-from jundscan.explanations.mutagenesis import Explanation
+
+if TYPE_CHECKING:
+    from jundscan.explanations.mutagenesis import Explanation
 
 WIDTH = 21
 """Bases of the average logo: a site and its neighbours."""

@@ -19,15 +19,17 @@ from numpy.typing import NDArray
 from jundscan.dna.letters import ALPHABET, UNKNOWN, WINDOW_LENGTH, decode
 from jundscan.dna.regions import Region
 from jundscan.dna.windows import known_windows
-from jundscan.errors import InputError
+from jundscan.errors import InputError, format_bases
 from jundscan.io.fasta.stretches import StretchReader
 from jundscan.io.frames import data_frame
+from jundscan.io.html_tables import html_table
 from jundscan.model.model import WINDOW_MULTIPLE
 from jundscan.model.thresholds import logits
 from jundscan.scanning.plan import Scan
 from jundscan.threads import in_order
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from pandas import DataFrame
 
 MAX_BASES = 1_000_000
@@ -40,6 +42,7 @@ CALL_BASES = 1 << 16
 PERCENTILES = np.linspace(0, 1, 101, dtype=np.float32)
 """Accessibility percentiles of :class:`Response`."""
 _OTHERS = len(ALPHABET) - 1
+_SHOWN_BASES = 10  # rows of an explanation's table in a notebook
 _CENTRE = WINDOW_LENGTH // 2
 _REACH = WINDOW_LENGTH - 1
 
@@ -103,6 +106,65 @@ class Explanation(NamedTuple):
     accessibility: NDArray[np.float32]
     response: Response | None
 
+    def __repr__(self) -> str:
+        return f"<Explanation: {self._describe()}>"
+
+    def _repr_html_(self) -> str:
+        if not self._strongest():
+            return html_table(self._describe(), (), ())
+        columns = ("start", "reference", "contribution", *ALPHABET)
+        rows = [
+            (
+                self.region.start + row,
+                _letter(self.codes[row]),
+                *(f"{value:+.2f}" for value in (self.contributions[row], *self.differences[row])),
+            )
+            for row in sorted(self._strongest()[:_SHOWN_BASES])
+        ]
+        return html_table(f"{self._describe()}. Strongest bases, in logits:", columns, rows)
+
+    def _strongest(self) -> list[int]:
+        """Return the rows of bases with a contribution, the strongest first."""
+        strengths = np.abs(self.contributions)
+        order = np.argsort(-strengths, kind="stable").tolist()
+        return [row for row in order if not np.isnan(strengths[row])]
+
+    def _describe(self) -> str:
+        """Describe the explanation in one line."""
+        text = f"{self.region}, {format_bases(len(self.codes))}"
+        strongest = self._strongest()
+        if not strongest or self.response is None:
+            return f"{text}, every window holds unknown letters"
+        base = strongest[0]
+        return (
+            f"{text}, strongest {_letter(self.codes[base])} at {self.region.start + base} "
+            f"({self.contributions[base]:+.2f} logits), best window at {self.response.start} "
+            f"with probability {self.response.probability:.4f}"
+        )
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the contribution of each base as a letter, with known sites shaded.
+
+        A region of more than 1,500 bases gets bars in place of letters.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw. None: on a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        JundscanError
+            When matplotlib or logomaker is not installed.
+        """
+        from jundscan.explanations.pictures import plot_contributions
+
+        return plot_contributions(self, ax)
+
     def to_frame(self) -> DataFrame:
         """Return a ``pandas.DataFrame`` with one row per base.
 
@@ -123,6 +185,10 @@ class Explanation(NamedTuple):
                 "accessibility": self.accessibility,
             }
         )
+
+
+def _letter(code: np.uint8) -> str:
+    return decode(np.array([code], np.uint8)).decode()
 
 
 class _Task(NamedTuple):

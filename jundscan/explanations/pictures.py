@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,13 @@ from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH
 from jundscan.errors import JundscanError
 from jundscan.explanations.alignment import AverageLogo, contribution_logo
 from jundscan.explanations.known_sites import KnownSite, find_sites
-from jundscan.explanations.mutagenesis import Explanation
-from jundscan.io.pictures import BASE_COLOURS, save_figure
-from jundscan.model.thresholds import CLIP
+from jundscan.io.pictures import BASE_COLOURS, new_axes, save_figure
+from jundscan.scanning.pictures import LINE, THRESHOLD, draw_probabilities, scale_probabilities
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from jundscan.explanations.mutagenesis import Explanation
 
 MAX_LETTERS = 1_500
 """Maximum bases of a picture with letters, because matplotlib draws them slowly. Longer regions get bars."""
@@ -27,8 +31,10 @@ _ROW_BASES = 125
 _PAGE_REACH = 20  # bases to each side of a hit's strongest base
 _HEADROOM, _LABEL_HEADROOM = 1.1, 1.5
 _DPI = 130
+_INCH_BASES = 10  # bases per inch of a picture in a notebook
+_WIDTHS, _HEIGHT = (5, 25), 2.4  # inches
 _SITE = "#f0e4b8"
-_LINE, _THRESHOLD, _UNAVAILABLE = "#274156", "#d1495b", "#7a9e9f"
+_UNAVAILABLE = "#7a9e9f"
 _WINDOW, _FLANK = "#c3d5e3", "#e6eef4"
 
 
@@ -78,18 +84,17 @@ def draw_region(path: Path, explanation: Explanation, flank: int, threshold: flo
     figure = Figure(figsize=(12, 1.2 + 2.6 * rows + 2.4), layout="constrained")
     figure.suptitle(title, fontsize="medium")
     grid = figure.add_gridspec(2 * rows + 1, 1, height_ratios=[1.7, 0.9] * rows + [2.2])
-    sites = find_sites(explanation.codes)
-    low, high = _limits(explanation.contributions, _LABEL_HEADROOM if sites else _HEADROOM)
     for number in range(rows):
         part = slice(number * row, min((number + 1) * row, n))
         logo_axis = figure.add_subplot(grid[2 * number])
         curve_axis = figure.add_subplot(grid[2 * number + 1], sharex=logo_axis)
-        _draw_logo(logo_axis, contribution_logo(explanation)[part], explanation.region.start + part.start)
-        _mark(logo_axis, sites, explanation.region.start, high)
-        logo_axis.set(ylim=(low, high), ylabel="contribution\n(logits)")
+        first = explanation.region.start + part.start
+        _draw_contributions(logo_axis, explanation, part)
         logo_axis.tick_params(labelbottom=False)
-        _draw_curve(curve_axis, explanation, part, threshold)
-        first = explanation.region.start + number * row
+        draw_probabilities(
+            curve_axis, np.arange(first, first + part.stop - part.start), explanation.probabilities[part], threshold
+        )
+        scale_probabilities(curve_axis, np.append(explanation.probabilities, threshold))
         logo_axis.set_xlim(first - 0.5, first + row - 0.5)
         _shade_best(curve_axis, explanation, flank, first, first + row)
     curve_axis.set_xlabel(f"position on {explanation.region.chrom}, 0-based")
@@ -139,11 +144,32 @@ def draw_average(path: Path, average: AverageLogo, title: str, force: bool) -> N
     save_figure(figure, path, _DPI, force)
 
 
+def plot_contributions(explanation: Explanation, axis: Axes | None = None) -> Axes:
+    """Draw contributions as letters on one axis, in a row, and return it. Without an axis, make a figure."""
+    check_pictures()
+    region = explanation.region
+    if axis is None:
+        bases = len(explanation.codes)
+        axis = new_axes(float(np.clip(bases / _INCH_BASES, *_WIDTHS)), _HEIGHT)
+    _draw_contributions(axis, explanation, slice(0, len(explanation.codes)))
+    axis.set(xlim=(region.start - 0.5, region.end - 0.5), xlabel=f"position on {region.chrom}, 0-based")
+    return axis
+
+
+def _draw_contributions(axis: Any, explanation: Explanation, part: slice) -> None:
+    """Draw the contributions of some bases, with the known sites. All parts have the limits of the whole region."""
+    sites, start = find_sites(explanation.codes), explanation.region.start
+    low, high = _limits(explanation.contributions, _LABEL_HEADROOM if sites else _HEADROOM)
+    _draw_logo(axis, contribution_logo(explanation)[part], start + part.start)
+    _mark(axis, sites, start, high)
+    axis.set(ylim=(low, high), ylabel="contribution\n(logits)")
+
+
 def _draw_logo(axis: Any, logo: NDArray[np.float64], start: int) -> None:
     """Draw letters, or bars where a region is longer than :data:`MAX_LETTERS`."""
     positions = np.arange(start, start + len(logo))
     if len(logo) > MAX_LETTERS:
-        axis.bar(positions, logo.sum(axis=1), width=1, color=_LINE)
+        axis.bar(positions, logo.sum(axis=1), width=1, color=LINE)
     elif logo.any():
         import logomaker
         import pandas as pd
@@ -164,15 +190,6 @@ def _mark(axis: Any, sites: Sequence[KnownSite], start: int, top: float, label: 
         if label:
             style = {"ha": "center", "va": "top", "fontsize": 7, "clip_on": True}
             axis.text((left + right) / 2, top, f"{site.name}\n{site.sequence}", **style)
-
-
-def _draw_curve(axis: Any, explanation: Explanation, part: slice, threshold: float) -> None:
-    positions = np.arange(len(explanation.codes))[part] + explanation.region.start
-    axis.plot(positions, explanation.probabilities[part], color=_LINE, linewidth=1)
-    axis.axhline(threshold, color=_THRESHOLD, linewidth=0.8, linestyle="--")
-    _probability_axis(axis, np.append(explanation.probabilities, threshold))
-    axis.ticklabel_format(axis="x", useOffset=False, style="plain")
-    axis.spines[["top", "right"]].set_visible(False)
 
 
 def _shade_best(axis: Any, explanation: Explanation, flank: int, first: int, end: int) -> None:
@@ -199,28 +216,16 @@ def _draw_response(axis: Any, explanation: Explanation, threshold: float) -> Non
         axis.set_axis_off()
         axis.text(0.5, 0.5, "no window without unknown letters", ha="center")
         return
-    axis.plot(response.percentiles, response.probabilities, color=_LINE, label="the best window")
+    axis.plot(response.percentiles, response.probabilities, color=LINE, label="the best window")
     axis.axhline(response.without, color=_UNAVAILABLE, linestyle=":", label="accessibility not available")
-    axis.axhline(threshold, color=_THRESHOLD, linewidth=0.8, linestyle="--", label="threshold")
+    axis.axhline(threshold, color=THRESHOLD, linewidth=0.8, linestyle="--", label="threshold")
     if not math.isnan(response.accessibility):
-        axis.plot(response.accessibility, response.probability, "o", color=_THRESHOLD, label="as it is")
+        axis.plot(response.accessibility, response.probability, "o", color=THRESHOLD, label="as it is")
     axis.set_xlim(-0.01, 1.01)
-    _probability_axis(axis, np.append(response.probabilities, [response.without, threshold]))
+    scale_probabilities(axis, np.append(response.probabilities, [response.without, threshold]))
     axis.set_xlabel("accessibility, percentile of its track")
     axis.legend(loc="upper left", fontsize=8, frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
-
-
-def _probability_axis(axis: Any, shown: NDArray[np.floating[Any]]) -> None:
-    """Scale by the logit, because most probabilities are near 0 and those of sites near 1."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-
-    axis.set_yscale("logit")
-    axis.yaxis.set_major_locator(FixedLocator([1e-4, 0.01, 0.1, 0.5, 0.9, 0.99, 0.9999]))
-    axis.yaxis.set_minor_locator(NullLocator())
-    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
-    lowest, highest = np.nanmin(shown, initial=0.4), np.nanmax(shown, initial=0.6)
-    axis.set(ylim=(max(lowest / 2, CLIP), min(1 - (1 - highest) / 2, 1 - CLIP)), ylabel="probability")
 
 
 def _limits(contributions: NDArray[np.float64], headroom: float = _HEADROOM) -> tuple[float, float]:

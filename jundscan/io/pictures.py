@@ -1,10 +1,11 @@
-"""Write pictures (PNG, SVG) of matplotlib, and the colours that pictures and reports share."""
+"""Write pictures (PNG, SVG) of matplotlib, make axes for notebooks, and the colours that pictures and reports share."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+from jundscan.errors import JundscanError
 from jundscan.io.outputs import atomic_path, write_error
 
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
@@ -12,6 +13,28 @@ BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "
 SERIES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 """Colours of lines, in their order."""
 BASE_COLOURS = {"A": GREEN, "C": BLUE, "G": ORANGE, "T": VERMILION}
+
+
+def check_matplotlib() -> None:
+    """Check before any work that pictures can be drawn.
+
+    Raises
+    ------
+    JundscanError
+        When matplotlib is not installed.
+    """
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as err:
+        raise JundscanError("pictures need matplotlib: run pip install 'jundscan[plots]'") from err
+
+
+def new_axes(width: float, height: float, columns: int = 1) -> Any:
+    """Return the axes of a new figure, in inches, that a notebook shows: one, or an array of ``columns`` axes."""
+    import matplotlib.pyplot as plt
+
+    _, axes = plt.subplots(1, columns, figsize=(width, height), layout="constrained")
+    return axes
 
 
 def save_figure(figure: Any, path: Path, dpi: int, force: bool) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
 from jundscan.errors import InputError
 from jundscan.io.arguments import codes_array, float32_array
+from jundscan.io.html_tables import html_table
 from jundscan.model.card import ROW_WINDOWS, Card
 from jundscan.model.metadata import MAX_TILE_WINDOWS, Metadata
 from jundscan.options import DEFAULT_STRIDE, positive_int
@@ -61,6 +62,23 @@ class Model:
     provider: str
     session: onnxruntime.InferenceSession
     card: Card | None = None
+
+    def __repr__(self) -> str:
+        return f"<Model: {self._describe()}, on {self.provider}>"
+
+    def _repr_html_(self) -> str:
+        metadata = self.metadata
+        rows = [
+            ("sees", metadata.describe_reach()),
+            ("trained on", f"{', '.join(metadata.cell_types)} ({metadata.assembly})"),
+            ("runs on", self.provider),
+            ("file", self.path),
+            ("sha256", self.sha256),
+        ]
+        return html_table(self._describe(), (), rows)
+
+    def _describe(self) -> str:
+        return f"{self.metadata.name} {self.metadata.version} ({self.metadata.family.upper()})"
 
     def __deepcopy__(self, memo: object) -> Model:
         """Return the model itself, because it never changes."""

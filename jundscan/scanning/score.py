@@ -24,14 +24,19 @@ from numpy.typing import NDArray
 
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.windows import concatenate_ranges
+from jundscan.errors import format_count
 from jundscan.io.frames import data_frame
+from jundscan.io.html_tables import html_table
 from jundscan.model.thresholds import expected_precision, is_positive
+from jundscan.options import check_fraction
 from jundscan.scanning.hits import HitCaller, Hits
+from jundscan.scanning.pictures import plot_windows
 from jundscan.scanning.plan import Scan
 from jundscan.scanning.tasks import Task, calls, join, known_runs, tasks
 from jundscan.threads import in_order
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from pandas import DataFrame
 
 MAX_TASK_BASES = 1 << 20
@@ -43,6 +48,7 @@ MIN_TASK_BASES = 1 << 16
 """Minimum bases per task of a small genome, because smaller tasks cost more to start than they save."""
 TASKS_OF_THREAD = 16
 """Tasks per thread to aim for in a small genome, so that all threads finish together."""
+_SHOWN_WINDOWS = 5  # rows of a chunk's table in a notebook
 
 
 class ScoredWindows(NamedTuple):
@@ -77,10 +83,57 @@ class ScoredWindows(NamedTuple):
     scored: int
     positive: int
 
+    def __repr__(self) -> str:
+        return f"<ScoredWindows: {self._describe()}>"
+
+    def _repr_html_(self) -> str:
+        best = np.sort(np.argsort(-self.probabilities, kind="stable")[:_SHOWN_WINDOWS])
+        starts, probabilities = self.starts[best].tolist(), self.probabilities[best].tolist()
+        rows = [
+            (self.chrom, start, start + WINDOW_LENGTH, f"{probability:.4f}")
+            for start, probability in zip(starts, probabilities, strict=True)
+        ]
+        return html_table(self._describe(), ("chrom", "start", "end", "probability"), rows)
+
+    def _describe(self) -> str:
+        """Describe the chunk in one line."""
+        text = f"{format_count(len(self.starts), 'window')} on {self.chrom}"
+        if not len(self.starts):
+            return text
+        first, end, best = int(self.starts[0]), int(self.starts[-1]) + WINDOW_LENGTH, int(self.probabilities.argmax())
+        return f"{text}:{first}-{end}, highest probability {self.probabilities[best]:.4f} at {self.starts[best]}"
+
+    def plot(self, ax: Axes | None = None, *, threshold: float | None = None) -> Axes:
+        """Draw the probability of each window at its centre.
+
+        The line is interrupted where windows hold unknown letters. Several chunks of a chromosome may share ``ax``.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Where to draw. None: on a new figure.
+        threshold : float, optional
+            Drawn as a dashed line.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Raises
+        ------
+        InputError
+            When the threshold is no number from 0 to 1.
+        JundscanError
+            When matplotlib is not installed.
+        """
+        if threshold is not None:
+            check_fraction("threshold", threshold)
+        return plot_windows(self, threshold, ax)
+
     def to_frame(self) -> DataFrame:
         """Return a ``pandas.DataFrame`` with one row per window: chrom, start, end (0-based half-open), probability.
 
-        ``pandas.concat(chunk.to_frame() for chunk in jundscan.scan(genome, windows=True))`` holds all windows.
+        ``jundscan.scan(genome, windows=True).to_frame()`` holds all windows.
         """
         ends = self.starts + WINDOW_LENGTH
         columns = {"chrom": self.chrom, "start": self.starts, "end": ends, "probability": self.probabilities}
@@ -91,7 +144,7 @@ Scored = ScoredWindows  # its former name, which callers may still use
 
 
 class Hit(NamedTuple):
-    """A place where JUND is predicted to bind. ``pandas.DataFrame(hits)`` makes a table of hits, one row per hit.
+    """A place where JUND is predicted to bind. ``jundscan.scan(…).to_frame()`` makes a table, one row per hit.
 
     Attributes
     ----------
