@@ -57,7 +57,7 @@ gpu: $(CARD)  ## results and speed on an NVIDIA card, beside the processor's
 bench: $(BENCHED)
 	$(BIN)/python -m benchmarks
 
-golden: $(TRAINED)  ## write golden files, JSON Schemas and the outputs in README and docs anew; review the difference before committing it
+golden: $(TRAINED)  ## write golden files, JSON Schemas and the outputs in README, docs and notebook anew; review the difference before committing it
 	$(BIN)/python -m tests.golden $(PAGES)
 
 # not quiet, because mkdocs counts no warnings then

@@ -1,4 +1,7 @@
-"""Write golden files, JSON Schemas and the outputs in README and pages anew: ``python -m tests.golden [PAGE ...]``."""
+"""Write golden files, JSON Schemas and the outputs in README, pages and notebook anew.
+
+``python -m tests.golden [PAGE ...]``
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from pathlib import Path
 from jundscan.options import DEFAULT_STRIDE
 from tests.golden import FOLDER, SCORES_STRIDE, features, models, scan_to
 from tests.golden.schemas import write_schemas
+from tests.helpers import notebooks
 from tests.helpers.pages import examples, missing_needs, pages, rewrite, run_all
 
 
@@ -44,9 +48,18 @@ def write_page(page: Path) -> None:
         print(f"{page}: {len(printed)} examples")
 
 
+def write_notebook(path: Path) -> None:
+    """Run a notebook and write its outputs into it."""
+    with tempfile.TemporaryDirectory() as work:
+        print(f"{path}: {notebooks.write(path, Path(work))} cells")
+
+
 if __name__ == "__main__":
     named = [Path(name).resolve() for name in sys.argv[1:]]
     if not named:
         write_golden()
-    for page in named or pages():
-        write_page(page)
+    for page in named or [*pages(), notebooks.NOTEBOOK]:
+        if page.suffix == notebooks.NOTEBOOK.suffix:
+            write_notebook(page)
+        else:
+            write_page(page)
