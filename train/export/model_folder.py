@@ -9,7 +9,7 @@ import importlib.metadata
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from jundscan.dna.letters import ALPHABET, UNKNOWN, WINDOW_LENGTH
 from jundscan.io.shards import read_shards
 from jundscan.model.load import load_model
-from jundscan.model.metadata import FORMAT_VERSION, METADATA_KEY, MODES, Metadata, ThresholdTable
+from jundscan.model.metadata import FORMAT_VERSION, METADATA_KEY, MODES, WINDOW_MODES, Metadata, ThresholdTable
 from jundscan.model.model import Model
 from jundscan.model.reference_scores import run_self_test
 from train.config import ALONE
@@ -32,7 +32,7 @@ from train.export.evaluate_modes import evaluate_every_mode
 from train.fitting.fit import DECISION_THRESHOLD, METRICS, FittedNetwork, predict
 from train.fitting.inputs import without_flanks
 from train.graphs.build import build_graph, tile_sizes
-from train.networks.architectures import Network, NetworkPair
+from train.networks.architectures import NetworkPair
 from train.records import METRICS_FILE
 
 MAX_PARITY_DIFFERENCE = 1e-5
@@ -74,7 +74,7 @@ class Provenance:
     source: DataSource = NO_SOURCE
 
 
-def check_parity(network: Network | NetworkPair, sizes: ParitySizes, model: Model) -> float:
+def check_parity(network: torch.nn.Module, sizes: ParitySizes, model: Model) -> float:
     """Compare torch with ONNX Runtime on random windows and on one long sequence, in every mode.
 
     Returns
@@ -117,7 +117,7 @@ def check_parity(network: Network | NetworkPair, sizes: ParitySizes, model: Mode
 
 
 def _predict(
-    network: Network | NetworkPair, codes: NDArray[np.uint8], accessibility: NDArray[np.float32]
+    network: torch.nn.Module, codes: NDArray[np.uint8], accessibility: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     return predict(network, torch.from_numpy(codes.copy()), torch.from_numpy(accessibility))
 
@@ -158,36 +158,54 @@ def describe_model(
         Scores bare windows.
     """
     config = fitted.candidate.network
+    return draft_metadata(
+        name,
+        provenance,
+        prevalence,
+        source,
+        family=config.family,
+        architecture=asdict(config) | ({} if alone is None else {ALONE: asdict(alone.candidate.network)}),
+        max_windows_per_call=MAX_WINDOWS[config.family],
+        flank=config.flank,
+        accessibility_widths=config.accessibility_widths,
+        seed=fitted.candidate.fit.seed,
+        tiles={str(stride): windows for stride, windows in tile_sizes(fitted.network()).items()},
+    )
+
+
+def draft_metadata(name: str, provenance: Provenance, prevalence: float, source: str, **network: Any) -> Metadata:
+    """Return metadata without thresholds, validation metrics and reference scores.
+
+    Parameters
+    ----------
+    name, provenance, prevalence, source
+        See :func:`describe_model`.
+    **network
+        The fields of :class:`jundscan.model.metadata.Metadata` that describe the network and its graph.
+    """
     placeholder = ThresholdTable(DECISION_THRESHOLD, "balanced", ())
-    return Metadata(
+    draft = Metadata(
         format_version=FORMAT_VERSION,
         name=name,
         version=provenance.version,
-        family=config.family,
         window_length=WINDOW_LENGTH,
         alphabet=ALPHABET,
-        architecture=asdict(config) | ({} if alone is None else {ALONE: asdict(alone.candidate.network)}),
         accessibility_mapping="percentile",
         missing_accessibility="nan",
-        max_windows_per_call=MAX_WINDOWS[config.family],
         decision_threshold=DECISION_THRESHOLD,
         prevalence=prevalence,
         calibration_source=source,
         with_accessibility=placeholder,
         without_accessibility=placeholder,
-        window_with_accessibility=placeholder if config.sees_neighbourhood else None,
-        window_without_accessibility=placeholder if config.sees_neighbourhood else None,
-        flank=config.flank,
-        accessibility_widths=config.accessibility_widths,
         assembly=provenance.assembly,
         cell_types=provenance.cell_types,
         training_data_sha256=provenance.training_data_sha256,
-        seed=fitted.candidate.fit.seed,
         validation={},
         training_accessibility=provenance.training_accessibility,
-        tiles={str(stride): windows for stride, windows in tile_sizes(fitted.network()).items()},
         library_versions={library: importlib.metadata.version(library) for library in LIBRARIES},
+        **network,
     )
+    return replace(draft, **dict.fromkeys(WINDOW_MODES, placeholder)) if draft.sees_neighbourhood else draft
 
 
 def export(
@@ -226,17 +244,62 @@ def export(
     """
     network, other = fitted.network(), None if alone is None else alone.network()
     sizes = PARITY_SIZES[fitted.candidate.network.family] if parity is None else parity
+    own = network if other is None else NetworkPair(network, other)
+    return write_folder(
+        build_graph(network, other),
+        folder,
+        provenance,
+        lambda prevalence, source: describe_model(fitted, folder.name, provenance, prevalence, source, alone),
+        lambda draft: check_parity(own, sizes, draft),
+        {
+            "candidate": fitted.candidate.to_dict(),
+            "epoch": fitted.epoch,
+            "curve": fitted.curve,
+            ALONE: None if alone is None else {**alone.candidate.to_dict(), "epoch": alone.epoch},
+        },
+        held_out,
+    )
+
+
+def write_folder(
+    graph: onnx.ModelProto,
+    folder: Path,
+    provenance: Provenance,
+    describe: Callable[[float, str], Metadata],
+    compare: Callable[[Model], float],
+    training: Mapping[str, Any],
+    held_out: HeldOutWindows | None = None,
+) -> dict[str, Any]:
+    """Check and calibrate a graph, and write ``model.onnx`` and ``metrics.json`` into ``folder``.
+
+    Parameters
+    ----------
+    graph : onnx.ModelProto
+    folder : pathlib.Path
+    provenance : Provenance
+    describe : callable
+        Returns the draft of the metadata for a prevalence and a description of the windows that calibrate.
+    compare : callable
+        Compares a model with torch. Returns the largest difference of probabilities, or raises ParityError.
+    training : mapping
+        Description of the fit, for ``metrics.json``.
+    held_out : HeldOut, optional
+        Calibrates the thresholds. The validation windows do so without it.
+
+    Returns
+    -------
+    dict
+        The content of ``metrics.json``.
+    """
     shards = read_shards(provenance.validation_folder)
     assert shards.labels is not None
     prevalence = float(shards.labels.mean())
-    source = "validation windows" if held_out is None else held_out.source
-    metadata = describe_model(fitted, folder.name, provenance, prevalence, source, alone)
-    graph = build_graph(network, other)
+    metadata = describe(prevalence, "validation windows" if held_out is None else held_out.source)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as work:
         file = Path(work) / "model.onnx"
         draft = write_model(graph, metadata, file)
-        difference = check_parity(network if other is None else NetworkPair(network, other), sizes, draft)
+        difference = compare(draft)
         reports, tables = {}, {}
         for mode, evaluation in evaluate_every_mode(shards, draft, provenance.source).items():
             assert evaluation.report is not None
@@ -257,12 +320,7 @@ def export(
             "data": "validation",
             **{mode: report for mode, report in reports.items() if mode != MODES[0]},
             "torch_onnx_max_difference": difference,
-            "training": {
-                "candidate": fitted.candidate.to_dict(),
-                "epoch": fitted.epoch,
-                "curve": fitted.curve,
-                ALONE: None if alone is None else {**alone.candidate.to_dict(), "epoch": alone.epoch},
-            },
+            "training": training,
         }
         (Path(work) / METRICS_FILE).write_text(json.dumps(metrics, indent=1) + "\n")
         folder.mkdir(exist_ok=True)

@@ -26,8 +26,8 @@ from jundscan.model.metadata import MODES
 from train.config import Candidate, FitConfig
 from train.data.dataset import Windows
 from train.fitting.inputs import make_inputs, modes, network_codes, summarise
-from train.fitting.sampler import Sampler
-from train.networks.architectures import Network, NetworkPair, build_network
+from train.fitting.sampler import Batch, Sampler
+from train.networks.architectures import Network, build_network
 from train.networks.features import reverse_complement
 
 DECISION_THRESHOLD = 0.5
@@ -117,6 +117,17 @@ def _optimizer(network: nn.Module, config: FitConfig) -> torch.optim.AdamW:
     )
 
 
+def draw_step(samplers: Sequence[Sampler], config: FitConfig, generator: torch.Generator) -> Batch:
+    """Draw the windows of one step from all data sets. Turn half of them round, and withhold some accessibility."""
+    drawn = [sampler.draw(config.batch // len(samplers), config, generator) for sampler in samplers]
+    inputs, targets, accessibility, weights = (torch.cat(column) for column in zip(*drawn, strict=True))
+    if inputs.dtype == torch.uint8:  # a summary is the same for both strands
+        turned = torch.rand(len(inputs), generator=generator).to(inputs.device) < 0.5
+        inputs = torch.where(turned[:, None], reverse_complement(inputs), inputs)
+    withheld = torch.rand(len(inputs), generator=generator).to(inputs.device) < config.withhold
+    return Batch(inputs, targets, torch.where(withheld[:, None], torch.nan, accessibility), weights)
+
+
 def _train_epoch(
     network: nn.Module,
     average: nn.Module,
@@ -132,13 +143,7 @@ def _train_epoch(
     total = 0.0
     network.train()
     for step in range((epoch - 1) * config.steps, epoch * config.steps):
-        drawn = [sampler.draw(config.batch // len(samplers), config, generator) for sampler in samplers]
-        inputs, targets, accessibility, weights = (torch.cat(column) for column in zip(*drawn, strict=True))
-        if inputs.dtype == torch.uint8:  # a summary is the same for both strands
-            turned = torch.rand(len(inputs), generator=generator).to(inputs.device) < 0.5
-            inputs = torch.where(turned[:, None], reverse_complement(inputs), inputs)
-        withheld = torch.rand(len(inputs), generator=generator).to(inputs.device) < config.withhold
-        accessibility = torch.where(withheld[:, None], torch.nan, accessibility)
+        inputs, targets, accessibility, weights = draw_step(samplers, config, generator)
         for group in optimizer.param_groups:
             group["lr"] = group["peak"] * learning_rate(step, config.epochs * config.steps)
         logits = network(inputs, accessibility)
@@ -156,12 +161,13 @@ def _train_epoch(
 
 
 @torch.no_grad()
-def predict(network: Network | NetworkPair, inputs: Tensor, accessibility: Tensor) -> NDArray[np.float32]:
+def predict(network: nn.Module, inputs: Tensor, accessibility: Tensor) -> NDArray[np.float32]:
     """Score single windows with a torch network.
 
     Parameters
     ----------
-    network : Network or NetworkPair
+    network : torch.nn.Module
+        Returns logits (N,).
     inputs : torch.Tensor, shape=(N, 101 + 2 * flank), dtype=uint8, or (N, n), dtype=float32
         Codes or summaries.
     accessibility : torch.Tensor, shape=(N, widths), dtype=float32
