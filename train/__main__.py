@@ -21,6 +21,7 @@ from jundscan.io.fasta.genome import open_genome
 from jundscan.options import MissingChromosomes
 from jundscan.scanning.plan import bases_by_chromosome
 from jundscan.scanning.spans import scan_spans
+from train.adopt.command import adopt
 from train.cards.report import write_cards, write_tables
 from train.comparison.against_baselines import PARTS, compare
 from train.comparison.crossval import held_out_cache, judge_on_folds
@@ -87,6 +88,9 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="Fit MLP, CNN and LSTM on windows of 101 bases and export the best as ONNX.",
 )
+
+
+app.command("adopt")(adopt)
 
 
 def _load(

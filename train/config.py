@@ -23,6 +23,9 @@ ALONE = "alone"
 
 Family = Literal["mlp", "cnn", "lstm"]
 
+ADOPTED = "adopted"
+"""Family, in a model's metadata, of a network of the user's own."""
+
 
 @dataclass(frozen=True)
 class NetworkConfig:

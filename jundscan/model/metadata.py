@@ -92,7 +92,7 @@ class Metadata:
     format_version: Annotated[int, about("Version of this description.")]
     name: Annotated[Text, about("Name of the model.")]
     version: Annotated[Text, about("Version of the model.")]
-    family: Annotated[Text, about("Kind of network: cnn, lstm or mlp.")]
+    family: Annotated[Text, about("Kind of network: cnn, lstm or mlp, or adopted for a network of the user's own.")]
     window_length: Annotated[int, Meta(ge=WINDOW_LENGTH, le=WINDOW_LENGTH), about("Bases of a window.")]
     alphabet: Annotated[Literal["ACGT"], about("Order of the letters' codes.")]
     architecture: Annotated[Mapping[str, Setting | dict[str, Setting]], about("Settings of the network.")]

@@ -9,7 +9,7 @@ from typing import Any
 from jundscan.model.metadata import MODES, WINDOW_MODES, CalibrationRow, Metadata, ThresholdTable
 from train.cards.filters import Nearest
 from train.comparison.baselines import BASELINES
-from train.config import ALONE
+from train.config import ADOPTED, ALONE
 from train.fitting.fit import METRICS
 
 METRIC_NAMES = dict(zip(METRICS, ("weighted accuracy", "AUROC", "average precision"), strict=True))
@@ -23,6 +23,10 @@ SHOWN = {
 SHARES = {"hit_precision": "hits on a peak", "peak_recall": "peaks hit"}
 """Fields of calibration rows with shares of peaks and hits, and their names."""
 TWO_NETWORKS = "- A second network, fitted on windows alone, scores windows whose neighbourhood is unknown."
+CHOSEN_MOTIFS = (
+    "- The motifs that the filters start from were chosen on chromosome 22 of hg19, in HepG2 and K562. Metrics on "
+    "windows from there are therefore slightly too good, even on held-out blocks."
+)
 MAX_CHROMOSOMES_NAMED = 25
 """Maximum chromosomes that a card names."""
 
@@ -47,6 +51,73 @@ def table_head(*first: str) -> list[str]:
 def metrics_row(label: str, report: Mapping[str, Any]) -> str:
     """Return a table row with ``label`` and every metric with its interval."""
     return f"| {label} | " + " | ".join(value(report, metric) for metric in METRIC_NAMES) + " |"
+
+
+def _candidate_lines(training: Mapping[str, Any]) -> list[str]:
+    lines = [
+        "## All candidates",
+        "Networks that see more than the window are judged on held-out blocks, averaged over the data sets. The others "
+        "are judged on validation windows. The highest weighted accuracy is selected.",
+        "",
+        "| candidate | epoch | judged on | weighted accuracy | AUROC | average precision |",
+        "|---|---|---|---|---|---|",
+    ]
+    for key, candidate in training["candidates"].items():
+        blocked = candidate["blocked"]
+        judged = (candidate["validation"] if blocked is None else blocked)[MODES[0]]
+        mark = " (selected)" if key == training["selected"] else ""
+        where = "validation" if blocked is None else "held-out blocks"
+        lines.append(
+            f"| {key}{mark} | {candidate['best_epoch']} | {where} | "
+            + " | ".join(f"{judged[metric]:.3f}" for metric in METRIC_NAMES)
+            + " |"
+        )
+    return lines
+
+
+def _network_name(metadata: Metadata) -> str:
+    """Return what kind of network a model is, with its article."""
+    if metadata.family == ADOPTED:
+        return f"A network of its user's own (`{metadata.architecture['class']}` of `{metadata.architecture['file']}`)"
+    return f"{'A' if metadata.family == 'cnn' else 'An'} {FAMILIES[metadata.family]}"
+
+
+def _fit_line(metadata: Metadata, fitted: Mapping[str, Any]) -> str:
+    if metadata.family != ADOPTED:
+        return (
+            f"- Seed {metadata.seed}, epoch {fitted['epoch']} of {fitted['candidate']['fit']['epochs']}, selected by "
+            "weighted accuracy."
+        )
+    if fitted["fit"] is None:
+        return "- Its weights were given. What they were fitted on is as the user says."
+    return f"- Seed {metadata.seed}. The last of {fitted['epoch']} epochs was kept."
+
+
+def _not_a_test(metadata: Metadata) -> str:
+    """Say why the validation windows are no test."""
+    if metadata.family == ADOPTED:
+        return "This is not a test if the network or its settings were chosen on these windows"
+    chosen = "networks of other families" if metadata.sees_neighbourhood else "epoch and sizes"
+    return f"This is not a test, because {chosen} were chosen on these windows"
+
+
+def _refit_rows(metadata: Metadata, fitted: Mapping[str, Any]) -> list[str]:
+    """Return rows on held-out blocks of an adopted network's further fits, if there were any."""
+    if metadata.family != ADOPTED or fitted["blocked"] is None:
+        return []
+    return [metrics_row(f"{SHOWN[mode]}, on held-out blocks", report) for mode, report in fitted["blocked"].items()]
+
+
+def _sees_instead(metadata: Metadata) -> list[str]:
+    """Say what an adopted network sees where accessibility is not available."""
+    if metadata.family != ADOPTED:
+        return []
+    if not metadata.architecture["reads_accessibility"]:
+        return ["- The network does not read accessibility. Both tables of thresholds are therefore alike."]
+    return [
+        "- Where accessibility is not available, the network sees "
+        f"{metadata.architecture['missing_accessibility']:g}, as if that were the percentile."
+    ]
 
 
 def _threshold_rows(table: ThresholdTable) -> list[str]:
@@ -344,33 +415,32 @@ def card(
     place = ", ".join([metadata.assembly, *chromosomes[:MAX_CHROMOSOMES_NAMED]])
     if len(chromosomes) > MAX_CHROMOSOMES_NAMED:
         place += f" and {len(chromosomes) - MAX_CHROMOSOMES_NAMED:,} more"
-    article = "A" if metadata.family == "cnn" else "An"
     share = training["data"][0]["beside_training"]
     beside = "" if share is None else f", and {share:.0%} of them lie beside a training window"
     lines = [
         f"# {metadata.name} {metadata.version}",
         "",
-        f"{article} {FAMILIES[metadata.family]} that predicts whether {training['factor']} binds a window of "
+        f"{_network_name(metadata)} that predicts whether {training['factor']} binds a window of "
         f"{metadata.window_length} bp, from sequence and chromatin accessibility. Written by `python -m train`.",
         "",
         "## What it is",
-        f"- Network: {FAMILIES[metadata.family]} ({architecture}).",
+        f"- Network: {FAMILIES.get(metadata.family, metadata.family)} ({architecture}).",
         f"- Trained on: {', '.join(parts)}; {place}; SHA-256 of the training arrays `{metadata.training_data_sha256}`.",
-        f"- Seed {metadata.seed}, epoch {metrics['training']['epoch']} of "
-        f"{metrics['training']['candidate']['fit']['epochs']}, selected by weighted accuracy.",
+        _fit_line(metadata, metrics["training"]),
         f"- Accessibility: {metadata.accessibility_mapping} of the window in its own track, or none.",
+        *_sees_instead(metadata),
         *_what_it_sees(metadata),
         "- Versions: " + ", ".join(f"{name} {version}" for name, version in metadata.library_versions.items()) + ".",
         f"- Torch and ONNX Runtime differ by at most {metrics['torch_onnx_max_difference']:.1e}.",
         "",
         "## Validation",
-        f"{metrics['n']:,} windows, {metrics['positives']:,} bound, with 95 % bootstrap intervals. This is not a test, "
-        f"because {'networks of other families' if metadata.sees_neighbourhood else 'epoch and sizes'} were chosen on "
-        f"these windows{beside}.",
+        f"{metrics['n']:,} windows, {metrics['positives']:,} bound, with 95 % bootstrap intervals. "
+        f"{_not_a_test(metadata)}{beside}.",
         "",
         *_neighbourhood_note(metadata, metrics),
         *table_head("mode"),
         *(metrics_row(SHOWN[mode], metrics.get(mode, metrics)) for mode in metadata.tables),
+        *_refit_rows(metadata, metrics["training"]),
         "",
         "## Thresholds",
         f"Calibrated on {metadata.calibration_source}. Precision is for a prevalence of {metadata.prevalence:.2%}. "
@@ -385,24 +455,8 @@ def card(
         lines += [f"{SHOWN[mode].capitalize()}:", "", *_threshold_rows(table), ""]
     if peaks is not None:
         lines += [*peak_parts(peaks), ""]
-    lines += [
-        "## All candidates",
-        "Networks that see more than the window are judged on held-out blocks, averaged over the data sets. The others "
-        "are judged on validation windows. The highest weighted accuracy is selected.",
-        "",
-        "| candidate | epoch | judged on | weighted accuracy | AUROC | average precision |",
-        "|---|---|---|---|---|---|",
-    ]
-    for key, candidate in training["candidates"].items():
-        blocked = candidate["blocked"]
-        judged = (candidate["validation"] if blocked is None else blocked)[MODES[0]]
-        mark = " (selected)" if key == training["selected"] else ""
-        where = "validation" if blocked is None else "held-out blocks"
-        lines.append(
-            f"| {key}{mark} | {candidate['best_epoch']} | {where} | "
-            + " | ".join(f"{judged[metric]:.3f}" for metric in METRIC_NAMES)
-            + " |"
-        )
+    if training["candidates"]:
+        lines += _candidate_lines(training)
     if comparison is not None:
         lines += ["", *comparison_parts(comparison)]
     lines += [
@@ -413,8 +467,7 @@ def card(
         "accessibility track alone.",
         "- Bound windows are rare. Read the precision column before you use a lenient threshold.",
         "- A window at a peak's edge may count as bound without containing the binding site.",
-        "- The motifs that the filters start from were chosen on chromosome 22 of hg19, in HepG2 and K562. Metrics on "
-        "windows from there are therefore slightly too good, even on held-out blocks.",
+        *([] if metadata.family == ADOPTED else [CHOSEN_MOTIFS]),
         *[f"\n![{Path(name).stem.replace('_', ' ')}]({name})" for name in pictures],
     ]
     return "\n".join(lines) + "\n"
