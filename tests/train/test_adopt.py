@@ -26,6 +26,7 @@ from tests.helpers.pages import EXAMPLES, ROOT
 from tests.train.conftest import QUICK_PARITY, make_windows, write_part
 from train.adopt import command, fit
 from train.adopt.command import GIVEN_WEIGHTS, adopt
+from train.adopt.graph import build_adopted_graph, check_graph
 from train.adopt.network import MAX_CALL_WINDOWS, AdoptedNetwork, NetworkSource, windows_per_call
 from train.comparison.crossval import SOURCE
 from train.data.dataset import Windows
@@ -303,6 +304,7 @@ BAD = {
     "nan": (body("self.layer(values) / 0.0 * 0.0"), "gives NaN or infinite numbers"),
     "dropout": (body("F.dropout(self.layer(values))"), "other scores for the same windows"),
     "other rows": (body("self.layer(self.norm(values))", tracked=False), "depends on the other windows of the batch"),
+    "batch size": (body("self.layer(values) + torch.zeros(9, 1)[: len(X)]"), "fails on 36 windows of 101 bases"),
     "operator": (body("self.layer(values) + torch.special.bessel_j0(a)"), "PyTorch cannot export it to ONNX"),
     "branches": (
         body("self.layer(values) if values.sum() > -1.0 else self.layer(-values)"),
@@ -330,6 +332,14 @@ def test_a_network_that_cannot_be_adopted_is_named_before_any_work(
         adopt(f"{file}:Own", data_folder, tmp_path / "model", weights, fit=fitted)
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "model").exists()
+
+
+def test_a_graph_that_differs_from_torch_is_found_before_the_fit(tmp_path: Path) -> None:
+    networks = [NetworkSource(own_file(tmp_path, PLAIN), "Own").build(seed) for seed in (0, 1)]
+    graph = build_adopted_graph(networks[0], "own")
+    check_graph(graph, networks[0], "own")
+    with pytest.raises(InputError, match=r"own: its scores in ONNX differ from those in torch by 0\.\d"):
+        check_graph(graph, networks[1], "own")
 
 
 def test_a_network_that_only_fails_in_training_is_named_before_the_fit(data_folder: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from jundscan.io.outputs import atomic_path
 from jundscan.model.load import load_model
 from jundscan.model.metadata import Metadata
 from train.adopt.fit import fit_adopted, score, score_held_out, settings
-from train.adopt.graph import build_adopted_graph
+from train.adopt.graph import build_adopted_graph, check_graph
 from train.adopt.network import AdoptedNetwork, NetworkSource, Takes, check_network, check_trainable, windows_per_call
 from train.cards.card import card
 from train.config import ADOPTED, FitConfig
@@ -107,6 +107,7 @@ def adopt(
     if weights is not None:
         _warn_of_probabilities(adopted, data_set.valid)
     graph = build_adopted_graph(adopted, str(source))  # an operator that ONNX lacks is found before the fit
+    check_graph(graph, adopted, str(source))
     described = _describe_network(source, adopted)
     training: dict[str, Any] = {"network": described, "fit": None, "epoch": None, "curve": [], "blocked": None}
     held_out = None

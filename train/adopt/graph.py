@@ -11,6 +11,7 @@ import io
 import logging
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -19,7 +20,9 @@ from onnx import TensorProto, helper
 
 from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH
 from jundscan.errors import InputError
+from jundscan.model.load import open_session
 from train.adopt.network import AdoptedNetwork, describe_error, probe
+from train.export.model_folder import MAX_PARITY_DIFFERENCE
 from train.graphs.build import IR_VERSION, OPSET
 from train.graphs.writer import PROBABILITIES, GraphWriter, window_indices
 
@@ -27,6 +30,7 @@ OWN = "own_"
 """Prefix of all names in the user's part of the graph."""
 NAMES = ("X", "a")
 """Inputs of the user's part."""
+CHECKED_ROWS = (9, 3, 40)
 
 
 def build_adopted_graph(network: AdoptedNetwork, name: str) -> onnx.ModelProto:
@@ -75,6 +79,28 @@ def build_adopted_graph(network: AdoptedNetwork, name: str) -> onnx.ModelProto:
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as err:
         raise InputError(f"{name}: its ONNX graph is not valid ({describe_error(err)})") from err
     return model
+
+
+@torch.no_grad()
+def check_graph(graph: onnx.ModelProto, network: AdoptedNetwork, name: str) -> None:
+    """Check on a few windows that a graph scores as torch does. The full check follows the fit.
+
+    Raises
+    ------
+    InputError
+        When it does not.
+    """
+    session = open_session(graph.SerializeToString(), Path(name), "cpu")
+    for rows in CHECKED_ROWS:
+        codes, accessibility = probe(rows)
+        inputs = {"sequence": codes.numpy(), "accessibility": accessibility.numpy(), "stride": np.array(1, np.int64)}
+        try:
+            found = session.run(None, inputs)[0][:, 0]
+        except Exception as err:  # ONNX Runtime's errors share no base but Exception
+            raise InputError(f"{name}: its ONNX graph fails on {rows} windows ({describe_error(err)})") from err
+        difference = np.abs(found - network(codes, accessibility).sigmoid().numpy()).max()
+        if not difference <= MAX_PARITY_DIFFERENCE:
+            raise InputError(f"{name}: its scores in ONNX differ from those in torch by {difference:.2g}")
 
 
 def _bases(w: GraphWriter, one_hot: bool) -> str:

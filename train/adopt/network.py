@@ -254,6 +254,8 @@ def check_network(network: AdoptedNetwork, name: str) -> None:
             f"{name}: the score of a window depends on the other windows of the batch; "
             "batch norm must use its running statistics in evaluation mode"
         )
+    if not _agree(first.repeat(4), _logits(network, tuple(torch.cat([one] * 4) for one in inputs), name)):
+        raise InputError(f"{name}: scores windows in a large batch otherwise than in a small one")
     if not _agree(first[:1], _logits(network, tuple(one[:1] for one in inputs), name)):
         raise InputError(f"{name}: scores a window alone otherwise than in a batch")
 
