@@ -89,3 +89,22 @@ def test_reports_quotes_the_size_of_the_page() -> None:
     cases = read_json("benchmarks/report.json")["cases"]
     few, many = (cases[name]["bytes"] / 1e6 for name in ("default", "1,000 hits"))
     assert f"about {few:.0f} MB with few hits and {many:.1f} MB with 1,000" in page("reports")
+
+
+def test_the_page_on_own_networks_quotes_the_figures() -> None:
+    text, record = page("own-network"), read_json("examples/networks/figures.json")
+    fit = record["fit"]
+    quoted = [
+        f"{fit['epochs']} epochs of {fit['steps']} steps of {fit['batch']} windows",
+        f"{record['windows']:,} windows, {record['bound']} of them bound",
+        f"{fit['epochs'] * fit['steps']} steps",
+    ]
+    for name, network in record["networks"].items():
+        quoted.append(f"{network['seconds']} s for the {name.upper()}")
+        for mode, seen in (("with_accessibility", "with accessibility"), ("without_accessibility", "sequence alone")):
+            validation, held_out = (network[part][mode] for part in ("validation", "held_out_blocks"))
+            metrics = [*validation.values(), held_out["auroc"]]
+            shown = [f"{one['value']:.3f} ({one['interval'][0]:.3f}–{one['interval'][1]:.3f})" for one in metrics]
+            quoted.append(f"| {' | '.join([name.upper(), format(network['parameters'], ','), seen, *shown])} |")
+        assert list(validation) == ["weighted_accuracy", "auroc", "average_precision"]
+    assert [words for words in quoted if words not in text] == []

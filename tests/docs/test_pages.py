@@ -96,9 +96,8 @@ def options() -> frozenset[str]:
     sources = [path for folder in ("train", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
     in_sources = re.findall(r'"(--[a-z-]+)"', "".join(path.read_text("utf-8") for path in sources))
     # typer makes the other options of the training from names of parameters; to import them needs PyTorch
-    parameters = re.findall(
-        r"^    (\w+): \w*(?:Annotated|Option)\b", (ROOT / "train/__main__.py").read_text(), re.MULTILINE
-    )
+    commands_of_training = "".join((ROOT / "train" / name).read_text() for name in ("__main__.py", "adopt/command.py"))
+    parameters = re.findall(r"^    (\w+): \w*(?:Annotated|Option)\b", commands_of_training, re.MULTILINE)
     of_training = {f"--{name.replace('_', '-')}" for name in parameters}
     return frozenset(of_commands | of_training).union(in_sources)
 
