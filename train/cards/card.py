@@ -89,7 +89,7 @@ def _fit_line(metadata: Metadata, fitted: Mapping[str, Any]) -> str:
             "weighted accuracy."
         )
     if fitted["fit"] is None:
-        return "- Its weights were given. What they were fitted on is as the user says."
+        return "- Its weights were given. That they were fitted on these training windows is the user's word."
     return f"- Seed {metadata.seed}. The last of {fitted['epoch']} epochs was kept."
 
 
