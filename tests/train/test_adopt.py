@@ -422,6 +422,7 @@ def test_a_model_is_replaced_only_if_asked(adopted: Path, data_folder: Path, tmp
     assert (folder / "model.onnx").read_bytes() == before
     adopt(f"{file}:Own", data_folder, folder, tmp_path / "own.pt", force=True)
     assert jundscan.load_model(folder, "cpu").metadata.architecture["class"] == "Own"
+    assert not (folder / "weights.pt").exists()
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="is a file"):
         adopt(f"{file}:Own", data_folder, tmp_path / "file", tmp_path / "own.pt")

@@ -150,6 +150,8 @@ def adopt(
     )
     if fit:
         save(out / WEIGHTS, adopted.own.state_dict())
+    else:
+        (out / WEIGHTS).unlink(missing_ok=True)  # an earlier model may have left them
     training_record = {"factor": factor, "data": [describe(data_set)], "candidates": {}, "selected": None}
     with atomic_path(out / "README.md", force=True) as temporary:
         temporary.write_text(card(load_model(out, "cpu").metadata, metrics, training_record))
