@@ -1,4 +1,6 @@
-"""Predict where the transcription factor JUND binds, from DNA sequence and chromatin accessibility.
+"""Predict where a transcription factor binds, from DNA sequence and chromatin accessibility.
+
+The model that comes with the package is of JUND.
 
 >>> import jundscan
 >>> for hit in jundscan.scan("genome.fa", "dnase.narrowPeak", fpr=0.001):  # doctest: +SKIP

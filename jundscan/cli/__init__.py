@@ -25,7 +25,8 @@ app = typer.Typer(
     context_settings=help_layout.HELP_NAMES,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Predict where the transcription factor JUND binds, from DNA sequence and chromatin accessibility.",
+    help="Predict where a transcription factor binds, from DNA sequence and chromatin accessibility. "
+    "The model that comes with jundscan is of JUND.",
     epilog="Start with: jundscan scan genome.fa --accessibility dnase.bw -o hits.bed",
 )
 for _panel, _function, _epilog in (
@@ -59,7 +60,7 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    """Predict where the transcription factor JUND binds, from DNA sequence and chromatin accessibility."""
+    """Predict where a transcription factor binds, from DNA sequence and chromatin accessibility."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

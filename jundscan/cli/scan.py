@@ -157,7 +157,7 @@ def scan(
         ),
     ] = None,
 ) -> None:
-    """Find where JUND binds in a genome."""
+    """Find where the model's factor binds in a genome."""
     from jundscan.accessibility.scale import resolve_scale
     from jundscan.io.outputs import check_output
     from jundscan.model.load import load_model

@@ -1,4 +1,4 @@
-"""``jundscan variants``: the effects of variants on JUND binding."""
+"""``jundscan variants``: the effects of variants on binding."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def variants(
     device: options.DeviceOption = "auto",
     threads: options.ThreadsOption = None,
 ) -> None:
-    """Find variants that make or break a JUND site.
+    """Find variants that make or break a binding site.
 
     Every window that an allele touches is scored with it and without it.
     Accessibility is that of the reference.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from typing import get_args
 
 from jundscan.dna.letters import WINDOW_LENGTH
@@ -12,26 +14,35 @@ from jundscan.schemas.records import HitChange, Status
 STATUSES: tuple[Status, ...] = get_args(Status)
 HIT_CHANGES: tuple[HitChange, ...] = get_args(HitChange)
 
-FIELDS = {
-    "JUND_REF": ("Float", "Best probability that JUND binds among the windows that the allele touches, on REF"),
-    "JUND_ALT": ("Float", "The same on ALT; each allele alone, phased neighbours are not combined"),
-    "JUND_DIFF": ("Float", "Logit of JUND_ALT minus logit of JUND_REF"),
-    "JUND_WINDOW": ("Integer", f"First base (1-based, on REF) of the {WINDOW_LENGTH}-base window that changes most"),
-    "JUND_WINDOW_DIFF": ("Float", "Logit on ALT minus logit on REF of that window"),
-    "JUND_HIT": ("String", "gained, lost, kept or none: whether the best window reaches the threshold, REF to ALT"),
-    "JUND_FPR_REF": (
-        "Float",
-        "Share of unbound windows that score JUND_REF or more, by calibration; missing below its table",
-    ),
-    "JUND_FPR_ALT": (
-        "Float",
-        "Share of unbound windows that score JUND_ALT or more, by calibration; missing below its table",
-    ),
-    "JUND_STATUS": ("String", f"What became of the allele: {', '.join(STATUSES)}"),
-}
-"""INFO fields of a VCF, with one value for each ALT: type and description."""
-
 _BASES = frozenset("ACGTNacgtn")
+
+
+@cache
+def info_fields(factor: str) -> dict[str, tuple[str, str]]:
+    """Return the INFO fields of a VCF, with one value for each ALT: type and description.
+
+    Their names begin with the factor. A character that such a name may not hold becomes ``_``, and ``_`` comes before
+    a digit at its start (VCF specification 4.3, section 1.6.1).
+
+    Examples
+    --------
+    >>> list(info_fields("NKX2-5"))[:2], list(info_fields("53BP1"))[0]
+    (['NKX2_5_REF', 'NKX2_5_ALT'], '_53BP1_REF')
+    """
+    start = re.sub(r"^(?=[0-9])|[^A-Za-z0-9_]", "_", factor)
+    rate = "Share of unbound windows that score {} or more, by calibration; missing below its table"
+    fields = {
+        "REF": ("Float", f"Best probability that {factor} binds among the windows that the allele touches, on REF"),
+        "ALT": ("Float", "The same on ALT; each allele alone, phased neighbours are not combined"),
+        "DIFF": ("Float", f"Logit of {start}_ALT minus logit of {start}_REF"),
+        "WINDOW": ("Integer", f"First base (1-based, on REF) of the {WINDOW_LENGTH}-base window that changes most"),
+        "WINDOW_DIFF": ("Float", "Logit on ALT minus logit on REF of that window"),
+        "HIT": ("String", "gained, lost, kept or none: whether the best window reaches the threshold, REF to ALT"),
+        "FPR_REF": ("Float", rate.format(f"{start}_REF")),
+        "FPR_ALT": ("Float", rate.format(f"{start}_ALT")),
+        "STATUS": ("String", f"What became of the allele: {', '.join(STATUSES)}"),
+    }
+    return {f"{start}_{name}": field for name, field in fields.items()}
 
 
 def trim(start: int, reference: str, alternative: str) -> tuple[int, str, str]:
@@ -77,11 +88,11 @@ def unscorable(reference: str, alternative: str) -> Status | None:
     return None if kind == "sequence" else kind
 
 
-def declare_fields(vcf: Vcf, run_facts: str) -> bool:
-    """Add the fields and the facts of the run to the header of a VCF; return whether it had none of the fields."""
+def declare_fields(vcf: Vcf, factor: str, run_facts: str) -> bool:
+    """Add the factor's fields and the facts of the run to the header of a VCF; return whether it had no such field."""
     path, header = vcf.path, vcf.file.header
     is_new = True
-    for key, (kind, text) in FIELDS.items():
+    for key, (kind, text) in info_fields(factor).items():
         if key in header.info:
             is_new = False
             if (header.info[key].number, header.info[key].type) != ("A", kind):

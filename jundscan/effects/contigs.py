@@ -56,8 +56,8 @@ class Contigs:
                 self._check_contig(vcf, variant.chrom)
             if limit is not None and variant.start + len(variant.reference) > limit:
                 raise InputError(
-                    f"{vcf.path}: {variant.chrom}:{variant.start + 1}: JUND_WINDOW does not fit a VCF, whose integers "
-                    f"end at {MAX_INTEGER:,}. Write a table instead: -o effects.tsv"
+                    f"{vcf.path}: {variant.chrom}:{variant.start + 1}: the positions of its windows do not fit a VCF, "
+                    f"whose integers end at {MAX_INTEGER:,}. Write a table instead: -o effects.tsv"
                 )
             yield record, variant
         self._finish(vcf.path)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.dna.letters import WINDOW_LENGTH
-from jundscan.effects.alleles import FIELDS, HIT_CHANGES, STATUSES, declare_fields
+from jundscan.effects.alleles import HIT_CHANGES, STATUSES, declare_fields, info_fields
 from jundscan.effects.contigs import Contigs, check_variants
 from jundscan.effects.score import Effects, score_variants
 from jundscan.effects.tasks import TASK_ALLELES
@@ -44,7 +44,6 @@ the bases by which left-alignment moves the POS of an indel.
 _ENDINGS = (".vcf", ".vcf.gz", ".tsv", ".tsv.gz")
 _MISSING = "."
 _INFO = 7  # index of the VCF column
-_ALL_FIELDS = ";".join(f"{key}=%s" for key in FIELDS)
 _TASK_GENOTYPES = 1 << 21
 """Maximum genotypes per task, because the records of a task are in memory at once."""
 
@@ -110,6 +109,7 @@ def write_variants(
     began = time.perf_counter()
     check_variant_output(output, force)
     scan.inputs.watch(variants)
+    factor = scan.model.metadata.factor
     tally, bytes_done, about = _Tally(), 0, header_of(scan.inputs, scan.threshold, scan.stride, command)
     is_table = output.lower().endswith((".tsv", ".tsv.gz"))
     longest = max(scan.genome.chromsizes.values())
@@ -117,7 +117,7 @@ def write_variants(
     check_variants(variants, contigs)
     with open_vcf(variants) as vcf:
         header, feed = vcf.file.header, vcf.pipe
-        is_new = declare_fields(vcf, about)
+        is_new = declare_fields(vcf, factor, about)
         contigs.declare(vcf)
         task_alleles = min(TASK_ALLELES, _TASK_GENOTYPES // (1 + len(header.samples)) + 1)
         scored = score_variants(scan, tally.count(contigs.checked(vcf)), task_alleles, lambda: feed.bytes_passed)
@@ -125,7 +125,7 @@ def write_variants(
         with open_output(output, force, preset, longest, lambda: tally.is_sorted) as stream:
             stream.write(about + "#" + "\t".join(COLUMNS) + "\n" if is_table else str(header))
             for records, effects in scored:
-                lines = _format_table(records, effects) if is_table else _format_vcf(records, effects, is_new)
+                lines = _format_table(records, effects) if is_table else _format_vcf(records, effects, factor, is_new)
                 stream.writelines(lines)
                 tally.add(effects)
                 before, bytes_done = bytes_done, feed.bytes_read
@@ -206,7 +206,7 @@ class _Tally:
 
 
 def _field_values(effects: Effects) -> Iterator[tuple[str, ...]]:
-    """Format the VCF fields of each allele, in the order of :data:`FIELDS`."""
+    """Format the VCF fields of each allele, in the order of :func:`jundscan.effects.alleles.info_fields`."""
     floats = (effects.reference, effects.alternative, effects.difference, effects.window_difference)
     numbers = [_format_floats(column) for column in (*floats, effects.reference_fpr, effects.alternative_fpr)]
     windows = [_MISSING if window < 0 else str(window + 1) for window in effects.window.tolist()]
@@ -222,30 +222,32 @@ def _format_floats(column: NDArray[Any]) -> list[str]:
     return ("%.6g " * len(values) % tuple(values)).replace("nan", _MISSING).split()
 
 
-def _format_vcf(records: Iterable[Any], effects: Effects, is_new: bool) -> Iterator[str]:
+def _format_vcf(records: Iterable[Any], effects: Effects, factor: str, is_new: bool) -> Iterator[str]:
     """Format records as VCF lines, with our fields behind the other INFO fields.
 
     The fields are added to pysam's line as text, because setting them in pysam takes longer than everything else
     about a record. ``is_new`` is false where an earlier run may have left such fields.
     """
-    alleles = _field_values(effects)
+    alleles, fields_of_factor = _field_values(effects), tuple(info_fields(factor))
+    all_fields = ";".join(f"{key}=%s" for key in fields_of_factor)
     for record in records:
         if not is_new:
-            for key in FIELDS:
+            for key in fields_of_factor:
                 if key in record.info:
                     del record.info[key]
         rows = list(islice(alleles, len(record.alts or ())))
         values = rows[0] if len(rows) == 1 else tuple(map(",".join, zip(*rows, strict=True)))
         fields = str(record).rstrip("\n").split("\t", _INFO + 1)
-        ours = _ALL_FIELDS % values if _MISSING not in values and len(rows) == 1 else _join_present(values)
+        is_complete = _MISSING not in values and len(rows) == 1
+        ours = all_fields % values if is_complete else _join_present(fields_of_factor, values)
         if ours:
             fields[_INFO] = ours if fields[_INFO] == _MISSING else f"{fields[_INFO]};{ours}"
         yield "\t".join(fields) + "\n"
 
 
-def _join_present(values: Iterable[str]) -> str:
+def _join_present(keys: Iterable[str], values: Iterable[str]) -> str:
     """Join the fields that have a value for at least one allele."""
-    pairs = zip(FIELDS, values, strict=False)
+    pairs = zip(keys, values, strict=False)
     return ";".join([f"{key}={value}" for key, value in pairs if value.strip(f"{_MISSING},")])
 
 

@@ -119,7 +119,7 @@ def write_explanations(
     rank = {chrom: number for number, chrom in enumerate(scan.genome.chromsizes)}
     in_order = sorted(explained, key=lambda one: (rank[one.region.chrom], one.region.start, one.region.end))
     _write_mutagenesis(folder / "mutagenesis.tsv", explained, force)
-    _write_track(folder / "contributions.bedgraph", in_order, force)
+    _write_track(folder / "contributions.bedgraph", in_order, scan.model.metadata.factor, force)
     _write_response(folder / "accessibility.tsv", explained, force)
     sites = _write_sites(folder / "sites.bed", in_order, force)
     return {
@@ -163,11 +163,11 @@ def _write_mutagenesis(path: Path, explained: Sequence[Explanation], force: bool
                 stream.write("\t".join(cells) + "\n")
 
 
-def _write_track(path: Path, in_order: Sequence[Explanation], force: bool) -> None:
+def _write_track(path: Path, in_order: Sequence[Explanation], factor: str, force: bool) -> None:
     """Write each base's contribution, once where regions overlap. Bases without a contribution are left out."""
     with open_output(path, force) as stream:
         stream.write(
-            'track type=bedGraph name="JUND contributions" description="logits lost when the base is broken"\n'
+            f'track type=bedGraph name="{factor} contributions" description="logits lost when the base is broken"\n'
         )
         chrom, reached = "", 0
         for one in in_order:

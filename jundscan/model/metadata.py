@@ -29,6 +29,10 @@ MAX_FLANK = 10_000
 """Maximum bases of a flank, because a model that asks for more is damaged."""
 MAX_TILE_WINDOWS = 1 << 16
 """Maximum windows of a tile, because a model that asks for more is damaged."""
+DEFAULT_FACTOR = "JUND"
+"""Factor of models that do not name theirs, because they are older than the field."""
+WORD = "^[A-Za-z0-9][A-Za-z0-9._-]{0,49}$"
+"""Pattern of a factor's name, which becomes a part of names in BED and VCF files, and of a new model's name."""
 _DISTRIBUTION = Meta(min_length=DISTRIBUTION_BINS + 1, max_length=DISTRIBUTION_BINS + 1)
 Text = Annotated[str, Meta(max_length=500)]
 """One line. The types cannot say so, but :meth:`Metadata.from_json` checks it."""
@@ -148,6 +152,9 @@ class Metadata:
         about("Calibration of windows whose flanks are unknown. null for a model that sees the window only."),
     ] = None
     window_without_accessibility: Annotated[ThresholdTable | None, about("The same without accessibility.")] = None
+    factor: Annotated[
+        str, Meta(pattern=WORD), about("Transcription factor whose binding the model predicts. JUND in older models.")
+    ] = DEFAULT_FACTOR
 
     @property
     def sees_neighbourhood(self) -> bool:

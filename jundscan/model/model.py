@@ -85,8 +85,9 @@ class Model:
         return self
 
     def identity(self) -> ModelRecord:
-        """Return name, version and SHA-256, for reports."""
-        return {"name": self.metadata.name, "version": self.metadata.version, "sha256": self.sha256}
+        """Return name, version, SHA-256 and factor, for reports."""
+        metadata = self.metadata
+        return {"name": metadata.name, "version": metadata.version, "sha256": self.sha256, "factor": metadata.factor}
 
     def windows_per_call(self, stride: int) -> int:
         """Return the maximum number of windows per call of :meth:`slide`, a multiple of :data:`WINDOW_MULTIPLE`."""

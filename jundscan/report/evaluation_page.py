@@ -52,6 +52,7 @@ def write_evaluation_report(
         "rows": rows,
         "names": [row.name for row in rows],
         "models": list(dict.fromkeys(row.report["model"]["name"] for row in rows)),
+        "factors": list(dict.fromkeys(row.report["model"]["factor"] for row in rows)),
         "prefixes": prefixes,
         "metrics": metric_rows([row.report for row in rows]),
         "interval_meaning": INTERVAL,

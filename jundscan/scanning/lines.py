@@ -29,6 +29,7 @@ def write_hits(
     format: HitFormat,
     chrom: str,
     hits: Hits,
+    factor: str,
     first: int = 1,
     p_values: NDArray[np.float64] | None = None,
 ) -> None:
@@ -43,12 +44,14 @@ def write_hits(
         of the calibration is low enough to pass among all windows of a genome.
     chrom : str
     hits : Hits
+    factor : str
+        The model's factor. ``JUND_1`` is the name of the first hit of a file with JUND.
     first : int
-        Number in the name of the first of these hits: ``JUND_1`` is the first hit of a file.
+        Number in the name of the first of these hits.
     p_values : numpy.ndarray, shape=(hits,), dtype=float64, optional
         For narrowPeak, which holds -log10 of them; -1 where a p value is NaN or missing.
     """
-    rows = zip(hits.start.tolist(), hits.end.tolist(), *_named_scores(hits, first), strict=True)
+    rows = zip(hits.start.tolist(), hits.end.tolist(), *_named_scores(hits, factor, first), strict=True)
     if format == "bed":
         stream.writelines([f"{chrom}\t{s}\t{e}\t{name}\t{score}\t.\n" for s, e, name, score in rows])
         return
@@ -67,6 +70,7 @@ def write_hit_table(
     stream: TextIO,
     chrom: str,
     hits: Hits,
+    factor: str,
     first: int,
     precisions: NDArray[np.float64],
     accessibility: NDArray[np.float32],
@@ -78,15 +82,15 @@ def write_hit_table(
     stream : typing.TextIO
     chrom : str
     hits : Hits
-    first : int
-        Number of the first hit, as in :func:`write_hits`.
+    factor, first
+        As in :func:`write_hits`.
     precisions : numpy.ndarray, shape=(hits,), dtype=float64
         Expected precision; ``.`` in the file where NaN.
     accessibility : numpy.ndarray, shape=(hits,), dtype=float32
         Percentile, 0 to 1, of the window under the summit; ``.`` in the file where NaN.
     """
     columns = (
-        hits.start.tolist(), hits.end.tolist(), *_named_scores(hits, first), format_probabilities(hits.best),
+        hits.start.tolist(), hits.end.tolist(), *_named_scores(hits, factor, first), format_probabilities(hits.best),
         [_MISSING if np.isnan(value) else f"{value:.4g}" for value in precisions.tolist()], hits.summit.tolist(),
         [_MISSING if value == "nan" else value for value in format_probabilities(accessibility)],
         [chromatin(value) for value in accessibility.tolist()],
@@ -107,8 +111,8 @@ def chromatin(accessibility: float | None) -> str:
     return "open" if accessibility > 0 else "closed"
 
 
-def _named_scores(hits: Hits, first: int) -> tuple[list[str], list[int]]:
-    names = [f"JUND_{number}" for number in range(first, first + len(hits.start))]
+def _named_scores(hits: Hits, factor: str, first: int) -> tuple[list[str], list[int]]:
+    names = [f"{factor}_{number}" for number in range(first, first + len(hits.start))]
     return names, np.rint(1000 * hits.best.astype(np.float64)).astype(np.int64).tolist()
 
 

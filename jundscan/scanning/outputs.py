@@ -44,7 +44,7 @@ class Sink:
 class HitFile(Sink):
     """Write hits, or with the format ``tsv`` every scored window.
 
-    Hits are named in the order in which they come: ``JUND_1`` is the first.
+    Hits are named by the model's factor, in the order in which they come: ``JUND_1`` is the first.
 
     Parameters
     ----------
@@ -71,14 +71,16 @@ class HitFile(Sink):
     def hits(self, chrom: str, hits: Hits) -> None:
         """Write hits where the format holds hits."""
         first, scan = self._count + 1, self._scan
+        factor = scan.model.metadata.factor
         self._count += len(hits.start)
         if self._form == "narrowPeak":
             rates = false_positive_rates(scan.model.metadata.table(scan.track is not None), hits.best)
-            write_hits(self._stream, "narrowPeak", chrom, hits, first, rates)
+            write_hits(self._stream, "narrowPeak", chrom, hits, factor, first, rates)
         elif self._form == "table":
-            write_hit_table(self._stream, chrom, hits, first, *describe_hits(scan, chrom, hits.best, hits.summit))
+            described = describe_hits(scan, chrom, hits.best, hits.summit)
+            write_hit_table(self._stream, chrom, hits, factor, first, *described)
         elif self._form == "bed":
-            write_hits(self._stream, "bed", chrom, hits, first)
+            write_hits(self._stream, "bed", chrom, hits, factor, first)
 
     def finish(self) -> dict[str, Any]:
         """Flush the file, because a full disk must show before any output of the scan gets its final name."""

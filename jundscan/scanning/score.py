@@ -63,7 +63,7 @@ class ScoredWindows(NamedTuple):
     starts : numpy.ndarray, shape=(n,), dtype=int64
         First base of each window, 0-based. A window has 101 bases.
     probabilities : numpy.ndarray, shape=(n,), dtype=float32
-        Output of the model, 0 to 1. It ranks windows, and is not the chance that JUND binds.
+        Output of the model, 0 to 1. It ranks windows, and is not the chance that the factor binds.
     covered : int
         Bases that these windows cover and that the chunk before does not.
     tried : int
@@ -144,7 +144,9 @@ Scored = ScoredWindows  # its former name, which callers may still use
 
 
 class Hit(NamedTuple):
-    """A place where JUND is predicted to bind. ``jundscan.scan(…).to_frame()`` makes a table, one row per hit.
+    """A place where the model's factor is predicted to bind.
+
+    ``jundscan.scan(…).to_frame()`` makes a table, one row per hit.
 
     Attributes
     ----------
@@ -153,7 +155,7 @@ class Hit(NamedTuple):
     start, end : int
         The bases of all windows of the hit, 0-based half-open.
     probability : float
-        Output of the model for the best window, 0 to 1. It ranks windows, and is not the chance that JUND binds.
+        Output of the model for the best window, 0 to 1. It ranks windows, and is not the chance that the factor binds.
     summit : int
         Position of the centre of the best window, 0-based.
     expected_precision : float or None

@@ -98,6 +98,7 @@ class ModelRecord(TypedDict):
     name: Annotated[str, about("Name of the model.")]
     version: Annotated[str, about("Version of the model.")]
     sha256: Annotated[Sha256, about("SHA-256 of the model's file.")]
+    factor: Annotated[str, about("Transcription factor whose binding it predicts.")]
 
 
 class VersionsRecord(TypedDict):

@@ -60,7 +60,8 @@ def model_facts(path: Path) -> dict[str, Any]:
     rows = [line.split("\t") for line in (FOLDER / "features.tsv").read_text().splitlines()]
     codes = np.array([[int(digit) for digit in row[2]] for row in rows], np.uint8)
     probabilities = model.predict(codes, np.array([row[3] for row in rows], np.float32))
-    return {**model.identity(), "probabilities": [float(str(value)) for value in probabilities]}
+    identity = {"name": model.metadata.name, "version": model.metadata.version, "sha256": model.sha256}
+    return {**identity, "probabilities": [float(str(value)) for value in probabilities]}
 
 
 def models() -> dict[str, dict[str, Any]]:

@@ -81,8 +81,8 @@ def test_probability_is_the_shortest_decimal_of_its_float32(value: float, text: 
 def test_hits_read_back_from_bed_and_narrow_peak(rows: list[tuple[int, int, float, int]]) -> None:
     found = hits([(start, start + length, best, start + offset) for start, length, best, offset in rows])
     bed, narrow_peak = io.StringIO(), io.StringIO()
-    write_hits(bed, "bed", "chr1", found, first=4)
-    write_hits(narrow_peak, "narrowPeak", "chr1", found, first=4)
+    write_hits(bed, "bed", "chr1", found, "JUND", first=4)
+    write_hits(narrow_peak, "narrowPeak", "chr1", found, "JUND", first=4)
     lines = [line.split("\t") for line in narrow_peak.getvalue().splitlines()]
     assert [line[:6] for line in lines] == [line.split("\t") for line in bed.getvalue().splitlines()]
     for i, (chrom, start, end, name, score, strand, signal, p, q, peak) in enumerate(lines):

@@ -286,7 +286,7 @@ def test_position_beyond_the_integers_of_a_vcf_needs_a_table(run: Run, tmp_path:
     base = sequence[3_000]
     vcf = write_vcf(tmp_path / "v.vcf", [vcf_row("big", at + 1, base, "A" if base != "A" else "C")])
     error = run_with_error(run, fasta, vcf)
-    assert f"big:{at + 1}: JUND_WINDOW does not fit a VCF" in error
+    assert f"big:{at + 1}: the positions of its windows do not fit a VCF" in error
     assert "-o effects.tsv" in error
     ran = run("variants", fasta, vcf, "-o", tmp_path / "out.tsv")
     assert ran.code == 0, ran.err

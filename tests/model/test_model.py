@@ -41,7 +41,8 @@ def test_the_default_model_is_jund_2(model: Model) -> None:
     assert model.path == default_model_path()
     assert model.provider == "CPUExecutionProvider"
     assert model.metadata.name == "jund-2"
-    assert model.identity() == {"name": "jund-2", "version": model.metadata.version, "sha256": model.sha256}
+    identity = {"name": "jund-2", "version": model.metadata.version, "sha256": model.sha256, "factor": "JUND"}
+    assert model.identity() == identity
     assert model.path.stat().st_size < 1 << 20
 
 

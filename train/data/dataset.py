@@ -67,7 +67,7 @@ class Windows:
     ----------
     codes : numpy.ndarray, shape=(N, 101), dtype=uint8
     labels : numpy.ndarray, shape=(N,), dtype=int8
-        1 where JUND binds.
+        1 where the factor binds.
     weights : numpy.ndarray, shape=(N,), dtype=float64
     accessibility : numpy.ndarray, shape=(N,), dtype=float32
         Percentile within the whole track, or within this set of windows if there is no track. NaN where not available.
