@@ -103,7 +103,7 @@ def scan(
     bed_value: BedValue = "score",
     missing_chromosomes: MissingChromosomes | None = None,
 ) -> Results[Hit] | Results[ScoredWindows]:
-    """Scan a genome for JUND and yield hits in genome order, or the probability of every window.
+    """Scan a genome for binding sites and yield hits in genome order, or the probability of every window.
 
     The call opens and checks all inputs. The scan runs while the caller iterates over the result.
 
@@ -118,7 +118,8 @@ def scan(
     windows : bool
         Yield the probabilities of all windows, in chunks, instead of hits.
     model : Model, str, pathlib.Path or None
-        Loaded model, or an ``.onnx`` file or its folder. None: the model that jundscan comes with.
+        Loaded model, an ``.onnx`` file or its folder, or the name of an installed model. None: the model that jundscan
+        comes with, which is of JUND.
     device : {"auto", "cpu", "cuda"}
         Where a model runs that is not loaded yet. ``"auto"`` uses CUDA if available, else the CPU.
     threads : int or None
@@ -205,7 +206,7 @@ def variants(
     bed_value: BedValue = "score",
     missing_chromosomes: MissingChromosomes | None = None,
 ) -> Results[Effect]:
-    """Score the effect of variants on JUND binding, one alternative allele after the other.
+    """Score the effect of variants on binding, one alternative allele after the other.
 
     Each window that an allele touches is scored on both haplotypes, with the surroundings that it has there. Each
     allele is scored by itself: phased neighbours are not combined. The call opens all inputs, and reads through a VCF

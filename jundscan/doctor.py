@@ -14,7 +14,7 @@ from pathlib import Path
 from jundscan.errors import JundscanError
 from jundscan.io.files import read_json
 from jundscan.model.card import CUDA
-from jundscan.model.load import MISSING_RUNTIME, default_model_path, load_model
+from jundscan.model.load import MISSING_RUNTIME, default_model_path, find_model, load_model
 from jundscan.model.model import Model
 from jundscan.model.reference_scores import REFERENCE_TOLERANCE, largest_difference
 from jundscan.options import Device
@@ -67,7 +67,7 @@ def diagnose(model: str | Path | None = None) -> Diagnosis:
     Parameters
     ----------
     model : str or pathlib.Path, optional
-        An ``.onnx`` file or its folder. None: the model that jundscan comes with.
+        An ``.onnx`` file, its folder, or the name of an installed model. None: the model that jundscan comes with.
 
     Returns
     -------
@@ -162,9 +162,9 @@ def _model_file(diagnosis: Diagnosis, model: str | Path | None) -> Path | None:
     """Return the model's file, and compare its SHA-256 with that in the ``metrics.json`` beside it."""
     found = diagnosis.found["model"]
     try:
-        file = default_model_path() if model is None else Path(model)
+        file = default_model_path() if model is None else find_model(Path(model))
     except JundscanError as err:
-        diagnosis.problems.append(f"{err}, or install jundscan again")
+        diagnosis.problems.append(f"{err}, or install jundscan again" if model is None else str(err))
         return None
     if file.is_dir():
         file /= "model.onnx"

@@ -59,8 +59,9 @@ def evaluate(
         list[Path] | None,
         typer.Option(
             "--model",
-            metavar="FILE",
-            help="Another model: .onnx file or folder. Repeat to compare models.",
+            metavar="MODEL",
+            callback=options.find_models,
+            help="Another model: name, file or folder. Repeat to compare models.",
             rich_help_panel=INPUTS,
             **options.INPUT,
         ),

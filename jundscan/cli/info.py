@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+from typing import Annotated
+
+import typer
+
 from jundscan.cli import options, terminal
-from jundscan.cli.help_layout import examples
+from jundscan.cli.help_layout import INPUTS, examples
+from jundscan.errors import ModelError
+
+log = logging.getLogger("jundscan")
 
 _MODES = {
     "with_accessibility": ("With accessibility", "scan's default"),
@@ -14,11 +22,14 @@ _MODES = {
 """Title of the calibration table of each mode, and label of its default threshold."""
 
 
-EXAMPLES = examples("jundscan info", "jundscan info --model exported/jund-2-lstm --json model.json")
+EXAMPLES = examples(
+    "jundscan info", "jundscan info --list", "jundscan info --model exported/jund-2-lstm --json model.json"
+)
 
 
 def info(
     model: options.ModelOption = None,
+    is_list: Annotated[bool, typer.Option("--list", help="List the installed models.", rich_help_panel=INPUTS)] = False,
     json_target: options.JsonOption = None,
     force: options.ForceOption = False,
     quiet: options.QuietOption = False,
@@ -27,8 +38,13 @@ def info(
     from jundscan.model.load import load_model
     from jundscan.model.metadata import ModelInfo
 
+    if is_list and (model is not None or json_target is not None):
+        raise typer.BadParameter("shows all installed models; leave --model and --json out", param_hint="--list")
     options.check_files({"--json": json_target}, (model,))
     terminal.start_log(quiet)
+    if is_list:
+        _list_models()
+        return
     loaded = load_model(model, "cpu")
     if json_target is not None:
         record = ModelInfo(**vars(loaded.metadata), sha256=loaded.sha256, path=str(loaded.path))
@@ -43,6 +59,7 @@ def info(
     about = Table("", Column(overflow="fold"), show_header=False, box=None)
     for label, value in (
         ("model", f"{metadata.name} {metadata.version} ({metadata.family.upper()})"),
+        ("factor", metadata.factor),
         ("file", str(loaded.path)),
         ("sha256", loaded.sha256),
         ("trained on", f"{', '.join(metadata.cell_types)} ({metadata.assembly}), seed {metadata.seed}"),
@@ -68,3 +85,22 @@ def info(
             rows.add_row(f"{row.threshold:.4f}", f"{row.recall:.3f}", f"{row.fpr:.5f}", *cells)
         console.print(rows)
         console.print(f"{used}: {table.default_rule}, threshold {table.default_threshold:.4f}")
+
+
+def _list_models() -> None:
+    """Print name, version, factor and folder of every installed model. Warn of those that cannot be read."""
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    from jundscan.model.load import installed_models, open_session, read_metadata, read_model_file
+
+    shown = Table("name", "version", "factor", Column("folder", overflow="fold"), box=None)
+    for name, folder in installed_models().items():
+        file = folder / "model.onnx"
+        try:
+            metadata = read_metadata(open_session(read_model_file(file), file, "cpu"), file)
+        except ModelError as err:
+            log.warning("%s", err)
+        else:
+            shown.add_row(name, metadata.version, metadata.factor, str(folder))
+    Console(highlight=False, markup=False).print(shown)

@@ -16,10 +16,26 @@ from jundscan.options import BedValue, Device, MissingChromosomes, ThresholdRule
 
 INPUT: dict[str, Any] = {"show_default": False, "readable": False}
 """Settings of arguments that name an input. Opening an unreadable file raises the error, which is no usage error."""
+
+
+def find_models(given: Any) -> Any:
+    """Replace names of installed models by their folders, in the value of an option that takes one or several."""
+    if not given:
+        return given
+    from jundscan.model.load import find_model
+
+    return [find_model(each) for each in given] if isinstance(given, list) else find_model(given)
+
+
 ModelOption = Annotated[
     Path | None,
     typer.Option(
-        "--model", metavar="FILE", help="Another model: .onnx file or folder.", rich_help_panel=INPUTS, **INPUT
+        "--model",
+        metavar="MODEL",
+        callback=find_models,
+        help="Another model: name, file or folder.",
+        rich_help_panel=INPUTS,
+        **INPUT,
     ),
 ]
 GenomeArgument = Annotated[Path, typer.Argument(help="FASTA, gzipped or not. - is stdin.", **INPUT)]

@@ -47,10 +47,50 @@ _MAX_BYTES = 1 << 28
 
 
 def model_folders() -> Iterator[Path]:
-    """Yield the folders of exported models: inside the installed package, then beside it in a checkout."""
+    """Yield the folders of models: inside the installed package, beside it in a checkout, then the user's own.
+
+    The user's own is ``$XDG_DATA_HOME/jundscan/models``, or ``~/.local/share/jundscan/models`` if that variable is not
+    set (XDG Base Directory Specification).
+    """
     package = Path(__file__).parents[1]
     yield package / "exported"
     yield package.parent / "exported"
+    data = os.environ.get("XDG_DATA_HOME", "")
+    yield Path(data if os.path.isabs(data) else os.path.expanduser("~/.local/share"), "jundscan", "models")
+
+
+def installed_models() -> dict[str, Path]:
+    """Return the folders of all installed models by name. The first of :func:`model_folders` that has a name wins."""
+    found: dict[str, Path] = {}
+    for folder in model_folders():
+        for file in sorted(folder.glob("*/model.onnx")):
+            found.setdefault(file.parent.name, file.parent)
+    return found
+
+
+def find_model(path: Path) -> Path:
+    """Return the file or the folder of a model that is given by its path or by the name of an installed model.
+
+    Raises
+    ------
+    ModelError
+        When the path is a single name that neither a file nor an installed model has.
+    """
+    if path.name != str(path) or path.suffix == ".onnx":
+        return path
+    try:
+        path.stat()
+    except FileNotFoundError:
+        installed = installed_models()
+        if path.name not in installed:
+            known = ", ".join(installed) or "none"
+            raise ModelError(
+                f"{path}: no such file or folder, and no installed model of this name. Installed: {known}"
+            ) from None
+        return installed[path.name]
+    except OSError:
+        return path  # whoever opens it gets the reason
+    return path
 
 
 def default_model_path() -> Path:
@@ -74,7 +114,8 @@ def load_model(path: str | Path | None = None, device: Device = "auto") -> Model
     Parameters
     ----------
     path : str or pathlib.Path, optional
-        An ``.onnx`` file, or a folder with a ``model.onnx``. The model that comes with jundscan if not given.
+        An ``.onnx`` file, a folder with a ``model.onnx``, or the name of an installed model, which ``jundscan info
+        --list`` shows. The model that comes with jundscan if not given.
     device : {"auto", "cpu", "cuda", "cuda:N"}
         ``auto`` takes CUDA if available, else the CPU; :attr:`Model.provider` is the one that runs. ``cuda:1`` is the
         second card, ``cuda`` the first.
@@ -88,7 +129,7 @@ def load_model(path: str | Path | None = None, device: Device = "auto") -> Model
     InputError
         When ``path`` is not a path, or the device is unknown.
     ModelError
-        When the file is missing, is no model of jundscan, or contradicts its own metadata.
+        When the file or the name is unknown, or the file is no model of jundscan or contradicts its own metadata.
     DeviceError
         When ONNX Runtime is not installed, or ``cuda`` is unavailable.
 
@@ -97,7 +138,7 @@ def load_model(path: str | Path | None = None, device: Device = "auto") -> Model
     >>> load_model(device="cpu").metadata.window_length
     101
     """
-    file = default_model_path() if path is None else file_path("model", path)
+    file = default_model_path() if path is None else find_model(file_path("model", path))
     if file.is_dir():
         file = file / "model.onnx"
     return _open(read_model_file(file), file, device)
