@@ -320,6 +320,7 @@ def test_metrics_of_exported_models_fit_the_schema_of_evaluate(path: Path) -> No
     modes = [found, *(found[mode] for mode in (*MODES, *WINDOW_MODES) if mode in found)]
     assert len(modes) in (2, 4)
     for one in modes:
+        one["model"].setdefault("factor", "JUND")  # these models were exported before records named it
         check("evaluate", {key: one[key] for key in keys})
 
 
