@@ -18,6 +18,8 @@ from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import DeviceError, InputError, JundscanError, ShardError, format_os_error
 from jundscan.evaluation.truth import read_truth
 from jundscan.io.fasta.genome import open_genome
+from jundscan.model.load import DEFAULT_MODEL
+from jundscan.model.metadata import DEFAULT_FACTOR
 from jundscan.options import MissingChromosomes
 from jundscan.scanning.plan import bases_by_chromosome
 from jundscan.scanning.spans import scan_spans
@@ -31,12 +33,11 @@ from train.data.make_shards import SHARD_WINDOWS, make_shards
 from train.data.source import DataSource, source_from_options, write_source
 from train.data.split import Split
 from train.export.model_folder import ParityError
-from train.export.publish import Origin, export_all
+from train.export.publish import DEFAULT_VERSION, NEW_VERSION, export_all, origin_from_options
 from train.fitting.fit import FittedNetwork
 from train.fitting.select import best_of, best_of_families, check_runs_match_data, fit_candidates, load_fits
 from train.records import write_record
 
-MODEL_VERSION = "2.1.0"
 ASSEMBLY = "hg19"
 """Genome assembly of a model if neither an option nor ``dataset.json`` names one."""
 THREADS = 1
@@ -54,7 +55,18 @@ RunsOption = Annotated[Path, typer.Option(help="Folder of checkpoints. A fit fou
 SeedOption = Annotated[int, typer.Option(help="The same seed on the same machine gives the same result.")]
 DeviceOption = Annotated[str, typer.Option(help="Torch device: cpu, cuda or mps.")]
 OutOption = Annotated[Path, typer.Option("--out", help="Folder to write the model folders into.")]
-FactorOption = Annotated[str, typer.Option(help="Name of the factor that binds, for the model card.")]
+FactorOption = Annotated[
+    str,
+    typer.Option(help="Name of the factor that binds. Hits, VCF fields and reports are named after it."),
+]
+NameOption = Annotated[
+    str | None,
+    typer.Option(
+        help=f"Name of the model and of its folder. [default: {DEFAULT_MODEL} for {DEFAULT_FACTOR}, else the factor in "
+        "lower case]",
+        show_default=False,
+    ),
+]
 AssemblyOption = Annotated[
     str | None,
     typer.Option(
@@ -62,7 +74,14 @@ AssemblyOption = Annotated[
         show_default=False,
     ),
 ]
-VersionOption = Annotated[str, typer.Option(help="Version of the model, for its metadata.")]
+VersionOption = Annotated[
+    str | None,
+    typer.Option(
+        help=f"Version of the model, for its metadata. [default: {DEFAULT_VERSION} for {DEFAULT_MODEL}, else "
+        f"{NEW_VERSION}]",
+        show_default=False,
+    ),
+]
 GenomeOption = Annotated[
     list[Path] | None,
     typer.Option(
@@ -121,9 +140,10 @@ def run(
     runs: RunsOption = Path("runs"),
     seed: SeedOption = 0,
     device: DeviceOption = "cpu",
-    factor: FactorOption = "JUND",
+    factor: FactorOption = DEFAULT_FACTOR,
+    name: NameOption = None,
     assembly: AssemblyOption = None,
-    model_version: VersionOption = MODEL_VERSION,
+    model_version: VersionOption = None,
     genome: GenomeOption = None,
     track: TrackOption = None,
 ) -> None:
@@ -136,9 +156,10 @@ def run(
 
     Example: python -m train run --data HepG2 --data K562 --out exported
 
-    Example: python -m train run --data MyFactor --factor MyFactor --assembly hg38 --model-version 1.0.0 --out models
+    Example: python -m train run --data MyFactor --factor MyFactor --assembly hg38 --out models
     """
     sets = _load(data, runs, device, genome, track)
+    origin = origin_from_options(factor, name, _assembly(assembly, sets), model_version)
     with _interruptible():
         fits = fit_candidates(candidates(seed, knows_neighbourhood(sets)), sets, runs, device)
         held_out = None
@@ -146,7 +167,7 @@ def run(
             fits, held_out = judge_on_folds(fits, sets, runs, typer.echo)
         except ShardError as err:
             typer.echo(f"selecting and calibrating on the validation windows instead of blocks: {err}", err=True)
-    export_all(fits, sets, out, Origin(factor, _assembly(assembly, sets), model_version), held_out, typer.echo)
+    export_all(fits, sets, out, origin, held_out, typer.echo)
     _write_cards(data[0], sets[0].source, out)
 
 
@@ -189,18 +210,20 @@ def export_best(
     out: OutOption = Path("exported"),
     runs: RunsOption = Path("runs"),
     seed: SeedOption = 0,
-    factor: FactorOption = "JUND",
+    factor: FactorOption = DEFAULT_FACTOR,
+    name: NameOption = None,
     assembly: AssemblyOption = None,
-    model_version: VersionOption = MODEL_VERSION,
+    model_version: VersionOption = None,
     genome: GenomeOption = None,
     track: TrackOption = None,
 ) -> None:
     """Export the best fits so far from --runs, with their cards. The run may have been interrupted."""
     fits, sets = _fits_in(runs, seed), _load(data, runs, "cpu", genome, track)
+    origin = origin_from_options(factor, name, _assembly(assembly, sets), model_version)
     held_out = None
     if any(held_out_cache(runs, one.candidate, one.epoch).is_file() for one in fits):
         fits, held_out = judge_on_folds(fits, sets, runs, typer.echo)
-    export_all(fits, sets, out, Origin(factor, _assembly(assembly, sets), model_version), held_out, typer.echo)
+    export_all(fits, sets, out, origin, held_out, typer.echo)
     _write_cards(data[0], sets[0].source, out)
 
 

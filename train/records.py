@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from jundscan.errors import InputError
 from jundscan.io.files import read_json
 from jundscan.io.outputs import atomic_path
+from jundscan.model.load import DEFAULT_MODEL
 
 METRICS_FILE, TRAINING_FILE, COMPARISON_FILE, PEAKS_FILE = (
     "metrics.json",
@@ -58,8 +59,14 @@ def read_metrics(exported: Path, name: str) -> dict[str, Any]:
 
 
 def read_training(exported: Path) -> dict[str, Any]:
-    """Read ``training.json``: the data, the candidates and the selection."""
-    return read_record(exported / TRAINING_FILE, "factor", "data", "candidates", "selected")
+    """Read ``training.json``: the model's name, the data, the candidates and the selection.
+
+    Older files do not name the model. It is the default model then.
+    """
+    return {
+        "name": DEFAULT_MODEL,
+        **read_record(exported / TRAINING_FILE, "factor", "data", "candidates", "selected"),
+    }
 
 
 def read_comparison(exported: Path) -> dict[str, Any] | None:

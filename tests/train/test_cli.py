@@ -21,7 +21,7 @@ from jundscan.io.shards import read_shards
 from jundscan.model.metadata import MODES, WINDOW_MODES
 from tests.train.conftest import FAMILIES, QUICK_PARITY, SmallGenome, make_windows, quick_fit, tiny, write_part
 from tests.train.test_report import EXPORTED, PICTURES
-from train.cards.report import README_MARKERS, readme_block
+from train.cards.report import PAGE_MARKERS, README_MARKERS, readme_block
 from train.config import Candidate
 from train.export.publish import export_all
 from train.fitting.select import SELECTED_BY
@@ -119,6 +119,38 @@ def test_run_fits_selects_and_exports(run: Run, data_folder: Path, tmp_path: Pat
     assert readme.read_text() == "# Mine\n"
 
 
+def test_a_model_of_another_factor_is_named_after_it(run: Run, data_folder: Path, tmp_path: Path) -> None:
+    runs, out = tmp_path / "runs", tmp_path / "models"
+    fitted = run("run", "--data", data_folder, "--out", out, "--runs", runs, "--factor", "NKX2-5")
+    assert fitted[0] == 0, fitted[2]
+    names = ["nkx2-5", *(f"nkx2-5-{family}" for family in FAMILIES)]
+    assert sorted(path.name for path in out.iterdir()) == sorted([*names, "training.json"])
+    for name in names:
+        metadata = jundscan.load_model(out / name, "cpu").metadata
+        assert (metadata.name, metadata.factor, metadata.version) == (name, "NKX2-5", "1.0.0")
+        card = (out / name / "README.md").read_text()
+        assert f"# {name} 1.0.0\n" in card
+        assert "predicts whether NKX2-5 binds a window" in card
+        assert "JUND" not in card.partition("## What the first layer")[0]  # whose motifs have names of their own
+        assert ("roc.png" in card) == (name == "nkx2-5")
+    readme = tmp_path / "README.md"
+    readme.write_text("\n".join([PAGE_MARKERS[0], PAGE_MARKERS[1], ""]))
+    assert run("report", "--data", data_folder, "--out", out, "--readme", readme)[0] == 0
+    page = readme.read_text()
+    assert all(f"| `{name}` (" in page for name in names)
+    assert "public result" not in page
+
+    export = ["export", "--data", data_folder, "--out", out, "--runs", runs, "--factor", "NKX2-5"]
+    assert run(*export, "--name", "heart", "--model-version", "3.0.0")[0] == 0
+    metadata = jundscan.load_model(out / "heart", "cpu").metadata
+    assert (metadata.name, metadata.factor, metadata.version) == ("heart", "NKX2-5", "3.0.0")
+    assert json.loads((out / "training.json").read_text())["name"] == "heart"
+    for option, word in (("--factor", "two words"), ("--name", "../x"), ("--name", "a/b"), ("--factor", "")):
+        code, _, err = run(*export, option, word)
+        assert (code, err.count("\n")) == (1, 1)
+        assert err.startswith(f"train: {option} {word!r}: must be 1 to 50 letters")
+
+
 def test_run_exports_a_model_that_sees_the_neighbourhood(run: Run, small_genome: SmallGenome, tmp_path: Path) -> None:
     """Genome, peaks and track give a model that is calibrated in four modes."""
     data, out, runs = tmp_path / "MyFactor", tmp_path / "exported", tmp_path / "runs"
@@ -182,7 +214,7 @@ def test_ctrl_c_prints_how_to_continue_and_exits_with_130(
         ),
         (["shards", "nowhere.fa", "--peaks", "nowhere.bed", "--out", "out"], "nowhere.fa: "),
         (["fit", "cnn", "--data", "nowhere", "--device", "abacus"], "--device abacus: "),
-        (["report", "--data", "nowhere", "--out", "nowhere"], "nowhere/jund-2: "),
+        (["report", "--data", "nowhere", "--out", "nowhere"], "nowhere/training.json: "),
         (["report", "--data", "nowhere", "--out", EXPORTED, "--readme", "nowhere.md"], "nowhere.md: "),
         (["report", "--data", "nowhere", "--out", EXPORTED], "nowhere/valid_dataset: "),
     ],

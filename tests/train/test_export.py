@@ -127,7 +127,8 @@ def test_a_model_of_two_networks_scores_bare_windows_by_the_second(data_set: Dat
 def test_hashes_are_those_of_the_file_and_of_the_windows(exported: Exported, data_set: DataSet) -> None:
     content = hashlib.sha256((exported.folder / "model.onnx").read_bytes()).hexdigest()
     assert exported.model.sha256 == content
-    assert exported.metrics["model"] == {"name": "jund-test", "version": "9.8.7", "sha256": content}
+    identity = {"name": "jund-test", "version": "9.8.7", "sha256": content, "factor": "JUND"}
+    assert exported.metrics["model"] == identity
     changed = data_set.train.codes.copy()
     changed[0, 0] = (changed[0, 0] + 1) % 4
     other = replace(data_set.train, codes=changed)

@@ -10,8 +10,8 @@ from jundscan.errors import InputError, ShardError
 from jundscan.evaluation.plots import Predictions, write_plots
 from jundscan.io.outputs import atomic_path
 from jundscan.io.shards import read_shards
-from jundscan.model.load import DEFAULT_MODEL, load_model
-from jundscan.model.metadata import MODES, WINDOW_MODES
+from jundscan.model.load import load_model
+from jundscan.model.metadata import DEFAULT_FACTOR, MODES, WINDOW_MODES
 from train.cards.card import FAMILIES, SHOWN, card, metrics_row, peak_sentence, table_head
 from train.cards.filters import draw_filters, nearest_motifs
 from train.data.source import NO_SOURCE, DataSource
@@ -25,19 +25,26 @@ PUBLIC = (
     ("MLP with accessibility, best public result on this data set", 0.698, None),
     ("CNN with accessibility, DeepChem book, chapter 6", None, 0.760),
 )
-"""Published weighted accuracy and AUROC on this data set, each on its own test or validation part."""
+"""Published weighted accuracy and AUROC on the data set of JUND, each on its own test or validation part."""
 
 
 def model_names(exported: Path) -> list[str]:
-    """List the exported models, the default first."""
-    families = sorted(path.parent.name for path in exported.glob(f"{DEFAULT_MODEL}-*/{METRICS_FILE}"))
-    return [DEFAULT_MODEL, *families]
+    """List the exported models: the best of all, then the best of each family."""
+    best = best_model(exported)
+    families = (f"{best}-{family}" for family in sorted(FAMILIES))
+    return [best, *(name for name in families if (exported / name / METRICS_FILE).is_file())]
+
+
+def best_model(exported: Path) -> str:
+    """Return the name of the best of all exported models."""
+    return str(read_training(exported)["name"])
 
 
 def readme_block(exported: Path) -> str:
     """Return the README's table: held-out blocks, validation, and published values, with 95 % bootstrap intervals."""
-    default, data = read_metrics(exported, DEFAULT_MODEL), read_training(exported)["data"][0]["name"]
-    known = [mode for mode in load_model(exported / DEFAULT_MODEL, "cpu").metadata.tables if mode in MODES]
+    best, data = best_model(exported), read_training(exported)["data"][0]["name"]
+    default = read_metrics(exported, best)
+    known = [mode for mode in load_model(exported / best, "cpu").metadata.tables if mode in MODES]
     rows = [
         metrics_row(f"held-out blocks of {cell} | {SHOWN[mode]}", report)
         for cell, mode, report in _held_out(exported)
@@ -48,7 +55,7 @@ def readme_block(exported: Path) -> str:
         for mode, metrics in _modes(exported, default)
         if mode not in MODES or not rows
     ]
-    for label, accuracy, auroc in PUBLIC:
+    for label, accuracy, auroc in _published(exported):
         rows.append(f"| {data}, published | {label} | {_shown(accuracy)} | {_shown(auroc)} | – |")
     return "\n".join(
         [
@@ -63,8 +70,8 @@ def readme_block(exported: Path) -> str:
 
 def page_block(exported: Path) -> str:
     """Return the tables of all exported networks and modes for the documentation."""
-    default = read_metrics(exported, DEFAULT_MODEL)
-    data = read_training(exported)["data"][0]
+    best, data = best_model(exported), read_training(exported)["data"][0]
+    default = read_metrics(exported, best)
     lines = [
         PAGE_MARKERS[0],
         f"Validation part of the public {data['name']} data set ({default['n']:,} windows, "
@@ -77,9 +84,16 @@ def page_block(exported: Path) -> str:
         family = FAMILIES[metrics["training"]["candidate"]["network"]["family"]]
         lines.append(metrics_row(f"`{name}` ({family})", metrics))
     others = [(mode, metrics) for mode, metrics in _modes(exported, default) if mode != MODES[0]]
-    lines += [metrics_row(f"`{DEFAULT_MODEL}`, {SHOWN[mode]}", metrics) for mode, metrics in others]
-    lines += [f"| {label} | {_shown(accuracy)} | {_shown(auroc)} | – |" for label, accuracy, auroc in PUBLIC]
+    lines += [metrics_row(f"`{best}`, {SHOWN[mode]}", metrics) for mode, metrics in others]
+    lines += [
+        f"| {label} | {_shown(accuracy)} | {_shown(auroc)} | – |" for label, accuracy, auroc in _published(exported)
+    ]
     return "\n".join([*lines, *_blocked(exported), PAGE_MARKERS[1]])
+
+
+def _published(exported: Path) -> Sequence[tuple[str, float | None, float | None]]:
+    """Return what is published on the data set; nothing for a factor other than JUND."""
+    return PUBLIC if read_training(exported)["factor"] == DEFAULT_FACTOR else ()
 
 
 def _shown(value: float | None) -> str:
@@ -87,8 +101,8 @@ def _shown(value: float | None) -> str:
 
 
 def _modes(exported: Path, default: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield what the default model sees, and its validation metrics so."""
-    for mode in load_model(exported / DEFAULT_MODEL, "cpu").metadata.tables:
+    """Yield what the best model sees, and its validation metrics so."""
+    for mode in load_model(exported / best_model(exported), "cpu").metadata.tables:
         yield mode, default if mode == MODES[0] else default[mode]
 
 
@@ -109,7 +123,7 @@ def _blocked(exported: Path) -> list[str]:
     rows = [metrics_row(f"{cell} | {SHOWN[mode]}", report) for cell, mode, report in _held_out(exported)]
     if not rows:
         return []
-    seen = read_metrics(exported, DEFAULT_MODEL)["neighbourhood"]
+    seen = read_metrics(exported, best_model(exported))["neighbourhood"]
     return [
         "",
         f"The same recipe on blocks of {read_comparison(exported)['block_bases']:,} bases, each held out of the fit "
@@ -124,7 +138,7 @@ def _blocked(exported: Path) -> list[str]:
 
 def _peaks(exported: Path) -> list[str]:
     """Return a sentence on windows, hits and peaks at the default thresholds, or nothing if the model has no shares."""
-    if not (sentence := peak_sentence(load_model(exported / DEFAULT_MODEL, "cpu").metadata)):
+    if not (sentence := peak_sentence(load_model(exported / best_model(exported), "cpu").metadata)):
         return []
     name = read_training(exported)["data"][0]["name"]
     return ["", f"A scan at its default threshold, on held-out blocks in {name}. {sentence}"]
@@ -147,19 +161,20 @@ def replace_block(text: str, begin: str, end: str, block: str) -> str:
 
 def model_card(exported: Path, name: str, pictures: Sequence[str], comparison: dict[str, Any] | None = None) -> str:
     """Return the card of an exported model, from the files in ``exported``."""
+    is_best = name == best_model(exported)
     return card(
         load_model(exported / name, "cpu").metadata,
         read_metrics(exported, name),
         read_training(exported),
         pictures,
-        nearest_motifs(exported / name / "model.onnx") if name == DEFAULT_MODEL else (),
+        nearest_motifs(exported / name / "model.onnx") if is_best else (),
         comparison,
-        read_peaks(exported) if name == DEFAULT_MODEL else None,
+        read_peaks(exported) if is_best else None,
     )
 
 
 def write_cards(exported: Path, validation: Path, source: DataSource = NO_SOURCE) -> Iterator[Path]:
-    """Write every model's card, and the default's pictures.
+    """Write every model's card, and the pictures of the best model.
 
     Parameters
     ----------
@@ -176,11 +191,11 @@ def write_cards(exported: Path, validation: Path, source: DataSource = NO_SOURCE
         Every written file.
     """
     for name in model_names(exported):
-        default = name == DEFAULT_MODEL
-        pictures = _draw(exported / name, validation, source) if default else []
+        is_best = name == best_model(exported)
+        pictures = _draw(exported / name, validation, source) if is_best else []
         yield from pictures
         path = exported / name / "README.md"
-        comparison = read_comparison(exported) if default else None
+        comparison = read_comparison(exported) if is_best else None
         with atomic_path(path, force=True) as temporary:
             temporary.write_text(model_card(exported, name, [one.name for one in pictures], comparison))
         yield path

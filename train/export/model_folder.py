@@ -22,7 +22,15 @@ from numpy.typing import NDArray
 from jundscan.dna.letters import ALPHABET, UNKNOWN, WINDOW_LENGTH
 from jundscan.io.shards import read_shards
 from jundscan.model.load import load_model
-from jundscan.model.metadata import FORMAT_VERSION, METADATA_KEY, MODES, WINDOW_MODES, Metadata, ThresholdTable
+from jundscan.model.metadata import (
+    DEFAULT_FACTOR,
+    FORMAT_VERSION,
+    METADATA_KEY,
+    MODES,
+    WINDOW_MODES,
+    Metadata,
+    ThresholdTable,
+)
 from jundscan.model.model import Model
 from jundscan.model.reference_scores import run_self_test
 from train.config import ALONE
@@ -63,7 +71,7 @@ PARITY_SIZES = {"mlp": ParitySizes(), "cnn": ParitySizes(), "lstm": ParitySizes(
 
 @dataclass(frozen=True)
 class Provenance:
-    """Data that a model was trained on, for its metadata."""
+    """Data that a model was trained on, and its factor, for its metadata."""
 
     version: str
     cell_types: tuple[str, ...]
@@ -72,6 +80,7 @@ class Provenance:
     validation_folder: Path
     training_accessibility: Mapping[str, list[float]] | None = None
     source: DataSource = NO_SOURCE
+    factor: str = DEFAULT_FACTOR
 
 
 def check_parity(network: torch.nn.Module, sizes: ParitySizes, model: Model) -> float:
@@ -202,6 +211,7 @@ def draft_metadata(name: str, provenance: Provenance, prevalence: float, source:
         training_data_sha256=provenance.training_data_sha256,
         validation={},
         training_accessibility=provenance.training_accessibility,
+        factor=provenance.factor,
         library_versions={library: importlib.metadata.version(library) for library in LIBRARIES},
         **network,
     )
