@@ -108,7 +108,7 @@ $(FAST): $(READY)
 	touch $@
 
 $(TRAINED): $(READY)
-	$(BIN)/python -m pip install --quiet --editable ".[cpu,plots,hts,report,train]" --group dev --constraint constraints.txt
+	$(BIN)/python -m pip install --quiet --editable ".[cpu,plots,hts,report]" --group train --group dev --constraint constraints.txt
 	touch $@
 
 $(CARD): pyproject.toml constraints.txt | $(VENV)/bin/python

@@ -29,7 +29,6 @@ PURPOSES = {
     "hts": "bgzip and tabix, VCF",
     "report": "pages for a browser",
     "cluster": "scans on several machines",
-    "train": "fitting models of your own",
 }
 """What each extra is for. Extras that this version does not declare are left out."""
 NO_CUDA = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import subprocess
@@ -68,6 +69,13 @@ def test_a_working_installation_has_no_problems(run: Run, model: Model) -> None:
 def test_every_extra_but_the_runtimes_has_a_purpose() -> None:
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
     assert set(project["optional-dependencies"]) - {"cpu", "gpu"} == set(doctor.PURPOSES)
+
+
+def test_no_extra_installs_what_only_a_checkout_can_use() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+    extras = ",".join(itertools.chain.from_iterable(project["project"]["optional-dependencies"].values()))
+    assert "torch" not in extras
+    assert any(requirement.startswith("torch>=") for requirement in project["dependency-groups"]["train"])
 
 
 @pytest.mark.slow
