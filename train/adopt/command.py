@@ -16,7 +16,7 @@ from jundscan.cli.terminal import start_log
 from jundscan.errors import OutputError, ShardError
 from jundscan.io.outputs import atomic_path
 from jundscan.model.load import load_model
-from jundscan.model.metadata import Metadata
+from jundscan.model.metadata import DEFAULT_FACTOR, Metadata
 from train.adopt.fit import fit_adopted, score, score_held_out, settings
 from train.adopt.graph import build_adopted_graph, check_graph
 from train.adopt.network import AdoptedNetwork, NetworkSource, Takes, check_network, check_trainable, windows_per_call
@@ -24,6 +24,7 @@ from train.cards.card import card
 from train.config import ADOPTED, FitConfig
 from train.data.dataset import VALID, DataSet, Windows, describe, load_data_set, windows_sha256
 from train.export.model_folder import ParitySizes, Provenance, check_parity, draft_metadata, write_folder
+from train.export.publish import check_word
 from train.fitting.fit import save
 
 log = logging.getLogger("jundscan")
@@ -69,7 +70,9 @@ def adopt(
         float, typer.Option(min=0.0, max=1.0, help="Share of the windows of a step without accessibility.")
     ] = FitConfig.withhold,
     seed: Annotated[int, typer.Option(min=0, help="The same seed on the same machine gives the same result.")] = 0,
-    factor: Annotated[str, typer.Option(help="Name of the factor that binds, for the model card.")] = "JUND",
+    factor: Annotated[
+        str, typer.Option(help="Name of the factor that binds. Hits, VCF fields and reports are named after it.")
+    ] = DEFAULT_FACTOR,
     assembly: Annotated[
         str | None,
         typer.Option(help="Genome assembly of the windows. [default: from dataset.json]", show_default=False),
@@ -92,6 +95,7 @@ def adopt(
     start_log()
     if fit == (weights is not None):
         raise typer.BadParameter("give one of --weights FILE and --fit", param_hint="--weights, --fit")
+    check_word("--factor", factor)
     if not math.isfinite(missing):
         raise typer.BadParameter("give a number, because the network never sees NaN", param_hint="--missing")
     if out.exists() and not out.is_dir():
@@ -131,6 +135,7 @@ def adopt(
         validation_folder=data / VALID,
         source=data_set.source,
         training_accessibility=_distributions(data_set),
+        factor=factor,
     )
 
     def describe_draft(prevalence: float, calibrated_on: str) -> Metadata:

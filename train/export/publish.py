@@ -34,6 +34,15 @@ class Origin(NamedTuple):
     version: str
 
 
+def check_word(option: str, word: str) -> None:
+    """Raise InputError when a word cannot be a part of the names in files."""
+    if not re.fullmatch(WORD, word):
+        raise InputError(
+            f"{option} {word!r}: must be 1 to 50 letters (A-Z, a-z), digits, '.', '_' or '-', and begin with a letter "
+            "or a digit"
+        )
+
+
 def origin_from_options(factor: str, name: str | None, assembly: str, version: str | None) -> Origin:
     """Check a factor and a model's name, and return them with the defaults of what is None.
 
@@ -45,12 +54,8 @@ def origin_from_options(factor: str, name: str | None, assembly: str, version: s
         When the factor or the name cannot be a part of the names in files.
     """
     name = name or (DEFAULT_MODEL if factor == DEFAULT_FACTOR else factor.lower())
-    for option, word in (("--factor", factor), ("--name", name)):
-        if not re.fullmatch(WORD, word):
-            raise InputError(
-                f"{option} {word!r}: must be 1 to 50 letters (A-Z, a-z), digits, '.', '_' or '-', and begin with a "
-                "letter or a digit"
-            )
+    check_word("--factor", factor)
+    check_word("--name", name)
     return Origin(factor, name, assembly, version or (DEFAULT_VERSION if name == DEFAULT_MODEL else NEW_VERSION))
 
 
