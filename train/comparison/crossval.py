@@ -40,6 +40,8 @@ def load_all(data: DataSet) -> Windows:
         When the windows have no ids, because blocks need their positions.
     """
     windows = load_windows(data.path / TRAIN, data.path / VALID, source=data.source)
+    if data.train.summary is not None and data.valid.summary is not None:  # accessibility differs, but no bases
+        windows = replace(windows, summary=data.train.summary.followed_by(data.valid.summary))
     if windows.ids is None:
         raise ShardError(data.path, "no ids (shard-K-ids.joblib), which blocked folds need")
     return windows
@@ -112,7 +114,7 @@ def out_of_fold(
         for one, result in zip(predicted, pooled, strict=True):
             for mode, found in predict_modes(network, one.take(held_out)).items():
                 result[mode][held_out] = found
-        on_progress(f"{candidate.key()} fold {number + 1}/{fold.max() + 1} held out")
+        on_progress(f"{candidate.label()}: fold {number + 1} of {fold.max() + 1} held out")
     return pooled
 
 

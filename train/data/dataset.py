@@ -53,10 +53,23 @@ class Neighbourhoods(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """Scores (N, n) of fixed filters and dinucleotide counts, with the windows' flanks and with unknown flanks."""
+    """Scores (N, n) of fixed filters and dinucleotide counts, with the windows' flanks and with unknown flanks.
+
+    ``graph`` is the SHA-256 of the graph that computed them, because networks with other filters need other summaries.
+    """
 
     known: NDArray[np.float32]
     alone: NDArray[np.float32]
+    graph: str
+
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Summary:
+        """Return the windows of ``rows``."""
+        return Summary(self.known[rows], self.alone[rows], self.graph)
+
+    def followed_by(self, other: Summary) -> Summary:
+        """Return the windows of both, which the same graph summarised."""
+        assert self.graph == other.graph
+        return Summary(np.concatenate([self.known, other.known]), np.concatenate([self.alone, other.alone]), self.graph)
 
 
 @dataclass(frozen=True)
@@ -97,7 +110,7 @@ class Windows:
             self.accessibility[rows],
             None if self.ids is None else self.ids[rows],
             neighbourhood and neighbourhood.take(rows),
-            None if summary is None else Summary(*(part[rows] for part in summary)),
+            summary and summary.take(rows),
         )
 
 

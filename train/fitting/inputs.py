@@ -5,6 +5,7 @@ If a network's filters are fixed, windows are summarised once and the fit uses t
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +19,8 @@ from torch import Tensor
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
 from jundscan.model.load import open_session
 from jundscan.model.metadata import MODES, WINDOW_MODES
-from train.config import NetworkConfig
-from train.data.dataset import Summary, Windows
+from train.config import Candidate, NetworkConfig
+from train.data.dataset import DataSet, Summary, Windows
 from train.graphs.build import build_summary
 from train.networks.architectures import CNN, build_network
 
@@ -122,20 +123,30 @@ def summarise(sets: Sequence[Windows], config: NetworkConfig) -> list[Windows]:
     assert isinstance(network, CNN)
     # ONNX Runtime is several times as fast as torch and computes the same sums to the last bit
     content = build_summary(network).SerializeToString()
+    graph = hashlib.sha256(content).hexdigest()
     session = open_session(content, Path("(summary of windows)"), "cpu")
     done: list[Windows] = []
     for windows in sets:
-        if windows.summary is None:
+        if windows.summary is None or windows.summary.graph != graph:
             alike = next((one for one in done if _same_bases(one, windows)), None)
             if alike is None:
                 codes = network_codes(windows, config.flank)
-                summary = Summary(_summaries(session, codes), _summaries(session, without_flanks(codes)))
+                summary = Summary(_summaries(session, codes), _summaries(session, without_flanks(codes)), graph)
             else:
                 assert alike.summary is not None
                 summary = alike.summary
             windows = replace(windows, summary=summary)
         done.append(windows)
     return done
+
+
+def summarise_parts(sets: Sequence[DataSet], chosen: Sequence[Candidate]) -> list[DataSet]:
+    """Summarise both parts of data sets for the first candidate with fixed filters, once for all of its fits."""
+    config = next((one.network for one in chosen if one.network.fixed_filters), None)
+    if config is None:
+        return list(sets)
+    trains, valids = (summarise(parts, config) for parts in zip(*(one.parts for one in sets), strict=True))
+    return [replace(one, train=train, valid=valid) for one, train, valid in zip(sets, trains, valids, strict=True)]
 
 
 def _same_bases(one: Windows, other: Windows) -> bool:
