@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
 
 from jundscan.dna.letters import WINDOW_LENGTH
 
@@ -25,6 +28,17 @@ Family = Literal["mlp", "cnn", "lstm"]
 
 ADOPTED = "adopted"
 """Family, in a model's metadata, of a network of the user's own."""
+FILTER_MULTIPLE = 16
+"""Filters are a multiple of this, because ONNX Runtime's CPU provider works on blocks of 16 channels."""
+Filters = Annotated[int, Meta(ge=FILTER_MULTIPLE, multiple_of=FILTER_MULTIPLE)]
+Positive = Annotated[int, Meta(ge=1)]
+Reach = Annotated[int, Meta(ge=0, le=FLANK)]
+Dropped = Annotated[float, Meta(ge=0, lt=1)]
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+InnerFraction = Annotated[float, Meta(gt=0, lt=1)]
+Rate = Annotated[float, Meta(ge=0, le=1)]
+PeakRate = Annotated[float, Meta(gt=0, le=1)]
+"""Types with limits. :mod:`train.fitting.choice` checks a user's values against them."""
 
 
 @dataclass(frozen=True)
@@ -59,17 +73,17 @@ class NetworkConfig:
     """
 
     family: Family
-    filters: int = 16
-    filter_width: int = 12
-    pool: int = 8
-    state: int = 32
-    hidden: int = 32
-    head_layers: int = 1
-    body_dropout: float = 0.0
-    dropout: float = 0.5
-    ranges: tuple[int, ...] = (0,)
-    composition_ranges: tuple[int, ...] = ()
-    accessibility_widths: tuple[int, ...] = (WINDOW_LENGTH,)
+    filters: Filters = 16
+    filter_width: Annotated[int, Meta(ge=1, le=50)] = 12
+    pool: Annotated[int, Meta(ge=1, le=50)] = 8
+    state: Positive = 32
+    hidden: Positive = 32
+    head_layers: Positive = 1
+    body_dropout: Dropped = 0.0
+    dropout: Dropped = 0.5
+    ranges: tuple[Reach, ...] = (0,)
+    composition_ranges: tuple[Reach, ...] = ()
+    accessibility_widths: tuple[Positive, ...] = (WINDOW_LENGTH,)
     fixed_filters: bool = False
 
     @property
@@ -120,19 +134,19 @@ class FitConfig:
     seed : int
     """
 
-    epochs: int = 16
-    steps: int = 50
-    batch: int = 2048
-    bound: float = 0.2
-    learning_rate: float = 3e-3
-    filter_learning_rate: float = 3e-4
-    weight_decay: float = 1e-2
-    withhold: float = 0.2
-    withhold_around: float = 0.0
-    shifted: float = 0.0
-    average: float = 0.99
-    earliest_epoch_fraction: float = 0.75
-    seed: int = 0
+    epochs: Positive = 16
+    steps: Positive = 50
+    batch: Positive = 2048
+    bound: InnerFraction = 0.2
+    learning_rate: PeakRate = 3e-3
+    filter_learning_rate: Rate = 3e-4
+    weight_decay: Rate = 1e-2
+    withhold: Fraction = 0.2
+    withhold_around: Fraction = 0.0
+    shifted: Fraction = 0.0
+    average: Dropped = 0.99
+    earliest_epoch_fraction: Fraction = 0.75
+    seed: Annotated[int, Meta(ge=0)] = 0
 
 
 @dataclass(frozen=True)
@@ -156,6 +170,85 @@ class Candidate:
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
         return f"{self.network.family}-{digest[:10]}"
 
+    @property
+    def base(self) -> str:
+        """Name in :data:`RECIPES` of the recipe that this candidate is a change of."""
+        return AROUND if self.network.family == "cnn" and self.network.sees_neighbourhood else self.network.family
+
+    def label(self) -> str:
+        """Name the candidate for people: its recipe, and every setting that differs from it.
+
+        The label depends on the settings alone, so different candidates never share one.
+
+        Examples
+        --------
+        >>> cnn = RECIPES["cnn"]
+        >>> cnn.label(), replace(cnn, network=replace(cnn.network, hidden=64)).label()
+        ('cnn', 'cnn-hidden64')
+        >>> replace(cnn, fit=replace(cnn.fit, learning_rate=1e-5, epochs=8)).label()
+        'cnn-epochs8-lr1e-5'
+        """
+        parts: list[str] = [self.base]
+        recipe = RECIPES.get(self.base, Candidate(NetworkConfig(self.network.family), FitConfig()))
+        for ours, theirs in ((self.network, recipe.network), (self.fit, recipe.fit)):
+            parts += [
+                _short_name(one.name) + _short_value(value)
+                for one in fields(ours)
+                if (value := getattr(ours, one.name)) != getattr(theirs, one.name)
+            ]
+        return "-".join(parts)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Candidate:
+        """Build from :meth:`to_dict`, also after JSON."""
+        return cls(NetworkConfig.from_dict(values["network"]), FitConfig(**values["fit"]))
+
+
+def _short_name(name: str) -> str:
+    return name.replace("learning_rate", "lr").replace("_", "-")
+
+
+def _short_value(value: object) -> str:
+    if isinstance(value, bool):
+        return "" if value else "-no"
+    if isinstance(value, float):
+        return re.sub(r"e([+-])0*", r"e\1", repr(value)).replace("e+", "e")
+    if isinstance(value, tuple):
+        return "+".join(map(str, value)) or "-none"
+    return str(value)
+
+
+AROUND = "cnn-around"
+"""Name of the recipe of the CNN that sees the neighbourhood of a window."""
+RECIPES = {
+    # few bound windows reach any one unit of the MLP, so its motif must stay fixed or nearly so
+    "mlp": Candidate(NetworkConfig("mlp", filters=176, hidden=16), FitConfig(filter_learning_rate=0.0)),
+    "cnn": Candidate(NetworkConfig("cnn"), FitConfig(shifted=1.0)),
+    AROUND: Candidate(
+        NetworkConfig(
+            "cnn",
+            body_dropout=0.1,
+            ranges=(0, 50, 150, FLANK),
+            composition_ranges=(150, FLANK),
+            accessibility_widths=WIDTHS,
+            fixed_filters=True,
+        ),
+        # keep the last epoch, because held-out blocks choose among recipes, not among epochs
+        FitConfig(bound=0.4, withhold_around=0.4, earliest_epoch_fraction=1.0),
+    ),
+    "lstm": Candidate(NetworkConfig("lstm"), FitConfig()),
+}
+"""Settings that candidates start from. A label names what differs from them."""
+
+
+def changed(recipe: Candidate, settings: Mapping[str, Any]) -> Candidate:
+    """Return a candidate with other values of some fields of its network and its fit."""
+    of_network = {one.name for one in fields(NetworkConfig)}
+    return Candidate(
+        replace(recipe.network, **{key: value for key, value in settings.items() if key in of_network}),
+        replace(recipe.fit, **{key: value for key, value in settings.items() if key not in of_network}),
+    )
+
 
 def candidates(seed: int, knows_neighbourhood: bool) -> list[Candidate]:
     """List the candidates that ``python -m train run`` fits, family by family.
@@ -166,26 +259,11 @@ def candidates(seed: int, knows_neighbourhood: bool) -> list[Candidate]:
     knows_neighbourhood : bool
         Whether the data hold the windows' neighbourhoods. If so, the list includes CNNs that see them.
     """
-    fit = FitConfig(seed=seed)
-    # few bound windows reach any one unit of the MLP, so its motif must stay fixed or nearly so
-    nearly_fixed = [FitConfig(filter_learning_rate=rate, seed=seed) for rate in (0.0, 1e-5)]
-    # on held-out blocks fewer hidden units were worse, and more were no better but slower to scan with
-    moved = replace(fit, shifted=1.0)
-    convolutional = [Candidate(NetworkConfig("cnn", dropout=share), moved) for share in (0.5, 0.3)]
-    if knows_neighbourhood:
-        around = NetworkConfig(
-            "cnn",
-            body_dropout=0.1,
-            ranges=(0, 50, 150, FLANK),
-            composition_ranges=(150, FLANK),
-            accessibility_widths=WIDTHS,
-            fixed_filters=True,
-        )
-        # keep the last epoch, because held-out blocks choose among recipes, not among epochs
-        longer = replace(fit, bound=0.4, withhold_around=0.4, earliest_epoch_fraction=1.0)
-        convolutional += [Candidate(replace(around, hidden=size), longer) for size in (32, 64)]
-    return [
-        *(Candidate(NetworkConfig("mlp", filters=176, hidden=16), slow) for slow in nearly_fixed),
-        *convolutional,
-        *(Candidate(NetworkConfig("lstm", state=size), fit) for size in (16, 32)),
+    changes: list[tuple[str, dict[str, Any]]] = [
+        *(("mlp", {"filter_learning_rate": rate}) for rate in (0.0, 1e-5)),
+        *(("cnn", {"dropout": share}) for share in (0.5, 0.3)),
+        # on held-out blocks fewer hidden units were worse, and more were no better but slower to scan with
+        *((AROUND, {"hidden": size}) for size in (32, 64) if knows_neighbourhood),
+        *(("lstm", {"state": size}) for size in (16, 32)),
     ]
+    return [changed(RECIPES[name], {**settings, "seed": seed}) for name, settings in changes]

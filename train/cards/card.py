@@ -68,7 +68,7 @@ def _candidate_lines(training: Mapping[str, Any]) -> list[str]:
         mark = " (selected)" if key == training["selected"] else ""
         where = "validation" if blocked is None else "held-out blocks"
         lines.append(
-            f"| {key}{mark} | {candidate['best_epoch']} | {where} | "
+            f"| {candidate.get('label', key)}{mark} | {candidate['best_epoch']} | {where} | "
             + " | ".join(f"{judged[metric]:.3f}" for metric in METRIC_NAMES)
             + " |"
         )
@@ -202,7 +202,7 @@ def _label(record: Mapping[str, Any], name: str) -> str:
     if model["kind"] == "baseline":
         return str(model["label"])
     mark = ", selected" if model["key"] == record["selected"] else ""
-    return f"**{FAMILIES[name]}** (`{model['key']}`, epoch {model['epoch']}{mark})"
+    return f"**{FAMILIES[name]}** (`{model.get('label', model['key'])}`, epoch {model['epoch']}{mark})"
 
 
 def _blocked(record: Mapping[str, Any]) -> list[str]:

@@ -248,7 +248,7 @@ def cross_cell(
         def compute(
             fitted_on: Mapping[str, Windows] = fitted_on, table: Table = table, name: str = name
         ) -> dict[str, NDArray[np.float32]]:
-            on_progress(f"{candidate.key()} fitted without {name}")
+            on_progress(f"{candidate.label()}: fitted without {name}")
             return out_of_fold(candidate, list(fitted_on.values()), pool.fold, epoch, on_progress, [table.windows])[0]
 
         cache = pool.cache(f"{candidate.key()}_{epoch}_{'_'.join(fitted_on)}_for_{name}.npz")
@@ -369,4 +369,10 @@ def _network(
 ) -> dict[str, Any]:
     key = fitted.candidate.key()
     results[key] = _predictions(fitted, pool, on_progress, alone)
-    return {"kind": "network", "key": key, "epoch": fitted.epoch, "cells": judge(pool, results[key])}
+    return {
+        "kind": "network",
+        "key": key,
+        "label": fitted.candidate.label(),
+        "epoch": fitted.epoch,
+        "cells": judge(pool, results[key]),
+    }

@@ -162,7 +162,7 @@ def _count_peaks(
                 for chrom, labelled in truth.items():
                     add_counts(counts[mode], labelled, _joined(by_chrom.get(chrom, [])))
         on_progress(
-            f"{fitted.candidate.key()} fold {number + 1}/{fold.max() + 1}: scanned, hits compared with its windows"
+            f"{fitted.candidate.label()}: fold {number + 1} of {fold.max() + 1} scanned, hits compared with its windows"
         )
     return counts
 
