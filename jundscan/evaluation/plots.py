@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from jundscan.errors import InputError, OutputError
 from jundscan.io.outputs import check_output, remove_old_output, write_error
-from jundscan.io.pictures import SERIES, SKY, VERMILION, check_matplotlib, new_axes, save_figure
+from jundscan.io.pictures import SERIES, SKY, STYLE, VERMILION, check_matplotlib, new_axes, save_figure
 from jundscan.model.thresholds import is_positive
 
 log = logging.getLogger("jundscan")
@@ -39,17 +39,6 @@ _DASHES = ("-", "--", "-.", ":")
 _CHANCE = {"color": "0.6", "linewidth": 0.8, "linestyle": (0, (1, 2))}
 CLASSES = ("unbound", "bound")
 SCORE_BINS = 25
-_STYLE: dict[Any, Any] = {
-    "font.size": 8,
-    "axes.titlesize": 8,
-    "legend.fontsize": 7,
-    "legend.frameon": False,
-    "lines.linewidth": 1.3,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "jundscan",  # equal pictures are equal files
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +174,7 @@ def plot_curves(one: Predictions, ax: Any = None) -> NDArray[Any]:
     axes = None if ax is None else np.array(ax, object).ravel()
     if axes is not None and len(axes) != 2:
         raise InputError(f"ax: must hold two Axes, one for each curve, as from plt.subplots(1, 2), not {len(axes)}")
-    with nullcontext() if axes is not None else mpl.rc_context(_STYLE):
+    with nullcontext() if axes is not None else mpl.rc_context(STYLE):
         if axes is None:
             axes = new_axes(2 * _PANEL[0], _PANEL[1], columns=2)
         _draw_roc(axes[0], [one])
@@ -220,7 +209,7 @@ def _figure(panels: int, lines: int, title: str) -> Iterator[Any]:
 
     across = min(panels, _MAX_ACROSS)
     down = math.ceil(panels / across)
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         height = _PANEL[1] + _LINE_HEIGHT * max(0, lines - _PANEL_LINES)
         figure = Figure(figsize=(_PANEL[0] * across, height * down), layout="constrained")
         if title:

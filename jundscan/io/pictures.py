@@ -14,6 +14,19 @@ SERIES = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
 """Colours of lines, in their order."""
 BASE_COLOURS = {"A": GREEN, "C": BLUE, "G": ORANGE, "T": VERMILION}
 
+STYLE: dict[Any, Any] = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "lines.linewidth": 1.3,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "jundscan",  # equal pictures are equal files
+}
+"""Settings of matplotlib for pictures in papers and slides. Text of an SVG stays text."""
+
 
 def check_matplotlib() -> None:
     """Check before any work that pictures can be drawn.

@@ -122,6 +122,8 @@ def test_withheld_accessibility_does_not_change_the_fit(data_set: DataSet) -> No
     candidate = Candidate(tiny("cnn"), replace(SHORT, epochs=1, withhold=1.0))
     shuffled = replace(data_set.train, accessibility=data_set.train.accessibility[::-1].copy())
     one, other = (fit(candidate, [train], data_set.valid) for train in (data_set.train, shuffled))
+    for fitted in (one, other):  # the metrics of training windows are measured with accessibility
+        del fitted.curve[0]["train"]
     assert_same(one, other)
 
 

@@ -13,6 +13,7 @@ from jundscan.io.shards import read_shards
 from jundscan.model.load import load_model
 from jundscan.model.metadata import DEFAULT_FACTOR, MODES, WINDOW_MODES
 from train.cards.card import FAMILIES, SHOWN, card, metrics_row, peak_sentence, table_head
+from train.cards.curves import curve_files, draw_curves
 from train.cards.filters import draw_filters, nearest_motifs
 from train.data.source import NO_SOURCE, DataSource
 from train.export.evaluate_modes import evaluate_every_mode
@@ -174,7 +175,7 @@ def model_card(exported: Path, name: str, pictures: Sequence[str], comparison: d
 
 
 def write_cards(exported: Path, validation: Path, source: DataSource = NO_SOURCE) -> Iterator[Path]:
-    """Write every model's card, and the pictures of the best model.
+    """Write every model's card and learning curves, and the other pictures of the best model.
 
     Parameters
     ----------
@@ -193,11 +194,15 @@ def write_cards(exported: Path, validation: Path, source: DataSource = NO_SOURCE
     for name in model_names(exported):
         is_best = name == best_model(exported)
         pictures = _draw(exported / name, validation, source) if is_best else []
+        training = read_metrics(exported, name)["training"]
+        files = curve_files(exported / name)
+        pictures += draw_curves({name: training["curve"]}, files, title=name, kept=training["epoch"])
         yield from pictures
+        shown = [one.name for one in pictures if one.suffix == ".png"]
         path = exported / name / "README.md"
         comparison = read_comparison(exported) if is_best else None
         with atomic_path(path, force=True) as temporary:
-            temporary.write_text(model_card(exported, name, [one.name for one in pictures], comparison))
+            temporary.write_text(model_card(exported, name, shown, comparison))
         yield path
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,8 @@ WARM_UP_FRACTION = 0.15
 PREDICT_BATCH = 1024
 SCALING_WINDOWS = 16_384
 """Training windows from which scales and knots are set."""
+CURVE_WINDOWS = {1: 2_048, 0: 8_192}
+"""Maximum training windows by label on which the learning curve is measured."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ class FittedNetwork:
     epoch : int
         The best epoch, counted from 1.
     curve : list of dict
-        One entry per epoch: the loss, and under ``valid`` the validation metrics by mode.
+        One entry per epoch: the mean loss of its steps, which dropout raises. Under ``valid`` the validation metrics by
+        mode, and under ``train`` those of a sample of the training windows.
     blocked : dict, optional
         Metrics by mode on held-out blocks of the genome, averaged over the data sets.
     """
@@ -192,8 +195,39 @@ def predict_modes(network: Network, windows: Windows) -> dict[str, NDArray[np.fl
 
 
 def judge(network: Network, windows: Windows) -> dict[str, dict[str, float]]:
-    """Compute the metrics of the learning curve by mode."""
-    return {mode: curve_metrics(windows, found) for mode, found in predict_modes(network, windows).items()}
+    """Compute the metrics of the learning curve and the loss by mode."""
+    return {
+        mode: {"loss": weighted_loss(windows, found), **curve_metrics(windows, found)}
+        for mode, found in predict_modes(network, windows).items()
+    }
+
+
+def judge_sample(network: Network, sample: Windows) -> dict[str, dict[str, float]]:
+    """Compute metrics of :func:`training_sample` with accessibility. Leave out the one that depends on prevalence."""
+    inputs = make_inputs(sample, network.config)
+    found = predict(network, *inputs.in_mode(MODES[0]))
+    metrics = {"loss": weighted_loss(sample, found), **curve_metrics(sample, found)}
+    return {MODES[0]: {name: value for name, value in metrics.items() if name != METRICS[2]}}
+
+
+def training_sample(windows: Windows) -> Windows:
+    """Choose windows of both labels at random, always the same, and keep the sum of weights of each label."""
+    generator = np.random.default_rng(0)
+    weights = windows.weights.copy()
+    chosen = []
+    for label, most in CURVE_WINDOWS.items():
+        rows = np.flatnonzero(windows.labels == label)
+        some = np.sort(generator.permutation(rows)[:most])
+        weights[some] *= weights[rows].sum() / weights[some].sum()
+        chosen.append(some)
+    return replace(windows, weights=weights).take(np.concatenate(chosen))
+
+
+def weighted_loss(windows: Windows, probabilities: NDArray[np.float32]) -> float:
+    """Compute the weighted binary cross-entropy, the loss of training."""
+    from sklearn.metrics import log_loss
+
+    return float(log_loss(windows.labels, probabilities, sample_weight=windows.weights, labels=[0, 1]))
 
 
 def curve_metrics(windows: Windows, probabilities: NDArray[np.float32]) -> dict[str, float]:
@@ -249,6 +283,10 @@ def fit(
     network.set_scales(_scaling_windows(train[0], candidate.network.flank).to(device))
     average = copy.deepcopy(network)
     optimizer = _optimizer(network, config)
+    sample = None
+    if valid is not None:
+        sample = training_sample(train[0])
+        (valid,) = summarise([valid], candidate.network)
     curve: list[dict[str, Any]] = []
     best: dict[str, Tensor] = {}
     best_epoch = 0
@@ -260,7 +298,9 @@ def fit(
         curve, best, best_epoch = saved["curve"], saved["best"], saved["best_epoch"]
     for epoch in range(len(curve) + 1, (until or config.epochs) + 1):
         loss = _train_epoch(network, average, optimizer, samplers, config, epoch, listener)
-        curve.append({"epoch": epoch, "loss": loss, **({} if valid is None else {"valid": judge(average, valid)})})
+        curve.append({"epoch": epoch, "loss": loss})
+        if valid is not None and sample is not None:
+            curve[-1] |= {"train": judge_sample(average, sample), "valid": judge(average, valid)}
         selects = best_epoch > int(config.earliest_epoch_fraction * config.epochs)
         if valid is None or not selects or _selection(curve[-1]) > _selection(curve[best_epoch - 1]):
             best_epoch = epoch
@@ -268,10 +308,11 @@ def fit(
         if checkpoint is not None:
             states = (one.state_dict() for one in (network, average, optimizer))
             save(checkpoint, dict(zip(CHECKPOINT_KEYS, (*states, curve, best, best_epoch), strict=True)))
-        shown = "  ".join(
-            f"{metric} {value:.3f}" for metric, value in curve[-1].get("valid", {}).get(MODES[0], {}).items()
+        judged = curve[-1].get("valid", {}).get(MODES[0], {})
+        shown = ", ".join(f"{metric.replace('_', ' ')} {judged[metric]:.3f}" for metric in METRICS if metric in judged)
+        listener.epoch(
+            f"{candidate.label()}: epoch {epoch} of {config.epochs}, loss {loss:.4f}" + (f", {shown}" if shown else "")
         )
-        listener.epoch(f"{candidate.key()} epoch {epoch}/{config.epochs}  loss {loss:.4f}  validation {shown}")
     return FittedNetwork(candidate, best, best_epoch, curve)
 
 
