@@ -5,14 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, Any
 
 import torch
 import typer
 
 from jundscan.accessibility.genome_tracks import match_chromosomes
 from jundscan.accessibility.tracks import open_track
+from jundscan.cli import help_layout
 from jundscan.cli.terminal import start_log
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import DeviceError, InputError, JundscanError, ShardError, format_os_error
@@ -24,81 +26,196 @@ from jundscan.options import MissingChromosomes
 from jundscan.scanning.plan import bases_by_chromosome
 from jundscan.scanning.spans import scan_spans
 from train.adopt.command import adopt
+from train.cards.curves import CURVES, FORMATS, curve_files, draw_curves
 from train.cards.report import write_cards, write_tables
 from train.comparison.against_baselines import PARTS, compare
 from train.comparison.crossval import held_out_cache, judge_on_folds
-from train.config import Family, candidates
+from train.config import Candidate, Family, candidates
 from train.data.dataset import VALID, DataSet, knows_neighbourhood, load_data_set
 from train.data.make_shards import SHARD_WINDOWS, make_shards
 from train.data.source import DataSource, source_from_options, write_source
 from train.data.split import Split
 from train.export.model_folder import ParityError
 from train.export.publish import DEFAULT_VERSION, NEW_VERSION, export_all, origin_from_options
+from train.fitting.choice import Choice, SettingError, check_settings, parse_families, read_candidates
 from train.fitting.fit import FittedNetwork
-from train.fitting.select import best_of, best_of_families, check_runs_match_data, fit_candidates, load_fits
-from train.records import write_record
+from train.fitting.inputs import summarise_parts
+from train.fitting.select import (
+    best_of,
+    best_of_families,
+    candidates_in,
+    check_runs_match_data,
+    fit_candidates,
+    load_fits,
+)
+from train.records import read_record, write_record
 
 ASSEMBLY = "hg19"
 """Genome assembly of a model if neither an option nor ``dataset.json`` names one."""
 THREADS = 1
 """Threads of torch. More change the last bits of a result and speed small batches up little."""
 
+DATA, NETWORKS, FITTING, COMPUTING, MODEL, OUTPUTS = (
+    "Data", "Networks", "Fitting", "Computing", "Facts about the model", "Outputs",
+)  # fmt: skip
+"""Groups of options in the help, in the order that every help shows them."""
+
 DataOption = Annotated[
     list[Path],
     typer.Option(
         "--data",
+        metavar="DIR",
         help="Data set: a folder with train_dataset and valid_dataset. Repeat the option to fit several data sets "
         "together. The first one selects the model and sets the prevalence.",
+        rich_help_panel=DATA,
     ),
 ]
-RunsOption = Annotated[Path, typer.Option(help="Folder of checkpoints. A fit found here continues where it stopped.")]
-SeedOption = Annotated[int, typer.Option(help="The same seed on the same machine gives the same result.")]
-DeviceOption = Annotated[str, typer.Option(help="Torch device: cpu, cuda or mps.")]
-OutOption = Annotated[Path, typer.Option("--out", help="Folder to write the model folders into.")]
+RunsOption = Annotated[
+    Path,
+    typer.Option(
+        metavar="DIR",
+        help="Folder of checkpoints. A fit found here continues where it stopped.",
+        rich_help_panel=OUTPUTS,
+    ),
+]
+SeedOption = Annotated[
+    int,
+    typer.Option(
+        metavar="N", help="The same seed on the same machine gives the same result.", rich_help_panel=COMPUTING
+    ),
+]
+DeviceOption = Annotated[
+    str, typer.Option(metavar="NAME", help="Torch device: cpu, cuda or mps.", rich_help_panel=COMPUTING)
+]
+OutOption = Annotated[
+    Path,
+    typer.Option("--out", metavar="DIR", help="Folder to write the model folders into.", rich_help_panel=OUTPUTS),
+]
 FactorOption = Annotated[
     str,
-    typer.Option(help="Name of the factor that binds. Hits, VCF fields and reports are named after it."),
+    typer.Option(
+        metavar="NAME",
+        help="Factor that binds. Hits, VCF fields and reports are named after it.",
+        rich_help_panel=MODEL,
+    ),
 ]
 NameOption = Annotated[
     str | None,
     typer.Option(
-        help=f"Name of the model and of its folder. [default: {DEFAULT_MODEL} for {DEFAULT_FACTOR}, else the factor in "
-        "lower case]",
+        metavar="NAME",
+        help=f"Name of the model and of its folder. Default: {DEFAULT_MODEL} for {DEFAULT_FACTOR}, else the factor in "
+        "lower case.",
         show_default=False,
+        rich_help_panel=MODEL,
     ),
 ]
 AssemblyOption = Annotated[
     str | None,
     typer.Option(
-        help="Genome assembly of the windows, for the model's metadata. [default: from dataset.json, else hg19]",
+        metavar="NAME",
+        help="Genome assembly of the windows. Default: from dataset.json, else hg19.",
         show_default=False,
+        rich_help_panel=MODEL,
     ),
 ]
 VersionOption = Annotated[
     str | None,
     typer.Option(
-        help=f"Version of the model, for its metadata. [default: {DEFAULT_VERSION} for {DEFAULT_MODEL}, else "
-        f"{NEW_VERSION}]",
+        metavar="X.Y.Z",
+        help=f"Version of the model. Default: {DEFAULT_VERSION} for {DEFAULT_MODEL}, else {NEW_VERSION}.",
         show_default=False,
+        rich_help_panel=MODEL,
     ),
 ]
 GenomeOption = Annotated[
     list[Path] | None,
     typer.Option(
         "--genome",
-        help="FASTA that a data set's windows come from. Give one for each --data, or none. "
-        "[default: from its dataset.json]",
+        metavar="FASTA",
+        help="FASTA that a data set's windows come from. Give one for each --data, or none. Default: from its "
+        "dataset.json.",
         show_default=False,
+        rich_help_panel=DATA,
     ),
 ]
 TrackOption = Annotated[
     list[Path] | None,
     typer.Option(
         "--track",
-        help="Accessibility track over that genome. Give one for each --data, or none. [default: from dataset.json]",
+        metavar="FILE",
+        help="Accessibility track over that genome. Give one for each --data, or none. Default: from dataset.json.",
         show_default=False,
+        rich_help_panel=DATA,
     ),
 ]
+FamiliesOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A,B",
+        help="Families to fit: mlp, cnn, lstm, separated by commas. Default: all.",
+        show_default=False,
+        rich_help_panel=NETWORKS,
+    ),
+]
+CandidatesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--candidates",
+        metavar="TOML",
+        help="Candidates of your own instead of the default ones: a table for each, with family and any setting.",
+        show_default=False,
+        rich_help_panel=NETWORKS,
+    ),
+]
+QuickOption = Annotated[
+    bool,
+    typer.Option(
+        "--quick",
+        help="Fit one candidate of each family for 8 epochs, and without --families the CNN only. 200,000 windows take "
+        "less than 3 minutes on two cores.",
+        rich_help_panel=NETWORKS,
+    ),
+]
+HiddenOption = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Units of the hidden layer.", show_default=False, rich_help_panel=NETWORKS),
+]
+FiltersOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Filters of the first layer, a multiple of 16, because ONNX Runtime's CPU provider works on blocks of 16.",
+        show_default=False,
+        rich_help_panel=NETWORKS,
+    ),
+]
+DropoutOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="P",
+        help="Fraction of the hidden units dropped in a step.",
+        show_default=False,
+        rich_help_panel=NETWORKS,
+    ),
+]
+LearningRateOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="X",
+        help="Peak learning rate. That of the filters stays.",
+        show_default=False,
+        rich_help_panel=FITTING,
+    ),
+]
+EpochsOption = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Epochs of 50 steps.", show_default=False, rich_help_panel=FITTING),
+]
+BatchOption = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Windows per step.", show_default=False, rich_help_panel=FITTING),
+]
+
 
 app = typer.Typer(
     add_completion=False,
@@ -133,19 +250,61 @@ def _load(
     return sets
 
 
-@app.command()
+def _choice(
+    families: Sequence[Family] | None,
+    own: Path | None,
+    quick: bool,
+    settings: dict[str, Any],
+    data: Sequence[Path],
+    seed: int,
+) -> Choice:
+    """Check what the user chose, before any work. Settings that are None are not given."""
+    given = {key: value for key, value in settings.items() if value is not None}
+    if own is not None and (given or quick):
+        other = "--quick" if quick else _flag(next(iter(given)))
+        raise typer.BadParameter(f"the file holds every setting; leave out {other}", param_hint="--candidates")
+    choice = Choice(families, {}, None if own is None else read_candidates(own), quick)
+    try:
+        choice = replace(choice, settings=check_settings(given))
+        choice.candidates(candidates(seed, True), seed, True, len(data))
+    except SettingError as err:
+        raise typer.BadParameter(err.problem, param_hint=_flag(err.key)) from err
+    return choice
+
+
+def _families(names: str) -> Sequence[Family]:
+    try:
+        return parse_families(names)
+    except InputError as err:
+        raise typer.BadParameter(str(err), param_hint="--families") from err
+
+
+def _flag(key: str) -> str:
+    return f"--{key.replace('_', '-')}"
+
+
+@app.command(cls=help_layout.Command)
 def run(
     data: DataOption,
-    out: OutOption = Path("exported"),
-    runs: RunsOption = Path("runs"),
+    genome: GenomeOption = None,
+    track: TrackOption = None,
+    quick: QuickOption = False,
+    families: FamiliesOption = None,
+    own_candidates: CandidatesOption = None,
+    hidden: HiddenOption = None,
+    filters: FiltersOption = None,
+    dropout: DropoutOption = None,
+    learning_rate: LearningRateOption = None,
+    epochs: EpochsOption = None,
+    batch: BatchOption = None,
     seed: SeedOption = 0,
     device: DeviceOption = "cpu",
     factor: FactorOption = DEFAULT_FACTOR,
     name: NameOption = None,
     assembly: AssemblyOption = None,
     model_version: VersionOption = None,
-    genome: GenomeOption = None,
-    track: TrackOption = None,
+    out: OutOption = Path("exported"),
+    runs: RunsOption = Path("runs"),
 ) -> None:
     """Fit MLP, CNN and LSTM, and export the best of each family and the best of all with their cards.
 
@@ -154,68 +313,135 @@ def run(
     windows. Held-out blocks also calibrate the thresholds of the best model. With a genome they are scanned, to compare
     hits with peaks (peaks.json).
 
+    The options of networks and fitting change every candidate.
+
     Example: python -m train run --data HepG2 --data K562 --out exported
+
+    Example: python -m train run --data HepG2 --quick --out models
 
     Example: python -m train run --data MyFactor --factor MyFactor --assembly hg38 --out models
     """
+    settings: dict[str, Any] = {"hidden": hidden, "filters": filters, "dropout": dropout}
+    settings |= {"learning_rate": learning_rate, "epochs": epochs, "batch": batch}
+    choice = _choice(None if families is None else _families(families), own_candidates, quick, settings, data, seed)
     sets = _load(data, runs, device, genome, track)
     origin = origin_from_options(factor, name, _assembly(assembly, sets), model_version)
+    around = knows_neighbourhood(sets)
+    chosen = choice.candidates(candidates(seed, around), seed, around, len(sets))
+    held_out = None
     with _interruptible():
-        fits = fit_candidates(candidates(seed, knows_neighbourhood(sets)), sets, runs, device)
-        held_out = None
-        try:
-            fits, held_out = judge_on_folds(fits, sets, runs, typer.echo)
-        except ShardError as err:
-            typer.echo(f"selecting and calibrating on the validation windows instead of blocks: {err}", err=True)
+        sets = summarise_parts(sets, chosen)
+        fits = fit_candidates(chosen, sets, runs, device)
+        if quick and not any(one.candidate.network.sees_neighbourhood for one in fits):
+            typer.echo("--quick: selecting and calibrating on the validation windows instead of blocks", err=True)
+        else:
+            try:
+                fits, held_out = judge_on_folds(fits, sets, runs, typer.echo)
+            except ShardError as err:
+                typer.echo(f"selecting and calibrating on the validation windows instead of blocks: {err}", err=True)
     export_all(fits, sets, out, origin, held_out, typer.echo)
     _write_cards(data[0], sets[0].source, out)
 
 
-@app.command("fit")
+@app.command("fit", cls=help_layout.Command)
 def fit_family(
-    family: Annotated[str, typer.Argument(help="mlp, cnn or lstm.")],
+    family: Annotated[str, typer.Argument(metavar="FAMILY", help="mlp, cnn or lstm; several separated by commas.")],
     data: DataOption,
-    runs: RunsOption = Path("runs"),
-    seed: SeedOption = 0,
-    device: DeviceOption = "cpu",
     genome: GenomeOption = None,
     track: TrackOption = None,
+    quick: QuickOption = False,
+    own_candidates: CandidatesOption = None,
+    hidden: HiddenOption = None,
+    filters: FiltersOption = None,
+    dropout: DropoutOption = None,
+    learning_rate: LearningRateOption = None,
+    epochs: EpochsOption = None,
+    batch: BatchOption = None,
+    seed: SeedOption = 0,
+    device: DeviceOption = "cpu",
+    runs: RunsOption = Path("runs"),
 ) -> None:
-    """Fit the candidates of one family only. `select` and `export` read them from --runs.
+    """Fit the candidates of one family only, and draw their learning curves in --runs.
+
+    `select` and `export` read the fits from --runs. The options of networks and fitting change every candidate.
 
     Example: python -m train fit cnn --data HepG2
+
+    Example: python -m train fit mlp --data HepG2 --hidden 64 --learning-rate 0.001 --epochs 4
     """
-    if family not in get_args(Family):
-        raise InputError(f"{family}: no such family; choose from {', '.join(get_args(Family))}")
+    settings: dict[str, Any] = {"hidden": hidden, "filters": filters, "dropout": dropout}
+    settings |= {"learning_rate": learning_rate, "epochs": epochs, "batch": batch}
+    choice = _choice(parse_families(family), own_candidates, quick, settings, data, seed)
     sets = _load(data, runs, device, genome, track)
-    chosen = [one for one in candidates(seed, knows_neighbourhood(sets)) if one.network.family == family]
+    around = knows_neighbourhood(sets)
+    chosen = choice.candidates(candidates(seed, around), seed, around, len(sets))
     with _interruptible():
-        fit_candidates(chosen, sets, runs, device)
+        fits = fit_candidates(chosen, summarise_parts(sets, chosen), runs, device)
+    for fitted in fits:
+        label = fitted.candidate.label()
+        for path in draw_curves({label: fitted.curve}, curve_files(runs, label), label, fitted.epoch):
+            typer.echo(path)
 
 
-@app.command("select")
-def select_best(runs: RunsOption = Path("runs"), seed: SeedOption = 0) -> None:
+@app.command("select", cls=help_layout.Command)
+def select_best(seed: SeedOption = 0, runs: RunsOption = Path("runs")) -> None:
     """Print the best candidate of each family in --runs, and mark the best of all."""
     fits = _fits_in(runs, seed)
     for family, fitted in best_of_families(fits).items():
         mark = "  <- best" if fitted is best_of(fits) else ""
         typer.echo(
-            f"{family}\t{fitted.candidate.key()}\tepoch {fitted.epoch}\tweighted accuracy {fitted.selection:.4f}{mark}"
+            f"{family}\t{fitted.candidate.label()}\tepoch {fitted.epoch}\t"
+            f"weighted accuracy {fitted.selection:.4f}{mark}"
         )
 
 
-@app.command("export")
+@app.command("curves", cls=help_layout.Command)
+def draw_learning_curves(
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            "--training",
+            metavar="FILE",
+            help="training.json of an export, whose best of each family are drawn, instead of all in --runs.",
+            show_default=False,
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    seed: SeedOption = 0,
+    out: Annotated[
+        Path,
+        typer.Option("--out", metavar="FILE", help="Picture to write, a .png or .svg.", rich_help_panel=OUTPUTS),
+    ] = Path(f"{CURVES}.png"),
+    runs: RunsOption = Path("runs"),
+) -> None:
+    """Draw the learning curves of several candidates into one picture.
+
+    Example: python -m train curves --training exported/training.json --out curves.png
+    """
+    if out.suffix.removeprefix(".") not in FORMATS:
+        raise typer.BadParameter(f"{out}: the name ends with neither .png nor .svg", param_hint="--out")
+    if record is None:
+        curves = {fitted.candidate.label(): fitted.curve for fitted in _fits_in(runs, seed)}
+    else:
+        training = read_record(record, "best_of_family", "candidates")
+        shown = {key: training["candidates"][key] for key in training["best_of_family"].values()}
+        curves = {Candidate.from_dict(one).label(): one["curve"] for one in shown.values()}
+    draw_curves(curves, [out])
+    typer.echo(out)
+
+
+@app.command("export", cls=help_layout.Command)
 def export_best(
     data: DataOption,
-    out: OutOption = Path("exported"),
-    runs: RunsOption = Path("runs"),
+    genome: GenomeOption = None,
+    track: TrackOption = None,
     seed: SeedOption = 0,
     factor: FactorOption = DEFAULT_FACTOR,
     name: NameOption = None,
     assembly: AssemblyOption = None,
     model_version: VersionOption = None,
-    genome: GenomeOption = None,
-    track: TrackOption = None,
+    out: OutOption = Path("exported"),
+    runs: RunsOption = Path("runs"),
 ) -> None:
     """Export the best fits so far from --runs, with their cards. The run may have been interrupted."""
     fits, sets = _fits_in(runs, seed), _load(data, runs, "cpu", genome, track)
@@ -378,7 +604,8 @@ def _write_cards(data: Path, source: DataSource, out: Path) -> None:
 
 def _fits_in(runs: Path, seed: int) -> list[FittedNetwork]:
     both = [candidate for around in (False, True) for candidate in candidates(seed, around)]
-    fits = load_fits(list(dict.fromkeys(both)), runs)
+    own = [candidate for candidate in candidates_in(runs) if candidate.fit.seed == seed]
+    fits = load_fits(list(dict.fromkeys([*both, *own])), runs)
     if not fits:
         raise InputError(f"{runs}: no fitted candidate for seed {seed}; run: python -m train run --data DIR")
     return fits

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import jundscan
 import train.__main__
@@ -73,11 +74,13 @@ def test_run_fits_selects_and_exports(run: Run, data_folder: Path, tmp_path: Pat
     for name in names:
         pictures = PICTURES if name == "jund-2" else ()
         files = {path.name for path in (out / name).iterdir()}
-        assert files == {"model.onnx", "metrics.json", "README.md", *pictures}
+        curves = {"learning_curves.png", "learning_curves.svg"}
+        assert files == {"model.onnx", "metrics.json", "README.md", *pictures, *curves}
         card = (out / name / "README.md").read_text()
         assert "TinyCells (" in card
         assert "made-up" in card
-        assert card.count("![") == len(pictures)
+        assert card.count("![") == len(pictures) + 1
+        assert "![learning curves](learning_curves.png)" in card
         assert models[name].metadata.name == name
         assert models[name].metadata.assembly == "made-up"
         assert models[name].metadata.cell_types == ("TinyCells",)
@@ -98,7 +101,9 @@ def test_run_fits_selects_and_exports(run: Run, data_folder: Path, tmp_path: Pat
     assert code == 0
     lines = stdout.splitlines()
     assert [line.split("\t")[0] for line in lines] == list(FAMILIES)
-    assert [line.split("\t")[1] for line in lines if "<- best" in line] == [record["selected"]]
+    label = record["candidates"][record["selected"]]["label"]
+    assert [line.split("\t")[1] for line in lines if "<- best" in line] == [label]
+    assert f"| {label} (selected) | 1 | validation | " in (out / "jund-2" / "README.md").read_text()
 
     again = tmp_path / "again"
     code, _, _ = run("export", "--data", data_folder, "--out", again, "--runs", runs, "--assembly", "made-up")
@@ -191,6 +196,96 @@ def test_fit_of_one_family_can_be_selected(run: Run, data_folder: Path, tmp_path
     assert [line.split("\t")[0] for line in stdout.splitlines()] == ["mlp"]
 
 
+KNOBS = ["--hidden", 12, "--filters", 16, "--dropout", 0.25, "--learning-rate", 0.01, "--epochs", 2, "--batch", 64]
+
+
+def test_options_reach_the_fit_and_its_export(run: Run, data_folder: Path, tmp_path: Path) -> None:
+    runs, out = tmp_path / "runs", tmp_path / "out"
+    code, stdout, err = run("fit", "cnn", "--data", data_folder, "--runs", runs, *KNOBS)
+    assert code == 0, err
+    assert re.search(r"cnn\S+: epoch 1 of 2, loss .*; (about \d+|a few) seconds left for all candidates", err)
+    (path,) = runs.glob("*/candidate.json")
+    record = json.loads(path.read_text())
+    label = record["label"]
+    assert label == "cnn-state8-hidden12-dropout0.25-epochs2-steps10-batch64-lr0.01-shifted0.0"
+    assert stdout.splitlines() == [str(runs / f"{label}.{ending}") for ending in ("png", "svg")]
+    assert (record["network"]["hidden"], record["network"]["dropout"]) == (12, 0.25)
+    assert (record["fit"]["learning_rate"], record["fit"]["epochs"], record["fit"]["batch"]) == (0.01, 2, 64)
+    weights = torch.load(runs / Candidate.from_dict(record).key() / "checkpoint.pt")["best"]
+    assert weights["head.last.weight"].shape == (1, 12)
+
+    code, stdout, _ = run("select", "--runs", runs)
+    assert (code, stdout.split("\t")[:2]) == (0, ["cnn", label])
+    code, _, err = run("export", "--data", data_folder, "--runs", runs, "--out", out)
+    assert code == 0, err
+    (exported,) = json.loads((out / "training.json").read_text())["candidates"].values()
+    assert exported["label"] == label
+    for arguments in (["--training", out / "training.json"], ["--runs", runs]):
+        code, stdout, err = run("curves", *arguments, "--out", tmp_path / "mine.svg")
+        assert (code, stdout) == (0, f"{tmp_path / 'mine.svg'}\n"), err
+        assert (tmp_path / "mine.svg").read_text().count(">validation<") == 1
+
+
+def test_families_and_a_file_choose_what_run_fits(run: Run, data_folder: Path, tmp_path: Path) -> None:
+    code, _, err = run("run", "--data", data_folder, "--runs", tmp_path / "a", "--out", tmp_path / "b",
+                       "--families", "mlp,lstm")  # fmt: skip
+    assert code == 0, err
+    assert sorted(path.name for path in (tmp_path / "b").glob("jund-*")) == ["jund-2", "jund-2-lstm", "jund-2-mlp"]
+    file = tmp_path / "mine.toml"
+    file.write_text('[small]\nfamily = "cnn"\nhidden = 8\nepochs = 1\nsteps = 5\nbatch = 64\n')
+    command = ["run", "--data", data_folder, "--runs", tmp_path / "c", "--out", tmp_path / "d", "--candidates", file]
+    code, _, err = run(*command)
+    assert code == 0, err
+    (one,) = json.loads((tmp_path / "d" / "training.json").read_text())["candidates"].values()
+    assert one["label"] == "cnn-hidden8-epochs1-steps5-batch64"
+
+
+def test_quick_fits_the_cnn_and_calibrates_on_validation(run: Run, data_folder: Path, tmp_path: Path) -> None:
+    code, _, err = run(
+        "run", "--quick", "--epochs", 1, "--data", data_folder, "--runs", tmp_path / "a", "--out", tmp_path / "b"
+    )
+    assert code == 0, err
+    assert "--quick: selecting and calibrating on the validation windows instead of blocks" in err
+    record = json.loads((tmp_path / "b" / "training.json").read_text())
+    assert list(record["best_of_family"]) == ["cnn"]
+    assert len(record["candidates"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "--filters", 17], "Invalid value for --filters: expected int that's a multiple of 16, got 17; ONNX"),
+        (["run", "--dropout", 1], "Invalid value for --dropout: expected float < 1.0, got 1.0"),
+        (["run", "--batch", 2], "Invalid value for --batch: 2 windows are too few"),
+        (["run", "--families", "mlp,rnn"], "Invalid value for --families: rnn: no such family"),
+        (["fit", "cnn", "--candidates", "x.toml", "--hidden", 8], "--candidates: the file holds every setting"),
+        (["curves", "--out", "x.txt"], "x.txt: the name ends with neither .png nor .svg"),
+        (["run", "--candidates", "x.toml", "--quick"], "every setting; leave out --quick"),
+    ],
+)
+def test_options_that_make_no_sense_are_usage_errors(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[object], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, stdout, err = run(*arguments, *([] if arguments[0] == "curves" else ["--data", "nowhere"]))
+    assert (code, stdout) == (2, "")
+    assert message in " ".join(err.replace("│", " ").split())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["run", "fit", "select", "export", "curves"])
+def test_help_is_in_groups_and_fits_80_columns(run: Run, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    code, stdout, _ = run(command, "--help")
+    assert code == 0
+    assert max(map(len, stdout.splitlines())) <= 80
+    panels = re.findall(r"╭─ ([\w ]+?) ─", stdout)
+    assert "Options" not in panels
+    assert panels[-1] == "Outputs"
+    if command in ("run", "fit"):
+        assert [one for one in panels if one != "Arguments"][:4] == ["Data", "Networks", "Fitting", "Computing"]
+
+
 def test_ctrl_c_prints_how_to_continue_and_exits_with_130(
     run: Run, data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,6 +310,8 @@ def test_ctrl_c_prints_how_to_continue_and_exits_with_130(
         (["shards", "nowhere.fa", "--peaks", "nowhere.bed", "--out", "out"], "nowhere.fa: "),
         (["fit", "cnn", "--data", "nowhere", "--device", "abacus"], "--device abacus: "),
         (["report", "--data", "nowhere", "--out", "nowhere"], "nowhere/training.json: "),
+        (["run", "--data", "nowhere", "--candidates", "nowhere.toml"], "nowhere.toml: No such file"),
+        (["curves", "--training", "nowhere.json"], "nowhere.json: No such file"),
         (["report", "--data", "nowhere", "--out", EXPORTED, "--readme", "nowhere.md"], "nowhere.md: "),
         (["report", "--data", "nowhere", "--out", EXPORTED], "nowhere/valid_dataset: "),
     ],

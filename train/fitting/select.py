@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from jundscan.errors import InputError
-from train.config import Candidate
+from train.config import AROUND, Candidate, FitConfig
 from train.data.dataset import DataSet, describe, windows_sha256
 from train.fitting.fit import FittedNetwork, Listener, fit, load_fitted
 from train.records import read_record, write_record
@@ -20,6 +21,12 @@ SELECTED_BY = "weighted accuracy: on held-out blocks where a network sees more t
 CHECKPOINT = "checkpoint.pt"
 DATA = "data.json"
 """File in a folder of checkpoints that names the data they were fitted on."""
+CANDIDATE = "candidate.json"
+"""File beside a checkpoint: the candidate's label and settings."""
+EPOCH_SECONDS = {"mlp": 4, "cnn": 9, "lstm": 6, AROUND: 1}
+"""Seconds of an epoch of a recipe, to estimate the time left. Only the ratios count."""
+START_SECONDS = 2
+"""Seconds before the first epoch of a candidate, in the same unit."""
 
 
 def _bar(console: Console) -> Progress:
@@ -33,6 +40,63 @@ def _bar(console: Console) -> Progress:
         TimeRemainingColumn(),
     )
     return Progress(*columns, console=console, disable=not console.is_terminal, redirect_stdout=False)
+
+
+class TimeLeft:
+    """Estimates the time left for all candidates from the pace so far.
+
+    Parameters
+    ----------
+    chosen : sequence of Candidate
+    clock : callable
+        Returns seconds.
+    """
+
+    def __init__(self, chosen: Sequence[Candidate], clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._start = clock()
+        self._todo = sum(START_SECONDS + _cost(one) * one.fit.epochs for one in chosen)
+        self._epochs = sum(one.fit.epochs for one in chosen)
+        self._done = 0.0
+        self._last: Candidate | None = None
+
+    def skip(self, candidate: Candidate, epochs: int) -> None:
+        """Take out epochs that were fitted before."""
+        self._todo -= _cost(candidate) * epochs
+        self._epochs -= epochs
+
+    def epoch(self, candidate: Candidate) -> str:
+        """Count a finished epoch, and return the time left in words, or "" after the last one."""
+        new = candidate != self._last
+        cost = _cost(candidate) + START_SECONDS * new
+        self._last = candidate
+        self._done += cost
+        self._todo -= cost
+        self._epochs -= 1
+        if not self._epochs:
+            return ""
+        seconds = self._todo * (self._clock() - self._start) / self._done
+        return f"{_in_words(seconds)} left for all candidates"
+
+
+def _cost(candidate: Candidate) -> float:
+    usual = FitConfig.steps * FitConfig.batch
+    return EPOCH_SECONDS.get(candidate.base, EPOCH_SECONDS["cnn"]) * candidate.fit.steps * candidate.fit.batch / usual
+
+
+def _in_words(seconds: float) -> str:
+    """Round a time to what an estimate can tell.
+
+    Examples
+    --------
+    >>> [_in_words(seconds) for seconds in (2, 47, 100, 3000, 30_000)]
+    ['a few seconds', 'about 50 seconds', 'about 2 minutes', 'about 50 minutes', 'about 8 hours']
+    """
+    if seconds < 10:
+        return "a few seconds"
+    if seconds < 90:
+        return f"about {round(seconds, -1):.0f} seconds"
+    return f"about {seconds / 60:.0f} minutes" if seconds < 5400 else f"about {seconds / 3600:.0f} hours"
 
 
 def check_runs_match_data(runs: Path, sets: Sequence[DataSet]) -> None:
@@ -80,6 +144,10 @@ def fit_candidates(
     """
     console = Console(stderr=True)
     fits = []
+    left = TimeLeft(chosen)
+    for candidate in chosen:
+        if (checkpoint := runs / candidate.key() / CHECKPOINT).is_file():
+            left.skip(candidate, len(load_fitted(candidate, checkpoint).curve))
     with _bar(console) as bar:
         total = sum(candidate.fit.epochs * candidate.fit.steps for candidate in chosen)
         task = bar.add_task("training", total=total, loss="-")
@@ -88,7 +156,13 @@ def fit_candidates(
             bar.update(task, advance=1, loss=f"{loss:.4f}")
 
         for candidate in chosen:
-            bar.update(task, description=candidate.key())
+
+            def epoch(line: str, candidate: Candidate = candidate) -> None:
+                remaining = left.epoch(candidate)
+                console.print(f"{line}; {remaining}" if remaining else line, highlight=False, soft_wrap=True)
+
+            bar.update(task, description=candidate.label())
+            write_record({"label": candidate.label(), **candidate.to_dict()}, runs / candidate.key() / CANDIDATE)
             fits.append(
                 fit(
                     candidate,
@@ -96,7 +170,7 @@ def fit_candidates(
                     sets[0].valid,
                     checkpoint=runs / candidate.key() / CHECKPOINT,
                     device=device,
-                    listener=Listener(step, lambda line: console.print(line, highlight=False)),
+                    listener=Listener(step, epoch),
                 )
             )
     return fits
@@ -107,6 +181,12 @@ def load_fits(chosen: Sequence[Candidate], runs: Path) -> list[FittedNetwork]:
     paths = ((candidate, runs / candidate.key() / CHECKPOINT) for candidate in chosen)
     fits = [load_fitted(candidate, path) for candidate, path in paths if path.is_file()]
     return [replace(fitted, blocked=read_blocked_metrics(fitted, runs)) for fitted in fits]
+
+
+def candidates_in(runs: Path) -> list[Candidate]:
+    """List the candidates that were fitted in a folder of checkpoints, by their labels."""
+    records = [read_record(path, "network", "fit") for path in runs.glob(f"*/{CANDIDATE}")]
+    return sorted(map(Candidate.from_dict, records), key=Candidate.label)
 
 
 def blocked_metrics_path(fitted: FittedNetwork, runs: Path) -> Path:
@@ -158,6 +238,7 @@ def training_record(fits: Sequence[FittedNetwork], sets: Sequence[DataSet], fact
         "best_of_family": {family: fitted.candidate.key() for family, fitted in best_of_families(fits).items()},
         "candidates": {
             fitted.candidate.key(): {
+                "label": fitted.candidate.label(),
                 **fitted.candidate.to_dict(),
                 "best_epoch": fitted.epoch,
                 "validation": fitted.curve[fitted.epoch - 1].get("valid", {}),
