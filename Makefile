@@ -9,7 +9,7 @@ CARD := $(VENV)/.gpu-ready
 BENCHED := $(VENV)/.bench-ready
 TRUSTED := $(VENV)/.trust-ready
 
-.PHONY: demo test test-fast lint format hooks coverage damage mutation audit train gpu bench golden examples static igv axe docs docs-serve docs/scan.png docs/report.png clean
+.PHONY: demo test test-fast lint format hooks coverage damage mutation audit train gpu bench golden examples static igv axe docs docs-serve docs/scan.png docs/learning_curves.png docs/report.png clean
 
 demo: $(READY)  ## scan the bundled example
 	$(BIN)/jundscan scan examples/genome.fa --accessibility examples/dnase.bedgraph \
@@ -80,6 +80,9 @@ docs/scan.png: $(TRAINED)  ## a scan of real data, in the folder that JUNDSCAN_D
 	  $(JUNDSCAN_DATA)/tracks/K562.accessibility.hg19.chr22.bw \
 	  $(JUNDSCAN_DATA)/peaks/K562.JUND.hg19.chr22_16000000-22000000.narrowPeak.gz \
 	  chr22:18100000-18260000 "JUND in K562, human chromosome 22 (hg19)" $@
+
+docs/learning_curves.png: $(TRAINED)
+	$(BIN)/python -m train curves --training exported/training.json --out $@
 
 docs/report.png: $(TRAINED)  ## needs Chromium with its driver
 	$(BIN)/python -m tests.browser.picture $@

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -125,3 +126,16 @@ def test_learning_curves_are_as_the_page_says() -> None:
     assert losses[0] - losses[half] > 3 * (losses[half] - losses[-1]) > 0
     assert accuracies.index(max(accuracies)) < half
     assert max(accuracies) > accuracies[-1]
+
+
+def test_full_run_beside_the_quick_one_is_as_the_page_says() -> None:
+    modes = exported("crossval.json")["models"]["cnn"]["cells"]["HepG2"]
+    rows = {
+        "with accessibility": "with_accessibility",
+        "sequence alone": "without_accessibility",
+        "with accessibility, the window alone": "window_with_accessibility",
+        "sequence of the window alone": "window_without_accessibility",
+    }
+    page = (ROOT / "docs" / "students.md").read_text()
+    for label, mode in rows.items():
+        assert re.search(rf"^\| {label} \| 0\.\d{{3}} \| {modes[mode]['auroc']:.3f} \|$", page, re.MULTILINE)
