@@ -24,6 +24,7 @@ from train.config import Candidate, FitConfig, NetworkConfig
 from train.data.dataset import Neighbourhoods, Windows
 from train.fitting.fit import Listener, fit
 from train.fitting.inputs import summarise
+from train.networks.architectures import build_network
 
 WINDOWS, QUICK_WINDOWS = 20_000, 1_000
 LOOP_WINDOWS, QUICK_LOOP_WINDOWS = 5_000, 300
@@ -36,14 +37,15 @@ def measure(model: Model, threads: int, repeats: int, quick: bool) -> dict[str, 
     many, few = (QUICK_WINDOWS, QUICK_LOOP_WINDOWS) if quick else (WINDOWS, LOOP_WINDOWS)
     config = NetworkConfig.from_dict(model.metadata.architecture)
     windows, some, judged = (random_windows(count, model) for count in (many, few, JUDGED_WINDOWS))
-    ready, ready_judged = summarise([windows, judged], config)
+    network = build_network(config)
+    ready, ready_judged = summarise([windows, judged], network)
     cases = {
         "ours": lambda: _fit_rate(config, ready, ready_judged, STEPS if not quick else QUICK_STEPS),
         "loop_same_network": lambda: _loop_rate(same_network(model), *inputs_for(some), some),
         "loop_plain": lambda: _loop_rate(plain_cnn(), *ModelInputs(*inputs_for(some)).alone(), some),
     }
     if config.fixed_filters:
-        cases["summaries"] = lambda: many / seconds_of(lambda: summarise([windows], config))
+        cases["summaries"] = lambda: many / seconds_of(lambda: summarise([windows], network))
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:

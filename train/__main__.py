@@ -40,6 +40,7 @@ from train.export.publish import DEFAULT_VERSION, NEW_VERSION, export_all, origi
 from train.fitting.choice import Choice, SettingError, check_settings, parse_families, read_candidates
 from train.fitting.fit import FittedNetwork
 from train.fitting.inputs import summarise_parts
+from train.fitting.motif_choice import filters_needed, motifs_of_runs, read_motifs, with_motifs
 from train.fitting.select import (
     best_of,
     best_of_families,
@@ -48,6 +49,7 @@ from train.fitting.select import (
     fit_candidates,
     load_fits,
 )
+from train.networks.motif_sources import AUTO, Wish, read_wish
 from train.records import read_record, write_record
 
 ASSEMBLY = "hg19"
@@ -107,6 +109,16 @@ NameOption = Annotated[
         "lower case.",
         show_default=False,
         rich_help_panel=MODEL,
+    ),
+]
+MotifsOption = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|jund|random|FILE|IDS",
+        help="Motifs that the filters start from. auto: those of JASPAR that the training windows are richest in, and "
+        "some learned from these windows. random: learned ones only. jund: the 16 of the bundled models. FILE is in "
+        "MEME's minimal format, IDS are JASPAR's, such as MA0139.2,MA0047.4.",
+        rich_help_panel=NETWORKS,
     ),
 ]
 AssemblyOption = Annotated[
@@ -290,6 +302,7 @@ def run(
     track: TrackOption = None,
     quick: QuickOption = False,
     families: FamiliesOption = None,
+    motifs: MotifsOption = AUTO,
     own_candidates: CandidatesOption = None,
     hidden: HiddenOption = None,
     filters: FiltersOption = None,
@@ -324,12 +337,14 @@ def run(
     settings: dict[str, Any] = {"hidden": hidden, "filters": filters, "dropout": dropout}
     settings |= {"learning_rate": learning_rate, "epochs": epochs, "batch": batch}
     choice = _choice(None if families is None else _families(families), own_candidates, quick, settings, data, seed)
+    wish = read_wish(motifs)
     sets = _load(data, runs, device, genome, track)
     origin = origin_from_options(factor, name, _assembly(assembly, sets), model_version)
     around = knows_neighbourhood(sets)
     chosen = choice.candidates(candidates(seed, around), seed, around, len(sets))
     held_out = None
     with _interruptible():
+        chosen = _with_motifs(chosen, wish, sets, runs)
         sets = summarise_parts(sets, chosen)
         fits = fit_candidates(chosen, sets, runs, device)
         if quick and not any(one.candidate.network.sees_neighbourhood for one in fits):
@@ -350,6 +365,7 @@ def fit_family(
     genome: GenomeOption = None,
     track: TrackOption = None,
     quick: QuickOption = False,
+    motifs: MotifsOption = AUTO,
     own_candidates: CandidatesOption = None,
     hidden: HiddenOption = None,
     filters: FiltersOption = None,
@@ -372,10 +388,12 @@ def fit_family(
     settings: dict[str, Any] = {"hidden": hidden, "filters": filters, "dropout": dropout}
     settings |= {"learning_rate": learning_rate, "epochs": epochs, "batch": batch}
     choice = _choice(parse_families(family), own_candidates, quick, settings, data, seed)
+    wish = read_wish(motifs)
     sets = _load(data, runs, device, genome, track)
     around = knows_neighbourhood(sets)
     chosen = choice.candidates(candidates(seed, around), seed, around, len(sets))
     with _interruptible():
+        chosen = _with_motifs(chosen, wish, sets, runs)
         fits = fit_candidates(chosen, summarise_parts(sets, chosen), runs, device)
     for fitted in fits:
         label = fitted.candidate.label()
@@ -529,6 +547,11 @@ def write_data_set(
     )
 
 
+def _with_motifs(chosen: list[Candidate], wish: Wish, sets: Sequence[DataSet], runs: Path) -> list[Candidate]:
+    """Let candidates start from the motifs of ``runs``, or choose them from the training windows."""
+    return with_motifs(chosen, motifs_of_runs(wish, [one.train for one in sets], runs, filters_needed(chosen)))
+
+
 @contextmanager
 def _interruptible() -> Iterator[None]:
     """Print on Ctrl-C how to continue. Typer then exits with 130."""
@@ -605,7 +628,7 @@ def _write_cards(data: Path, source: DataSource, out: Path) -> None:
 def _fits_in(runs: Path, seed: int) -> list[FittedNetwork]:
     both = [candidate for around in (False, True) for candidate in candidates(seed, around)]
     own = [candidate for candidate in candidates_in(runs) if candidate.fit.seed == seed]
-    fits = load_fits(list(dict.fromkeys([*both, *own])), runs)
+    fits = load_fits(with_motifs(list(dict.fromkeys([*both, *own])), read_motifs(runs)), runs)
     if not fits:
         raise InputError(f"{runs}: no fitted candidate for seed {seed}; run: python -m train run --data DIR")
     return fits

@@ -24,6 +24,9 @@ WIDTHS = (101, 301, 601, 1101, 2101)
 ALONE = "alone"
 """Key in a model's architecture of the network for bare windows, those whose neighbourhood is unknown."""
 
+JUND = "jund"
+"""The 16 motifs that the bundled models start from, as a choice of ``--motifs``."""
+
 Family = Literal["mlp", "cnn", "lstm"]
 
 ADOPTED = "adopted"
@@ -39,6 +42,66 @@ InnerFraction = Annotated[float, Meta(gt=0, lt=1)]
 Rate = Annotated[float, Meta(ge=0, le=1)]
 PeakRate = Annotated[float, Meta(gt=0, le=1)]
 """Types with limits. :mod:`train.fitting.choice` checks a user's values against them."""
+
+
+Matrix = tuple[tuple[float, ...], ...]
+"""Frequencies of A, C, G and T at each position of a motif."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """A motif that a filter starts from.
+
+    Attributes
+    ----------
+    name : str
+    source : str
+        The JASPAR release, the file, or ``learned`` from the training windows.
+    matrix : tuple
+        Frequencies (length, 4) in ACGT order.
+    auroc : float, optional
+        How well its best score separates bound from unbound windows. None if nobody measured it.
+    """
+
+    name: str
+    source: str
+    matrix: Matrix
+    auroc: float | None = None
+
+
+@dataclass(frozen=True)
+class Motifs:
+    """The motifs that a fit starts from.
+
+    Attributes
+    ----------
+    choice : str
+        What ``--motifs`` asked for.
+    starts : tuple of Start
+        The most useful first. None for ``jund``: those are :data:`train.networks.motifs.MOTIFS`.
+    """
+
+    choice: str = JUND
+    starts: tuple[Start, ...] = ()
+
+    @property
+    def depends_on_windows(self) -> bool:
+        """Whether training windows took part in the choice. Held-out blocks then need a choice of their own."""
+        return any(start.auroc is not None for start in self.starts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain dictionaries, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Motifs:
+        """Build from the dictionary of :meth:`to_dict`, also after JSON."""
+        starts = (Start(**{**one, "matrix": tuple(map(tuple, one["matrix"]))}) for one in values["starts"])
+        return cls(values["choice"], tuple(starts))
+
+    def sha256(self) -> str:
+        """Return the digest of choice and matrices."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -151,14 +214,16 @@ class FitConfig:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One network and one way to fit it."""
+    """One network, one way to fit it, and the motifs that its filters start from."""
 
     network: NetworkConfig
     fit: FitConfig
+    motifs: Motifs = Motifs()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain dictionaries, for JSON."""
-        return asdict(self)
+        """Return plain dictionaries, for JSON. Motifs are there by their digest, unless they are JUND's."""
+        motifs = {} if self.motifs.choice == JUND else {"motifs": self.motifs.sha256()}
+        return {"network": asdict(self.network), "fit": asdict(self.fit), **motifs}
 
     def key(self) -> str:
         """Name the candidate by family and a hash of every setting.

@@ -22,6 +22,7 @@ from train.fitting.choice import (
 )
 from train.fitting.inputs import summarise
 from train.fitting.select import TimeLeft
+from train.networks.architectures import build_network
 
 
 def labels(chosen: list[Candidate]) -> list[str]:
@@ -171,8 +172,8 @@ def test_names_of_families_are_parsed() -> None:
 
 def test_a_summary_of_other_fixed_filters_is_not_used() -> None:
     windows = make_windows(60, seed=3)
-    narrow = NetworkConfig("cnn", fixed_filters=True)
-    wide = replace(narrow, composition_ranges=(50,), ranges=(0, 50))
+    config = NetworkConfig("cnn", fixed_filters=True)
+    narrow, wide = (build_network(one) for one in (config, replace(config, composition_ranges=(50,), ranges=(0, 50))))
     (once,) = summarise([windows], narrow)
     assert summarise([once], narrow)[0].summary is once.summary
     (again,) = summarise([once], wide)

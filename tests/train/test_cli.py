@@ -25,7 +25,9 @@ from tests.train.test_report import EXPORTED, PICTURES
 from train.cards.report import PAGE_MARKERS, README_MARKERS, readme_block
 from train.config import Candidate
 from train.export.publish import export_all
+from train.fitting import motif_choice, motif_discovery
 from train.fitting.select import SELECTED_BY
+from train.networks.motifs import fetch_motifs
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -42,6 +44,8 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     for module in (train.config, train.__main__):
         monkeypatch.setattr(module, "candidates", few_candidates)
     monkeypatch.setattr(train.__main__, "export_all", partial(export_all, parity=QUICK_PARITY))
+    monkeypatch.setattr(motif_discovery, "STEPS", 3)  # a choice of motifs then takes a tenth of a second
+    monkeypatch.setattr(motif_choice, "vertebrate_motifs", fetch_motifs)
     monkeypatch.setenv("COLUMNS", "200")
     log = logging.getLogger("jundscan")
     before = log.handlers, log.level, log.propagate
@@ -434,3 +438,25 @@ def test_shards_help_has_an_example(run: Run) -> None:
     code, stdout, _ = run("shards", "--help")
     assert code == 0
     assert "Example: python -m train shards" in " ".join(stdout.split())
+
+
+def test_motifs_are_recorded_and_bound_to_their_checkpoints(run: Run, data_folder: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    fit = ("fit", "cnn", "--data", data_folder, "--runs", runs)
+    code, _, err = run(*fit, "--motifs", "MA9999.9")
+    assert (code, err.count("\n")) == (1, 1)
+    assert not runs.exists()
+    assert run(*fit)[0] == 0
+    motifs = json.loads((runs / "motifs.json").read_text())
+    assert (motifs["choice"], len(motifs["starts"])) == ("auto", 16)
+    code, _, err = run(*fit, "--motifs", "jund")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "give --motifs auto, or another folder with --runs" in err
+    out = tmp_path / "exported"
+    assert run("export", "--data", data_folder, "--runs", runs, "--out", out)[0] == 0
+    assert json.loads((out / "training.json").read_text())["motifs"] == motifs
+    card = (out / "jund-2" / "README.md").read_text()
+    assert "Motifs were chosen by `--motifs` auto." in card
+    assert all(f"| {one['name']} |" in card for one in motifs["starts"])
+    assert "chosen again without its windows" in card
+    assert "HepG2" not in card

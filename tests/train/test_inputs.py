@@ -62,7 +62,7 @@ def test_without_a_neighbourhood_flanks_are_unknown_and_wider_accessibility_is_n
     codes = network_codes(windows, FLANK)
     np.testing.assert_array_equal(codes[:, FLANK : FLANK + 101], windows.codes)
     assert (np.delete(codes, np.s_[FLANK : FLANK + 101], axis=1) == 4).all()
-    inputs = make_inputs(windows, tiny("around"))
+    inputs = make_inputs(windows, build_network(tiny("around")))
     assert torch.isnan(inputs.accessibility[:, 1:]).all()
     np.testing.assert_array_equal(inputs.known, inputs.alone)
 
@@ -71,12 +71,12 @@ def test_the_same_windows_are_summarised_once() -> None:
     one = placed_windows(50, seed=3)
     other = replace(one, labels=1 - one.labels)
     another = placed_windows(50, seed=4)
-    first, second, third = summarise([one, other, another], tiny("around"))
+    first, second, third = summarise([one, other, another], build_network(tiny("around")))
     assert first.summary is second.summary
     assert first.summary is not None
     assert third.summary is not None
     assert not np.array_equal(first.summary.known, third.summary.known)
-    assert summarise([one], tiny("cnn"))[0].summary is None
+    assert summarise([one], build_network(tiny("cnn")))[0].summary is None
     assert first.take(np.array([7])).summary is not None
 
 
@@ -85,7 +85,7 @@ def test_networks_with_narrower_flanks_see_their_own_bases() -> None:
     assert windows.neighbourhood is not None
     np.testing.assert_array_equal(network_codes(windows, 0), windows.codes)
     np.testing.assert_array_equal(network_codes(windows, 50), windows.neighbourhood.codes[:, 50:-50])
-    assert make_inputs(windows, tiny("cnn")).accessibility.shape == (30, 1)
+    assert make_inputs(windows, build_network(tiny("cnn"))).accessibility.shape == (30, 1)
     assert span_of(build_network(tiny("around"))) == windows.neighbourhood.codes.shape[1]
 
 

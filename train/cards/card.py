@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from jundscan.model.metadata import MODES, WINDOW_MODES, CalibrationRow, Metadata, ThresholdTable
-from train.cards.filters import Nearest
+from train.cards.filters import FilterHistory, Nearest
 from train.comparison.baselines import BASELINES
-from train.config import ADOPTED, ALONE
+from train.config import ADOPTED, ALONE, JUND
 from train.fitting.fit import METRICS
+from train.fitting.motif_choice import LEARNED
 
 METRIC_NAMES = dict(zip(METRICS, ("weighted accuracy", "AUROC", "average precision"), strict=True))
 FAMILIES = {"cnn": "CNN", "mlp": "MLP", "lstm": "LSTM"}
@@ -23,10 +24,8 @@ SHOWN = {
 SHARES = {"hit_precision": "hits on a peak", "peak_recall": "peaks hit"}
 """Fields of calibration rows with shares of peaks and hits, and their names."""
 TWO_NETWORKS = "- A second network, fitted on windows alone, scores windows whose neighbourhood is unknown."
-CHOSEN_MOTIFS = (
-    "- The motifs that the filters start from were chosen on chromosome 22 of hg19, in HepG2 and K562. Metrics on "
-    "windows from there are therefore slightly too good, even on held-out blocks."
-)
+MOVED_BELOW = 0.9
+"""Similarity to its start below which the card says that a filter moved."""
 MAX_CHROMOSOMES_NAMED = 25
 """Maximum chromosomes that a card names."""
 
@@ -150,6 +149,55 @@ def _filter_lines(nearest: Sequence[Nearest], fixed: bool) -> list[str]:
         "|---|---|---|",
         *rows,
     ]
+
+
+def _history_lines(histories: Sequence[FilterHistory], choice: str, fixed: bool) -> list[str]:
+    """Return the card's section on filters that started from other motifs than JUND's."""
+    learned = sum(one.start.source == LEARNED for one in histories)
+    moved = [number for number, one in enumerate(histories, 1) if one.similarity < MOVED_BELOW]
+    if fixed:
+        outcome = "All filters stayed as they started, because this network does not fit them."
+    elif moved:
+        outcome = (
+            f"The fit moved {len(moved)} of {len(histories)} (similarity to their start below {MOVED_BELOW:g}): "
+            f"filters {', '.join(map(str, moved))}. The others hardly moved."
+        )
+    else:
+        outcome = f"The fit moved none of them much: similarity to their start is {MOVED_BELOW:g} or more."
+    rows = [
+        f"| {number} | {one.start.name} | {'–' if one.start.auroc is None else f'{one.start.auroc:.3f}'} "
+        f"| {one.similarity:.3f} | {one.nearest.name} | {one.nearest.correlation:.3f} |"
+        for number, one in enumerate(histories, 1)
+    ]
+    return [
+        "",
+        "## What the first layer looks for",
+        f"Motifs were chosen by `--motifs` {choice}. Of these {len(histories)} filters, {len(histories) - learned} "
+        f"started from known motifs. {learned} started from motifs that a first fit learned from the training windows. "
+        + outcome,
+        "",
+        "AUROC is how well a motif's best score alone tells bound from unbound training windows: 0.5 is chance. "
+        "Similarity is the correlation of weights at the best shift: 1 is the same, 0 is unlike. The nearest motif is "
+        "that of JASPAR's vertebrate matrices, on either strand.",
+        "",
+        "| filter | started from | AUROC of the start | similarity to its start | nearest motif | similarity to it |",
+        "|---|---|---|---|---|---|",
+        *rows,
+    ]
+
+
+def _motif_limit(choice: str, starts: Sequence[Mapping[str, Any]]) -> list[str]:
+    if choice == JUND:
+        return [
+            "- The motifs that the filters start from were chosen on chromosome 22 of hg19, in HepG2 and K562. Metrics "
+            "on windows from there are therefore slightly too good, even on held-out blocks."
+        ]
+    if any(one["auroc"] is not None for one in starts):
+        return [
+            "- Training windows chose the motifs that the filters start from. For each held-out block the motifs were "
+            "chosen again without its windows."
+        ]
+    return []
 
 
 def _what_it_sees(metadata: Metadata) -> list[str]:
@@ -383,6 +431,7 @@ def card(
     training: dict[str, Any],
     pictures: Sequence[str] = (),
     nearest: Sequence[Nearest] = (),
+    histories: Sequence[FilterHistory] = (),
     comparison: dict[str, Any] | None = None,
     peaks: dict[str, Any] | None = None,
 ) -> str:
@@ -400,6 +449,8 @@ def card(
         File names of pictures beside the card.
     nearest : sequence of Nearest
         Motifs nearest to the first layer's filters.
+    histories : sequence of FilterHistory
+        What the filters started from, unless from JUND's motifs. Shown instead of ``nearest``.
     comparison : dict, optional
         ``crossval.json``, for the sections on baselines and blocked folds.
     peaks : dict, optional
@@ -415,6 +466,7 @@ def card(
     place = ", ".join([metadata.assembly, *chromosomes[:MAX_CHROMOSOMES_NAMED]])
     if len(chromosomes) > MAX_CHROMOSOMES_NAMED:
         place += f" and {len(chromosomes) - MAX_CHROMOSOMES_NAMED:,} more"
+    choice = training.get("motifs", {}).get("choice", JUND)
     share = training["data"][0]["beside_training"]
     beside = "" if share is None else f", and {share:.0%} of them lie beside a training window"
     lines = [
@@ -459,15 +511,16 @@ def card(
         lines += _candidate_lines(training)
     if comparison is not None:
         lines += ["", *comparison_parts(comparison)]
+    fixed = bool(metadata.architecture.get("fixed_filters"))
     lines += [
-        *_filter_lines(nearest, bool(metadata.architecture.get("fixed_filters"))),
+        *(_history_lines(histories, choice, fixed) if histories else _filter_lines(nearest, fixed)),
         "",
         "## Limits",
         f"- It was trained on {' and '.join(metadata.cell_types)} in {place} only. It knows another cell type by its "
         "accessibility track alone.",
         "- Bound windows are rare. Read the precision column before you use a lenient threshold.",
         "- A window at a peak's edge may count as bound without containing the binding site.",
-        *([] if metadata.family == ADOPTED else [CHOSEN_MOTIFS]),
+        *([] if metadata.family == ADOPTED else _motif_limit(choice, training.get("motifs", {}).get("starts", ()))),
         *[f"\n![{Path(name).stem.replace('_', ' ')}]({name})" for name in pictures],
     ]
     return "\n".join(lines) + "\n"

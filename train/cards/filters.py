@@ -1,4 +1,4 @@
-"""Draw the first layer's filters as logos, and find the JASPAR motif nearest to each."""
+"""Draw the first layer's filters as logos, find the JASPAR motif nearest to each, and say whether it moved."""
 
 from __future__ import annotations
 
@@ -12,11 +12,19 @@ from numpy.typing import NDArray
 
 from jundscan.dna.letters import ALPHABET
 from jundscan.io.outputs import atomic_path
-from train.networks.motifs import fetch_motifs, log_odds
+from train.config import JUND, Motifs, Start
+from train.networks.motifs import (
+    MLP_MOTIFS,
+    all_starts,
+    centre,
+    fetch_motifs,
+    log_odds,
+    similarities,
+    vertebrate_motifs,
+)
 
 MAX_FILTERS = 16
 COLUMNS = 4
-MIN_OVERLAP = 6
 INITIALIZER = "_filters"
 """End of the name of the first layer's weights. The branch of the default stride has another name."""
 ALONE_PREFIX = "alone_"
@@ -30,6 +38,15 @@ class Nearest:
     name: str
     correlation: float
     turned: bool
+
+
+@dataclass(frozen=True)
+class FilterHistory:
+    """What a filter started from, how similar it still is (correlation of the weights), and what is nearest now."""
+
+    start: Start
+    similarity: float
+    nearest: Nearest
 
 
 def read_filters(path: Path) -> NDArray[np.float32]:
@@ -51,11 +68,6 @@ def read_filters(path: Path) -> NDArray[np.float32]:
     raise ValueError(f"{path}: no constant named …{INITIALIZER}")
 
 
-def _centred(weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Subtract every position's mean, because a constant for all letters does not distinguish windows."""
-    return weights - weights.mean(-2, keepdims=True)
-
-
 def nearest_motif(weights: NDArray[np.float32], motifs: Mapping[str, NDArray[np.float64]]) -> Nearest:
     """Return the motif whose log odds correlate best with a filter (4, width), over all shifts and both strands.
 
@@ -65,29 +77,47 @@ def nearest_motif(weights: NDArray[np.float32], motifs: Mapping[str, NDArray[np.
     >>> nearest_motif(log_odds(motifs["one"], 12)[::-1, ::-1], motifs)
     Nearest(name='one', correlation=1.0, turned=True)
     """
-    width = weights.shape[1]
-    ours = _centred(weights)
-    best = Nearest("none", -1.0, False)
-    for name, matrix in motifs.items():
-        full = _centred(log_odds(matrix, width))
-        for turned in (False, True):
-            theirs = full[::-1, ::-1] if turned else full
-            norm = float(np.linalg.norm(ours) * np.linalg.norm(theirs))
-            for shift in range(MIN_OVERLAP - width, width - MIN_OVERLAP + 1):
-                here, there = slice(max(0, shift), width + min(0, shift)), slice(max(0, -shift), width - max(0, shift))
-                correlation = round(float((ours[:, here] * theirs[:, there]).sum()) / max(norm, 1e-9), 4)
-                if correlation > best.correlation:
-                    best = Nearest(name, correlation, turned)
-    return best
+    return _nearest(weights[None], motifs)[0]
 
 
-def nearest_motifs(model: Path) -> list[Nearest]:
-    """Return the motif of :mod:`train.networks.motifs` nearest to each of a model's first filters."""
-    motifs = fetch_motifs()
-    return [nearest_motif(one, motifs) for one in read_filters(model)[:MAX_FILTERS]]
+def _nearest(filters: NDArray[np.float32], motifs: Mapping[str, NDArray[np.float64]]) -> list[Nearest]:
+    names = list(motifs)
+    others = np.stack([log_odds(matrix, filters.shape[2]) for matrix in motifs.values()])
+    nearest = []
+    for found in similarities(filters, others).round(4):
+        motif, turned = divmod(int(found.argmax()), 2)
+        nearest.append(Nearest(names[motif], float(found[motif, turned]), bool(turned)))
+    return nearest
 
 
-def draw_filters(model: Path, picture: Path) -> None:
+def nearest_motifs(model: Path, motifs: Motifs | None = None) -> list[Nearest]:
+    """Return the JASPAR motif nearest to each of a model's first filters.
+
+    Parameters
+    ----------
+    model : pathlib.Path
+        The ``.onnx`` file.
+    motifs : Motifs, optional
+        What its filters started from. JUND's own are compared with each other, others with all of vertebrates.
+    """
+    known = fetch_motifs() if motifs is None or motifs.choice == JUND else vertebrate_motifs()
+    return _nearest(read_filters(model)[:MAX_FILTERS], known)
+
+
+def filter_histories(model: Path, motifs: Motifs, family: str) -> list[FilterHistory]:
+    """Compare each of a model's filters with the motif that it started from. The MLP has the first two only."""
+    filters, starts = read_filters(model), all_starts(motifs)
+    if family == "mlp":
+        starts = [starts[number * MLP_MOTIFS // len(filters)] for number in range(len(filters))]
+    pairs = list(zip(filters[:MAX_FILTERS], starts, strict=False))
+    begun = [log_odds(np.array(start.matrix), filters.shape[2]) for _, start in pairs]
+    return [
+        FilterHistory(start, float(similarities(one[None], then[None])[0, 0, 0]), near)
+        for (one, start), then, near in zip(pairs, begun, nearest_motifs(model, motifs), strict=True)
+    ]
+
+
+def draw_filters(model: Path, picture: Path, motifs: Motifs | None = None) -> None:
     """Draw the logos of a model's first filters, each with the name of the nearest motif.
 
     Parameters
@@ -96,12 +126,14 @@ def draw_filters(model: Path, picture: Path) -> None:
         The ``.onnx`` file.
     picture : pathlib.Path
         A PNG.
+    motifs : Motifs, optional
+        See :func:`nearest_motifs`.
     """
     import logomaker
     import pandas as pd
     from matplotlib.figure import Figure
 
-    filters, found = read_filters(model)[:MAX_FILTERS], nearest_motifs(model)
+    filters, found = read_filters(model)[:MAX_FILTERS], nearest_motifs(model, motifs)
     rows = -(-len(filters) // COLUMNS)
     figure = Figure(figsize=(3.2 * COLUMNS, 1.7 * rows), layout="constrained")
     axes = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
@@ -109,7 +141,7 @@ def draw_filters(model: Path, picture: Path) -> None:
         if number >= len(filters):
             ax.set_axis_off()
             continue
-        weights = pd.DataFrame(_centred(filters[number]).T, columns=list(ALPHABET))
+        weights = pd.DataFrame(centre(filters[number]).T, columns=list(ALPHABET))
         logomaker.Logo(weights, ax=ax, color_scheme="classic")
         near = found[number]
         strand = ", other strand" if near.turned else ""

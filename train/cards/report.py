@@ -14,7 +14,8 @@ from jundscan.model.load import load_model
 from jundscan.model.metadata import DEFAULT_FACTOR, MODES, WINDOW_MODES
 from train.cards.card import FAMILIES, SHOWN, card, metrics_row, peak_sentence, table_head
 from train.cards.curves import curve_files, draw_curves
-from train.cards.filters import draw_filters, nearest_motifs
+from train.cards.filters import FilterHistory, Nearest, draw_filters, filter_histories, nearest_motifs
+from train.config import JUND, Motifs
 from train.data.source import NO_SOURCE, DataSource
 from train.export.evaluate_modes import evaluate_every_mode
 from train.records import METRICS_FILE, read_comparison, read_metrics, read_peaks, read_training
@@ -163,15 +164,31 @@ def replace_block(text: str, begin: str, end: str, block: str) -> str:
 def model_card(exported: Path, name: str, pictures: Sequence[str], comparison: dict[str, Any] | None = None) -> str:
     """Return the card of an exported model, from the files in ``exported``."""
     is_best = name == best_model(exported)
+    file, training = exported / name / "model.onnx", read_training(exported)
+    metadata = load_model(file, "cpu").metadata
+    nearest: list[Nearest] = []
+    histories: list[FilterHistory] = []
+    if is_best:
+        motifs = _motifs(training)
+        if motifs.choice == JUND:
+            nearest = nearest_motifs(file)
+        else:
+            histories = filter_histories(file, motifs, metadata.family)
     return card(
-        load_model(exported / name, "cpu").metadata,
+        metadata,
         read_metrics(exported, name),
-        read_training(exported),
+        training,
         pictures,
-        nearest_motifs(exported / name / "model.onnx") if is_best else (),
+        nearest,
+        histories,
         comparison,
         read_peaks(exported) if is_best else None,
     )
+
+
+def _motifs(training: dict[str, Any]) -> Motifs:
+    """Return what the filters started from: JUND's motifs if ``training.json`` is older than the choice."""
+    return Motifs.from_dict(training["motifs"]) if "motifs" in training else Motifs()
 
 
 def write_cards(exported: Path, validation: Path, source: DataSource = NO_SOURCE) -> Iterator[Path]:
@@ -221,7 +238,7 @@ def _draw(folder: Path, validation: Path, source: DataSource) -> list[Path]:
         for name, result in results.items()
     ]
     pictures = write_plots(folder, drawn, f"{folder.name}, validation windows", formats=("png",), force=True)
-    draw_filters(folder / "model.onnx", folder / FILTERS)
+    draw_filters(folder / "model.onnx", folder / FILTERS, _motifs(read_training(folder.parent)))
     return [*pictures, folder / FILTERS]
 
 

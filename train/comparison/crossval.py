@@ -22,7 +22,7 @@ from train.data.dataset import TRAIN, VALID, DataSet, Windows, chroms_and_starts
 from train.export.calibration import HeldOutWindows
 from train.fitting.fit import FittedNetwork, curve_metrics, predict_modes
 from train.fitting.folds import BLOCK_BASES, FOLDS, blocked_folds, fit_without_fold
-from train.fitting.inputs import is_bare, modes, summarise
+from train.fitting.inputs import is_bare, modes, summarise_for_folds
 from train.fitting.select import best_of, blocked_metrics_path, partner_for_bare_windows
 from train.records import read_or_compute, write_record
 
@@ -104,7 +104,7 @@ def out_of_fold(
         For each set predicted, probabilities (N,) by mode (:func:`train.fitting.inputs.modes`).
     """
     config = candidate.network
-    every = summarise([*sets, *others], config)
+    every = summarise_for_folds([*sets, *others], candidate)
     sets, predicted = every[: len(sets)], every[len(sets) :] or every
     empty = np.full(len(fold), np.nan, np.float32)
     pooled = [{mode: empty.copy() for mode in modes(config)} for _ in predicted]
@@ -202,7 +202,7 @@ def judge_on_folds(
         key = fitted.candidate.key()
         if key not in results:
             if fitted.candidate.network.fixed_filters:
-                sets = summarise(sets, fitted.candidate.network)
+                sets = summarise_for_folds(sets, fitted.candidate)
             results[key] = cached_out_of_fold(fitted.candidate, fitted.epoch, sets, fold, runs, on_progress)
             if (alone := partner_for_bare_windows(fitted, fits)) is not None:
                 results[key] = pair_predictions(

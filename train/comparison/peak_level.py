@@ -35,7 +35,7 @@ from train.export.calibration import PeakCounts, calibrate
 from train.export.model_folder import Provenance, describe_model, write_model
 from train.fitting.fit import FittedNetwork
 from train.fitting.folds import blocks, fit_without_fold
-from train.fitting.inputs import summarise
+from train.fitting.inputs import summarise_for_folds
 from train.graphs.build import build_graph
 from train.records import read_or_compute
 
@@ -131,7 +131,7 @@ def _count_peaks(
     on_progress: Callable[[str], None],
 ) -> dict[str, PeakCounts]:
     assert source.genome is not None
-    sets = summarise(sets, fitted.candidate.network)
+    sets = summarise_for_folds(sets, fitted.candidate)
     genome = open_genome(source.genome)
     chroms, starts = chroms_and_starts(sets[0])
     bound = np.any([one.labels > 0 for one in sets], axis=0)

@@ -23,7 +23,7 @@ from jundscan.errors import InputError
 from jundscan.evaluation.metrics import compute_metrics
 from jundscan.io.outputs import atomic_path
 from jundscan.model.metadata import MODES
-from train.config import Candidate, FitConfig
+from train.config import Candidate, FitConfig, Motifs
 from train.data.dataset import Windows
 from train.fitting.inputs import make_inputs, modes, network_codes, summarise
 from train.fitting.sampler import Batch, Sampler
@@ -35,6 +35,8 @@ METRICS = ("weighted_accuracy", "auroc", "average_precision")
 """Metrics of the learning curve. The first one selects."""
 CHECKPOINT_KEYS = ("network", "average", "optimizer", "curve", "best", "best_epoch")
 """Keys of a checkpoint."""
+MOTIFS_KEY = "motifs"
+"""Key of the digest of the motifs that a fit started from. Checkpoints without it started from JUND's."""
 WARM_UP_FRACTION = 0.15
 PREDICT_BATCH = 1024
 SCALING_WINDOWS = 16_384
@@ -84,7 +86,7 @@ class FittedNetwork:
 
     def network(self) -> Network:
         """Build the network with the best weights and rounded filters, in evaluation mode."""
-        network = build_network(self.candidate.network)
+        network = build_network(self.candidate.network, self.candidate.motifs)
         network.load_state_dict(self.state)
         network.first.round_weights()
         return network.eval()
@@ -190,7 +192,7 @@ def predict(network: nn.Module, inputs: Tensor, accessibility: Tensor) -> NDArra
 
 def predict_modes(network: Network, windows: Windows) -> dict[str, NDArray[np.float32]]:
     """Return probabilities (N,) of windows by mode."""
-    inputs = make_inputs(windows, network.config)
+    inputs = make_inputs(windows, network)
     return {mode: predict(network, *inputs.in_mode(mode)) for mode in modes(network.config)}
 
 
@@ -238,7 +240,7 @@ def curve_metrics(windows: Windows, probabilities: NDArray[np.float32]) -> dict[
 
 def load_fitted(candidate: Candidate, checkpoint: Path) -> FittedNetwork:
     """Read the best epoch so far from the checkpoint of a finished or interrupted fit."""
-    saved = _read(checkpoint, CHECKPOINT_KEYS)
+    saved = _read_checkpoint(checkpoint, candidate)
     return FittedNetwork(candidate, saved["best"], saved["best_epoch"], saved["curve"])
 
 
@@ -277,21 +279,21 @@ def fit(
     """
     config, listener = candidate.fit, listener or Listener()
     torch.manual_seed(config.seed)
-    network = build_network(candidate.network).to(device)
-    train = summarise(train, candidate.network)
-    samplers = [Sampler(windows, candidate.network, torch.device(device)) for windows in train]
+    network = build_network(candidate.network, candidate.motifs)
+    train = summarise(train, network)
+    if valid is not None:
+        (valid,) = summarise([valid], network)
+    network = network.to(device)
+    samplers = [Sampler(windows, network, torch.device(device)) for windows in train]
     network.set_scales(_scaling_windows(train[0], candidate.network.flank).to(device))
     average = copy.deepcopy(network)
     optimizer = _optimizer(network, config)
-    sample = None
-    if valid is not None:
-        sample = training_sample(train[0])
-        (valid,) = summarise([valid], candidate.network)
+    sample = None if valid is None else training_sample(train[0])
     curve: list[dict[str, Any]] = []
     best: dict[str, Tensor] = {}
     best_epoch = 0
     if checkpoint is not None and checkpoint.is_file():
-        saved = _read(checkpoint, CHECKPOINT_KEYS)
+        saved = _read_checkpoint(checkpoint, candidate)
         network.load_state_dict(saved["network"])
         average.load_state_dict(saved["average"])
         optimizer.load_state_dict(saved["optimizer"])
@@ -307,7 +309,8 @@ def fit(
             best = {name: value.detach().cpu().clone() for name, value in average.state_dict().items()}
         if checkpoint is not None:
             states = (one.state_dict() for one in (network, average, optimizer))
-            save(checkpoint, dict(zip(CHECKPOINT_KEYS, (*states, curve, best, best_epoch), strict=True)))
+            content = dict(zip(CHECKPOINT_KEYS, (*states, curve, best, best_epoch), strict=True))
+            save(checkpoint, content | {MOTIFS_KEY: candidate.motifs.sha256()})
         judged = curve[-1].get("valid", {}).get(MODES[0], {})
         shown = ", ".join(f"{metric.replace('_', ' ')} {judged[metric]:.3f}" for metric in METRICS if metric in judged)
         listener.epoch(
@@ -322,6 +325,16 @@ def _scaling_windows(windows: Windows, flank: int) -> Tensor:
     complete = np.flatnonzero((codes < UNKNOWN).all(axis=1)) if flank else np.arange(len(codes))
     some = codes[complete[:SCALING_WINDOWS]] if len(complete) else codes[:SCALING_WINDOWS]
     return torch.from_numpy(np.ascontiguousarray(some))
+
+
+def _read_checkpoint(path: Path, candidate: Candidate) -> dict[str, Any]:
+    """Read a checkpoint, and check that its fit started from the candidate's motifs."""
+    saved = _read(path, CHECKPOINT_KEYS)
+    if saved.get(MOTIFS_KEY, Motifs().sha256()) != candidate.motifs.sha256():
+        raise InputError(
+            f"{path}: its fit started from other motifs than {candidate.motifs.choice}; give another folder with --runs"
+        )
+    return saved
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

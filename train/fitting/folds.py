@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.dna.letters import WINDOW_LENGTH
-from train.config import Candidate, NetworkConfig
+from train.config import Candidate, Motifs, NetworkConfig
 from train.data.dataset import Windows, chroms_and_starts, in_genome_order
 from train.fitting.fit import FittedNetwork, fit, read_weights, save
+from train.fitting.motif_choice import choose_again
+from train.records import read_record, write_record
 
 BLOCK_BASES = 1_000_000
 FOLDS = 5
@@ -79,7 +82,7 @@ def fit_without_fold(
     until: int | None = None,
     cache: Path | None = None,
 ) -> FittedNetwork:
-    """Fit on the windows of :func:`rows_without_fold`.
+    """Fit on the windows of :func:`rows_without_fold`. Motifs that windows chose are chosen again, without the fold.
 
     Parameters
     ----------
@@ -98,11 +101,26 @@ def fit_without_fold(
     cached = None if cache is None else cache / f"fold_{number}_epoch_{until}.pt"
     if cached is not None and cached.is_file():
         return FittedNetwork(candidate, read_weights(cached), until or candidate.fit.epochs, [])
+    if candidate.motifs.depends_on_windows:
+        candidate = replace(candidate, motifs=_motifs_without_fold(candidate.motifs, sets, fold, number, cache))
     rows = rows_without_fold(candidate.network, sets[0], fold, number)
     fitted = fit(candidate, [one.take(rows) for one in sets], None, until=until)
     if cached is not None:
         save(cached, fitted.state)
     return fitted
+
+
+def _motifs_without_fold(
+    motifs: Motifs, sets: Sequence[Windows], fold: NDArray[np.int64], number: int, cache: Path | None
+) -> Motifs:
+    """Choose motifs without the windows of a fold, because they must not take part in what is judged on them."""
+    cached = None if cache is None else cache.parent / f"motifs_{motifs.sha256()[:10]}_fold_{number}.json"
+    if cached is not None and cached.is_file():
+        return Motifs.from_dict(read_record(cached, "choice", "starts"))
+    chosen = choose_again(motifs, [one.take(fold != number) for one in sets])
+    if cached is not None:
+        write_record(chosen.to_dict(), cached)
+    return chosen
 
 
 def rows_without_fold(

@@ -22,7 +22,7 @@ from jundscan.model.metadata import MODES, WINDOW_MODES
 from train.config import Candidate, NetworkConfig
 from train.data.dataset import DataSet, Summary, Windows
 from train.graphs.build import build_summary
-from train.networks.architectures import CNN, build_network
+from train.networks.architectures import CNN, Network, build_network
 
 SUMMARY_BATCH = 64
 
@@ -97,11 +97,12 @@ def network_accessibility(windows: Windows, widths: Sequence[int]) -> NDArray[np
     return found
 
 
-def make_inputs(windows: Windows, config: NetworkConfig, device: torch.device | str = "cpu") -> Inputs:
+def make_inputs(windows: Windows, network: Network, device: torch.device | str = "cpu") -> Inputs:
     """Convert windows to a network's inputs. If filters are fixed, the inputs are summaries of :func:`summarise`."""
+    config = network.config
     accessibility = torch.from_numpy(network_accessibility(windows, config.accessibility_widths)).to(device)
     if config.fixed_filters:
-        (summarised_windows,) = summarise([windows], config)
+        (summarised_windows,) = summarise([windows], network)
         summary = summarised_windows.summary
         assert summary is not None
         both = summary.known, summary.alone
@@ -112,14 +113,21 @@ def make_inputs(windows: Windows, config: NetworkConfig, device: torch.device | 
     return Inputs(known, alone, accessibility)
 
 
-def summarise(sets: Sequence[Windows], config: NetworkConfig) -> list[Windows]:
-    """Summarise windows by fixed filters, once for all data sets with the same bases.
+def summarise_for_folds(sets: Sequence[Windows], candidate: Candidate) -> list[Windows]:
+    """Summarise windows once for all folds. Return them unchanged if every fold has motifs of its own."""
+    if candidate.motifs.depends_on_windows:
+        return list(sets)
+    return summarise(sets, build_network(candidate.network, candidate.motifs))
+
+
+def summarise(sets: Sequence[Windows], network: Network) -> list[Windows]:
+    """Summarise windows by a network's fixed filters, once for all data sets with the same bases.
 
     Without fixed filters, return the windows unchanged.
     """
+    config = network.config
     if not config.fixed_filters:
         return list(sets)
-    network = build_network(config)
     assert isinstance(network, CNN)
     # ONNX Runtime is several times as fast as torch and computes the same sums to the last bit
     content = build_summary(network).SerializeToString()
@@ -142,10 +150,11 @@ def summarise(sets: Sequence[Windows], config: NetworkConfig) -> list[Windows]:
 
 def summarise_parts(sets: Sequence[DataSet], chosen: Sequence[Candidate]) -> list[DataSet]:
     """Summarise both parts of data sets for the first candidate with fixed filters, once for all of its fits."""
-    config = next((one.network for one in chosen if one.network.fixed_filters), None)
-    if config is None:
+    first = next((one for one in chosen if one.network.fixed_filters), None)
+    if first is None:
         return list(sets)
-    trains, valids = (summarise(parts, config) for parts in zip(*(one.parts for one in sets), strict=True))
+    network = build_network(first.network, first.motifs)
+    trains, valids = (summarise(parts, network) for parts in zip(*(one.parts for one in sets), strict=True))
     return [replace(one, train=train, valid=valid) for one, train, valid in zip(sets, trains, valids, strict=True)]
 
 

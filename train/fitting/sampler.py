@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.config import FitConfig, NetworkConfig
+from train.config import FitConfig
 from train.data.dataset import Windows
 from train.fitting.inputs import make_inputs
 from train.fitting.shift import neighbours, shift_windows
+from train.networks.architectures import Network
 
 
 class Batch(NamedTuple):
@@ -31,8 +32,8 @@ class Sampler:
     the whole set with the weights ``w``.
     """
 
-    def __init__(self, windows: Windows, config: NetworkConfig, device: torch.device) -> None:
-        self.inputs = make_inputs(windows, config, device)
+    def __init__(self, windows: Windows, network: Network, device: torch.device) -> None:
+        self.inputs = make_inputs(windows, network, device)
         self.targets = torch.from_numpy(windows.labels.astype(np.float32)).to(device)
         self.rows = [torch.from_numpy(np.flatnonzero(windows.labels == label)) for label in (1, 0)]
         self.weights = torch.from_numpy((windows.weights / windows.weights.sum()).astype(np.float32))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from jundscan.errors import InputError
 from train.config import AROUND, Candidate, FitConfig
 from train.data.dataset import DataSet, describe, windows_sha256
 from train.fitting.fit import FittedNetwork, Listener, fit, load_fitted
+from train.networks.motifs import all_starts
 from train.records import read_record, write_record
 
 SELECTED_BY = "weighted accuracy: on held-out blocks where a network sees more than the window, else on validation"
@@ -229,10 +230,14 @@ def best_of_families(fits: Sequence[FittedNetwork]) -> dict[str, FittedNetwork]:
 
 
 def training_record(fits: Sequence[FittedNetwork], sets: Sequence[DataSet], factor: str) -> dict[str, Any]:
-    """Collect data, candidates with settings, curves and metrics, and the selection, for ``training.json``."""
+    """Collect data, motifs, candidates with settings, curves and metrics, and the selection, for ``training.json``."""
     return {
         "factor": factor,
         "data": [describe(one) for one in sets],
+        "motifs": {
+            "choice": best_of(fits).candidate.motifs.choice,
+            "starts": [asdict(start) for start in all_starts(best_of(fits).candidate.motifs)],
+        },
         "selected_by": SELECTED_BY,
         "selected": best_of(fits).candidate.key(),
         "best_of_family": {family: fitted.candidate.key() for family, fitted in best_of_families(fits).items()},

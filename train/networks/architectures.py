@@ -8,6 +8,7 @@ Change both together: ``tests/train/test_parity.py`` compares them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH
-from train.config import NetworkConfig
+from train.config import Motifs, NetworkConfig
 from train.networks.features import (
     ACCESSIBILITY_FEATURES,
     COMPOSITION,
@@ -210,8 +211,8 @@ class MLP(Network):
     only memorises a thousand bound windows.
     """
 
-    def __init__(self, config: NetworkConfig) -> None:
-        start = place_motifs(config.filters, WINDOW_LENGTH, config.filter_width)
+    def __init__(self, config: NetworkConfig, motifs: Motifs | None = None) -> None:
+        start = place_motifs(config.filters, WINDOW_LENGTH, config.filter_width, motifs or Motifs())
         super().__init__(config, start, config.filters)
         self.bias = nn.Parameter(torch.zeros(config.filters))
 
@@ -231,9 +232,9 @@ class MLP(Network):
 class CNN(Network):
     """Convolution on both strands -> maxima over the window and wider ranges -> knots (ReLU) -> dense layers -> 1."""
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, config: NetworkConfig, motifs: Motifs | None = None) -> None:
         scores = config.filters * len(config.ranges)
-        super().__init__(config, motif_filters(config.filters, config.filter_width), scores * len(KNOTS))
+        super().__init__(config, motif_filters(config.filters, config.filter_width, motifs), scores * len(KNOTS))
         self.knots = Knots(scores)
         if config.fixed_filters:
             self.first.round_weights()
@@ -258,8 +259,8 @@ class CNN(Network):
 class LSTM(Network):
     """Filters -> maxima of ``pool`` positions -> LSTM over these steps, batch first -> last hidden state -> dense."""
 
-    def __init__(self, config: NetworkConfig) -> None:
-        super().__init__(config, motif_filters(config.filters, config.filter_width), config.state)
+    def __init__(self, config: NetworkConfig, motifs: Motifs | None = None) -> None:
+        super().__init__(config, motif_filters(config.filters, config.filter_width, motifs), config.state)
         self.bias = nn.Parameter(torch.zeros(config.filters))
         self.recurrent = nn.LSTM(config.filters, config.state, batch_first=True)
 
@@ -293,9 +294,9 @@ class NetworkPair(nn.Module):
         return torch.where(wide > own, self.around(codes, accessibility), self.alone(codes, accessibility))
 
 
-FAMILIES: dict[str, type[Network]] = {"mlp": MLP, "cnn": CNN, "lstm": LSTM}
+FAMILIES: dict[str, Callable[[NetworkConfig, Motifs | None], Network]] = {"mlp": MLP, "cnn": CNN, "lstm": LSTM}
 
 
-def build_network(config: NetworkConfig) -> Network:
-    """Build an untrained network of the family that ``config`` names."""
-    return FAMILIES[config.family](config)
+def build_network(config: NetworkConfig, motifs: Motifs | None = None) -> Network:
+    """Build an untrained network of the family that ``config`` names. Filters start from JUND's motifs by default."""
+    return FAMILIES[config.family](config, motifs)
