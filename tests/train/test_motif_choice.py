@@ -74,10 +74,10 @@ def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_planted_motif_that_no_known_motif_resembles_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(motif_discovery, "STEPS", 100)
+    monkeypatch.setattr(motif_discovery, "STEPS", 80)
     monkeypatch.setattr(motif_choice, "vertebrate_motifs", fetch_motifs)  # of JUND and its partners, no GATA
-    train, valid = planted(6_000, seed=1), planted(2_000, seed=2)
-    candidate = Candidate(tiny("cnn"), quick_fit(epochs=4, steps=40, batch=512))
+    train, valid = planted(4_000, seed=1), planted(1_500, seed=2)
+    candidate = Candidate(tiny("cnn"), quick_fit(epochs=3, steps=30, batch=512))
     (auto,) = with_motifs([candidate], choose_motifs(Wish(AUTO), [train]))
     first = auto.motifs.starts[0]
     assert first.source == LEARNED
@@ -85,8 +85,8 @@ def test_a_planted_motif_that_no_known_motif_resembles_is_found(monkeypatch: pyt
     assert first.auroc > 0.95
     alike = similarities(log_odds(np.array(first.matrix), 12)[None], log_odds(np.eye(4)[GATA], 12)[None])
     assert alike.max() > 0.9
-    fitted = fit(auto, [train], valid)
-    assert fitted.curve[-1]["valid"][MODES[0]]["auroc"] > 0.97
+    for one in (auto, replace(auto, network=tiny("around"))):  # filters that are fitted, and fixed ones
+        assert fit(one, [train], valid).curve[-1]["valid"][MODES[0]]["auroc"] > 0.95
 
 
 def test_jaspar_matrices_are_ranked_by_enrichment(monkeypatch: pytest.MonkeyPatch) -> None:

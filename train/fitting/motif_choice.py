@@ -5,6 +5,7 @@ Validation and test windows take no part. A fit that holds blocks out chooses ag
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,8 @@ from train.fitting.select import CHECKPOINT
 from train.networks.motif_sources import AUTO, RANDOM, Wish
 from train.networks.motifs import MLP_MOTIFS, RELEASE, log_odds, make_start, similarities, vertebrate_motifs
 from train.records import read_record, write_record
+
+log = logging.getLogger("jundscan")
 
 MOTIFS_FILE = "motifs.json"
 """File in a folder of checkpoints that holds the motifs of its fits."""
@@ -226,6 +229,10 @@ def read_motifs(runs: Path) -> Motifs:
     return Motifs.from_dict(read_record(path, "choice", "starts")) if path.is_file() else Motifs()
 
 
+def _describe(start: Start) -> str:
+    return start.name if start.auroc is None else f"{start.name} (AUROC {start.auroc:.2f})"
+
+
 def motifs_of_runs(wish: Wish, sets: Sequence[Windows], runs: Path, filters: int) -> Motifs:
     """Return the motifs of a folder of checkpoints. Choose and write them if the folder has no fits.
 
@@ -246,6 +253,9 @@ def motifs_of_runs(wish: Wish, sets: Sequence[Windows], runs: Path, filters: int
             raise InputError(
                 f"{runs}: its fits start from {len(known.starts)} motifs, not {filters}; give another --runs"
             )
+    log.info("choosing the motifs that filters start from (--motifs %s)", wish.choice)
     motifs = choose_motifs(wish, sets, filters)
+    if motifs.starts:
+        log.info("filters start from %s", "; ".join(_describe(one) for one in motifs.starts))
     write_record(motifs.to_dict(), runs / MOTIFS_FILE)
     return motifs
