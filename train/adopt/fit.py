@@ -17,7 +17,7 @@ from jundscan.evaluation.metrics import compute_metrics
 from jundscan.model.metadata import MODES
 from train.adopt.network import AdoptedNetwork, NetworkSource
 from train.comparison.crossval import SOURCE, load_folds
-from train.config import FitConfig, NetworkConfig
+from train.config import FitConfig
 from train.data.dataset import DataSet, Windows
 from train.export.calibration import HeldOutWindows
 from train.fitting.fit import DECISION_THRESHOLD, METRICS, curve_metrics, draw_step, learning_rate, predict
@@ -25,8 +25,6 @@ from train.fitting.folds import FOLDS
 from train.fitting.inputs import make_inputs
 from train.fitting.sampler import Sampler
 
-WINDOW_ALONE = NetworkConfig("cnn")
-"""Settings of a network that sees the window alone, which say what :class:`Sampler` reads."""
 USED = ("epochs", "steps", "batch", "bound", "learning_rate", "weight_decay", "withhold", "seed")
 """Settings of :class:`FitConfig` that the fit of an adopted network uses."""
 
@@ -69,7 +67,7 @@ def fit_adopted(
         When the loss is no number.
     """
     network = source.build(config.seed)
-    sampler = Sampler(train, WINDOW_ALONE, torch.device("cpu"))
+    sampler = Sampler(train, network, torch.device("cpu"))
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=config.weight_decay)
     generator = torch.Generator().manual_seed(config.seed)
     curve: list[dict[str, Any]] = []
@@ -100,7 +98,7 @@ def fit_adopted(
 
 def score(network: AdoptedNetwork, windows: Windows) -> dict[str, NDArray[np.float32]]:
     """Return probabilities (N,) with and without accessibility."""
-    inputs = make_inputs(windows, WINDOW_ALONE)
+    inputs = make_inputs(windows, network)
     return {mode: predict(network, *inputs.in_mode(mode)) for mode in MODES}
 
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from jundscan.dna.letters import ALPHABET, UNKNOWN, WINDOW_LENGTH
 from jundscan.errors import InputError
+from train.config import NetworkConfig
 from train.export.model_folder import MAX_PARITY_DIFFERENCE
 
 Takes = Literal["one-hot", "codes"]
@@ -40,7 +41,11 @@ class AdoptedNetwork(nn.Module):
     ----------
     own : torch.nn.Module
         The user's network.
+    config : train.config.NetworkConfig
+        What it sees: the window alone.
     """
+
+    config = NetworkConfig("cnn")
 
     def __init__(self, own: nn.Module, takes: Takes, missing: float) -> None:
         super().__init__()

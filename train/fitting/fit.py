@@ -206,7 +206,7 @@ def judge(network: Network, windows: Windows) -> dict[str, dict[str, float]]:
 
 def judge_sample(network: Network, sample: Windows) -> dict[str, dict[str, float]]:
     """Compute metrics of :func:`training_sample` with accessibility. Leave out the one that depends on prevalence."""
-    inputs = make_inputs(sample, network.config)
+    inputs = make_inputs(sample, network)
     found = predict(network, *inputs.in_mode(MODES[0]))
     metrics = {"loss": weighted_loss(sample, found), **curve_metrics(sample, found)}
     return {MODES[0]: {name: value for name, value in metrics.items() if name != METRICS[2]}}

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -22,9 +22,15 @@ from jundscan.model.metadata import MODES, WINDOW_MODES
 from train.config import Candidate, NetworkConfig
 from train.data.dataset import DataSet, Summary, Windows
 from train.graphs.build import build_summary
-from train.networks.architectures import CNN, Network, build_network
+from train.networks.architectures import CNN, build_network
 
 SUMMARY_BATCH = 64
+
+
+class Configured(Protocol):
+    """A network that says what it sees."""
+
+    config: NetworkConfig
 
 
 class Inputs(NamedTuple):
@@ -97,7 +103,7 @@ def network_accessibility(windows: Windows, widths: Sequence[int]) -> NDArray[np
     return found
 
 
-def make_inputs(windows: Windows, network: Network, device: torch.device | str = "cpu") -> Inputs:
+def make_inputs(windows: Windows, network: Configured, device: torch.device | str = "cpu") -> Inputs:
     """Convert windows to a network's inputs. If filters are fixed, the inputs are summaries of :func:`summarise`."""
     config = network.config
     accessibility = torch.from_numpy(network_accessibility(windows, config.accessibility_widths)).to(device)
@@ -120,7 +126,7 @@ def summarise_for_folds(sets: Sequence[Windows], candidate: Candidate) -> list[W
     return summarise(sets, build_network(candidate.network, candidate.motifs))
 
 
-def summarise(sets: Sequence[Windows], network: Network) -> list[Windows]:
+def summarise(sets: Sequence[Windows], network: Configured) -> list[Windows]:
     """Summarise windows by a network's fixed filters, once for all data sets with the same bases.
 
     Without fixed filters, return the windows unchanged.

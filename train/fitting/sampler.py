@@ -11,9 +11,8 @@ from torch import Tensor
 
 from train.config import FitConfig
 from train.data.dataset import Windows
-from train.fitting.inputs import make_inputs
+from train.fitting.inputs import Configured, make_inputs
 from train.fitting.shift import neighbours, shift_windows
-from train.networks.architectures import Network
 
 
 class Batch(NamedTuple):
@@ -32,7 +31,7 @@ class Sampler:
     the whole set with the weights ``w``.
     """
 
-    def __init__(self, windows: Windows, network: Network, device: torch.device) -> None:
+    def __init__(self, windows: Windows, network: Configured, device: torch.device) -> None:
         self.inputs = make_inputs(windows, network, device)
         self.targets = torch.from_numpy(windows.labels.astype(np.float32)).to(device)
         self.rows = [torch.from_numpy(np.flatnonzero(windows.labels == label)) for label in (1, 0)]
