@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 import onnx
 import torch
 
-from benchmarks import agreement, evaluation, gpu, profiling, training, variants
+from benchmarks import agreement, evaluation, gpu, planted, profiling, training, variants
 from benchmarks.__main__ import AGAINST_FIMO, CARD, PAGE, PROFILE, README, RESULTS, read_json
 from benchmarks.flops import multiply_adds_per_base
 from benchmarks.genome import BenchmarkGenome, make_genome, write_repeated
@@ -197,6 +197,26 @@ class TestComparisons:
         found = profiling.operators(small, model, stride, tmp_path)
         assert found["calls"] == 1
         assert "Conv" in found["operators"]
+
+
+def test_a_planted_motif_lies_in_bound_windows_on_either_strand(model):
+    windows = training.random_windows(500, model)
+    found = planted.plant(windows, "TCGATTACGC", 0.1)
+    texts = ["".join("ACGTN"[code] for code in codes) for codes in found.codes]
+    has = [("TCGATTACGC" in text, "GCGTAATCGA" in text) for text in texts]
+    np.testing.assert_array_equal(np.any(has, axis=1), found.labels == 1)
+    assert found.labels.sum() == 50
+    assert np.sum(has, axis=0).min() > 10
+    np.testing.assert_array_equal(found.codes[found.labels == 0], windows.codes[found.labels == 0])
+
+
+def test_auto_finds_every_planted_motif_in_the_committed_run():
+    record = read_json(planted.RESULTS)
+    assert record is not None
+    auto = {one["motif"]: one["valid"] for one in record["results"] if one["choice"] == "auto"}
+    assert auto.keys() == planted.MOTIFS.keys()
+    assert all(mode["auroc"] >= 0.99 for modes in auto.values() for mode in modes.values())
+    assert record["windows"] == planted.WINDOWS
 
 
 def test_motif_threshold_is_the_lowest_with_a_p_value_below_the_limit():
