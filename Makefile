@@ -48,7 +48,7 @@ audit: $(TRUSTED)  ## known weaknesses of what is installed; asks an index, so i
 	$(BIN)/pip-audit --skip-editable
 
 train: $(TRAINED)  ## DATA="DIR [DIR ...]", the first one selects
-	$(BIN)/python -m train run $(foreach folder,$(DATA),--data $(folder)) --out exported
+	$(BIN)/python -m train run $(foreach folder,$(DATA),--data $(folder)) --motifs jund --out exported
 
 gpu: $(CARD)  ## results and speed on an NVIDIA card, beside the processor's
 	$(BIN)/python -m pytest -m gpu --quiet tests/model
