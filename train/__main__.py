@@ -184,7 +184,7 @@ QuickOption = Annotated[
     typer.Option(
         "--quick",
         help="Fit one candidate of each family for 8 epochs, and without --families the CNN only. 200,000 windows take "
-        "less than 3 minutes on two cores.",
+        "3 minutes on two cores, after the choice of motifs.",
         rich_help_panel=NETWORKS,
     ),
 ]

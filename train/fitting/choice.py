@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -18,6 +18,7 @@ from train.config import AROUND, FILTER_MULTIPLE, RECIPES, WIDTHS, Candidate, Fa
 from train.graphs.build import build_graph
 from train.graphs.side import BLOCK
 from train.networks.architectures import build_network
+from train.networks.motifs import MOTIFS
 
 FAMILIES: tuple[Family, ...] = get_args(Family)
 QUICK_FAMILY: Family = "cnn"
@@ -230,7 +231,12 @@ def check_candidate(candidate: Candidate, data_sets: int = 1) -> None:
 
 @cache
 def _check_graph(network: NetworkConfig) -> None:
-    """Build the untrained network and its graph, which have limits of their own."""
+    """Build the untrained network and its graph, which have limits of their own.
+
+    Motifs are chosen later, so a network of more filters is tried with as many as there are motifs of JUND.
+    """
+    if network.family != "mlp":
+        network = replace(network, filters=min(network.filters, len(MOTIFS)))
     try:
         build_graph(build_network(network).eval())
     except ValueError as err:
