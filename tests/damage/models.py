@@ -64,7 +64,7 @@ def _use(folder: Path) -> tuple[Model, Any]:
 
     with redirect_stdout(io.StringIO()):
         info(folder / "model.onnx", None)
-        info(folder / "model.onnx", "-")
+        info(folder / "model.onnx", json_target="-")
     assert len(model.metadata.name.splitlines()) == 1
     scores = _scores(model)
     assert ((scores >= 0) & (scores <= 1)).all()
