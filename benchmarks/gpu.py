@@ -158,8 +158,7 @@ def check_operators(tested: Model, folder: Path) -> dict[str, Any]:
         return {"passed": True, "on_the_processor": {}, "on_the_card": {}}
     options = onnxruntime.SessionOptions()
     options.enable_profiling, options.profile_file_prefix = True, str(folder / "profile")
-    number = tested.card.device.partition(":")[2]
-    providers = [(CUDA, {"device_id": number, **load.CUDA_OPTIONS}), "CPUExecutionProvider"]
+    providers = [load.cuda_provider(tested.card.device), "CPUExecutionProvider"]
     session = onnxruntime.InferenceSession(str(tested.path), options, providers=providers)
     profiled = replace(tested, session=session, card=Card(tested.card.device))
     for stride in STRIDES:

@@ -209,7 +209,7 @@ def open_session(content: bytes, file: Path, device: Device) -> onnxruntime.Infe
     printed = StringIO()  # ONNX Runtime prints what is missing to stdout, which may carry hits
     with redirect_stdout(printed):
         if on_card:
-            providers.insert(0, (CUDA, {"device_id": str(card_number(device)), **CUDA_OPTIONS}))
+            providers.insert(0, cuda_provider(device))
             runtime.preload_dlls(directory="")
         try:
             session = runtime.InferenceSession(content, options, providers=providers, enable_fallback=on_card)
@@ -224,6 +224,11 @@ def open_session(content: bytes, file: Path, device: Device) -> onnxruntime.Infe
             raise DeviceError(f"--device {device}: CUDA is not available: {reason}. Run `jundscan doctor` for the fix.")
         log.info("CUDA is not available: %s; `jundscan doctor` names the fix", reason)
     return session
+
+
+def cuda_provider(device: Device) -> tuple[str, dict[str, str]]:
+    """Return ONNX Runtime's name and options of the card that a device names."""
+    return CUDA, {"device_id": str(card_number(device)), **CUDA_OPTIONS}
 
 
 def read_model_file(file: Path) -> bytes:

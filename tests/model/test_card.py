@@ -1,7 +1,7 @@
 """Calls on a graphics card: their shape, what happens when its memory is full, and the scores of a real card.
 
-Without a card, the model runs on the processor as if it were one. A session that takes no more than so many bases per
-call stands for a card whose memory is full.
+Most tests need no card: they run the model on the processor, through the code for cards. A session that fails above a
+number of bases per call stands for a card whose memory is full.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is not tested is said at the end of a run, and CI fails for what it may not skip."""
+"""The end of a run names what it did not test, and CI fails when it skips a test that it may not skip."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.errors import InputError
-from train.config import JUND, Candidate, Motifs, Start
+from train.config import FILTER_MULTIPLE, JUND, Candidate, Motifs, Start
 from train.data.dataset import Windows, chroms_and_starts, in_genome_order
 from train.fitting.motif_discovery import best_scores, discover
 from train.fitting.select import CHECKPOINT
@@ -31,8 +31,6 @@ LEARNED = "learned"
 """Source of a motif that the first fit found."""
 WIDTH = 12
 """Bases of a filter. Longer motifs are ranked by the part that a filter can hold."""
-CHANNELS = 16
-"""The number of filters is a multiple of this, see :class:`train.config.NetworkConfig`."""
 MAX_BOUND, MAX_UNBOUND = 4_000, 12_000
 """Maximum windows of each class that take part in the choice. More cost time and change the ranking little."""
 STRETCHES, HELD_OUT = 20, 4
@@ -53,7 +51,7 @@ class Sample(NamedTuple):
     held_out: NDArray[np.bool_]
 
 
-def choose_motifs(wish: Wish, sets: Sequence[Windows], filters: int = CHANNELS) -> Motifs:
+def choose_motifs(wish: Wish, sets: Sequence[Windows], filters: int = FILTER_MULTIPLE) -> Motifs:
     """Choose the motifs that filters start from.
 
     Parameters
@@ -73,7 +71,7 @@ def choose_motifs(wish: Wish, sets: Sequence[Windows], filters: int = CHANNELS) 
     """
     if wish.choice == JUND:
         return Motifs()
-    count = -(-max(filters, len(wish.named)) // CHANNELS) * CHANNELS
+    count = -(-max(filters, len(wish.named)) // FILTER_MULTIPLE) * FILTER_MULTIPLE
     if len(wish.named) == count:
         return Motifs(wish.choice, wish.named)
     sample = draw_sample(sets)
