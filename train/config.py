@@ -79,10 +79,13 @@ class Motifs:
         What ``--motifs`` asked for.
     starts : tuple of Start
         The most useful first. None for ``jund``: those are :data:`train.networks.motifs.MOTIFS`.
+    width : int, optional
+        Bases of the filters of a CNN, where the motifs ask for other ones than the default.
     """
 
     choice: str = JUND
     starts: tuple[Start, ...] = ()
+    width: int | None = None
 
     @property
     def depends_on_windows(self) -> bool:
@@ -90,14 +93,15 @@ class Motifs:
         return any(start.auroc is not None for start in self.starts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain dictionaries, for JSON."""
-        return asdict(self)
+        """Return plain dictionaries, for JSON. The default width is left out, as older records do."""
+        values = asdict(self)
+        return values if self.width is not None else {key: values[key] for key in ("choice", "starts")}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Motifs:
         """Build from the dictionary of :meth:`to_dict`, also after JSON."""
         starts = (Start(**{**one, "matrix": tuple(map(tuple, one["matrix"]))}) for one in values["starts"])
-        return cls(values["choice"], tuple(starts))
+        return cls(values["choice"], tuple(starts), values.get("width"))
 
     def sha256(self) -> str:
         """Return the digest of choice and matrices."""

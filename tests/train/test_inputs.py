@@ -15,7 +15,7 @@ from train.data.dataset import Neighbourhoods, Windows
 from train.fitting.fit import fit, predict_modes
 from train.fitting.folds import far_from, rows_without_fold
 from train.fitting.inputs import is_bare, make_inputs, modes, network_codes, summarise, without_flanks
-from train.networks.architectures import build_network
+from train.networks.architectures import CNN, build_network
 
 from .conftest import make_windows, predict_windows, quick_fit, span_of, tiny
 
@@ -138,3 +138,15 @@ def test_far_from_measures_on_the_same_chromosome() -> None:
     ids = np.array(["a:0-101", "a:500-601", "b:0-101", "a:151-252"])
     far = far_from(replace(windows, ids=ids), np.array([3]), 100)
     assert far.tolist() == [False, True, True, False]
+
+
+@pytest.mark.parametrize(("width", "ranges"), [(12, (0, 50)), (22, (0, 10, 30, 50)), (2, (0, 50))])
+def test_summaries_of_bare_windows_are_those_with_unknown_flanks(width: int, ranges: tuple[int, ...]) -> None:
+    config = replace(tiny("around"), filter_width=width, ranges=ranges, composition_ranges=(50,))
+    network = build_network(config)
+    assert isinstance(network, CNN)
+    windows = placed_windows(40, seed=5)
+    (found,) = summarise([windows], network)
+    assert found.summary is not None
+    unknown = without_flanks(network_codes(windows, 50))
+    np.testing.assert_array_equal(found.summary.alone, network.summary(torch.from_numpy(unknown)).detach())

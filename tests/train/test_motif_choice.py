@@ -29,6 +29,8 @@ from train.fitting.motif_choice import (
     read_motifs,
     with_motifs,
 )
+from train.networks.architectures import BothStrands
+from train.networks.features import one_hot
 from train.networks.motif_sources import AUTO, RANDOM, Wish, read_wish
 from train.networks.motifs import fetch_motifs, log_odds, motif_filters, similarities, vertebrate_motifs
 
@@ -102,6 +104,46 @@ def test_jaspar_matrices_are_ranked_by_enrichment(monkeypatch: pytest.MonkeyPatc
     alike = similarities(weights, weights).max(2)
     np.fill_diagonal(alike, 0.0)
     assert alike.max() <= motif_choice.ALIKE
+
+
+@pytest.mark.parametrize(("identifier", "width"), [("MA0139.2 CTCF", 22), ("MA0491.3 JUND", 12)])
+def test_long_motifs_ask_for_wide_filters(monkeypatch: pytest.MonkeyPatch, identifier: str, width: int) -> None:
+    monkeypatch.setattr(motif_discovery, "STEPS", 3)
+    monkeypatch.setattr(motif_choice, "vertebrate_motifs", fetch_motifs)
+    rng = np.random.default_rng(8)
+    windows = planted(4_000, seed=8, share=0.0)
+    windows.labels[:800] = 1
+    matrix = fetch_motifs()[identifier]
+    for row in np.flatnonzero(windows.labels):  # sites as variable as real ones
+        site = [rng.choice(4, p=letter / letter.sum()) for letter in matrix]
+        start = int(rng.integers(30, 50))
+        windows.codes[row, start : start + len(site)] = site
+    motifs = choose_motifs(Wish(AUTO), [windows])
+    assert (motifs.width or 12) == width
+    assert choose_again(motifs, [windows]) == motifs
+    assert Motifs.from_dict(json.loads(json.dumps(motifs.to_dict()))) == motifs
+    own_width = replace(tiny("cnn"), filter_width=32)
+    networks = [one.network for one in with_motifs([Candidate(tiny(f), quick_fit()) for f in ("cnn", "mlp")], motifs)]
+    assert [one.filter_width for one in networks] == [width, tiny("mlp").filter_width]
+    assert with_motifs([Candidate(own_width, quick_fit())], motifs)[0].network.filter_width == 32
+
+
+def test_best_scores_and_their_gradients_are_those_of_a_convolution() -> None:
+    rng = np.random.default_rng(9)
+    codes = rng.integers(0, 5, (200, 101)).astype(np.uint8)  # with unknown letters
+    weights = rng.normal(size=(13, 4, 12)).astype(np.float32)
+    plain = BothStrands(weights.copy())
+    expected = plain(one_hot(torch.from_numpy(codes)), 1).amax(2)
+    np.testing.assert_allclose(motif_discovery.best_scores(codes, weights), expected.detach(), rtol=1e-5)
+    network = motif_discovery._FreeNetwork(weights.copy(), 11)
+    found = network._best(torch.from_numpy(codes))
+    for values, layer in ((expected, plain), (found, network.first)):
+        (values**2).sum().backward()
+        assert layer.weight.grad is not None
+    assert plain.weight.grad is not None
+    assert network.first.weight.grad is not None
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(network.first.weight.grad, plain.weight.grad, rtol=1e-4, atol=1e-2)
 
 
 def test_the_same_windows_give_the_same_motifs(few_steps: None) -> None:

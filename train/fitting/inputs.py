@@ -5,11 +5,12 @@ If a network's filters are fixed, windows are summarised once and the fit uses t
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from torch import Tensor
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
 from jundscan.model.load import open_session
 from jundscan.model.metadata import MODES, WINDOW_MODES
+from jundscan.threads import in_order, usable_cores
 from train.config import Candidate, NetworkConfig
 from train.data.dataset import DataSet, Summary, Windows
 from train.graphs.build import build_summary
@@ -138,14 +140,13 @@ def summarise(sets: Sequence[Windows], network: Configured) -> list[Windows]:
     # ONNX Runtime is several times as fast as torch and computes the same sums to the last bit
     content = build_summary(network).SerializeToString()
     graph = hashlib.sha256(content).hexdigest()
-    session = open_session(content, Path("(summary of windows)"), "cpu")
     done: list[Windows] = []
     for windows in sets:
         if windows.summary is None or windows.summary.graph != graph:
             alike = next((one for one in done if _same_bases(one, windows)), None)
             if alike is None:
-                codes = network_codes(windows, config.flank)
-                summary = Summary(_summaries(session, codes), _summaries(session, without_flanks(codes)), graph)
+                known = _summaries(content, network_codes(windows, config.flank))
+                summary = Summary(known, _summaries_alone(network, windows), graph)
             else:
                 assert alike.summary is not None
                 summary = alike.summary
@@ -172,6 +173,29 @@ def _same_bases(one: Windows, other: Windows) -> bool:
     return np.array_equal(one.neighbourhood.codes, other.neighbourhood.codes)
 
 
-def _summaries(session: Any, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
-    batches = (codes[first : first + SUMMARY_BATCH] for first in range(0, len(codes), SUMMARY_BATCH))
-    return np.concatenate([session.run(None, {"sequence": np.ascontiguousarray(batch)})[0] for batch in batches])
+def _summaries_alone(network: CNN, windows: Windows) -> NDArray[np.float32]:
+    """Summarise windows with unknown flanks, of which only the bases next to the window are computed.
+
+    A range that reaches further than a filter is wide adds nothing but unknown letters, which score 0 and do not count.
+    """
+    config = network.config
+    enough = next((reach for reach in config.ranges if reach >= config.filter_width - 1), config.flank)
+    ranges = tuple(reach for reach in config.ranges if reach <= enough)
+    near = copy.copy(network)
+    near.config = replace(config, ranges=ranges, composition_ranges=())
+    codes = np.pad(windows.codes, ((0, 0), (enough, enough)), constant_values=UNKNOWN)
+    found = _summaries(build_summary(near).SerializeToString(), codes)
+    scores, counts = found[:, : len(ranges) * config.filters], found[:, len(ranges) * config.filters :]
+    further = [scores[:, -config.filters :]] * (len(config.ranges) - len(ranges))
+    return np.concatenate([scores, *further, *[counts] * (1 + len(config.composition_ranges))], axis=1)
+
+
+def _summaries(graph: bytes, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
+    session = open_session(graph, Path("(summary of windows)"), "cpu")
+
+    def summarise_batch(first: int) -> NDArray[np.float32]:
+        batch = np.ascontiguousarray(codes[first : first + SUMMARY_BATCH])
+        found: NDArray[np.float32] = session.run(None, {"sequence": batch})[0]
+        return found
+
+    return np.concatenate(list(in_order(summarise_batch, range(0, len(codes), SUMMARY_BATCH), usable_cores())))

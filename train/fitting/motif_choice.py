@@ -29,8 +29,12 @@ MOTIFS_FILE = "motifs.json"
 """File in a folder of checkpoints that holds the motifs of its fits."""
 LEARNED = "learned"
 """Source of a motif that the first fit found."""
-WIDTH = 12
-"""Bases of a filter. Longer motifs are ranked by the part that a filter can hold."""
+WIDTHS = (12, 22)
+"""Bases of a filter: as narrow as the default, or wide. Longer motifs are ranked by the part that a filter can hold."""
+WIDE_FPR = 0.01
+"""False-positive rate at which widths are compared, because random matches in a neighbourhood are many."""
+WIDE_ERRORS = 2.0
+"""Standard errors by which the best motif must find more bound windows with wide filters, because those cost time."""
 MAX_BOUND, MAX_UNBOUND = 4_000, 12_000
 """Maximum windows of each class that take part in the choice. More cost time and change the ranking little."""
 STRETCHES, HELD_OUT = 20, 4
@@ -51,7 +55,9 @@ class Sample(NamedTuple):
     held_out: NDArray[np.bool_]
 
 
-def choose_motifs(wish: Wish, sets: Sequence[Windows], filters: int = FILTER_MULTIPLE) -> Motifs:
+def choose_motifs(
+    wish: Wish, sets: Sequence[Windows], filters: int = FILTER_MULTIPLE, width: int | None = None
+) -> Motifs:
     """Choose the motifs that filters start from.
 
     Parameters
@@ -63,6 +69,8 @@ def choose_motifs(wish: Wish, sets: Sequence[Windows], filters: int = FILTER_MUL
         Training windows.
     filters : int
         Minimum number of motifs. More named motifs need more, a multiple of 16.
+    width : int, optional
+        Bases of a filter. By default ``auto`` chooses between :data:`WIDTHS`.
 
     Raises
     ------
@@ -75,20 +83,22 @@ def choose_motifs(wish: Wish, sets: Sequence[Windows], filters: int = FILTER_MUL
     if len(wish.named) == count:
         return Motifs(wish.choice, wish.named)
     sample = draw_sample(sets)
-    learned = _learned(sample, count)
+    if width is None:
+        width = _best_width(sample) if wish.choice == AUTO else WIDTHS[0]
+    learned = _learned(sample, count, width)
     if wish.choice == AUTO:
-        enriched = _enriched(sample)
+        enriched = _enriched(sample, width)
         proven = [one for one in learned if _beats_chance(one, sample)]
-        starts = _distinct([*enriched, *proven], count, most_learned=count // 2)
+        starts = _distinct([*enriched, *proven], count, width, most_learned=count // 2)
     else:
-        starts = [*wish.named, *_distinct(learned, count - len(wish.named), apart_from=wish.named)]
-    return Motifs(wish.choice, tuple(starts))
+        starts = [*wish.named, *_distinct(learned, count - len(wish.named), width, apart_from=wish.named)]
+    return Motifs(wish.choice, tuple(starts), width if width != WIDTHS[0] else None)
 
 
 def choose_again(motifs: Motifs, sets: Sequence[Windows]) -> Motifs:
     """Choose as before, on other windows."""
     named = () if motifs.choice in (AUTO, RANDOM) else tuple(one for one in motifs.starts if one.source != LEARNED)
-    return choose_motifs(Wish(motifs.choice, named), sets, len(motifs.starts))
+    return choose_motifs(Wish(motifs.choice, named), sets, len(motifs.starts), motifs.width or WIDTHS[0])
 
 
 def draw_sample(sets: Sequence[Windows]) -> Sample:
@@ -144,14 +154,32 @@ def enrichment(scores: NDArray[np.float32], labels: NDArray[np.int8]) -> NDArray
     return np.asarray((ranks - bound * (bound + 1) / 2) / (bound * unbound), np.float64)
 
 
-def _learned(sample: Sample, count: int) -> list[Start]:
+def _best_width(sample: Sample) -> int:
+    """Return the narrow width, unless JASPAR's best motif finds clearly more bound windows with wide filters.
+
+    A motif of 15 bases such as CTCF's does. With filters of 12 bases, too many unbound windows match as well.
+    """
+    bound = int((sample.labels == 1).sum())
+    narrow, wide = (_best_recall(sample, width) for width in WIDTHS)
+    error = np.sqrt(max(narrow * (1 - narrow), 1 / bound) / bound)
+    return WIDTHS[1] if wide - narrow > WIDE_ERRORS * error else WIDTHS[0]
+
+
+def _best_recall(sample: Sample, width: int) -> float:
+    """Return the largest share of bound windows that a matrix of JASPAR finds at :data:`WIDE_FPR`."""
+    scores = best_scores(sample.codes, _weights(list(vertebrate_motifs().values()), width))
+    least = np.quantile(scores[sample.labels == 0], 1 - WIDE_FPR, axis=0)
+    return float((scores[sample.labels == 1] > least).mean(0).max())
+
+
+def _learned(sample: Sample, count: int, width: int) -> list[Start]:
     """Learn motifs from three quarters of the windows, and measure them on the rest. The best stand first."""
     taught = ~sample.held_out
     bound, unbound = (sample.codes[(sample.labels == label) & taught] for label in (1, 0))
     if not len(bound) or not len(unbound):  # all lie in one stretch
         bound, unbound = (sample.codes[sample.labels == label] for label in (1, 0))
-    matrices = discover(bound, unbound, SAME_FILTERS_LEARNED * count, WIDTH)
-    scores = best_scores(sample.codes[sample.held_out], _weights(matrices))
+    matrices = discover(bound, unbound, SAME_FILTERS_LEARNED * count, width)
+    scores = best_scores(sample.codes[sample.held_out], _weights(matrices, width))
     aurocs = enrichment(scores, sample.labels[sample.held_out])
     order = np.argsort(-aurocs, kind="stable")
     return [
@@ -160,17 +188,17 @@ def _learned(sample: Sample, count: int) -> list[Start]:
     ]
 
 
-def _enriched(sample: Sample) -> list[Start]:
+def _enriched(sample: Sample, width: int) -> list[Start]:
     matrices = vertebrate_motifs()
-    aurocs = enrichment(best_scores(sample.codes, _weights(list(matrices.values()))), sample.labels)
+    aurocs = enrichment(best_scores(sample.codes, _weights(list(matrices.values()), width)), sample.labels)
     return [
         make_start(name, RELEASE, matrix, float(auroc))
         for (name, matrix), auroc in zip(matrices.items(), aurocs, strict=True)
     ]
 
 
-def _weights(matrices: Sequence[NDArray[np.float64]]) -> NDArray[np.float32]:
-    return np.stack([log_odds(matrix, WIDTH) for matrix in matrices])
+def _weights(matrices: Sequence[NDArray[np.float64]], width: int) -> NDArray[np.float32]:
+    return np.stack([log_odds(matrix, width) for matrix in matrices])
 
 
 def _beats_chance(start: Start, sample: Sample) -> bool:
@@ -182,14 +210,18 @@ def _beats_chance(start: Start, sample: Sample) -> bool:
 
 
 def _distinct(
-    starts: Sequence[Start], count: int, most_learned: int | None = None, apart_from: Sequence[Start] = ()
+    starts: Sequence[Start],
+    count: int,
+    width: int,
+    most_learned: int | None = None,
+    apart_from: Sequence[Start] = (),
 ) -> list[Start]:
     """Take ``count`` motifs, the highest AUROC first. Leave out those that resemble one taken before.
 
     If too few are left, those that were left out fill up.
     """
     ranked = sorted(starts, key=lambda one: -(one.auroc or 0.0))
-    weights = _weights([np.array(one.matrix) for one in [*ranked, *apart_from]])
+    weights = _weights([np.array(one.matrix) for one in [*ranked, *apart_from]], width)
     alike = similarities(weights, weights).max(2) > ALIKE
     taken: list[int] = []
     left = []
@@ -206,12 +238,18 @@ def _distinct(
 
 
 def with_motifs(candidates: Sequence[Candidate], motifs: Motifs) -> list[Candidate]:
-    """Let candidates start from ``motifs``. CNN and LSTM get more filters if more motifs were named."""
+    """Let candidates start from ``motifs``.
+
+    CNN and LSTM get more filters if more motifs were named. A CNN gets wide filters if the motifs are wide, unless it
+    has a width of its own.
+    """
     changed = []
     for one in candidates:
         network = one.network
         if network.family != "mlp" and motifs.choice not in (AUTO, RANDOM, JUND):
             network = replace(network, filters=max(network.filters, len(motifs.starts)))
+        if network.family == "cnn" and motifs.width is not None and network.filter_width == WIDTHS[0]:
+            network = replace(network, filter_width=motifs.width)
         changed.append(replace(one, network=network, motifs=motifs))
     return changed
 
@@ -254,6 +292,7 @@ def motifs_of_runs(wish: Wish, sets: Sequence[Windows], runs: Path, filters: int
     log.info("choosing the motifs that filters start from (--motifs %s)", wish.choice)
     motifs = choose_motifs(wish, sets, filters)
     if motifs.starts:
-        log.info("filters start from %s", "; ".join(_describe(one) for one in motifs.starts))
+        wide = "" if motifs.width is None else f", and a CNN's are {motifs.width} bases wide"
+        log.info("filters start from %s%s", "; ".join(_describe(one) for one in motifs.starts), wide)
     write_record(motifs.to_dict(), runs / MOTIFS_FILE)
     return motifs

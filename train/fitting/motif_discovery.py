@@ -6,12 +6,17 @@ the letters at each filter's best sites in bound windows, as programs that find 
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from jundscan.dna.letters import ALPHABET, COMPLEMENT
+from jundscan.model.load import open_session
+from jundscan.threads import in_order, usable_cores
+from train.graphs.build import build_best_scores
 from train.networks.architectures import BothStrands
 from train.networks.features import composition_features, dinucleotide_counts, one_hot
 from train.networks.motifs import log_odds
@@ -26,16 +31,24 @@ SHRINKAGE = 1e-3
 ROUNDS = 6
 SITE_QUANTILE = 0.99
 """Quantile of the unbound windows' best scores above which a site of a bound window counts."""
-SCORE_BATCH = 2048
+FILTERS_PER_BLOCK = 8
+"""Filters on both strands fill a block of 16 channels of ONNX Runtime's fast layout."""
+SCORE_BATCH = 16
+"""Windows per call, because the scores of a thousand filters then fit into the processor's cache."""
 
 
-@torch.no_grad()
 def best_scores(codes: NDArray[np.uint8], weights: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return each filter's best score in every window on either strand, (N, filters)."""
-    layer = BothStrands(weights)
-    parts = [layer(one_hot(batch), 1).amax(2) for batch in torch.from_numpy(codes).split(SCORE_BATCH)]
-    scores: NDArray[np.float32] = torch.cat(parts).numpy()
-    return scores
+    spare = -len(weights) % FILTERS_PER_BLOCK
+    layer = BothStrands(np.pad(weights, ((0, spare), (0, 0), (0, 0))))
+    # ONNX Runtime is ten times as fast as torch
+    session = open_session(build_best_scores(layer).SerializeToString(), Path("(best scores)"), "cpu")
+
+    def score(first: int) -> NDArray[np.float32]:
+        found: NDArray[np.float32] = session.run(None, {"sequence": codes[first : first + SCORE_BATCH]})[0]
+        return found[:, : len(weights)]
+
+    return np.concatenate(list(in_order(score, range(0, len(codes), SCORE_BATCH), usable_cores())))
 
 
 def discover(
@@ -71,9 +84,20 @@ class _FreeNetwork(nn.Module):
 
     def forward(self, codes: torch.Tensor) -> torch.Tensor:  # (B, 101) -> (B,)
         composition = composition_features(dinucleotide_counts(codes, (0,)))
-        best = self.first(one_hot(codes), 1).amax(2)
-        logits: torch.Tensor = self.last(torch.cat([self.scores(best), self.composition(composition)], 1)).squeeze(1)
+        logits: torch.Tensor = self.last(
+            torch.cat([self.scores(self._best(codes)), self.composition(composition)], 1)
+        ).squeeze(1)
         return logits
+
+    def _best(self, codes: torch.Tensor) -> torch.Tensor:  # (B, 101) -> (B, filters)
+        """Return each filter's best score. Its gradient is that of a convolution and a maximum, at a tenth of the time.
+
+        Only the best site of a window has a gradient, so the convolution that finds it needs none.
+        """
+        weights = self.first.weight
+        _, sites = _best_sites(codes.numpy(), weights.detach().numpy())
+        bases = one_hot(torch.from_numpy(sites).flatten(0, 1)).unflatten(0, sites.shape[:2])
+        return (bases * self.first.strands()[: len(weights)]).sum((2, 3))
 
 
 def _free_filters(

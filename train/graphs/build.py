@@ -65,6 +65,15 @@ def _better_strand(w: GraphWriter, bases: str, layer: BothStrands) -> str:
     return w.add("Add", [w.add("Conv", [bases, w.constant("filters", forward)], "forward"), gain], "positions")
 
 
+def _better_half(w: GraphWriter, strands: str, filters: int) -> str:
+    """Write the maximum of the forward strand's channels and the backward strand's, which follow them."""
+    forward, backward = (
+        w.add("Slice", [strands, w.integers(first), w.integers(first + filters), w.integers(1)], name)
+        for first, name in ((0, "forward_scores"), (filters, "backward_scores"))
+    )
+    return w.add("Max", [forward, backward], "positions")
+
+
 def _rectify(w: GraphWriter, values: str, bias: torch.Tensor) -> str:
     """Write a bias per channel and a ReLU."""
     return w.add(
@@ -180,11 +189,7 @@ def _best_scores(w: GraphWriter, bases: str, network: CNN, stride: Stride) -> st
         both = w.constant("both_strands", np.concatenate(_strands(network.first)))
         strands = w.add("Conv", [bases, both], "strands")
         strands = w.add("MaxPool", [strands], "block_max", kernel_shape=[1, BLOCK], strides=[1, BLOCK])
-        forward, backward = (
-            w.add("Slice", [strands, w.integers(first), w.integers(first + config.filters), w.integers(1)], name)
-            for first, name in ((0, "forward_scores"), (config.filters, "backward_scores"))
-        )
-        best = w.add("Max", [forward, backward], "positions")
+        best = _better_half(w, strands, config.filters)
     else:
         best = _better_strand(w, bases, network.first)
     span, ranges = 1, []
@@ -268,11 +273,28 @@ def build_summary(network: CNN) -> onnx.ModelProto:
     bases = _bases(w)
     parts = [_best_scores(w, bases, network, "block"), *dinucleotide_counts(w, bases, "block", network.config)]
     joined = w.add("Concat", parts, "joined", axis=1)
-    summary = w.add("Flatten", [joined], "summary")
-    sequence = helper.make_tensor_value_info("sequence", TensorProto.UINT8, ["batch", "length"])
-    graph = w.graph([(summary, TensorProto.FLOAT, ["batch", "features"])])
-    graph.name = "jundscan_summary"
-    graph.input.append(sequence)
+    return _model_of_windows(w, joined, "summary")
+
+
+def build_best_scores(layer: BothStrands) -> onnx.ModelProto:
+    """Write each filter's best score in windows, on either strand.
+
+    Returns
+    -------
+    onnx.ModelProto
+        ``sequence`` uint8 (batch, length) -> ``best_scores`` float32 (batch, filters).
+    """
+    w = GraphWriter("")
+    both = w.constant("both_strands", np.concatenate(_strands(layer)))
+    best = w.add("GlobalMaxPool", [w.add("Conv", [_bases(w), both], "strands")], "best")
+    return _model_of_windows(w, _better_half(w, best, len(layer.weight)), "best_scores")
+
+
+def _model_of_windows(w: GraphWriter, values: str, name: str) -> onnx.ModelProto:
+    """Make a model for single windows that returns ``values`` (batch, …) as a table."""
+    graph = w.graph([(w.add("Flatten", [values], name), TensorProto.FLOAT, ["batch", "features"])])
+    graph.name = f"jundscan_{name}"
+    graph.input.append(helper.make_tensor_value_info("sequence", TensorProto.UINT8, ["batch", "length"]))
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
 
 
