@@ -6,7 +6,7 @@ Validation and test windows take no part. A fit that holds blocks out chooses ag
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -83,11 +83,15 @@ def choose_motifs(
     if len(wish.named) == count:
         return Motifs(wish.choice, wish.named)
     sample = draw_sample(sets)
-    if width is None:
-        width = _best_width(sample) if wish.choice == AUTO else WIDTHS[0]
+    scores = {}
+    if wish.choice == AUTO:
+        matrices = list(vertebrate_motifs().values())
+        scores = {one: best_scores(sample.codes, _weights(matrices, one)) for one in ((width,) if width else WIDTHS)}
+        width = _best_width(sample.labels, scores)
+    width = width or WIDTHS[0]
     learned = _learned(sample, count, width)
     if wish.choice == AUTO:
-        enriched = _enriched(sample, width)
+        enriched = _enriched(sample.labels, scores[width])
         proven = [one for one in learned if _beats_chance(one, sample)]
         starts = _distinct([*enriched, *proven], count, width, most_learned=count // 2)
     else:
@@ -154,22 +158,22 @@ def enrichment(scores: NDArray[np.float32], labels: NDArray[np.int8]) -> NDArray
     return np.asarray((ranks - bound * (bound + 1) / 2) / (bound * unbound), np.float64)
 
 
-def _best_width(sample: Sample) -> int:
-    """Return the narrow width, unless JASPAR's best motif finds clearly more bound windows with wide filters.
+def _best_width(labels: NDArray[np.int8], scores: Mapping[int, NDArray[np.float32]]) -> int:
+    """Return the narrowest width of ``scores``, unless JASPAR's best motif finds clearly more bound windows at another.
 
     A motif of 15 bases such as CTCF's does. With filters of 12 bases, too many unbound windows match as well.
     """
-    bound = int((sample.labels == 1).sum())
-    narrow, wide = (_best_recall(sample, width) for width in WIDTHS)
-    error = np.sqrt(max(narrow * (1 - narrow), 1 / bound) / bound)
-    return WIDTHS[1] if wide - narrow > WIDE_ERRORS * error else WIDTHS[0]
+    bound = int((labels == 1).sum())
+    recalls = {width: _best_recall(labels, of_width) for width, of_width in scores.items()}
+    narrow, wide = min(recalls), max(recalls, key=lambda width: recalls[width])
+    error = np.sqrt(max(recalls[narrow] * (1 - recalls[narrow]), 1 / bound) / bound)
+    return wide if recalls[wide] - recalls[narrow] > WIDE_ERRORS * error else narrow
 
 
-def _best_recall(sample: Sample, width: int) -> float:
-    """Return the largest share of bound windows that a matrix of JASPAR finds at :data:`WIDE_FPR`."""
-    scores = best_scores(sample.codes, _weights(list(vertebrate_motifs().values()), width))
-    least = np.quantile(scores[sample.labels == 0], 1 - WIDE_FPR, axis=0)
-    return float((scores[sample.labels == 1] > least).mean(0).max())
+def _best_recall(labels: NDArray[np.int8], scores: NDArray[np.float32]) -> float:
+    """Return the largest share of bound windows that one motif finds at :data:`WIDE_FPR`."""
+    least = np.quantile(scores[labels == 0], 1 - WIDE_FPR, axis=0)
+    return float((scores[labels == 1] > least).mean(0).max())
 
 
 def _learned(sample: Sample, count: int, width: int) -> list[Start]:
@@ -188,12 +192,11 @@ def _learned(sample: Sample, count: int, width: int) -> list[Start]:
     ]
 
 
-def _enriched(sample: Sample, width: int) -> list[Start]:
-    matrices = vertebrate_motifs()
-    aurocs = enrichment(best_scores(sample.codes, _weights(list(matrices.values()), width)), sample.labels)
+def _enriched(labels: NDArray[np.int8], scores: NDArray[np.float32]) -> list[Start]:
+    """Measure JASPAR's matrices by their scores."""
     return [
         make_start(name, RELEASE, matrix, float(auroc))
-        for (name, matrix), auroc in zip(matrices.items(), aurocs, strict=True)
+        for (name, matrix), auroc in zip(vertebrate_motifs().items(), enrichment(scores, labels), strict=True)
     ]
 
 
