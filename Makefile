@@ -15,8 +15,8 @@ demo: $(READY)  ## scan the bundled example
 	$(BIN)/jundscan scan examples/genome.fa --accessibility examples/dnase.bedgraph \
 	  --accessibility-scale examples/scale.json
 
-test: $(TRAINED)  ## the whole test suite; PYTEST_ARGS="-k names"
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: $(TRAINED)  ## the whole test suite, in two processes; PYTEST_ARGS="-k names"
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(PYTEST_ARGS)
 
 test-fast: $(FAST)  ## the fast tier, for every change: no PyTorch, no browser, no network, under a minute
 	$(BIN)/python -m pytest --fast --quiet

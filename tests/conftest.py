@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from jundscan.cli import main
 from jundscan.model.load import load_model
@@ -34,6 +35,10 @@ MARKS_OF_PATHS = {
     TESTS / "browser": "tools",
     TESTS / "damage": "slow",
 }
+
+# how long an example takes says more about the machine than about the code
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 if not os.environ.get("JUNDSCAN_DATA"):
     os.environ.pop("JUNDSCAN_DATA", None)  # set but empty counts as not set

@@ -58,7 +58,6 @@ def test_zero_and_nan_are_not_mapped():
 
 
 @given(st.lists(st.floats(0, 30, width=32), min_size=1, max_size=700), st.integers(0, 700))
-@settings(deadline=None)
 def test_a_scale_maps_parts_as_it_maps_the_whole(means, cut):
     scale = fit_scale(some_means(), "here")
     array = np.array(means, dtype=np.float32)
@@ -174,7 +173,7 @@ def test_a_scan_with_a_scale_of_another_model_raises_before_it_begins(model):
         assert scan.inputs.scale.windows == 4000
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     widths=st.sampled_from([(101,), (101, 301), (101, 301, 1101)]),
     starts=st.lists(st.lists(st.integers(0, 2899), max_size=30, unique=True).map(sorted), min_size=3, max_size=3),
@@ -258,7 +257,7 @@ def write_genome(path, sequences):
     return open_genome(path)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     runs=st.lists(st.tuples(st.integers(0, 300), st.integers(0, 5)), min_size=1, max_size=5),
     limit=st.integers(1, 400),

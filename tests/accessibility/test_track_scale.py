@@ -46,7 +46,7 @@ def naive_stretches(values: NDArray[np.float64], empty_bases: int) -> list[list[
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     pieces=st.lists(st.tuples(st.integers(0, 140), st.booleans()), min_size=1, max_size=8),
     spilled=st.booleans(),

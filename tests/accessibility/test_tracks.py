@@ -71,7 +71,7 @@ def open_bigwig(path, rows):
 @example(
     rows=[(0, 1, 2.0**-126)], kind="text", starts=[0], widths=[101], cuts=[], slab=102, gap=101, block=101, widest=101
 )
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(
     rows=rows,
     kind=st.sampled_from(["text", "bigwig", "memory"]),
@@ -124,7 +124,7 @@ SCAFFOLDS = {"chr1": 90_000, "a": 40, "b": 3_000, "chr2": 33_000, "c": 101, "d":
 
 
 @pytest.mark.slow
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 99),
     bigwig=st.booleans(),

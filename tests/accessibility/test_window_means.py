@@ -43,7 +43,7 @@ def exact_means(flat: Intervals, starts: list[int], width: int) -> NDArray[np.fl
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @example(parts=[(0, 1, 1e-45), (0, 1, GREATEST), (0, 250, 1e-45)], block=301, widths=[1, 101], step=1, before=0)
 @given(
     parts=pieces,

@@ -31,9 +31,7 @@ def test_undamaged_input_is_read(name: str) -> None:
 def test_damaged_input_is_read_rightly_or_an_error(name: str) -> None:
     reader: Reader = READERS[name]
 
-    @settings(
-        max_examples=EXAMPLES, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
-    )
+    @settings(max_examples=EXAMPLES, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(files=reader.cases)
     def attempt(files: dict[str, bytes]) -> None:
         check(reader, files)

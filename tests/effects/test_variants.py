@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import jundscan
@@ -137,7 +137,6 @@ def splices(draw: st.DrawFn) -> tuple[str, int, int, str, int]:
 
 
 @given(splices())
-@settings(deadline=None)
 def test_spliced_blocks_equal_slices_of_the_haplotype(drawn: tuple[str, int, int, str, int]) -> None:
     chromosome, start, reference, allele, flank = drawn
     margin = flank + 500

@@ -83,7 +83,7 @@ def windows_of(
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(chromosomes=genomes(), flank=st.sampled_from([0, 10, 70, 400]), seed=st.integers(0, 1 << 30))
 def test_flanks_equal_a_naive_look_up(chromosomes: Chromosomes, flank: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -101,7 +101,7 @@ def test_flanks_equal_a_naive_look_up(chromosomes: Chromosomes, flank: int, seed
         assert found.codes(slice(row, row + 1)).tolist() == [expected.tolist()]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(chromosomes=genomes(), seed=st.integers(0, 1 << 30))
 def test_accessibility_equals_a_naive_look_up(chromosomes: Chromosomes, seed: int) -> None:
     rng = np.random.default_rng(seed)

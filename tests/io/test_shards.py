@@ -230,7 +230,7 @@ def array_of_pointers() -> bytes:
         # the class instead of an instance, whose state would change joblib for the rest of the process
         pickled(NumpyArrayWrapper)[:-1] + pickled({"order": "C"})[2:-1] + b"b.",
         array_of_pointers(),
-        gzip.compress(b"not a pickle"),
+        gzip.compress(b"not a pickle", mtime=0),
     ],
 )
 def test_damaged_or_disguised_file_is_an_error(tmp_path: Path, content: bytes) -> None:

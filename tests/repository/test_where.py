@@ -73,7 +73,7 @@ def has_window(stretch: Stretch, stride: int) -> bool:
     return bool(window_starts(start, end, SIZES[chrom], stride))
 
 
-@settings(max_examples=CASES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=CASES)
 @cases
 def test_spans_hold_the_windows_of_a_naive_loop(
     regions: list[Stretch], listed: list[Stretch], excluded: list[Stretch], stride: int, renamed: bool
@@ -123,7 +123,7 @@ def rows_of(path: Path) -> list[list[str]]:
 
 
 @pytest.mark.slow
-@settings(max_examples=CASES, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=CASES, suppress_health_check=list(HealthCheck))
 @cases
 def test_outputs_hold_only_windows_inside_the_regions(
     model: Model,

@@ -126,7 +126,7 @@ def test_a_file_without_a_region_to_scan_raises(tmp_path: Path, rows: list[tuple
     assert str(caught.value).startswith(f"{file}: ")
 
 
-@pytest.mark.parametrize("content", [b"", b"# nothing\n", b"\n", b"track name=none\n", gzip.compress(b"")])
+@pytest.mark.parametrize("content", [b"", b"# nothing\n", b"\n", b"track name=none\n", gzip.compress(b"", mtime=0)])
 def test_an_empty_exclusion_excludes_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes) -> None:
     file = tmp_path / "blacklist.bed"
     file.write_bytes(content)

@@ -64,7 +64,7 @@ def reader(genome: Mapping[str, NDArray[np.uint8]], seed: int = 0) -> Callable[[
     size=st.sampled_from([101, 500, 3_000, 20_000]),
     most=st.integers(1, 40),
 )
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_each_known_window_is_in_one_call_with_its_own_flanks(
     drawn: tuple[dict[str, NDArray[np.uint8]], list[Region]], stride: int, flank: int, size: int, most: int
 ) -> None:
@@ -114,7 +114,6 @@ def test_each_known_window_is_in_one_call_with_its_own_flanks(
     most=st.sampled_from([101, 700, 4_000]),
     seed=st.integers(0, 99),
 )
-@settings(deadline=None)
 def test_tasks_hold_each_chunk_with_its_own_bases(
     drawn: tuple[dict[str, NDArray[np.uint8]], list[Region]], stride: int, flank: int, most: int, seed: int
 ) -> None:
@@ -203,7 +202,7 @@ def test_scaffolds_that_share_a_task_score_as_if_alone(
     sizes=st.lists(st.integers(1, 90_000), min_size=1, max_size=12),
     seed=st.integers(0, 9),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_means_of_many_scaffolds_at_once_equal_single_ones(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int], seed: int
 ) -> None:

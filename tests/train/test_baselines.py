@@ -155,7 +155,7 @@ def test_no_baseline_sees_the_fold_it_predicts(tables: tuple[Table, Table]) -> N
     assert baselines.baseline_out_of_fold(Tabular(), [marked], fold, False) is None
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 2**31), st.sampled_from([3, 20, 1000]))
 def test_bootstrap_agrees_with_scikit_learn(seed: int, distinct: int) -> None:
     rng = np.random.default_rng(seed)

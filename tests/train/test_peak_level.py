@@ -42,7 +42,7 @@ def stretches(starts: list[int]) -> list[set[int]]:
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.dictionaries(st.integers(0, 30), st.booleans(), min_size=1),
     st.dictionaries(st.integers(0, 300), st.sampled_from([0.1, 0.4, 0.6, 0.9])),

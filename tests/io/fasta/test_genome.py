@@ -51,7 +51,7 @@ def runs_of_unknown(sequence: str) -> list[list[int]]:
     return runs
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     records=genomes,
     width=st.integers(1, 100),
@@ -233,7 +233,7 @@ def test_damaged_index_is_an_error(tmp_path):
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     records=st.dictionaries(
         st.text("abc", min_size=1, max_size=3),
