@@ -141,12 +141,20 @@ class Caution:
 
 
 class Cautions(list[Caution]):
-    """The warnings of a run, in order, each once."""
+    """The warnings of a run, in order, each once.
+
+    Attributes
+    ----------
+    about : str
+        What the run is one of several of, such as ``sample liver: ``. The log puts it before each message.
+    """
+
+    about = ""
 
     def add(self, code: str, message: str, **figures: Figure) -> None:
         """Log and keep a warning, unless it is here already."""
         if all((caution.code, caution.message) != (code, message) for caution in self):
-            log.warning("%s", message)
+            log.warning("%s%s", self.about, message)
             self.append(Caution(code, message, figures))
 
     def take(self, others: Iterable[Caution]) -> None:

@@ -28,7 +28,7 @@ MAX_WIDER_KNOTS = 1024
 """Maximum knots of each width beyond the window's own."""
 _MAX_KNOTS = 2048
 _MIN_WINDOWS = 1000
-_MIN_VALUES = 50
+MIN_VALUES = 50
 _MEANS_AT_ONCE = 1 << 15
 """Means mapped at a time, because arrays of this length fit into the processor's cache."""
 _KEY = "accessibility_scale"
@@ -36,6 +36,30 @@ OTHER_SCALE = (
     "give --accessibility-scale FILE (the record of a run on the whole track) or --accessibility-scale identity; "
     "a BED whose scores are all 0 counts with --bed-value presence"
 )
+
+
+class Depth(NamedTuple):
+    """How much a track tells of the windows that its scale is found on.
+
+    Attributes
+    ----------
+    windows : int
+    covered : float
+        Share of them with a mean above 0.
+    values : int
+        Distinct means above 0. With few of them, percentiles are ties.
+    """
+
+    windows: int
+    covered: float
+    values: int
+
+    @classmethod
+    def of(cls, means: NDArray[np.floating[Any]]) -> Depth:
+        """Count the windows of means, shape=(n,); NaN, not available, is left out."""
+        known = means[~np.isnan(means)]
+        above = known[known > 0]
+        return cls(len(known), len(above) / max(len(known), 1), len(np.unique(above)))
 
 
 class Knots(NamedTuple):
@@ -269,7 +293,9 @@ def resolve_scale(scale: AccessibilityScale | str | Path | None) -> Accessibilit
     return IDENTITY if scale == "identity" else read_scale(scale)
 
 
-def fit_scale(means: NDArray[np.floating[Any]], where: str, remedy: str = OTHER_SCALE) -> AccessibilityScale:
+def fit_scale(
+    means: NDArray[np.floating[Any]], where: str, remedy: str = OTHER_SCALE, min_values: int = MIN_VALUES
+) -> AccessibilityScale:
     """Find the scale of window means, see :func:`fit_knots`.
 
     Parameters
@@ -280,19 +306,21 @@ def fit_scale(means: NDArray[np.floating[Any]], where: str, remedy: str = OTHER_
         Origin of the means, for the message.
     remedy : str
         Advice for too few means, for the message.
+    min_values : int
+        Minimum number of distinct means above 0.
 
     Raises
     ------
     InputError
-        When there are fewer than 1,000 windows, or fewer than 50 distinct means above 0.
+        When there are fewer than 1,000 windows, or fewer distinct means above 0 than ``min_values``.
     """
     means = means[~np.isnan(means)]
     values, counts = np.unique(means, return_counts=True)
     distinct = int(np.count_nonzero(values))
-    if len(means) < _MIN_WINDOWS or distinct < _MIN_VALUES:
+    if len(means) < _MIN_WINDOWS or distinct < min_values:
         raise InputError(
             f"{where}: {len(means)} windows with {distinct} distinct values above 0 are too few to find the "
-            f"accessibility scale (needs {_MIN_WINDOWS} and {_MIN_VALUES}): {remedy}"
+            f"accessibility scale (needs {_MIN_WINDOWS} and {min_values}): {remedy}"
         )
     return AccessibilityScale(*fit_knots(values, counts, _MAX_KNOTS), len(means))
 

@@ -17,6 +17,8 @@ from jundscan.accessibility.genome_tracks import MIN_COMMON_SHARE, GenomeTrack, 
 from jundscan.accessibility.scale import (
     IDENTITY,
     MAX_WIDER_KNOTS,
+    MIN_VALUES,
+    OTHER_SCALE,
     AccessibilityScale,
     distribution,
     fit_knots,
@@ -131,9 +133,14 @@ def _with_windows(windows: Mapping[str, NDArray[np.int64]]) -> list[tuple[str, N
 
 
 def fit_track_scale(
-    genome: Genome | None, track: GenomeTrack | Track, widths: Sequence[int], cautions: Cautions | None = None
+    genome: Genome | None,
+    track: GenomeTrack | Track,
+    widths: Sequence[int],
+    cautions: Cautions | None = None,
+    remedy: str = OTHER_SCALE,
+    min_values: int = MIN_VALUES,
 ) -> tuple[AccessibilityScale, NDArray[np.float32]]:
-    """Find the scale of a track, as :func:`track_scale` does.
+    """Find the scale of a track, as :func:`track_scale` does; ``remedy`` and ``min_values`` as for :func:`fit_scale`.
 
     Returns
     -------
@@ -144,7 +151,7 @@ def fit_track_scale(
     if cautions is not None and isinstance(track, GenomeTrack):
         _warn_of_partial_genome(track, cautions)
     means = scale_means(genome, track, widths)
-    own = fit_scale(means[:, 0], str(track.path))
+    own = fit_scale(means[:, 0], str(track.path), remedy, min_values)
     wider = {
         width: fit_knots(*np.unique(of_width, return_counts=True), MAX_WIDER_KNOTS)
         for width, of_width in zip(widths[1:], means.T[1:], strict=True)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.accessibility.genome_tracks import GenomeTrack, match_chromosomes
-from jundscan.accessibility.scale import IDENTITY, AccessibilityScale
+from jundscan.accessibility.scale import IDENTITY, MIN_VALUES, OTHER_SCALE, AccessibilityScale, Depth
 from jundscan.accessibility.track_scale import check_scale, fit_track_scale
 from jundscan.accessibility.tracks import Track, open_track
 from jundscan.errors import Cautions, InputError, collect_warnings
@@ -49,6 +49,8 @@ class Inputs:
         Maps window means of the track to percentiles.
     accessibility_shares : sequence of float
         Distribution of accessibility over the track (:func:`jundscan.accessibility.scale.distribution`).
+    depth : Depth or None
+        What the scale was found on; None where it was given.
     timings : dict of str to float
         Seconds of each stage.
     cautions : Cautions
@@ -70,6 +72,7 @@ class Inputs:
     track: GenomeTrack | None = None
     scale: AccessibilityScale = IDENTITY
     accessibility_shares: Sequence[float] = ()
+    depth: Depth | None = None
     timings: dict[str, float] = field(default_factory=dict)
     files: ExitStack = field(default_factory=ExitStack)
     beyond_percentiles: bool = False
@@ -84,6 +87,8 @@ class Inputs:
         bed_value: BedValue = "score",
         missing_chromosomes: MissingChromosomes | None = None,
         compare: bool = True,
+        remedy: str = OTHER_SCALE,
+        min_values: int = MIN_VALUES,
     ) -> None:
         """Open the track, find its chromosomes in the genome and its scale.
 
@@ -95,6 +100,8 @@ class Inputs:
             Returns bases by chromosome; called only where names or lengths differ between genome and track.
         compare : bool
             Whether to compare the track with the scale and with the model's training data.
+        remedy, min_values
+            As for :func:`jundscan.accessibility.scale.fit_scale`.
         """
         self.bed_value = bed_value
         if accessibility is not None:
@@ -110,21 +117,23 @@ class Inputs:
             )
         opened_at = time.perf_counter()
         if self.track is not None:
-            self._find_scale(self.track, scale, compare)
+            means = None
+            if scale is None:
+                found = fit_track_scale(self.genome, self.track, self.model.widths, self.cautions, remedy, min_values)
+                scale, means = found[0], found[1][:, 0]
+                self.depth = Depth.of(means)
+            self._set_scale(self.track, scale, means, compare)
         self.timings = {"opening": opened_at - self.began, "accessibility_scale": time.perf_counter() - opened_at}
 
-    def _find_scale(self, track: GenomeTrack, scale: AccessibilityScale | None, compare: bool) -> None:
-        """Find or check the scale of the track, and warn where the track is unlike the scale or the training data."""
-        means = None
-        if scale is None:
-            scale, means = fit_track_scale(self.genome, track, self.model.widths, self.cautions)
-        else:
-            scale.check_widths(self.model.widths)
+    def _set_scale(
+        self, track: GenomeTrack, scale: AccessibilityScale, means: NDArray[np.float32] | None, compare: bool
+    ) -> None:
+        """Check the scale of the track, and warn where the track is unlike the scale or the training data."""
+        scale.check_widths(self.model.widths)
         self.scale = scale
         if compare:
-            own = None if means is None else means[:, 0]
             training = self.model.metadata.training_accessibility
-            self.accessibility_shares = check_scale(self.genome, track, scale, own, training, self.cautions)
+            self.accessibility_shares = check_scale(self.genome, track, scale, means, training, self.cautions)
 
     def accessibility_of(self, parts: Sequence[tuple[str, NDArray[np.int64]]]) -> NDArray[np.float32]:
         """Return the accessibility of windows, as percentiles, at each width that the model sees.

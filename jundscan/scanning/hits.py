@@ -112,6 +112,11 @@ class HitCaller:
         """Whether there is an open hit, which :meth:`finish` would return."""
         return self._open is not None
 
+    @property
+    def open_bounds(self) -> tuple[int, int]:
+        """First base of the open hit, and the base behind its last; both 0 without one."""
+        return (0, 0) if self._open is None else (int(self._open.start[0]), int(self._open.end[0]))
+
     def finish(self) -> Hits:
         """Return the open hit, if there is one; the next windows are those of another chromosome."""
         groups, self._open = self._open, None

@@ -13,7 +13,7 @@ scanned. So a window's probability depends on the genome and the track alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import chain
@@ -27,6 +27,7 @@ from jundscan.dna.windows import concatenate_ranges
 from jundscan.errors import format_count
 from jundscan.io.frames import data_frame
 from jundscan.io.html_tables import html_table
+from jundscan.model.model import Model
 from jundscan.model.thresholds import expected_precision, is_positive
 from jundscan.options import check_fraction
 from jundscan.scanning.hits import HitCaller, Hits
@@ -44,6 +45,8 @@ MAX_TASK_BASES = 1 << 20
 MAX_TASK_WINDOWS = 1 << 17
 """Maximum windows per task, because at stride 1 a task of 2^20 bases would hold a million windows in memory. Twice as
 many cost twice the page faults, which threads wait for together."""
+MAX_TASK_VALUES = 1 << 20
+"""Maximum windows times tracks per task: 20 MB of accessibility at five widths."""
 MIN_TASK_BASES = 1 << 16
 """Minimum bases per task of a small genome, because smaller tasks cost more to start than they save."""
 TASKS_OF_THREAD = 16
@@ -192,23 +195,52 @@ def score(scan: Scan, task_bases: int | None = None, call_windows: int | None = 
     ------
     ScoredWindows
     """
-    threads, flank = scan.inputs.threads, scan.model.flank
-    call_windows = call_windows or scan.model.windows_per_call(scan.stride)
-    if task_bases is None and scan.model.card is not None:  # every task fills one call
-        task_bases = max(call_windows * scan.stride, WINDOW_LENGTH)
-    if task_bases is None:
-        share = sum(span.end - span.start for span in scan.spans) // (TASKS_OF_THREAD * threads)
-        task_bases = min(max(share, MIN_TASK_BASES), MAX_TASK_BASES, MAX_TASK_WINDOWS * scan.stride)
-        task_bases = max(task_bases, WINDOW_LENGTH)
-    work = tasks(scan.spans, scan.genome.chromsizes, scan.genome.bases, scan.stride, task_bases, flank)
-    last = "", 0
-    with closing(in_order(partial(_score_task, scan, call_windows), work, threads)) as done:
-        for chunk in chain.from_iterable(done):
-            if len(chunk.starts):
-                chunk = without_shared_bases(chunk, (chunk.chrom, int(chunk.starts[0])), last)
-                last = chunk.chrom, int(chunk.starts[-1]) + WINDOW_LENGTH
+    with closing(score_together([scan], task_bases, call_windows)) as together:
+        for (chunk,) in together:
             yield chunk
-    scan.inputs.finish()
+
+
+def score_together(
+    scans: Sequence[Scan], task_bases: int | None = None, call_windows: int | None = None
+) -> Generator[tuple[ScoredWindows, ...], None, None]:
+    """Score the windows of one genome with the tracks of several scans, and compute once what is the sequence's.
+
+    Each scan gets what :func:`score` yields for it alone, to the last bit.
+
+    Parameters
+    ----------
+    scans : sequence of Scan
+        At least one. All have the same genome, model, stride and spans, such as the scans of
+        :func:`jundscan.samples.plan.open_samples`.
+    task_bases, call_windows : int, optional
+        As for :func:`score`.
+
+    Yields
+    ------
+    tuple of ScoredWindows
+        One chunk per scan, of the same windows.
+    """
+    one = scans[0]
+    model, stride, threads = one.model, one.stride, one.inputs.threads
+    call_windows = call_windows or model.windows_per_call(stride, len(scans))
+    if task_bases is None and model.card is not None:  # every task fills one call
+        task_bases = max(call_windows * stride, WINDOW_LENGTH)
+    if task_bases is None:
+        share = sum(span.end - span.start for span in one.spans) // (TASKS_OF_THREAD * threads)
+        max_windows = min(MAX_TASK_WINDOWS, MAX_TASK_VALUES // len(scans))
+        task_bases = min(max(share, MIN_TASK_BASES), MAX_TASK_BASES, max_windows * stride)
+        task_bases = max(task_bases, WINDOW_LENGTH)
+    work = tasks(one.spans, one.genome.chromsizes, one.genome.bases, stride, task_bases, model.flank)
+    last = "", 0
+    with closing(in_order(partial(_score_task, scans, call_windows), work, threads)) as done:
+        for chunks in chain.from_iterable(done):
+            chrom, starts = chunks[0].chrom, chunks[0].starts
+            if len(starts):
+                chunks = tuple(without_shared_bases(chunk, (chrom, int(starts[0])), last) for chunk in chunks)
+                last = chrom, int(starts[-1]) + WINDOW_LENGTH
+            yield chunks
+    for scan in scans:
+        scan.inputs.finish()
 
 
 def without_shared_bases(chunk: ScoredWindows, first: tuple[str, int], last: tuple[str, int]) -> ScoredWindows:
@@ -221,10 +253,10 @@ def without_shared_bases(chunk: ScoredWindows, first: tuple[str, int], last: tup
     return chunk
 
 
-def _score_task(scan: Scan, call_windows: int, task: Task) -> list[ScoredWindows]:
-    stride, chunks = scan.stride, task.chunks
-    joined = join(task, stride, scan.model.flank)
-    runs, counts = known_runs(joined, stride, scan.model.flank)
+def _score_task(scans: Sequence[Scan], call_windows: int, task: Task) -> list[tuple[ScoredWindows, ...]]:
+    model, stride, chunks = scans[0].model, scans[0].stride, task.chunks
+    joined = join(task, stride, model.flank)
+    runs, counts = known_runs(joined, stride, model.flank)
     of_run = np.searchsorted(joined.firsts, runs, side="right") - 1  # its chunk: unknown letters lie between chunks
     within = runs - joined.firsts[of_run]
     run_starts = chunks.starts[of_run] + stride * within
@@ -235,42 +267,48 @@ def _score_task(scan: Scan, call_windows: int, task: Task) -> list[ScoredWindows
     edges = np.append(0, np.cumsum(counts))[run_edges].tolist()
 
     parts = [(chrom, starts[row:end]) for chrom, row, end in zip(task.chroms, edges[:-1], edges[1:], strict=True)]
-    accessibility = scan.inputs.accessibility_of(parts)
-    probabilities = _probabilities(scan, joined.codes, runs, counts, accessibility, call_windows)
+    accessibility = np.stack([scan.inputs.accessibility_of(parts) for scan in scans])
+    probabilities = _probabilities(model, stride, joined.codes, runs, counts, accessibility, call_windows)
 
     covered = np.append(0, np.cumsum(_count_covered_bases(run_starts, counts, stride, run_edges[:-1])))[run_edges]
     tried = np.add.reduceat(chunks.counts, task.heads)
-    positive = np.diff(np.searchsorted(np.flatnonzero(is_positive(probabilities, scan.threshold.value)), edges))
-    totals = zip(*(column.tolist() for column in (np.diff(covered), tried, np.diff(edges), positive)), strict=True)
-    return [
-        ScoredWindows(chrom, indices[row:end], of_chrom, probabilities[row:end], *counted)
-        for (chrom, of_chrom), row, end, counted in zip(parts, edges[:-1], edges[1:], totals, strict=True)
-    ]
+    of_scans = []
+    for scan, of_scan in zip(scans, probabilities, strict=True):
+        positive = np.diff(np.searchsorted(np.flatnonzero(is_positive(of_scan, scan.threshold.value)), edges))
+        totals = zip(*(column.tolist() for column in (np.diff(covered), tried, np.diff(edges), positive)), strict=True)
+        of_scans.append(
+            [
+                ScoredWindows(chrom, indices[row:end], of_chrom, of_scan[row:end], *counted)
+                for (chrom, of_chrom), row, end, counted in zip(parts, edges[:-1], edges[1:], totals, strict=True)
+            ]
+        )
+    return list(zip(*of_scans, strict=True))
 
 
 def _probabilities(
-    scan: Scan,
+    model: Model,
+    stride: int,
     codes: NDArray[np.uint8],
     runs: NDArray[np.int64],
     counts: NDArray[np.int64],
     accessibility: NDArray[np.float32],
     call_windows: int,
 ) -> NDArray[np.float32]:
-    """Score the windows of runs in as few calls of the model as possible."""
-    probabilities = np.empty(len(accessibility), np.float32)
+    """Score the windows of runs with all tracks, (tracks, windows), in as few calls of the model as possible."""
+    probabilities = np.empty(accessibility.shape[:2], np.float32)
     numbers = None
-    for call in calls(runs, counts, call_windows, scan.stride, scan.model.flank):
-        bases = codes[call.first * scan.stride : (call.end - 1) * scan.stride + scan.model.span]
+    for call in calls(runs, counts, call_windows, stride, model.flank):
+        bases = codes[call.first * stride : (call.end - 1) * stride + model.span]
         rows = slice(call.row, call.end_row)
         if call.end - call.first == call.end_row - call.row:
-            probabilities[rows] = scan.model.slide(bases, accessibility[rows], scan.stride)
+            probabilities[:, rows] = model.slide_tracks(bases, accessibility[:, rows], stride)
         else:  # some windows hold unknown letters
             if numbers is None:
                 numbers = concatenate_ranges(runs, counts, 1)
             known = numbers[rows] - call.first
-            every = np.full((call.end - call.first, *accessibility.shape[1:]), np.nan, np.float32)
-            every[known] = accessibility[rows]
-            probabilities[rows] = scan.model.slide(bases, every, scan.stride)[known]
+            every = np.full((len(accessibility), call.end - call.first, accessibility.shape[2]), np.nan, np.float32)
+            every[:, known] = accessibility[:, rows]
+            probabilities[:, rows] = model.slide_tracks(bases, every, stride)[:, known]
     return probabilities
 
 
@@ -286,18 +324,40 @@ def _count_covered_bases(
     return first_here
 
 
+class ChunkCaller:
+    """Join the windows of one chunk after another into hits.
+
+    Each item that it yields holds at least one hit of one chromosome.
+
+    Parameters
+    ----------
+    scan : Scan
+    """
+
+    def __init__(self, scan: Scan) -> None:
+        self._caller = HitCaller(scan.threshold.value, scan.stride)
+        self._chrom = ""
+
+    def add(self, chunk: ScoredWindows) -> Iterator[tuple[str, Hits]]:
+        """Add the next windows, and yield the hits that no later window can join."""
+        if self._chrom != chunk.chrom:
+            yield from self.finish()
+        self._chrom = chunk.chrom
+        if chunk.positive and len((hits := self._caller.add(chunk.indices, chunk.starts, chunk.probabilities)).start):
+            yield chunk.chrom, hits
+
+    def finish(self) -> Iterator[tuple[str, Hits]]:
+        """Yield the open hit, if there is one."""
+        if self._caller.is_open:
+            yield self._chrom, self._caller.finish()
+
+
 def call_hits(scan: Scan, chunks: Iterable[ScoredWindows]) -> Iterator[tuple[str, Hits]]:
     """Join scored windows into hits; each item holds at least one hit of one chromosome."""
-    caller = HitCaller(scan.threshold.value, scan.stride)
-    chrom = None
+    caller = ChunkCaller(scan)
     for chunk in chunks:
-        if chrom is not None and chrom != chunk.chrom and caller.is_open:
-            yield chrom, caller.finish()
-        chrom = chunk.chrom
-        if chunk.positive and len((hits := caller.add(chunk.indices, chunk.starts, chunk.probabilities)).start):
-            yield chrom, hits
-    if chrom is not None and caller.is_open:
-        yield chrom, caller.finish()
+        yield from caller.add(chunk)
+    yield from caller.finish()
 
 
 class HitValues(NamedTuple):

@@ -1,0 +1,168 @@
+"""Open many samples on one genome, each as a scan that shares genome, model and spans with the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from jundscan.accessibility.scale import MIN_VALUES, AccessibilityScale
+from jundscan.errors import Cautions, InputError, JundscanError, collect_warnings
+from jundscan.io.fasta.genome import Genome
+from jundscan.model.model import Model
+from jundscan.model.thresholds import choose_threshold
+from jundscan.options import DEFAULT_STRIDE, BedValue, MissingChromosomes, ThresholdRule
+from jundscan.run.inputs import Inputs
+from jundscan.samples.table import Sample, check_names
+from jundscan.scanning.plan import Scan, bases_by_chromosome, open_scan
+from jundscan.threads import in_order
+
+SHALLOW = (
+    "its percentiles would be ties. Join it with another sample of its kind, give a deeper track, "
+    "or take it as it is: --allow-shallow"
+)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Opened samples, from :func:`open_samples`; closes their inputs as a context manager.
+
+    Attributes
+    ----------
+    samples : tuple of Sample
+    scans : tuple of Scan
+        One per sample, for :func:`jundscan.scanning.score.score_together`. All share genome, model and spans.
+    """
+
+    samples: tuple[Sample, ...]
+    scans: tuple[Scan, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the samples."""
+        return tuple(sample.name for sample in self.samples)
+
+    @property
+    def groups(self) -> tuple[str | None, ...]:
+        """Groups of the samples."""
+        return tuple(sample.group for sample in self.samples)
+
+    def __enter__(self) -> Samples:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        with ExitStack() as stack:
+            for scan in self.scans:
+                stack.enter_context(scan)
+
+
+def open_samples(
+    genome: Genome | str | Path,
+    samples: Iterable[Sample],
+    *,
+    model: Model | str | Path | None = None,
+    stride: int = DEFAULT_STRIDE,
+    threshold_rule: ThresholdRule | None = None,
+    regions: str | Iterable[str] = (),
+    regions_file: str | Path | None = None,
+    exclude: str | Path | None = None,
+    scale: AccessibilityScale | None = None,
+    allow_length_mismatch: bool = False,
+    alias: str | Path | None = None,
+    bed_value: BedValue = "score",
+    missing_chromosomes: MissingChromosomes | None = None,
+    allow_shallow: bool = False,
+    threads: int | None = None,
+    compare_track: bool = True,
+) -> Samples:
+    """Open and check the genome once, and the track of every sample, before any work.
+
+    Worker threads open the tracks and find their scales.
+
+    Parameters
+    ----------
+    samples : iterable of Sample
+        At least one, with names that differ.
+    scale : AccessibilityScale, optional
+        Holds for all samples. By default each has the scale of its own track.
+    allow_shallow : bool
+        Accept a track with few distinct values (:data:`jundscan.accessibility.scale.MIN_VALUES`).
+    genome, model, stride, …, compare_track
+        As for :func:`jundscan.scanning.plan.open_scan`.
+
+    Returns
+    -------
+    Samples
+
+    Raises
+    ------
+    InputError
+        When an input or an option cannot be used. The message names the sample.
+    JundscanError
+        When the model cannot be used.
+    """
+    listed = tuple(samples)
+    if not listed:
+        raise InputError("samples: none is given")
+    check_names(listed)
+    base = open_scan(
+        genome,
+        model=model,
+        stride=stride,
+        regions=regions,
+        regions_file=regions_file,
+        exclude=exclude,
+        alias=alias,
+        bed_value=bed_value,
+        missing_chromosomes=missing_chromosomes,
+        threads=threads,
+    )
+    threshold = choose_threshold(base.model.metadata, True, threshold_rule)
+
+    def open_one(item: tuple[Sample, Scan]) -> None:
+        sample, scan = item
+        try:
+            with collect_warnings(scan.inputs.cautions):
+                scan.inputs.open_track(
+                    sample.accessibility,
+                    lambda: bases_by_chromosome(scan.spans),
+                    scale=scale,
+                    allow_length_mismatch=allow_length_mismatch,
+                    bed_value=bed_value,
+                    missing_chromosomes=missing_chromosomes,
+                    compare=compare_track,
+                    remedy=SHALLOW,
+                    min_values=1 if allow_shallow else MIN_VALUES,
+                )
+        except JundscanError as err:
+            raise InputError(f"sample {sample.name}: {err}") from err
+
+    scans = [replace(base, inputs=_own_inputs(base, sample), threshold=threshold) for sample in listed]
+    with ExitStack() as on_failure:
+        for scan in scans:
+            on_failure.enter_context(scan)
+        with closing(in_order(open_one, zip(listed, scans, strict=True), base.inputs.threads)) as opened:
+            for _ in opened:
+                pass
+        on_failure.pop_all()
+    return Samples(listed, tuple(scans))
+
+
+def _own_inputs(base: Scan, sample: Sample) -> Inputs:
+    """Return the inputs of a sample without its track: what all share, and its own record of files and warnings."""
+    track, shared = sample.accessibility, base.inputs
+    cautions = Cautions(shared.cautions)
+    cautions.about = f"sample {sample.name}: "
+    inputs = replace(
+        shared,
+        paths=dict(shared.paths),
+        fingerprints=dict(shared.fingerprints),
+        cautions=cautions,
+        timings={},
+        files=ExitStack(),
+    )
+    if isinstance(track, Path):
+        inputs.paths["accessibility"] = track
+        inputs.watch(track)
+    return inputs
