@@ -11,7 +11,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 
-from jundscan.accessibility.tracks import open_track
+from jundscan.accessibility.opening import open_track
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.regions import parse_region
 from jundscan.io.bed import read_intervals

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from jundscan.accessibility.opening import open_track
 from jundscan.accessibility.scale import Knots, fit_knots, fit_scale
-from jundscan.accessibility.tracks import open_track
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH, one_hot
 from jundscan.dna.regions import Region
 from jundscan.evaluation.metrics import balanced_weights

@@ -37,6 +37,7 @@ from jundscan.options import (
     BedValue,
     Device,
     MissingChromosomes,
+    ReadsAs,
     ScanOptions,
     check_fraction,
     positive_int,
@@ -63,7 +64,7 @@ def scan(
     regions_file: str | Path | None = None, exclude: str | Path | None = None,
     scale: AccessibilityScale | str | Path | None = None, allow_length_mismatch: bool = False,
     alias: str | Path | None = None, bed_value: BedValue = "score",
-    missing_chromosomes: MissingChromosomes | None = None,
+    missing_chromosomes: MissingChromosomes | None = None, reads: ReadsAs | None = None, min_mapq: int | None = None,
 ) -> Results[Hit]: ...
 
 
@@ -76,7 +77,7 @@ def scan(
     regions_file: str | Path | None = None, exclude: str | Path | None = None,
     scale: AccessibilityScale | str | Path | None = None, allow_length_mismatch: bool = False,
     alias: str | Path | None = None, bed_value: BedValue = "score",
-    missing_chromosomes: MissingChromosomes | None = None,
+    missing_chromosomes: MissingChromosomes | None = None, reads: ReadsAs | None = None, min_mapq: int | None = None,
 ) -> Results[ScoredWindows]: ...
 # fmt: on
 
@@ -102,6 +103,8 @@ def scan(
     alias: str | Path | None = None,
     bed_value: BedValue = "score",
     missing_chromosomes: MissingChromosomes | None = None,
+    reads: ReadsAs | None = None,
+    min_mapq: int | None = None,
 ) -> Results[Hit] | Results[ScoredWindows]:
     """Scan a genome for binding sites and yield hits in genome order, or the probability of every window.
 
@@ -113,8 +116,9 @@ def scan(
         FASTA file, or sequences by name: letters (str, bytes) or codes (numpy.ndarray, shape=(length,), integer, A 0,
         C 1, G 2, T 3, anything else 4). A single array is one sequence with the name ``sequence``.
     accessibility : str, pathlib.Path, mapping, numpy.ndarray or None
-        Track file (bigWig, bedGraph, narrowPeak, broadPeak, BED), or values by chromosome, one per base (numpy.ndarray,
-        shape=(length,), any unit, not negative). None: the model runs on sequence alone.
+        Track file (bigWig, bedGraph, narrowPeak, broadPeak, BED), reads (BAM, CRAM), fragments of single-cell ATAC-seq,
+        or values by chromosome, one per base (numpy.ndarray, shape=(length,), any unit, not negative). None: the model
+        runs on sequence alone.
     windows : bool
         Yield the probabilities of all windows, in chunks, instead of hits.
     model : Model, str, pathlib.Path or None
@@ -148,6 +152,11 @@ def scan(
         How chromosomes that are missing from the track are scored: with accessibility 0 (``"closed"``), from sequence
         alone (``"unknown"``), or not at all, which is an error (``"error"``). None: ``"closed"``, if names fit on half
         of the bases, else an error.
+    reads : {"cuts", "fragments"} or None
+        What counts of reads and fragments: both ends of each fragment and the 5' end of each unpaired read (None:
+        ``"cuts"``), or all of their bases.
+    min_mapq : int or None
+        Minimum mapping quality of a read that counts. None: 30. A fragments file has no mapping qualities.
 
     Returns
     -------
@@ -182,6 +191,8 @@ def scan(
         alias=alias,
         bed_value=bed_value,
         missing_chromosomes=missing_chromosomes,
+        reads=reads,
+        min_mapq=min_mapq,
         threads=threads,
     )
     ready = _open(genome, accessibility, model, device, options)
@@ -205,6 +216,8 @@ def variants(
     alias: str | Path | None = None,
     bed_value: BedValue = "score",
     missing_chromosomes: MissingChromosomes | None = None,
+    reads: ReadsAs | None = None,
+    min_mapq: int | None = None,
 ) -> Results[Effect]:
     """Score the effect of variants on binding, one alternative allele after the other.
 
@@ -258,6 +271,8 @@ def variants(
         alias=alias,
         bed_value=bed_value,
         missing_chromosomes=missing_chromosomes,
+        reads=reads,
+        min_mapq=min_mapq,
         threads=threads,
     )
     to_score = None if file is None else partial(chromosomes_of, file)
@@ -293,6 +308,8 @@ def explain(
     alias: str | Path | None = None,
     bed_value: BedValue = "score",
     missing_chromosomes: MissingChromosomes | None = None,
+    reads: ReadsAs | None = None,
+    min_mapq: int | None = None,
 ) -> Results[Explanation]:
     """Find the bases that drive the prediction in regions, by in-silico saturation mutagenesis.
 
@@ -341,6 +358,8 @@ def explain(
         alias=alias,
         bed_value=bed_value,
         missing_chromosomes=missing_chromosomes,
+        reads=reads,
+        min_mapq=min_mapq,
         threads=threads,
     )
     to_score = None if hits is not None and file is None else partial(chromosomes_to_explain, named, file)
@@ -363,7 +382,7 @@ def evaluate(  # type: ignore[overload-overlap]  # a str is a sequence of str to
     threads: int | None = None, threshold: float | None = None, withhold_accessibility: bool = False,
     scale: AccessibilityScale | str | Path | None = None, allow_length_mismatch: bool = False,
     alias: str | Path | None = None, bed_value: BedValue = "score",
-    missing_chromosomes: MissingChromosomes | None = None,
+    missing_chromosomes: MissingChromosomes | None = None, reads: ReadsAs | None = None, min_mapq: int | None = None,
 ) -> Evaluation: ...
 
 
@@ -374,7 +393,7 @@ def evaluate(
     threads: int | None = None, threshold: float | None = None, withhold_accessibility: bool = False,
     scale: AccessibilityScale | str | Path | None = None, allow_length_mismatch: bool = False,
     alias: str | Path | None = None, bed_value: BedValue = "score",
-    missing_chromosomes: MissingChromosomes | None = None,
+    missing_chromosomes: MissingChromosomes | None = None, reads: ReadsAs | None = None, min_mapq: int | None = None,
 ) -> list[Evaluation]: ...
 # fmt: on
 
@@ -397,6 +416,8 @@ def evaluate(
     alias: str | Path | None = None,
     bed_value: BedValue = "score",
     missing_chromosomes: MissingChromosomes | None = None,
+    reads: ReadsAs | None = None,
+    min_mapq: int | None = None,
 ) -> Evaluation | list[Evaluation]:
     """Score labelled windows and compute metrics: of a folder of shards, of several folders, or of arrays.
 
@@ -422,7 +443,7 @@ def evaluate(
         Score on sequence alone.
     scale : AccessibilityScale, str or pathlib.Path, optional
         As for :func:`scan`. None: found from the whole track, or from these windows where there is no track.
-    model, device, threads, allow_length_mismatch, alias, bed_value, missing_chromosomes
+    model, device, threads, allow_length_mismatch, alias, bed_value, missing_chromosomes, reads, min_mapq
         As for :func:`scan`.
 
     Returns
@@ -465,6 +486,7 @@ def evaluate(
         threshold = float(threshold)
     opened = None if genome is None else (_genome(genome), _track(track), optional_path("alias", alias))
     mismatch = flag("allow_length_mismatch", allow_length_mismatch)
+    _check_reads(reads, min_mapq, track)
     sets = [_shards(source, labels, weights, values, ids) for source in sources]
     loaded, mapping = _model(model, device), _scale(scale)
     with ExitStack() as stack:
@@ -479,6 +501,8 @@ def evaluate(
                     alias=names,
                     bed_value=bed_value,
                     missing_chromosomes=missing_chromosomes,
+                    reads=reads,
+                    min_mapq=min_mapq,
                 )
             )
         results = [
@@ -514,6 +538,7 @@ def _open(
         scale=_scale(options.scale),
         allow_length_mismatch=flag("allow_length_mismatch", options.allow_length_mismatch),
     )
+    _check_reads(options.reads, options.min_mapq, accessibility)
     opened, track = _genome(genome), _track(accessibility)
     return open_scan(opened, track, model=_model(model, device), chromosomes_to_score=to_score, **vars(options))
 
@@ -548,6 +573,11 @@ def _track(value: object) -> Track | Path | None:
             f"accessibility: must be the path of a track, values by name or an array of values, not {type_name(value)}"
         )
     return MemoryTrack(cast(Values, value))
+
+
+def _check_reads(reads: object, min_mapq: object, accessibility: object) -> None:
+    if not (reads is None and min_mapq is None) and not is_path(accessibility):
+        raise InputError("reads and min_mapq need accessibility from a file: BAM, CRAM or fragments")
 
 
 def _scale(value: object) -> AccessibilityScale | None:

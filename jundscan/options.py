@@ -28,6 +28,11 @@ MissingChromosomes = Literal["closed", "unknown", "error"]
 
 ``closed``: with accessibility 0. ``unknown``: from sequence alone. ``error``: not at all, the run ends with an error.
 """
+ReadsAs = Literal["cuts", "fragments"]
+"""What reads count: the cut at each end of a fragment, or every base of the fragment."""
+DEFAULT_MIN_MAPQ = 30
+"""Minimum mapping quality of a read that counts: at most one in a thousand of these lies elsewhere."""
+MAX_MAPQ = 255
 Backend = Literal["local", "dask"]
 """Where a scan runs: on this machine, or on the workers of a Dask cluster."""
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
@@ -64,6 +69,43 @@ class ThresholdRule:
         object.__setattr__(self, "value", float(self.value))  # it may be a number of numpy or a Fraction
 
 
+@dataclass(frozen=True)
+class ReadsOptions:
+    """How aligned reads and fragments become a track. None where the user gave nothing.
+
+    Attributes
+    ----------
+    given_as : {"cuts", "fragments"} or None
+        What to count. None: cuts.
+    given_min_mapq : int or None
+        Minimum mapping quality, for BAM and CRAM. None: 30.
+
+    Raises
+    ------
+    InputError
+        When a value is none of these.
+    """
+
+    given_as: ReadsAs | None = None
+    given_min_mapq: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.given_as is not None:
+            check_choice("reads", self.given_as, ReadsAs)
+        if self.given_min_mapq is not None:
+            object.__setattr__(self, "given_min_mapq", whole_number("min_mapq", self.given_min_mapq, 0, MAX_MAPQ))
+
+    @property
+    def counted_as(self) -> ReadsAs:
+        """What to count."""
+        return self.given_as or "cuts"
+
+    @property
+    def min_mapq(self) -> int:
+        """Minimum mapping quality."""
+        return DEFAULT_MIN_MAPQ if self.given_min_mapq is None else self.given_min_mapq
+
+
 @dataclass(frozen=True, kw_only=True)
 class ScanOptions:
     """Options of a run and their defaults, which Python and the command line share.
@@ -81,6 +123,8 @@ class ScanOptions:
     alias: str | Path | None = None
     bed_value: BedValue = "score"
     missing_chromosomes: MissingChromosomes | None = None
+    reads: ReadsAs | None = None
+    min_mapq: int | None = None
     threads: int | None = None
 
 

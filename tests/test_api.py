@@ -17,8 +17,8 @@ import jundscan
 import jundscan.cli.scale
 from jundscan import cli
 from jundscan.accessibility.arrays import MemoryTrack
+from jundscan.accessibility.opening import open_track
 from jundscan.accessibility.scale import IDENTITY
-from jundscan.accessibility.tracks import open_track
 from jundscan.api import scan
 from jundscan.dna.letters import encode, one_hot
 from jundscan.dna.regions import Region

@@ -13,7 +13,7 @@ import torch
 import typer
 
 from jundscan.accessibility.genome_tracks import match_chromosomes
-from jundscan.accessibility.tracks import open_track
+from jundscan.accessibility.opening import open_track
 from jundscan.cli import help_layout
 from jundscan.cli.terminal import start_log
 from jundscan.dna.letters import WINDOW_LENGTH
@@ -478,7 +478,9 @@ def write_data_set(
     out: Annotated[Path, typer.Option(help="Data set folder to write.")],
     accessibility: Annotated[
         Path | None,
-        typer.Option(help="Track as narrowPeak, BED, bedGraph or bigWig. [default: none]", show_default=False),
+        typer.Option(
+            help="Track: peaks, BED, bedGraph, bigWig, BAM, CRAM, fragments. [default: none]", show_default=False
+        ),
     ] = None,
     stride: Annotated[int, typer.Option(help="Bases between window starts.")] = WINDOW_LENGTH,
     block_bases: Annotated[
@@ -527,7 +529,7 @@ def write_data_set(
     split = Split(block_bases, valid, test, seed, valid_chrom or (), test_chrom or ())
     fasta = open_genome(genome)
     truth = read_truth(peaks, fasta.chromsizes)
-    with nullcontext() if accessibility is None else open_track(accessibility) as opened:
+    with nullcontext() if accessibility is None else open_track(accessibility, genome_sizes=fasta.chromsizes) as opened:
         track = opened and match_chromosomes(
             fasta,
             opened,

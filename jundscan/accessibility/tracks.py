@@ -1,4 +1,4 @@
-"""Accessibility tracks: a bigWig or a text file of intervals, averaged over windows and their surroundings.
+"""Accessibility tracks: a bigWig, a text file of intervals or counted reads, averaged over windows.
 
 A mean is over the 101 bases of a window, or over more or fewer bases around its centre. Bases without an interval, or
 beyond an end of the chromosome, count as 0. Where intervals overlap, the highest value counts. Sums are float64. A mean
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +23,16 @@ from jundscan.dna.interval_sets import Intervals, flatten_max
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import TrackError
 from jundscan.io.bed import read_intervals
-from jundscan.io.bigwig import check_bigwig, is_bigwig
+from jundscan.io.bigwig import check_bigwig
 from jundscan.io.value_columns import BIGWIG, ValueColumn
 from jundscan.options import BedValue
 
+if TYPE_CHECKING:
+    from jundscan.schemas.records import ReadsRecord
+
 
 class Track(ABC):
-    """A track, from :func:`open_track`. Close it, or use it as a context manager.
+    """A track, from :func:`jundscan.accessibility.opening.open_track`. Close it, or use it as a context manager.
 
     Attributes
     ----------
@@ -47,6 +50,11 @@ class Track(ABC):
     meaning: ValueColumn | None = None
     sizes: dict[str, int] | None
     names: tuple[str, ...]
+
+    @property
+    def reads(self) -> ReadsRecord | None:
+        """What was counted, where the file holds reads or fragments; else None."""
+        return None
 
     def __enter__(self) -> Self:
         return self
@@ -323,27 +331,3 @@ def _is_damage(err: BaseException) -> bool:
 
     expected = (pybigtools.BBIReadError, OSError, ValueError, KeyError, UnicodeDecodeError)
     return isinstance(err, expected) or type(err).__name__ == "PanicException"
-
-
-def open_track(path: str | Path, bed_value: BedValue = "score") -> Track:
-    """Open a bigWig, recognized by its content, or a text file of intervals (see :mod:`jundscan.io.bed`).
-
-    Parameters
-    ----------
-    path : str or pathlib.Path
-        The file. Text may come through a pipe.
-    bed_value : {"score", "presence"}
-        Value of an interval of a BED, narrowPeak or broadPeak: its score, or 1.
-
-    Raises
-    ------
-    TrackError
-        When the file is missing, unreadable, damaged or of another kind, a line is wrong, or ``presence`` is asked of
-        a bigWig.
-    """
-    path = Path(path)
-    if not is_bigwig(path):
-        return TextTrack(path, bed_value)
-    if bed_value == "presence":
-        raise TrackError(path, "is a bigWig; --bed-value presence is for BED and peaks")
-    return BigWigTrack(path)

@@ -52,6 +52,8 @@ def evaluate(
     no_accessibility: options.NoAccessibilityOption = False,
     accessibility_scale: options.ScaleOption = None,
     bed_value: options.BedValueOption = "score",
+    reads: options.ReadsOption = None,
+    min_mapq: options.MinMapqOption = None,
     missing_chromosomes: options.MissingChromosomesOption = None,
     allow_length_mismatch: options.LengthMismatchOption = False,
     alias: options.AliasOption = None,
@@ -111,6 +113,7 @@ def evaluate(
     if no_accessibility and accessibility_scale is not None:
         raise typer.BadParameter("has nothing to map with --no-accessibility", param_hint="--accessibility-scale")
     _check_usage(genome, accessibility, no_accessibility, alias)
+    options.check_reads((accessibility,), reads, min_mapq)
     outputs = {"--predictions": predictions, "--json": json_target, "--report": report}
     if plots is not None and is_stream(plots):
         raise typer.BadParameter("pictures cannot go to stdout; name a folder", param_hint="--plots")
@@ -135,6 +138,8 @@ def evaluate(
                 alias=alias,
                 bed_value=bed_value,
                 missing_chromosomes=missing_chromosomes,
+                reads=reads,
+                min_mapq=min_mapq,
             )
             source = stack.enter_context(opened)
         terminal.log_provider(models[0], device)

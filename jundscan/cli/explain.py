@@ -33,6 +33,8 @@ def explain(
     no_accessibility: options.NoAccessibilityOption = False,
     accessibility_scale: options.ScaleOption = None,
     bed_value: options.BedValueOption = "score",
+    reads: options.ReadsOption = None,
+    min_mapq: options.MinMapqOption = None,
     missing_chromosomes: options.MissingChromosomesOption = None,
     allow_length_mismatch: options.LengthMismatchOption = False,
     alias: options.AliasOption = None,
@@ -96,6 +98,7 @@ def explain(
 
     rule = options.threshold_rule(threshold, fpr, precision, recall)
     options.check_accessibility(accessibility, no_accessibility, accessibility_scale)
+    options.check_reads((accessibility,), reads, min_mapq)
     if not region and hits is None:
         raise typer.BadParameter("name what to explain: --region, --hits or both", param_hint="--region")
     if is_stream(output):
@@ -118,6 +121,8 @@ def explain(
         alias=alias,
         bed_value=bed_value,
         missing_chromosomes=missing_chromosomes,
+        reads=reads,
+        min_mapq=min_mapq,
         threads=threads,
         chromosomes_to_score=partial(chromosomes_to_explain, region or (), hits),
     ) as ready:

@@ -12,7 +12,16 @@ import typer
 from jundscan import options
 from jundscan.cli.help_layout import COMPUTING, INPUTS, OUTPUTS, THRESHOLD
 from jundscan.errors import InputError
-from jundscan.options import BedValue, Device, MissingChromosomes, ThresholdRule, is_fraction
+from jundscan.options import (
+    DEFAULT_MIN_MAPQ,
+    MAX_MAPQ,
+    BedValue,
+    Device,
+    MissingChromosomes,
+    ReadsAs,
+    ThresholdRule,
+    is_fraction,
+)
 
 INPUT: dict[str, Any] = {"show_default": False, "readable": False}
 """Settings of arguments that name an input. Opening an unreadable file raises the error, which is no usage error."""
@@ -43,7 +52,7 @@ AccessibilityOption = Annotated[
     Path | None,
     typer.Option(
         metavar="TRACK",
-        help="Accessibility: bigWig, bedGraph, BED, narrowPeak or broadPeak.",
+        help="bigWig, bedGraph, BED, narrowPeak, broadPeak, BAM, CRAM or fragments.",
         rich_help_panel=INPUTS,
         **INPUT,
     ),
@@ -64,6 +73,27 @@ ScaleOption = Annotated[
 BedValueOption = Annotated[
     BedValue,
     typer.Option(metavar="VALUE", help="Value of intervals: score or presence.", rich_help_panel=INPUTS),
+]
+ReadsOption = Annotated[
+    ReadsAs | None,
+    typer.Option(
+        "--reads",
+        metavar="HOW",
+        help="What counts of reads: cuts (default) or fragments.",
+        show_default=False,
+        rich_help_panel=INPUTS,
+    ),
+]
+MinMapqOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=0,
+        max=MAX_MAPQ,
+        help=f"Minimum mapping quality of reads. Default: {DEFAULT_MIN_MAPQ}.",
+        show_default=False,
+        rich_help_panel=INPUTS,
+    ),
 ]
 MissingChromosomesOption = Annotated[
     MissingChromosomes | None,
@@ -204,6 +234,23 @@ def check_accessibility(accessibility: Path | None, no_accessibility: bool, acce
         raise typer.BadParameter("contradicts --accessibility; use one", param_hint="--no-accessibility")
     if accessibility_scale is not None and accessibility is None:
         raise typer.BadParameter("has nothing to map without --accessibility", param_hint="--accessibility-scale")
+
+
+def check_reads(tracks: Iterable[Path | None], reads: ReadsAs | None, min_mapq: int | None) -> None:
+    """Raise typer.BadParameter when an option on reads is given, and no track holds reads (or mapping qualities)."""
+    given = [option for option, value in (("--reads", reads), ("--min-mapq", min_mapq)) if value is not None]
+    if given:
+        from jundscan.accessibility.read_tracks import reads_format
+
+        named = [path for path in tracks if path is not None]
+        if not named:
+            raise typer.BadParameter("has no reads to count: give --accessibility", param_hint=given[0])
+        formats = {reads_format(path) for path in named if path.exists()}
+        if formats == {None}:
+            problem = f"{named[0]} holds no reads; this option is for BAM, CRAM and fragments files"
+            raise typer.BadParameter(problem, param_hint=given[0])
+        if min_mapq is not None and formats and not formats & {"BAM", "CRAM"}:
+            raise typer.BadParameter("a fragments file holds no mapping qualities", param_hint="--min-mapq")
 
 
 def check_files(outputs: dict[str, Path | str | None], inputs: Iterable[Path | str | None]) -> None:

@@ -28,12 +28,15 @@ def scale(
     context: typer.Context,
     track: Annotated[
         Path,
-        typer.Argument(help="bigWig, bedGraph, BED, narrowPeak or broadPeak.", **options.INPUT),
+        typer.Argument(help="bigWig, bedGraph, BED, narrowPeak, broadPeak, BAM, CRAM or fragments.", **options.INPUT),
     ],
     genome: Annotated[
-        Path | None, typer.Argument(help="FASTA of the whole genome. A bigWig needs none.", **options.INPUT)
+        Path | None,
+        typer.Argument(help="FASTA of the whole genome. bigWig, BAM and CRAM need none.", **options.INPUT),
     ] = None,
     bed_value: options.BedValueOption = "score",
+    reads: options.ReadsOption = None,
+    min_mapq: options.MinMapqOption = None,
     missing_chromosomes: options.MissingChromosomesOption = None,
     allow_length_mismatch: options.LengthMismatchOption = False,
     alias: options.AliasOption = None,
@@ -58,29 +61,33 @@ def scale(
     Then a part gets the same scores as in a scan of the whole genome.
     """
     from jundscan.accessibility.genome_tracks import match_chromosomes
+    from jundscan.accessibility.opening import open_track
     from jundscan.accessibility.track_scale import track_scale
-    from jundscan.accessibility.tracks import open_track
     from jundscan.errors import Cautions
     from jundscan.io.aliases import open_genome_with_aliases
     from jundscan.io.outputs import check_output
     from jundscan.model.load import load_model
+    from jundscan.options import ReadsOptions
 
     options.check_files({"--output": output}, (track, genome, alias, model))
     if genome is None and alias is not None:
         raise typer.BadParameter("needs GENOME, whose chromosomes it names", param_hint="--alias")
+    options.check_reads((track,), reads, min_mapq)
     terminal.start_log(quiet)
     check_output(output, force)
     widths, cautions = load_model(model, "cpu").widths, Cautions()
     with ExitStack() as stack:
-        opened = stack.enter_context(open_track(track, bed_value))
-        if genome is None:
+        fasta = None if genome is None else open_genome_with_aliases(genome, alias)
+        sizes = None if fasta is None else fasta.chromsizes
+        opened = stack.enter_context(open_track(track, bed_value, ReadsOptions(reads, min_mapq), sizes))
+        if fasta is None:
             found = track_scale(None, opened, widths)
         else:
-            fasta = open_genome_with_aliases(genome, alias)
             matched = match_chromosomes(
                 fasta, opened, cautions, allow_length_mismatch=allow_length_mismatch, missing=missing_chromosomes
             )
             found = track_scale(fasta, matched, widths, cautions)
+        of_reads = opened.reads
     record: ScaleRunRecord = {
         "accessibility": str(track),
         "genome": None if genome is None else str(genome),
@@ -88,6 +95,8 @@ def scale(
         "warnings": cautions.to_list(),
         "accessibility_scale": found.to_dict(),
     }
+    if of_reads is not None:
+        record["accessibility_reads"] = of_reads
     terminal.write_json(record, output, force)
     log.info(
         "scale of %s: %s windows, %.1f%% of them at 0%s",

@@ -41,6 +41,8 @@ def scan(
     no_accessibility: options.NoAccessibilityOption = False,
     accessibility_scale: options.ScaleOption = None,
     bed_value: options.BedValueOption = "score",
+    reads: options.ReadsOption = None,
+    min_mapq: options.MinMapqOption = None,
     missing_chromosomes: options.MissingChromosomesOption = None,
     allow_length_mismatch: options.LengthMismatchOption = False,
     alias: options.AliasOption = None,
@@ -166,8 +168,9 @@ def scan(
 
     rule = options.threshold_rule(threshold, fpr, precision, recall)
     options.check_accessibility(accessibility, no_accessibility, accessibility_scale)
+    options.check_reads((accessibility,), reads, min_mapq)
     _check_usage(truth, truth_exclude, truth_region, accuracy_track)
-    _check_backend(backend, scheduler)
+    _check_backend(backend, scheduler, accessibility)
     inputs = (
         *(genome, accessibility, accessibility_scale, regions, exclude, truth, truth_exclude, alias, model),
         *(truth_region or ()),
@@ -220,6 +223,8 @@ def scan(
             alias=alias,
             bed_value=bed_value,
             missing_chromosomes=missing_chromosomes,
+            reads=reads,
+            min_mapq=min_mapq,
             threads=threads if scheduler is None else threads or 1,
         ) as ready,
     ):
@@ -401,7 +406,13 @@ def _check_usage(
             raise typer.BadParameter("needs --truth", param_hint=option)
 
 
-def _check_backend(backend: Backend, scheduler: str | None) -> None:
+def _check_backend(backend: Backend, scheduler: str | None, accessibility: Path | None) -> None:
     if (backend == "dask") != (scheduler is not None):
         needs, option = ("--scheduler", "--backend") if backend == "dask" else ("--backend dask", "--scheduler")
         raise typer.BadParameter(f"needs {needs}", param_hint=option)
+    if backend == "dask" and accessibility is not None:
+        from jundscan.accessibility.read_tracks import reads_format
+
+        if reads_format(accessibility) is not None:
+            advice = f"make a track first: jundscan track {accessibility} -o track.bw"
+            raise typer.BadParameter(f"workers cannot count reads; {advice}", param_hint="--backend")

@@ -30,6 +30,8 @@ def variants(
     no_accessibility: options.NoAccessibilityOption = False,
     accessibility_scale: options.ScaleOption = None,
     bed_value: options.BedValueOption = "score",
+    reads: options.ReadsOption = None,
+    min_mapq: options.MinMapqOption = None,
     missing_chromosomes: options.MissingChromosomesOption = None,
     allow_length_mismatch: options.LengthMismatchOption = False,
     alias: options.AliasOption = None,
@@ -70,6 +72,7 @@ def variants(
 
     rule = options.threshold_rule(threshold, fpr, precision, recall)
     options.check_accessibility(accessibility, no_accessibility, accessibility_scale)
+    options.check_reads((accessibility,), reads, min_mapq)
     options.check_files(
         {"--output": output, "--json": json_target}, (genome, vcf, accessibility, accessibility_scale, alias, model)
     )
@@ -89,6 +92,8 @@ def variants(
         alias=alias,
         bed_value=bed_value,
         missing_chromosomes=missing_chromosomes,
+        reads=reads,
+        min_mapq=min_mapq,
         threads=threads,
         chromosomes_to_score=partial(chromosomes_of, vcf),
     ) as ready:

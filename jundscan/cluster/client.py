@@ -212,6 +212,8 @@ def _job(scan: Scan, every_window: bool) -> Job:
         sizes[path.absolute()] = inputs.fingerprints[path].size
     if "genome" not in inputs.paths or (scan.track is not None and "accessibility" not in inputs.paths):
         raise ClusterError("--backend dask needs files that all machines see")
+    if scan.track is not None and scan.track.track.reads is not None:
+        raise ClusterError(f"{scan.track.path}: --backend dask cannot count reads; convert them: jundscan track")
     return Job(
         name=uuid4().hex,
         **{kind: path and path.absolute() for kind, path in paths.items()},  # type: ignore[arg-type]

@@ -21,7 +21,7 @@ from jundscan.io.html_tables import html_table
 from jundscan.io.shards import Shards
 from jundscan.model.model import Model
 from jundscan.options import check_fraction, positive_int
-from jundscan.schemas.records import AccessibilityOfShards, EvaluationRecord
+from jundscan.schemas.records import AccessibilityOfShards, EvaluationRecord, TrackOfReadsRecord
 from jundscan.threads import usable_cores
 
 if TYPE_CHECKING:
@@ -239,8 +239,11 @@ def evaluate_shards(
         log.info("%s has no weights (shard-K-w.joblib): both classes get equal weight", shards.path)
     weights = balanced_weights(shards.labels) if shards.weights is None else shards.weights
     decision = model.metadata.decision_threshold if threshold is None else threshold
+    reads = None if source is None or source.track is None else source.track.track.reads
+    of_reads: TrackOfReadsRecord = {} if reads is None else {"accessibility_reads": reads}
     report: EvaluationRecord = {
         **compute_metrics(shards.labels, probabilities, weights, decision),
+        **of_reads,
         "model": model.identity(),
         "provider": model.provider,
         "accessibility": _describe_mapping(used, scale, is_of_track),

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.accessibility.genome_tracks import GenomeTrack, match_chromosomes
+from jundscan.accessibility.opening import open_track
 from jundscan.accessibility.scale import AccessibilityScale
 from jundscan.accessibility.track_scale import track_scale
-from jundscan.accessibility.tracks import Track, open_track
+from jundscan.accessibility.tracks import Track
 from jundscan.dna.chromosome_line import ChromosomeLine
 from jundscan.dna.chromosomes import matching_name, some_names
 from jundscan.dna.interval_sets import merge_intervals
@@ -27,7 +28,7 @@ from jundscan.errors import Cautions, InputError, format_count, warn
 from jundscan.io.aliases import open_genome_with_aliases
 from jundscan.io.fasta.genome import Genome
 from jundscan.io.fasta.stretches import StretchReader
-from jundscan.options import BedValue, MissingChromosomes, check_choice
+from jundscan.options import BedValue, MissingChromosomes, ReadsAs, ReadsOptions, check_choice
 
 MAX_WINDOWS = 16_384
 """Maximum windows with flanks in memory at a time."""
@@ -72,6 +73,8 @@ def open_source(
     alias: str | Path | None = None,
     bed_value: BedValue = "score",
     missing_chromosomes: MissingChromosomes | None = None,
+    reads: ReadsAs | None = None,
+    min_mapq: int | None = None,
 ) -> Iterator[WindowSource]:
     """Open a genome and a track as a scan does, and close the track at the end.
 
@@ -79,7 +82,7 @@ def open_source(
     ----------
     genome : Genome, str or pathlib.Path
     accessibility : Track, str or pathlib.Path, optional
-    allow_length_mismatch, alias, bed_value, missing_chromosomes
+    allow_length_mismatch, alias, bed_value, missing_chromosomes, reads, min_mapq
         As for :func:`jundscan.scan`. Aliases also name the chromosomes of ids.
 
     Yields
@@ -92,11 +95,14 @@ def open_source(
         When a file cannot be used, or genome and track have no chromosome in common.
     """
     check_choice("bed_value", bed_value, BedValue)
+    counting = ReadsOptions(reads, min_mapq)
     fasta = open_genome_with_aliases(genome, alias)
     if accessibility is None:
         yield WindowSource(fasta, None)
         return
-    with accessibility if isinstance(accessibility, Track) else open_track(accessibility, bed_value) as track:
+    if not isinstance(accessibility, Track):
+        accessibility = open_track(accessibility, bed_value, counting, fasta.chromsizes)
+    with accessibility as track:
         cautions = Cautions()
         matched = match_chromosomes(
             fasta, track, cautions, allow_length_mismatch=allow_length_mismatch, missing=missing_chromosomes

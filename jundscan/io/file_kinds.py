@@ -20,7 +20,7 @@ HEAD_BYTES = 1 << 13
 
 _EXPECTED: dict[Purpose, str] = {
     "genome": "a FASTA file",
-    "track": "a bigWig, bedGraph, narrowPeak, broadPeak or BED",
+    "track": "a bigWig, bedGraph, narrowPeak, broadPeak, BED, BAM, CRAM or fragments file",
     "intervals": "a BED, narrowPeak or broadPeak",
     "table": "a table of text",
     "variants": "a VCF or BCF",
@@ -187,8 +187,8 @@ def check_head(path: Path, purpose: Purpose, error: type[JundscanError], head: b
         problem = f"is compressed with {kind}; {reason}run: {command}"
     elif is_compressed and _is_binary_track(kind) and purpose in ("track", "intervals", "genome"):
         problem = f"is {_NAMES[kind]} inside gzip; run: gunzip {name}"
-    elif kind == "bigWig" and purpose == "track" and path.is_fifo():
-        problem = "is a bigWig, which cannot be read through a pipe; write it to a file first"
+    elif kind in ("bigWig", "BAM", "CRAM") and purpose == "track" and not path.is_file():
+        problem = f"is {_NAMES[kind]}, which cannot be read through a pipe; write it to a file first"
     else:
         advice = _advice(kind, purpose, name, path)
         problem = f"is {_NAMES[kind]}, not {_EXPECTED[purpose]}" + (f"; {advice}" if advice else "")
@@ -208,9 +208,8 @@ def _advice(kind: str, purpose: Purpose, name: str, path: Path) -> str:
         return "name the file that the index belongs to"
     if kind == "tar":
         return f"unpack it: tar -xf {name}"
-    if kind in ("BAM", "CRAM", "SAM") and purpose == "track":
-        command = f"bamCoverage -b {name} -o {stem}.bw (bamCompare where there is a control)"
-        return f"make a track of it: {command}" if kind == "BAM" else f"sort it to BAM with samtools, then: {command}"
+    if kind == "SAM" and purpose == "track":
+        return f"convert it: samtools view -b {name} -o {stem}.bam"
     if kind == "bigBed" and is_track:
         return f"convert it: bigBedToBed {name} {stem}.bed"
     if kind == "wiggle" and is_track:

@@ -12,16 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.accessibility.genome_tracks import GenomeTrack, match_chromosomes
+from jundscan.accessibility.opening import open_track
 from jundscan.accessibility.scale import IDENTITY, MIN_VALUES, OTHER_SCALE, AccessibilityScale, Depth
 from jundscan.accessibility.track_scale import check_scale, fit_track_scale
-from jundscan.accessibility.tracks import Track, open_track
+from jundscan.accessibility.tracks import Track
 from jundscan.errors import Cautions, InputError, collect_warnings
 from jundscan.io.aliases import open_genome_with_aliases
 from jundscan.io.fasta.genome import Genome
 from jundscan.io.files import FileFingerprint, fingerprint
 from jundscan.model.load import load_model
 from jundscan.model.model import Model
-from jundscan.options import BedValue, MissingChromosomes, positive_int
+from jundscan.options import BedValue, MissingChromosomes, ReadsOptions, positive_int
 from jundscan.threads import usable_cores
 
 
@@ -86,6 +87,7 @@ class Inputs:
         allow_length_mismatch: bool = False,
         bed_value: BedValue = "score",
         missing_chromosomes: MissingChromosomes | None = None,
+        reads: ReadsOptions = ReadsOptions(),  # noqa: B008 - frozen
         compare: bool = True,
         remedy: str = OTHER_SCALE,
         min_values: int = MIN_VALUES,
@@ -96,6 +98,8 @@ class Inputs:
         ----------
         accessibility, scale, allow_length_mismatch, bed_value, missing_chromosomes
             As for :func:`jundscan.scanning.plan.open_scan`.
+        reads : ReadsOptions
+            What counts of reads or fragments.
         bases_to_score : callable
             Returns bases by chromosome; called only where names or lengths differ between genome and track.
         compare : bool
@@ -105,7 +109,11 @@ class Inputs:
         """
         self.bed_value = bed_value
         if accessibility is not None:
-            opened = accessibility if isinstance(accessibility, Track) else open_track(accessibility, bed_value)
+            opened = (
+                accessibility
+                if isinstance(accessibility, Track)
+                else open_track(accessibility, bed_value, reads, self.genome.chromsizes)
+            )
             self.files.enter_context(opened)
             self.track = match_chromosomes(
                 self.genome,

@@ -60,7 +60,7 @@ def run_facts(inputs: Inputs, threshold: Threshold, files: Mapping[str, Path | N
     model, track = inputs.model, inputs.track
     meaning = None if track is None else track.track.meaning
     paths = {**inputs.paths, "model": model.path, **files}
-    return {
+    record: RunRecord = {
         "jundscan": __version__,
         "command": command,
         "genome": str(inputs.genome.path),
@@ -78,6 +78,9 @@ def run_facts(inputs: Inputs, threshold: Threshold, files: Mapping[str, Path | N
         "warnings": inputs.cautions.to_list(),
         "accessibility_scale": None if track is None else inputs.scale.to_dict(),
     }
+    if track is not None and track.track.reads is not None:
+        record["accessibility_reads"] = track.track.reads
+    return record
 
 
 def header(inputs: Inputs, threshold: Threshold, stride: int, command: str | None = None) -> str:

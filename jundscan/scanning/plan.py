@@ -25,6 +25,8 @@ from jundscan.options import (
     MAX_STRIDE,
     BedValue,
     MissingChromosomes,
+    ReadsAs,
+    ReadsOptions,
     ThresholdRule,
     check_choice,
     positive_int,
@@ -103,6 +105,8 @@ def open_scan(
     alias: str | Path | None = None,
     bed_value: BedValue = "score",
     missing_chromosomes: MissingChromosomes | None = None,
+    reads: ReadsAs | None = None,
+    min_mapq: int | None = None,
     threads: int | None = None,
     chromosomes_to_score: Callable[[ChromSizes], Iterable[str]] | None = None,
     compare_track: bool = True,
@@ -114,7 +118,7 @@ def open_scan(
     genome : Genome, str or pathlib.Path
         FASTA, plain, gzipped or bgzipped; ``-`` is standard input.
     accessibility : Track, str or pathlib.Path, optional
-        narrowPeak, BED, bedGraph or bigWig. Without it the model scores sequence alone.
+        narrowPeak, BED, bedGraph, bigWig, BAM, CRAM or fragments. Without it the model scores sequence alone.
     model : Model, str or pathlib.Path, optional
         By default the installed model.
     stride, threshold_rule, …, threads
@@ -134,6 +138,7 @@ def open_scan(
     check_choice("bed_value", bed_value, BedValue)
     if missing_chromosomes is not None:
         check_choice("missing_chromosomes", missing_chromosomes, MissingChromosomes)
+    counting = ReadsOptions(reads, min_mapq)
     stride = positive_int("stride", stride, MAX_STRIDE)
     files = {"accessibility": accessibility, "regions": regions_file, "exclude": exclude}
     inputs = open_inputs(genome, model, alias=alias, threads=threads, files=files)
@@ -153,6 +158,7 @@ def open_scan(
                 allow_length_mismatch=allow_length_mismatch,
                 bed_value=bed_value,
                 missing_chromosomes=missing_chromosomes,
+                reads=counting,
                 compare=compare_track,
             )
         threshold = choose_threshold(inputs.model.metadata, inputs.track is not None, threshold_rule)

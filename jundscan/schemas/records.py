@@ -118,6 +118,32 @@ class ValuesRecord(TypedDict):
     column: Annotated[int | None, about("Column of the values, from 1. null if the format has no such column.")]
 
 
+class ReadsRecord(TypedDict):
+    """What was counted of a file of reads or fragments.
+
+    lines is the sum of fragments, unpaired_reads, mates and left_out.
+    """
+
+    format: Annotated[Literal["BAM", "CRAM", "fragments"], about("Format of the file.")]
+    counted_as: Annotated[
+        Literal["cuts", "fragments"], about("Whether the ends of fragments were counted, or all of their bases.")
+    ]
+    min_mapq: Annotated[Count | None, about("Minimum mapping quality. null for a fragments file.")]
+    lines: Annotated[Count, about("Alignments, or lines of a fragments file.")]
+    fragments: Annotated[Count, about("Fragments counted.")]
+    unpaired_reads: Annotated[Count, about("Unpaired reads counted.")]
+    mates: Annotated[Count, about("Right mates, which stand in the fragments of their left mates.")]
+    left_out: Annotated[dict[str, Count], about("Alignments or lines left out, by reason.")]
+
+
+class TrackOfReadsRecord(TypedDict):
+    """What records share whose track may be made of reads."""
+
+    accessibility_reads: NotRequired[
+        Annotated[ReadsRecord, about("What was counted, where the track is a file of reads or fragments.")]
+    ]
+
+
 class KnotsRecord(TypedDict):
     """A broken line from window means to percentiles. Both lists have the same length."""
 
@@ -134,7 +160,7 @@ class ScaleRecord(KnotsRecord):
     ]
 
 
-class RunRecord(TypedDict):
+class RunRecord(TrackOfReadsRecord):
     """What the records of scan, variants and explain share."""
 
     jundscan: Annotated[str, about("Version of jundscan.")]
@@ -192,7 +218,7 @@ class NeighbourhoodRecord(TypedDict):
     known: Annotated[Count, about("Windows whose surroundings the model saw.")]
 
 
-class EvaluationRecord(MetricsRecord):
+class EvaluationRecord(MetricsRecord, TrackOfReadsRecord):
     """The metrics of one model on one folder of shards."""
 
     model: ModelRecord
@@ -313,7 +339,7 @@ class ExplainRecord(RunRecord):
     seconds: Annotated[Seconds, about("From the first region to the last output.")]
 
 
-class ScaleRunRecord(TypedDict):
+class ScaleRunRecord(TrackOfReadsRecord):
     """The record of a run of scale. --accessibility-scale takes it."""
 
     accessibility: Annotated[str, about("Path of the track.")]

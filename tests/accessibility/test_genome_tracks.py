@@ -12,8 +12,8 @@ import pytest
 
 import jundscan
 from jundscan.accessibility.genome_tracks import match_chromosomes
+from jundscan.accessibility.opening import open_track
 from jundscan.accessibility.scale import IDENTITY
-from jundscan.accessibility.tracks import open_track
 from jundscan.errors import Cautions, TrackError
 from jundscan.io.fasta.genome import Genome, open_genome
 from jundscan.model.model import Model

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from jundscan.accessibility.arrays import MemoryTrack
 from jundscan.accessibility.genome_tracks import GenomeTrack, match_chromosomes
+from jundscan.accessibility.opening import open_track
 from jundscan.accessibility.scale import (
     IDENTITY,
     AccessibilityScale,
@@ -21,7 +22,6 @@ from jundscan.accessibility.scale import (
     resolve_scale,
 )
 from jundscan.accessibility.track_scale import evenly_spaced, known_stretches, track_scale
-from jundscan.accessibility.tracks import open_track
 from jundscan.errors import InputError
 from jundscan.io.fasta.arrays import MemoryGenome
 from jundscan.io.fasta.genome import open_genome

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from jundscan.accessibility.arrays import MemoryTrack
 from jundscan.accessibility.data_stretches import BIN_BASES, MIN_EMPTY_BASES, stretches_with_data
 from jundscan.accessibility.genome_tracks import match_chromosomes
+from jundscan.accessibility.opening import open_track
 from jundscan.accessibility.track_scale import evenly_spaced, scale_means, track_scale
-from jundscan.accessibility.tracks import PerBaseTrack, open_track
+from jundscan.accessibility.tracks import PerBaseTrack
 from jundscan.dna.regions import parse_region
 from jundscan.errors import InputError
 from jundscan.io.fasta.arrays import MemoryGenome

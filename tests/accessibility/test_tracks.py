@@ -12,7 +12,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jundscan.accessibility.arrays import MemoryTrack
-from jundscan.accessibility.tracks import BigWigTrack, TextTrack, Track, open_track
+from jundscan.accessibility.opening import open_track
+from jundscan.accessibility.tracks import BigWigTrack, TextTrack, Track
 from jundscan.accessibility.window_means import MAX_WIDTH
 from jundscan.errors import TrackError
 

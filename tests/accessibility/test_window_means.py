@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from jundscan.accessibility.tracks import open_track
+from jundscan.accessibility.opening import open_track
 from jundscan.accessibility.window_means import offset, running_sums
 from jundscan.dna.interval_sets import Intervals
 from tests.helpers.inputs import write_bigwig, write_rows

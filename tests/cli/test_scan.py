@@ -13,9 +13,9 @@ import pytest
 
 import jundscan
 from jundscan.accessibility.genome_tracks import match_chromosomes
+from jundscan.accessibility.opening import open_track
 from jundscan.accessibility.scale import IDENTITY
 from jundscan.accessibility.track_scale import track_scale
-from jundscan.accessibility.tracks import open_track
 from jundscan.cli.scan import Outputs
 from jundscan.dna.windows import track_spans
 from jundscan.io.bed import read_intervals

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from jundscan.accessibility.tracks import open_track
+from jundscan.accessibility.opening import open_track
 from jundscan.api import scan
 from jundscan.dna.regions import Region
 from jundscan.evaluation.truth import read_truth

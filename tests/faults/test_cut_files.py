@@ -12,7 +12,7 @@ import numpy as np
 import pybigtools
 import pytest
 
-from jundscan.accessibility.tracks import open_track
+from jundscan.accessibility.opening import open_track
 from jundscan.dna.letters import decode
 from jundscan.dna.regions import Region
 from jundscan.errors import JundscanError, TrackError

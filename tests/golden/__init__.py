@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from jundscan.accessibility.opening import open_track
 from jundscan.accessibility.scale import read_scale
-from jundscan.accessibility.tracks import open_track
 from jundscan.cli.scan import Outputs, write_scan
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.regions import Region

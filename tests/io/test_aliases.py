@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jundscan.accessibility.genome_tracks import match_chromosomes
-from jundscan.accessibility.tracks import open_track
+from jundscan.accessibility.opening import open_track
 from jundscan.errors import OutputError, TrackError
 from jundscan.io.aliases import check_names_in_text, read_aliases
 from jundscan.io.fasta.genome import open_genome

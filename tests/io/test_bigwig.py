@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jundscan.accessibility.tracks import open_track
+from jundscan.accessibility.opening import open_track
 from jundscan.errors import OutputError, TrackError
 from jundscan.io.outputs import check_track_output, open_track_output
 from tests.conftest import SIZES, Run

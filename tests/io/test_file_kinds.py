@@ -13,7 +13,7 @@ from pathlib import Path
 import pybigtools
 import pytest
 
-from jundscan.accessibility.tracks import open_track
+from jundscan.accessibility.opening import open_track
 from jundscan.errors import JundscanError, ModelError
 from jundscan.evaluation.truth import read_truth
 from jundscan.io.aliases import read_aliases
@@ -57,9 +57,7 @@ TRACKS = {
         "is a wiggle, not .*; convert it: wigToBigWig",
     ),
     "steps.wig.gz": (lambda _: gzip.compress(WIGGLE), "is a wiggle, not .*wigToBigWig {} chrom.sizes steps.bw$"),
-    "a.bam": (lambda f: bam(f, "wb"), "is a BAM .*, not .*; make a track of it: bamCoverage -b {} -o a.bw"),
-    "a.sam": (lambda f: bam(f, "w"), "is a SAM .*, not .*; sort it to BAM with samtools"),
-    "a.cram": (lambda f: bam(f, "wc"), "is a CRAM .*, not .*; sort it to BAM with samtools"),
+    "a.sam": (lambda f: bam(f, "w"), "is a SAM .*, not .*; convert it: samtools view -b {} -o a.bam"),
     "a.bb": (bigbed, "is a bigBed, not .*; convert it: bigBedToBed {} a.bed$"),
     "a.bw.gz": (lambda f: gzip.compress(bigwig(f)), "is a bigWig inside gzip; run: gunzip {}$"),
     "b.bw.bgz": (lambda f: bgzip(bigwig(f)), "is a bigWig inside gzip; run: gunzip {}$"),

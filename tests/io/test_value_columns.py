@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jundscan.accessibility.tracks import open_track
+from jundscan.accessibility.opening import open_track
 from jundscan.errors import TrackError
 from jundscan.io.bed import read_intervals
 from tests.conftest import Run

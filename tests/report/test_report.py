@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from jundscan.accessibility.opening import open_track
 from jundscan.accessibility.scale import distribution
-from jundscan.accessibility.tracks import open_track
 from jundscan.cli.scan import Outputs, write_scan
 from jundscan.evaluation.metrics import compute_metrics
 from jundscan.evaluation.plots import Predictions

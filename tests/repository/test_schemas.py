@@ -42,10 +42,11 @@ OPEN = {
     "info": {"architecture", "alone", "validation", "library_versions", "training_accessibility", "tiles"},
 }
 """By kind: keys of objects whose own keys are names of packages, devices, data sets and the like."""
-OPEN_IN_RUNS = {"timings", "inputs", "figures", "wider"}
+OPEN_IN_RUNS = {"timings", "inputs", "figures", "wider", "left_out"}
 """The same in the other records."""
-OPTIONAL = {"wider"}
-"""The only key that a record may lack: a scale has it if it was found for a model that sees wider surroundings."""
+OPTIONAL = {"wider", "accessibility_reads"}
+"""Keys that a record may lack. A scale has the first if it was found for a model that sees wider surroundings. A run
+has the second if its track is made of reads."""
 
 TRACK = "--accessibility track.bedgraph"
 MLP, LSTM = "--model exported/jund-2-mlp", "--model exported/jund-2-lstm"
@@ -61,6 +62,7 @@ COMMANDS = {
         "--accessibility peaks.narrowPeak --accessibility-scale identity",
         "--accessibility peaks.narrowPeak --bed-value presence --accessibility-scale identity",
         "--accessibility others.bedgraph --alias alias.txt",
+        "--accessibility fragments.tsv --reads fragments",
         "--truth truth.bed --truth-region chr1:0-3000 --accuracy-track accuracy.bedgraph",
         "--truth truth.bed --region chr3",
         "--truth truth.bed --threshold 1",
@@ -91,6 +93,7 @@ COMMANDS = {
         f"located --genome genome.fa {TRACK}",
         f"located --genome genome.fa {TRACK} --missing-chromosomes unknown",
         "located --genome genome.fa --accessibility peaks.narrowPeak --accessibility-scale identity",
+        "located --genome genome.fa --accessibility fragments.tsv",
         "shards located bare --threshold 0.3",
         "bare --genome genome.fa",
         f"shards {MLP}",
@@ -126,6 +129,7 @@ COMMANDS = {
             ("track.bw", "genome.fa"),
             ("others.bedgraph", "genome.fa --alias alias.txt"),
             ("longer.bw", "genome.fa --allow-length-mismatch"),
+            ("fragments.tsv", "genome.fa"),
         )
         for options in ("", MLP, "--missing-chromosomes unknown", "--missing-chromosomes closed --quiet")
     ],
@@ -156,6 +160,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, sequences: dict[str, str], 
         (chrom, at, at + 20, 0.001 + at % 997 / 1000) for chrom, size in long.items() for at in range(0, size - 20, 60)
     ]
     write_bigwig(folder / "track.bw", SIZES, steps)
+    inserts = [(chrom, start, start + 150, "AAACGAAAGACTCGGA", 1) for chrom, start, _, _ in rows * 9 if start < 3_000]
+    write_rows(folder / "fragments.tsv", inserts)
     write_bigwig(folder / "longer.bw", {**SIZES, "chr2": 9_000}, steps)
     peaks = [(chrom, start, end, ".", 500, ".", 7 * value, 5, 3, 10) for chrom, start, end, value in rows]
     write_rows(folder / "peaks.narrowPeak", peaks)

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 import jundscan
 from jundscan.accessibility.genome_tracks import match_chromosomes
+from jundscan.accessibility.opening import open_track
 from jundscan.accessibility.scale import IDENTITY
 from jundscan.accessibility.track_scale import track_scale
-from jundscan.accessibility.tracks import open_track
 from jundscan.dna.letters import UNKNOWN, encode, one_hot
 from jundscan.errors import JundscanError
 from jundscan.evaluation.labelled_windows import evaluate_shards

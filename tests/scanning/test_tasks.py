@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from jundscan.accessibility.tracks import open_track
+from jundscan.accessibility.opening import open_track
 from jundscan.dna.letters import UNKNOWN
 from jundscan.dna.regions import Region
 from jundscan.dna.windows import chunks as chunks_of

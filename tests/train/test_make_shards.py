@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jundscan.accessibility.genome_tracks import match_chromosomes
-from jundscan.accessibility.tracks import open_track
+from jundscan.accessibility.opening import open_track
 from jundscan.dna.letters import decode
 from jundscan.dna.regions import Region
 from jundscan.errors import InputError, JundscanError, OutputError, TrackError, format_bases

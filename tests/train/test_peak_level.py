@@ -103,7 +103,7 @@ def test_spans_hold_the_windows_of_a_fold_and_no_others() -> None:
 def data(small_genome: SmallGenome, tmp_path: Path) -> Path:
     """Shards of the small genome, with a dataset.json."""
     from jundscan.accessibility.genome_tracks import match_chromosomes
-    from jundscan.accessibility.tracks import open_track
+    from jundscan.accessibility.opening import open_track
     from jundscan.evaluation.truth import read_truth
     from jundscan.io.fasta.genome import open_genome
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from jundscan.accessibility.genome_tracks import match_chromosomes
+from jundscan.accessibility.opening import open_track
 from jundscan.accessibility.track_scale import track_scale
-from jundscan.accessibility.tracks import open_track
 from jundscan.dna.letters import encode
 from jundscan.errors import InputError
 from jundscan.evaluation.truth import read_truth
