@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -33,13 +34,14 @@ from jundscan.accessibility.tracks import BigWigTrack, PerBaseTrack
 from jundscan.dna.chromosomes import matching_name
 from jundscan.dna.interval_sets import Intervals
 from jundscan.dna.letters import WINDOW_LENGTH
-from jundscan.errors import TrackError, format_count, format_os_error
+from jundscan.errors import OutputError, TrackError, format_count, format_os_error
 from jundscan.io.alignments import AlignmentFile
 from jundscan.io.barcodes import BarcodeGroups
 from jundscan.io.bigwig import check_bigwig_sizes, open_bigwig
 from jundscan.io.file_kinds import check_address, file_kind
 from jundscan.io.files import open_decompressed, read_errors
 from jundscan.io.fragments import FragmentBlock, is_fragments, read_fragments
+from jundscan.io.outputs import atomic_path, write_error
 from jundscan.io.value_columns import ValueColumn
 from jundscan.options import ReadsAs, ReadsOptions
 from jundscan.schemas.records import ReadsRecord
@@ -135,6 +137,27 @@ class ReadsTrack(PerBaseTrack):
         if not callable(self._made):
             self._made.files.close()
 
+    def save(self, path: str | Path, force: bool = False) -> None:
+        """Copy the counts to a bigWig, which names the chromosomes that have any.
+
+        Parameters
+        ----------
+        path : str or pathlib.Path
+        force : bool
+            Whether an existing file may be replaced.
+
+        Raises
+        ------
+        OutputError
+            When the file cannot be written.
+        """
+        counts = self._counts
+        with atomic_path(path, force) as temporary:
+            try:
+                shutil.copyfile(counts.bigwig.path, temporary)
+            except OSError as err:
+                raise write_error(path, err) from err
+
     def count_beyond(self, chrom: str, length: int) -> int:
         """Count the fragments that reach beyond the end of a chromosome. They are cut there."""
         return self._counts.beyond[chrom]
@@ -225,6 +248,8 @@ def open_reads(
         When pysam is needed and not installed.
     """
     path = Path(path)
+    with read_errors(path, TrackError):
+        path.stat()
     file_format = reads_format(path) or "fragments"
     if file_format == "fragments":
         if reads.given_min_mapq is not None:
@@ -383,6 +408,7 @@ class _Rows:
         self._path = path
         self._waiting: list[tuple[NDArray[np.int64], NDArray[np.uint32]]] = []
         self._waiting_rows = 0
+        self._is_sorted = False
         self._file: BinaryIO | None = None
         self._portions: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
 
@@ -403,8 +429,9 @@ class _Rows:
 
     def read(self, key: int) -> NDArray[np.int64]:
         """Return the rows of a chromosome and group, (n, 2). No row can be added afterwards."""
-        if len(self._waiting) > 1:
+        if self._waiting and not self._is_sorted:
             self._waiting = [_sort_rows(self._waiting)]
+            self._is_sorted = True
         found = [rows[slice(*np.searchsorted(keys, (key, key + 1)).tolist())] for keys, rows in self._waiting]
         for keys, begins in self._portions:
             at = int(np.searchsorted(keys, key))
@@ -440,8 +467,9 @@ def _sort_rows(
     return keys, rows
 
 
-def _no_room(path: Path, err: OSError) -> TrackError:
-    problem = f"its counts cannot be written to {tempfile.gettempdir()} ({format_os_error(err)})"
+def _no_room(path: Path, err: OSError | OutputError) -> TrackError:
+    reason = format_os_error(err) if isinstance(err, OSError) else err
+    problem = f"its counts cannot be written to {tempfile.gettempdir()} ({reason})"
     return TrackError(path, f"{problem}; TMPDIR=FOLDER names another folder")
 
 
@@ -454,21 +482,20 @@ def _write_counts(
     beyond: dict[str, int] = {}
     with ExitStack() as files:
         try:
-            folder = files.enter_context(tempfile.TemporaryDirectory(prefix="jundscan."))
-        except OSError as err:
+            temporary = Path(files.enter_context(tempfile.TemporaryDirectory(prefix="jundscan.")), "counts.bw")
+            with open_bigwig(temporary, temporary, sizes) as add:
+                for chrom, size in sizes.items():
+                    of_chrom = rows.read(keys[chrom])
+                    beyond[chrom] = int(np.count_nonzero(np.maximum(of_chrom[:, 0] + 1, of_chrom[:, 1]) > size))
+                    starts, ends, values = count(of_chrom, size)
+                    covered[chrom] = int((ends - starts).sum())
+                    for first in range(0, len(starts), _SPANS_AT_ONCE):
+                        some = slice(first, first + _SPANS_AT_ONCE)
+                        add(chrom, starts[some], ends[some], values[some].astype(np.float32))
+                if not any(covered.values()):
+                    raise TrackError(path, "every fragment lies beyond the end of its chromosome: another assembly?")
+        except (OSError, OutputError) as err:
             raise _no_room(path, err) from err
-        temporary = Path(folder, "counts.bw")
-        with open_bigwig(temporary, temporary, sizes) as add:
-            for chrom, size in sizes.items():
-                of_chrom = rows.read(keys[chrom])
-                beyond[chrom] = int(np.count_nonzero(np.maximum(of_chrom[:, 0] + 1, of_chrom[:, 1]) > size))
-                starts, ends, values = count(of_chrom, size)
-                covered[chrom] = int((ends - starts).sum())
-                for first in range(0, len(starts), _SPANS_AT_ONCE):
-                    some = slice(first, first + _SPANS_AT_ONCE)
-                    add(chrom, starts[some], ends[some], values[some].astype(np.float32))
-            if not any(covered.values()):
-                raise TrackError(path, "every fragment lies beyond the end of its chromosome: another assembly?")
         bigwig = files.enter_context(BigWigTrack(temporary))
         return _Counts(bigwig, record, covered, beyond, files.pop_all())
 

@@ -70,12 +70,13 @@ def check_track_output(path: str | Path, force: bool) -> None:
     """Check that a track can be written, as :func:`check_output` does, and that a file has the ending of a track."""
     if not is_stream(path) and not str(path).lower().endswith((*_BIGWIG_ENDINGS, *_BEDGRAPH_ENDINGS)):
         raise OutputError(f"{path}: a track must end in .bw, .bigWig, .bedgraph or .bedgraph.gz")
-    if _is_bigwig(path):
+    if is_bigwig_output(path):
         check_bigwig_path(path)
     check_output(path, force, indexed=True)
 
 
-def _is_bigwig(path: str | Path) -> bool:
+def is_bigwig_output(path: str | Path) -> bool:
+    """Return whether the name of an output asks for a bigWig."""
     return str(path).lower().endswith(_BIGWIG_ENDINGS)
 
 
@@ -262,7 +263,7 @@ def open_track_output(path: str | Path, chromsizes: Mapping[str, int], force: bo
         When a file has another ending, or a bigWig cannot hold the sequences; also as in :func:`open_output`.
     """
     check_track_output(path, force)
-    if _is_bigwig(path):
+    if is_bigwig_output(path):
         check_bigwig_sizes(path, chromsizes)
         with atomic_path(path, force) as temporary, open_bigwig(temporary, path, chromsizes) as add:
             yield add
