@@ -20,7 +20,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -45,6 +45,7 @@ from jundscan.io.outputs import atomic_path, write_error
 from jundscan.io.value_columns import ValueColumn
 from jundscan.options import ReadsAs, ReadsOptions
 from jundscan.schemas.records import ReadsRecord
+from jundscan.threads import in_order, usable_cores
 
 log = logging.getLogger("jundscan")
 
@@ -295,7 +296,12 @@ def _count_alignments(file: AlignmentFile, file_format: ReadsFormat, reads: Read
         if not fragments + unpaired:
             raise TrackError(file.path, f"no read counts: {_left_out(record) or 'it holds none'}")
         keys = {name: number for number, name in enumerate(file.sizes)}
-        return _write_counts(file.path, rows, keys, file.sizes, record)
+        rows.sort()
+        with ExitStack() as opened:
+            files = opened.enter_context(ExitStack())
+            counts = _write_counts(file.path, rows, keys, file.sizes, record, files)
+            opened.pop_all()
+        return counts
 
 
 class _Groups:
@@ -358,8 +364,8 @@ def _open_fragments(
             raise TrackError(path, "holds no fragment")
         groups.check(path)
         sizes = _sizes_of(path, chroms, extents, genome_sizes)
-        tracks: dict[str, ReadsTrack] = {}
-        for number, (name, fragments) in enumerate(zip(groups.names, groups.counts.tolist(), strict=True)):
+        records: list[ReadsRecord] = []
+        for name, fragments in zip(groups.names, groups.counts.tolist(), strict=True):
             record: ReadsRecord = {
                 "format": "fragments",
                 "counted_as": counted_as,
@@ -371,10 +377,19 @@ def _open_fragments(
                 "left_out": {} if given is None else {"other_barcodes": lines - fragments},
             }
             _log_counts(path, record, name)
+            records.append(record)
+        rows.sort()
+        # the workers' files belong to this thread, which removes them all when one of the workers fails
+        files = [opened.enter_context(ExitStack()) for _ in groups.names]
+
+        def write(number: int) -> _Counts:
             keys_of = {chrom: place * len(groups.names) + number for place, chrom in enumerate(sizes)}
-            counts = _write_counts(path, rows, keys_of, sizes, record)
-            opened.enter_context(counts.files)
-            tracks[name] = ReadsTrack(path, "fragments", counted_as, sizes, counts)
+            return _write_counts(path, rows, keys_of, sizes, records[number], files[number])
+
+        tracks: dict[str, ReadsTrack] = {}
+        with closing(in_order(write, range(len(records)), min(usable_cores(), len(records)))) as written:
+            for name, counts in zip(groups.names, written, strict=True):
+                tracks[name] = ReadsTrack(path, "fragments", counted_as, sizes, counts)
         opened.pop_all()
     return tracks
 
@@ -408,7 +423,6 @@ class _Rows:
         self._path = path
         self._waiting: list[tuple[NDArray[np.int64], NDArray[np.uint32]]] = []
         self._waiting_rows = 0
-        self._is_sorted = False
         self._file: BinaryIO | None = None
         self._portions: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
 
@@ -427,17 +441,18 @@ class _Rows:
         if self._waiting_rows >= _ROWS_IN_MEMORY:
             self._write()
 
-    def read(self, key: int) -> NDArray[np.int64]:
-        """Return the rows of a chromosome and group, (n, 2). No row can be added afterwards."""
-        if self._waiting and not self._is_sorted:
+    def sort(self) -> None:
+        """Sort the rows in memory, after the last has been added."""
+        if self._waiting:
             self._waiting = [_sort_rows(self._waiting)]
-            self._is_sorted = True
+
+    def read(self, key: int) -> NDArray[np.int64]:
+        """Return the rows of a chromosome and group, (n, 2), from sorted rows; safe in several threads."""
         found = [rows[slice(*np.searchsorted(keys, (key, key + 1)).tolist())] for keys, rows in self._waiting]
         for keys, begins in self._portions:
             at = int(np.searchsorted(keys, key))
             if self._file is not None and at < len(keys) and keys[at] == key:
-                self._file.seek(int(begins[at]))
-                content = self._file.read(int(begins[at + 1] - begins[at]))
+                content = os.pread(self._file.fileno(), int(begins[at + 1] - begins[at]), int(begins[at]))
                 found.append(np.frombuffer(content, np.uint32).reshape(-1, 2))
         return np.concatenate(found or [np.empty((0, 2), np.uint32)]).astype(np.int64)
 
@@ -474,30 +489,50 @@ def _no_room(path: Path, err: OSError | OutputError) -> TrackError:
 
 
 def _write_counts(
-    path: Path, rows: _Rows, keys: Mapping[str, int], sizes: Mapping[str, int], record: ReadsRecord
+    path: Path,
+    rows: _Rows,
+    keys: Mapping[str, int],
+    sizes: Mapping[str, int],
+    record: ReadsRecord,
+    files: ExitStack,
 ) -> _Counts:
-    """Write the counts of one track to a temporary bigWig, chromosome by chromosome, and open it."""
+    """Write the counts of one track to a temporary bigWig, chromosome by chromosome, and open it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file of reads, for messages.
+    rows : _Rows
+        Sorted.
+    keys : mapping of str to int
+        Where the rows of each chromosome are.
+    sizes : mapping of str to int
+        Chromosome lengths.
+    record : ReadsRecord
+        What counts.
+    files : contextlib.ExitStack
+        Gets the temporary file. Closing it removes the file.
+    """
     count = count_cuts if record["counted_as"] == "cuts" else count_depth
     covered: dict[str, int] = {}
     beyond: dict[str, int] = {}
-    with ExitStack() as files:
-        try:
-            temporary = Path(files.enter_context(tempfile.TemporaryDirectory(prefix="jundscan.")), "counts.bw")
-            with open_bigwig(temporary, temporary, sizes) as add:
-                for chrom, size in sizes.items():
-                    of_chrom = rows.read(keys[chrom])
-                    beyond[chrom] = int(np.count_nonzero(np.maximum(of_chrom[:, 0] + 1, of_chrom[:, 1]) > size))
-                    starts, ends, values = count(of_chrom, size)
-                    covered[chrom] = int((ends - starts).sum())
-                    for first in range(0, len(starts), _SPANS_AT_ONCE):
-                        some = slice(first, first + _SPANS_AT_ONCE)
-                        add(chrom, starts[some], ends[some], values[some].astype(np.float32))
-                if not any(covered.values()):
-                    raise TrackError(path, "every fragment lies beyond the end of its chromosome: another assembly?")
-        except (OSError, OutputError) as err:
-            raise _no_room(path, err) from err
-        bigwig = files.enter_context(BigWigTrack(temporary))
-        return _Counts(bigwig, record, covered, beyond, files.pop_all())
+    try:
+        temporary = Path(files.enter_context(tempfile.TemporaryDirectory(prefix="jundscan.")), "counts.bw")
+        with open_bigwig(temporary, temporary, sizes) as add:
+            for chrom, size in sizes.items():
+                of_chrom = rows.read(keys[chrom])
+                beyond[chrom] = int(np.count_nonzero(np.maximum(of_chrom[:, 0] + 1, of_chrom[:, 1]) > size))
+                starts, ends, values = count(of_chrom, size)
+                covered[chrom] = int((ends - starts).sum())
+                for first in range(0, len(starts), _SPANS_AT_ONCE):
+                    some = slice(first, first + _SPANS_AT_ONCE)
+                    add(chrom, starts[some], ends[some], values[some].astype(np.float32))
+            if not any(covered.values()):
+                raise TrackError(path, "every fragment lies beyond the end of its chromosome: another assembly?")
+    except (OSError, OutputError) as err:
+        raise _no_room(path, err) from err
+    bigwig = files.enter_context(BigWigTrack(temporary))
+    return _Counts(bigwig, record, covered, beyond, files)
 
 
 def count_cuts(rows: NDArray[np.int64], size: int) -> Intervals:
