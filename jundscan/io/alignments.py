@@ -185,7 +185,7 @@ def _opened(path: Path) -> Iterator[Any]:
         file = pysam.AlignmentFile(str(path), "r", check_sq=False, format_options=[f"required_fields={_COLUMNS}"])
         with file:
             yield file
-    except (OSError, ValueError, UnicodeDecodeError) as err:
+    except (OSError, ValueError, NotImplementedError) as err:  # the last for gzip in place of bgzip
         if isinstance(err, JundscanError):
             raise
         raise TrackError(path, f"damaged or cut short ({err}); fetch it again") from err

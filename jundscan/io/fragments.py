@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.errors import TrackError
+from jundscan.errors import TrackError, format_count
 from jundscan.io.files import text_blocks
 
 MIN_COLUMNS, BARCODE_COLUMN, MAX_COLUMNS = 3, 4, 5
@@ -24,6 +24,7 @@ _SAMPLED_LINES = 1000
 _NAME_BYTES = 64
 _MAX_END = 1 << 34
 """Maximum end in bases, as for other text tracks."""
+_MAX_DIGITS = 20
 _HEADER = re.compile(rb"# ?(id|description|pipeline_name|primary_contig)=")
 """Lines at the head of a file of Cell Ranger."""
 _BARCODE = re.compile(rb"(.*[^A-Za-z])?[ACGTN]{10,}([^A-Za-z].*)?")
@@ -121,9 +122,10 @@ def read_fragments(path: Path, with_barcodes: bool = False) -> Iterator[Fragment
     ------
     TrackError
         When the file cannot be read or is cut short. Also with the line's number when a line has fewer than 3 columns
-        (4 with barcodes) or more than 5, a coordinate is no whole number, or start is not less than end.
+        (4 with barcodes) or more than 5, or other columns than the first, a coordinate is no whole number, or start is
+        not less than end.
     """
-    is_head = True
+    is_head, columns = True, 0
     for number, lines in text_blocks(path, "track"):
         first = 0
         while is_head and first < len(lines) and _is_skipped(lines[first]):
@@ -134,20 +136,23 @@ def read_fragments(path: Path, with_barcodes: bool = False) -> Iterator[Fragment
             continue
         if wanted[0].endswith(b"\r"):
             wanted = [line.rstrip(b"\r") for line in wanted]
-        block = _parse_at_once(wanted, with_barcodes)
-        yield _parse_lines(path, number + first, wanted, with_barcodes) if block is None else block
+        columns = columns or wanted[0].count(b"\t") + 1
+        block = _parse_at_once(wanted, columns, with_barcodes)
+        if block is None:
+            block = _parse_lines(path, number + first, wanted, columns, with_barcodes)
+        if block.runs:
+            yield block
 
 
 def _is_skipped(line: bytes) -> bool:
     return line.startswith(b"#") or not line.strip()
 
 
-def _parse_at_once(lines: Sequence[bytes], with_barcodes: bool) -> FragmentBlock | None:
+def _parse_at_once(lines: Sequence[bytes], columns: int, with_barcodes: bool) -> FragmentBlock | None:
     """Parse all lines quickly, or return None: a line is wrong, or to be skipped."""
-    tabs = lines[0].count(b"\t")
     needed = BARCODE_COLUMN if with_barcodes else MIN_COLUMNS
     text = b"\n".join(lines)
-    if not needed <= tabs + 1 <= MAX_COLUMNS or text.count(b"\t") != tabs * len(lines) or b"\0" in text:
+    if not needed <= columns <= MAX_COLUMNS or text.count(b"\t") != (columns - 1) * len(lines) or b"\0" in text:
         return None
     text_type = f"S{_NAME_BYTES}"
     kinds = np.dtype([("chrom", text_type), ("start", np.int64), ("end", np.int64), ("barcode", text_type)][:needed])
@@ -171,7 +176,7 @@ def _parse_at_once(lines: Sequence[bytes], with_barcodes: bool) -> FragmentBlock
     return FragmentBlock(runs, starts, ends, barcodes)
 
 
-def _parse_lines(path: Path, number: int, lines: Sequence[bytes], with_barcodes: bool) -> FragmentBlock:
+def _parse_lines(path: Path, number: int, lines: Sequence[bytes], columns: int, with_barcodes: bool) -> FragmentBlock:
     """Parse line by line, and raise TrackError for the first that is wrong."""
     runs: list[tuple[bytes, int]] = []
     starts, ends, barcodes = [], [], []
@@ -179,7 +184,7 @@ def _parse_lines(path: Path, number: int, lines: Sequence[bytes], with_barcodes:
         if _is_skipped(line):
             continue
         fields = line.rstrip(b"\r").split(b"\t")
-        start, end = _coordinates(path, at, fields, with_barcodes)
+        start, end = _coordinates(path, at, fields, columns, with_barcodes)
         starts.append(start)
         ends.append(end)
         if with_barcodes:
@@ -191,19 +196,26 @@ def _parse_lines(path: Path, number: int, lines: Sequence[bytes], with_barcodes:
     return FragmentBlock(runs, np.array(starts, np.int64), np.array(ends, np.int64), barcodes)
 
 
-def _coordinates(path: Path, number: int, fields: Sequence[bytes], with_barcodes: bool) -> tuple[int, int]:
+def _coordinates(
+    path: Path, number: int, fields: Sequence[bytes], columns: int, with_barcodes: bool
+) -> tuple[int, int]:
     needed = BARCODE_COLUMN if with_barcodes else MIN_COLUMNS
     if not needed <= len(fields) <= MAX_COLUMNS:
         advice = "; keep chromosome, start, end, barcode and count: cut -f1-5" if len(fields) > MAX_COLUMNS else ""
         if len(fields) == MIN_COLUMNS and with_barcodes:
             advice = ": column 4 must hold the barcode"
-        columns = f"{len(fields)} column{'' if len(fields) == 1 else 's'}"
-        problem = f"has {columns}, a line of a fragments file has {needed} to {MAX_COLUMNS}, separated by tabs{advice}"
+        found = format_count(len(fields), "column")
+        problem = f"has {found}, a line of a fragments file has {needed} to {MAX_COLUMNS}, separated by tabs{advice}"
+        raise TrackError(path, problem, number)
+    if len(fields) != columns:
+        problem = f"has {format_count(len(fields), 'column')}, the first line has {columns}; is the file cut short?"
         raise TrackError(path, problem, number)
     shown = [field.decode(errors="replace") for field in fields[:3]]
+    if b"\0" in fields[0]:
+        raise TrackError(path, "a zero byte in text: the file is damaged; fetch it again", number)
     if not shown[0]:
         raise TrackError(path, "its chromosome is empty", number)
-    if not (fields[1].isdigit() and fields[2].isdigit()):
+    if not all(field.isdigit() and len(field) <= _MAX_DIGITS for field in fields[1:3]):
         problem = f"start {shown[1]!r} and end {shown[2]!r} must be whole numbers of 0 or more"
         raise TrackError(path, problem, number)
     start, end = int(fields[1]), int(fields[2])

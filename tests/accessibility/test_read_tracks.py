@@ -320,6 +320,10 @@ def files_of_every_error(folder: Path) -> dict[str, tuple[Callable[[], object], 
         ),
         "fewer columns": (opened(text("b", "chr1 5")), "line 4: has 2 columns, a line of a fragments file has 3 to 5"),
         "no barcode": (opened(text("c", "chr1 5 9"), groups={"x": bases}), "line 4: .* column 4 must hold the barcode"),
+        "other columns": (
+            opened(text("o", "chr1 5 9")),
+            "line 4: has 3 columns, the first line has 5; is the file cut",
+        ),
         "negative": (opened(text("d", "chr1 -5 9 ACGTACGTACGT 1")), "line 4: start '-5' and end '9' must be whole"),
         "inverted": (
             opened(text("e", "chr1 9 5 ACGTACGTACGT 1")),
@@ -357,7 +361,17 @@ def files_of_every_error(folder: Path) -> dict[str, tuple[Callable[[], object], 
 
 
 ERRORS = (
-    *("more columns", "fewer columns", "no barcode", "negative", "inverted", "empty", "no number", "no chromosome"),
+    *(
+        "more columns",
+        "fewer columns",
+        "no barcode",
+        "other columns",
+        "negative",
+        "inverted",
+        "empty",
+        "no number",
+        "no chromosome",
+    ),
     *("damaged", "only a header", "missing", "nothing matches", "nothing of a file matches"),
     *("a group without fragments", "mapping quality", "presence", "no reads", "beyond"),
 )
@@ -379,6 +393,7 @@ def test_bad_fragments_are_errors_of_one_line(tmp_path: Path, name: str) -> None
     [
         ("truncated.bam", "cut short"),
         ("truncated.cram", "cut short"),
+        ("gzip.bam", "damaged or cut short"),
         ("barcodes.bam", "is a BAM; barcodes divide a fragments file only"),
         ("unaligned.bam", "its header names no chromosome"),
         ("empty.bam", "no read counts: it holds none"),
@@ -398,6 +413,8 @@ def test_bad_alignments_are_errors_of_one_line(tmp_path: Path, name: str, expect
     else:
         is_empty = name in ("empty.bam", "unaligned.bam")
         write_alignments(path, [] if is_empty else reads, {} if name == "unaligned.bam" else SIZES)
+    if name == "gzip.bam":  # one member, where bgzip has many with their sizes
+        path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes())))
     if name.startswith("truncated"):
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(InputError, match=expected) as raised:  # noqa: PT012 - counted when the first value is asked for

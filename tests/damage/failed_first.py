@@ -104,6 +104,16 @@ def cases() -> dict[str, tuple[str, Files, str]]:
     block = int(struct.unpack_from("<Q", bigwigs()[0], _leaf(bigwigs()[0]) + 16)[0])
     inner = _changed(bigwigs()[0], root, struct.pack("<BBH4IQ", 0, 0, 1, 0, 0, 1, 900, root))
     return {
+        "fragments: a number of 5,000 digits": (
+            "fragments",
+            {"fragments.tsv": b"chr1\t5\t" + b"9" * 5_000 + b"\tAAACGAAAGACTCGGA-1\t1\n"},
+            "error",
+        ),
+        "fragments: a block of blank lines alone": (
+            "fragments",
+            {"fragments.tsv": b"chr1\t5\t90\tAAACGAAAGACTCGGA-1\t1\n" + b"\n" * (1 << 20)},
+            "right",
+        ),
         "fasta: carriage returns alone end lines": (
             "fasta gzip",
             {"genome.fa": gzip.compress(b">chr1\rACGT\r>chr2\rACGT\r")},

@@ -94,7 +94,7 @@ def _track(extension: str) -> Reader:
 SIZES = {"chr1": 900, "2": 850, "é|x.1": 820, "short": 50}
 
 
-def _chrom(name: str) -> str | None:
+def chromosome(name: str) -> str | None:
     return next((chrom for chrom in (name, "chr" + name, name.removeprefix("chr")) if chrom in SIZES), None)
 
 
@@ -106,14 +106,14 @@ def _on_grid(chrom: str, start: int, end: int, stride: int) -> list[int]:
 
 
 def _holds_window(row: tuple[str, int, int, float]) -> bool:
-    chrom = _chrom(row[0])
+    chrom = chromosome(row[0])
     return chrom is not None and bool(_on_grid(chrom, row[1], row[2], 10))
 
 
 def _mask(rows: list[tuple[str, int, int, float]]) -> dict[str, Any]:
     masks = {chrom: np.zeros(size, bool) for chrom, size in SIZES.items()}
     for name, start, end, _ in rows:
-        chrom = _chrom(name)
+        chrom = chromosome(name)
         if chrom is not None:
             masks[chrom][start:end] = True
     return masks
@@ -171,7 +171,7 @@ def _right_peaks(files: Files, found: Any) -> bool:
     (data,) = files.values()
     expected = []
     for name, start, end, offset in oracles.intervals(oracles.decompressed(data), "peaks"):
-        chrom = _chrom(name)
+        chrom = chromosome(name)
         inside = 0 <= offset < end - start
         summit = int(start + offset) if inside else start + (end - start) // 2
         if chrom is not None:
@@ -222,7 +222,7 @@ def _read_hits(folder: Path) -> list[tuple[str, int, int]]:
 def _right_hits(files: Files, found: Any) -> bool:
     (data,) = files.values()
     rows = oracles.intervals(oracles.decompressed(data), "regions")
-    cut = [(chrom, start, min(end, SIZES[chrom])) for name, start, end, _ in rows if (chrom := _chrom(name))]
+    cut = [(chrom, start, min(end, SIZES[chrom])) for name, start, end, _ in rows if (chrom := chromosome(name))]
     hits = [hit for hit in cut if hit[1] < hit[2]]
     if rows and not hits:
         raise Invalid

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.damage import genomes, intervals, tables, variants
+from tests.damage import genomes, intervals, reads, tables, variants
 from tests.damage.hostile import hostile_shards
 from tests.damage.models import model_files, model_metadata, model_record
 from tests.damage.programs import evaluate_program, scan_program
@@ -15,6 +15,7 @@ def readers() -> list[Reader]:
     return [
         *genomes.readers(),
         *intervals.readers(),
+        *reads.readers(),
         *tables.readers(),
         *variants.readers(),
         shard_folders(),

@@ -108,3 +108,24 @@ def test_the_page_on_own_networks_quotes_the_figures() -> None:
             quoted.append(f"| {' | '.join([name.upper(), format(network['parameters'], ','), seen, *shown])} |")
         assert list(validation) == ["weighted_accuracy", "auroc", "average_precision"]
     assert [words for words in quoted if words not in text] == []
+
+
+def test_the_page_on_reads_quotes_the_benchmark() -> None:
+    text, record = page("reads"), read_json("benchmarks/reads.json")
+    conversion, shift = record["conversion"], record["tn5_shift"]
+    assert shift["shift"] == [4, -5]
+    quoted = [
+        f"{conversion['bam_reads_per_second'] / 1e6:.1f} million reads of a BAM",
+        f"{conversion['fragments_per_second'] / 1e6:.1f} million fragments",
+        f"{conversion['seconds']['groups']['median']:.0f} s for {conversion['groups']} groups",
+        f"within {shift['near']:g} |",
+    ]
+    own = {how: found["101"] for how, found in shift["by_width"].items()}
+    with_data = 100 * own["cuts"]["windows_with_data"] / own["cuts"]["windows"]
+    quoted.append(f"{with_data:.0f} % of its windows hold a cut before or after the shift")
+    quoted.append(f"With `--reads fragments` the correlation over 101 bases is {own['fragments']['correlation']:.3f}.")
+    for width, found in shift["by_width"]["cuts"].items():
+        quoted.append(f"| {int(width):,} bases | {found['correlation']:.3f} | {100 * found['share_near']:.0f} % |")
+    for (described, peak), number in zip(record["memory"].items(), ("4 million", "8 million"), strict=True):
+        quoted.append(f"{number} fragments on {described.split(' on ')[1]} took {peak / 1e6:.0f} MB")
+    assert [words for words in quoted if words not in text] == []

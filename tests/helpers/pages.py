@@ -14,8 +14,10 @@ All blocks of a page run one after another in one folder, which starts with noth
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -182,7 +184,31 @@ def add_user_files(folder: Path) -> None:
         for number, (chrom, start, end) in enumerate(_rows("peaks.bed"), 1)
     ]
     (folder / "peaks.narrowPeak").write_text("".join(peaks))
+    _add_reads(folder, lengths)
     (folder / "blacklist.bed").write_text(f"{next(iter(lengths))}\t0\t500\n")
+
+
+def _add_reads(folder: Path, lengths: dict[str, int]) -> None:
+    """Add fragments with barcodes, and a BAM of unpaired reads where pysam is installed."""
+    rng = random.Random(1)
+    rows = [
+        (chrom, rng.randrange(int(start), int(end)))
+        for chrom, start, end, value in _rows("dnase.bedgraph")
+        for _ in range(round(15 * float(value)))
+    ]
+    text = "".join(f"{chrom}\t{at}\t{at + 150}\tAAACGAAAGACTCGGA-1\t1\n" for chrom, at in rows)
+    (folder / "fragments.tsv.gz").write_bytes(gzip.compress(text.encode()))
+    if importlib.util.find_spec("pysam") is None:
+        return
+    import pysam
+
+    header = {"SQ": [{"SN": chrom, "LN": length} for chrom, length in lengths.items()]}
+    with pysam.AlignmentFile(str(folder / "atac.bam"), "wb", header=header) as file:
+        for chrom, at in rows:
+            read = pysam.AlignedSegment(file.header)
+            read.query_name, read.reference_name, read.reference_start = "read", chrom, at
+            read.flag, read.mapping_quality, read.cigarstring = 0, 60, "50M"
+            file.write(read)
 
 
 def _rows(example: str) -> list[list[str]]:
