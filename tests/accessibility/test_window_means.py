@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from jundscan.accessibility.opening import open_track
-from jundscan.accessibility.window_means import offset, running_sums
+from jundscan.accessibility.window_means import offset, running_sums, window_sums
 from jundscan.dna.interval_sets import Intervals
 from tests.helpers.inputs import write_bigwig, write_rows
 
@@ -103,3 +103,29 @@ def test_an_ordinary_track_is_summed_in_one_layer_and_an_outlier_costs_its_own_b
     sums = running_sums(ordinary, 1 << 15, 4_001)
     assert len(sums.uneven) in (1, 2)  # two, where the widest stretch of the block before reaches it
     assert sum(len(layer.positions) for layer in sums.layers) < len(sums.positions) / 500
+
+
+@given(
+    widths=st.lists(st.sampled_from([1, 2, 10, 11, 100, 101, 300, 301, 1_101]), min_size=1, max_size=4, unique=True),
+    first=st.integers(0, 25),
+    step=st.sampled_from([1, 3, 10, 20, 250]),
+    scattered=st.booleans(),
+    seed=st.integers(0, 1_000),
+)
+def test_a_sum_depends_on_its_own_range_alone(
+    widths: list[int], first: int, step: int, scattered: bool, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    values = np.where(rng.random(4_000) < 0.3, 0, 10.0 ** rng.uniform(-9, 9, 4_000)).astype(np.float32).astype(float)
+    begins = [1_000 + offset(width) for width in widths]
+    starts = np.arange(first, 1_700, step)
+    if scattered:
+        starts = np.sort(rng.choice(starts, max(len(starts) // 3, 1), replace=False))
+    found = window_sums(values, starts, widths, begins)
+    for row, (width, begin) in enumerate(zip(widths, begins, strict=True)):
+        anywhere = window_sums(values, np.arange(1_726), [width], [begin])[0]
+        np.testing.assert_array_equal(found[row], anywhere[starts])
+        alone = window_sums(values, starts[-1:], [width], [begin])[0]
+        np.testing.assert_array_equal(found[row, -1:], alone)
+        exact = [sum(map(Fraction, values[start + begin : start + begin + width].tolist())) for start in starts[:3]]
+        np.testing.assert_allclose(found[row, :3], [float(one) for one in exact], rtol=1e-14)
