@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import ExitStack, closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from jundscan.accessibility.read_tracks import open_reads, reads_format
 from jundscan.accessibility.scale import MIN_VALUES, AccessibilityScale
+from jundscan.accessibility.tracks import Track
 from jundscan.errors import Cautions, InputError, JundscanError, collect_warnings
+from jundscan.io.barcodes import BarcodeGroups
 from jundscan.io.fasta.genome import Genome
 from jundscan.model.model import Model
 from jundscan.model.thresholds import choose_threshold
-from jundscan.options import DEFAULT_STRIDE, BedValue, MissingChromosomes, ThresholdRule
+from jundscan.options import DEFAULT_STRIDE, BedValue, MissingChromosomes, ReadsAs, ReadsOptions, ThresholdRule
 from jundscan.run.inputs import Inputs
 from jundscan.samples.table import Sample, check_names
 from jundscan.scanning.plan import Scan, bases_by_chromosome, open_scan
@@ -72,13 +75,15 @@ def open_samples(
     alias: str | Path | None = None,
     bed_value: BedValue = "score",
     missing_chromosomes: MissingChromosomes | None = None,
+    reads: ReadsAs | None = None,
+    min_mapq: int | None = None,
     allow_shallow: bool = False,
     threads: int | None = None,
     compare_track: bool = True,
 ) -> Samples:
     """Open and check the genome once, and the track of every sample, before any work.
 
-    Worker threads open the tracks and find their scales.
+    Worker threads open the tracks and find their scales. A fragments file is read once for all groups of its barcodes.
 
     Parameters
     ----------
@@ -119,34 +124,84 @@ def open_samples(
         threads=threads,
     )
     threshold = choose_threshold(base.model.metadata, True, threshold_rule)
+    counting = _reads_options(listed, ReadsOptions(reads, min_mapq))
 
-    def open_one(item: tuple[Sample, Scan]) -> None:
-        sample, scan = item
-        try:
-            with collect_warnings(scan.inputs.cautions):
-                scan.inputs.open_track(
-                    sample.accessibility,
-                    lambda: bases_by_chromosome(scan.spans),
-                    scale=scale,
-                    allow_length_mismatch=allow_length_mismatch,
-                    bed_value=bed_value,
-                    missing_chromosomes=missing_chromosomes,
-                    compare=compare_track,
-                    remedy=SHALLOW,
-                    min_values=1 if allow_shallow else MIN_VALUES,
-                )
-        except JundscanError as err:
-            raise InputError(f"sample {sample.name}: {err}") from err
+    def open_one(item: tuple[Sample, Scan, ReadsOptions]) -> None:
+        sample, scan, of_reads = item
+        with _errors_of(sample), collect_warnings(scan.inputs.cautions):
+            scan.inputs.open_track(
+                tracks.get(sample.name, sample.accessibility),
+                lambda: bases_by_chromosome(scan.spans),
+                scale=scale,
+                allow_length_mismatch=allow_length_mismatch,
+                bed_value=bed_value,
+                missing_chromosomes=missing_chromosomes,
+                reads=of_reads,
+                compare=compare_track,
+                remedy=SHALLOW,
+                min_values=1 if allow_shallow else MIN_VALUES,
+            )
 
     scans = [replace(base, inputs=_own_inputs(base, sample), threshold=threshold) for sample in listed]
     with ExitStack() as on_failure:
         for scan in scans:
             on_failure.enter_context(scan)
-        with closing(in_order(open_one, zip(listed, scans, strict=True), base.inputs.threads)) as opened:
+        tracks = _open_cells(base, listed, counting, on_failure)
+        items = zip(listed, scans, counting, strict=True)
+        with closing(in_order(open_one, items, base.inputs.threads)) as opened:
             for _ in opened:
                 pass
         on_failure.pop_all()
     return Samples(listed, tuple(scans))
+
+
+@contextmanager
+def _errors_of(sample: Sample) -> Iterator[None]:
+    """Raise errors as InputError that names the sample."""
+    try:
+        yield
+    except JundscanError as err:
+        raise InputError(f"sample {sample.name}: {err}") from err
+
+
+def _reads_options(samples: Sequence[Sample], given: ReadsOptions) -> list[ReadsOptions]:
+    """Return what counts of each sample's reads; options on reads are for the samples that hold any."""
+    if given == ReadsOptions():
+        return [given] * len(samples)
+    formats = []
+    for sample in samples:
+        with _errors_of(sample):
+            is_file = isinstance(sample.accessibility, Path)
+            formats.append(reads_format(sample.accessibility) if is_file else None)  # type: ignore[arg-type]
+    if not any(formats):
+        return [given] * len(samples)  # opening the first track is an error
+    of_format = {None: ReadsOptions(), "fragments": ReadsOptions(given.given_as)}
+    return [of_format.get(found, given) for found in formats]
+
+
+def _open_cells(
+    base: Scan, samples: Sequence[Sample], counting: Sequence[ReadsOptions], files: ExitStack
+) -> dict[str, Track]:
+    """Read each fragments file once for all samples that share a file of barcodes; return the tracks by sample."""
+    together: dict[tuple[Path, Path | None], list[tuple[Sample, ReadsOptions]]] = {}
+    for sample, reads in zip(samples, counting, strict=True):
+        if sample.cells is not None and isinstance(sample.accessibility, Path):
+            together.setdefault((sample.accessibility, sample.barcodes), []).append((sample, reads))
+
+    def read(rows: list[tuple[Sample, ReadsOptions]]) -> dict[str, Track]:
+        one, reads = rows[0]
+        cells = {sample.name: sample.cells or frozenset() for sample, _ in rows}
+        groups = cells if one.barcodes is None else BarcodeGroups(one.barcodes, cells)
+        with _errors_of(one):
+            return dict(open_reads(one.accessibility, base.genome.chromsizes, reads, groups))  # type: ignore[arg-type]
+
+    tracks: dict[str, Track] = {}
+    with closing(in_order(read, together.values(), base.inputs.threads)) as opened:
+        for found in opened:
+            for track in found.values():
+                files.enter_context(track)
+            tracks |= found
+    return tracks
 
 
 def _own_inputs(base: Scan, sample: Sample) -> Inputs:
@@ -162,7 +217,8 @@ def _own_inputs(base: Scan, sample: Sample) -> Inputs:
         timings={},
         files=ExitStack(),
     )
-    if isinstance(track, Path):
-        inputs.paths["accessibility"] = track
-        inputs.watch(track)
+    for kind, path in {"accessibility": track, "barcodes": sample.barcodes}.items():
+        if isinstance(path, Path):
+            inputs.paths[kind] = path
+            inputs.watch(path)
     return inputs

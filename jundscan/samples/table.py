@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from jundscan.accessibility.read_tracks import reads_format
 from jundscan.accessibility.tracks import Track
 from jundscan.errors import InputError, TrackError
+from jundscan.io.barcodes import read_barcodes
 from jundscan.io.files import text_lines
 
 log = logging.getLogger("jundscan")
@@ -35,9 +37,11 @@ class Sample:
     group : str or None
         What the sample belongs to: a condition, a cell type.
     barcodes : pathlib.Path or None
-        Barcodes of the cells that count, of a fragments file.
+        The file that the cells come from.
     line : int or None
         Line of the table, 1-based.
+    cells : frozenset of str or None
+        Barcodes of the cells that count, of a fragments file. None: all fragments count.
     """
 
     name: str
@@ -45,6 +49,7 @@ class Sample:
     group: str | None = None
     barcodes: Path | None = None
     line: int | None = None
+    cells: frozenset[str] | None = field(default=None, repr=False)
 
 
 def read_samples(path: str | Path) -> list[Sample]:
@@ -52,6 +57,9 @@ def read_samples(path: str | Path) -> list[Sample]:
 
     Columns are ``sample``, ``accessibility``, and if wanted ``group`` and ``barcodes``, in any order. Others are left
     out, which is logged. Blank lines and lines that start with ``#`` are skipped. Paths are relative to the table.
+
+    A file of barcodes with one column restricts a fragments file to these cells. With a second column, of groups, the
+    row becomes one sample for each group, whose name is ``SAMPLE.GROUP``.
 
     Parameters
     ----------
@@ -88,7 +96,7 @@ def read_samples(path: str | Path) -> list[Sample]:
     for number, cells in rows:
         if len(cells) != len(header):
             raise TrackError(path, f"has {len(cells)} columns, the first line names {len(header)}", number)
-        samples.append(_sample(path, number, dict(zip(header, cells, strict=True))))
+        samples += _expand(path, _sample(path, number, dict(zip(header, cells, strict=True))))
     if not samples:
         raise TrackError(path, "holds no sample below the line that names the columns")
     check_names(samples, path)
@@ -118,6 +126,23 @@ def _sample(path: Path, number: int, cells: dict[str, str]) -> Sample:
         if file is not None and not file.exists():
             raise TrackError(path, f"sample {name}: {file}: no such file (paths are relative to the table)", number)
     return Sample(name, accessibility, cells.get("group") or None, barcodes, number)
+
+
+def _expand(table: Path, sample: Sample) -> list[Sample]:
+    """Return the sample, or one for each group of its barcodes."""
+    if sample.barcodes is None:
+        return [sample]
+    where = f"sample {sample.name}: "
+    if isinstance(sample.accessibility, Path) and reads_format(sample.accessibility) != "fragments":
+        problem = f"{where}barcodes are for a fragments file, which {sample.accessibility} is not"
+        raise TrackError(table, problem, sample.line)
+    groups = read_barcodes(sample.barcodes)
+    if not groups.has_groups:
+        return [replace(sample, cells=groups[""])]
+    if sample.group is not None:
+        problem = f"{where}has the group {sample.group}, but {sample.barcodes} gives each cell a group; leave one out"
+        raise TrackError(table, problem, sample.line)
+    return [replace(sample, name=f"{sample.name}.{group}", group=group, cells=cells) for group, cells in groups.items()]
 
 
 def check_names(samples: Iterable[Sample], table: Path | None = None) -> None:

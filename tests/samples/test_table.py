@@ -9,6 +9,7 @@ import pytest
 
 from jundscan.errors import InputError, TrackError
 from jundscan.samples.table import Sample, check_names, describe, read_samples
+from tests.helpers.reads import write_fragments
 
 
 @pytest.fixture
@@ -32,10 +33,12 @@ def test_columns_come_in_any_order_and_paths_are_relative_to_the_table(
         "\ufeff# made for a test\ngroup\taccessibility\tage\tsample\tbarcodes\r\n"
         "T cell\ta.bw\t7\tCD4 T\tcells.txt\n\n\tb.bw\t\tx_2.1\t\n",
     )
+    (folder / "cells.txt").write_text("AAACGAAAGACTCGGA-1\n")
+    write_fragments(folder / "a.bw", [("chr1", 5, 60, "AAACGAAAGACTCGGA-1")])
     with caplog.at_level(logging.INFO, "jundscan"):
         found = read_samples(table)
     assert found == [
-        Sample("CD4 T", folder / "a.bw", "T cell", folder / "cells.txt", 3),
+        Sample("CD4 T", folder / "a.bw", "T cell", folder / "cells.txt", 3, frozenset({"AAACGAAAGACTCGGA-1"})),
         Sample("x_2.1", folder / "b.bw", None, None, 5),
     ]
     assert [record.message for record in caplog.records] == [f"{table}: columns that are not read: age"]
