@@ -41,6 +41,11 @@ DEFAULT_STRIDE = 10
 MAX_STRIDE = 1_000_000
 """Maximum bases between window starts. A larger stride is taken for a mistake."""
 
+FDR = 0.05
+"""Changes of a comparison need a lower q value, where there are replicates."""
+MIN_DIFFERENCE = 2.0
+"""Logits by which groups without replicates must differ."""
+
 
 @dataclass(frozen=True)
 class ThresholdRule:

@@ -66,6 +66,12 @@ window. ``symbolic``: ``<DEL>`` and the like. ``breakend``: ``G]17:198982]`` and
 """
 HitChange = Literal["gained", "lost", "kept", "none"]
 """Whether the best window reaches the threshold: on the alternative only, the reference only, both, neither."""
+Change = Literal["gained", "lost", "stronger", "weaker", "same"]
+"""What becomes of a site from the second group of a contrast to the first.
+
+``gained``: only the first reaches the threshold. ``lost``: only the second does. ``stronger`` and ``weaker``: both or
+neither do. ``same``: the difference is not significant, or without replicates small.
+"""
 AccessibilityOfShards = Literal[
     "not available",
     "percentile in the track",

@@ -1,0 +1,1 @@
+"""Two groups of samples -> where binding changes between them."""
