@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 GREY = "#8C8C8C"
 COLOURS: dict[Change, str] = {"gained": VERMILION, "lost": BLUE, "stronger": ORANGE, "weaker": SKY, "same": GREY}
 """Colour of each change, in every picture and in the BED file."""
-_MARKERS: dict[Change, str] = {"gained": "^", "lost": "v", "stronger": "^", "weaker": "v", "same": "."}
+_SHAPES: dict[Change, str] = {
+    "gained": "triangle-up", "lost": "triangle-down", "stronger": "triangle-up", "weaker": "triangle-down",
+    "same": "circle",
+}  # fmt: skip
+STYLES: dict[str, tuple[str, str]] = {change: (colour, _SHAPES[change]) for change, colour in COLOURS.items()}
+"""Colour and shape of each change's points."""
+_MARKERS = {"triangle-up": "^", "triangle-down": "v", "circle": "."}  # as matplotlib names them
 _SIZE = (6, 4)  # inches
 
 
@@ -33,10 +39,10 @@ def plot_comparison(compared: Comparison, axis: Axes | None = None) -> Axes:
     check_matplotlib()
     axis = new_axes(*_SIZE) if axis is None else axis
     level = compared.logits.mean(axis=1)
-    for change in reversed(COLOURS):  # changes over what stays the same
+    for change, (colour, shape) in reversed(STYLES.items()):  # changes over what stays the same
         rows = compared.change == change
         axis.scatter(
-            level[rows], compared.difference[rows], s=9, color=COLOURS[change], marker=_MARKERS[change], linewidths=0,
+            level[rows], compared.difference[rows], s=9, color=colour, marker=_MARKERS[shape], linewidths=0,
             label=f"{change} ({rows.sum():,})", rasterized=True,
         )  # fmt: skip
     axis.axhline(0, color="black", linewidth=0.6)

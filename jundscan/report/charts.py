@@ -246,3 +246,52 @@ def curves(
             },
         ],
     )  # fmt: skip
+
+
+def scatter(
+    description: str,
+    rows: Rows,
+    styles: Mapping[str, tuple[str, str]],
+    x: str,
+    y: str,
+    *,
+    tooltip: Mapping[str, str],
+    mark_at: float,
+) -> Spec:
+    """Draw points, coloured by name, with a line at 0 and one at a threshold.
+
+    Parameters
+    ----------
+    description : str
+        Text for screen readers.
+    rows : sequence of mapping
+        ``name``, ``x``, ``y`` and what the tooltip shows; later rows are drawn over earlier ones.
+    styles : mapping of str to (str, str)
+        Colour and shape of each name, in the order of the legend.
+    x, y : str
+        Titles of the axes.
+    tooltip : mapping of str to str
+        Title of each field of the tooltip.
+    mark_at : float
+        Where the vertical line is drawn.
+    """
+    names = list(styles)
+    colours, shapes = zip(*styles.values(), strict=True)
+    named = {"field": "name", "type": "nominal", "title": None}
+    points: Spec = {
+        "mark": {"type": "point", "filled": True, "size": 45, "opacity": 0.8},
+        "encoding": {
+            "x": _axis("x", x, scale={"zero": False}),
+            "y": _axis("y", y),
+            "color": named | {"scale": {"domain": names, "range": list(colours)}},
+            "shape": named | {"scale": {"domain": names, "range": list(shapes)}},
+            "tooltip": [{"field": field, "title": title, "type": "nominal"} for field, title in tooltip.items()],
+        },
+    }
+    level: Spec = {
+        "data": {"values": [{"at": 0}]},
+        "mark": {"type": "rule", "opacity": 0.6},
+        "encoding": {"y": _axis("at", y)},
+    }
+    layer = [level, *_mark_at(mark_at, "threshold", "left"), *([points] if rows else [])]  # Vega warns of an empty one
+    return _chart(description, rows, 340, layer=layer)

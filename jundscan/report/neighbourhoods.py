@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from jundscan.dna.windows import track_spans
 from jundscan.evaluation.peaks import Peaks
 from jundscan.report.collect import FLANK, BestHits, around_summit
 from jundscan.scanning.plan import Scan
-from jundscan.scanning.score import score
+from jundscan.scanning.score import ScoredWindows, score, score_together
 
 _MIN_STEP = 10  # bases between two values shown; of closer windows the highest is shown
 
@@ -46,6 +46,84 @@ def neighbourhoods(scan: Scan, hits: BestHits, known: Mapping[str, Peaks]) -> li
         value is drawn, counted from ``start``; ``probability`` and ``accessibility`` (window means in the track's own
         unit; None without a track) to 4 digits; ``peaks``, [start, end] of the known peaks in view.
     """
+    places = _find_places(scan, hits)
+    windows: _Windows = defaultdict(list)
+    for chunk in score(replace(scan, spans=places.spans)):
+        _keep(windows, chunk)
+    values = {chrom: _values(scan, chrom, *_join(parts)) for chrom, parts in windows.items()}
+    return [
+        {**place, **_in_view(values[chrom], start, end), "peaks": _peaks(known.get(chrom), start, end)}
+        for chrom, start, end, place in places.rows
+    ]
+
+
+def group_neighbourhoods(scans: Sequence[Scan], groups: Sequence[str], hits: BestHits) -> list[dict[str, Any]]:
+    """Return sequence and the mean values of groups of samples around each site.
+
+    Parameters
+    ----------
+    scans : sequence of Scan
+        Finished scans of one genome, one per sample.
+    groups : sequence of str
+        Group of each.
+    hits : BestHits
+        Sites.
+
+    Returns
+    -------
+    list of dict
+        For each site ``start``, ``sequence``, ``from`` and ``to`` as of :func:`neighbourhoods`, and ``groups``: by the
+        name of each group its mean ``probability`` and ``accessibility``, the mean percentile of each window among all
+        windows of its sample's track.
+    """
+    places = _find_places(scans[0], hits)
+    windows: list[_Windows] = [defaultdict(list) for _ in scans]
+    for chunks in score_together([replace(scan, spans=places.spans) for scan in scans]):
+        for of_sample, chunk in zip(windows, chunks, strict=True):
+            _keep(of_sample, chunk)
+    values: dict[str, dict[str, _Values]] = {}
+    for chrom in windows[0]:
+        samples = [_join(of_sample[chrom]) for of_sample in windows]
+        percentiles = [
+            scan.inputs.accessibility_of([(chrom, starts)])[:, 0]
+            for scan, (starts, _) in zip(scans, samples, strict=True)
+        ]
+        values[chrom] = {
+            group: _drawn(scans[0], chrom, samples[0][0], *_means(groups, group, samples, percentiles))
+            for group in dict.fromkeys(groups)
+        }
+    found = []
+    for chrom, start, end, place in places.rows:
+        of_group = {group: _in_view(value, start, end) for group, value in values[chrom].items()}
+        spans = next(iter(of_group.values()))
+        shown = {name: {"probability": one["probability"], "accessibility": one["accessibility"]}
+                 for name, one in of_group.items()}  # fmt: skip
+        found.append({**place, "from": spans["from"], "to": spans["to"], "groups": shown})
+    return found
+
+
+def _means(
+    groups: Sequence[str],
+    group: str,
+    samples: Sequence[tuple[NDArray[np.int64], NDArray[np.float32]]],
+    percentiles: Sequence[NDArray[np.float32]],
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Average probabilities and percentiles over the samples of a group; None where no sample has a percentile."""
+    rows = [row for row, name in enumerate(groups) if name == group]
+    known = [percentiles[row] for row in rows if not np.isnan(percentiles[row]).any()]
+    means = np.stack([samples[row][1] for row in rows]).mean(axis=0)
+    return means, np.stack(known).mean(axis=0) if known else None
+
+
+class _Places(NamedTuple):
+    """Where to look: ``spans`` to score, and of each hit chromosome, start and end of its view, and what JSON says."""
+
+    spans: list[Region]
+    rows: list[tuple[str, int, int, dict[str, Any]]]
+
+
+def _find_places(scan: Scan, hits: BestHits) -> _Places:
+    """Find the bases in view around each hit, and read them."""
     sizes = scan.genome.chromsizes
     starts = np.maximum(hits.summit - FLANK, 0)
     ends = np.minimum(hits.summit + FLANK + 1, [sizes[chrom] for chrom in hits.chrom])
@@ -62,20 +140,27 @@ def neighbourhoods(scan: Scan, hits: BestHits, known: Mapping[str, Peaks]) -> li
         region_start, begin = begins[chrom][bisect_right(begins[chrom], start, key=itemgetter(0)) - 1]
         return decode(codes[begin + start - region_start : begin + end - region_start]).decode()
 
-    windows: dict[str, list[tuple[NDArray[np.int64], NDArray[np.float32]]]] = defaultdict(list)
-    for chunk in score(replace(scan, spans=spans)):
-        if len(chunk.starts):
-            windows[chunk.chrom].append((chunk.starts, chunk.probabilities))
-    values = {chrom: _values(scan, chrom, parts) for chrom, parts in windows.items()}
-    return [
-        {
-            "start": start,
-            "sequence": sequence(chrom, start, end),
-            **_in_view(values[chrom], start, end),
-            "peaks": _peaks(known.get(chrom), start, end),
-        }
-        for chrom, start, end in zip(hits.chrom, starts.tolist(), ends.tolist(), strict=True)
-    ]
+    views = zip(hits.chrom.tolist(), starts.tolist(), ends.tolist(), strict=True)
+    return _Places(
+        spans,
+        [(chrom, start, end, {"start": start, "sequence": sequence(chrom, start, end)}) for chrom, start, end in views],
+    )
+
+
+_Windows = dict[str, list[tuple[NDArray[np.int64], NDArray[np.float32]]]]
+"""Starts and probabilities of scored windows, in parts, by chromosome."""
+
+
+def _keep(windows: _Windows, chunk: ScoredWindows) -> None:
+    if len(chunk.starts):
+        windows[chunk.chrom].append((chunk.starts, chunk.probabilities))
+
+
+def _join(
+    parts: Sequence[tuple[NDArray[np.int64], NDArray[np.float32]]],
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    starts, probabilities = zip(*parts, strict=True)
+    return np.concatenate(starts), np.concatenate(probabilities)
 
 
 def _regions(scan: Scan, in_view: Sequence[Region]) -> tuple[list[Region], list[Region]]:
@@ -98,12 +183,22 @@ def _regions(scan: Scan, in_view: Sequence[Region]) -> tuple[list[Region], list[
 _Values = dict[str, NDArray[Any] | None]
 
 
-def _values(scan: Scan, chrom: str, parts: Sequence[tuple[NDArray[np.int64], NDArray[np.float32]]]) -> _Values:
+def _values(scan: Scan, chrom: str, starts: NDArray[np.int64], probabilities: NDArray[np.float32]) -> _Values:
     """Return the bases on which the windows of a chromosome are drawn, their probabilities and means of the track."""
-    starts, probabilities = (np.concatenate(column) for column in zip(*parts, strict=True))
     means = None
     if scan.track is not None and scan.track.has_accessibility(chrom):
         means = scan.track.means([(chrom, starts)])[:, 0]
+    return _drawn(scan, chrom, starts, probabilities, means)
+
+
+def _drawn(
+    scan: Scan,
+    chrom: str,
+    starts: NDArray[np.int64],
+    probabilities: NDArray[np.float32],
+    accessibility: NDArray[np.float32] | None,
+) -> _Values:
+    """Return the bases on which windows are drawn, and their values to 4 digits; of close windows the highest."""
     span_starts, span_ends = track_spans(starts, scan.genome.chromsizes[chrom], scan.stride)
     if scan.stride < _MIN_STEP:
         group = span_starts // _MIN_STEP
@@ -111,13 +206,12 @@ def _values(scan: Scan, chrom: str, parts: Sequence[tuple[NDArray[np.int64], NDA
         last = np.append(first[1:], len(group)) - 1
         span_starts, span_ends = span_starts[first], span_ends[last]
         probabilities = np.maximum.reduceat(probabilities, first)
-        means = None if means is None else np.maximum.reduceat(means, first)
-    accessibility = None if means is None else _round_values(means)
+        accessibility = None if accessibility is None else np.maximum.reduceat(accessibility, first)
     return {
         "from": span_starts,
         "to": span_ends,
         "probability": _round_values(probabilities),
-        "accessibility": accessibility,
+        "accessibility": None if accessibility is None else _round_values(accessibility),
     }
 
 

@@ -30,13 +30,18 @@ async function show(hit) {
     values.map((value, i) => ({ chr, start: hit.start + hit.from[i], end: hit.start + hit.to[i], value }));
   const interval = ([start, end]) => ({ chr, start, end });
   const text = `${hit.chrom}:${hit.hit[0]}-${hit.hit[1]}`;
+  const wig = (name, height, max, color, values) => ({ name, type: "wig", height, min: 0, max, color, features: along(values) });
   const tracks = [
-    { name: "hit", type: "annotation", displayMode: "COLLAPSED", height: 30, color: data.colours.hit, features: [interval(hit.hit)] },
-    { name: "probability", type: "wig", height: 90, min: 0, max: 1, color: data.colours.probability, features: along(hit.probability) },
+    { name: hit.groups ? "site" : "hit", type: "annotation", displayMode: "COLLAPSED", height: 30, color: data.colours.hit, features: [interval(hit.hit)] },
   ];
-  if (hit.accessibility) {
-    const most = Math.max(...hit.accessibility) || 1;
-    tracks.push({ name: "accessibility", type: "wig", height: 70, min: 0, max: most, color: data.colours.accessibility, features: along(hit.accessibility) });
+  // a comparison shows both groups, whose accessibility is a percentile
+  for (const [group, one] of Object.entries(hit.groups || { "": hit })) {
+    const name = (what) => (group ? `${group}: ${what}` : what);
+    tracks.push(wig(name("probability"), 90, 1, data.colours.probability, one.probability));
+    if (one.accessibility) {
+      const most = group ? 1 : Math.max(...one.accessibility) || 1;
+      tracks.push(wig(name("accessibility"), 70, most, data.colours.accessibility, one.accessibility));
+    }
   }
   if (data.has_truth) {
     tracks.push({ name: "known peaks", type: "annotation", displayMode: "COLLAPSED", height: 30, color: data.colours.peaks, features: hit.peaks.map(interval) });
