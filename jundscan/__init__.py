@@ -20,7 +20,8 @@ from jundscan.errors import InputError, JundscanError
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
-    from jundscan.api import evaluate, explain, scan, variants
+    from jundscan.api import compare, evaluate, explain, scan, variants
+    from jundscan.comparison.result import Comparison
     from jundscan.effects.effect import Effect
     from jundscan.evaluation.labelled_windows import Evaluation
     from jundscan.explanations.mutagenesis import Explanation
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from jundscan.scanning.score import Hit, Scored, ScoredWindows
 
 _HOMES = {
+    "Comparison": "jundscan.comparison.result",
     "Effect": "jundscan.effects.effect",
     "Evaluation": "jundscan.evaluation.labelled_windows",
     "Explanation": "jundscan.explanations.mutagenesis",
@@ -38,6 +40,7 @@ _HOMES = {
     "Results": "jundscan.io.frames",
     "Scored": "jundscan.scanning.score",
     "ScoredWindows": "jundscan.scanning.score",
+    "compare": "jundscan.api",
     "evaluate": "jundscan.api",
     "explain": "jundscan.api",
     "load_model": "jundscan.model.load",
@@ -46,6 +49,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Comparison",
     "Effect",
     "Evaluation",
     "Explanation",
@@ -57,6 +61,7 @@ __all__ = [
     "Scored",
     "ScoredWindows",
     "__version__",
+    "compare",
     "evaluate",
     "explain",
     "load_model",

@@ -1,4 +1,4 @@
-"""What ``import jundscan`` offers: scan, variants, explain and evaluate, from files or from arrays."""
+"""What ``import jundscan`` offers: scan, compare, variants, explain and evaluate, from files or from arrays."""
 
 from __future__ import annotations
 
@@ -34,22 +34,28 @@ from jundscan.model.load import load_model
 from jundscan.model.model import Model
 from jundscan.options import (
     DEFAULT_STRIDE,
+    FDR,
+    MIN_DIFFERENCE,
     BedValue,
     Device,
     MissingChromosomes,
     ReadsAs,
     ScanOptions,
+    check_difference,
     check_fraction,
     positive_int,
     threshold_rule,
     whole_number,
 )
+from jundscan.samples.plan import open_samples
+from jundscan.samples.table import Sample, read_samples
 from jundscan.scanning.checks import check_counts
 from jundscan.scanning.outputs import Counter, feed
 from jundscan.scanning.plan import Scan, open_scan
 from jundscan.scanning.score import Hit, ScoredWindows, call_hits, describe_hits, score
 
 if TYPE_CHECKING:
+    from jundscan.comparison.result import Comparison
     from jundscan.evaluation.labelled_windows import Evaluation
     from jundscan.io.shards import Shards
 
@@ -197,6 +203,93 @@ def scan(
     )
     ready = _open(genome, accessibility, model, device, options)
     return Results(_windows(ready), ScoredWindows) if every_window else Results(_hits(ready), Hit)
+
+
+def compare(
+    genome: str | Path | Sequences,
+    samples: str | Path | Iterable[Sample],
+    contrast: str | Sequence[str],
+    *,
+    model: Model | str | Path | None = None,
+    device: Device = "auto",
+    threads: int | None = None,
+    stride: int = DEFAULT_STRIDE,
+    threshold: float | None = None,
+    fpr: float | None = None,
+    precision: float | None = None,
+    recall: float | None = None,
+    fdr: float = FDR,
+    min_difference: float = MIN_DIFFERENCE,
+    regions: str | Iterable[str] = (),
+    regions_file: str | Path | None = None,
+    exclude: str | Path | None = None,
+    scale: AccessibilityScale | str | Path | None = None,
+    allow_length_mismatch: bool = False,
+    alias: str | Path | None = None,
+    bed_value: BedValue = "score",
+    missing_chromosomes: MissingChromosomes | None = None,
+) -> Comparison:
+    """Find sites where binding changes between two groups of samples.
+
+    A site is the union of overlapping hits of all samples of both groups. Its logit in a sample is that of its best
+    window there. The sequence is the same in all samples, so every difference is one of accessibility, seen through the
+    sequence.
+
+    Parameters
+    ----------
+    samples : str, pathlib.Path or iterable of Sample
+        Table with a header line and the columns ``sample``, ``accessibility`` and ``group``. Samples of other groups
+        than those of the contrast are not read.
+    contrast : str or sequence of str
+        Two groups: ``"treated,control"`` or ``("treated", "control")``. Differences are the first minus the second.
+    fdr : float
+        With replicates, a change has a lower q value: that of a moderated t test, by Benjamini and Hochberg.
+    min_difference : float
+        Without replicates nothing is tested, p and q are -1, and a change is a difference of as many logits or more.
+    genome, and all others
+        As for :func:`jundscan.scan`. ``scale`` holds for all samples.
+
+    Returns
+    -------
+    Comparison
+        Its ``to_frame()`` makes a table, its ``plot()`` a picture.
+
+    Raises
+    ------
+    InputError
+        When an argument or a file cannot be used, the contrast names no group of the samples, or the model sees the
+        sequence only.
+    JundscanError
+        When the model or the device cannot be used.
+
+    Examples
+    --------
+    >>> compared = jundscan.compare("genome.fa", "samples.tsv", "treated,control")  # doctest: +SKIP
+    >>> compared.to_frame().query("change == 'gained'")  # doctest: +SKIP
+    """
+    from jundscan.comparison.run import check_model, parse_contrast, run_comparison, samples_of
+
+    named = parse_contrast(texts("contrast", contrast))
+    check_fraction("fdr", fdr)
+    check_difference("min_difference", min_difference)
+    options = ScanOptions(
+        stride=stride,
+        threshold_rule=threshold_rule(threshold, fpr, precision, recall),
+        regions=regions,
+        regions_file=regions_file,
+        exclude=exclude,
+        scale=scale,
+        allow_length_mismatch=allow_length_mismatch,
+        alias=alias,
+        bed_value=bed_value,
+        missing_chromosomes=missing_chromosomes,
+        threads=threads,
+    )
+    chosen = samples_of(named, _samples(samples))
+    loaded = _model(model, device)
+    check_model(loaded)
+    with open_samples(_genome(genome), chosen, model=loaded, **vars(_checked(options))) as ready:
+        return run_comparison(ready, named, float(fdr), float(min_difference))[0]
 
 
 def variants(
@@ -529,7 +622,15 @@ def _open(
     to_score: Callable[[ChromSizes], Iterable[str]] | None = None,
 ) -> Scan:
     """Check what a caller passed, and open it as :func:`jundscan.scanning.plan.open_scan` does."""
-    options = replace(
+    options = _checked(options)
+    _check_reads(options.reads, options.min_mapq, accessibility)
+    opened, track = _genome(genome), _track(accessibility)
+    return open_scan(opened, track, model=_model(model, device), chromosomes_to_score=to_score, **vars(options))
+
+
+def _checked(options: ScanOptions) -> ScanOptions:
+    """Check the options that a caller passed, and open the scale."""
+    return replace(
         options,
         regions=texts("regions", options.regions),
         regions_file=optional_path("regions_file", options.regions_file),
@@ -538,9 +639,17 @@ def _open(
         scale=_scale(options.scale),
         allow_length_mismatch=flag("allow_length_mismatch", options.allow_length_mismatch),
     )
-    _check_reads(options.reads, options.min_mapq, accessibility)
-    opened, track = _genome(genome), _track(accessibility)
-    return open_scan(opened, track, model=_model(model, device), chromosomes_to_score=to_score, **vars(options))
+
+
+def _samples(value: object) -> list[Sample]:
+    """Return samples, or read the table of them."""
+    if is_path(value):
+        return read_samples(file_path("samples", value))
+    listed = list(cast(Iterable[object], value)) if is_several(value) else [value]
+    for one in listed:
+        if not isinstance(one, Sample):
+            raise InputError(f"samples: must be the path of a table, or several jundscan.Sample, not {type_name(one)}")
+    return cast(list[Sample], listed)
 
 
 def _genome(value: object) -> Genome | Path:

@@ -190,6 +190,12 @@ def check_fraction(name: str, value: float) -> None:
         raise InputError(f"{name} {value!r}: not a number between 0 and 1")
 
 
+def check_difference(name: str, value: float) -> None:
+    """Raise InputError unless the value is a number of logits, 0 or more."""
+    if not isinstance(value, Real) or isinstance(value, bool) or not 0 <= value < float("inf"):
+        raise InputError(f"{name} {value!r}: not a number of 0 or more")
+
+
 def whole_number(name: str, value: SupportsIndex, least: int | None = None, most: int | None = None) -> int:
     """Return a whole number of any integer type as an int.
 

@@ -10,11 +10,12 @@ INPUTS = "Inputs"
 SCOPE = "Where to scan"
 TARGETS = "What to explain"
 THRESHOLD = "Threshold"
+CHANGES = "What counts as a change"
 OUTPUTS = "Outputs"
 PEAKS = "Comparison with known peaks"
 COMPUTING = "Computing"
 GENERAL = "General"
-OPTION_PANELS = (INPUTS, SCOPE, TARGETS, THRESHOLD, OUTPUTS, PEAKS, COMPUTING, GENERAL)
+OPTION_PANELS = (INPUTS, SCOPE, TARGETS, THRESHOLD, CHANGES, OUTPUTS, PEAKS, COMPUTING, GENERAL)
 """Groups of options, in the order that every help shows them. A command declares its options in this order."""
 
 PREDICT = "Predict binding"

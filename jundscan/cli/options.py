@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from jundscan import options
-from jundscan.cli.help_layout import COMPUTING, INPUTS, OUTPUTS, THRESHOLD
+from jundscan.cli.help_layout import COMPUTING, INPUTS, OUTPUTS, SCOPE, THRESHOLD
 from jundscan.errors import InputError
 from jundscan.options import (
     DEFAULT_MIN_MAPQ,
     MAX_MAPQ,
+    MAX_STRIDE,
     BedValue,
     Device,
     MissingChromosomes,
@@ -112,6 +114,27 @@ AliasOption = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Table of other chromosome names.", rich_help_panel=INPUTS, **INPUT),
 ]
+RegionOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="REGION",
+        help="chrom or chrom:start-end (0-based, half-open). May be repeated.",
+        show_default=False,
+        rich_help_panel=SCOPE,
+    ),
+]
+RegionsOption = Annotated[
+    Path | None,
+    typer.Option(metavar="BED", help="Only the regions of a BED file.", rich_help_panel=SCOPE, **INPUT),
+]
+ExcludeOption = Annotated[
+    Path | None,
+    typer.Option(metavar="BED", help="No window that touches these regions.", rich_help_panel=SCOPE, **INPUT),
+]
+StrideOption = Annotated[
+    int,
+    typer.Option(metavar="N", min=1, max=MAX_STRIDE, help="Bases between window starts.", rich_help_panel=SCOPE),
+]
 ThresholdOption = Annotated[
     float | None,
     typer.Option(
@@ -158,6 +181,7 @@ JsonOption = Annotated[
         rich_help_panel=OUTPUTS,
     ),
 ]
+NoHeaderOption = Annotated[bool, typer.Option("--no-header", help="Leave out the # lines.", rich_help_panel=OUTPUTS)]
 ReportOption = Annotated[
     Path | None,
     typer.Option(
@@ -201,6 +225,15 @@ ThreadsOption = Annotated[
         rich_help_panel=COMPUTING,
     ),
 ]
+
+
+@contextmanager
+def usage_errors(option: str) -> Iterator[None]:
+    """Raise typer.BadParameter of an option for every InputError inside the block."""
+    try:
+        yield
+    except InputError as err:
+        raise typer.BadParameter(str(err), param_hint=option) from err
 
 
 def check_fraction(value: float | None, option: str) -> None:

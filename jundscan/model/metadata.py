@@ -161,6 +161,11 @@ class Metadata:
         """Whether the model sees bases beside the window, or accessibility around it."""
         return self.flank > 0 or len(self.accessibility_widths) > 1
 
+    @property
+    def reads_accessibility(self) -> bool:
+        """Whether the model sees accessibility. A network of the user's own may see the sequence only."""
+        return bool(self.architecture.get("reads_accessibility", True))
+
     def describe_reach(self) -> str:
         """Describe in words how far around a window the model looks."""
         flank, widths = self.flank, self.accessibility_widths

@@ -83,12 +83,18 @@ def run_facts(inputs: Inputs, threshold: Threshold, files: Mapping[str, Path | N
     return record
 
 
-def header(inputs: Inputs, threshold: Threshold, stride: int, command: str | None = None) -> str:
-    """Return ``#`` lines that name version, model, inputs, stride, threshold and its rule, and the command line."""
+def header(
+    inputs: Inputs, threshold: Threshold, stride: int, command: str | None = None, accessibility: str | None = None
+) -> str:
+    """Return ``#`` lines that name version, model, inputs, stride, threshold and its rule, and the command line.
+
+    ``accessibility`` describes several tracks; by default it is the name of the one track.
+    """
     metadata, track = inputs.model.metadata, inputs.track
+    accessibility = accessibility or ("none" if track is None else track.path.name)
     lines = [
         f"jundscan {__version__}, model {metadata.name} {metadata.version} sha256 {inputs.model.sha256}",
-        f"genome {inputs.genome.path.name}, accessibility {'none' if track is None else track.path.name}, "
+        f"genome {inputs.genome.path.name}, accessibility {accessibility}, "
         f"stride {stride}, threshold {threshold.value:.6g} ({threshold.rule})",
     ]
     if command is not None:

@@ -30,7 +30,8 @@ def each_of(keys: Iterable[str]) -> Meta:
 Count = Annotated[int, Meta(ge=0)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 """A number from 0 to 1."""
-Seconds = Annotated[float, Meta(ge=0)]
+NotNegative = Annotated[float, Meta(ge=0)]
+Seconds = NotNegative
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Interval = Annotated[list[float], Meta(min_length=2, max_length=2)]
 """A lower and an upper bound."""
@@ -166,8 +167,8 @@ class ScaleRecord(KnotsRecord):
     ]
 
 
-class RunRecord(TrackOfReadsRecord):
-    """What the records of scan, variants and explain share."""
+class SharedRecord(TypedDict):
+    """What the records of scan, compare, variants and explain share."""
 
     jundscan: Annotated[str, about("Version of jundscan.")]
     command: Annotated[str | None, about("Command line. null for a run from Python.")]
@@ -180,14 +181,19 @@ class RunRecord(TrackOfReadsRecord):
         each_of(get_args(Share)),
         about("Shares to expect at the threshold, by the model's calibration. null where nothing is known."),
     ]
-    accessibility: Annotated[str | None, about("Path of the track. null without one.")]
-    accessibility_values: Annotated[ValuesRecord | None, about("Values read from the track. null without one.")]
     model: ModelRecord
     provider: Annotated[str, about("ONNX Runtime provider that ran the model.")]
     threads: Annotated[int, Meta(ge=1), about("Worker threads.")]
     versions: VersionsRecord
     inputs: Annotated[dict[str, FileRecord], about("Input files by what they are: genome, accessibility, model, …")]
     warnings: Annotated[list[WarningRecord], about("What may mislead in the result.")]
+
+
+class RunRecord(SharedRecord, TrackOfReadsRecord):
+    """What the records of scan, variants and explain share."""
+
+    accessibility: Annotated[str | None, about("Path of the track. null without one.")]
+    accessibility_values: Annotated[ValuesRecord | None, about("Values read from the track. null without one.")]
     accessibility_scale: Annotated[ScaleRecord | None, about("Scale of the track. null without a track.")]
 
 
@@ -310,6 +316,41 @@ class ScanRecord(RunRecord):
     stride: Annotated[int, Meta(ge=1), about("Bases between window starts.")]
     regions: Annotated[RegionsRecord | None, about("Regions chosen. null for a scan of the whole genome.")]
     accuracy: Annotated[AccuracyRecord | None, about("Comparison with known peaks. null without --truth.")]
+
+
+class ComparedSampleRecord(TrackOfReadsRecord):
+    """One sample of a comparison."""
+
+    sample: Annotated[str, about("Name of the sample.")]
+    group: Annotated[str, about("Its group.")]
+    accessibility: Annotated[str, about("Path of its track.")]
+    accessibility_values: Annotated[ValuesRecord | None, about("Values read from the track. null if not known.")]
+    sites: Annotated[Count, about("Sites whose best window reaches the threshold in this sample.")]
+
+
+class PriorRecord(TypedDict):
+    """Prior of the moderated t test, see Smyth (2004)."""
+
+    degrees: Annotated[NotNegative | None, about("Degrees of freedom. null for infinitely many.")]
+    variance: Annotated[NotNegative, about("Typical variance of the logits of a site within a group.")]
+
+
+class CompareRecord(SharedRecord):
+    """The record of a comparison. Differences are the first group of the contrast minus the second."""
+
+    contrast: Annotated[list[str], Meta(min_length=2, max_length=2), about("Names of the two groups.")]
+    samples: Annotated[list[ComparedSampleRecord], about("The samples of both groups.")]
+    sites: Annotated[Count, about("Sites: the union of the hits of all samples.")]
+    changes: Annotated[dict[Change, Count], each_of(get_args(Change)), about("Sites by what becomes of them.")]
+    fdr: Annotated[float, about("Changes have a lower q value, where differences were tested.")]
+    min_difference: Annotated[float, about("Changes are this many logits or more, where nothing was tested.")]
+    prior: Annotated[PriorRecord | None, about("Prior of the test. null where nothing was tested.")]
+    windows_scored: Annotated[Count, about("Windows scored in each sample.")]
+    windows_skipped: Annotated[Count, about("Windows with unknown letters.")]
+    bases_scanned: Annotated[Count, about("Bases that the scored windows cover.")]
+    seconds: Annotated[Seconds, about("From the first window to the last output.")]
+    stride: Annotated[int, Meta(ge=1), about("Bases between window starts.")]
+    regions: Annotated[RegionsRecord | None, about("Regions chosen. null for the whole genome.")]
 
 
 class VariantsRecord(RunRecord):

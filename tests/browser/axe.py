@@ -1,6 +1,6 @@
 """Check the accessibility of pages by axe-core (`make axe`). Print all findings and fail on a serious one.
 
-``python -m tests.browser.axe`` checks both reports, ``python -m tests.browser.axe PAGE ...`` other pages.
+``python -m tests.browser.axe`` checks all reports, ``python -m tests.browser.axe PAGE ...`` other pages.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jundscan.cli import main
+from tests.helpers.groups import write_groups
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -58,6 +59,16 @@ def write_evaluation(folder: Path, data: Path | None = None) -> Report:
     return written
 
 
+def write_comparison(folder: Path, treated: int = 2, control: int = 2, *options: object) -> Report:
+    """Compare two groups of samples on the bundled example's genome."""
+    written = Report(folder / "comparison.html", folder / "comparison.json")
+    where = [EXAMPLES / "genome.fa", "--samples", write_groups(folder, treated, control)]
+    where += ["--contrast", "treated,control", "--accessibility-scale", EXAMPLES / "scale.json", *options]
+    outputs = ["--report", written.page, "--json", written.record, "-o", folder / "changes.tsv"]
+    _run("compare", *where, *outputs, "--force", "--quiet")
+    return written
+
+
 def write_reports(folder: Path) -> list[Path]:
-    """Write both reports of the bundled example."""
-    return [write_scan(folder).page, write_evaluation(folder).page]
+    """Write all reports of the bundled example."""
+    return [write_scan(folder).page, write_evaluation(folder).page, write_comparison(folder).page]

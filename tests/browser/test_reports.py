@@ -1,4 +1,4 @@
-"""Both reports in headless Chromium, of the bundled example and of the real data, against their records."""
+"""All reports in headless Chromium, of the bundled example and of the real data, against their records."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def evaluation(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Write both reports of the example."""
+    """Write all reports of the example."""
     return write_reports(tmp_path_factory.mktemp("pages"))
 
 

@@ -17,6 +17,7 @@ FOLDER = Path(jundscan.__file__).parent / "schemas"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 RECORDS: dict[str, tuple[str, tuple[type, ...]]] = {
     "scan": ("jundscan scan --json", (records.ScanRecord,)),
+    "compare": ("jundscan compare --json", (records.CompareRecord,)),
     "evaluate": ("jundscan evaluate --json", (records.EvaluationRecord, records.EvaluationsRecord)),
     "variants": ("jundscan variants --json", (records.VariantsRecord,)),
     "explain": ("jundscan explain --json", (records.ExplainRecord,)),

@@ -92,7 +92,9 @@ def test_only_the_command_line_prints_and_exits() -> None:
 
 
 def test_names_at_the_top() -> None:
-    assert {"JundscanError", "evaluate", "explain", "load_model", "scan", "variants"} <= set(jundscan.__all__)
+    assert {"JundscanError", "compare", "evaluate", "explain", "load_model", "scan", "variants"} <= set(
+        jundscan.__all__
+    )
     assert all(hasattr(jundscan, name) for name in jundscan.__all__)
     assert default_model_path().parent.name == DEFAULT_MODEL
 

@@ -100,6 +100,22 @@ COMMANDS = {
         f"shards {MLP} {LSTM}",
         f"shards located {MLP} --model exported/jund-2",
     ],
+    "compare": [
+        f"--samples {table}.tsv --contrast {contrast} {options}"
+        for table, contrast in (
+            ("replicates", "a,b"),
+            ("singles", "a,b"),
+            ("replicates", "b,c"),
+            ("kinds", "a,b"),
+            ("twice", "a,b"),
+        )
+        for options in (
+            "--accessibility-scale scale.json --threshold 0.05",
+            "--accessibility-scale scale.json --region chr1 --threshold 0",
+            "--accessibility-scale scale.json --regions regions.bed --exclude exclude.bed --fdr 0.5",
+            f"--accessibility-scale scale.json {MLP} --min-difference 0 --threads 1",
+        )
+    ],
     "variants": [
         f"{vcf} {options}"
         for vcf in ("substitutions.vcf", "odd.vcf", "indels.vcf", "mismatches.vcf", "unsorted.vcf")
@@ -182,6 +198,18 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, sequences: dict[str, str], 
     ids = np.array([f"chr1:{start}-{start + 101}" for start in range(0, 4 * 1_200, 4)])
     write_shards(folder / "located", 0, one_hot(windows), y=rng.random(1_200) < 0.2, a=rng.random(1_200), ids=ids)
     write_variants(folder, sequences)
+    for number in range(4):
+        write_rows(folder / f"sample{number}.bedgraph", track_rows(rng, long, every=60))
+    tables = {
+        "replicates": {"sample0.bedgraph": "a", "sample1.bedgraph": "a", "sample2.bedgraph": "b",
+                       "sample3.bedgraph": "b", "track.bedgraph": "c"},
+        "singles": {"sample0.bedgraph": "a", "sample1.bedgraph": "b"},
+        "kinds": {"track.bw": "a", "peaks.narrowPeak": "b", "sample0.bedgraph": "b"},
+        "twice": {"track.bedgraph": "a", "./track.bedgraph": "a", "sample1.bedgraph": "b", "./sample1.bedgraph": "b"},
+    }  # fmt: skip
+    for name, groups in tables.items():
+        rows_of = [(f"s{at}", file, group) for at, (file, group) in enumerate(groups.items())]
+        write_rows(folder / f"{name}.tsv", [("sample", "accessibility", "group"), *rows_of])
     return folder
 
 
@@ -226,8 +254,13 @@ def record(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
     def run(kind: str, command: str) -> Any:
         for package in NEEDED.get(kind, ()):
             pytest.importorskip(package)
-        genome = ["genome.fa"] if kind in ("scan", "variants", "explain") else []
-        target = {"scan": out / "hits", "variants": out / "effects.vcf.gz", "explain": out / "explained"}
+        genome = ["genome.fa"] if kind in ("scan", "compare", "variants", "explain") else []
+        target = {
+            "scan": out / "hits",
+            "compare": out / "changes",
+            "variants": out / "effects.vcf.gz",
+            "explain": out / "explained",
+        }
         others = ["--output", str(target[kind])] if kind in target else []
         option = "--output" if kind == "scale" else "--json"
         arguments = [kind, *genome, *shlex.split(command), *others, option, str(out / "record.json"), "--force"]

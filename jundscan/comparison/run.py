@@ -1,0 +1,210 @@
+"""Compare two groups of opened samples: score them together, call sites, test them, and make the record of the run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jundscan.comparison.changes import cautions, compare_groups
+from jundscan.comparison.result import Comparison, Contrast, SiteSet
+from jundscan.errors import InputError
+from jundscan.model.model import Model
+from jundscan.model.thresholds import is_positive
+from jundscan.options import FDR, MIN_DIFFERENCE
+from jundscan.run.record import run_facts
+from jundscan.samples.plan import Samples
+from jundscan.samples.sites import Sites, call_sites
+from jundscan.samples.table import Sample
+from jundscan.scanning.score import ScoredWindows, score_together
+from jundscan.schemas.records import ComparedSampleRecord, CompareRecord, RunRecord
+
+
+class ContrastError(InputError):
+    """Two groups cannot be compared as the user asked."""
+
+
+def parse_contrast(contrast: Sequence[str]) -> Contrast:
+    """Return the two groups that a user names: two names, or one text with a comma.
+
+    Raises
+    ------
+    ContrastError
+        When there are not two different names.
+
+    Examples
+    --------
+    >>> parse_contrast(["treated,control"])
+    Contrast(first='treated', second='control')
+    """
+    named = [str(name) for name in contrast]
+    if len(named) == 1:
+        named = [name.strip() for name in named[0].split(",")]
+    if len(named) != 2 or not all(named):
+        raise ContrastError(f"contrast {','.join(named)!r}: must name two groups, such as treated,control")
+    if named[0] == named[1]:
+        raise ContrastError(f"contrast {','.join(named)!r}: names one group twice; name two groups")
+    return Contrast(*named)
+
+
+def samples_of(contrast: Contrast, samples: Sequence[Sample]) -> list[Sample]:
+    """Return the samples of both groups; all others take no part.
+
+    Raises
+    ------
+    ContrastError
+        When no sample has a group, or none is of a group of the contrast.
+    """
+    groups = [sample.group for sample in samples]
+    known = [group for group in dict.fromkeys(groups) if group is not None]
+    if not known:
+        raise ContrastError("no sample has a group: add a column group to the table of samples")
+    for group in contrast:
+        if group not in known:
+            raise ContrastError(f"contrast: no sample is of group {group}; there is {', '.join(known)}")
+    return [sample for sample, group in zip(samples, groups, strict=True) if group in contrast]
+
+
+def check_model(model: Model) -> None:
+    """Raise ContrastError for a model that sees the sequence only, because it gives all samples the same score."""
+    if not model.metadata.reads_accessibility:
+        raise ContrastError(
+            f"model {model.metadata.name} sees the sequence only, which is the same in both groups; "
+            "compare with a model that sees accessibility"
+        )
+
+
+class Counts(NamedTuple):
+    """What was scanned, the same for every sample."""
+
+    windows_scored: int
+    bases_scanned: int
+
+
+def run_comparison(
+    samples: Samples,
+    contrast: Contrast,
+    fdr: float = FDR,
+    min_difference: float = MIN_DIFFERENCE,
+    chunks: Iterable[tuple[ScoredWindows, ...]] | None = None,
+    on_progress: Callable[[int], None] = lambda windows: None,
+) -> tuple[Comparison, Counts]:
+    """Score all samples together, call the union of their hits, and compare the groups there.
+
+    Memory grows with the number of sites, not with that of windows.
+    """
+    scored = bases = 0
+
+    def counted(chunks: Iterable[tuple[ScoredWindows, ...]]) -> Iterator[tuple[ScoredWindows, ...]]:
+        nonlocal scored, bases
+        for of_samples in chunks:
+            first = of_samples[0]
+            scored, bases = scored + first.scored, bases + first.covered
+            yield of_samples
+            on_progress(first.tried)
+
+    began = time.perf_counter()
+    scans = samples.scans
+    found = list(call_sites(scans, counted(score_together(scans) if chunks is None else chunks)))
+    groups = [group or "" for group in samples.groups]
+    compared = compare_groups(
+        contrast, samples.names, groups, _join(found, len(scans)), scans[0].threshold.value, fdr, min_difference
+    )
+    inputs = scans[0].inputs
+    inputs.timings["scanning"] = time.perf_counter() - began
+    inputs.cautions.take(cautions(compared))
+    return compared, Counts(scored, bases)
+
+
+def _join(found: Sequence[tuple[str, Sites]], samples: int) -> SiteSet:
+    if not found:
+        none = np.empty(0, np.int64)
+        return SiteSet(np.empty(0, object), none, none, none, np.empty((0, samples), np.float32))
+    chroms = np.concatenate([np.full(len(sites.start), chrom, object) for chrom, sites in found])
+    columns = zip(*((one.start, one.end, one.summit, one.best) for _, one in found), strict=True)
+    return SiteSet(chroms, *(np.concatenate(column) for column in columns))
+
+
+def comparison_record(
+    samples: Samples,
+    compared: Comparison,
+    counts: Counts,
+    table: Path | None,
+    command: str | None,
+    seconds: float,
+) -> CompareRecord:
+    """Return the record of ``compare --json``.
+
+    Parameters
+    ----------
+    samples : Samples
+    compared : Comparison
+    counts : Counts
+    table : pathlib.Path or None
+        The table of samples.
+    command : str or None
+        The command line.
+    seconds : float
+        From the first window to the last output.
+    """
+    scan = samples.scans[0]
+    facts = [run_facts(one.inputs, one.threshold, {"samples": table}, command) for one in samples.scans]
+    shared = facts[0]
+    scan.inputs.timings["finishing"] = seconds - scan.inputs.timings["scanning"]
+    warnings = [warning for of_sample in facts for warning in of_sample["warnings"]]
+    inputs = {kind: file for kind, file in shared["inputs"].items() if kind != "accessibility"}
+    for name, own in zip(compared.samples, facts, strict=True):
+        if "accessibility" in own["inputs"]:
+            inputs[f"accessibility of {name}"] = own["inputs"]["accessibility"]
+    prior = compared.prior
+    return {
+        "jundscan": shared["jundscan"],
+        "command": command,
+        "genome": shared["genome"],
+        "timings": shared["timings"],
+        "threshold": shared["threshold"],
+        "threshold_rule": shared["threshold_rule"],
+        "expected": shared["expected"],
+        "model": shared["model"],
+        "provider": shared["provider"],
+        "threads": shared["threads"],
+        "versions": shared["versions"],
+        "inputs": inputs,
+        "warnings": [warning for at, warning in enumerate(warnings) if warning not in warnings[:at]],
+        "contrast": list(compared.contrast),
+        "samples": _sample_records(compared, facts),
+        "sites": len(compared),
+        "changes": compared.counts,
+        "fdr": compared.fdr,
+        "min_difference": compared.min_difference,
+        "prior": None
+        if prior is None
+        else {"degrees": None if np.isinf(prior.degrees) else prior.degrees, "variance": prior.variance},
+        "windows_scored": counts.windows_scored,
+        "windows_skipped": scan.windows - counts.windows_scored,
+        "bases_scanned": counts.bases_scanned,
+        "seconds": seconds,
+        "stride": scan.stride,
+        "regions": None if scan.regions is None else scan.regions.to_dict(),
+    }
+
+
+def _sample_records(compared: Comparison, facts: Sequence[RunRecord]) -> list[ComparedSampleRecord]:
+    called = is_positive(compared.sites.best, compared.threshold).sum(axis=0).tolist()
+    records: list[ComparedSampleRecord] = []
+    for name, group, number, own in zip(compared.samples, compared.groups, called, facts, strict=True):
+        track = own["accessibility"]
+        assert track is not None
+        records.append(
+            {
+                "sample": name,
+                "group": group,
+                "accessibility": track,
+                "accessibility_values": own["accessibility_values"],
+                "sites": number,
+            }
+        )
+    return records
