@@ -91,6 +91,46 @@ def test_reports_quotes_the_size_of_the_page() -> None:
     assert f"about {few:.0f} MB with few hits and {many:.1f} MB with 1,000" in page("reports")
 
 
+def test_comparison_quotes_the_benchmark_and_keeps_its_promises() -> None:
+    text, found = page("comparison"), read_json("benchmarks/compare.json")
+    cells, tumours, simulated = found["cell_types"], found["tumours"], found["simulated"]
+    quoted = [
+        f"| {what} | {one['value']:.3f} ({one['interval'][0]:.3f}–{one['interval'][1]:.3f}) |"
+        for what, one in cells["auroc"].items()
+    ]
+    assert len(quoted) == 5
+    assert cells["auroc"]["difference of logits (jundscan compare)"]["value"] >= 0.85
+    alone = cells["peaks_of_one"]
+    quoted.append(f"{alone['K562']} peaks of JUND are known in K562 only and {alone['HepG2']} in HepG2 only")
+    assert cells["touch_training_windows"] == alone
+    bound = sum(cells["touch_windows_labelled_bound_in_training"].values())
+    quoted.append(
+        f"All {sum(alone.values())} peaks touch windows that the model was trained on, and {bound} touch windows"
+    )
+    quoted.append(f"{cells['with_a_site']} peaks share a base with a site")
+    quoted.append(f"{cells['with_an_exact_motif']} peaks hold an exact AP-1 or CRE motif")
+
+    halves = tumours["halves_of_all_tumours"]
+    assert max(one["q_below_0.05"] for one in halves) == 0
+    quoted.append(f"in all {len(halves)} ways: q is below 0.05 at 0 % of {halves[0]['sites']:,} sites")
+    shares = {name: one["at_least"] for name, one in tumours["two_tracks_of_one_tumour"].items()}
+    patients = shares.pop("BRCA")
+    two, one = ([100 * share[limit] for share in shares.values()] for limit in ("2", "1"))
+    quoted.append(
+        f"at {min(two):.2f} to {max(two):.1f} % of their sites, and by 1 logit at {min(one):.0f} to {max(one):.0f} %"
+    )
+    quoted.append(f"differ by 2 logits at {100 * patients['2']:.1f} % of the sites")
+
+    false, worst = (100 * simulated[f"{which}_false_discovery_rate"] for which in ("mean", "highest"))
+    assert false <= 5
+    assert len(simulated["runs"]) == 10
+    quoted.append(f"ten times: {false:.1f} % of the changes found were false")
+    quoted.append(
+        f"({worst:.1f} % in the worst of the ten). {100 * simulated['changes_found']:.0f} % of the changes were found"
+    )
+    assert [words for words in quoted if words not in text] == []
+
+
 def test_the_page_on_own_networks_quotes_the_figures() -> None:
     text, record = page("own-network"), read_json("examples/networks/figures.json")
     fit = record["fit"]
