@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from jundscan.comparison.changes import cautions, compare_groups
 from jundscan.comparison.result import Comparison, Contrast, SiteSet
-from jundscan.errors import InputError
+from jundscan.errors import Caution, InputError
 from jundscan.model.model import Model
 from jundscan.model.thresholds import is_positive
 from jundscan.options import FDR, MIN_DIFFERENCE
@@ -19,6 +20,7 @@ from jundscan.run.record import run_facts
 from jundscan.samples.plan import Samples
 from jundscan.samples.sites import Sites, call_sites
 from jundscan.samples.table import Sample
+from jundscan.scanning.checks import check_counts
 from jundscan.scanning.score import ScoredWindows, score_together
 from jundscan.schemas.records import ComparedSampleRecord, CompareRecord, RunRecord
 
@@ -94,15 +96,30 @@ def run_comparison(
 ) -> tuple[Comparison, Counts]:
     """Score all samples together, call the union of their hits, and compare the groups there.
 
-    Memory grows with the number of sites, not with that of windows.
+    Memory grows with the number of sites, not with that of windows. Warnings go to the first sample's inputs.
+
+    Parameters
+    ----------
+    samples : Samples
+    contrast : Contrast
+        Each of its groups has a sample.
+    fdr, min_difference : float
+        See :class:`jundscan.comparison.result.Comparison`.
+    chunks : iterable of tuple of ScoredWindows, optional
+        Scored windows of a cluster; by default this machine scores them.
+    on_progress : callable
+        Gets the number of windows of each chunk.
     """
     scored = bases = 0
+    called = [0] * len(samples.scans)
 
     def counted(chunks: Iterable[tuple[ScoredWindows, ...]]) -> Iterator[tuple[ScoredWindows, ...]]:
         nonlocal scored, bases
         for of_samples in chunks:
             first = of_samples[0]
             scored, bases = scored + first.scored, bases + first.covered
+            for row, chunk in enumerate(of_samples):
+                called[row] += chunk.positive
             yield of_samples
             on_progress(first.tried)
 
@@ -115,8 +132,18 @@ def run_comparison(
     )
     inputs = scans[0].inputs
     inputs.timings["scanning"] = time.perf_counter() - began
-    inputs.cautions.take(cautions(compared))
+    inputs.cautions.take([*_count_cautions(samples, called, scored), *cautions(compared)])
     return compared, Counts(scored, bases)
+
+
+def _count_cautions(samples: Samples, called: Sequence[int], scored: int) -> Iterator[Caution]:
+    """Yield what may mislead in the number of windows scored, and in that of windows called in each sample."""
+    for name, scan, number in zip(samples.names, samples.scans, called, strict=True):
+        for caution in check_counts(scan, number, scored):
+            if caution.code == "unexpected_calls":
+                yield replace(caution, message=f"sample {name}: {caution.message}")
+            else:
+                yield caution
 
 
 def _join(found: Sequence[tuple[str, Sites]], samples: int) -> SiteSet:

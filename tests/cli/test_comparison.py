@@ -250,3 +250,13 @@ def test_outputs_are_checked_before_the_work(run: Run, table: Path, tmp_path: Pa
     assert not (tmp_path / "o.tsv").exists()
     assert compare(run, table, "-o", table).code == 2
     assert compare(run, table, "-o", tmp_path / "o", "--bed", tmp_path / "o").code == 2
+
+
+def test_samples_with_unexpected_calls_are_named(run: Run, table: Path, tmp_path: Path) -> None:
+    flat = [f"{chrom}\t0\t{size}\t90\n" for chrom, size in (("chrA", 60_000), ("chrB", 30_000))]
+    (tmp_path / "control2.bedgraph").write_text("".join(flat))
+    ran = compare(run, table, "-o", tmp_path / "o.tsv", "--json", "-", "--fpr", 0.02)
+    found = [one for one in json.loads(ran.out)["warnings"] if one["code"] == "unexpected_calls"]
+    [warning] = [one for one in found if one["message"].startswith("sample control2: ")]
+    assert warning["figures"]["called"] > 3 * warning["figures"]["expected"]
+    assert all(one["message"].startswith("sample ") for one in found)
