@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -91,7 +91,6 @@ def run_comparison(
     contrast: Contrast,
     fdr: float = FDR,
     min_difference: float = MIN_DIFFERENCE,
-    chunks: Iterable[tuple[ScoredWindows, ...]] | None = None,
     on_progress: Callable[[int], None] = lambda windows: None,
 ) -> tuple[Comparison, Counts]:
     """Score all samples together, call the union of their hits, and compare the groups there.
@@ -105,17 +104,15 @@ def run_comparison(
         Each of its groups has a sample.
     fdr, min_difference : float
         See :class:`jundscan.comparison.result.Comparison`.
-    chunks : iterable of tuple of ScoredWindows, optional
-        Scored windows of a cluster; by default this machine scores them.
     on_progress : callable
         Gets the number of windows of each chunk.
     """
-    scored = bases = 0
-    called = [0] * len(samples.scans)
+    scans, scored, bases = samples.scans, 0, 0
+    called = [0] * len(scans)
 
-    def counted(chunks: Iterable[tuple[ScoredWindows, ...]]) -> Iterator[tuple[ScoredWindows, ...]]:
+    def counted() -> Iterator[tuple[ScoredWindows, ...]]:
         nonlocal scored, bases
-        for of_samples in chunks:
+        for of_samples in score_together(scans):
             first = of_samples[0]
             scored, bases = scored + first.scored, bases + first.covered
             for row, chunk in enumerate(of_samples):
@@ -124,8 +121,7 @@ def run_comparison(
             on_progress(first.tried)
 
     began = time.perf_counter()
-    scans = samples.scans
-    found = list(call_sites(scans, counted(score_together(scans) if chunks is None else chunks)))
+    found = list(call_sites(scans, counted()))
     groups = [group or "" for group in samples.groups]
     compared = compare_groups(
         contrast, samples.names, groups, _join(found, len(scans)), scans[0].threshold.value, fdr, min_difference

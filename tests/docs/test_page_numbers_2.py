@@ -117,7 +117,7 @@ def test_comparison_quotes_the_benchmark_and_keeps_its_promises() -> None:
     patients = shares.pop("BRCA")
     two, one = ([100 * share[limit] for share in shares.values()] for limit in ("2", "1"))
     quoted.append(
-        f"at {min(two):.2f} to {max(two):.1f} % of their sites, and by 1 logit at {min(one):.0f} to {max(one):.0f} %"
+        f"at {min(two):.2f} to {max(two):.1f} % of their sites. They differ by 1 logit at {min(one):.0f} to {max(one):.0f} %"
     )
     quoted.append(f"differ by 2 logits at {100 * patients['2']:.1f} % of the sites")
 
