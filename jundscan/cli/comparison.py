@@ -153,9 +153,9 @@ def compare(
         terminal.log_provider(loaded, device)
         began = time.perf_counter()
         with terminal.progress("comparing", scan.windows, quiet) as on_progress:
-            compared, counts = run_comparison(ready, named, fdr, min_difference, on_progress=on_progress)
+            compared, facts = run_comparison(ready, named, fdr, min_difference, on_progress=on_progress)
         _write(ready, compared, output, bed, force, None if no_header else command)
-        record = comparison_record(ready, compared, counts, samples, command, time.perf_counter() - began)
+        record = comparison_record(ready, compared, facts, samples, command, time.perf_counter() - began)
         if report is not None:
             from jundscan.report.comparison_page import write_comparison_report
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from jundscan.comparison.changes import cautions, compare_groups
 from jundscan.comparison.result import Comparison, Contrast, SiteSet
-from jundscan.errors import Caution, InputError
+from jundscan.errors import Cautions, InputError
 from jundscan.model.model import Model
 from jundscan.model.thresholds import is_positive
 from jundscan.options import FDR, MIN_DIFFERENCE
@@ -79,11 +78,20 @@ def check_model(model: Model) -> None:
         )
 
 
-class Counts(NamedTuple):
-    """What was scanned, the same for every sample."""
+class RunFacts(NamedTuple):
+    """What the record says of a run besides its result.
+
+    Attributes
+    ----------
+    windows_scored, bases_scanned : int
+        The same for every sample.
+    cautions : Cautions
+        Warnings about the comparison. Those about a sample are among the warnings of its inputs.
+    """
 
     windows_scored: int
     bases_scanned: int
+    cautions: Cautions
 
 
 def run_comparison(
@@ -92,10 +100,10 @@ def run_comparison(
     fdr: float = FDR,
     min_difference: float = MIN_DIFFERENCE,
     on_progress: Callable[[int], None] = lambda windows: None,
-) -> tuple[Comparison, Counts]:
+) -> tuple[Comparison, RunFacts]:
     """Score all samples together, call the union of their hits, and compare the groups there.
 
-    Memory grows with the number of sites, not with that of windows. Warnings go to the first sample's inputs.
+    Memory grows with the number of sites, not with that of windows.
 
     Parameters
     ----------
@@ -126,20 +134,13 @@ def run_comparison(
     compared = compare_groups(
         contrast, samples.names, groups, _join(found, len(scans)), scans[0].threshold.value, fdr, min_difference
     )
-    inputs = scans[0].inputs
-    inputs.timings["scanning"] = time.perf_counter() - began
-    inputs.cautions.take([*_count_cautions(samples, called, scored), *cautions(compared)])
-    return compared, Counts(scored, bases)
-
-
-def _count_cautions(samples: Samples, called: Sequence[int], scored: int) -> Iterator[Caution]:
-    """Yield what may mislead in the number of windows scored, and in that of windows called in each sample."""
-    for name, scan, number in zip(samples.names, samples.scans, called, strict=True):
+    scans[0].inputs.timings["scanning"] = time.perf_counter() - began
+    own = Cautions()
+    for scan, number in zip(scans, called, strict=True):
         for caution in check_counts(scan, number, scored):
-            if caution.code == "unexpected_calls":
-                yield replace(caution, message=f"sample {name}: {caution.message}")
-            else:
-                yield caution
+            (own if caution.code == "unknown_letters" else scan.inputs.cautions).take([caution])
+    own.take(cautions(compared))
+    return compared, RunFacts(scored, bases, own)
 
 
 def _join(found: Sequence[tuple[str, Sites]], samples: int) -> SiteSet:
@@ -154,7 +155,7 @@ def _join(found: Sequence[tuple[str, Sites]], samples: int) -> SiteSet:
 def comparison_record(
     samples: Samples,
     compared: Comparison,
-    counts: Counts,
+    facts: RunFacts,
     table: Path | None,
     command: str | None,
     seconds: float,
@@ -165,7 +166,7 @@ def comparison_record(
     ----------
     samples : Samples
     compared : Comparison
-    counts : Counts
+    facts : RunFacts
     table : pathlib.Path or None
         The table of samples.
     command : str or None
@@ -174,12 +175,14 @@ def comparison_record(
         From the first window to the last output.
     """
     scan = samples.scans[0]
-    facts = [run_facts(one.inputs, one.threshold, {"samples": table}, command) for one in samples.scans]
-    shared = facts[0]
+    of_samples = [run_facts(one.inputs, one.threshold, {"samples": table}, command) for one in samples.scans]
+    shared = of_samples[0]
     scan.inputs.timings["finishing"] = seconds - scan.inputs.timings["scanning"]
-    warnings = [warning for of_sample in facts for warning in of_sample["warnings"]]
+    warnings = facts.cautions.to_list()
     inputs = {kind: file for kind, file in shared["inputs"].items() if kind != "accessibility"}
-    for name, own in zip(compared.samples, facts, strict=True):
+    for name, own in zip(compared.samples, of_samples, strict=True):
+        for warning in own["warnings"]:
+            warnings.append({**warning, "message": f"sample {name}: {warning['message']}"})
         if "accessibility" in own["inputs"]:
             inputs[f"accessibility of {name}"] = own["inputs"]["accessibility"]
     prior = compared.prior
@@ -196,9 +199,9 @@ def comparison_record(
         "threads": shared["threads"],
         "versions": shared["versions"],
         "inputs": inputs,
-        "warnings": [warning for at, warning in enumerate(warnings) if warning not in warnings[:at]],
+        "warnings": warnings,
         "contrast": list(compared.contrast),
-        "samples": _sample_records(compared, facts),
+        "samples": _sample_records(compared, of_samples),
         "sites": len(compared),
         "changes": compared.counts,
         "fdr": compared.fdr,
@@ -206,9 +209,9 @@ def comparison_record(
         "prior": None
         if prior is None
         else {"degrees": None if np.isinf(prior.degrees) else prior.degrees, "variance": prior.variance},
-        "windows_scored": counts.windows_scored,
-        "windows_skipped": scan.windows - counts.windows_scored,
-        "bases_scanned": counts.bases_scanned,
+        "windows_scored": facts.windows_scored,
+        "windows_skipped": scan.windows - facts.windows_scored,
+        "bases_scanned": facts.bases_scanned,
         "seconds": seconds,
         "stride": scan.stride,
         "regions": None if scan.regions is None else scan.regions.to_dict(),

@@ -156,7 +156,7 @@ def test_one_track_under_two_names_is_warned_of(run: Run, tmp_path: Path) -> Non
 def test_no_site_is_a_result(run: Run, table: Path, tmp_path: Path) -> None:
     ran = compare(run, table, "--threshold", 1, "-o", tmp_path / "o.tsv", "--json", "-")
     record = json.loads(ran.out)
-    assert (ran.code, record["sites"], record["warnings"][-1]["code"]) == (0, 0, "no_hits")
+    assert (ran.code, record["sites"], record["warnings"][0]["code"]) == (0, 0, "no_hits")
     assert read_table((tmp_path / "o.tsv").read_text()) == []
 
 
