@@ -114,7 +114,7 @@ def compare(
     chosen = read_samples(samples)
     with options.usage_errors("--contrast"):
         chosen = samples_of(named, chosen)
-    tracks = [sample.accessibility for sample in chosen]
+    tracks = [sample.accessibility for sample in chosen if isinstance(sample.accessibility, Path)]
     options.check_files(
         {"--output": output, "--bed": bed, "--json": json_target, "--report": report},
         (genome, samples, *tracks, accessibility_scale, regions, exclude, alias, model),

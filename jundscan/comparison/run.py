@@ -178,11 +178,14 @@ def comparison_record(
     of_samples = [run_facts(one.inputs, one.threshold, {"samples": table}, command) for one in samples.scans]
     shared = of_samples[0]
     scan.inputs.timings["finishing"] = seconds - scan.inputs.timings["scanning"]
-    warnings = facts.cautions.to_list()
+    # what every sample's inputs say is about what they share, such as the genome
+    common = [one for one in shared["warnings"] if all(one in own["warnings"] for own in of_samples)]
+    warnings = [*facts.cautions.to_list(), *common]
     inputs = {kind: file for kind, file in shared["inputs"].items() if kind != "accessibility"}
     for name, own in zip(compared.samples, of_samples, strict=True):
         for warning in own["warnings"]:
-            warnings.append({**warning, "message": f"sample {name}: {warning['message']}"})
+            if warning not in common:
+                warnings.append({**warning, "message": f"sample {name}: {warning['message']}"})
         if "accessibility" in own["inputs"]:
             inputs[f"accessibility of {name}"] = own["inputs"]["accessibility"]
     prior = compared.prior
