@@ -183,9 +183,8 @@ def comparison_record(
     warnings = [*facts.cautions.to_list(), *common]
     inputs = {kind: file for kind, file in shared["inputs"].items() if kind != "accessibility"}
     for name, own in zip(compared.samples, of_samples, strict=True):
-        for warning in own["warnings"]:
-            if warning not in common:
-                warnings.append({**warning, "message": f"sample {name}: {warning['message']}"})
+        ours = [warning for warning in own["warnings"] if warning not in common]
+        warnings += [{**warning, "message": f"sample {name}: {warning['message']}"} for warning in ours]
         if "accessibility" in own["inputs"]:
             inputs[f"accessibility of {name}"] = own["inputs"]["accessibility"]
     prior = compared.prior

@@ -1,4 +1,4 @@
-"""Comparisons whose answer is known: peaks of two cell types, halves of tumours that do not differ, simulated tracks."""
+"""Comparisons whose answer is known: peaks of two cell types, halves of tumours, and simulated tracks."""
 
 from __future__ import annotations
 

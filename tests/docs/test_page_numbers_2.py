@@ -116,9 +116,8 @@ def test_comparison_quotes_the_benchmark_and_keeps_its_promises() -> None:
     shares = {name: one["at_least"] for name, one in tumours["two_tracks_of_one_tumour"].items()}
     patients = shares.pop("BRCA")
     two, one = ([100 * share[limit] for share in shares.values()] for limit in ("2", "1"))
-    quoted.append(
-        f"at {min(two):.2f} to {max(two):.1f} % of their sites. They differ by 1 logit at {min(one):.0f} to {max(one):.0f} %"
-    )
+    quoted.append(f"at {min(two):.2f} to {max(two):.1f} % of their sites. They differ by 1 logit")
+    quoted.append(f"by 1 logit at {min(one):.0f} to {max(one):.0f} %")
     quoted.append(f"differ by 2 logits at {100 * patients['2']:.1f} % of the sites")
 
     false, worst = (100 * simulated[f"{which}_false_discovery_rate"] for which in ("mean", "highest"))
