@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from jundscan.cli import options, terminal
-from jundscan.cli.help_layout import COMPUTING, OUTPUTS, PEAKS, SCOPE, examples
+from jundscan.cli.help_layout import COMPUTING, OUTPUTS, PEAKS, examples
 from jundscan.errors import format_bases, format_count, format_seconds
-from jundscan.options import DEFAULT_STRIDE, MAX_STRIDE, Backend, Format
+from jundscan.options import DEFAULT_STRIDE, Backend, Format
 
 if TYPE_CHECKING:
     from jundscan.io.bigwig import AddSpans
@@ -47,29 +47,10 @@ def scan(
     allow_length_mismatch: options.LengthMismatchOption = False,
     alias: options.AliasOption = None,
     model: options.ModelOption = None,
-    region: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="REGION",
-            help="chrom or chrom:start-end (0-based, half-open). May be repeated.",
-            show_default=False,
-            rich_help_panel=SCOPE,
-        ),
-    ] = None,
-    regions: Annotated[
-        Path | None,
-        typer.Option(metavar="BED", help="Only the regions of a BED file.", rich_help_panel=SCOPE, **options.INPUT),
-    ] = None,
-    exclude: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="BED", help="No window that touches these regions.", rich_help_panel=SCOPE, **options.INPUT
-        ),
-    ] = None,
-    stride: Annotated[
-        int,
-        typer.Option(metavar="N", min=1, max=MAX_STRIDE, help="Bases between window starts.", rich_help_panel=SCOPE),
-    ] = DEFAULT_STRIDE,
+    region: options.RegionOption = None,
+    regions: options.RegionsOption = None,
+    exclude: options.ExcludeOption = None,
+    stride: options.StrideOption = DEFAULT_STRIDE,
     threshold: options.ThresholdOption = None,
     fpr: options.FprOption = None,
     precision: options.PrecisionOption = None,
@@ -94,9 +75,7 @@ def scan(
             rich_help_panel=OUTPUTS,
         ),
     ] = "bed",
-    no_header: Annotated[
-        bool, typer.Option("--no-header", help="Leave out the # lines.", rich_help_panel=OUTPUTS)
-    ] = False,
+    no_header: options.NoHeaderOption = False,
     track: Annotated[
         Path | None,
         typer.Option(
