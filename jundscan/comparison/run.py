@@ -226,13 +226,14 @@ def _sample_records(compared: Comparison, facts: Sequence[RunRecord]) -> list[Co
     for name, group, number, own in zip(compared.samples, compared.groups, called, facts, strict=True):
         track = own["accessibility"]
         assert track is not None
-        records.append(
-            {
-                "sample": name,
-                "group": group,
-                "accessibility": track,
-                "accessibility_values": own["accessibility_values"],
-                "sites": number,
-            }
-        )
+        record: ComparedSampleRecord = {
+            "sample": name,
+            "group": group,
+            "accessibility": track,
+            "accessibility_values": own["accessibility_values"],
+            "sites": number,
+        }
+        if "accessibility_reads" in own:
+            record["accessibility_reads"] = own["accessibility_reads"]
+        records.append(record)
     return records
