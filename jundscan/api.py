@@ -228,6 +228,9 @@ def compare(
     alias: str | Path | None = None,
     bed_value: BedValue = "score",
     missing_chromosomes: MissingChromosomes | None = None,
+    reads: ReadsAs | None = None,
+    min_mapq: int | None = None,
+    allow_shallow: bool = False,
 ) -> Comparison:
     """Find sites where binding changes between two groups of samples.
 
@@ -246,6 +249,8 @@ def compare(
         With replicates, a change has a lower q value: that of a moderated t test, by Benjamini and Hochberg.
     min_difference : float
         Without replicates nothing is tested, p and q are -1, and a change is a difference of as many logits or more.
+    allow_shallow : bool
+        Accept tracks with few distinct values, whose percentiles are ties.
     genome, and all others
         As for :func:`jundscan.scan`. ``scale`` holds for all samples.
 
@@ -283,12 +288,15 @@ def compare(
         alias=alias,
         bed_value=bed_value,
         missing_chromosomes=missing_chromosomes,
+        reads=reads,
+        min_mapq=min_mapq,
         threads=threads,
     )
     chosen = samples_of(named, _samples(samples))
     loaded = _model(model, device)
     check_model(loaded)
-    with open_samples(_genome(genome), chosen, model=loaded, **vars(_checked(options))) as ready:
+    shallow, settings = flag("allow_shallow", allow_shallow), vars(_checked(options))
+    with open_samples(_genome(genome), chosen, model=loaded, allow_shallow=shallow, **settings) as ready:
         return run_comparison(ready, named, float(fdr), float(min_difference))[0]
 
 

@@ -32,12 +32,7 @@ def compare(
     context: typer.Context,
     genome: options.GenomeArgument,
     *,
-    samples: Annotated[
-        Path,
-        typer.Option(
-            metavar="TSV", help="Table: sample, accessibility, group.", rich_help_panel=INPUTS, **options.INPUT
-        ),
-    ],
+    samples: options.SamplesOption,
     contrast: Annotated[
         str,
         typer.Option(
@@ -49,6 +44,9 @@ def compare(
     ],
     accessibility_scale: options.ScaleOption = None,
     bed_value: options.BedValueOption = "score",
+    reads: options.ReadsOption = None,
+    min_mapq: options.MinMapqOption = None,
+    allow_shallow: options.AllowShallowOption = False,
     missing_chromosomes: options.MissingChromosomesOption = None,
     allow_length_mismatch: options.LengthMismatchOption = False,
     alias: options.AliasOption = None,
@@ -115,9 +113,20 @@ def compare(
     with options.usage_errors("--contrast"):
         chosen = samples_of(named, chosen)
     tracks = [sample.accessibility for sample in chosen if isinstance(sample.accessibility, Path)]
+    options.check_reads(tracks, reads, min_mapq)
     options.check_files(
         {"--output": output, "--bed": bed, "--json": json_target, "--report": report},
-        (genome, samples, *tracks, accessibility_scale, regions, exclude, alias, model),
+        (
+            genome,
+            samples,
+            *tracks,
+            *(sample.barcodes for sample in chosen),
+            accessibility_scale,
+            regions,
+            exclude,
+            alias,
+            model,
+        ),
     )
     for path in (output, bed):
         if path is not None:
@@ -146,6 +155,9 @@ def compare(
         alias=alias,
         bed_value=bed_value,
         missing_chromosomes=missing_chromosomes,
+        reads=reads,
+        min_mapq=min_mapq,
+        allow_shallow=allow_shallow,
         threads=threads,
     ) as ready:
         scan = ready.scans[0]

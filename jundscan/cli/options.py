@@ -97,6 +97,20 @@ MinMapqOption = Annotated[
         rich_help_panel=INPUTS,
     ),
 ]
+SamplesOption = Annotated[
+    Path,
+    typer.Option(
+        "--samples",
+        metavar="TSV",
+        help="Table of samples: sample, accessibility, group, barcodes.",
+        rich_help_panel=INPUTS,
+        **INPUT,
+    ),
+]
+AllowShallowOption = Annotated[
+    bool,
+    typer.Option("--allow-shallow", help="Accept tracks with few distinct values.", rich_help_panel=INPUTS),
+]
 MissingChromosomesOption = Annotated[
     MissingChromosomes | None,
     typer.Option(

@@ -260,3 +260,34 @@ def test_samples_with_unexpected_calls_are_named(run: Run, table: Path, tmp_path
     [warning] = [one for one in found if one["message"].startswith("sample control2: ")]
     assert warning["figures"]["called"] > 3 * warning["figures"]["expected"]
     assert all(one["message"].startswith("sample ") for one in found)
+
+
+def test_groups_of_cells_of_one_fragments_file_are_compared(run: Run, tmp_path: Path) -> None:
+    rng = np.random.default_rng(11)
+    rows = [line.split("\t") for line in (EXAMPLES / "dnase.bedgraph").read_text().splitlines() if line[0] != "#"]
+    lines = []
+    for chrom, start, end, _ in rows:
+        for group, closed in (("treated", LOST), ("control", GAINED)):
+            if (chrom, int(start)) in closed:
+                continue
+            starts = rng.integers(int(start), int(end) - 60, 400).tolist()
+            lines += [(chrom, at, at + 50, f"{group}-{at % 3}", 1) for at in starts]
+    text = "".join("\t".join(map(str, line)) + "\n" for line in sorted(lines))
+    (tmp_path / "fragments.tsv").write_text(text)
+    cells = [f"{group}-{at}\t{group}\n" for group in ("treated", "control") for at in range(3)]
+    (tmp_path / "cells.tsv").write_text("".join(cells))
+    table = tmp_path / "samples.tsv"
+    table.write_text("sample\taccessibility\tbarcodes\nliver\tfragments.tsv\tcells.tsv\n")
+    ran = compare(run, table, "-o", tmp_path / "o.tsv", "--json", "-", "--reads", "cuts")
+    assert ran.code == 0, ran.err
+    record = json.loads(ran.out)
+    assert [one["sample"] for one in record["samples"]] == ["liver.treated", "liver.control"]
+    counted = {one["group"]: one["accessibility_reads"]["fragments"] for one in record["samples"]}
+    assert counted == {group: sum(group in line[3] for line in lines) for group in ("treated", "control")}
+    found = read_table((tmp_path / "o.tsv").read_text())
+    for sites, sign in ((GAINED, 1), (LOST, -1)):
+        for chrom, start in sites:
+            [row] = [
+                one for one in found if one["chrom"] == chrom and int(one["start"]) <= start + 150 < int(one["end"])
+            ]
+            assert sign * float(row["difference"]) > 1
