@@ -155,7 +155,17 @@ def test_user_files_are_there_for_scripts_only(tmp_path: Path) -> None:
     session, script = Example("console", "ls\n", ""), Example("sh", "ls\n", None)
     alone, with_files = run_all([session, script], tmp_path)
     assert alone == "examples\n"
-    names = {"genome.fa", "dnase.bw", "peaks.narrowPeak", "blacklist.bed", "sites.bed", "variants.vcf", "scale.json"}
+    names = {
+        "atac.bam",
+        "fragments.tsv.gz",
+        "genome.fa",
+        "dnase.bw",
+        "peaks.narrowPeak",
+        "blacklist.bed",
+        "sites.bed",
+        "variants.vcf",
+        "scale.json",
+    }
     assert set(with_files.split()) == names | {"shards", "examples"}
 
 
