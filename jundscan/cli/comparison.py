@@ -32,7 +32,15 @@ def compare(
     context: typer.Context,
     genome: options.GenomeArgument,
     *,
-    samples: options.SamplesOption,
+    samples: Annotated[
+        Path,
+        typer.Option(
+            metavar="TSV",
+            help="Table of samples: sample, accessibility, group.",
+            rich_help_panel=INPUTS,
+            **options.INPUT,
+        ),
+    ],
     contrast: Annotated[
         str,
         typer.Option(

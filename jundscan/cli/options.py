@@ -59,6 +59,10 @@ AccessibilityOption = Annotated[
         **INPUT,
     ),
 ]
+AllowShallowOption = Annotated[
+    bool,
+    typer.Option("--allow-shallow", help="Take tracks with few distinct values.", rich_help_panel=INPUTS),
+]
 NoAccessibilityOption = Annotated[
     bool, typer.Option("--no-accessibility", help="Score on sequence alone.", rich_help_panel=INPUTS)
 ]
@@ -96,20 +100,6 @@ MinMapqOption = Annotated[
         show_default=False,
         rich_help_panel=INPUTS,
     ),
-]
-SamplesOption = Annotated[
-    Path,
-    typer.Option(
-        "--samples",
-        metavar="TSV",
-        help="Table of samples: sample, accessibility, group, barcodes.",
-        rich_help_panel=INPUTS,
-        **INPUT,
-    ),
-]
-AllowShallowOption = Annotated[
-    bool,
-    typer.Option("--allow-shallow", help="Accept tracks with few distinct values.", rich_help_panel=INPUTS),
 ]
 MissingChromosomesOption = Annotated[
     MissingChromosomes | None,
