@@ -21,6 +21,8 @@ ThresholdKind = Literal["threshold", "fpr", "precision", "recall"]
 """What a user chooses the threshold by, see :class:`ThresholdRule`."""
 Format = Literal["bed", "narrowPeak", "table", "tsv"]
 """What a scan writes: hits in one of three formats, or one line per window (``tsv``)."""
+TrackFormat = Literal["bw", "bedgraph"]
+"""Tracks of samples: bigWig or bedGraph."""
 BedValue = Literal["score", "presence"]
 """Value of an interval of a BED track: its score, or 1 (``presence``)."""
 MissingChromosomes = Literal["closed", "unknown", "error"]

@@ -20,7 +20,7 @@ from jundscan.accessibility.window_means import MAX_WIDTH
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import InputError
 from jundscan.io.files import read_json
-from jundscan.schemas.records import KnotsRecord, ScaleRecord
+from jundscan.schemas.records import DepthRecord, KnotsRecord, ScaleRecord
 
 DISTRIBUTION_BINS = 20
 """Bins of equal width above 0 in :func:`distribution`."""
@@ -60,6 +60,10 @@ class Depth(NamedTuple):
         known = means[~np.isnan(means)]
         above = known[known > 0]
         return cls(len(known), len(above) / max(len(known), 1), len(np.unique(above)))
+
+    def to_dict(self) -> DepthRecord:
+        """Return the numbers, ready for JSON."""
+        return {"windows": self.windows, "covered": self.covered, "values": self.values}
 
 
 class Knots(NamedTuple):

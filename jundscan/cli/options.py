@@ -59,6 +59,15 @@ AccessibilityOption = Annotated[
         **INPUT,
     ),
 ]
+SamplesOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="TSV",
+        help="Table of many tracks: sample, accessibility, group.",
+        rich_help_panel=INPUTS,
+        **INPUT,
+    ),
+]
 AllowShallowOption = Annotated[
     bool,
     typer.Option("--allow-shallow", help="Take tracks with few distinct values.", rich_help_panel=INPUTS),
@@ -265,11 +274,16 @@ def threshold_rule(
     return options.threshold_rule(threshold, fpr, precision, recall)
 
 
-def check_accessibility(accessibility: Path | None, no_accessibility: bool, accessibility_scale: str | None) -> None:
+def check_accessibility(
+    accessibility: Path | None, no_accessibility: bool, accessibility_scale: str | None, samples: Path | None = None
+) -> None:
     """Raise typer.BadParameter when options on accessibility contradict each other."""
+    for option, given in (("--accessibility", accessibility is not None), ("--no-accessibility", no_accessibility)):
+        if given and samples is not None:
+            raise typer.BadParameter("contradicts --samples; use one", param_hint=option)
     if accessibility is not None and no_accessibility:
         raise typer.BadParameter("contradicts --accessibility; use one", param_hint="--no-accessibility")
-    if accessibility_scale is not None and accessibility is None:
+    if accessibility_scale is not None and accessibility is None and samples is None:
         raise typer.BadParameter("has nothing to map without --accessibility", param_hint="--accessibility-scale")
 
 

@@ -8,17 +8,19 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from jundscan.cli import options, terminal
 from jundscan.cli.help_layout import COMPUTING, OUTPUTS, PEAKS, examples
+from jundscan.cli.samples import check_usage, sample_files, scan_samples
 from jundscan.errors import format_bases, format_count, format_seconds
 from jundscan.options import DEFAULT_STRIDE, Backend, Format
 
 if TYPE_CHECKING:
     from jundscan.io.bigwig import AddSpans
+    from jundscan.samples.table import Sample
     from jundscan.scanning.outputs import Sink
     from jundscan.scanning.plan import Scan
     from jundscan.scanning.score import ScoredWindows
@@ -30,6 +32,7 @@ log = logging.getLogger("jundscan")
 EXAMPLES = examples(
     "jundscan scan genome.fa > hits.bed",
     "jundscan scan genome.fa --accessibility dnase.bw -o hits.bed --track score.bw",
+    "jundscan scan genome.fa --samples samples.tsv --out-dir scans",
     "jundscan scan genome.fa --region chr22:16000000-22000000 --fpr 0.001",
 )
 
@@ -38,6 +41,7 @@ def scan(
     context: typer.Context,
     genome: options.GenomeArgument,
     accessibility: options.AccessibilityOption = None,
+    samples: options.SamplesOption = None,
     no_accessibility: options.NoAccessibilityOption = False,
     accessibility_scale: options.ScaleOption = None,
     bed_value: options.BedValueOption = "score",
@@ -45,6 +49,7 @@ def scan(
     min_mapq: options.MinMapqOption = None,
     missing_chromosomes: options.MissingChromosomesOption = None,
     allow_length_mismatch: options.LengthMismatchOption = False,
+    allow_shallow: options.AllowShallowOption = False,
     alias: options.AliasOption = None,
     model: options.ModelOption = None,
     region: options.RegionOption = None,
@@ -80,11 +85,24 @@ def scan(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Probability of each window: .bw or .bedgraph.",
+            help="Probability of each window: .bw or .bedgraph. With --samples: bw or bedgraph.",
             show_default=False,
             rich_help_panel=OUTPUTS,
         ),
     ] = None,
+    out_dir: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="With --samples: folder for the files of each sample.",
+            show_default=False,
+            rich_help_panel=OUTPUTS,
+        ),
+    ] = None,
+    compress: Annotated[
+        bool,
+        typer.Option("--compress", help="With --samples: text as .gz, with indexes.", rich_help_panel=OUTPUTS),
+    ] = False,
     report: options.ReportOption = None,
     json_target: options.JsonOption = None,
     force: options.ForceOption = False,
@@ -143,17 +161,63 @@ def scan(
     from jundscan.io.outputs import check_output
     from jundscan.model.load import load_model
     from jundscan.scanning.plan import open_scan
-    from jundscan.scanning.score import score
+    from jundscan.scanning.score import score_together
 
     rule = options.threshold_rule(threshold, fpr, precision, recall)
-    options.check_accessibility(accessibility, no_accessibility, accessibility_scale)
-    options.check_reads((accessibility,), reads, min_mapq)
+    options.check_accessibility(accessibility, no_accessibility, accessibility_scale, samples)
     _check_usage(truth, truth_exclude, truth_region, accuracy_track)
-    _check_backend(backend, scheduler, accessibility)
+    source = context.get_parameter_source("output")
+    track_format = check_usage(
+        samples,
+        {"--output": source is not None and source.name != "DEFAULT", "--report": report, "--truth": truth},
+        {"--out-dir": out_dir, "--compress": compress, "--allow-shallow": allow_shallow},
+        track,
+    )
     inputs = (
         *(genome, accessibility, accessibility_scale, regions, exclude, truth, truth_exclude, alias, model),
         *(truth_region or ()),
     )
+    listed: list[Sample] = []
+    if samples is not None:
+        from jundscan.samples.table import read_samples
+
+        terminal.start_log(quiet)
+        listed = read_samples(samples)
+    options.check_reads([accessibility, *sample_files(listed)], reads, min_mapq)
+    _check_backend(backend, scheduler, [accessibility, *sample_files(listed)])
+    opening: dict[str, Any] = {
+        "stride": stride,
+        "threshold_rule": rule,
+        "regions": region or (),
+        "regions_file": regions,
+        "exclude": exclude,
+        "scale": resolve_scale(accessibility_scale),
+        "allow_length_mismatch": allow_length_mismatch,
+        "alias": alias,
+        "bed_value": bed_value,
+        "missing_chromosomes": missing_chromosomes,
+        "reads": reads,
+        "min_mapq": min_mapq,
+        "threads": threads if scheduler is None else threads or 1,
+    }
+    command = terminal.command_line(context)
+    if samples is not None and out_dir is not None:
+        from jundscan.samples.outputs import SampleOutputs
+
+        scan_samples(
+            genome,
+            samples,
+            listed,
+            SampleOutputs(out_dir, output_format, track_format, compress, force, not no_header, command),
+            {**opening, "allow_shallow": allow_shallow},
+            inputs,
+            model=model,
+            device=device,
+            scheduler=scheduler,
+            json_target=json_target,
+            quiet=quiet,
+        )
+        return
     options.check_files(
         {
             "--output": output,
@@ -175,43 +239,25 @@ def scan(
         truth_exclude=truth_exclude,
         truth_regions=truth_region or (),
         comments=not no_header,
-        command=terminal.command_line(context),
+        command=command,
         report=report,
     )
     outputs.check()
     if json_target is not None:
         check_output(json_target, force)
     terminal.log_accessibility(accessibility, no_accessibility)
-    scale = resolve_scale(accessibility_scale)
     if scheduler is not None:
         from jundscan.cluster.client import on_cluster
 
     with (
-        nullcontext(score) if scheduler is None else on_cluster(scheduler, not outputs.only_hits) as scoring,
-        open_scan(
-            genome,
-            accessibility,
-            model=load_model(model, device),
-            stride=stride,
-            threshold_rule=rule,
-            regions=region or (),
-            regions_file=regions,
-            exclude=exclude,
-            scale=scale,
-            allow_length_mismatch=allow_length_mismatch,
-            alias=alias,
-            bed_value=bed_value,
-            missing_chromosomes=missing_chromosomes,
-            reads=reads,
-            min_mapq=min_mapq,
-            threads=threads if scheduler is None else threads or 1,
-        ) as ready,
+        nullcontext(score_together) if scheduler is None else on_cluster(scheduler, not outputs.only_hits) as scoring,
+        open_scan(genome, accessibility, model=load_model(model, device), **opening) as ready,
     ):
         terminal.log_threshold(ready.threshold, ready.stride)
         if scheduler is None:
             terminal.log_provider(ready.model, device)
         with terminal.progress("scanning", ready.windows, quiet, (output, track, accuracy_track)) as on_progress:
-            record = write_scan(ready, outputs, scoring(ready), on_progress)
+            record = write_scan(ready, outputs, (chunk for (chunk,) in scoring([ready])), on_progress)
     if json_target is not None:
         terminal.write_json(record, json_target, force)
     terminal.log_written(output, track, accuracy_track, json_target, report)
@@ -385,13 +431,14 @@ def _check_usage(
             raise typer.BadParameter("needs --truth", param_hint=option)
 
 
-def _check_backend(backend: Backend, scheduler: str | None, accessibility: Path | None) -> None:
+def _check_backend(backend: Backend, scheduler: str | None, tracks: Sequence[Path | None]) -> None:
     if (backend == "dask") != (scheduler is not None):
         needs, option = ("--scheduler", "--backend") if backend == "dask" else ("--backend dask", "--scheduler")
         raise typer.BadParameter(f"needs {needs}", param_hint=option)
-    if backend == "dask" and accessibility is not None:
+    if backend == "dask":
         from jundscan.accessibility.read_tracks import reads_format
 
-        if reads_format(accessibility) is not None:
-            advice = f"make a track first: jundscan track {accessibility} -o track.bw"
-            raise typer.BadParameter(f"workers cannot count reads; {advice}", param_hint="--backend")
+        for path in tracks:
+            if path is not None and reads_format(path) is not None:
+                advice = f"make a track first: jundscan track {path} -o track.bw"
+                raise typer.BadParameter(f"workers cannot count reads; {advice}", param_hint="--backend")

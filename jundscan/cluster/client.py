@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -45,8 +45,10 @@ log = logging.getLogger("jundscan")
 
 
 @contextmanager
-def on_cluster(scheduler: str, every_window: bool = True) -> Iterator[Callable[[Scan], Iterable[ScoredWindows]]]:
-    """Connect to a Dask cluster, and yield what replaces :func:`jundscan.scanning.score.score` there.
+def on_cluster(
+    scheduler: str, every_window: bool = True
+) -> Iterator[Callable[[Sequence[Scan]], Iterable[tuple[ScoredWindows, ...]]]]:
+    """Connect to a Dask cluster, and yield what replaces :func:`jundscan.scanning.score.score_together` there.
 
     Parameters
     ----------
@@ -79,7 +81,7 @@ def on_cluster(scheduler: str, every_window: bool = True) -> Iterator[Callable[[
         log.info(
             "%s, %s at a time", format_count(len(workers), "Dask worker"), format_count(sum(workers.values()), "task")
         )
-        yield partial(score_on_cluster, client=client, every_window=every_window)
+        yield partial(score_together_on_cluster, client=client, every_window=every_window)
 
 
 def _address(scheduler: str) -> str:
@@ -138,12 +140,21 @@ def _check_versions(found: dict[str, Any]) -> None:
 def score_on_cluster(
     scan: Scan, client: Any, every_window: bool = True, task_windows: int | None = None
 ) -> Iterator[ScoredWindows]:
-    """Score every window inside the spans on the workers, in genome order.
+    """Score every window of one scan on the workers, see :func:`score_together_on_cluster`."""
+    with closing(score_together_on_cluster([scan], client, every_window, task_windows)) as together:
+        for (chunk,) in together:
+            yield chunk
+
+
+def score_together_on_cluster(
+    scans: Sequence[Scan], client: Any, every_window: bool = True, task_windows: int | None = None
+) -> Generator[tuple[ScoredWindows, ...], None, None]:
+    """Score every window inside the spans on the workers, in genome order, with the tracks of all scans.
 
     Parameters
     ----------
-    scan : Scan
-        From :func:`jundscan.scanning.plan.open_scan`; all workers must see its files.
+    scans : sequence of Scan
+        As for :func:`jundscan.scanning.score.score_together`; all workers must see their files.
     client : distributed.Client
     every_window : bool
         See :func:`on_cluster`.
@@ -152,14 +163,16 @@ def score_on_cluster(
 
     Yields
     ------
-    ScoredWindows
+    tuple of ScoredWindows
+        One chunk per scan, of the same windows.
 
     Raises
     ------
     ClusterError
         When a worker fails, a task ends worker after worker, or the scheduler is gone.
     """
-    job = _job(scan, every_window)
+    scan, name = scans[0], uuid4().hex
+    jobs = [_job(one, every_window, name) for one in scans]
     if not scan.genome.seekable:
         advice = "write its sequences in lines of equal length, bgzip and index it"
         scan.inputs.cautions.add(
@@ -168,17 +181,18 @@ def score_on_cluster(
     threads = max(sum(client.ncores().values()), 1)
     if task_windows is None:
         share = scan.windows // (CLUSTER_TASKS_OF_THREAD * threads)
-        task_windows = max(min(share, MAX_CLUSTER_TASK_WINDOWS), MIN_CLUSTER_TASK_WINDOWS)
+        task_windows = max(min(share, MAX_CLUSTER_TASK_WINDOWS // len(scans)), MIN_CLUSTER_TASK_WINDOWS)
     tasks = divide_spans(scan, min(task_windows * scan.stride, MAX_CLUSTER_TASK_BASES))
     last = "", 0
     try:
-        for part in _parts(client, job, tasks, SUBMITTED_PER_THREAD * threads):
+        for part in _parts(client, jobs, tasks, SUBMITTED_PER_THREAD * threads):
             if isinstance(part, str):
                 raise ClusterError(f"on a Dask worker: {part}")
-            scan.inputs.beyond_percentiles |= part.beyond_percentiles
+            for one, is_beyond in zip(scans, part.beyond_percentiles, strict=True):
+                one.inputs.beyond_percentiles |= is_beyond
             chunks = part.chunks
             if part.first[0]:
-                chunks[0] = without_shared_bases(chunks[0], part.first, last)
+                chunks[0] = tuple(without_shared_bases(chunk, part.first, last) for chunk in chunks[0])
                 last = part.last
             yield from chunks
     except JundscanError:
@@ -188,21 +202,22 @@ def score_on_cluster(
     finally:
         with suppress(Exception):  # the cluster may have failed
             client.run(forget, on_error="ignore")
-    scan.inputs.finish()
+    for one in scans:
+        one.inputs.finish()
 
 
-def _parts(client: Any, job: Job, tasks: Iterable[list[Region]], max_submitted: int) -> Iterator[Part | str]:
+def _parts(client: Any, jobs: Sequence[Job], tasks: Iterable[list[Region]], max_submitted: int) -> Iterator[Part | str]:
     """Yield the results of tasks in their order; dropping the other futures cancels their tasks."""
     submitted: deque[Any] = deque()
     for task in tasks:
-        submitted.append(client.submit(partial(score_spans, job, task), pure=False))
+        submitted.append(client.submit(partial(score_spans, jobs, task), pure=False))
         if len(submitted) == max_submitted:
             yield submitted.popleft().result()
     while submitted:
         yield submitted.popleft().result()
 
 
-def _job(scan: Scan, every_window: bool) -> Job:
+def _job(scan: Scan, every_window: bool, name: str) -> Job:
     inputs = scan.inputs
     paths = {kind: inputs.paths.get(kind) for kind in ("genome", "accessibility", "alias")}
     sizes = {}
@@ -215,7 +230,7 @@ def _job(scan: Scan, every_window: bool) -> Job:
     if scan.track is not None and scan.track.track.reads is not None:
         raise ClusterError(f"{scan.track.path}: --backend dask cannot count reads; convert them: jundscan track")
     return Job(
-        name=uuid4().hex,
+        name=name,
         **{kind: path and path.absolute() for kind, path in paths.items()},  # type: ignore[arg-type]
         model=None if scan.model.path == default_model_path() else scan.model.path.absolute(),
         sizes=sizes,

@@ -6,6 +6,7 @@ Nothing here knows Dask. Arguments and results travel between machines.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -22,8 +23,10 @@ from jundscan.io.files import fingerprint
 from jundscan.model.load import load_model
 from jundscan.model.thresholds import Threshold, is_positive
 from jundscan.options import BedValue, Device
+from jundscan.samples.plan import with_own_inputs
 from jundscan.scanning.plan import Scan, open_scan
-from jundscan.scanning.score import ScoredWindows, score
+from jundscan.scanning.score import ScoredWindows, score_together
+from jundscan.threads import in_order
 
 MAX_OPEN_SCANS = 2
 """Maximum scans per worker that stay open from one task to the next, because each holds a model in memory."""
@@ -52,7 +55,7 @@ class Job(NamedTuple):
         Of the client's :class:`jundscan.accessibility.genome_tracks.GenomeTrack`, because they depend on all spans.
     threshold : Threshold
     every_window : bool
-        False: workers count windows below the threshold, but do not send them back.
+        False: workers count windows below the threshold, but send back only those that a site may hold.
     """
 
     name: str
@@ -79,27 +82,28 @@ class Part(NamedTuple):
 
     Attributes
     ----------
-    chunks : list of ScoredWindows
-        One chunk per chromosome.
+    chunks : list of tuple of ScoredWindows
+        For each chromosome one chunk per scan.
     first, last : tuple of (str, int)
         Chromosome and start of the first window scored; chromosome and end of the last one. An empty name and 0 where
         none was scored.
-    beyond_percentiles : bool
-        See :class:`jundscan.run.inputs.Inputs`.
+    beyond_percentiles : list of bool
+        For each scan, see :class:`jundscan.run.inputs.Inputs`.
     """
 
-    chunks: list[ScoredWindows]
+    chunks: list[tuple[ScoredWindows, ...]]
     first: tuple[str, int]
     last: tuple[str, int]
-    beyond_percentiles: bool
+    beyond_percentiles: list[bool]
 
 
-def score_spans(job: Job, spans: Sequence[Region]) -> Part | str:
+def score_spans(jobs: Sequence[Job], spans: Sequence[Region]) -> Part | str:
     """Score the windows of one task.
 
     Parameters
     ----------
-    job : Job
+    jobs : sequence of Job
+        Scans of one genome with several tracks, which the worker scores together.
     spans : sequence of Region
         In genome order, disjoint.
 
@@ -109,18 +113,19 @@ def score_spans(job: Job, spans: Sequence[Region]) -> Part | str:
         An error is one line of text, because Dask cannot send exceptions with their own attributes.
     """
     try:
-        scan = replace(_open_once(job), spans=spans)
+        scans = [replace(scan, spans=spans) for scan in _open_once(jobs)]
         by_chrom = [
-            _concatenate(chrom, list(chunks)) for chrom, chunks in groupby(score(scan), lambda chunk: chunk.chrom)
+            tuple(_concatenate(chrom, of_scan) for of_scan in zip(*chunks, strict=True))
+            for chrom, chunks in groupby(score_together(scans), lambda chunks: chunks[0].chrom)
         ]
     except JundscanError as err:
         return str(err)
-    some = [chunk for chunk in by_chrom if len(chunk.starts)]
+    some = [chunks[0] for chunks in by_chrom if len(chunks[0].starts)]
     first = (some[0].chrom, int(some[0].starts[0])) if some else ("", 0)
     last = (some[-1].chrom, int(some[-1].starts[-1]) + WINDOW_LENGTH) if some else ("", 0)
-    if not job.every_window:
-        by_chrom = [_positive(chunk, job.threshold.value) for chunk in by_chrom]
-    return Part(by_chrom, first, last, scan.inputs.beyond_percentiles)
+    if not jobs[0].every_window:
+        by_chrom = [_without_background(chunks, jobs[0].threshold.value) for chunks in by_chrom]
+    return Part(by_chrom, first, last, [scan.inputs.beyond_percentiles for scan in scans])
 
 
 def forget() -> None:
@@ -134,51 +139,68 @@ def _concatenate(chrom: str, chunks: Sequence[ScoredWindows]) -> ScoredWindows:
     return ScoredWindows(chrom, *arrays, *map(sum, counts))
 
 
-def _positive(chunk: ScoredWindows, threshold: float) -> ScoredWindows:
-    """Leave out windows below the threshold; the counts stay."""
-    kept = is_positive(chunk.probabilities, threshold)
-    return chunk._replace(
-        indices=chunk.indices[kept], starts=chunk.starts[kept], probabilities=chunk.probabilities[kept]
+def _without_background(chunks: tuple[ScoredWindows, ...], threshold: float) -> tuple[ScoredWindows, ...]:
+    """Leave out windows below the threshold; the counts stay.
+
+    Of several scans all windows stay that may lie inside a site of any of them: those that overlap a positive window,
+    of this task or of the one beside it.
+    """
+    starts = chunks[0].starts
+    kept = np.any([is_positive(chunk.probabilities, threshold) for chunk in chunks], axis=0)
+    if len(chunks) > 1 and len(starts):
+        edges = starts[[0, -1]] + [-WINDOW_LENGTH, WINDOW_LENGTH]  # windows of the neighbouring tasks may be positive
+        near = np.concatenate((edges[:1], starts[kept], edges[1:]))
+        behind = np.searchsorted(near, starts, side="right")  # near[behind - 1] <= start < near[behind]
+        kept = np.minimum(starts - near[behind - 1], near[behind] - starts) <= WINDOW_LENGTH
+    return tuple(
+        chunk._replace(indices=chunk.indices[kept], starts=chunk.starts[kept], probabilities=chunk.probabilities[kept])
+        for chunk in chunks
     )
 
 
-_scans: dict[str, Scan] = {}
+_scans: dict[str, tuple[Scan, ...]] = {}
 _opening = Lock()
 
 
-def _open_once(job: Job) -> Scan:
+def _open_once(jobs: Sequence[Job]) -> tuple[Scan, ...]:
+    name = jobs[0].name
     with _opening:
-        if job.name not in _scans:
+        if name not in _scans:
             while len(_scans) >= MAX_OPEN_SCANS:
                 del _scans[next(iter(_scans))]
-            _scans[job.name] = _open(job)
-        return _scans[job.name]
+            _scans[name] = _open(jobs)
+        return _scans[name]
 
 
-def _open(job: Job) -> Scan:
-    for path, size in job.sizes.items():
+def _open(jobs: Sequence[Job]) -> tuple[Scan, ...]:
+    """Open genome and model once, and the track of each job."""
+    for path, size in {path: size for job in jobs for path, size in job.sizes.items()}.items():
         found = fingerprint(path)
         if found is None or found.size != size:
             problem = "is missing" if found is None else f"has {found.size} bytes instead of {size}"
             raise ClusterError(f"{path} {problem}; all machines must see the same files under the same paths")
-    model = load_model(job.model, job.device)
-    if model.sha256 != job.sha256:
+    one = jobs[0]
+    model = load_model(one.model, one.device)
+    if model.sha256 != one.sha256:
         raise ClusterError(f"{model.path} is another model than on the machine that started the scan")
-    ready = open_scan(
-        job.genome,
-        job.accessibility,
-        model=model,
-        stride=job.stride,
-        scale=job.scale,
-        allow_length_mismatch=True,  # the client has compared them
-        alias=job.alias,
-        bed_value=job.bed_value,
-        missing_chromosomes="closed",
-        threads=job.threads,
-        compare_track=False,
-    )
-    if dict(ready.genome.chromsizes) != job.chromsizes:
-        raise ClusterError(f"{job.genome} has other chromosomes; all machines must see the same files")
-    if ready.track is not None:
-        ready.inputs.track = replace(ready.track, names=job.track_names, closed=job.closed)
-    return replace(ready, threshold=job.threshold)
+    base = open_scan(one.genome, model=model, stride=one.stride, alias=one.alias, threads=one.threads)
+    if dict(base.genome.chromsizes) != one.chromsizes:
+        raise ClusterError(f"{one.genome} has other chromosomes; all machines must see the same files")
+
+    def open_one(job: Job) -> Scan:
+        scan = with_own_inputs(base, {"accessibility": job.accessibility})
+        scan.inputs.open_track(
+            job.accessibility,
+            lambda: one.chromsizes,
+            scale=job.scale,
+            allow_length_mismatch=True,  # the client has compared them
+            bed_value=job.bed_value,
+            missing_chromosomes="closed",
+            compare=False,
+        )
+        if scan.track is not None:
+            scan.inputs.track = replace(scan.track, names=job.track_names, closed=job.closed)
+        return replace(scan, threshold=job.threshold)
+
+    with closing(in_order(open_one, jobs, one.threads)) as opened:
+        return tuple(opened)

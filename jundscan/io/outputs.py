@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -234,6 +234,76 @@ def _folder_lock(folder: Path) -> Iterator[None]:
         os.close(opened)
 
 
+@contextmanager
+def open_folder(folder: Path, names: Sequence[str], force: bool = False) -> Iterator[Path]:
+    """Yield a temporary folder, and move its files into ``folder`` when the block ends: all of them, or none.
+
+    When the block raises, no file is left, nor the folder if it was not there before. Where the block has not written
+    one of the files, an older file of its name is removed, because it would look like a result.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        May be missing; the folder above it may not.
+    names : sequence of str
+        Names of the files in both folders. Indexes of compressed files go with them.
+    force : bool
+        Whether existing files may be replaced.
+
+    Raises
+    ------
+    OutputError
+        See :func:`check_folder`; also when a file cannot be written or moved.
+    """
+    check_folder(folder, names, force)
+    is_new = not folder.is_dir()
+    temporary = temporary_beside(folder / "samples")
+    try:
+        with write_errors(folder):
+            temporary.mkdir(parents=True)
+        try:
+            yield temporary
+        except OutputError as err:  # names the temporary file
+            raise OutputError(str(err).replace(str(temporary), str(folder))) from err
+        check_folder(folder, names, force)
+        with write_errors(folder), _folder_lock(folder):
+            for name in names:
+                _move(temporary / name, _target(folder / name))
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if is_new:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+    shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _move(file: Path, target: Path) -> None:
+    """Move a file and its index, and remove older ones."""
+    if is_compressed(target):
+        for older in _indexes(target):
+            older.unlink(missing_ok=True)
+    if not file.exists():
+        target.unlink(missing_ok=True)
+        return
+    file.replace(target)
+    for index, moved in zip(_indexes(file), _indexes(target), strict=True):
+        if index.exists():
+            index.replace(moved)
+
+
+def check_folder(folder: Path, names: Iterable[str], force: bool) -> None:
+    """Check that files can be written into a folder, which may be missing, as :func:`check_output` does."""
+    if folder.is_dir():
+        for name in names:
+            check_output(folder / name, force, indexed=True)
+    elif folder.exists():
+        raise OutputError(f"{folder}: is a file; name a folder")
+    else:
+        above = Path(os.path.realpath(folder)).parent
+        check_output(above / folder.name, force)
+
+
 def _indexes(target: Path) -> list[Path]:
     return [target.with_name(target.name + ending) for ending in INDEX_ENDINGS]
 
@@ -317,6 +387,15 @@ def _open_stream(path: str | Path) -> OutputFile:
 def write_error(output: str | Path, err: OSError) -> OutputError:
     """Format an OSError of an output as an OutputError, ``FILE: cannot be written: reason``."""
     return OutputError(f"{output}: cannot be written: {err.strerror or err}")
+
+
+@contextmanager
+def write_errors(output: str | Path) -> Iterator[None]:
+    """Raise an OSError inside the block as an OutputError that names the output."""
+    try:
+        yield
+    except OSError as err:
+        raise write_error(output, err) from err
 
 
 def remove_old_output(path: str | Path, force: bool) -> None:

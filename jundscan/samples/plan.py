@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,6 @@ from jundscan.io.fasta.genome import Genome
 from jundscan.model.model import Model
 from jundscan.model.thresholds import choose_threshold
 from jundscan.options import DEFAULT_STRIDE, BedValue, MissingChromosomes, ReadsAs, ReadsOptions, ThresholdRule
-from jundscan.run.inputs import Inputs
 from jundscan.samples.table import Sample, check_names
 from jundscan.scanning.plan import Scan, bases_by_chromosome, open_scan
 from jundscan.threads import in_order
@@ -142,7 +141,17 @@ def open_samples(
                 min_values=1 if allow_shallow else MIN_VALUES,
             )
 
-    scans = [replace(base, inputs=_own_inputs(base, sample), threshold=threshold) for sample in listed]
+    scans = [
+        replace(
+            with_own_inputs(
+                base,
+                {"accessibility": sample.accessibility, "barcodes": sample.barcodes},
+                f"sample {sample.name}: ",
+            ),
+            threshold=threshold,
+        )
+        for sample in listed
+    ]
     with ExitStack() as on_failure:
         for scan in scans:
             on_failure.enter_context(scan)
@@ -204,11 +213,21 @@ def _open_cells(
     return tracks
 
 
-def _own_inputs(base: Scan, sample: Sample) -> Inputs:
-    """Return the inputs of a sample without its track: what all share, and its own record of files and warnings."""
-    track, shared = sample.accessibility, base.inputs
+def with_own_inputs(base: Scan, files: Mapping[str, object], about: str = "") -> Scan:
+    """Return a scan with the genome, the model and the spans of another, but with its own track and warnings.
+
+    Parameters
+    ----------
+    base : Scan
+        A scan without a track.
+    files : mapping of str to object
+        Further inputs by what they are; those that are paths are watched for changes.
+    about : str
+        See :class:`jundscan.errors.Cautions`.
+    """
+    shared = base.inputs
     cautions = Cautions(shared.cautions)
-    cautions.about = f"sample {sample.name}: "
+    cautions.about = about
     inputs = replace(
         shared,
         paths=dict(shared.paths),
@@ -217,8 +236,8 @@ def _own_inputs(base: Scan, sample: Sample) -> Inputs:
         timings={},
         files=ExitStack(),
     )
-    for kind, path in {"accessibility": track, "barcodes": sample.barcodes}.items():
+    for kind, path in files.items():
         if isinstance(path, Path):
             inputs.paths[kind] = path
             inputs.watch(path)
-    return inputs
+    return replace(base, inputs=inputs)

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
+from numpy.typing import NDArray
+
 from jundscan.dna.windows import track_spans
 from jundscan.errors import Caution
 from jundscan.io.bigwig import AddSpans
@@ -17,7 +20,7 @@ from jundscan.scanning.checks import check_counts
 from jundscan.scanning.hits import Hits
 from jundscan.scanning.lines import HITS_HEADER, WINDOWS_HEADER, write_hit_table, write_hits, write_windows_tsv
 from jundscan.scanning.plan import Scan
-from jundscan.scanning.score import ScoredWindows, call_hits, describe_hits
+from jundscan.scanning.score import ChunkCaller, ScoredWindows, describe_hits
 from jundscan.schemas.records import ComparisonRecord, ScanRecord
 
 _COLUMNS = {"tsv": WINDOWS_HEADER, "table": HITS_HEADER}
@@ -104,10 +107,18 @@ class TrackFile(Sink):
 
     def scored(self, chunk: ScoredWindows) -> None:
         """Write the windows of a chunk, each on the bases around its centre."""
-        length = self._scan.genome.chromsizes[chunk.chrom]
-        starts, ends = track_spans(chunk.starts, length, self._scan.stride, self._scan.reach[chunk.chrom])
-        some = starts < ends  # an empty span is no line of a track
-        self._add_spans(chunk.chrom, starts[some], ends[some], chunk.probabilities[some])
+        starts, ends, some = spans_of_windows(self._scan, chunk)
+        self._add_spans(chunk.chrom, starts, ends, chunk.probabilities[some])
+
+
+def spans_of_windows(
+    scan: Scan, chunk: ScoredWindows
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Return starts and ends of the lines of a track, and which of the chunk's windows they are."""
+    length = scan.genome.chromsizes[chunk.chrom]
+    starts, ends = track_spans(chunk.starts, length, scan.stride, scan.reach[chunk.chrom])
+    some = starts < ends  # an empty span is no line of a track
+    return starts[some], ends[some], some
 
 
 class Counter(Sink):
@@ -155,6 +166,47 @@ class Progress(Sink):
         self._on_progress(chunk.tried)
 
 
+def feed_together(
+    scans: Sequence[Scan], chunks: Iterable[tuple[ScoredWindows, ...]], sinks: Sequence[Sequence[Sink]]
+) -> Iterator[tuple[ScoredWindows, ...]]:
+    """Hand the chunks and the hits of each scan to its own sinks, and yield the chunks of all scans.
+
+    Parameters
+    ----------
+    scans : sequence of Scan
+    chunks : iterable of tuple of ScoredWindows
+        From :func:`jundscan.scanning.score.score_together`, or from a cluster.
+    sinks : sequence of sequence of Sink
+        Those of each scan.
+    """
+    began = time.perf_counter()
+    callers = [ChunkCaller(scan) for scan in scans]
+
+    def hand_over(found: Iterable[tuple[str, Hits]], takers: Sequence[Sink]) -> None:
+        for chrom, hits in found:
+            for sink in takers:
+                sink.hits(chrom, hits)
+
+    for together in chunks:
+        for caller, chunk, takers in zip(callers, together, sinks, strict=True):
+            for sink in takers:
+                sink.scored(chunk)
+            hand_over(caller.add(chunk), takers)
+        yield together
+    for caller, takers in zip(callers, sinks, strict=True):
+        hand_over(caller.finish(), takers)
+    for scan in scans:
+        scan.inputs.timings["scanning"] = time.perf_counter() - began
+
+
+def finish_sinks(sinks: Iterable[Sink]) -> dict[str, Any]:
+    """Finish sinks, and return the keys of all of them."""
+    found: dict[str, Any] = {}
+    for sink in sinks:
+        found |= sink.finish()
+    return found
+
+
 def feed(chunks: Iterable[ScoredWindows], sinks: Sequence[Sink]) -> Iterator[ScoredWindows]:
     """Yield chunks after all sinks have taken them."""
     for chunk in chunks:
@@ -179,15 +231,9 @@ def run_scan(scan: Scan, chunks: Iterable[ScoredWindows], sinks: Sequence[Sink])
     dict
         The keys of all sinks.
     """
-    began = time.perf_counter()
-    for chrom, hits in call_hits(scan, feed(chunks, sinks)):
-        for sink in sinks:
-            sink.hits(chrom, hits)
-    scan.inputs.timings["scanning"] = time.perf_counter() - began
-    found: dict[str, Any] = {}
-    for sink in sinks:
-        found |= sink.finish()
-    return found
+    for _ in feed_together([scan], ((chunk,) for chunk in chunks), [sinks]):
+        pass
+    return finish_sinks(sinks)
 
 
 def scan_record(

@@ -353,6 +353,40 @@ class CompareRecord(SharedRecord):
     regions: Annotated[RegionsRecord | None, about("Regions chosen. null for the whole genome.")]
 
 
+class DepthRecord(TypedDict):
+    """How much a track tells of the windows that its scale is found on."""
+
+    windows: Annotated[Count, about("Windows, evenly spaced over the track.")]
+    covered: Annotated[Fraction, about("Share of them with a mean above 0.")]
+    values: Annotated[Count, about("Distinct means above 0. With few of them, percentiles are ties.")]
+
+
+class SampleFilesRecord(TypedDict):
+    """Files of a sample."""
+
+    hits: Annotated[str, about("Hits, or every window with --format tsv.")]
+    track: Annotated[str | None, about("Probability of each window. null without --track.")]
+
+
+class SampleRecord(ScanRecord):
+    """The record of a scan of one sample. Times are those of the scan of all samples."""
+
+    group: Annotated[str | None, about("Group of the sample. null if it has none.")]
+    depth: Annotated[DepthRecord | None, about("Depth of its track. null where a scale was given.")]
+    files: SampleFilesRecord
+
+
+class SamplesRecord(TypedDict):
+    """The record of a scan of many samples."""
+
+    jundscan: Annotated[str, about("Version of jundscan.")]
+    command: Annotated[str | None, about("Command line. null from Python.")]
+    samples: Annotated[dict[str, SampleRecord], about("The record of each sample, by its name.")]
+    sites: Annotated[Count, about("Sites: the union of the hits of all samples.")]
+    sites_file: Annotated[str, about("Table of the sites.")]
+    seconds: Annotated[Seconds, about("From the first window to the last output.")]
+
+
 class VariantsRecord(RunRecord):
     """The record of a run of variants."""
 

@@ -147,9 +147,9 @@ def test_worker_reports_another_model(genome: Path, model: Model) -> None:
     with open_scan(genome, model=model) as ready:
         from jundscan.cluster.client import _job
 
-        job = _job(ready, every_window=True)._replace(sha256="0" * 64)
-        assert "another model" in str(score_spans(job, ready.spans))
-        assert isinstance(score_spans(_job(ready, True), ready.spans), Part)
+        job = _job(ready, True, "one")._replace(sha256="0" * 64)
+        assert "another model" in str(score_spans([job], ready.spans))
+        assert isinstance(score_spans([_job(ready, True, "one")], ready.spans), Part)
     forget()
 
 
