@@ -1,0 +1,124 @@
+"""Measure a scan of many samples against scans of single tracks: ``python -m benchmarks.samples``. Needs the real data.
+
+The tracks are the accessibility of K562 on chr22 with seeded noise on every interval. Processor time is that of whole
+commands, user and system.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import machine
+from benchmarks.__main__ import FOLDER, data_folder
+from benchmarks.timing import jundscan_command, log_progress, run_command, summary
+from jundscan.io.bigwig import open_bigwig
+from jundscan.model.load import load_model
+from train.records import write_record
+
+RESULTS = FOLDER / "samples.json"
+GENOME, TRACK, CHROM = "genome/hg19.chr22.partial.fa.gz", "tracks/K562.accessibility.hg19.chr22.bw", "chr22"
+SAMPLES, SINGLE = 50, 3
+"""Samples of the large scan, and tracks that are also scanned alone."""
+NOISE = 0.2
+"""Standard deviation of the logarithm of the noise."""
+
+
+def write_tracks(source: Path, folder: Path, count: int) -> list[Path]:
+    """Write tracks with noise, each from a seed of its own."""
+    import pybigtools
+
+    with pybigtools.open(str(source)) as file:
+        size = file.chroms()[CHROM]
+        records = list(file.records(CHROM, 0, size))
+    starts, ends, values = (np.array(column) for column in zip(*records, strict=True))
+    paths = []
+    for seed in range(count):
+        noise = np.random.default_rng(seed).lognormal(0, NOISE, len(values))
+        paths.append(folder / f"{seed}.bw")
+        with open_bigwig(paths[-1], paths[-1], {CHROM: size}) as add:
+            add(CHROM, starts, ends, (values * noise).astype(np.float32))
+    return paths
+
+
+def write_table(folder: Path, tracks: Sequence[Path]) -> Path:
+    """Write the table of samples."""
+    table = folder / f"{len(tracks)}.tsv"
+    table.write_text("sample\taccessibility\n" + "".join(f"s{at}\t{path}\n" for at, path in enumerate(tracks)))
+    return table
+
+
+def data_lines(path: Path) -> list[str]:
+    """Return the lines of a file without its comments."""
+    return [line for line in path.read_text().splitlines() if not line.startswith("#")]
+
+
+def measure(data: Path, folder: Path, samples: int, repeats: int, threads: int) -> dict[str, Any]:
+    """Scan tracks alone and together, and compare their lines."""
+    genome, tracks = data / GENOME, write_tracks(data / TRACK, folder, samples)
+    command = [*jundscan_command(), "scan", str(genome), "--threads", str(threads), "--force", "--quiet"]
+    runs: dict[str, list[dict[str, Any]]] = {"alone": [], "two": [], "all": []}
+    for repeat in range(repeats):
+        for at in range(SINGLE):
+            own = ["--accessibility", str(tracks[at]), "-o", str(folder / f"{at}.bed")]
+            runs["alone"].append(run_command([*command, *own]))
+            log_progress(f"one track: {runs['alone'][-1]['cpu_seconds']:.2f} s of processor time")
+        for kind, count in (("two", 2), ("all", samples)):
+            if kind == "all" and repeat:  # once is enough: it is long
+                continue
+            out = folder / kind
+            several = ["--samples", str(write_table(folder, tracks[:count])), "--out-dir", str(out)]
+            runs[kind].append(run_command([*command, *several]))
+            same = [
+                data_lines(out / f"s{at}.bed") == data_lines(folder / f"{at}.bed") for at in range(min(count, SINGLE))
+            ]
+            if not all(same):
+                raise SystemExit(f"{count} tracks: other lines than alone")
+            log_progress(f"{count} tracks: {runs[kind][-1]['cpu_seconds']:.2f} s of processor time")
+    of_kind = {
+        kind: {
+            "cpu_seconds": summary([run["cpu_seconds"] for run in found]),
+            "seconds": summary([run["seconds"] for run in found]),
+            "peak_bytes": max(run["peak_bytes"] for run in found),
+        }
+        for kind, found in runs.items()
+    }
+    alone, two, together = (of_kind[kind]["cpu_seconds"]["median"] for kind in ("alone", "two", "all"))
+    return {
+        "samples": samples,
+        "scanned_alone": SINGLE,
+        "threads": threads,
+        "runs": of_kind,
+        "times_cheaper": samples * alone / together,
+        "two_against_one": two / alone,
+        "lines_identical": True,
+        "hits_of_the_first": len(data_lines(folder / "0.bed")),
+        "sites": len(data_lines(folder / "all" / "sites.tsv")),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.samples", description=__doc__)
+    parser.add_argument("--samples", type=int, default=SAMPLES, help="tracks of the large scan")
+    parser.add_argument("--repeats", type=int, default=3, help="of the scans of one and two tracks")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=RESULTS, help="JSON")
+    options = parser.parse_args(arguments)
+    data = data_folder()
+    if data is None:
+        parser.error("set JUNDSCAN_DATA to the folder of the real data")
+    found: dict[str, Any] = {"machine": machine.describe(), "model": load_model(device="cpu").identity()}
+    with tempfile.TemporaryDirectory(prefix="jundscan-samples-") as name:
+        found |= measure(data, Path(name), options.samples, options.repeats, options.threads)
+    log_progress(f"{found['times_cheaper']:.2f} x cheaper; two against one: {found['two_against_one']:.2f}")
+    write_record(found, options.out)
+
+
+if __name__ == "__main__":
+    main()
