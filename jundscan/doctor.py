@@ -26,7 +26,7 @@ RUNTIME_WHEELS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml")
 """Distributions that ship the module, whether or not their metadata list it."""
 PURPOSES = {
     "plots": "pictures of evaluate and explain",
-    "hts": "bgzip and tabix, VCF",
+    "hts": "BAM and CRAM, VCF, bgzip and tabix",
     "report": "pages for a browser",
     "cluster": "scans on several machines",
 }

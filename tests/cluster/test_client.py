@@ -39,6 +39,18 @@ LARGE = {"chr1": 900_000, "chr2": 500_000, "chr3": 90, "chr4": 300_000, "chr5": 
 # without a cluster: cutting a scan into tasks, and the work of a worker
 
 
+def test_reads_are_not_sent_to_workers(tmp_path: Path, genome: Path, model: Model) -> None:
+    from jundscan.cluster.client import _job
+
+    rows = [("chr1", at, at + 150, "AAACGAAAGACTCGGA-1", 1) for at in range(0, 5_000, 7)]
+    reads = write_rows(tmp_path / "fragments.tsv", rows)
+    with (
+        open_scan(genome, reads, model=model, scale=IDENTITY) as ready,
+        pytest.raises(ClusterError, match="cannot count reads; convert them: jundscan track"),
+    ):
+        _job(ready, every_window=True)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("stride", [1, 7, 10, 150])
 @pytest.mark.parametrize("most", [202, 1_000, 5_000, 10**6])

@@ -34,7 +34,7 @@ SKIPS = (
     Skip("bedtools is not installed", "outputs read by bedtools", "Install: apt install bedtools"),
     Skip("snakemake is not installed", "the Snakemake example", "Install: pip install snakemake"),
     Skip("needs unshare", "full and read-only file systems", "Install: apt install util-linux"),
-    Skip("needs pysam|'pysam'", "VCF, bgzip and tabix", "Install: pip install pysam"),
+    Skip("needs pysam|'pysam'", "BAM, CRAM, VCF, bgzip and tabix", "Install: pip install pysam"),
     Skip("could not import '([^']+)'", r"what needs \1", r"Install: make test, or pip install \1"),
     Skip(
         "set JUNDSCAN_DATA",
