@@ -205,7 +205,9 @@ def test_a_missing_requirement_is_a_problem(run: Run, monkeypatch: pytest.Monkey
     monkeypatch.setattr(doctor.importlib.metadata, "requires", lambda name: ["gone>=1", "absent>=2; extra == 'hts'"])
     (line,) = problems(run)
     assert line == "gone: not installed; run: pip install jundscan"
-    assert "absent missing (BAM and CRAM, VCF, bgzip and tabix); pip install 'jundscan[hts]'" in " ".join(run("doctor").out.split())
+    assert "absent missing (BAM and CRAM, VCF, bgzip and tabix); pip install 'jundscan[hts]'" in " ".join(
+        run("doctor").out.split()
+    )
 
 
 @pytest.mark.slow

@@ -151,12 +151,19 @@ def fit_track_scale(
     if cautions is not None and isinstance(track, GenomeTrack):
         _warn_of_partial_genome(track, cautions)
     means = scale_means(genome, track, widths)
-    own = fit_scale(means[:, 0], str(track.path), remedy, min_values)
+    own = fit_scale(means[:, 0], str(track.path), _with_fragments(track, remedy), min_values)
     wider = {
         width: fit_knots(*np.unique(of_width, return_counts=True), MAX_WIDER_KNOTS)
         for width, of_width in zip(widths[1:], means.T[1:], strict=True)
     }
     return replace(own, wider=wider), means
+
+
+def _with_fragments(track: GenomeTrack | Track, remedy: str) -> str:
+    """Add to a remedy against too few different means that whole fragments have more of them than cuts."""
+    reads = (track.track if isinstance(track, GenomeTrack) else track).reads
+    is_cuts = reads is not None and reads["counted_as"] == "cuts"
+    return f"{remedy}; or count whole fragments: --reads fragments" if is_cuts else remedy
 
 
 def track_scale(

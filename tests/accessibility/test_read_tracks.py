@@ -521,6 +521,16 @@ def test_pseudobulks_of_real_fragments_equal_bedgraphs_made_independently(data_f
 
 @pytest.mark.slow
 @pytest.mark.data
+def test_a_shallow_sample_has_a_scale_of_fragments_but_not_of_cuts(data_folder: Path) -> None:
+    path = data_folder / "reads" / "atac.fragments.hg38.chr22.tsv.gz"
+    with open_reads(path, HG38_CHR22)[""] as track, pytest.raises(InputError, match="--reads fragments"):
+        track_scale(None, track)
+    with open_reads(path, HG38_CHR22, ReadsOptions("fragments"))[""] as track:
+        assert track_scale(None, track).windows == 200_000
+
+
+@pytest.mark.slow
+@pytest.mark.data
 @NEEDS_PYSAM
 @pytest.mark.parametrize("form", ["sorted", "unsorted", "single-end"])
 def test_a_bam_of_real_fragments_equals_the_fragments(data_folder: Path, tmp_path: Path, form: str) -> None:
