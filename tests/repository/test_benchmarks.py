@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 import onnx
 import torch
 
-from benchmarks import agreement, evaluation, gpu, planted, profiling, training, variants
+from benchmarks import agreement, evaluation, gpu, planted, profiling, reads, training, variants
 from benchmarks.__main__ import AGAINST_FIMO, CARD, PAGE, PROFILE, README, RESULTS, read_json
 from benchmarks.flops import multiply_adds_per_base
 from benchmarks.genome import BenchmarkGenome, make_genome, write_repeated
@@ -175,6 +175,19 @@ class TestComparisons:
         found = variants.measure(sizes, 1)
         assert found["variants"]["largest_difference"] <= variants.MAX_DIFFERENCE
         assert found["explain"]["largest_difference"] <= variants.MAX_DIFFERENCE
+
+    @pytest.mark.slow
+    def test_reads_are_converted_and_shifted(self, monkeypatch, tmp_path):
+        pytest.importorskip("pysam")
+        monkeypatch.setattr(reads, "CHROMOSOME_BASES", 20_000)
+        found = reads.measure({"fragments": 800, "groups": 2, "many": 1_600, "repeats": 1}, tmp_path)
+        assert found["conversion"]["bam_reads_per_second"] > 0
+        assert list(found["memory"]) == ["800 on 8 chromosomes", "1600 on 16 chromosomes"]
+        fragments = reads.random_fragments(800, 1)
+        source = reads.write_fragments(tmp_path / "source.fragments.tsv.gz", fragments)
+        effect = reads.shift_effect(source, tmp_path, {"chr1": 20_000}, (101, 301))
+        near, wide = (effect["cuts"][width]["correlation"] for width in ("101", "301"))
+        assert 0.5 < near < wide < 1
 
     def test_the_quantised_branch_is_that_of_the_default_stride(self, small, model):
         seen = every_base(model, small.codes, 50)
