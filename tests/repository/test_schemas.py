@@ -93,7 +93,7 @@ COMMANDS = {
         f"located --genome genome.fa {TRACK}",
         f"located --genome genome.fa {TRACK} --missing-chromosomes unknown",
         "located --genome genome.fa --accessibility peaks.narrowPeak --accessibility-scale identity",
-        "located --genome genome.fa --accessibility fragments.tsv",
+        "located --genome genome.fa --accessibility fragments.tsv --reads fragments",
         "shards located bare --threshold 0.3",
         "bare --genome genome.fa",
         f"shards {MLP}",
@@ -145,7 +145,7 @@ COMMANDS = {
             ("track.bw", "genome.fa"),
             ("others.bedgraph", "genome.fa --alias alias.txt"),
             ("longer.bw", "genome.fa --allow-length-mismatch"),
-            ("fragments.tsv", "genome.fa"),
+            ("fragments.tsv", "genome.fa --reads fragments"),
         )
         for options in ("", MLP, "--missing-chromosomes unknown", "--missing-chromosomes closed --quiet")
     ],
