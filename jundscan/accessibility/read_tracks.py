@@ -24,7 +24,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,8 @@ _MAX_BASE = (1 << 32) - 1
 _ROWS_IN_MEMORY = 1 << 22
 """Maximum rows kept in memory before they go to the temporary file."""
 _SPANS_AT_ONCE = 1 << 18
+_LARGE_BYTES = 1 << 28
+"""Minimum size of a file whose counting is announced, because it takes a minute."""
 _REASONS = {
     "unmapped": "unmapped",
     "secondary": "secondary",
@@ -252,6 +254,8 @@ def open_reads(
     with read_errors(path, TrackError):
         path.stat()
     file_format = reads_format(path) or "fragments"
+    if path.is_file() and (size := path.stat().st_size) >= _LARGE_BYTES:
+        log.info("%s: counting %.1f GB of reads; jundscan track counts them once for many scans", path, size / 1e9)
     if file_format == "fragments":
         if reads.given_min_mapq is not None:
             raise TrackError(path, "a fragments file holds no mapping qualities; leave --min-mapq out")
@@ -446,7 +450,7 @@ class _Rows:
         if self._waiting:
             self._waiting = [_sort_rows(self._waiting)]
 
-    def read(self, key: int) -> NDArray[np.int64]:
+    def read(self, key: int) -> NDArray[np.uint32]:
         """Return the rows of a chromosome and group, (n, 2), from sorted rows; safe in several threads."""
         found = [rows[slice(*np.searchsorted(keys, (key, key + 1)).tolist())] for keys, rows in self._waiting]
         for keys, begins in self._portions:
@@ -454,7 +458,7 @@ class _Rows:
             if self._file is not None and at < len(keys) and keys[at] == key:
                 content = os.pread(self._file.fileno(), int(begins[at + 1] - begins[at]), int(begins[at]))
                 found.append(np.frombuffer(content, np.uint32).reshape(-1, 2))
-        return np.concatenate(found or [np.empty((0, 2), np.uint32)]).astype(np.int64)
+        return np.concatenate(found or [np.empty((0, 2), np.uint32)])
 
     def _write(self) -> None:
         keys, rows = _sort_rows(self._waiting)
@@ -521,7 +525,7 @@ def _write_counts(
         with open_bigwig(temporary, temporary, sizes) as add:
             for chrom, size in sizes.items():
                 of_chrom = rows.read(keys[chrom])
-                beyond[chrom] = int(np.count_nonzero(np.maximum(of_chrom[:, 0] + 1, of_chrom[:, 1]) > size))
+                beyond[chrom] = int(np.count_nonzero((of_chrom[:, 0] >= size) | (of_chrom[:, 1] > size)))
                 starts, ends, values = count(of_chrom, size)
                 covered[chrom] = int((ends - starts).sum())
                 for first in range(0, len(starts), _SPANS_AT_ONCE):
@@ -535,12 +539,12 @@ def _write_counts(
     return _Counts(bigwig, record, covered, beyond, files)
 
 
-def count_cuts(rows: NDArray[np.int64], size: int) -> Intervals:
+def count_cuts(rows: NDArray[np.integer[Any]], size: int) -> Intervals:
     """Count cuts at each base: the first and the last base of each fragment.
 
     Parameters
     ----------
-    rows : numpy.ndarray, shape=(n, 2), dtype=int64
+    rows : numpy.ndarray, shape=(n, 2)
         Starts and ends, in any order. Where both are equal, the row is one cut at that base.
     size : int
         Length of the chromosome. Cuts beyond it are left out.
@@ -560,15 +564,16 @@ def count_cuts(rows: NDArray[np.int64], size: int) -> Intervals:
     bases, counts = np.unique(positions[positions < size], return_counts=True)
     is_first = np.append(True, (bases[1:] != bases[:-1] + 1) | (counts[1:] != counts[:-1]))[: len(bases)]
     is_last = np.append(is_first[1:], True)[: len(bases)]
+    bases = bases.astype(np.int64)
     return Intervals(bases[is_first], bases[is_last] + 1, counts[is_first].astype(np.float64))
 
 
-def count_depth(rows: NDArray[np.int64], size: int) -> Intervals:
+def count_depth(rows: NDArray[np.integer[Any]], size: int) -> Intervals:
     """Count the fragments over each base.
 
     Parameters
     ----------
-    rows : numpy.ndarray, shape=(n, 2), dtype=int64
+    rows : numpy.ndarray, shape=(n, 2)
         Starts and ends, in any order.
     size : int
         Length of the chromosome. Fragments are cut there.
@@ -585,6 +590,7 @@ def count_depth(rows: NDArray[np.int64], size: int) -> Intervals:
     """
     inside = np.minimum(rows[rows[:, 0] < size], size)
     positions, back = np.unique(inside.T, return_inverse=True)
+    positions = positions.astype(np.int64)
     changes = np.bincount(back.ravel(), np.repeat((1.0, -1.0), len(inside)), len(positions))
     positions, changes = positions[changes != 0], changes[changes != 0]
     depth = np.cumsum(changes)[:-1]

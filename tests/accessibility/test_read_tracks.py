@@ -581,3 +581,15 @@ def test_a_real_bam_of_unpaired_reads_equals_a_count_by_hand(data_folder: Path) 
             nearby = sum(n for (name, at), n in ends.items() if name == chrom and base <= at < base + 101)
             np.testing.assert_allclose(mean, nearby / 101, rtol=1e-6)
             assert nearby >= count
+
+
+def test_counting_a_large_file_is_announced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_fragments(tmp_path / "f.tsv", make_fragments(number=100))
+    caplog.set_level("INFO", "jundscan")
+    for limit, announced in ((path.stat().st_size, 1), (path.stat().st_size + 1, 0)):
+        monkeypatch.setattr(read_tracks, "_LARGE_BYTES", limit)
+        caplog.clear()
+        open_reads(path, SIZES)[""].close()
+        assert sum("jundscan track counts them once" in line for line in caplog.messages) == announced

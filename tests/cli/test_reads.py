@@ -225,7 +225,8 @@ def test_an_interrupted_scan_leaves_no_temporary_file(folder: Path, tmp_path: Pa
         stderr=subprocess.PIPE,
     )
     deadline = time.monotonic() + 60
-    while not os.listdir(temporary) and process.poll() is None and time.monotonic() < deadline:
+    # not the first file of all, with which tempfile tries the folder
+    while not list(temporary.glob("jundscan.*")) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     process.send_signal(number)
     _, errors = process.communicate(timeout=60)
