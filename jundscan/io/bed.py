@@ -22,6 +22,7 @@ from jundscan.dna.chromosomes import matching_name, some_names
 from jundscan.dna.interval_sets import Intervals, merge_intervals
 from jundscan.errors import TrackError, format_count, warn
 from jundscan.io.files import text_blocks
+from jundscan.io.fragments import is_fragments
 from jundscan.io.value_columns import PRESENCE, ValueColumn, count_columns, find_value_column
 from jundscan.options import BedValue
 
@@ -337,12 +338,16 @@ def _column_spec(
     Raises
     ------
     TrackError
-        When ``presence`` is asked of a bedGraph, or coordinates stand in the column of values.
+        When ``presence`` is asked of a bedGraph, coordinates stand in the column of values, or fragments come through a
+        pipe.
     """
     if kind == "regions":
         return ColumnSpec(None, 1.0, 0.0)
     if kind == "peaks":
         return ColumnSpec(_SUMMIT_COLUMN if count_columns(sample) == _SUMMIT_COLUMN else None, -1.0, -1.0)
+    # a file of fragments is opened as such, but the first bytes of a pipe can be read only once
+    if not path.is_file() and is_fragments(path, b"".join(b"\t".join(fields) + b"\n" for fields in sample)):
+        raise TrackError(path, "holds fragments, which cannot be read through a pipe; write them to a file first")
     is_presence = bed_value == "presence"
     try:
         found = find_value_column(sample, is_declared)

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -593,3 +594,14 @@ def test_counting_a_large_file_is_announced(
         caplog.clear()
         open_reads(path, SIZES)[""].close()
         assert sum("jundscan track counts them once" in line for line in caplog.messages) == announced
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of POSIX")
+def test_fragments_through_a_pipe_are_an_error(tmp_path: Path) -> None:
+    pipe, path = tmp_path / "pipe", write_fragments(tmp_path / "f.tsv", make_fragments(number=100))
+    os.mkfifo(pipe)
+    writer = Thread(target=lambda: pipe.write_bytes(path.read_bytes()), daemon=True)
+    writer.start()
+    with pytest.raises(TrackError, match="holds fragments, which cannot be read through a pipe"):
+        open_track(pipe, genome_sizes=SIZES)
+    writer.join()
