@@ -241,7 +241,7 @@ def test_a_cluster_worker_treats_missing_chromosomes_as_the_scan_does(
     track = write_bigwig(tmp_path / "t.bw", {"chrA": 40_000, "chrM": 5_998}, [*peaks("chrA"), ("chrM", 0, 900, 1.0)])
     options: dict[str, Any] = {"scale": IDENTITY, "stride": 50, "missing_chromosomes": policy}
     with open_scan(genome, track, **options) as scan:
-        job = _job(scan, every_window=True)
+        job = _job(scan, True, "one")
         part = score_spans(job, scan.spans)
         here = {scored.chrom: scored.probabilities for scored in score(scan, task_bases=1 << 20)}
     assert not isinstance(part, str), part

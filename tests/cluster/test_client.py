@@ -48,7 +48,7 @@ def test_reads_are_not_sent_to_workers(tmp_path: Path, genome: Path, model: Mode
         open_scan(genome, reads, model=model, scale=IDENTITY) as ready,
         pytest.raises(ClusterError, match="cannot count reads; convert them: jundscan track"),
     ):
-        _job(ready, every_window=True)
+        _job(ready, True, "one")
 
 
 @pytest.mark.slow
