@@ -242,12 +242,12 @@ def test_a_cluster_worker_treats_missing_chromosomes_as_the_scan_does(
     options: dict[str, Any] = {"scale": IDENTITY, "stride": 50, "missing_chromosomes": policy}
     with open_scan(genome, track, **options) as scan:
         job = _job(scan, True, "one")
-        part = score_spans(job, scan.spans)
+        part = score_spans([job], scan.spans)
         here = {scored.chrom: scored.probabilities for scored in score(scan, task_bases=1 << 20)}
     assert not isinstance(part, str), part
-    _scans.pop(job.name).inputs.files.close()  # a worker keeps it open
-    assert [scored.chrom for scored in part.chunks] == list(SIZES)
-    for scored in part.chunks:
+    _scans.pop(job.name)[0].inputs.files.close()  # a worker keeps it open
+    assert [scored.chrom for (scored,) in part.chunks] == list(SIZES)
+    for (scored,) in part.chunks:
         np.testing.assert_array_equal(scored.probabilities, here[scored.chrom])
 
 
