@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -97,6 +97,8 @@ def compare(
     quiet: options.QuietOption = False,
     device: options.DeviceOption = "auto",
     threads: options.ThreadsOption = None,
+    backend: options.BackendOption = "local",
+    scheduler: options.SchedulerOption = None,
 ) -> None:
     """Find sites where binding changes between two groups of samples.
 
@@ -109,6 +111,7 @@ def compare(
     from jundscan.model.load import load_model
     from jundscan.samples.plan import open_samples
     from jundscan.samples.table import read_samples
+    from jundscan.scanning.score import score_together
 
     terminal.start_log(quiet)
     rule = options.threshold_rule(threshold, fpr, precision, recall)
@@ -122,6 +125,7 @@ def compare(
         chosen = samples_of(named, chosen)
     tracks = [sample.accessibility for sample in chosen if isinstance(sample.accessibility, Path)]
     options.check_reads(tracks, reads, min_mapq)
+    options.check_backend(backend, scheduler, tracks)
     options.check_files(
         {"--output": output, "--bed": bed, "--json": json_target, "--report": report},
         (
@@ -149,31 +153,38 @@ def compare(
     with options.usage_errors("--model"):
         check_model(loaded)
     command = terminal.command_line(context)
-    with open_samples(
-        genome,
-        chosen,
-        model=loaded,
-        stride=stride,
-        threshold_rule=rule,
-        regions=region or (),
-        regions_file=regions,
-        exclude=exclude,
-        scale=resolve_scale(accessibility_scale),
-        allow_length_mismatch=allow_length_mismatch,
-        alias=alias,
-        bed_value=bed_value,
-        missing_chromosomes=missing_chromosomes,
-        reads=reads,
-        min_mapq=min_mapq,
-        allow_shallow=allow_shallow,
-        threads=threads,
-    ) as ready:
+    if scheduler is not None:
+        from jundscan.cluster.client import on_cluster
+
+    with (
+        nullcontext(score_together) if scheduler is None else on_cluster(scheduler) as scoring,
+        open_samples(
+            genome,
+            chosen,
+            model=loaded,
+            stride=stride,
+            threshold_rule=rule,
+            regions=region or (),
+            regions_file=regions,
+            exclude=exclude,
+            scale=resolve_scale(accessibility_scale),
+            allow_length_mismatch=allow_length_mismatch,
+            alias=alias,
+            bed_value=bed_value,
+            missing_chromosomes=missing_chromosomes,
+            reads=reads,
+            min_mapq=min_mapq,
+            allow_shallow=allow_shallow,
+            threads=threads if scheduler is None else threads or 1,
+        ) as ready,
+    ):
         scan = ready.scans[0]
         terminal.log_threshold(scan.threshold, scan.stride)
-        terminal.log_provider(loaded, device)
+        if scheduler is None:
+            terminal.log_provider(loaded, device)
         began = time.perf_counter()
         with terminal.progress("comparing", scan.windows, quiet) as on_progress:
-            compared, facts = run_comparison(ready, named, fdr, min_difference, on_progress=on_progress)
+            compared, facts = run_comparison(ready, named, fdr, min_difference, scoring, on_progress)
         _write(ready, compared, output, bed, force, None if no_header else command)
         record = comparison_record(ready, compared, facts, samples, command, time.perf_counter() - began)
         if report is not None:

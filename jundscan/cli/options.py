@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +17,7 @@ from jundscan.options import (
     DEFAULT_MIN_MAPQ,
     MAX_MAPQ,
     MAX_STRIDE,
+    Backend,
     BedValue,
     Device,
     MissingChromosomes,
@@ -240,6 +241,26 @@ ThreadsOption = Annotated[
 ]
 
 
+BackendOption = Annotated[
+    Backend,
+    typer.Option(
+        metavar="local|dask",
+        help="This machine (default), or a cluster.",
+        show_default=False,
+        rich_help_panel=COMPUTING,
+    ),
+]
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="With dask: tcp://HOST:8786, or a file.",
+        show_default=False,
+        rich_help_panel=COMPUTING,
+    ),
+]
+
+
 @contextmanager
 def usage_errors(option: str) -> Iterator[None]:
     """Raise typer.BadParameter of an option for every InputError inside the block."""
@@ -302,6 +323,20 @@ def check_reads(tracks: Iterable[Path | None], reads: ReadsAs | None, min_mapq: 
             raise typer.BadParameter(problem, param_hint=given[0])
         if min_mapq is not None and formats and not formats & {"BAM", "CRAM"}:
             raise typer.BadParameter("a fragments file holds no mapping qualities", param_hint="--min-mapq")
+
+
+def check_backend(backend: Backend, scheduler: str | None, tracks: Sequence[Path | None]) -> None:
+    """Raise typer.BadParameter when backend and scheduler do not fit, or workers would have to count reads."""
+    if (backend == "dask") != (scheduler is not None):
+        needs, option = ("--scheduler", "--backend") if backend == "dask" else ("--backend dask", "--scheduler")
+        raise typer.BadParameter(f"needs {needs}", param_hint=option)
+    if backend == "dask":
+        from jundscan.accessibility.read_tracks import reads_format
+
+        for path in tracks:
+            if path is not None and reads_format(path) is not None:
+                advice = f"make a track first: jundscan track {path} -o track.bw"
+                raise typer.BadParameter(f"workers cannot count reads; {advice}", param_hint="--backend")
 
 
 def check_files(outputs: dict[str, Path | str | None], inputs: Iterable[Path | str | None]) -> None:

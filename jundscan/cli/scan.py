@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jundscan.cli import options, terminal
-from jundscan.cli.help_layout import COMPUTING, OUTPUTS, PEAKS, examples
+from jundscan.cli.help_layout import OUTPUTS, PEAKS, examples
 from jundscan.cli.samples import check_usage, sample_files, scan_samples
 from jundscan.errors import format_bases, format_count, format_seconds
-from jundscan.options import DEFAULT_STRIDE, Backend, Format
+from jundscan.options import DEFAULT_STRIDE, Format
 
 if TYPE_CHECKING:
     from jundscan.io.bigwig import AddSpans
@@ -137,24 +137,8 @@ def scan(
     ] = None,
     device: options.DeviceOption = "auto",
     threads: options.ThreadsOption = None,
-    backend: Annotated[
-        Backend,
-        typer.Option(
-            metavar="local|dask",
-            help="This machine (default), or a cluster.",
-            show_default=False,
-            rich_help_panel=COMPUTING,
-        ),
-    ] = "local",
-    scheduler: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            help="With dask: tcp://HOST:8786, or a file.",
-            show_default=False,
-            rich_help_panel=COMPUTING,
-        ),
-    ] = None,
+    backend: options.BackendOption = "local",
+    scheduler: options.SchedulerOption = None,
 ) -> None:
     """Find where the model's factor binds in a genome."""
     from jundscan.accessibility.scale import resolve_scale
@@ -184,7 +168,7 @@ def scan(
         terminal.start_log(quiet)
         listed = read_samples(samples)
     options.check_reads([accessibility, *sample_files(listed)], reads, min_mapq)
-    _check_backend(backend, scheduler, [accessibility, *sample_files(listed)])
+    options.check_backend(backend, scheduler, [accessibility, *sample_files(listed)])
     opening: dict[str, Any] = {
         "stride": stride,
         "threshold_rule": rule,
@@ -429,16 +413,3 @@ def _check_usage(
     for option, value in needing.items():
         if value and truth is None:
             raise typer.BadParameter("needs --truth", param_hint=option)
-
-
-def _check_backend(backend: Backend, scheduler: str | None, tracks: Sequence[Path | None]) -> None:
-    if (backend == "dask") != (scheduler is not None):
-        needs, option = ("--scheduler", "--backend") if backend == "dask" else ("--backend dask", "--scheduler")
-        raise typer.BadParameter(f"needs {needs}", param_hint=option)
-    if backend == "dask":
-        from jundscan.accessibility.read_tracks import reads_format
-
-        for path in tracks:
-            if path is not None and reads_format(path) is not None:
-                advice = f"make a track first: jundscan track {path} -o track.bw"
-                raise typer.BadParameter(f"workers cannot count reads; {advice}", param_hint="--backend")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from jundscan.samples.plan import Samples
 from jundscan.samples.sites import Sites, call_sites
 from jundscan.samples.table import Sample
 from jundscan.scanning.checks import check_counts
+from jundscan.scanning.plan import Scan
 from jundscan.scanning.score import ScoredWindows, score_together
 from jundscan.schemas.records import ComparedSampleRecord, CompareRecord, RunRecord
 
@@ -99,6 +100,7 @@ def run_comparison(
     contrast: Contrast,
     fdr: float = FDR,
     min_difference: float = MIN_DIFFERENCE,
+    scoring: Callable[[Sequence[Scan]], Iterable[tuple[ScoredWindows, ...]]] = score_together,
     on_progress: Callable[[int], None] = lambda windows: None,
 ) -> tuple[Comparison, RunFacts]:
     """Score all samples together, call the union of their hits, and compare the groups there.
@@ -112,6 +114,8 @@ def run_comparison(
         Each of its groups has a sample.
     fdr, min_difference : float
         See :class:`jundscan.comparison.result.Comparison`.
+    scoring : callable
+        Yields the scored windows of the scans; :func:`jundscan.cluster.client.on_cluster` has another.
     on_progress : callable
         Gets the number of windows of each chunk.
     """
@@ -120,7 +124,7 @@ def run_comparison(
 
     def counted() -> Iterator[tuple[ScoredWindows, ...]]:
         nonlocal scored, bases
-        for of_samples in score_together(scans):
+        for of_samples in scoring(scans):
             first = of_samples[0]
             scored, bases = scored + first.scored, bases + first.covered
             for row, chunk in enumerate(of_samples):

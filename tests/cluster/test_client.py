@@ -29,6 +29,7 @@ from jundscan.scanning.outputs import Counter, feed
 from jundscan.scanning.plan import open_scan
 from jundscan.scanning.score import score
 from tests.conftest import Run
+from tests.helpers.groups import EXAMPLES, write_groups
 from tests.helpers.inputs import letters, track_rows, write_fasta, write_rows
 from tests.helpers.windows import window_starts
 
@@ -402,3 +403,23 @@ def test_unusable_clusters_are_errors(tmp_path: Path, cluster: Cluster, genome: 
         assert (ran.returncode, ran.stdout) == (1, "")
         assert problem in ran.stderr
         assert ran.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_a_comparison_on_a_cluster_is_the_same(cluster: Cluster, tmp_path: Path, run: Run) -> None:
+    table = write_groups(tmp_path)
+    what: list[object] = [
+        "compare",
+        EXAMPLES / "genome.fa",
+        "--samples",
+        table,
+        "--contrast",
+        "treated,control",
+        "--no-header",
+        "-q",
+    ]
+    what += ["--accessibility-scale", EXAMPLES / "scale.json"]
+    here = run(*what)
+    there = run(*what, "--backend", "dask", "--scheduler", cluster.scheduler_file)
+    assert (here.code, there.code) == (0, 0), there.err
+    assert there.out == here.out != ""
