@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from jundscan.io.frames import Results
     from jundscan.model.load import load_model
     from jundscan.model.model import Model
+    from jundscan.samples.table import Sample
     from jundscan.scanning.score import Hit, Scored, ScoredWindows
 
 _HOMES = {
@@ -38,6 +39,7 @@ _HOMES = {
     "Hit": "jundscan.scanning.score",
     "Model": "jundscan.model.model",
     "Results": "jundscan.io.frames",
+    "Sample": "jundscan.samples.table",
     "Scored": "jundscan.scanning.score",
     "ScoredWindows": "jundscan.scanning.score",
     "compare": "jundscan.api",
@@ -58,6 +60,7 @@ __all__ = [
     "JundscanError",
     "Model",
     "Results",
+    "Sample",
     "Scored",
     "ScoredWindows",
     "__version__",
