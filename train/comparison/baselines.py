@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
 from train.data.dataset import Windows
+from train.fitting.inputs import score_windows
+from train.graphs.build import build_best_scores
 from train.networks.features import one_hot
 from train.networks.motifs import fetch_motifs, log_odds
 
@@ -75,7 +77,6 @@ class Baseline(Protocol):
         """
 
 
-@torch.no_grad()
 def best_scores(codes: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return the best log-odds score of every motif in every window, on either strand.
 
@@ -91,14 +92,11 @@ def best_scores(codes: NDArray[np.uint8]) -> NDArray[np.float32]:
     filters = [log_odds(matrix, len(matrix)) for matrix in fetch_motifs(BASELINE_MOTIFS).values()]
     widths = np.array([one.shape[1] for one in filters])
     scores = np.empty((len(codes), len(filters)), np.float32)
-    for first in range(0, len(codes), SCORE_BATCH):
-        rows = slice(first, first + SCORE_BATCH)
-        bases = one_hot(torch.from_numpy(codes[rows]))
-        for width in np.unique(widths):
-            columns = np.flatnonzero(widths == width)
-            weight = torch.from_numpy(np.stack([filters[column] for column in columns]))
-            strands = nn.functional.conv1d(bases, torch.cat([weight, weight.flip(1, 2)])).amax(2)
-            scores[rows, columns] = torch.maximum(*strands.chunk(2, dim=1)).numpy()
+    for width in np.unique(widths):
+        columns = np.flatnonzero(widths == width)
+        forward = np.stack([filters[column] for column in columns])
+        graph = build_best_scores(np.concatenate([forward, forward[:, ::-1, ::-1]]))
+        scores[:, columns] = score_windows(graph, codes)
     return scores
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
+import onnx
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -137,16 +138,15 @@ def summarise(sets: Sequence[Windows], network: Configured) -> list[Windows]:
     if not config.fixed_filters:
         return list(sets)
     assert isinstance(network, CNN)
-    # ONNX Runtime is several times as fast as torch and computes the same sums to the last bit
-    content = build_summary(network).SerializeToString()
-    graph = hashlib.sha256(content).hexdigest()
+    graph = build_summary(network)
+    digest = hashlib.sha256(graph.SerializeToString()).hexdigest()
     done: list[Windows] = []
     for windows in sets:
-        if windows.summary is None or windows.summary.graph != graph:
+        if windows.summary is None or windows.summary.graph != digest:
             alike = next((one for one in done if _same_bases(one, windows)), None)
             if alike is None:
-                known = _summaries(content, network_codes(windows, config.flank))
-                summary = Summary(known, _summaries_alone(network, windows), graph)
+                known = score_windows(graph, network_codes(windows, config.flank))
+                summary = Summary(known, _summaries_alone(network, windows), digest)
             else:
                 assert alike.summary is not None
                 summary = alike.summary
@@ -184,18 +184,33 @@ def _summaries_alone(network: CNN, windows: Windows) -> NDArray[np.float32]:
     near = copy.copy(network)
     near.config = replace(config, ranges=ranges, composition_ranges=())
     codes = np.pad(windows.codes, ((0, 0), (enough, enough)), constant_values=UNKNOWN)
-    found = _summaries(build_summary(near).SerializeToString(), codes)
+    found = score_windows(build_summary(near), codes)
     scores, counts = found[:, : len(ranges) * config.filters], found[:, len(ranges) * config.filters :]
     further = [scores[:, -config.filters :]] * (len(config.ranges) - len(ranges))
     return np.concatenate([scores, *further, *[counts] * (1 + len(config.composition_ranges))], axis=1)
 
 
-def _summaries(graph: bytes, codes: NDArray[np.uint8]) -> NDArray[np.float32]:
-    session = open_session(graph, Path("(summary of windows)"), "cpu")
+def score_windows(graph: onnx.ModelProto, codes: NDArray[np.uint8], batch: int = SUMMARY_BATCH) -> NDArray[np.float32]:
+    """Run a graph of :mod:`train.graphs.build` for single windows, in threads, because it is much faster than torch.
 
-    def summarise_batch(first: int) -> NDArray[np.float32]:
-        batch = np.ascontiguousarray(codes[first : first + SUMMARY_BATCH])
-        found: NDArray[np.float32] = session.run(None, {"sequence": batch})[0]
+    Parameters
+    ----------
+    graph : onnx.ModelProto
+        ``sequence`` uint8 (batch, length) to one output (batch, n).
+    codes : numpy.ndarray, shape=(N, length), dtype=uint8
+    batch : int
+        Windows per call.
+
+    Returns
+    -------
+    numpy.ndarray, shape=(N, n), dtype=float32
+    """
+    session = open_session(graph.SerializeToString(), Path(f"({graph.graph.name})"), "cpu")
+
+    def score(first: int) -> NDArray[np.float32]:
+        found: NDArray[np.float32] = session.run(
+            None, {"sequence": np.ascontiguousarray(codes[first : first + batch])}
+        )[0]
         return found
 
-    return np.concatenate(list(in_order(summarise_batch, range(0, len(codes), SUMMARY_BATCH), usable_cores())))
+    return np.concatenate(list(in_order(score, range(0, len(codes), batch), usable_cores())))

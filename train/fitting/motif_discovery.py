@@ -6,17 +6,15 @@ the letters at each filter's best sites in bound windows, as programs that find 
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from jundscan.dna.letters import ALPHABET, COMPLEMENT
-from jundscan.model.load import open_session
-from jundscan.threads import in_order, usable_cores
+from train.fitting.inputs import score_windows
 from train.graphs.build import build_best_scores
+from train.graphs.writer import array
 from train.networks.architectures import BothStrands
 from train.networks.features import composition_features, dinucleotide_counts, one_hot
 from train.networks.motifs import log_odds
@@ -40,15 +38,8 @@ SCORE_BATCH = 16
 def best_scores(codes: NDArray[np.uint8], weights: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return each filter's best score in every window on either strand, (N, filters)."""
     spare = -len(weights) % FILTERS_PER_BLOCK
-    layer = BothStrands(np.pad(weights, ((0, spare), (0, 0), (0, 0))))
-    # ONNX Runtime is ten times as fast as torch
-    session = open_session(build_best_scores(layer).SerializeToString(), Path("(best scores)"), "cpu")
-
-    def score(first: int) -> NDArray[np.float32]:
-        found: NDArray[np.float32] = session.run(None, {"sequence": codes[first : first + SCORE_BATCH]})[0]
-        return found[:, : len(weights)]
-
-    return np.concatenate(list(in_order(score, range(0, len(codes), SCORE_BATCH), usable_cores())))
+    strands = array(BothStrands(np.pad(weights, ((0, spare), (0, 0), (0, 0)))).strands())
+    return score_windows(build_best_scores(strands), codes, SCORE_BATCH)[:, : len(weights)]
 
 
 def discover(

@@ -276,8 +276,13 @@ def build_summary(network: CNN) -> onnx.ModelProto:
     return _model_of_windows(w, joined, "summary")
 
 
-def build_best_scores(layer: BothStrands) -> onnx.ModelProto:
+def build_best_scores(strands: NDArray[np.float32]) -> onnx.ModelProto:
     """Write each filter's best score in windows, on either strand.
+
+    Parameters
+    ----------
+    strands : numpy.ndarray, shape=(2 * filters, 4, width), dtype=float32
+        Filters of the forward strand, then those of the backward strand.
 
     Returns
     -------
@@ -285,9 +290,9 @@ def build_best_scores(layer: BothStrands) -> onnx.ModelProto:
         ``sequence`` uint8 (batch, length) -> ``best_scores`` float32 (batch, filters).
     """
     w = GraphWriter("")
-    both = w.constant("both_strands", np.concatenate(_strands(layer)))
+    both = w.constant("both_strands", strands[:, None])
     best = w.add("GlobalMaxPool", [w.add("Conv", [_bases(w), both], "strands")], "best")
-    return _model_of_windows(w, _better_half(w, best, len(layer.weight)), "best_scores")
+    return _model_of_windows(w, _better_half(w, best, len(strands) // 2), "best_scores")
 
 
 def _model_of_windows(w: GraphWriter, values: str, name: str) -> onnx.ModelProto:
