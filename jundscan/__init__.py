@@ -20,7 +20,7 @@ from jundscan.errors import InputError, JundscanError
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
-    from jundscan.api import compare, evaluate, explain, scan, variants
+    from jundscan.api import compare, evaluate, explain, scan, scan_samples, variants
     from jundscan.comparison.result import Comparison
     from jundscan.effects.effect import Effect
     from jundscan.evaluation.labelled_windows import Evaluation
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from jundscan.io.frames import Results
     from jundscan.model.load import load_model
     from jundscan.model.model import Model
+    from jundscan.samples.result import SampleSites
     from jundscan.samples.table import Sample
     from jundscan.scanning.score import Hit, Scored, ScoredWindows
 
@@ -40,6 +41,7 @@ _HOMES = {
     "Model": "jundscan.model.model",
     "Results": "jundscan.io.frames",
     "Sample": "jundscan.samples.table",
+    "SampleSites": "jundscan.samples.result",
     "Scored": "jundscan.scanning.score",
     "ScoredWindows": "jundscan.scanning.score",
     "compare": "jundscan.api",
@@ -47,6 +49,7 @@ _HOMES = {
     "explain": "jundscan.api",
     "load_model": "jundscan.model.load",
     "scan": "jundscan.api",
+    "scan_samples": "jundscan.api",
     "variants": "jundscan.api",
 }
 
@@ -61,6 +64,7 @@ __all__ = [
     "Model",
     "Results",
     "Sample",
+    "SampleSites",
     "Scored",
     "ScoredWindows",
     "__version__",
@@ -69,6 +73,7 @@ __all__ = [
     "explain",
     "load_model",
     "scan",
+    "scan_samples",
     "variants",
 ]
 

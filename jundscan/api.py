@@ -10,7 +10,6 @@ from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
-import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.accessibility.arrays import MemoryTrack, Values
@@ -48,11 +47,13 @@ from jundscan.options import (
     whole_number,
 )
 from jundscan.samples.plan import open_samples
+from jundscan.samples.result import SampleSites
+from jundscan.samples.sites import call_sites, join_sites
 from jundscan.samples.table import Sample, read_samples
 from jundscan.scanning.checks import check_counts
-from jundscan.scanning.outputs import Counter, feed
+from jundscan.scanning.outputs import Counter, HitList, feed, feed_together
 from jundscan.scanning.plan import Scan, open_scan
-from jundscan.scanning.score import Hit, ScoredWindows, call_hits, describe_hits, score
+from jundscan.scanning.score import Hit, ScoredWindows, call_hits, hit_rows, score, score_together
 
 if TYPE_CHECKING:
     from jundscan.comparison.result import Comparison
@@ -203,6 +204,91 @@ def scan(
     )
     ready = _open(genome, accessibility, model, device, options)
     return Results(_windows(ready), ScoredWindows) if every_window else Results(_hits(ready), Hit)
+
+
+def scan_samples(
+    genome: str | Path | Sequences,
+    samples: str | Path | Mapping[str, str | Path | Values] | Iterable[Sample],
+    *,
+    model: Model | str | Path | None = None,
+    device: Device = "auto",
+    threads: int | None = None,
+    stride: int = DEFAULT_STRIDE,
+    threshold: float | None = None,
+    fpr: float | None = None,
+    precision: float | None = None,
+    recall: float | None = None,
+    regions: str | Iterable[str] = (),
+    regions_file: str | Path | None = None,
+    exclude: str | Path | None = None,
+    scale: AccessibilityScale | str | Path | None = None,
+    allow_length_mismatch: bool = False,
+    allow_shallow: bool = False,
+    alias: str | Path | None = None,
+    bed_value: BedValue = "score",
+    missing_chromosomes: MissingChromosomes | None = None,
+    reads: ReadsAs | None = None,
+    min_mapq: int | None = None,
+) -> SampleSites:
+    """Scan a genome once with the tracks of many samples, and return the sites that any of them has.
+
+    A site is the union of overlapping hits of all samples. Each sample has the scale of its own track, so its
+    percentiles compare with those of the others.
+
+    Parameters
+    ----------
+    samples : str, pathlib.Path, mapping or iterable of Sample
+        Table of samples (:func:`jundscan.samples.table.read_samples`), or tracks by the names of the samples: files or
+        values by chromosome. Several :class:`jundscan.Sample` may have groups too.
+    scale : AccessibilityScale, str, pathlib.Path or None
+        As for :func:`jundscan.scan`. It holds for all samples.
+    allow_shallow : bool
+        Accept a track with few distinct values, whose percentiles are ties.
+    genome, model, and all others
+        As for :func:`jundscan.scan`.
+
+    Returns
+    -------
+    SampleSites
+
+    Raises
+    ------
+    InputError
+        When an argument or a file cannot be used. The message names the sample.
+    JundscanError
+        When the model or the device cannot be used.
+
+    Examples
+    --------
+    >>> found = jundscan.scan_samples("genome.fa", {"liver": "liver.bw", "brain": "brain.bw"})  # doctest: +SKIP
+    >>> found.to_frame()  # doctest: +SKIP
+    """
+    options = ScanOptions(
+        stride=stride,
+        threshold_rule=threshold_rule(threshold, fpr, precision, recall),
+        regions=regions,
+        regions_file=regions_file,
+        exclude=exclude,
+        scale=scale,
+        allow_length_mismatch=allow_length_mismatch,
+        alias=alias,
+        bed_value=bed_value,
+        missing_chromosomes=missing_chromosomes,
+        reads=reads,
+        min_mapq=min_mapq,
+        threads=threads,
+    )
+    listed, shallow = _samples(samples), flag("allow_shallow", allow_shallow)
+    loaded, checked = _model(model, device), vars(_checked(options))
+    with open_samples(_genome(genome), listed, model=loaded, allow_shallow=shallow, **checked) as ready:
+        scans = ready.scans
+        hits, counters = [HitList(scan) for scan in scans], [Counter(scan) for scan in scans]
+        chunks = feed_together(scans, score_together(scans), list(zip(hits, counters, strict=True)))
+        sites = join_sites(call_sites(scans, chunks), len(scans))
+        for scan, counter in zip(scans, counters, strict=True):
+            scan.inputs.cautions.take(check_counts(scan, counter.windows_called, counter.windows_scored))
+        rows = {name: of_sample.rows for name, of_sample in zip(ready.names, hits, strict=True)}
+        return SampleSites(sites, ready.names, ready.groups, rows, scans[0].threshold.value)
 
 
 def compare(
@@ -650,13 +736,20 @@ def _checked(options: ScanOptions) -> ScanOptions:
 
 
 def _samples(value: object) -> list[Sample]:
-    """Return samples, or read the table of them."""
+    """Return samples that a caller passed: the path of a table, tracks by name, or several Sample."""
     if is_path(value):
         return read_samples(file_path("samples", value))
+    if isinstance(value, Mapping):
+        tracks = {str(name): _track(track) for name, track in value.items()}
+        missing = [name for name, track in tracks.items() if track is None]
+        if missing:
+            raise InputError(f"samples: {missing[0]} has no track")
+        return [Sample(name, track) for name, track in tracks.items() if track is not None]
     listed = list(cast(Iterable[object], value)) if is_several(value) else [value]
     for one in listed:
         if not isinstance(one, Sample):
-            raise InputError(f"samples: must be the path of a table, or several jundscan.Sample, not {type_name(one)}")
+            kinds = "the path of a table, a mapping of names to tracks, or several jundscan.Sample"
+            raise InputError(f"samples: must be {kinds}, not {type_name(one)}")
     return cast(list[Sample], listed)
 
 
@@ -718,10 +811,7 @@ def _hits(ready: Scan) -> Generator[Hit, None, None]:
     with ready:
         counter = Counter(ready)
         for chrom, hits in call_hits(ready, feed(score(ready), [counter])):
-            known = describe_hits(ready, chrom, hits.best, hits.summit)
-            more = ([None if np.isnan(value) else value for value in column.tolist()] for column in known)
-            for row in zip(*(column.tolist() for column in hits), *more, strict=True):
-                yield Hit(chrom, *row)
+            yield from hit_rows(ready, chrom, hits)
         ready.inputs.cautions.take(check_counts(ready, counter.windows_called, counter.windows_scored))
 
 

@@ -29,6 +29,7 @@ PURPOSES = {
     "hts": "BAM and CRAM, VCF, bgzip and tabix",
     "report": "pages for a browser",
     "cluster": "scans on several machines",
+    "anndata": "sites of samples as AnnData",
 }
 """What each extra is for. Extras that this version does not declare are left out."""
 NO_CUDA = (

@@ -39,6 +39,35 @@ class Sites(NamedTuple):
         return counts
 
 
+class SiteTable(NamedTuple):
+    """Sites of all chromosomes, in genome order; row i of every array is site i.
+
+    Attributes
+    ----------
+    chrom : numpy.ndarray, shape=(n,), dtype=object
+        Names, as the genome has them.
+    start, end, summit, best
+        As in :class:`Sites`.
+    """
+
+    chrom: NDArray[np.object_]
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+    summit: NDArray[np.int64]
+    best: NDArray[np.float32]
+
+
+def join_sites(found: Iterable[tuple[str, Sites]], samples: int) -> SiteTable:
+    """Join what :func:`call_sites` yields for a number of samples."""
+    none = np.empty(0, np.int64)
+    chroms, *columns = zip(
+        (np.empty(0, object), none, none, none, np.empty((0, samples), np.float32)),
+        *((np.full(len(sites.start), chrom, object), *sites) for chrom, sites in found),
+        strict=True,
+    )
+    return SiteTable(np.concatenate(chroms), *(np.concatenate(column) for column in columns))
+
+
 def call_sites(scans: Sequence[Scan], chunks: Iterable[tuple[ScoredWindows, ...]]) -> Iterator[tuple[str, Sites]]:
     """Join the windows of many samples into sites, in a stream whose memory does not grow.
 

@@ -20,7 +20,7 @@ from jundscan.scanning.checks import check_counts
 from jundscan.scanning.hits import Hits
 from jundscan.scanning.lines import HITS_HEADER, WINDOWS_HEADER, write_hit_table, write_hits, write_windows_tsv
 from jundscan.scanning.plan import Scan
-from jundscan.scanning.score import ChunkCaller, ScoredWindows, describe_hits
+from jundscan.scanning.score import ChunkCaller, Hit, ScoredWindows, describe_hits, hit_rows
 from jundscan.schemas.records import ComparisonRecord, ScanRecord
 
 _COLUMNS = {"tsv": WINDOWS_HEADER, "table": HITS_HEADER}
@@ -42,6 +42,23 @@ class Sink:
     def cautions(self) -> Iterable[Caution]:
         """Return warnings about the result; they are logged once every file has its final name."""
         return ()
+
+
+class HitList(Sink):
+    """Keep hits in memory.
+
+    Attributes
+    ----------
+    rows : list of Hit
+    """
+
+    def __init__(self, scan: Scan) -> None:
+        self._scan = scan
+        self.rows: list[Hit] = []
+
+    def hits(self, chrom: str, hits: Hits) -> None:
+        """Keep hits."""
+        self.rows += hit_rows(self._scan, chrom, hits)
 
 
 class HitFile(Sink):

@@ -375,6 +375,14 @@ class HitValues(NamedTuple):
     accessibility: NDArray[np.float32]
 
 
+def hit_rows(scan: Scan, chrom: str, hits: Hits) -> Iterator[Hit]:
+    """Yield hits of one chromosome with all that is known of each."""
+    known = describe_hits(scan, chrom, hits.best, hits.summit)
+    more = ([None if np.isnan(value) else value for value in column.tolist()] for column in known)
+    for row in zip(*(column.tolist() for column in hits), *more, strict=True):
+        yield Hit(chrom, *row)
+
+
 def describe_hits(scan: Scan, chrom: str, best: NDArray[np.float32], summits: NDArray[np.int64]) -> HitValues:
     """Look up expected precision and accessibility of hits.
 
