@@ -1,24 +1,34 @@
-"""Measure a scan of many samples against scans of single tracks: ``python -m benchmarks.samples``. Needs the real data.
+"""Measure a scan of many samples: ``python -m benchmarks.samples``. Needs the real data.
 
-The tracks are the accessibility of K562 on chr22 with seeded noise on every interval. Processor time is that of whole
-commands, user and system.
+1. Its cost against scans of single tracks. The tracks are the accessibility of K562 on chr22 with seeded noise on every
+   interval. Processor time is that of whole commands, user and system.
+2. What depth does to hits. Cuts are drawn from the accessibility of K562, fewer and fewer of them, and each such track
+   is scanned where all peaks of JUND are known.
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
+import logging
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks import machine
 from benchmarks.__main__ import FOLDER, data_folder
 from benchmarks.timing import jundscan_command, log_progress, run_command, summary
+from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.io.bigwig import open_bigwig
 from jundscan.model.load import load_model
+from jundscan.samples.plan import open_samples
+from jundscan.samples.table import Sample
+from jundscan.scanning.outputs import HitList, feed_together
+from jundscan.scanning.score import score_together
 from train.records import write_record
 
 RESULTS = FOLDER / "samples.json"
@@ -29,14 +39,81 @@ NOISE = 0.2
 """Standard deviation of the logarithm of the noise."""
 
 
-def write_tracks(source: Path, folder: Path, count: int) -> list[Path]:
-    """Write tracks with noise, each from a seed of its own."""
+DEPTHS = (1_000, 5_000, 10_000, 20_000, 50_000, 100_000, 300_000, 1_000_000, 3_000_000)
+"""Cuts on chr22."""
+PEAKS, REGION = "peaks/K562.JUND.hg19.chr22_16000000-22000000.narrowPeak.gz", "chr22:16000000-22000000"
+
+
+def read_records(source: Path) -> tuple[int, tuple[NDArray[Any], ...]]:
+    """Read the length of the chromosome, and starts, ends and values of a bigWig's intervals."""
     import pybigtools
 
     with pybigtools.open(str(source)) as file:
         size = file.chroms()[CHROM]
-        records = list(file.records(CHROM, 0, size))
-    starts, ends, values = (np.array(column) for column in zip(*records, strict=True))
+        return size, tuple(np.array(column) for column in zip(*file.records(CHROM, 0, size), strict=True))
+
+
+def write_cuts(source: Path, path: Path, cuts: int) -> Path:
+    """Draw cuts from the intervals of a track, and write how many lie at each base."""
+    size, (starts, ends, values) = read_records(source)
+    rng = np.random.default_rng(cuts)
+    weights = (ends - starts) * values
+    drawn = np.repeat(np.arange(len(starts)), rng.multinomial(cuts, weights / weights.sum()))
+    bases, counts = np.unique(
+        (starts[drawn] + rng.random(cuts) * (ends - starts)[drawn]).astype(np.int64), return_counts=True
+    )
+    with open_bigwig(path, path, {CHROM: size}) as add:
+        add(CHROM, bases, bases + 1, counts.astype(np.float32))
+    return path
+
+
+def measure_depth(data: Path, folder: Path) -> list[dict[str, Any]]:
+    """Scan thinned tracks together with the whole one, and compare windows and hits with known peaks."""
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    source = data / TRACK
+    samples = [Sample(str(cuts), write_cuts(source, folder / f"cuts{cuts}.bw", cuts)) for cuts in DEPTHS]
+    samples.append(Sample("all", source))
+    with gzip.open(data / PEAKS, "rt") as lines:
+        peaks = [(int(start), int(end)) for _, start, end, *_ in map(str.split, lines)]
+    options: dict[str, Any] = {"regions": REGION, "allow_shallow": True}
+    with open_samples(data / GENOME, samples, model=load_model(device="cpu"), **options) as ready:
+        scans = ready.scans
+        hits = [HitList(scan) for scan in scans]
+        chunks = [
+            (together[0].starts, np.stack([chunk.probabilities for chunk in together]))
+            for together in feed_together(scans, score_together(scans), [[of_sample] for of_sample in hits])
+        ]
+    starts = np.concatenate([some for some, _ in chunks])
+    probabilities = np.concatenate([some for _, some in chunks], axis=1)
+    in_peak = np.zeros(int(starts[-1]) + WINDOW_LENGTH, np.int64)
+    for start, end in peaks:
+        in_peak[start:end] = 1
+    covered = np.append(0, np.cumsum(in_peak))
+    is_bound = covered[starts + WINDOW_LENGTH] - covered[starts] > WINDOW_LENGTH // 2
+    rows = []
+    for sample, scan, of_sample, row in zip(samples, scans, hits, probabilities, strict=True):
+        depth = scan.inputs.depth
+        assert depth is not None
+        on_peak = [bool(covered[hit.end] > covered[hit.start]) for hit in of_sample.rows]
+        rows.append(
+            {
+                "cuts": sample.name,
+                "covered": depth.covered,
+                "values": depth.values,
+                "auroc": float(roc_auc_score(is_bound, row)),
+                "average_precision": float(average_precision_score(is_bound, row)),
+                "hits": len(on_peak),
+                "hits_on_peaks": float(np.mean(on_peak)),
+            }
+        )
+        log_progress(f"{sample.name} cuts: {rows[-1]}")
+    return rows
+
+
+def write_tracks(source: Path, folder: Path, count: int) -> list[Path]:
+    """Write tracks with noise, each from a seed of its own."""
+    size, (starts, ends, values) = read_records(source)
     paths = []
     for seed in range(count):
         noise = np.random.default_rng(seed).lognormal(0, NOISE, len(values))
@@ -113,8 +190,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     data = data_folder()
     if data is None:
         parser.error("set JUNDSCAN_DATA to the folder of the real data")
+    logging.getLogger("jundscan").setLevel(logging.ERROR)  # thinned tracks are unlike training
     found: dict[str, Any] = {"machine": machine.describe(), "model": load_model(device="cpu").identity()}
     with tempfile.TemporaryDirectory(prefix="jundscan-samples-") as name:
+        found["depth"] = measure_depth(data, Path(name))
         found |= measure(data, Path(name), options.samples, options.repeats, options.threads)
     log_progress(f"{found['times_cheaper']:.2f} x cheaper; two against one: {found['two_against_one']:.2f}")
     write_record(found, options.out)
