@@ -226,16 +226,18 @@ class Model:
         columns = columns.reshape(tracks, windows, len(self.widths))
         if self.card is not None:
             return np.stack([self._slide_in_rows(codes, of_track, stride) for of_track in columns])
+        columns, row_of = _without_twins(columns)
         spare = -windows % WINDOW_MULTIPLE
         if spare:
             codes = np.concatenate([codes, np.full(spare * stride, UNKNOWN, np.uint8)])
             columns = np.pad(columns, ((0, 0), (0, spare), (0, 0)), constant_values=np.nan)
         # a row of a tile and more is cut into tiles, each of its own sequence
         is_tiled = windows + spare >= self.metadata.tiles.get(str(stride), windows + spare + 1)
-        together = TRACKS_PER_CALL if tracks > 1 and not is_tiled and self.shares_sequence else 1
-        parts = [self._run(codes[None], some, stride) for some in np.array_split(columns, -(-tracks // together))]
+        rows = len(columns)
+        together = TRACKS_PER_CALL if rows > 1 and not is_tiled and self.shares_sequence else 1
+        parts = [self._run(codes[None], some, stride) for some in np.array_split(columns, -(-rows // together))]
         probabilities = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        return probabilities[:, :windows]
+        return (probabilities if row_of is None else probabilities[row_of])[:, :windows]
 
     def slide_many(
         self, codes: NDArray[np.uint8], accessibility: NDArray[np.float32], rows: int
@@ -402,3 +404,28 @@ class Model:
         }
         probability: NDArray[np.float32] = self.session.run(["probability"], inputs)[0]
         return probability
+
+
+def _without_twins(columns: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64] | None]:
+    """Leave out all but one of the tracks that are closed everywhere, because they score the same.
+
+    Parameters
+    ----------
+    columns : numpy.ndarray, shape=(tracks, windows, widths), dtype=float32
+
+    Returns
+    -------
+    columns : numpy.ndarray, shape=(rows, windows, widths), dtype=float32
+    row_of : numpy.ndarray, shape=(tracks,), dtype=int64, or None
+        Row of each track; None where all stay.
+    """
+    if len(columns) == 1:
+        return columns, None
+    closed = np.flatnonzero(np.logical_not(columns.any(axis=(1, 2))))  # NaN is not closed
+    if len(closed) < 2:
+        return columns, None
+    kept = np.ones(len(columns), np.bool_)
+    kept[closed[1:]] = False
+    row_of = np.cumsum(kept) - 1
+    row_of[closed] = row_of[closed[0]]
+    return columns[kept], row_of

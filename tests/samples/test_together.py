@@ -49,6 +49,7 @@ def track_values(rng: np.random.Generator, tracks: int, windows: int, widths: in
     values[rng.random((tracks, windows)) < 0.3] = 0
     values[rng.random((tracks, windows)) < 0.1] = np.nan
     values[tracks // 2] = np.nan
+    values[rng.random(tracks) < 0.3] = 0
     return values
 
 
