@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
+from jundscan.errors import InputError
+
 _BROKEN_PIPE = 128 + getattr(signal, "SIGPIPE", 13)
 
 
@@ -114,3 +116,27 @@ def end(code: object) -> NoReturn:
 def _write(text: str) -> None:
     with suppress(OSError):  # its reader is gone
         sys.stderr.write(f"{text}\n")
+
+
+def allow_open_files(needed: int) -> None:
+    """Let the process hold as many files open at once, where the system limits them.
+
+    Raises
+    ------
+    InputError
+        When the system does not allow it.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    if soft == unlimited or soft >= needed:
+        return
+    if hard != unlimited and hard < needed:
+        raise InputError(
+            f"so many samples need {needed:,} open files, and this system allows {hard:,}. Scan fewer at a time, or "
+            "ask for a higher limit (ulimit -n)"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 import typer
 
 from jundscan.cli import options, terminal
+from jundscan.cli.process import allow_open_files
 from jundscan.errors import format_bases, format_count, format_seconds
 from jundscan.options import Device, TrackFormat
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("jundscan")
 
+FILES_OF_SAMPLE, OTHER_FILES = 4, 100
+"""Open files of each sample at most (its track, hits, windows, and an index), and all others."""
 _INSTEAD = {
     "--output": "each sample gets a file in --out-dir",
     "--report": "a report is of one sample: scan it alone, with --accessibility",
@@ -97,6 +100,7 @@ def scan_samples(
     written: dict[str, Path | str | None] = {f"--out-dir ({name})": outputs.folder / name for name in files}
     options.check_files({**written, "--json": json_target}, (*inputs, table, *sample_files(listed)))
     outputs.check([sample.name for sample in listed])
+    allow_open_files(FILES_OF_SAMPLE * len(listed) + OTHER_FILES)
     if json_target is not None:
         check_output(json_target, outputs.force)
     if scheduler is not None:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from jundscan.cli.process import allow_open_files
+from jundscan.errors import InputError
 from jundscan.model.load import load_model
 from jundscan.model.thresholds import is_positive
 from jundscan.samples.outputs import SITE_COLUMNS
@@ -262,3 +264,19 @@ def test_a_cluster_gives_the_same_lines(
     records = [json.loads((tmp_path / f"{name}.json").read_text()) for name in ("here", "there")]
     for key in ("windows_scored", "windows_skipped", "hits", "bases_scanned"):
         assert [one["samples"]["control1"][key] for one in records][1:] == [records[0]["samples"]["control1"][key]]
+
+
+def test_many_samples_may_hold_many_files_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    resource = pytest.importorskip("resource", reason="Windows limits no open files")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft - 1, hard))
+        allow_open_files(soft)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (soft, hard)
+        allow_open_files(10)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (soft, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (100, 200))
+    with pytest.raises(InputError, match=r"need 1,000 open files, and this system allows 200"):
+        allow_open_files(1_000)

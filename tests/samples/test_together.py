@@ -166,9 +166,7 @@ def test_any_number_of_tracks_and_windows(
     np.testing.assert_array_equal(model.slide_tracks(codes, values, stride)[rows], expected)
 
 
-def test_a_chunk_of_several_scans_is_that_of_the_first_window_scored(
-    genome: Path, samples: list[Sample], model
-) -> None:
+def test_covered_bases_count_once_per_sample(genome: Path, samples: list[Sample], model) -> None:
     """Bases covered count once per sample, as in its own scan."""
 
     def covered(chunks: Iterator[tuple[ScoredWindows, ...]]) -> list[list[int]]:
