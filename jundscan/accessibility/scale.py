@@ -56,13 +56,6 @@ class Depth(NamedTuple):
     covered: float
     values: int
 
-    @classmethod
-    def of(cls, means: NDArray[np.floating[Any]]) -> Depth:
-        """Count the windows of means, shape=(n,); NaN, not available, is left out."""
-        known = means[~np.isnan(means)]
-        above = known[known > 0]
-        return cls(len(known), len(above) / max(len(known), 1), len(np.unique(above)))
-
     def to_dict(self) -> DepthRecord:
         """Return the numbers, ready for JSON."""
         return {"windows": self.windows, "covered": self.covered, "values": self.values}
@@ -169,6 +162,8 @@ class AccessibilityScale:
         Knots by width in bases, for widths beyond the window's own.
     where : str
         File or other origin of the scale, for messages.
+    depth : Depth or None
+        What the scale was found on; None where it was read from a file.
     """
 
     values: NDArray[np.float64]
@@ -176,6 +171,7 @@ class AccessibilityScale:
     windows: int
     wider: Mapping[int, Knots] = field(default_factory=dict)
     where: str = "accessibility scale"
+    depth: Depth | None = field(default=None, compare=False)
 
     def apply(self, means: NDArray[np.float32]) -> NDArray[np.float32]:
         """Map means over the windows' own bases, shape=(n,), to percentiles from 0 to 1; NaN stays NaN."""
@@ -328,7 +324,8 @@ def fit_scale(
             f"{where}: {len(means)} windows with {distinct} distinct values above 0 are too few to find the "
             f"accessibility scale (needs {_MIN_WINDOWS} and {min_values}): {remedy}"
         )
-    return AccessibilityScale(*fit_knots(values, counts, _MAX_KNOTS), len(means))
+    depth = Depth(len(means), float(counts[values > 0].sum() / len(means)), distinct)
+    return AccessibilityScale(*fit_knots(values, counts, _MAX_KNOTS), len(means), depth=depth)
 
 
 def distribution(mapped: NDArray[np.floating[Any]]) -> list[float]:

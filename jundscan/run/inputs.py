@@ -129,7 +129,7 @@ class Inputs:
             if scale is None:
                 found = fit_track_scale(self.genome, self.track, self.model.widths, self.cautions, remedy, min_values)
                 scale, means = found[0], found[1][:, 0]
-                self.depth = Depth.of(means)
+                self.depth = scale.depth
             self._set_scale(self.track, scale, means, compare)
         self.timings = {"opening": opened_at - self.began, "accessibility_scale": time.perf_counter() - opened_at}
 
