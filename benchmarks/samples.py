@@ -2,7 +2,8 @@
 
 1. Its cost against scans of single tracks. The tracks are the accessibility of K562 on chr22 with seeded noise on every
    interval. Processor time is that of whole commands, user and system.
-2. What depth does to hits. Cuts are drawn from the accessibility of K562, fewer and fewer of them, and each such track
+2. Where the time goes, for one track and for many.
+3. What depth does to hits. Cuts are drawn from the accessibility of K562, fewer and fewer of them, and each such track
    is scanned where all peaks of JUND are known.
 """
 
@@ -12,9 +13,12 @@ import argparse
 import gzip
 import logging
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +26,15 @@ from numpy.typing import NDArray
 from benchmarks import machine
 from benchmarks.__main__ import FOLDER, data_folder
 from benchmarks.timing import jundscan_command, log_progress, run_command, summary
+from jundscan.accessibility.genome_tracks import GenomeTrack
+from jundscan.accessibility.scale import AccessibilityScale
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.io.bigwig import open_bigwig
 from jundscan.model.load import load_model
+from jundscan.model.model import Model
+from jundscan.run.inputs import Inputs
 from jundscan.samples.plan import open_samples
+from jundscan.samples.sites import call_sites
 from jundscan.samples.table import Sample
 from jundscan.scanning.outputs import HitList, feed_together
 from jundscan.scanning.score import score_together
@@ -35,6 +44,8 @@ RESULTS = FOLDER / "samples.json"
 GENOME, TRACK, CHROM = "genome/hg19.chr22.partial.fa.gz", "tracks/K562.accessibility.hg19.chr22.bw", "chr22"
 SAMPLES, SINGLE = 50, 3
 """Samples of the large scan, and tracks that are also scanned alone."""
+PROFILED = 20
+"""Tracks whose stages are timed."""
 NOISE = 0.2
 """Standard deviation of the logarithm of the noise."""
 
@@ -111,6 +122,42 @@ def measure_depth(data: Path, folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
+STAGES = {
+    "scale": (Inputs, "open_track"),
+    "means": (GenomeTrack, "means"),
+    "percentiles": (AccessibilityScale, "apply_all"),
+    "model": (Model, "slide_tracks"),
+}
+"""Functions whose time is taken. Finding a scale averages windows too."""
+
+
+def measure_stages(genome: Path, tracks: Sequence[Path]) -> dict[str, float]:
+    """Scan tracks together on one thread, and return the processor time of each stage in seconds."""
+    totals = dict.fromkeys(STAGES, 0.0)
+
+    def timed(stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            began = time.thread_time()
+            try:
+                return function(*arguments, **options)
+            finally:
+                totals[stage] += time.thread_time() - began
+
+        return call
+
+    samples = [Sample(path.stem, path) for path in tracks]
+    with ExitStack() as patches:
+        for stage, (owner, name) in STAGES.items():
+            patches.enter_context(patch.object(owner, name, timed(stage, getattr(owner, name))))
+        model, began = load_model(device="cpu"), time.process_time()
+        with open_samples(genome, samples, model=model, threads=1) as ready:
+            totals |= {stage: 0.0 for stage in STAGES if stage != "scale"}
+            for _ in call_sites(ready.scans, score_together(ready.scans)):
+                pass
+        totals["rest"] = time.process_time() - began - sum(totals.values())
+    return totals
+
+
 def write_tracks(source: Path, folder: Path, count: int) -> list[Path]:
     """Write tracks with noise, each from a seed of its own."""
     size, (starts, ends, values) = read_records(source)
@@ -174,6 +221,7 @@ def measure(data: Path, folder: Path, samples: int, repeats: int, threads: int) 
         "times_cheaper": samples * alone / together,
         "two_against_one": two / alone,
         "lines_identical": True,
+        "stages": {str(count): measure_stages(genome, tracks[:count]) for count in (1, PROFILED)},
         "hits_of_the_first": len(data_lines(folder / "0.bed")),
         "sites": len(data_lines(folder / "all" / "sites.tsv")),
     }

@@ -30,7 +30,7 @@ _MAX_KNOTS = 2048
 _MIN_WINDOWS = 1000
 MIN_VALUES = 50
 """Minimum distinct means above 0, because percentiles of fewer are ties. Of K562's track thinned to 55 distinct means,
-40 % of the hits lie on known peaks; with 9 of them 26 %, with the whole track 50 % (``benchmarks/samples.json``)."""
+40 % of the hits lie on known peaks; with 9 of them 25 %, with the whole track 50 % (``benchmarks/samples.json``)."""
 _MEANS_AT_ONCE = 1 << 15
 """Means mapped at a time, because arrays of this length fit into the processor's cache."""
 _KEY = "accessibility_scale"

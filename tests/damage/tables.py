@@ -1,4 +1,4 @@
-"""Small files: aliases of chromosomes, accessibility scales, the address of a scheduler."""
+"""Small files: aliases of chromosomes, samples, accessibility scales, the address of a scheduler."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from jundscan.accessibility.scale import read_scale
 from jundscan.cluster.client import written_address
 from jundscan.io.aliases import read_aliases
+from jundscan.samples.table import read_samples
 from tests.damage import oracles
 from tests.damage.intervals import SIZES
 from tests.damage.mutations import damaged_json, damaged_text
@@ -42,6 +43,46 @@ def _alias() -> Reader:
     return Reader(
         "alias", undamaged, st.one_of(cases), lambda folder: read_aliases(folder / "alias.txt", SIZES), _right_aliases
     )
+
+
+_SAMPLES = (
+    b"# made for a test\nsample\taccessibility\tgroup\nliver 1\ta.bw\tadult\n\xc3\xa9_2.x\tb.bw\t\n",
+    b"age\taccessibility\tsample\r\n7\tb.bw\tone\r\n9\ta.bw\ttwo\r\n8\ta.bw\tthree\r\n",
+)
+
+
+def _read_samples(folder: Path) -> list[tuple[Any, ...]]:
+    return [(one.name, Path(str(one.accessibility)).name, one.group) for one in read_samples(folder / "samples.tsv")]
+
+
+def _right_samples(files: Files, found: list[tuple[Any, ...]]) -> bool:
+    try:
+        text = oracles.decompressed(files["samples.tsv"]).decode().removeprefix("\ufeff")
+        lines = [line.rstrip("\r") for line in text.split("\n")]
+        header, *rows = [line.split("\t") for line in lines if line.strip() and not line.startswith("#")]
+        columns = [cell.strip() for cell in header]
+        places = [columns.index(name) for name in ("sample", "accessibility")]
+    except ValueError as err:
+        raise Invalid from err
+    group = columns.index("group") if "group" in columns else None
+    names = [row[places[0]].strip() for row in rows]
+    if len(set(names)) != len(names) or any(len(row) != len(columns) for row in rows):
+        raise Invalid
+    expected = [
+        (*(row[at].strip() for at in places), (group is not None and row[group].strip()) or None) for row in rows
+    ]
+    return bool(found) and found == [(name, Path(path).name, of_row) for name, path, of_row in expected]
+
+
+def _samples() -> Reader:
+    tracks = {"a.bw": b"", "b.bw": b""}
+    cases = [
+        damaged_file(data, compression, damaged_text).map(lambda data: {"samples.tsv": data, **tracks})
+        for data in _SAMPLES
+        for compression in ("plain", "plain", "gzip")
+    ]
+    undamaged = tuple({"samples.tsv": data, **tracks} for data in _SAMPLES)
+    return Reader("samples", undamaged, st.one_of(cases), _read_samples, _right_samples)
 
 
 _MEANS = np.array([0, 0.05, 0.1, 0.25, 0.77, 1, 3, 1e30], np.float32)
@@ -97,4 +138,4 @@ def _scheduler() -> Reader:
 
 def readers() -> list[Reader]:
     """Return the readers of small files."""
-    return [_alias(), _scale(), _scheduler()]
+    return [_alias(), _samples(), _scale(), _scheduler()]

@@ -168,3 +168,29 @@ def test_the_page_on_reads_quotes_the_benchmark() -> None:
     for (described, peak), number in zip(record["memory"].items(), ("4 million", "8 million"), strict=True):
         quoted.append(f"{number} fragments on {described.split(' on ')[1]} took {peak / 1e6:.0f} MB")
     assert [words for words in quoted if words not in text] == []
+
+
+def test_the_page_on_samples_quotes_the_benchmark() -> None:
+    text, record = page("samples"), read_json("benchmarks/samples.json")
+    quoted = []
+    for row in record["depth"]:
+        if row["cuts"] in ("10000", "50000", "100000", "1000000", "all"):
+            name = "the whole track" if row["cuts"] == "all" else format(int(row["cuts"]), ",")
+            hits = f"{100 * row['hits_on_peaks']:.0f} % | {row['average_precision']:.3f}"
+            quoted.append(f"| {name} | {100 * row['covered']:.1f} % | {row['values']:,} | {hits} |")
+    seconds = {kind: found["cpu_seconds"]["median"] for kind, found in record["runs"].items()}
+    quoted += [
+        f"| {count} | {seconds[kind]:.1f} s | {seconds[kind] / number:.1f} s |"
+        for kind, count, number in (
+            ("alone", "1, by itself", 1),
+            ("two", "2", 2),
+            ("all", f"{record['samples']}", record["samples"]),
+        )
+    ]
+    quoted.append(f"{record['times_cheaper']:.1f} times cheaper")
+    quoted.append(f"{record['runs']['all']['peak_bytes'] / 1e6:.0f} MB")
+    one, many = record["stages"]["1"], record["stages"]["20"]
+    quoted.append(f"{20 * one['model'] / many['model']:.1f} times cheaper per track")
+    of_tracks = sum(many[stage] for stage in ("scale", "means", "percentiles")) / sum(many.values())
+    quoted.append(f"That is {100 * of_tracks:.0f} % of the time.")
+    assert [words for words in quoted if words not in text] == []

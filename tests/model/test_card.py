@@ -71,6 +71,18 @@ def test_rows_side_by_side_score_as_one_long_row(model: Model, windows: int, str
     assert len(set(session.shapes)) == 1  # cuDNN plans anew for every shape
 
 
+@pytest.mark.parametrize("stride", [1, 10, 2_000])
+def test_several_tracks_score_on_a_card_as_each_does_alone(model: Model, stride: int) -> None:
+    on_card, session = as_card(model)
+    codes, accessibility = random_inputs(model, 1_500, stride)
+    tracks = np.stack([accessibility, 1 - accessibility, np.zeros_like(accessibility), np.zeros_like(accessibility)])
+    expected = np.stack([on_card.slide(codes, track, stride) for track in tracks])
+    assert not on_card.shares_sequence
+    np.testing.assert_array_equal(on_card.slide_tracks(codes, tracks, stride), expected)
+    assert len(set(session.shapes)) == 1
+    assert on_card.windows_per_call(stride, 4) == on_card.windows_per_call(stride)
+
+
 def test_single_windows_and_many_rows_score_the_same(model: Model) -> None:
     on_card, session = as_card(model)
     codes, accessibility = random_inputs(model, 150, 1)

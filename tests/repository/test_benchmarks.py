@@ -14,7 +14,7 @@ pytest.importorskip("torch")
 import onnx
 import torch
 
-from benchmarks import agreement, evaluation, gpu, planted, profiling, reads, training, variants
+from benchmarks import agreement, evaluation, gpu, planted, profiling, reads, samples, training, variants
 from benchmarks.__main__ import AGAINST_FIMO, CARD, PAGE, PROFILE, README, RESULTS, read_json
 from benchmarks.flops import multiply_adds_per_base
 from benchmarks.genome import BenchmarkGenome, make_genome, write_repeated
@@ -31,6 +31,8 @@ from jundscan.evaluation.labelled_windows import evaluate_shards
 from jundscan.io.fasta.genome import open_genome
 from jundscan.io.shards import read_shards
 from jundscan.model.load import open_session
+from tests.helpers.inputs import write_bigwig
+from tests.helpers.pages import EXAMPLES
 from train.data.source import DataSource
 from train.fitting.inputs import network_accessibility, network_codes
 
@@ -188,6 +190,24 @@ class TestComparisons:
         effect = reads.shift_effect(source, tmp_path, {"chr1": 20_000}, (101, 301))
         near, wide = (effect["cuts"][width]["correlation"] for width in ("101", "301"))
         assert 0.5 < near < wide < 1
+
+    @pytest.mark.slow
+    def test_samples_are_made_and_timed(self, monkeypatch, tmp_path):
+        monkeypatch.setattr(samples, "CHROM", "chrA")
+        rows = [("chrA", at, at + 300, 1.0 + at % 7) for at in range(0, 59_000, 500)]
+        source = write_bigwig(tmp_path / "source.bw", {"chrA": 60_000}, rows)
+        tracks = samples.write_tracks(source, tmp_path, 2)
+        columns = [samples.read_records(path)[1] for path in tracks]
+        for column in (0, 1):
+            np.testing.assert_array_equal(columns[0][column], [row[1 + column] for row in rows])
+        assert 0.1 < np.log(columns[0][2] / columns[1][2]).std() < 0.5
+        cuts = samples.write_cuts(source, tmp_path / "cuts.bw", 5_000)
+        starts, ends, counts = samples.read_records(cuts)[1]
+        assert ((ends - starts) * counts).sum() == 5_000
+        assert (starts % 500 < 300).all()
+        stages = samples.measure_stages(EXAMPLES / "genome.fa", tracks)
+        assert set(stages) == {*samples.STAGES, "rest"}
+        assert all(seconds > 0 for seconds in stages.values())
 
     def test_the_quantised_branch_is_that_of_the_default_stride(self, small, model):
         seen = every_base(model, small.codes, 50)
