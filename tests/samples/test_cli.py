@@ -266,6 +266,27 @@ def test_a_cluster_gives_the_same_lines(
         assert [one["samples"]["control1"][key] for one in records][1:] == [records[0]["samples"]["control1"][key]]
 
 
+@pytest.mark.slow
+@pytest.mark.data
+@pytest.mark.parametrize("stride", [1, 10, 200])
+def test_two_cell_types_together_equal_two_scans(tmp_path: Path, data_folder: Path, run: Run, stride: int) -> None:
+    """A bigWig and a narrowPeak of real data: coverage everywhere, and peaks that leave most windows closed."""
+    genome, tracks = data_folder / "genome" / "hg19.chr22.partial.fa.gz", data_folder / "tracks"
+    files = {
+        "K562": tracks / "K562.accessibility.hg19.chr22.bw",
+        "HepG2": tracks / "HepG2.DNase.hg19.chr22.narrowPeak.gz",
+    }
+    table = tmp_path / "samples.tsv"
+    table.write_text("sample\taccessibility\n" + "".join(f"{name}\t{file}\n" for name, file in files.items()))
+    common = ("scan", genome, "--region", "chr22:17000000-17300000", "--stride", stride, "--format", "tsv", "--quiet")
+    assert run(*common, "--samples", table, "--out-dir", tmp_path / "out").code == 0
+    for name, file in files.items():
+        assert run(*common, "--accessibility", file, "-o", tmp_path / f"{name}.tsv").code == 0
+        found = lines(tmp_path / "out" / f"{name}.tsv")
+        assert len(found) > 200_000 // stride
+        assert found == lines(tmp_path / f"{name}.tsv")
+
+
 def test_many_samples_may_hold_many_files_open(monkeypatch: pytest.MonkeyPatch) -> None:
     resource = pytest.importorskip("resource", reason="Windows limits no open files")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
