@@ -260,8 +260,11 @@ def scan_samples(
 
     Examples
     --------
-    >>> found = jundscan.scan_samples("genome.fa", {"liver": "liver.bw", "brain": "brain.bw"})  # doctest: +SKIP
-    >>> found.to_frame()  # doctest: +SKIP
+    >>> import numpy as np
+    >>> sequences = {"chr1": "ACGT" * 60 + "TGACTCA" + "ACGT" * 60}
+    >>> tracks = {"liver": {"chr1": np.full(487, 0.9)}, "brain": {"chr1": np.zeros(487)}}
+    >>> scan_samples(sequences, tracks, scale="identity", threshold=0.0, device="cpu")
+    <SampleSites: 1 site in 2 samples>
     """
     options = ScanOptions(
         stride=stride,
@@ -352,11 +355,6 @@ def compare(
         sequence only.
     JundscanError
         When the model or the device cannot be used.
-
-    Examples
-    --------
-    >>> compared = jundscan.compare("genome.fa", "samples.tsv", "treated,control")  # doctest: +SKIP
-    >>> compared.to_frame().query("change == 'gained'")  # doctest: +SKIP
     """
     from jundscan.comparison.run import check_model, parse_contrast, run_comparison, samples_of
 

@@ -16,7 +16,8 @@ from jundscan.schemas import records
 FOLDER = Path(jundscan.__file__).parent / "schemas"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 RECORDS: dict[str, tuple[str, tuple[type, ...]]] = {
-    "scan": ("jundscan scan --json", (records.ScanRecord, records.SamplesRecord)),
+    "scan": ("jundscan scan --json", (records.ScanRecord,)),
+    "samples": ("jundscan scan --samples --json", (records.SamplesRecord,)),
     "compare": ("jundscan compare --json", (records.CompareRecord,)),
     "evaluate": ("jundscan evaluate --json", (records.EvaluationRecord, records.EvaluationsRecord)),
     "variants": ("jundscan variants --json", (records.VariantsRecord,)),

@@ -35,6 +35,8 @@ ROOT = Path(__file__).parents[2]
 FAST = 2
 """Commands of each kind that the fast tier runs."""
 DROPPED = object()
+COMMAND_OF = {"samples": "scan"}
+"""Command that writes records of a kind, where its name is another."""
 NEEDED = {"variants": ("pysam",), "explain": ("matplotlib", "logomaker")}
 """Packages of extras, which the fast tier may lack."""
 OPEN = {
@@ -99,6 +101,17 @@ COMMANDS = {
         f"shards {MLP}",
         f"shards {MLP} {LSTM}",
         f"shards located {MLP} --model exported/jund-2",
+    ],
+    "samples": [
+        f"--samples {table}.tsv --accessibility-scale scale.json {options}"
+        for table in ("replicates", "singles", "kinds", "twice")
+        for options in (
+            "",
+            "--track bw --stride 50",
+            "--track bedgraph --region chr1 --threshold 0",
+            "--format narrowPeak --no-header --exclude exclude.bed",
+            f"--format tsv --compress --regions regions.bed {MLP} --threads 1",
+        )
     ],
     "compare": [
         f"--samples {table}.tsv --contrast {contrast} {options}"
@@ -254,16 +267,26 @@ def record(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
     def run(kind: str, command: str) -> Any:
         for package in NEEDED.get(kind, ()):
             pytest.importorskip(package)
-        genome = ["genome.fa"] if kind in ("scan", "compare", "variants", "explain") else []
+        genome = ["genome.fa"] if kind in ("scan", "samples", "compare", "variants", "explain") else []
         target = {
             "scan": out / "hits",
+            "samples": out / "samples",
             "compare": out / "changes",
             "variants": out / "effects.vcf.gz",
             "explain": out / "explained",
         }
-        others = ["--output", str(target[kind])] if kind in target else []
+        folder = "--out-dir" if kind == "samples" else "--output"
+        others = [folder, str(target[kind])] if kind in target else []
         option = "--output" if kind == "scale" else "--json"
-        arguments = [kind, *genome, *shlex.split(command), *others, option, str(out / "record.json"), "--force"]
+        arguments = [
+            COMMAND_OF.get(kind, kind),
+            *genome,
+            *shlex.split(command),
+            *others,
+            option,
+            str(out / "record.json"),
+            "--force",
+        ]
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(inputs)
             patch.setattr(load, "load_model", load_once)
@@ -298,7 +321,8 @@ def test_every_key_is_described_and_no_other_is_admitted(kind: str) -> None:
     schema = validator(kind).schema
     assert isinstance(schema, dict)
     Draft202012Validator.check_schema(schema)
-    assert (schema["$id"], schema["title"].split()[:2]) == (f"urn:jundscan:schema:{kind}", ["jundscan", kind])
+    command = COMMAND_OF.get(kind, kind)
+    assert (schema["$id"], schema["title"].split()[:2]) == (f"urn:jundscan:schema:{kind}", ["jundscan", command])
     described = [one for one in (schema, *schema["$defs"].values()) if "properties" in one]
     assert described
     for one in described:
@@ -393,7 +417,8 @@ def test_a_wrong_key_a_missing_key_and_a_wrong_type_do_not_fit(record: Record, k
     assert fits(found)
     closed = 0
     for name, one in objects(found):
-        is_open = name in OPEN.get(kind, OPEN_IN_RUNS)
+        # keys of this one are names of samples
+        is_open = name in OPEN.get(kind, OPEN_IN_RUNS) or (kind == "samples" and one is found["samples"])
         whole = dict(one)
         one["surplus"] = {"surplus": [{}]}
         assert not fits(found), name
