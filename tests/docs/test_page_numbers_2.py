@@ -194,3 +194,20 @@ def test_the_page_on_samples_quotes_the_benchmark() -> None:
     of_tracks = sum(many[stage] for stage in ("scale", "means", "percentiles")) / sum(many.values())
     quoted.append(f"That is {100 * of_tracks:.0f} % of the time.")
     assert [words for words in quoted if words not in text] == []
+
+
+def test_the_page_on_own_factors_quotes_the_measured_choice_of_motifs() -> None:
+    found = {one["case"]: one["models"] for one in read_json("benchmarks/other_factors.json")["results"]}
+    assert len(found) > 3
+    text = page("own-factor")
+    for case, models in found.items():
+        cell, factor = case.split(".")
+        values = [
+            f"{models[choice]['blocked'][mode]['auroc']:.3f}"
+            for mode in ("with_accessibility", "without_accessibility")
+            for choice in ("auto", "jund")
+        ]
+        assert f"| {factor} in {cell} | {' | '.join(values)} |" in text
+        if boosted := models.get("boosted_surroundings", {}).get("blocked"):
+            accessible, alone = (boosted[mode]["auroc"] for mode in ("with_accessibility", "without_accessibility"))
+            assert f"has {accessible:.3f} and {alone:.3f} for {factor} in {cell}" in text
