@@ -225,7 +225,7 @@ class Blocks:
         self._ends = np.maximum.accumulate(_position(blocks["last"], blocks["end"]))
         self._extents = blocks[["at", "size"]].copy()
         self._order, self._uncompressed = order, uncompressed
-        self._is_sound = np.zeros(len(blocks), np.bool_)
+        self._is_sound = bytearray(len(blocks))
         self._all_sound = False
 
     def check(self, file: BinaryIO, chrom: str, start: int, end: int) -> None:
@@ -236,9 +236,9 @@ class Blocks:
         ValueError
             When a block is damaged.
         """
-        number = np.uint64(self._numbers[chrom])
-        first_base, end_base = _position(np.array([number, number]), np.array([max(start, 0), max(end, 0)], np.uint64))
-        first, stop = np.searchsorted(self._ends, first_base, "right"), np.searchsorted(self._starts, end_base)
+        of_chrom = self._numbers[chrom] << 32
+        first = self._ends.searchsorted(np.uint64(of_chrom + max(start, 0)), "right")
+        stop = self._starts.searchsorted(np.uint64(of_chrom + max(end, 0)))
         self._check_rows(file, int(first), int(stop))
 
     def check_all(self, file: BinaryIO) -> None:
@@ -248,13 +248,14 @@ class Blocks:
             self._all_sound = True
 
     def _check_rows(self, file: BinaryIO, first: int, stop: int) -> None:
-        for row in (np.flatnonzero(~self._is_sound[first:stop]) + first).tolist():
+        row = first - 1
+        while (row := self._is_sound.find(0, row + 1, stop)) >= 0:
             at, size = self._extents[row].tolist()
             before = file.tell()
             file.seek(at)
             self._check_block(file.read(size), size)
             file.seek(before)
-            self._is_sound[row] = True
+            self._is_sound[row] = 1
 
     def _check_block(self, data: bytes, size: int) -> None:
         from isal import isal_zlib
