@@ -18,7 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.accessibility.data_stretches import BIN_BASES, stretches_with_data
-from jundscan.accessibility.window_means import MAX_WIDTH, offset, running_sums, slabs, to_uint32, window_sums
+from jundscan.accessibility.window_means import (
+    MAX_WIDTH,
+    offset,
+    running_sums,
+    slabs,
+    to_uint32,
+    window_sums,
+    zeros_by_width,
+)
 from jundscan.dna.interval_sets import Intervals, flatten_max
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import TrackError
@@ -194,13 +202,13 @@ class PerBaseTrack(Track):
     Attributes
     ----------
     slab_bases : int
-        Maximum bases summed at a time, because arrays of this length fit into the processor's cache.
+        Maximum bases read and summed at a time, because every call costs some time, and longer arrays leave the cache.
     gap_bases : int
         Maximum unused bases read between two windows, because a further read takes as long.
     """
 
     sizes: dict[str, int]
-    slab_bases = 1 << 15
+    slab_bases = 1 << 17
     gap_bases = 1 << 11
     _stretches: dict[str, NDArray[np.int64]] | None = None
 
@@ -226,17 +234,18 @@ class PerBaseTrack(Track):
         first = min(map(offset, widths))
         bases = max(offset(width) + width for width in widths) - first
         offsets = [offset(width) - first for width in widths]
-        means = np.zeros((sum(len(starts) for _, starts in parts), len(widths)), np.float32)
+        means = zeros_by_width(sum(len(starts) for _, starts in parts), len(widths))
         row = 0
+        divisors = np.array(widths, np.float64)[:, None]
         for chrom, starts in parts:
-            of_chrom = means[row : row + len(starts)]
+            of_chrom = means.T[:, row : row + len(starts)]
             row += len(starts)
             for rows, spans, positions in slabs(starts + first, bases, self.gap_bases, self.slab_bases):
                 pieces = [self._values(chrom, *span) for span in spans]
                 values = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-                if values.any():
+                if values.max() > 0:
                     sums = window_sums(values, positions, widths, offsets)
-                    of_chrom[rows] = (sums / np.array(widths)[:, None]).T
+                    np.divide(sums, divisors, out=of_chrom[:, rows], casting="same_kind")
         return means
 
     @abstractmethod

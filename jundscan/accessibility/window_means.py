@@ -6,9 +6,10 @@ track has all its chromosomes one after another.
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from itertools import cycle, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,10 +19,12 @@ from jundscan.dna.interval_sets import Intervals
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.dna.windows import concatenate_ranges, group_consecutive
 
-_TEN = 10
-"""Bases in a part of most widths, and between windows at the default stride."""
 MAX_WIDTH = 4_001
 """Maximum bases of a range, because a model that asks for more is damaged."""
+_TEN = 10
+"""Bases of the pieces that longer pieces are made of. No option changes it, because sums would round otherwise."""
+_MAX_PLACES_PER_WINDOW = 2
+"""Maximum positions of a grid per window on it, because more would cost more than looking up each window."""
 _WINDOWS_AT_ONCE = 1 << 15
 """Windows looked up at a time, because arrays of this length fit into the processor's cache."""
 _MAX_KNOTS_PER_WINDOW = 4
@@ -81,7 +84,7 @@ class RunningSums(NamedTuple):
         -------
         numpy.ndarray, shape=(n, widths), dtype=float32
         """
-        found = np.empty((len(starts), len(widths)), np.float32)
+        found = zeros_by_width(len(starts), len(widths))
         for row in range(0, len(starts), _WINDOWS_AT_ONCE):
             some = starts[row : row + _WINDOWS_AT_ONCE]
             for column, width in enumerate(widths):
@@ -199,6 +202,11 @@ def _blocks_with_edges(edges: NDArray[np.int64], block: int, widest: int) -> NDA
     return np.unique(np.concatenate(([-1], *(some[np.append(True, np.diff(some) > 0)[: len(some)]] for some in found))))
 
 
+def zeros_by_width(windows: int, widths: int) -> NDArray[np.float32]:
+    """Return zeros, shape=(windows, widths). Numbers of one width lie side by side, because all code uses them so."""
+    return np.zeros((widths, windows), np.float32).T
+
+
 def to_uint32(positions: NDArray[np.int64]) -> NDArray[Any]:
     """Halve the memory of positions, 0 or more and at least one of them, where all fit into uint32."""
     return positions.astype(np.uint32) if positions.max() <= np.iinfo(np.uint32).max else positions
@@ -222,8 +230,12 @@ class Slab(NamedTuple):
     positions: NDArray[np.int64]
 
 
-def slabs(starts: NDArray[np.int64], bases: int, gap: int, limit: int) -> Iterator[Slab]:
-    """Cut windows into slabs of limited length, and leave out the bases between windows far apart.
+def slabs(
+    starts: NDArray[np.int64], bases: int, gap: int, limit: int, max_windows: int = _WINDOWS_AT_ONCE
+) -> Iterator[Slab]:
+    """Cut windows into slabs of limited length, and leave out most bases between windows far apart.
+
+    In the concatenated values windows stay a multiple of 10 bases apart where they were.
 
     Parameters
     ----------
@@ -235,21 +247,83 @@ def slabs(starts: NDArray[np.int64], bases: int, gap: int, limit: int) -> Iterat
         Maximum number of unused bases that are read between two windows, because each span costs a call.
     limit : int
         Maximum distance between the first and the last window of a slab in the concatenated values, bases.
+    max_windows : int
+        Maximum windows of a slab.
     """
     steps = np.diff(starts)
     breaks = np.flatnonzero(steps > bases + gap) + 1
-    steps[breaks - 1] = bases
+    steps[breaks - 1] = bases + (steps[breaks - 1] - bases) % _TEN
     joined = np.zeros(len(starts), np.int64)
     np.cumsum(steps, out=joined[1:])
     first = 0
     while first < len(starts):
-        stop = int(joined.searchsorted(joined[first] + limit))
+        stop = min(int(joined.searchsorted(joined[first] + limit)), first + max_windows)
         cuts = [first, stop]
         if len(breaks):
             cuts[1:1] = breaks[breaks.searchsorted(first, "right") : breaks.searchsorted(stop)].tolist()
-        spans = [(int(starts[row]), int(starts[end - 1]) + bases) for row, end in pairwise(cuts)]
+        spans = [
+            (int(starts[row]), int(starts[end - 1]) + (bases if end == stop else int(steps[end - 1])))
+            for row, end in pairwise(cuts)
+        ]
         yield Slab(slice(first, stop), spans, joined[first:stop] - joined[first])
         first = stop
+
+
+class _Places:
+    """Where to take sums: at the windows, or on a grid that holds all windows and few positions more.
+
+    Attributes
+    ----------
+    count : int
+        Number of positions.
+    spacing : int
+        10 where the positions are a grid of a multiple of 10 bases, else 1.
+    """
+
+    def __init__(self, starts: NDArray[np.int64]) -> None:
+        steps = np.diff(starts)
+        step = int(steps.min(initial=MAX_WIDTH))
+        self._ahead = starts - starts[0]
+        extent = int(self._ahead[-1])
+        self._numbers: NDArray[np.int64] | None = None  # of the windows on the grid, unless it holds nothing else
+        self._on_grid = extent == step * len(steps)
+        if not self._on_grid and extent < step * _MAX_PLACES_PER_WINDOW * len(starts):
+            numbers = self._ahead // step
+            if (numbers * step == self._ahead).all():
+                self._on_grid, self._numbers = True, numbers
+        self._step = step if self._on_grid else 1
+        self.count = extent // step + 1 if self._on_grid else len(starts)
+        self.spacing = _TEN if self._step % _TEN == 0 else 1
+
+    def pick(self, sums: NDArray[np.float64], begin: int) -> NDArray[np.float64]:
+        """Return the sums at all positions, from those ``spacing`` bases apart; the first is at index ``begin``."""
+        if not self._on_grid:
+            found: NDArray[np.float64] = sums[begin:].take(self._ahead)
+            return found
+        step = self._step // self.spacing
+        end = begin + (self.count - 1) * step + 1
+        return sums[begin:end:step]
+
+    def of_windows(self, totals: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the columns of the windows."""
+        return totals if self._numbers is None else totals.take(self._numbers, axis=1)
+
+
+class _Scratch(threading.local):
+    """Memory that a thread keeps from one call to the next, because the first use of each page takes long."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, NDArray[np.float64]] = {}
+
+    def rows(self, name: str, count: int, length: int) -> NDArray[np.float64]:
+        """Return ``count`` rows of ``length`` numbers, of any value, until the thread asks for this name again."""
+        kept = self._kept.get(name)
+        if kept is None or len(kept) < count * length:
+            kept = self._kept[name] = np.empty(count * length)
+        return kept[: count * length].reshape(count, length)
+
+
+_scratch = _Scratch()
 
 
 def window_sums(
@@ -257,11 +331,11 @@ def window_sums(
 ) -> NDArray[np.float64]:
     """Sum one value per base over the ranges around windows.
 
-    A width of 10 n + 1 bases is summed by tens, then the last base is added. All other widths are summed by single
-    bases. Sums of 1, 2, 4, … neighbouring tens come by doubling, once for all widths, and a range is the sum of the
-    powers of two in n. That takes few vector additions and, unlike a running sum, never cancels. The order depends on
-    the width alone. So where windows lie a multiple of 10 bases apart, tens are needed at every tenth base only, and
-    the sums are the same.
+    A range is a row of pieces: of 10, 20, 40, … bases, each at most once, then of fewer than 10 (101 is 20 + 80 + 1).
+    Its sum is that of the last piece, plus the others from the first on. Pieces come by doubling, once for all widths.
+    That takes few vector additions and, unlike a running sum, never cancels. Where windows are a multiple of 10 bases
+    apart, so are the pieces, a tenth of all. The additions behind a sum depend on its range alone, and so does each
+    bit of it.
 
     Parameters
     ----------
@@ -274,82 +348,62 @@ def window_sums(
     Returns
     -------
     numpy.ndarray, shape=(widths, n), dtype=float64
+        The next call in this thread may overwrite it.
     """
-    totals = np.zeros((len(widths), len(starts)))
-    grid = _Grid.of(starts)
-    by_bases = [row for row, width in enumerate(widths) if width % _TEN != 1 or width < _TEN]
-    if by_bases:
-        _add_runs(totals, grid, values, 1, {row: (offsets[row], widths[row]) for row in by_bases})
-    by_tens = [row for row in range(len(widths)) if row not in by_bases]
-    if by_tens and not (grid.step and grid.step % _TEN == 0):
-        runs = {row: (offsets[row], widths[row] // _TEN) for row in by_tens}
-        _add_runs(totals, grid, _sums_of_ten(values), _TEN, runs)
-    elif by_tens:
-        for lead in {offsets[row] % _TEN for row in by_tens}:
-            begin = (grid.first + lead) % _TEN
-            tens = values[begin : len(values) - (len(values) - begin) % _TEN].reshape(-1, _TEN)
-            coarse = grid._replace(first=(grid.first + lead) // _TEN, step=grid.step // _TEN)
-            rows = [row for row in by_tens if offsets[row] % _TEN == lead]
-            runs = {row: (offsets[row] // _TEN, widths[row] // _TEN) for row in rows}
-            _add_runs(totals, coarse, _sums_of_rows(tens), 1, runs)
-    for row in by_tens:
-        totals[row] += grid.pick(values, offsets[row] + widths[row] - 1)
-    return totals
+    places = _Places(starts)
+    spacing = places.spacing
+    totals = _scratch.rows("totals", len(widths), places.count)
+    scratch = _scratch.rows("pieces", 5, len(values))
+    memory = cycle(scratch[3:])
+    twos = _join(values, values[1:], scratch[0])
+    fours = _join(twos, twos[2:], scratch[1])
+    eights = _join(fours, fours[4:], scratch[2])
+    begins = [int(starts[0]) + behind for behind in offsets]
+    kinds = [(begin % spacing, width % _TEN) for begin, width in zip(begins, widths, strict=True)]
+    for phase, rest in dict.fromkeys(kinds):
+        rows = [row for row, kind in enumerate(kinds) if kind == (phase, rest)]
+        at = {row: begins[row] // spacing for row in rows}
+        last = _last_pieces((values, twos, fours, eights), phase, rest, spacing)
+        for row in rows:
+            totals[row] = 0 if last is None else places.pick(last, at[row] + widths[row] // _TEN * _TEN // spacing)
+        pieces = _join(eights[phase::spacing], twos[8 + phase :: spacing], next(memory))
+        tens = 1
+        while True:
+            for row in rows:
+                if widths[row] // _TEN & tens:
+                    totals[row] += places.pick(pieces, at[row])
+                    at[row] += tens * _TEN // spacing
+            if 2 * tens > max(widths[row] for row in rows) // _TEN:
+                break
+            pieces = _join(pieces, pieces[tens * _TEN // spacing :], next(memory))
+            tens *= 2
+    return places.of_windows(totals)
 
 
-class _Grid(NamedTuple):
-    """Where windows start: at ``first`` and every ``step`` bases, or where ``starts`` says if ``step`` is 0."""
-
-    first: int
-    step: int
-    starts: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, starts: NDArray[np.int64]) -> _Grid:
-        steps = np.diff(starts)
-        step = int(steps[0]) if len(steps) else _TEN
-        return cls(int(starts[0]), step if (steps == step).all() else 0, starts)
-
-    def pick(self, values: NDArray[np.float64], behind: int) -> NDArray[np.float64]:
-        """Return the value ``behind`` positions behind the start of each window."""
-        if not self.step:
-            return values[self.starts + behind]
-        begin = self.first + behind
-        return values[begin : begin + self.step * (len(self.starts) - 1) + 1 : self.step]
+def _join(pieces: NDArray[np.float64], following: NDArray[np.float64], out: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Add to each piece the one that follows it, as far as there is one."""
+    joined: NDArray[np.float64] = np.add(pieces[: len(following)], following, out=out[: len(following)])
+    return joined
 
 
-def _add_runs(
-    totals: NDArray[np.float64],
-    grid: _Grid,
-    sums: NDArray[np.float64],
-    apart: int,
-    runs: Mapping[int, tuple[int, int]],
-) -> None:
-    """Add to rows of ``totals`` the sum of ``count`` values that lie ``apart`` from one another, by (begin, count)."""
-    begins = {row: begin for row, (begin, _) in runs.items()}
-    neighbours, most = 1, max(count for _, count in runs.values())
-    while True:
-        for row, (_, count) in runs.items():
-            if count & neighbours:
-                totals[row] += grid.pick(sums, begins[row])
-                begins[row] += neighbours * apart
-        if 2 * neighbours > most:
-            return
-        sums = sums[: -neighbours * apart] + sums[neighbours * apart :]
-        neighbours *= 2
+def _last_pieces(
+    pieces: Sequence[NDArray[np.float64]], phase: int, bases: int, spacing: int
+) -> NDArray[np.float64] | None:
+    """Sum fewer than 10 bases from every ``spacing``-th base on, the first of which is ``phase``; None for no bases.
 
-
-def _sums_of_ten(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum the ten values that begin at each position, in the order of :func:`_sums_of_rows`."""
-    pairs = values[:-1] + values[1:]
-    fours = pairs[:-2] + pairs[2:]
-    return (fours[:-6] + fours[4:-2]) + pairs[8:]
-
-
-def _sums_of_rows(tens: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum rows of ten values."""
-    pairs = tens[:, ::2] + tens[:, 1::2]
-    return ((pairs[:, 0] + pairs[:, 1]) + (pairs[:, 2] + pairs[:, 3])) + pairs[:, 4]
+    ``pieces`` are the sums of 1, 2, 4 and 8 bases.
+    """
+    parts = []
+    for bit, of_bit in enumerate(pieces):
+        if bases >> bit & 1:
+            parts.append(of_bit[phase::spacing])
+            phase += 1 << bit
+    if not parts:
+        return None
+    whole: NDArray[np.float64] = np.ascontiguousarray(parts[0][: len(parts[-1])])
+    for part in parts[1:]:
+        whole = whole + part[: len(parts[-1])]
+    return whole
 
 
 def offset(width: int) -> int:

@@ -78,7 +78,10 @@ def open_bigwig(path, rows):
     kind=st.sampled_from(["text", "bigwig", "memory"]),
     # beyond the end too, because a genome may be longer than its track
     starts=st.lists(st.integers(0, LENGTH + 700), min_size=1, max_size=60, unique=True).map(sorted)
-    | st.tuples(st.integers(0, 900), st.integers(1, 40)).map(lambda t: list(range(t[0], LENGTH - 100, t[1]))),
+    | st.tuples(st.integers(0, 900), st.integers(1, 40)).map(lambda t: list(range(t[0], LENGTH - 100, t[1])))
+    | st.lists(st.integers(0, 90), min_size=1, max_size=60, unique=True).map(
+        lambda tens: [10 * n for n in sorted(tens)]
+    ),
     widths=st.lists(st.sampled_from([1, 2, 64, 100, 101, 102, 301, 1023, 1501]), min_size=1, max_size=4, unique=True)
     | st.lists(st.integers(1, 1501), min_size=1, max_size=4, unique=True),
     cuts=st.lists(st.integers(0, 1000), max_size=4),
@@ -183,7 +186,8 @@ def test_windows_far_apart_are_read_alone_and_near_ones_together():
     track = RecordingTrack({"chr1": np.full(1_000_000, 2.0)})
     track.read = []
     means = track.means_of_all([("chr1", np.array([0, 1_000, 500_000, 990_000]))], (101, 301, 1101))
-    assert track.read == [(-500, 1_601), (499_500, 500_601), (989_500, 990_601)]  # once for all widths
+    # once for all widths, and a few bases more, so that windows stay a multiple of 10 bases apart
+    assert track.read == [(-500, 1_610), (499_500, 500_610), (989_500, 990_601)]
     assert means[1:].tolist() == [[2.0] * 3] * 3
     np.testing.assert_allclose(means[0], [2, 2 * 201 / 301, 2 * 601 / 1101], rtol=1e-6)
 
