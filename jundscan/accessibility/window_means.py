@@ -110,8 +110,18 @@ class RunningSums(NamedTuple):
         at_ends, at_starts = np.interp(turns + width, positions, sums), np.interp(turns, positions, sums)
         order = np.argsort(turns, kind="stable")
         order = order[np.append(True, np.diff(turns[order]) > 0)]
-        totals = np.maximum(at_ends - at_starts, 0.0)  # below 0 where blocks are left out
-        means: NDArray[np.float64] = np.interp(at, turns[order], totals[order]) / width
+        turns, totals = turns[order], np.maximum(at_ends - at_starts, 0.0)[order]  # below 0 where blocks are left out
+        above = (totals[1:] > 0) | (totals[:-1] > 0)
+        lengths = np.diff(turns)
+        means: NDArray[np.float64]
+        if totals[0] > 0 or totals[-1] > 0 or 2 * lengths[above].sum() > lengths.sum():
+            means = np.interp(at, turns, totals) / width
+            return means
+        # between peaks the line lies at 0, for most windows
+        bounds = at.searchsorted(turns.astype(np.int64))
+        rows = concatenate_ranges(bounds[:-1][above], np.diff(bounds)[above], 1)
+        means = np.zeros(len(at))
+        means[rows] = np.interp(at[rows], turns, totals) / width
         return means
 
     def _near(self, at: NDArray[np.int64], width: int) -> slice | NDArray[np.int64]:
