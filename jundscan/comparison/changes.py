@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.comparison.result import Comparison, Contrast, SiteSet
+from jundscan.comparison.result import Comparison, Contrast
 from jundscan.comparison.statistics import moderated_t, q_values
 from jundscan.errors import Caution
 from jundscan.model.thresholds import logits
 from jundscan.options import FDR, MIN_DIFFERENCE
+from jundscan.samples.sites import SiteTable
 
 NO_TEST = -1.0
 """What stands for p and q where nothing was tested."""
@@ -21,7 +22,7 @@ def compare_groups(
     contrast: Contrast,
     samples: Sequence[str],
     groups: Sequence[str],
-    sites: SiteSet,
+    sites: SiteTable,
     threshold: float,
     fdr: float = FDR,
     min_difference: float = MIN_DIFFERENCE,
@@ -33,7 +34,7 @@ def compare_groups(
     contrast : Contrast
     samples, groups : sequence of str
         Name and group of each sample: the columns of ``sites.best``. Each group of the contrast has a sample.
-    sites : SiteSet
+    sites : SiteTable
     threshold : float
         Probability of a hit.
     fdr, min_difference : float

@@ -14,6 +14,7 @@ from jundscan.comparison.statistics import VariancePrior
 from jundscan.errors import format_count
 from jundscan.io.frames import data_frame
 from jundscan.io.html_tables import html_table
+from jundscan.samples.sites import SiteTable
 from jundscan.schemas.records import Change
 
 if TYPE_CHECKING:
@@ -35,28 +36,6 @@ class Contrast(NamedTuple):
         return f"{self.first} minus {self.second}"
 
 
-class SiteSet(NamedTuple):
-    """Sites of all chromosomes in genome order; row i of every array is site i.
-
-    Attributes
-    ----------
-    chrom : numpy.ndarray, shape=(n,), dtype=object
-        As the genome names it.
-    start, end : numpy.ndarray, shape=(n,), dtype=int64
-        0-based half-open.
-    summit : numpy.ndarray, shape=(n,), dtype=int64
-        0-based.
-    best : numpy.ndarray, shape=(n, samples), dtype=float32
-        Probability of each sample's best window in the site.
-    """
-
-    chrom: NDArray[np.object_]
-    start: NDArray[np.int64]
-    end: NDArray[np.int64]
-    summit: NDArray[np.int64]
-    best: NDArray[np.float32]
-
-
 @dataclass(frozen=True, repr=False, eq=False)
 class Comparison:
     """Where binding changes between two groups of samples. Row i of every array is site i.
@@ -70,7 +49,7 @@ class Comparison:
         Names of the two groups. Differences are the first minus the second.
     samples, groups : tuple of str
         Name and group of each sample.
-    sites : SiteSet
+    sites : SiteTable
         Union of the hits of all samples.
     threshold : float
         Probability of a hit.
@@ -95,7 +74,7 @@ class Comparison:
     contrast: Contrast
     samples: tuple[str, ...]
     groups: tuple[str, ...]
-    sites: SiteSet
+    sites: SiteTable
     threshold: float
     fdr: float
     min_difference: float

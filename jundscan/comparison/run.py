@@ -10,14 +10,14 @@ from typing import NamedTuple
 import numpy as np
 
 from jundscan.comparison.changes import cautions, compare_groups
-from jundscan.comparison.result import Comparison, Contrast, SiteSet
+from jundscan.comparison.result import Comparison, Contrast
 from jundscan.errors import Cautions, InputError
 from jundscan.model.model import Model
 from jundscan.model.thresholds import is_positive
 from jundscan.options import FDR, MIN_DIFFERENCE
 from jundscan.run.record import run_facts
 from jundscan.samples.plan import Samples
-from jundscan.samples.sites import Sites, call_sites
+from jundscan.samples.sites import call_sites, join_sites
 from jundscan.samples.table import Sample
 from jundscan.scanning.checks import check_counts
 from jundscan.scanning.plan import Scan
@@ -133,11 +133,9 @@ def run_comparison(
             on_progress(first.tried)
 
     began = time.perf_counter()
-    found = list(call_sites(scans, counted()))
+    sites = join_sites(call_sites(scans, counted()), len(scans))
     groups = [group or "" for group in samples.groups]
-    compared = compare_groups(
-        contrast, samples.names, groups, _join(found, len(scans)), scans[0].threshold.value, fdr, min_difference
-    )
+    compared = compare_groups(contrast, samples.names, groups, sites, scans[0].threshold.value, fdr, min_difference)
     scans[0].inputs.timings["scanning"] = time.perf_counter() - began
     own = Cautions()
     for scan, number in zip(scans, called, strict=True):
@@ -145,15 +143,6 @@ def run_comparison(
             (own if caution.code == "unknown_letters" else scan.inputs.cautions).take([caution])
     own.take(cautions(compared))
     return compared, RunFacts(scored, bases, own)
-
-
-def _join(found: Sequence[tuple[str, Sites]], samples: int) -> SiteSet:
-    if not found:
-        none = np.empty(0, np.int64)
-        return SiteSet(np.empty(0, object), none, none, none, np.empty((0, samples), np.float32))
-    chroms = np.concatenate([np.full(len(sites.start), chrom, object) for chrom, sites in found])
-    columns = zip(*((one.start, one.end, one.summit, one.best) for _, one in found), strict=True)
-    return SiteSet(chroms, *(np.concatenate(column) for column in columns))
 
 
 def comparison_record(

@@ -12,8 +12,9 @@ from scipy import stats
 
 from jundscan.comparison.changes import cautions, compare_groups
 from jundscan.comparison.lines import write_changes, write_changes_bed
-from jundscan.comparison.result import Comparison, Contrast, SiteSet
+from jundscan.comparison.result import Comparison, Contrast
 from jundscan.errors import JundscanError
+from jundscan.samples.sites import SiteTable
 
 CONTRAST = Contrast("treated", "control")
 
@@ -22,9 +23,9 @@ def probabilities(logit: object) -> NDArray[np.float32]:
     return (1 / (1 + np.exp(-np.asarray(logit, float)))).astype(np.float32)
 
 
-def sites_of(best: NDArray[np.float32]) -> SiteSet:
+def sites_of(best: NDArray[np.float32]) -> SiteTable:
     start = 1_000 * np.arange(len(best))
-    return SiteSet(np.full(len(best), "chr1", object), start, start + 131, start + 60, best)
+    return SiteTable(np.full(len(best), "chr1", object), start, start + 131, start + 60, best)
 
 
 def compare(logit: object, groups: str, threshold: float = 0.5, **options: float) -> Comparison:
