@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -135,15 +135,6 @@ def _check_versions(found: dict[str, Any]) -> None:
                 raise ClusterError(
                     f"worker {worker} has {name} {there[name]}, this machine {here[name]}; install the same version"
                 )
-
-
-def score_on_cluster(
-    scan: Scan, client: Any, every_window: bool = True, task_windows: int | None = None
-) -> Iterator[ScoredWindows]:
-    """Score every window of one scan on the workers, see :func:`score_together_on_cluster`."""
-    with closing(score_together_on_cluster([scan], client, every_window, task_windows)) as together:
-        for (chunk,) in together:
-            yield chunk
 
 
 def score_together_on_cluster(

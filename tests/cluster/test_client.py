@@ -11,23 +11,24 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from jundscan.accessibility.scale import IDENTITY
 from jundscan.cli.scan import Outputs, write_scan
-from jundscan.cluster.client import SUBMITTED_PER_THREAD, divide_spans, score_on_cluster
+from jundscan.cluster.client import SUBMITTED_PER_THREAD, divide_spans, score_together_on_cluster
 from jundscan.cluster.worker import Part, forget, score_spans
 from jundscan.errors import ClusterError
 from jundscan.model.model import Model
 from jundscan.options import ThresholdRule
 from jundscan.scanning.outputs import Counter, feed
-from jundscan.scanning.plan import open_scan
-from jundscan.scanning.score import score
+from jundscan.scanning.plan import Scan, open_scan
+from jundscan.scanning.score import ScoredWindows, score
 from tests.conftest import Run
 from tests.helpers.groups import EXAMPLES, write_groups
 from tests.helpers.inputs import letters, track_rows, write_fasta, write_rows
@@ -35,6 +36,13 @@ from tests.helpers.windows import window_starts
 
 ROOT = Path(__file__).parents[2]
 LARGE = {"chr1": 900_000, "chr2": 500_000, "chr3": 90, "chr4": 300_000, "chr5": 4_000}
+
+
+def score_on_cluster(scan: Scan, *arguments: Any, **options: Any) -> Iterator[ScoredWindows]:
+    """Score one scan on a cluster."""
+    with closing(score_together_on_cluster([scan], *arguments, **options)) as together:
+        for (chunk,) in together:
+            yield chunk
 
 
 # without a cluster: cutting a scan into tasks, and the work of a worker
