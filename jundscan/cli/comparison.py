@@ -12,6 +12,7 @@ import typer
 
 from jundscan.cli import options, terminal
 from jundscan.cli.help_layout import CHANGES, INPUTS, OUTPUTS, examples
+from jundscan.cli.samples import sample_files
 from jundscan.errors import format_count, format_seconds
 from jundscan.options import DEFAULT_STRIDE, FDR, MIN_DIFFERENCE, check_difference
 
@@ -123,22 +124,12 @@ def compare(
     chosen = read_samples(samples)
     with options.usage_errors("--contrast"):
         chosen = samples_of(named, chosen)
-    tracks = [sample.accessibility for sample in chosen if isinstance(sample.accessibility, Path)]
-    options.check_reads(tracks, reads, min_mapq)
-    options.check_backend(backend, scheduler, tracks)
+    files = sample_files(chosen)
+    options.check_reads(files, reads, min_mapq)
+    options.check_backend(backend, scheduler, files)
     options.check_files(
         {"--output": output, "--bed": bed, "--json": json_target, "--report": report},
-        (
-            genome,
-            samples,
-            *tracks,
-            *(sample.barcodes for sample in chosen),
-            accessibility_scale,
-            regions,
-            exclude,
-            alias,
-            model,
-        ),
+        (genome, samples, *files, accessibility_scale, regions, exclude, alias, model),
     )
     for path in (output, bed):
         if path is not None:
