@@ -427,6 +427,7 @@ def test_a_comparison_on_a_cluster_is_the_same(cluster: Cluster, tmp_path: Path,
         "-q",
     ]
     what += ["--accessibility-scale", EXAMPLES / "scale.json"]
+    wait_for_workers(cluster)
     here = run(*what)
     there = run(*what, "--backend", "dask", "--scheduler", cluster.scheduler_file)
     assert (here.code, there.code) == (0, 0), there.err
