@@ -39,7 +39,7 @@ from jundscan.io.alignments import AlignmentFile
 from jundscan.io.barcodes import BarcodeGroups
 from jundscan.io.bigwig import check_bigwig_sizes, open_bigwig
 from jundscan.io.file_kinds import check_address, file_kind
-from jundscan.io.files import open_decompressed, read_errors
+from jundscan.io.files import open_decompressed, read_errors, temporary_folder
 from jundscan.io.fragments import FragmentBlock, is_fragments, read_fragments
 from jundscan.io.outputs import atomic_path, write_error
 from jundscan.io.value_columns import ValueColumn
@@ -521,7 +521,7 @@ def _write_counts(
     covered: dict[str, int] = {}
     beyond: dict[str, int] = {}
     try:
-        temporary = Path(files.enter_context(tempfile.TemporaryDirectory(prefix="jundscan.")), "counts.bw")
+        temporary = files.enter_context(temporary_folder()) / "counts.bw"
         with open_bigwig(temporary, temporary, sizes) as add:
             for chrom, size in sizes.items():
                 of_chrom = rows.read(keys[chrom])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import codecs
 import gzip
 import json
@@ -64,6 +65,24 @@ def fingerprint(path: Path) -> FileFingerprint | None:
 def temporary_beside(path: Path) -> Path:
     """Return a random path beside ``path``, with its ending, that no other run uses."""
     return path.with_name(f"{TEMPORARY_PREFIX}{os.urandom(4).hex()}.{path.name}")
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Make a folder for temporary files, and remove it with all that it holds when the block ends.
+
+    A signal may come between any two steps, so the folder's removal is registered before the folder is made.
+    :class:`tempfile.TemporaryDirectory` registers it afterwards, and such a signal leaves the folder.
+    """
+    folder = Path(tempfile.gettempdir(), f"jundscan.{os.urandom(8).hex()}")
+    remove = partial(shutil.rmtree, folder, ignore_errors=True)  # the folder may not exist yet
+    atexit.register(remove)
+    try:
+        folder.mkdir(0o700)
+        yield folder
+    finally:
+        remove()
+        atexit.unregister(remove)
 
 
 CheckHead = Callable[[bytes, bool], None]

@@ -10,7 +10,6 @@ import io
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -20,7 +19,7 @@ from typing import IO, Any, TextIO, cast
 from jundscan.errors import OutputError
 from jundscan.io.bgzip import INDEX_ENDINGS, BgzipFile, Preset, build_index, index_ending, is_compressed, quiet_pysam
 from jundscan.io.bigwig import AddSpans, check_bigwig_path, check_bigwig_sizes, open_bigwig
-from jundscan.io.files import temporary_beside
+from jundscan.io.files import temporary_beside, temporary_folder
 from jundscan.io.numbers import write_spans
 from jundscan.io.streams import check_stream, descriptor, is_stdout, is_stream, open_descriptor
 
@@ -95,8 +94,8 @@ def atomic_path(path: str | Path, force: bool) -> Iterator[Path]:
     """
     check_output(path, force)
     if is_stream(path):
-        with tempfile.TemporaryDirectory(prefix="jundscan.") as folder:
-            temporary = Path(folder, Path(path).name)
+        with temporary_folder() as folder:
+            temporary = folder / Path(path).name
             yield temporary
             if temporary.exists():
                 with temporary.open("rb") as source, _open_stream(path) as stream:

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from jundscan.dna.letters import decode
 from jundscan.dna.regions import Region
 from jundscan.errors import FastaError
 from jundscan.io.fasta.genome import Genome, IndexedFasta, open_genome
+from jundscan.io.files import temporary_folder
 from tests.conftest import SIZES, Run
 from tests.helpers.inputs import PACKERS, letters, write_bigwig, write_fasta, write_rows
 
@@ -187,6 +189,26 @@ def test_copy_of_standard_input_is_removed_with_the_genome(monkeypatch: pytest.M
     assert genome.chromsizes == {"a": 4}
     assert len(list(tmp_path.iterdir())) == 1
     del genome
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("interrupted", ["while it is made", "inside the block", "never"])
+def test_temporary_folder_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, interrupted: str) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    make, made = os.mkdir, []
+
+    def make_then_interrupt(path: str | Path, *mode: int) -> None:
+        make(path, *mode)
+        made.append(path)
+        if interrupted == "while it is made":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "mkdir", make_then_interrupt)
+    with nullcontext() if interrupted == "never" else pytest.raises(KeyboardInterrupt), temporary_folder() as folder:
+        (folder / "counts.bw").write_bytes(b"some")
+        if interrupted == "inside the block":
+            raise KeyboardInterrupt
+    assert len(made) == 1
     assert list(tmp_path.iterdir()) == []
 
 
