@@ -12,7 +12,7 @@ import typer
 
 from jundscan.cli import options, terminal
 from jundscan.cli.help_layout import CHANGES, INPUTS, OUTPUTS, examples
-from jundscan.cli.samples import sample_files
+from jundscan.cli.process import allow_files_of
 from jundscan.errors import format_count, format_seconds
 from jundscan.options import DEFAULT_STRIDE, FDR, MIN_DIFFERENCE, check_difference
 
@@ -111,7 +111,7 @@ def compare(
     from jundscan.io.outputs import check_output
     from jundscan.model.load import load_model
     from jundscan.samples.plan import open_samples
-    from jundscan.samples.table import read_samples
+    from jundscan.samples.table import read_samples, sample_files
     from jundscan.scanning.score import score_together
 
     terminal.start_log(quiet)
@@ -127,6 +127,7 @@ def compare(
     files = sample_files(chosen)
     options.check_reads(files, reads, min_mapq)
     options.check_backend(backend, scheduler, files)
+    allow_files_of(len(chosen))
     options.check_files(
         {"--output": output, "--bed": bed, "--json": json_target, "--report": report},
         (genome, samples, *files, accessibility_scale, regions, exclude, alias, model),

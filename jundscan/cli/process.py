@@ -15,6 +15,8 @@ from typing import NoReturn
 
 from jundscan.errors import InputError
 
+FILES_OF_SAMPLE, OTHER_FILES = 4, 100
+"""Open files of each sample at most (its track, hits, windows, and an index), and all others."""
 _BROKEN_PIPE = 128 + getattr(signal, "SIGPIPE", 13)
 
 
@@ -118,8 +120,8 @@ def _write(text: str) -> None:
         sys.stderr.write(f"{text}\n")
 
 
-def allow_open_files(needed: int) -> None:
-    """Let the process hold as many files open at once, where the system limits them.
+def allow_files_of(samples: int) -> None:
+    """Let the process hold the files of so many samples open at once, where the system limits them.
 
     Raises
     ------
@@ -130,13 +132,14 @@ def allow_open_files(needed: int) -> None:
         import resource
     except ImportError:  # Windows
         return
+    needed = FILES_OF_SAMPLE * samples + OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     unlimited = resource.RLIM_INFINITY
     if soft == unlimited or soft >= needed:
         return
     if hard != unlimited and hard < needed:
         raise InputError(
-            f"so many samples need {needed:,} open files, and this system allows {hard:,}. Scan fewer at a time, or "
-            "ask for a higher limit (ulimit -n)"
+            f"{samples:,} samples need {needed:,} open files, and this system allows {hard:,}. Take fewer, or raise "
+            "the limit (ulimit -n)"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 import typer
 
 from jundscan.cli import options, terminal
-from jundscan.cli.process import allow_open_files
+from jundscan.cli.process import allow_files_of
 from jundscan.errors import format_bases, format_count, format_seconds
 from jundscan.options import Device, TrackFormat
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("jundscan")
 
-FILES_OF_SAMPLE, OTHER_FILES = 4, 100
-"""Open files of each sample at most (its track, hits, windows, and an index), and all others."""
 _INSTEAD = {
     "--output": "each sample gets a file in --out-dir",
     "--report": "a report is of one sample: scan it alone, with --accessibility",
@@ -94,13 +92,14 @@ def scan_samples(
     from jundscan.model.load import load_model
     from jundscan.samples.outputs import write_samples
     from jundscan.samples.plan import open_samples
+    from jundscan.samples.table import sample_files
     from jundscan.scanning.score import score_together
 
     files = outputs.names([sample.name for sample in listed])
     written: dict[str, Path | str | None] = {f"--out-dir ({name})": outputs.folder / name for name in files}
     options.check_files({**written, "--json": json_target}, (*inputs, table, *sample_files(listed)))
     outputs.check([sample.name for sample in listed])
-    allow_open_files(FILES_OF_SAMPLE * len(listed) + OTHER_FILES)
+    allow_files_of(len(listed))
     if json_target is not None:
         check_output(json_target, outputs.force)
     if scheduler is not None:
@@ -121,12 +120,6 @@ def scan_samples(
         terminal.write_json(record, json_target, outputs.force)
     terminal.log_written(*(outputs.folder / name for name in files), json_target)
     _log_result(record)
-
-
-def sample_files(samples: Sequence[Sample]) -> list[Path | None]:
-    """Return the input files of samples."""
-    tracks = [sample.accessibility for sample in samples if isinstance(sample.accessibility, Path)]
-    return [*tracks, *(sample.barcodes for sample in samples)]
 
 
 def _log_result(record: SamplesRecord) -> None:

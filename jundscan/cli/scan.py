@@ -14,7 +14,7 @@ import typer
 
 from jundscan.cli import options, terminal
 from jundscan.cli.help_layout import OUTPUTS, PEAKS, examples
-from jundscan.cli.samples import check_usage, sample_files, scan_samples
+from jundscan.cli.samples import check_usage, scan_samples
 from jundscan.errors import format_bases, format_count, format_seconds
 from jundscan.options import DEFAULT_STRIDE, Format
 
@@ -162,13 +162,15 @@ def scan(
         *(truth_region or ()),
     )
     listed: list[Sample] = []
+    tracks = [accessibility]
     if samples is not None:
-        from jundscan.samples.table import read_samples
+        from jundscan.samples.table import read_samples, sample_files
 
         terminal.start_log(quiet)
         listed = read_samples(samples)
-    options.check_reads([accessibility, *sample_files(listed)], reads, min_mapq)
-    options.check_backend(backend, scheduler, [accessibility, *sample_files(listed)])
+        tracks += sample_files(listed)
+    options.check_reads(tracks, reads, min_mapq)
+    options.check_backend(backend, scheduler, tracks)
     opening: dict[str, Any] = {
         "stride": stride,
         "threshold_rule": rule,

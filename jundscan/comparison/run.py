@@ -20,6 +20,7 @@ from jundscan.samples.plan import Samples
 from jundscan.samples.sites import call_sites, join_sites
 from jundscan.samples.table import Sample
 from jundscan.scanning.checks import check_counts
+from jundscan.scanning.outputs import Counter
 from jundscan.scanning.plan import Scan
 from jundscan.scanning.score import ScoredWindows, score_together
 from jundscan.schemas.records import ComparedSampleRecord, CompareRecord, RunRecord
@@ -119,18 +120,15 @@ def run_comparison(
     on_progress : callable
         Gets the number of windows of each chunk.
     """
-    scans, scored, bases = samples.scans, 0, 0
-    called = [0] * len(scans)
+    scans = samples.scans
+    counters = [Counter(scan) for scan in scans]
 
     def counted() -> Iterator[tuple[ScoredWindows, ...]]:
-        nonlocal scored, bases
         for of_samples in scoring(scans):
-            first = of_samples[0]
-            scored, bases = scored + first.scored, bases + first.covered
-            for row, chunk in enumerate(of_samples):
-                called[row] += chunk.positive
+            for counter, chunk in zip(counters, of_samples, strict=True):
+                counter.scored(chunk)
             yield of_samples
-            on_progress(first.tried)
+            on_progress(of_samples[0].tried)
 
     began = time.perf_counter()
     sites = join_sites(call_sites(scans, counted()), len(scans))
@@ -138,11 +136,11 @@ def run_comparison(
     compared = compare_groups(contrast, samples.names, groups, sites, scans[0].threshold.value, fdr, min_difference)
     scans[0].inputs.timings["scanning"] = time.perf_counter() - began
     own = Cautions()
-    for scan, number in zip(scans, called, strict=True):
-        for caution in check_counts(scan, number, scored):
+    for scan, counter in zip(scans, counters, strict=True):
+        for caution in check_counts(scan, counter.windows_called, counter.windows_scored):
             (own if caution.code == "unknown_letters" else scan.inputs.cautions).take([caution])
     own.take(cautions(compared))
-    return compared, RunFacts(scored, bases, own)
+    return compared, RunFacts(counters[0].windows_scored, counters[0].bases_scanned, own)
 
 
 def comparison_record(

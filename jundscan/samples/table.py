@@ -52,6 +52,12 @@ class Sample:
     cells: frozenset[str] | None = field(default=None, repr=False)
 
 
+def sample_files(samples: Sequence[Sample]) -> list[Path | None]:
+    """Return the input files of samples."""
+    tracks = [sample.accessibility for sample in samples if isinstance(sample.accessibility, Path)]
+    return [*tracks, *(sample.barcodes for sample in samples)]
+
+
 def read_samples(path: str | Path) -> list[Sample]:
     """Read a table of samples, separated by tabs, whose first line names its columns.
 

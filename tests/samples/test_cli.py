@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jundscan.cli.process import allow_open_files
+from jundscan.cli.process import FILES_OF_SAMPLE, OTHER_FILES, allow_files_of
 from jundscan.errors import InputError
 from jundscan.model.load import load_model
 from jundscan.model.thresholds import is_positive
@@ -290,14 +290,15 @@ def test_two_cell_types_together_equal_two_scans(tmp_path: Path, data_folder: Pa
 def test_many_samples_may_hold_many_files_open(monkeypatch: pytest.MonkeyPatch) -> None:
     resource = pytest.importorskip("resource", reason="Windows limits no open files")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = 50 * FILES_OF_SAMPLE + OTHER_FILES
     try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft - 1, hard))
-        allow_open_files(soft)
-        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (soft, hard)
-        allow_open_files(10)
-        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (soft, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed - 1, hard))
+        allow_files_of(50)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (needed, hard)
+        allow_files_of(10)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (needed, hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     monkeypatch.setattr(resource, "getrlimit", lambda _: (100, 200))
-    with pytest.raises(InputError, match=r"need 1,000 open files, and this system allows 200"):
-        allow_open_files(1_000)
+    with pytest.raises(InputError, match=r"^225 samples need 1,000 open files, and this system allows 200"):
+        allow_files_of(225)
