@@ -72,6 +72,7 @@ def scan(
     scale: AccessibilityScale | str | Path | None = None, allow_length_mismatch: bool = False,
     alias: str | Path | None = None, bed_value: BedValue = "score",
     missing_chromosomes: MissingChromosomes | None = None, reads: ReadsAs | None = None, min_mapq: int | None = None,
+    genes: str | Path | None = None,
 ) -> Results[Hit]: ...
 
 
@@ -85,6 +86,7 @@ def scan(
     scale: AccessibilityScale | str | Path | None = None, allow_length_mismatch: bool = False,
     alias: str | Path | None = None, bed_value: BedValue = "score",
     missing_chromosomes: MissingChromosomes | None = None, reads: ReadsAs | None = None, min_mapq: int | None = None,
+    genes: str | Path | None = None,
 ) -> Results[ScoredWindows]: ...
 # fmt: on
 
@@ -112,6 +114,7 @@ def scan(
     missing_chromosomes: MissingChromosomes | None = None,
     reads: ReadsAs | None = None,
     min_mapq: int | None = None,
+    genes: str | Path | None = None,
 ) -> Results[Hit] | Results[ScoredWindows]:
     """Scan a genome for binding sites and yield hits in genome order, or the probability of every window.
 
@@ -141,7 +144,8 @@ def scan(
         Choose the threshold by at most one of them, 0 to 1, see :class:`jundscan.options.ThresholdRule`. Without one
         the model's own rule holds (``jundscan info`` shows it).
     regions : str or iterable of str
-        Regions to scan, ``chrom`` or ``chrom:start-end``, 0-based half-open. Without any, the whole genome is scanned.
+        Regions to scan, ``chrom`` or ``chrom:start-end``, 0-based half-open, or with ``genes`` the name of a gene, such
+        as ``MYC`` or ``MYC±10kb``. Without any, the whole genome is scanned.
     regions_file : str, pathlib.Path or None
         BED file of regions to scan.
     exclude : str, pathlib.Path or None
@@ -164,6 +168,8 @@ def scan(
         ``"cuts"``), or all of their bases.
     min_mapq : int or None
         Minimum mapping quality of a read that counts. None: 30. A fragments file has no mapping qualities.
+    genes : str, pathlib.Path or None
+        Annotation (GTF, GFF3 or BED) whose genes ``regions`` can name.
 
     Returns
     -------
@@ -200,6 +206,7 @@ def scan(
         missing_chromosomes=missing_chromosomes,
         reads=reads,
         min_mapq=min_mapq,
+        genes=genes,
         threads=threads,
     )
     ready = _open(genome, accessibility, model, device, options)
@@ -495,6 +502,7 @@ def explain(
     missing_chromosomes: MissingChromosomes | None = None,
     reads: ReadsAs | None = None,
     min_mapq: int | None = None,
+    genes: str | Path | None = None,
 ) -> Results[Explanation]:
     """Find the bases that drive the prediction in regions, by in-silico saturation mutagenesis.
 
@@ -503,7 +511,7 @@ def explain(
     Parameters
     ----------
     regions : str or iterable of str
-        ``chrom:start-end``, 0-based half-open.
+        ``chrom:start-end``, 0-based half-open, or with ``genes`` the name of a gene.
     hits : str, pathlib.Path, iterable of Hit or None
         File of hits (BED, narrowPeak), or what :func:`jundscan.scan` yields. The 151 bases around the centre of the
         strongest hits are explained too. Their windows are scored again, because a BED's scores are rounded.
@@ -545,6 +553,7 @@ def explain(
         missing_chromosomes=missing_chromosomes,
         reads=reads,
         min_mapq=min_mapq,
+        genes=genes,
         threads=threads,
     )
     to_score = None if hits is not None and file is None else partial(chromosomes_to_explain, named, file)
@@ -728,6 +737,7 @@ def _checked(options: ScanOptions) -> ScanOptions:
         regions_file=optional_path("regions_file", options.regions_file),
         exclude=optional_path("exclude", options.exclude),
         alias=optional_path("alias", options.alias),
+        genes=optional_path("genes", options.genes),
         scale=_scale(options.scale),
         allow_length_mismatch=flag("allow_length_mismatch", options.allow_length_mismatch),
     )

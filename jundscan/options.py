@@ -133,6 +133,7 @@ class ScanOptions:
     missing_chromosomes: MissingChromosomes | None = None
     reads: ReadsAs | None = None
     min_mapq: int | None = None
+    genes: str | Path | None = None
     threads: int | None = None
 
 

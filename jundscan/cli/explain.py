@@ -38,12 +38,13 @@ def explain(
     missing_chromosomes: options.MissingChromosomesOption = None,
     allow_length_mismatch: options.LengthMismatchOption = False,
     alias: options.AliasOption = None,
+    genes: options.GenesOption = None,
     model: options.ModelOption = None,
     region: Annotated[
         list[str] | None,
         typer.Option(
             metavar="REGION",
-            help="chrom:start-end (0-based, half-open). May be repeated.",
+            help="chrom:start-end (0-based, half-open), or with --genes GENE±1kb. May be repeated.",
             show_default=False,
             rich_help_panel=TARGETS,
         ),
@@ -103,7 +104,9 @@ def explain(
         raise typer.BadParameter("name what to explain: --region, --hits or both", param_hint="--region")
     if is_stream(output):
         raise typer.BadParameter("several files cannot go to stdout; name a folder", param_hint="--output")
-    options.check_files({"--json": json_target}, (genome, accessibility, accessibility_scale, alias, model, hits))
+    options.check_files(
+        {"--json": json_target}, (genome, accessibility, accessibility_scale, alias, genes, model, hits)
+    )
     terminal.start_log(quiet)
     check_pictures()
     check_folder(output, (), force)
@@ -123,6 +126,7 @@ def explain(
         missing_chromosomes=missing_chromosomes,
         reads=reads,
         min_mapq=min_mapq,
+        genes=genes,
         threads=threads,
         chromosomes_to_score=partial(chromosomes_to_explain, region or (), hits),
     ) as ready:

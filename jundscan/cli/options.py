@@ -128,11 +128,15 @@ AliasOption = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Table of other chromosome names.", rich_help_panel=INPUTS, **INPUT),
 ]
+GenesOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Genes: GTF, GFF3 or BED.", rich_help_panel=INPUTS, **INPUT),
+]
 RegionOption = Annotated[
     list[str] | None,
     typer.Option(
         metavar="REGION",
-        help="chrom or chrom:start-end (0-based, half-open). May be repeated.",
+        help="chrom, chrom:start-end (0-based, half-open), or with --genes GENE or GENE±10kb. May be repeated.",
         show_default=False,
         rich_help_panel=SCOPE,
     ),

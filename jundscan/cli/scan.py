@@ -51,6 +51,7 @@ def scan(
     allow_length_mismatch: options.LengthMismatchOption = False,
     allow_shallow: options.AllowShallowOption = False,
     alias: options.AliasOption = None,
+    genes: options.GenesOption = None,
     model: options.ModelOption = None,
     region: options.RegionOption = None,
     regions: options.RegionsOption = None,
@@ -158,7 +159,7 @@ def scan(
         track,
     )
     inputs = (
-        *(genome, accessibility, accessibility_scale, regions, exclude, truth, truth_exclude, alias, model),
+        *(genome, accessibility, accessibility_scale, regions, exclude, truth, truth_exclude, alias, genes, model),
         *(truth_region or ()),
     )
     listed: list[Sample] = []
@@ -184,6 +185,7 @@ def scan(
         "missing_chromosomes": missing_chromosomes,
         "reads": reads,
         "min_mapq": min_mapq,
+        "genes": genes,
         "threads": threads if scheduler is None else threads or 1,
     }
     command = terminal.command_line(context)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import islice
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jundscan.dna.regions import Region
 
 _MITOCHONDRION = ("M", "MT", "chrM", "chrMT")
 _MAX_NAMES_SHOWN = 5
@@ -16,11 +20,14 @@ class ChromSizes(dict[str, int]):
     ----------
     aliases : Mapping of str to str
         The genome's name by another name, see :func:`jundscan.io.aliases.read_aliases`.
+    places : callable or None
+        Returns the region that a text names, such as a gene. :meth:`jundscan.scanning.genes.Genes.find` is one.
     """
 
     def __init__(self, sizes: Mapping[str, int], aliases: Mapping[str, str] | None = None) -> None:
         super().__init__(sizes)
         self.aliases: Mapping[str, str] = aliases or {}
+        self.places: Callable[[str], Region] | None = None
 
 
 def matching_name(name: str, names: Collection[str]) -> str | None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.dna.chromosomes import matching_name, some_names
+from jundscan.dna.chromosomes import ChromSizes, matching_name, some_names
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import InputError, RegionError
 
@@ -34,14 +34,14 @@ class Region(NamedTuple):
 
 
 def parse_region(text: str, chromsizes: Mapping[str, int]) -> Region:
-    """Read ``chrom`` or ``chrom:start-end`` (0-based half-open, commas in the numbers allowed).
+    """Read ``chrom`` or ``chrom:start-end`` (0-based half-open, commas in the numbers allowed), or the name of a gene.
 
     Parameters
     ----------
     text : str
-        The region; ``22`` finds ``chr22`` and the other way round.
+        The region; ``22`` finds ``chr22`` and the other way round. A chromosome's name comes before that of a gene.
     chromsizes : mapping of str to int
-        Length of every chromosome, bases.
+        Length of every chromosome, bases. The places of a :class:`ChromSizes` count too.
 
     Returns
     -------
@@ -66,8 +66,11 @@ def parse_region(text: str, chromsizes: Mapping[str, int]) -> Region:
         return Region(whole, 0, chromsizes[whole])
     name, colon, bounds = text.rpartition(":")
     chrom = matching_name(name if colon else text, chromsizes)
+    if chrom is None and isinstance(chromsizes, ChromSizes) and chromsizes.places is not None:
+        return chromsizes.places(text)
     if chrom is None:
-        raise RegionError(text, f"no such chromosome in the genome, which has {some_names(chromsizes)}")
+        known = f"no such chromosome in the genome, which has {some_names(chromsizes)}"
+        raise RegionError(text, known if colon else f"{known}. The name of a gene needs --genes")
     left, _, right = bounds.replace(",", "").partition("-")
     if not (left.isdecimal() and right.isdecimal() and bounds.isascii()):
         raise RegionError(text, "write chrom:start-end with whole numbers, 0-based half-open, such as chr22:0-1000")

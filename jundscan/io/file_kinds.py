@@ -13,7 +13,7 @@ from typing import Literal
 
 from jundscan.errors import FastaError, JundscanError, TrackError
 
-Purpose = Literal["genome", "track", "intervals", "table", "variants", "model"]
+Purpose = Literal["genome", "track", "intervals", "table", "genes", "variants", "model"]
 """The use of an input file."""
 HEAD_BYTES = 1 << 13
 """Bytes of a file that are examined."""
@@ -23,11 +23,13 @@ _EXPECTED: dict[Purpose, str] = {
     "track": "a bigWig, bedGraph, narrowPeak, broadPeak, BED, BAM, CRAM or fragments file",
     "intervals": "a BED, narrowPeak or broadPeak",
     "table": "a table of text",
+    "genes": "a GTF, GFF3 or BED",
     "variants": "a VCF or BCF",
     "model": "an .onnx file made by jundscan",
 }
 _ACCEPTED: dict[Purpose, tuple[str, ...]] = {
     "genome": ("FASTA",),
+    "genes": ("GFF",),
     "variants": ("VCF", "BCF"),
     "model": ("zip",),  # a checkpoint of PyTorch, for which the loader of models has an error of its own
 }

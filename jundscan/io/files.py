@@ -163,9 +163,9 @@ def _check_bgzip_end(file: BinaryIO) -> None:
         raise EOFError(_NO_END)
 
 
-def text_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines of a table of text with their numbers, from 1; errors are those of :func:`text_blocks`."""
-    for number, lines in text_blocks(path, "table"):
+def text_lines(path: Path, purpose: Purpose = "table") -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of a text with their numbers, from 1; parameters and errors are those of :func:`text_blocks`."""
+    for number, lines in text_blocks(path, purpose):
         yield from enumerate(lines, number)
 
 

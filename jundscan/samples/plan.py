@@ -76,6 +76,7 @@ def open_samples(
     missing_chromosomes: MissingChromosomes | None = None,
     reads: ReadsAs | None = None,
     min_mapq: int | None = None,
+    genes: str | Path | None = None,
     allow_shallow: bool = False,
     threads: int | None = None,
     compare_track: bool = True,
@@ -120,6 +121,7 @@ def open_samples(
         alias=alias,
         bed_value=bed_value,
         missing_chromosomes=missing_chromosomes,
+        genes=genes,
         threads=threads,
     )
     threshold = choose_threshold(base.model.metadata, True, threshold_rule)

@@ -32,6 +32,7 @@ from jundscan.options import (
     positive_int,
 )
 from jundscan.run.inputs import Inputs, open_inputs
+from jundscan.scanning.genes import Genes, read_genes
 from jundscan.scanning.spans import RegionCounts, find_spans
 
 
@@ -51,6 +52,8 @@ class Scan:
         None when the user chose no regions.
     windows : int
         Windows inside the spans, also those with unknown letters.
+    genes : Genes or None
+        Genes on the genome; None without an annotation.
     """
 
     inputs: Inputs
@@ -59,6 +62,7 @@ class Scan:
     spans: Sequence[Region]
     regions: RegionCounts | None
     windows: int
+    genes: Genes | None = None
 
     @property
     def genome(self) -> Genome:
@@ -107,6 +111,7 @@ def open_scan(
     missing_chromosomes: MissingChromosomes | None = None,
     reads: ReadsAs | None = None,
     min_mapq: int | None = None,
+    genes: str | Path | None = None,
     threads: int | None = None,
     chromosomes_to_score: Callable[[ChromSizes], Iterable[str]] | None = None,
     compare_track: bool = True,
@@ -140,7 +145,7 @@ def open_scan(
         check_choice("missing_chromosomes", missing_chromosomes, MissingChromosomes)
     counting = ReadsOptions(reads, min_mapq)
     stride = positive_int("stride", stride, MAX_STRIDE)
-    files = {"accessibility": accessibility, "regions": regions_file, "exclude": exclude}
+    files = {"accessibility": accessibility, "regions": regions_file, "exclude": exclude, "genes": genes}
     inputs = open_inputs(genome, model, alias=alias, threads=threads, files=files)
     sizes = inputs.genome.chromsizes
 
@@ -150,6 +155,8 @@ def open_scan(
 
     try:
         with collect_warnings(inputs.cautions):
+            annotation = None if genes is None else read_genes(genes, sizes)
+            sizes.places = None if annotation is None else annotation.find
             spans, counts = find_spans(sizes, stride, regions, regions_file, exclude)
             inputs.open_track(
                 accessibility,
@@ -165,7 +172,8 @@ def open_scan(
     except BaseException:
         inputs.files.close()
         raise
-    return Scan(inputs, stride, threshold, spans, counts, int(count_windows(span_table(spans, sizes), stride).sum()))
+    windows = int(count_windows(span_table(spans, sizes), stride).sum())
+    return Scan(inputs, stride, threshold, spans, counts, windows, annotation)
 
 
 def bases_by_chromosome(spans: Sequence[Region]) -> dict[str, int]:

@@ -165,7 +165,7 @@ def find_spans(
     named = [(text, parse_region(text, chromsizes)) for text in texts]
     for text, region in named:
         if not text.startswith(region.chrom):
-            log.info("region %s: the genome names it %s", text, region)
+            log.info("region %s stands for %s", text, region)
     windows = count_windows(span_table([region for _, region in named], chromsizes), stride)
     for empty in np.flatnonzero(windows == 0)[:1].tolist():
         raise RegionError(

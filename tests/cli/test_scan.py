@@ -306,7 +306,7 @@ def test_other_names_and_intervals_beyond_the_end_are_logged(tmp_path: Path, run
     assert "missing from the track" not in ran.err
     assert "warning: " in ran.err
     assert "2 intervals beyond the end" in ran.err
-    assert "region 1: the genome names it chr1:0-6000" in ran.err
+    assert "region 1 stands for chr1:0-6000" in ran.err
 
 
 def test_allow_length_mismatch_accepts_a_partial_genome(tmp_path: Path, run: Run, genome: Path) -> None:

@@ -37,7 +37,7 @@ def test_other_chromosome_names_are_resolved_and_logged(tmp_path: Path, caplog: 
     caplog.set_level("INFO", "jundscan")
     file = write_rows(tmp_path / "r.bed", [("2", 0, 200)])
     assert scan_spans(SIZES, 10, ["1:0-200"], file) == [Region("chr1", 0, 200), Region("chr2", 0, 200)]
-    assert "region 1:0-200: the genome names it chr1:0-200" in caplog.text
+    assert "region 1:0-200 stands for chr1:0-200" in caplog.text
     assert "r.bed names chromosomes differently: 2 for chr2" in caplog.text
 
 
