@@ -356,7 +356,7 @@ class TestTables:
 
 def test_the_checks_of_a_card_run_without_one(tmp_path, capsys):
     out = tmp_path / "gpu.json"
-    gpu.main(["--provider", "cpu", "--bases", "60000", "--chromosomes", "1", "--repeats", "1", "--out", str(out)])
+    gpu.main(["--provider", "cpu", "--bases", "20000", "--chromosomes", "1", "--repeats", "1", "--out", str(out)])
     found = json.loads(out.read_text())
     assert set(found["checks"]) == {"provider", "operators", "agreement", "hits", "repeat", "doctor"}
     assert all(facts["passed"] for facts in found["checks"].values())
