@@ -27,11 +27,11 @@ from jundscan.dna.interval_sets import merge_intervals, overlaps_any
 from jundscan.dna.letters import WINDOW_LENGTH, encode
 from jundscan.dna.regions import Region
 from jundscan.evaluation.peaks import Peaks, read_peaks
-from jundscan.explanations.known_sites import find_sites
 from jundscan.io.bigwig import open_bigwig
 from jundscan.io.shards import read_shards
 from jundscan.model.load import load_model
 from jundscan.model.model import Model
+from jundscan.model.sites import find_sites
 from jundscan.model.thresholds import logits
 from jundscan.samples.table import Sample
 from jundscan.scanning.plan import open_scan
@@ -126,7 +126,7 @@ def rank_peaks(data: Path, model: Model) -> dict[str, Any]:
     for start, end in peaks.tolist():
         inside = np.flatnonzero((starts + WINDOW_LENGTH > start) & (starts < end))
         touching = np.flatnonzero((sites.end > start) & (sites.start < end))
-        found = find_sites(first.codes[start - START : end - START])
+        found = find_sites(first.codes[start - START : end - START], model.metadata)
         with_site, with_motif = with_site + bool(len(touching)), with_motif + bool(found)
         if len(touching):  # of several sites the strongest in either cell type
             row = touching[sites.best[touching].max(axis=1).argmax()]

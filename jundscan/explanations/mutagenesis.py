@@ -24,6 +24,7 @@ from jundscan.io.fasta.stretches import StretchReader
 from jundscan.io.frames import data_frame
 from jundscan.io.html_tables import html_table
 from jundscan.model.model import WINDOW_MULTIPLE
+from jundscan.model.sites import KnownSite, find_sites
 from jundscan.model.thresholds import logits
 from jundscan.scanning.plan import Scan
 from jundscan.threads import in_order
@@ -96,6 +97,8 @@ class Explanation(NamedTuple):
     response : Response or None
         Probability of the best window as a function of its accessibility. None where every window holds unknown
         letters.
+    sites : tuple of KnownSite
+        Known sites of the model, sorted by start. Their positions count from ``region.start``.
     """
 
     region: Region
@@ -105,6 +108,7 @@ class Explanation(NamedTuple):
     probabilities: NDArray[np.float32]
     accessibility: NDArray[np.float32]
     response: Response | None
+    sites: tuple[KnownSite, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Explanation: {self._describe()}>"
@@ -356,15 +360,16 @@ def _join(scan: Scan, region: Region, parts: list[tuple[_Task, _Scores]]) -> Exp
                     best = (*candidate, window)
     differences = np.concatenate([scores.differences for _, scores in parts])
     around = _REACH + scan.model.flank
-    bases = [task.codes[around:-around] for task, _ in parts]
+    bases = np.concatenate([task.codes[around:-around] for task, _ in parts])
     return Explanation(
         region,
-        np.concatenate(bases),
+        bases,
         differences,
         -differences.sum(axis=1) / _OTHERS,
         probabilities,
         accessibility,
         None if best is None else _response(scan, *best[1:]),
+        tuple(find_sites(bases, scan.model.metadata)),
     )
 
 

@@ -14,12 +14,12 @@ from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH, decode
 from jundscan.dna.regions import Region
 from jundscan.errors import OutputError
 from jundscan.explanations.alignment import AverageLogo, average_logos
-from jundscan.explanations.known_sites import CONSENSUS, find_sites
 from jundscan.explanations.mutagenesis import Explanation, explain_regions
 from jundscan.explanations.ranking import StrongHit
 from jundscan.io.aliases import check_names_in_text
 from jundscan.io.numbers import format_probability, shortest_decimals
 from jundscan.io.outputs import check_output, open_output, remove_old_output, write_error
+from jundscan.model.sites import describe_sites
 from jundscan.run.record import run_facts
 from jundscan.scanning.plan import Scan
 from jundscan.schemas.records import ExplainRecord
@@ -121,7 +121,7 @@ def write_explanations(
     _write_mutagenesis(folder / "mutagenesis.tsv", explained, force)
     _write_track(folder / "contributions.bedgraph", in_order, scan.model.metadata.factor, force)
     _write_response(folder / "accessibility.tsv", explained, force)
-    sites = _write_sites(folder / "sites.bed", in_order, force)
+    sites = _write_sites(folder / "sites.bed", in_order, describe_sites(scan.model.metadata), force)
     return {
         **run_facts(scan.inputs, scan.threshold, {"hits": hits_file}, command),
         "regions": [str(region) for region in regions],
@@ -129,7 +129,7 @@ def write_explanations(
         "hit_probabilities": [None if math.isnan(value) else value for value in _exact_probabilities(hits)],
         "bases": sum(len(one.codes) for one in explained),
         "sites": sites,
-        "regions_with_a_site": sum(bool(find_sites(one.codes)) for one in explained),
+        "regions_with_a_site": sum(bool(one.sites) for one in explained),
         "files": [str(folder / name) for name in names if (folder / name).exists()],
         "seconds": time.perf_counter() - began,
     }
@@ -195,21 +195,21 @@ def _write_response(path: Path, explained: Sequence[Explanation], force: bool) -
                 stream.write("\t".join([*shown, _probability(percentile), _probability(probability)]) + "\n")
 
 
-def _write_sites(path: Path, in_order: Sequence[Explanation], force: bool) -> int:
+def _write_sites(path: Path, in_order: Sequence[Explanation], what: str, force: bool) -> int:
     """Write known sites as BED6, once where regions overlap. The score is 100 × the mean contribution of their bases.
 
-    Returns the number of sites.
+    ``what`` describes the sites. Returns their number.
     """
-    written: dict[tuple[str, int, int], str] = {}
+    written: dict[tuple[str, int, int, str], str] = {}
     for one in in_order:
-        for site in find_sites(one.codes):
+        for site in one.sites:
             start, end = one.region.start + site.start, one.region.start + site.end
             mean = float(np.nan_to_num(one.contributions[site.start : site.end]).mean())
             score = round(min(max(100 * mean, 0), 1000))
-            row = f"{one.region.chrom}\t{start}\t{end}\t{site.name}\t{score}\t{CONSENSUS[site.sequence][1]}\n"
-            written.setdefault((one.region.chrom, start, end), row)
+            row = f"{one.region.chrom}\t{start}\t{end}\t{site.name}\t{score}\t{site.strand}\n"
+            written.setdefault((one.region.chrom, start, end, site.name), row)
     with open_output(path, force) as stream:
-        stream.write(f"# exact matches of {', '.join(CONSENSUS)}\n")
+        stream.write(f"# {what}\n")
         stream.writelines(written.values())
     return len(written)
 

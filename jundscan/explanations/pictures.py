@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH
+from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH, decode
 from jundscan.errors import JundscanError
 from jundscan.explanations.alignment import AverageLogo, contribution_logo
-from jundscan.explanations.known_sites import KnownSite, find_sites
 from jundscan.io.pictures import BASE_COLOURS, new_axes, save_figure
 from jundscan.scanning.pictures import LINE, THRESHOLD, draw_probabilities, scale_probabilities
 
@@ -119,7 +118,7 @@ def draw_page(path: Path, explanations: Sequence[Explanation], title: str, force
         start = explanation.region.start + first
         _draw_logo(axis, part, start)
         low, high = _limits(part.sum(axis=1))
-        _mark(axis, find_sites(explanation.codes), explanation.region.start, high, label=False)
+        _mark(axis, explanation, high, label=False)
         axis.set(ylim=(low, high), xlim=(start - 0.5, start + len(part) - 0.5))
         axis.tick_params(labelsize=6)
         probability = math.nan if explanation.response is None else explanation.response.probability
@@ -158,10 +157,9 @@ def plot_contributions(explanation: Explanation, axis: Axes | None = None) -> Ax
 
 def _draw_contributions(axis: Any, explanation: Explanation, part: slice) -> None:
     """Draw the contributions of some bases, with the known sites. All parts have the limits of the whole region."""
-    sites, start = find_sites(explanation.codes), explanation.region.start
-    low, high = _limits(explanation.contributions, _LABEL_HEADROOM if sites else _HEADROOM)
-    _draw_logo(axis, contribution_logo(explanation)[part], start + part.start)
-    _mark(axis, sites, start, high)
+    low, high = _limits(explanation.contributions, _LABEL_HEADROOM if explanation.sites else _HEADROOM)
+    _draw_logo(axis, contribution_logo(explanation)[part], explanation.region.start + part.start)
+    _mark(axis, explanation, high)
     axis.set(ylim=(low, high), ylabel="contribution\n(logits)")
 
 
@@ -183,13 +181,15 @@ def _draw_logo(axis: Any, logo: NDArray[np.float64], start: int) -> None:
     axis.spines[["top", "right"]].set_visible(False)
 
 
-def _mark(axis: Any, sites: Sequence[KnownSite], start: int, top: float, label: bool = True) -> None:
-    for site in sites:
-        left, right = start + site.start - 0.5, start + site.end - 0.5
+def _mark(axis: Any, explanation: Explanation, top: float, label: bool = True) -> None:
+    """Shade the known sites. Labels have the letters of the forward strand, as the logo below them."""
+    for site in explanation.sites:
+        left, right = (explanation.region.start + edge - 0.5 for edge in (site.start, site.end))
+        letters = decode(explanation.codes[site.start : site.end]).decode()
         axis.axvspan(left, right, color=_SITE, zorder=-2, linewidth=0)
         if label:
             style = {"ha": "center", "va": "top", "fontsize": 7, "clip_on": True}
-            axis.text((left + right) / 2, top, f"{site.name}\n{site.sequence}", **style)
+            axis.text((left + right) / 2, top, f"{site.name}\n{letters}", **style)
 
 
 def _shade_best(axis: Any, explanation: Explanation, flank: int, first: int, end: int) -> None:

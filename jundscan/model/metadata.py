@@ -36,6 +36,12 @@ WORD = "^[A-Za-z0-9][A-Za-z0-9._-]{0,49}$"
 _DISTRIBUTION = Meta(min_length=DISTRIBUTION_BINS + 1, max_length=DISTRIBUTION_BINS + 1)
 Text = Annotated[str, Meta(max_length=500)]
 """One line. The types cannot say so, but :meth:`Metadata.from_json` checks it."""
+Bits = Annotated[float, Meta(ge=-50, le=50)]
+"""Log2 odds."""
+MAX_SITES = 16
+"""Maximum known sites of a model, because each costs time at every hit."""
+MAX_SITE_LENGTH = 40
+"""Maximum positions of a known site."""
 Setting = bool | int | float | str | list[int] | None
 """A number or a choice that describes a network."""
 
@@ -87,6 +93,20 @@ class SelfTest:
     def scores(self) -> list[tuple[float, ...]]:
         """Return the probabilities of every mode of the model."""
         return [scores for mode in (*MODES, *WINDOW_MODES) if (scores := getattr(self, mode)) is not None]
+
+
+@dataclass(frozen=True)
+class SiteMatrix:
+    """A motif that counts as a known site of the model's factor."""
+
+    name: Annotated[str, Meta(pattern="^[!-~]{1,50}$"), about("Name of the motif, without spaces.")]
+    source: Annotated[Text, about("Where the motif comes from: a matrix of JASPAR, a file, or the training windows.")]
+    matrix: Annotated[
+        tuple[tuple[Bits, Bits, Bits, Bits], ...],
+        Meta(min_length=1, max_length=MAX_SITE_LENGTH),
+        about("Log2 odds of A, C, G and T against equal frequencies at each position, in hundredths of a bit."),
+    ]
+    threshold: Annotated[float, about("A site is a match when its letters' log2 odds add up to this or more.")]
 
 
 @dataclass(frozen=True)
@@ -155,6 +175,14 @@ class Metadata:
     factor: Annotated[
         str, Meta(pattern=WORD), about("Transcription factor whose binding the model predicts. JUND in older models.")
     ] = DEFAULT_FACTOR
+    sites: Annotated[
+        tuple[SiteMatrix, ...],
+        Meta(max_length=MAX_SITES),
+        about(
+            "Motifs whose matches count as known sites, the strongest first. Empty for JUND, whose sites are exact "
+            "sequences, and in older models."
+        ),
+    ] = ()
 
     @property
     def sees_neighbourhood(self) -> bool:
@@ -243,12 +271,20 @@ def _check(metadata: Metadata) -> None:
     """Raise ValueError for what the types of the fields cannot say."""
     texts = [(key, value) for key, value in vars(metadata).items() if isinstance(value, str)]
     texts += [("cell_types", name) for name in metadata.cell_types]
+    texts += [("sites", site.source) for site in metadata.sites]
     texts += [("training_accessibility", name) for name in metadata.training_accessibility or ()]
     texts += [("validation", name) for mode, scores in metadata.validation.items() for name in (mode, *scores)]
     texts += [(f"{mode} default_rule", table.default_rule) for mode, table in metadata.tables.items()]
     for key, text in texts:
         if not text.isprintable():
             raise ValueError(f"{key} is not one line of text")
+    names = [site.name for site in metadata.sites]
+    if len({*names, "none"}) <= len(names):
+        raise ValueError("names of sites are not distinct, or one of them is none")
+    for site in metadata.sites:
+        least, most = (round(sum(pick(row) for row in site.matrix), 2) for pick in (min, max))
+        if not least < site.threshold <= most:
+            raise ValueError(f"site {site.name}: its threshold is not between the lowest and the highest score")
     for mode, table in metadata.tables.items():
         if any(one.threshold >= other.threshold for one, other in pairwise(table.rows)):
             raise ValueError(f"{mode} rows do not ascend by threshold")

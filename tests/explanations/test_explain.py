@@ -15,7 +15,6 @@ from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH, encode, reverse_comple
 from jundscan.dna.regions import Region
 from jundscan.errors import InputError
 from jundscan.explanations.alignment import WIDTH, average_logos
-from jundscan.explanations.known_sites import find_sites
 from jundscan.explanations.mutagenesis import Explanation, explain_regions
 from jundscan.model.model import Model
 from jundscan.model.thresholds import logits
@@ -173,7 +172,7 @@ def test_planted_site_has_the_highest_contributions(tmp_path: Path, model: Model
     assert (mean[core] > 0.1).all()
     outside = np.delete(mean, range(core.start - 1, core.stop + 1))
     assert mean[core].min() > np.abs(outside).max()
-    assert all(any(site.start == core.start for site in find_sites(one.codes)) for one in found)
+    assert all(any(site.start == core.start for site in one.sites) for one in found)
 
 
 def explanation(codes: np.ndarray, contributions: np.ndarray) -> Explanation:
@@ -204,14 +203,6 @@ def test_average_logo_aligns_both_strands() -> None:
     assert site.tolist() in (encode(b"GGATTTCA").tolist(), encode(b"TGAAATCC").tolist())
     assert found.contributions[strong].max() == pytest.approx(4, abs=0.05)
     assert average_logos([]) is None
-
-
-def test_known_sites_are_found_on_both_strands() -> None:
-    codes = encode(b"TGACTCANTGAGTCATGACGTCATGACTC")
-    assert [(site.start, site.name) for site in find_sites(codes)] == [(0, "AP-1"), (8, "AP-1"), (15, "CRE")]
-    assert {tuple(site[:2]) for site in find_sites(codes)} == {
-        (len(codes) - site.end, len(codes) - site.start) for site in find_sites(reverse_complement(codes))
-    }
 
 
 @pytest.fixture
