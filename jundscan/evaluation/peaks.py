@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jundscan.dna.chromosomes import matching_name
-from jundscan.dna.interval_sets import overlaps_any
+from jundscan.dna.interval_sets import merge_intervals, overlaps_any
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.io.bed import log_other_names, read_intervals, warn_beyond_end
 from jundscan.scanning.hits import Hits
@@ -92,6 +92,10 @@ class PeakComparison:
             self._known[chrom] = Peaks._make(column[~out] for column in peaks)
         self._reached = {chrom: np.zeros(len(peaks.start), np.bool_) for chrom, peaks in self._known.items()}
         self._longest = {chrom: (peaks.end - peaks.start).max(initial=0) for chrom, peaks in self._known.items()}
+        self._merged = {
+            chrom: merge_intervals(np.column_stack((peaks.start, peaks.end))) for chrom, peaks in self._known.items()
+        }
+        self._hits_on_peaks = 0
         self._hits: dict[str, list[NDArray[np.int64]]] = {}
 
     def add_windows(self, chrom: str, starts: NDArray[np.int64]) -> None:
@@ -103,10 +107,28 @@ class PeakComparison:
         first = np.searchsorted(starts, peaks.start[near] - WINDOW_LENGTH, "right")
         self._reached[chrom][near] |= first < np.searchsorted(starts, peaks.end[near], "left")
 
+    def on_peaks(self, chrom: str, hits: Hits) -> list[bool | None]:
+        """Return whether each hit shares a base with a known peak; None for a hit that is left out.
+
+        Parameters
+        ----------
+        chrom : str
+        hits : Hits
+            In any order.
+        """
+        on, out = self._on_peaks(chrom, hits)
+        return [None if is_out else is_on for is_on, is_out in zip(on.tolist(), out.tolist(), strict=True)]
+
+    def _on_peaks(self, chrom: str, hits: Hits) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return which hits share a base with a known peak, and which are left out."""
+        bounds = hits.start, hits.end
+        return overlaps_any(*bounds, self._merged.get(chrom)), overlaps_any(*bounds, self._excluded.get(chrom))
+
     def add_hits(self, chrom: str, hits: Hits) -> None:
         """Collect hits, chromosome by chromosome."""
-        out = overlaps_any(hits.start, hits.end, self._excluded.get(chrom))
+        on, out = self._on_peaks(chrom, hits)
         self.hits_excluded += int(out.sum())
+        self._hits_on_peaks += int((on & ~out).sum())
         self._hits.setdefault(chrom, []).append(np.stack((hits.start, hits.end, hits.summit))[:, ~out])
 
     def report(self) -> PeaksRecord:
@@ -118,7 +140,7 @@ class PeakComparison:
             Ready for JSON, undefined values None.
         """
         known = sum(int(reached.sum()) for reached in self._reached.values())
-        hits = on_peaks = 0
+        hits, on_peaks = 0, self._hits_on_peaks
         distances = [np.empty(0, np.int64)]
         for chrom, parts in self._hits.items():
             start, end, summit = np.concatenate(parts, axis=1)
@@ -130,9 +152,6 @@ class PeakComparison:
             after = np.searchsorted(start, peaks.end, "left")
             is_hit = first < after
             first, after = first[is_hit], after[is_hit]
-            # +1 where a peak's hits begin and -1 behind them, so the sum is above 0 on every hit with a peak
-            steps = np.bincount(first, minlength=len(start) + 1) - np.bincount(after, minlength=len(start) + 1)
-            on_peaks += int(np.count_nonzero(steps.cumsum()))
             peak_summits = peaks.summit[is_hit]
             above = np.searchsorted(summit, peak_summits)
             beside = np.stack((summit[np.clip(above - 1, first, after - 1)], summit[np.clip(above, first, after - 1)]))

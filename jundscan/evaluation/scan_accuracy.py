@@ -110,6 +110,10 @@ class Accuracy(Sink):
         """Compare hits with the peaks."""
         self._peaks.add_hits(chrom, hits)
 
+    def on_peaks(self, chrom: str, hits: Hits) -> list[bool | None]:
+        """Return whether each hit shares a base with a known peak; None for a hit that is left out."""
+        return self._peaks.on_peaks(chrom, hits)
+
     def finish(self) -> dict[str, Any]:
         """Return :meth:`report` under ``accuracy``."""
         return {"accuracy": self.report()}
