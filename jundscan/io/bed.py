@@ -1,7 +1,8 @@
 """Text files of intervals: narrowPeak, broadPeak, BED and bedGraph, compressed or not.
 
 Coordinates are 0-based half-open, as in the files. Blank lines and lines that start with ``#``, ``track`` or
-``browser`` are skipped. Columns are separated by tabs, or by blanks in a line without tabs.
+``browser`` are skipped. So is the line of names in a table of hits of ``scan``. Columns are separated by tabs, or by
+blanks in a line without tabs.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _SAMPLED_LINES, _SAMPLED_BLOCKS = 1000, 2
 Kind = Literal["track", "regions", "peaks"]
 Columns = defaultdict[bytes, tuple["array[int]", "array[int]", "array[float]"]]
 """Starts, ends and values of every chromosome, in compact arrays because a bedGraph may have 10⁸ lines."""
-_SKIPPED = (b"#", b"track ", b"track\t", b"browser ", b"browser\t")
+_SKIPPED = (b"#", b"track ", b"track\t", b"browser ", b"browser\t", b"chrom\tstart\tend\t")
 _SCORE_COLUMN, _SUMMIT_COLUMN = 5, 10
 _NAME_BYTES = 64
 _MAX_VALUE = float(np.finfo(np.float32).max)

@@ -72,6 +72,7 @@ _AT_START = (
 _OF_FIRST_LINE = (
     (rb"<(!doctype html|html|\?xml)", "web page"),
     (rb"chr\tstart\tend\tlength\t", "MACS"),
+    (rb"chrom,start,end,", "CSV"),
     (rb"[^\t]+\t[^\t]+\t[a-z_]+\t[0-9]+\t[0-9]+\t[^\t]+\t[+.?-]\t[012.]\t", "GFF"),
 )
 _WIGGLE = re.compile(rb"^(fixedStep|variableStep)[ \t]+chrom=", re.MULTILINE)
@@ -93,6 +94,7 @@ _NAMES = {
     "PDF": "a PDF",
     "MACS": "the table of peaks of MACS (.xls)",
     "HOMER": "a peak file of HOMER",
+    "CSV": "a table with commas",
     "tar": "a tar archive",
     "web page": "a web page",
     "Git LFS": "a pointer of Git LFS",
@@ -222,6 +224,8 @@ def _advice(kind: str, purpose: Purpose, name: str, path: Path) -> str:
         return f"convert it: gff2bed < {name} > {stem}.bed (gtf2bed for GTF)"
     if kind == "MACS":
         return "its starts count from 1; name the .narrowPeak or .broadPeak beside it"
+    if kind == "CSV":
+        return "write it with tabs: jundscan scan -o hits.tsv"
     if kind == "HOMER":
         return f"convert it: pos2bed.pl {name} > {stem}.bed"
     if kind == "FASTQ":
