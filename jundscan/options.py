@@ -19,8 +19,10 @@ Device = str
 """Where the model runs: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``. ``auto`` uses CUDA if available, else the CPU."""
 ThresholdKind = Literal["threshold", "fpr", "precision", "recall"]
 """What a user chooses the threshold by, see :class:`ThresholdRule`."""
-Format = Literal["bed", "narrowPeak", "table", "tsv"]
-"""What a scan writes: hits in one of three formats, or one line per window (``tsv``)."""
+Format = Literal["bed", "narrowPeak", "table", "windows"]
+"""What a scan writes: hits in one of three formats, or one line per window (``windows``)."""
+FormatChoice = Literal["bed", "narrowPeak", "table", "windows", "tsv"]
+"""Choices of ``--format``. ``tsv`` is the older name of ``windows``."""
 TrackFormat = Literal["bw", "bedgraph"]
 """Tracks of samples: bigWig or bedGraph."""
 BedValue = Literal["score", "presence"]
@@ -37,6 +39,15 @@ DEFAULT_MIN_MAPQ = 30
 MAX_MAPQ = 255
 Backend = Literal["local", "dask"]
 """Where a scan runs: on this machine, or on the workers of a Dask cluster."""
+_ENDINGS: dict[str, tuple[Format, ...]] = {
+    ".bed": ("bed", "narrowPeak"),
+    ".narrowpeak": ("narrowPeak",),
+    ".tsv": ("table", "windows"),
+    ".csv": ("table",),
+}
+"""Formats that suit the ending of a file's name, the one that it chooses first."""
+_COMPRESSED = (".gz", ".bgz")
+_WORKBOOKS = (".xlsx", ".xls")
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
 DEFAULT_STRIDE = 10
 """Bases between window starts. The model's graph has a faster branch for this stride."""
@@ -157,6 +168,52 @@ def threshold_rule(
     if len(rules) > 1:
         raise InputError(f"{' and '.join(rule.kind for rule in rules)} exclude each other")
     return rules[0] if rules else None
+
+
+def _ending(path: str | Path) -> str:
+    """Return the ending of a file's name in lower case, without that of compression."""
+    name = Path(path).name.lower()
+    for ending in _COMPRESSED:
+        name = name.removesuffix(ending)
+    return Path(name).suffix
+
+
+def hit_format(path: str | Path, given: FormatChoice | None = None) -> Format:
+    """Return the format of hits: the one given, else that of the file's ending, else ``bed``.
+
+    Raises
+    ------
+    InputError
+        When the name is that of an Excel workbook.
+
+    Examples
+    --------
+    >>> hit_format("hits.CSV.gz"), hit_format("hits.tsv", "bed"), hit_format("-"), hit_format("hits.bed", "tsv")
+    ('table', 'bed', 'bed', 'windows')
+    """
+    ending = _ending(path)
+    if ending in _WORKBOOKS:
+        raise InputError(f"{path}: workbooks of Excel are not written; name a .csv or .tsv file, which Excel opens")
+    if given is not None:
+        return "windows" if given == "tsv" else given
+    return _ENDINGS.get(ending, ("bed",))[0]
+
+
+def is_odd_ending(path: str | Path, chosen: Format) -> bool:
+    """Return whether the ending of a file's name promises another format than the chosen one.
+
+    Examples
+    --------
+    >>> is_odd_ending("hits.bed", "table"), is_odd_ending("hits.bed", "narrowPeak"), is_odd_ending("hits.txt", "table")
+    (True, False, False)
+    """
+    suited = _ENDINGS.get(_ending(path))
+    return suited is not None and chosen not in suited
+
+
+def delimiter(path: str | Path) -> str:
+    """Return what separates the columns of a table of hits: commas in ``.csv``, else tabs."""
+    return "," if _ending(path) == ".csv" else "\t"
 
 
 def check_choice(name: str, value: object, choices: Any) -> None:

@@ -15,10 +15,11 @@ import typer
 from jundscan.cli import options, terminal
 from jundscan.cli.help_layout import OUTPUTS, PEAKS, examples
 from jundscan.cli.samples import check_usage, scan_samples
-from jundscan.errors import format_bases, format_count, format_seconds
-from jundscan.options import DEFAULT_STRIDE, Format
+from jundscan.errors import InputError, format_bases, format_count, format_seconds
+from jundscan.options import DEFAULT_STRIDE, Format, FormatChoice, delimiter, hit_format, is_odd_ending
 
 if TYPE_CHECKING:
+    from jundscan.io.bgzip import Preset
     from jundscan.io.bigwig import AddSpans
     from jundscan.samples.table import Sample
     from jundscan.scanning.outputs import Sink
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
     from jundscan.schemas.records import AccuracyRecord, ScanRecord
 
 log = logging.getLogger("jundscan")
+
+_CONTENTS: dict[Format, str] = {
+    "bed": "a BED of hits",
+    "narrowPeak": "a narrowPeak of hits",
+    "table": "the table of hits",
+    "windows": "a tab-separated line per window",
+}
 
 
 EXAMPLES = examples(
@@ -67,20 +75,21 @@ def scan(
             "--output",
             "-o",
             metavar="FILE",
-            help="Hits, compressed if named .gz. Default: stdout.",
+            help="Hits: .bed, .narrowPeak, .tsv or .csv, also .gz. Default: stdout.",
             show_default=False,
             rich_help_panel=OUTPUTS,
         ),
     ] = "-",
     output_format: Annotated[
-        Format,
+        FormatChoice | None,
         typer.Option(
             "--format",
             metavar="FORMAT",
-            help="Hits: bed, narrowPeak or table. Windows: tsv.",
+            help="bed, narrowPeak, table (of hits) or windows. Default: by the ending.",
+            show_default=False,
             rich_help_panel=OUTPUTS,
         ),
-    ] = "bed",
+    ] = None,
     no_header: options.NoHeaderOption = False,
     track: Annotated[
         Path | None,
@@ -151,6 +160,7 @@ def scan(
     rule = options.threshold_rule(threshold, fpr, precision, recall)
     options.check_accessibility(accessibility, no_accessibility, accessibility_scale, samples)
     _check_usage(truth, truth_exclude, truth_region, accuracy_track)
+    form = _hit_format(output, output_format)
     source = context.get_parameter_source("output")
     track_format = check_usage(
         samples,
@@ -196,7 +206,7 @@ def scan(
             genome,
             samples,
             listed,
-            SampleOutputs(out_dir, output_format, track_format, compress, force, not no_header, command),
+            SampleOutputs(out_dir, form, track_format, compress, force, not no_header, command),
             {**opening, "allow_shallow": allow_shallow},
             inputs,
             model=model,
@@ -217,9 +227,11 @@ def scan(
         inputs,
     )
     terminal.start_log(quiet)
+    if is_odd_ending(output, form):
+        log.info("%s: holds %s, as --format says, whatever its ending promises", output, _CONTENTS[form])
     outputs = Outputs(
         output,
-        output_format,
+        form,
         track,
         truth,
         accuracy_track,
@@ -285,7 +297,14 @@ class Outputs:
     @property
     def only_hits(self) -> bool:
         """Whether no output needs the windows below the threshold."""
-        return self.format != "tsv" and (self.track, self.truth, self.report) == (None, None, None)
+        return self.format != "windows" and (self.track, self.truth, self.report) == (None, None, None)
+
+    @property
+    def preset(self) -> Preset | None:
+        """Columns that the index of a compressed file of hits is made of; None for a file that gets no index."""
+        from jundscan.scanning.outputs import index_preset
+
+        return index_preset(self.format, delimiter(self.hits), self.comments)
 
     def check(self) -> None:
         """Check before any work that every file can be written.
@@ -298,7 +317,7 @@ class Outputs:
         """
         from jundscan.io.outputs import check_output, check_track_output
 
-        check_output(self.hits, self.force, indexed=True)
+        check_output(self.hits, self.force, indexed=self.preset is not None)
         for track in (self.track, self.accuracy_track):
             if track is not None:
                 check_track_output(track, self.force)
@@ -334,7 +353,8 @@ def write_scan(
     from jundscan.io.aliases import check_names_in_text
     from jundscan.io.outputs import open_output, open_track_output
     from jundscan.run.record import header
-    from jundscan.scanning.outputs import Counter, HitFile, Progress, TrackFile, run_scan, scan_record
+    from jundscan.scanning.hit_table import HitTable
+    from jundscan.scanning.outputs import Counter, Progress, TrackFile, hit_sink, run_scan, scan_record
     from jundscan.scanning.score import score
 
     began = time.perf_counter()
@@ -352,6 +372,7 @@ def write_scan(
         from jundscan.report.collect import Collector
 
         collector = Collector(scan)
+    table = HitTable(scan, None if accuracy is None else accuracy.on_peaks)
     with ExitStack() as files:
 
         def open_track(path: Path) -> AddSpans:
@@ -359,9 +380,10 @@ def write_scan(
 
         along = outputs.accuracy_track
         # open the file of hits first: it gets its final name last, and none if a track cannot be finished
-        hits = files.enter_context(open_output(outputs.hits, force, "bed", max(genome_sizes.values(), default=0)))
+        longest = max(genome_sizes.values(), default=0)
+        hits = files.enter_context(open_output(outputs.hits, force, outputs.preset, longest))
         every_sink: list[Sink | None] = [
-            HitFile(hits, outputs.format, scan, about),
+            hit_sink(hits, outputs.format, scan, about, table, delimiter(outputs.hits)),
             TrackFile(open_track(outputs.track), scan) if outputs.track else None,
             Counter(scan),
             accuracy,
@@ -379,7 +401,7 @@ def write_scan(
         from jundscan.report.scan_page import write_scan_report
 
         known = None if accuracy is None else accuracy.known
-        write_scan_report(outputs.report, scan, collector, record, known, outputs.force)
+        write_scan_report(outputs.report, scan, collector, record, table, known, outputs.force)
     return record
 
 
@@ -408,6 +430,13 @@ def _log_accuracy(accuracy: AccuracyRecord) -> None:
         *(format(peaks[what], ",") for what in ("hit", "known", "not_reached", "hits_on_peaks", "hits")),
         distance,
     )
+
+
+def _hit_format(output: str, given: FormatChoice | None) -> Format:
+    try:
+        return hit_format(output, given)
+    except InputError as err:
+        raise typer.BadParameter(str(err), param_hint="--output") from err
 
 
 def _check_usage(

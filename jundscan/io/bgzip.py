@@ -10,12 +10,14 @@ from typing import Any, Literal
 
 from jundscan.errors import OutputError
 
-Preset = Literal["bed", "vcf"]
-"""Columns that tabix indexes: those of BED (and bedGraph, narrowPeak, tables of windows) or of VCF."""
+Preset = Literal["bed", "vcf", "table"]
+"""Columns that tabix indexes: those of BED (and bedGraph, narrowPeak, tables of windows) or of VCF. ``table`` has the
+columns of BED behind one line of names."""
 INDEX_ENDINGS = (".tbi", ".csi")
 """Endings of an index; ``.csi`` is for chromosomes that are too long for ``.tbi``."""
 
 _COMPRESSED_ENDINGS = (".gz", ".bgz")
+_TABLE_COLUMNS = {"seq_col": 0, "start_col": 1, "end_col": 2, "zerobased": True, "line_skip": 1}
 _MAX_TBI_BASES = 1 << 29
 _WRITE_MODE = "wb5"
 """Compression level 5 takes 0.6 of the time of the usual level 6 on a table of windows, which gets 0.4 % larger."""
@@ -131,7 +133,7 @@ def build_index(data: Path, index: Path, preset: Preset, output: str | Path) -> 
     ----------
     data, index : pathlib.Path
         The compressed file, sorted by chromosome and start, and the index to write.
-    preset : {"bed", "vcf"}
+    preset : {"bed", "vcf", "table"}
         Columns to index.
     output : str or pathlib.Path
         The final name of the index, whose ending decides its kind.
@@ -141,8 +143,9 @@ def build_index(data: Path, index: Path, preset: Preset, output: str | Path) -> 
     OutputError
         When the index cannot be written.
     """
+    columns = _TABLE_COLUMNS if preset == "table" else {"preset": preset}
     with quiet_pysam(output) as pysam:
         try:
-            pysam.tabix_index(str(data), preset=preset, index=str(index), force=True, csi=str(output).endswith(".csi"))
+            pysam.tabix_index(str(data), **columns, index=str(index), force=True, csi=str(output).endswith(".csi"))
         except OSError as err:
             raise OutputError(f"{output}: cannot be written ({err})") from err

@@ -136,7 +136,7 @@ def open_output(
     path : str or pathlib.Path
     force : bool
         Whether an existing file may be replaced.
-    preset : {"bed", "vcf"}, optional
+    preset : {"bed", "vcf", "table"}, optional
         Format of lines that are sorted by chromosome and start. A compressed file is then bgzipped and has a tabix
         index beside it. Without a preset it is gzipped.
     longest : int

@@ -10,6 +10,7 @@ sites.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -112,7 +113,11 @@ def best_site(codes: NDArray[np.uint8], metadata: Metadata, near: int) -> KnownS
     KnownSite or None
         None where there is no site. Of two sites at the same distance, the first.
     """
-    sites = find_sites(codes, metadata)
+    return best_of(find_sites(codes, metadata), near)
+
+
+def best_of(sites: Iterable[KnownSite], near: int) -> KnownSite | None:
+    """Return the best of the sites of a sequence, see :func:`best_site`."""
     return max(sites, key=lambda site: (site.score, -abs(site.start + site.end - 1 - 2 * near)), default=None)
 
 

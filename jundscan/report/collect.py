@@ -37,6 +37,8 @@ class BestHits(NamedTuple):
         0-based half-open.
     best : numpy.ndarray, shape=(n,), dtype=float32
         Highest probability.
+    number : numpy.ndarray, shape=(n,), dtype=int64
+        Number of the hit in its scan, from 1, which is in its name.
     """
 
     chrom: NDArray[np.object_]
@@ -44,6 +46,7 @@ class BestHits(NamedTuple):
     end: NDArray[np.int64]
     best: NDArray[np.float32]
     summit: NDArray[np.int64]
+    number: NDArray[np.int64]
 
 
 class Along(NamedTuple):
@@ -96,8 +99,9 @@ class Collector(Sink):
         self._probabilities = np.zeros(PROBABILITY_BINS, np.int64)
         self._uncounted: list[NDArray[np.float32]] = []
         self._passed = self._counted = 0
-        self._best = [BestHits(*(np.empty(0, kind) for kind in (object, np.int64, np.int64, np.float32, np.int64)))]
-        self._kept = 0
+        kinds = (object, np.int64, np.int64, np.float32, np.int64, np.int64)
+        self._best = [BestHits(*(np.empty(0, kind) for kind in kinds))]
+        self._kept = self._passed_hits = 0
 
     def scored(self, chunk: ScoredWindows) -> None:
         """Count the windows of a chunk."""
@@ -136,7 +140,9 @@ class Collector(Sink):
         self.hit_counts[chrom] += count
         if chrom in self.along:
             _count_ascending(self.along[chrom], self.along[chrom].hits, hits.summit)
-        self._best.append(BestHits(np.full(count, chrom, object), *hits))
+        numbers = self._passed_hits + np.arange(1, count + 1)
+        self._passed_hits += count
+        self._best.append(BestHits(np.full(count, chrom, object), *hits, numbers))
         self._kept += count
         if self._kept > self._max_kept:
             self._best = [self.best_hits()]

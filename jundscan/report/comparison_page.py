@@ -54,9 +54,8 @@ def write_comparison_report(
     shown = np.concatenate(best)
     sites = compared.sites
     columns = (sites.chrom[shown], sites.start[shown], sites.end[shown])
-    around = group_neighbourhoods(
-        scans, compared.groups, BestHits(*columns, sites.best[shown].max(axis=1), sites.summit[shown])
-    )
+    drawn = BestHits(*columns, sites.best[shown].max(axis=1), sites.summit[shown], shown + 1)
+    around = group_neighbourhoods(scans, compared.groups, drawn)
     differences = _differences(compared)
     gained, lost = (_rows(compared, rows, before) for rows, before in zip(best, (0, len(best[0])), strict=True))
     first, second = compared.contrast

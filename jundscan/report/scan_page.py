@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jundscan.accessibility.track_scale import MAX_TRAINING_DISTANCE, distance_from_training
-from jundscan.dna.interval_sets import overlaps_any
 from jundscan.evaluation.metric_texts import INTERVAL, metric_rows
 from jundscan.evaluation.peaks import Peaks
+from jundscan.model.sites import describe_sites
 from jundscan.report import charts
 from jundscan.report.collect import FLANK, PROBABILITY_BINS, BestHits, Collector
 from jundscan.report.neighbourhoods import neighbourhoods
 from jundscan.report.render import write_page
 from jundscan.run.inputs import Inputs
 from jundscan.scanning.checks import count_calls
-from jundscan.scanning.lines import chromatin
+from jundscan.scanning.hit_table import Cell, HitTable, NumberedHits, as_text
+from jundscan.scanning.hits import Hits
+from jundscan.scanning.lines import hit_names
 from jundscan.scanning.plan import Scan
-from jundscan.scanning.score import HitValues, describe_hits
 
 _MAX_ROWS = 100  # chromosomes in the table; the others share one row
+
+
+_LABELS = {"chrom": "chromosome"}
+_NUMBERS = frozenset(
+    ("start", "end", "score", "probability", "expected_precision", "summit", "accessibility", "site_start",
+     "sites", "distance_to_tss")
+)  # fmt: skip
+_DIGITS = {"probability": ".6f", "expected_precision": ".3f", "accessibility": ".4g"}
+"""Formats of columns that the page rounds. The download holds all digits."""
+
+
+class Column(NamedTuple):
+    """A column of the table of hits on the page."""
+
+    name: str
+    label: str
+    is_number: bool
 
 
 class Check(NamedTuple):
@@ -38,6 +55,7 @@ def write_scan_report(
     scan: Scan,
     collected: Collector,
     record: Mapping[str, Any],
+    table: HitTable,
     known: Mapping[str, Peaks] | None = None,
     force: bool = False,
 ) -> None:
@@ -51,6 +69,8 @@ def write_scan_report(
         A sink of the scan.
     record : mapping
         The keys of ``scan --json``.
+    table : HitTable
+        Of this scan.
     known : mapping of str to Peaks, optional
         Known peaks by the genome's chromosome names; None without ``--truth``.
     force : bool
@@ -62,6 +82,7 @@ def write_scan_report(
         When Jinja2 is not installed, or the file cannot be written.
     """
     hits = collected.best_hits()
+    rows = _table_rows(table, hits)
     around = neighbourhoods(scan, hits, known or {})
     along, scores, openness = (
         _chromosome_strips(collected),
@@ -78,7 +99,8 @@ def write_scan_report(
         "called": collected.called,
         "checks": _checks(scan, collected.called, record["windows_scored"]),
         "chromosomes": _chromosomes(scan, collected),
-        "hits": _hit_rows(scan, hits, around, known),
+        "sites": describe_sites(scan.model.metadata),
+        **_shown_table(scan, table, rows),
         "shown_hits": len(hits.start),
         "has_truth": known is not None,
         "metrics": None if record["accuracy"] is None else metric_rows([record["accuracy"]]),
@@ -88,14 +110,18 @@ def write_scan_report(
         "scores": scores,
         "accessibility": openness,
     }
-    columns = (hits.chrom.tolist(), hits.start.tolist(), hits.end.tolist(), around)
+    names = hit_names(scan.model.metadata.factor, hits.number.tolist())
+    columns = (names, hits.chrom.tolist(), hits.start.tolist(), hits.end.tolist(), around)
+    in_order = sorted(zip(hits.number.tolist(), rows, strict=True))
     data = {
         "charts": {chart["id"]: chart["spec"] for chart in (along, scores, openness) if chart is not None},
         "hits": [
-            {"chrom": chrom, "hit": [start, end], **near} for chrom, start, end, near in zip(*columns, strict=True)
+            {"name": name, "chrom": chrom, "hit": [start, end], **near}
+            for name, chrom, start, end, near in zip(*columns, strict=True)
         ],
-        "sizes": {chrom: scan.genome.chromsizes[chrom] for chrom in dict.fromkeys(columns[0])},
+        "sizes": {chrom: scan.genome.chromsizes[chrom] for chrom in dict.fromkeys(columns[1])},
         "has_truth": known is not None,
+        "table": {"columns": table.columns, "rows": [[as_text(cell) for cell in row] for _, row in in_order]},
     }
     write_page(path, "scan.html", page, data, force=force, genome_view=True)
 
@@ -149,46 +175,33 @@ def _chromosomes(scan: Scan, collected: Collector) -> dict[str, Any]:
     return {"rows": rows, "total": {key: sum(row[key] for row in rows) for key in ("windows", "bases", "hits")}}
 
 
-def _hit_rows(
-    scan: Scan, hits: BestHits, around: list[dict[str, Any]], known: Mapping[str, Peaks] | None
-) -> list[dict[str, Any]]:
-    rows = []
-    columns = (column.tolist() for column in (*hits, *_hit_values(scan, hits)))
-    for near, row in zip(around, zip(*columns, strict=True), strict=True):
-        chrom, start, end, best, summit, precision, percentile = row
-        peaks = (known or {}).get(chrom)
-        on_peak = peaks is not None and overlaps_any(peaks.start, peaks.end, np.array([[start, end]])).any()
-        mean = None
-        if near["accessibility"] is not None:
-            # of the window that is drawn on the summit
-            mean = near["accessibility"][bisect_right(near["to"], summit - near["start"])]
-        rows.append(
-            {
-                "chrom": chrom,
-                "start": start,
-                "length": end - start,
-                "end": end,
-                "summit": summit,
-                "probability": best,
-                "precision": None if np.isnan(precision) else precision,
-                "accessibility": mean,
-                "chromatin": chromatin(percentile),
-                "on_peak": bool(on_peak),
-            }
-        )
-    return rows
+def _table_rows(table: HitTable, hits: BestHits) -> list[tuple[Cell, ...]]:
+    """Return the row of each hit, in their order. They are looked up in the order of the genome."""
+    order = np.argsort(hits.number)
+    chroms = hits.chrom[order]
+    parts = []
+    for chrom in dict.fromkeys(chroms.tolist()):
+        rows = order[chroms == chrom]
+        columns = Hits(hits.start[rows], hits.end[rows], hits.best[rows], hits.summit[rows])
+        parts.append(NumberedHits(chrom, columns, hits.number[rows].tolist()))
+    found = list(table.rows(parts))
+    return [found[at] for at in np.argsort(order).tolist()]
 
 
-def _hit_values(scan: Scan, hits: BestHits) -> HitValues:
-    """Look up expected precision and accessibility of hits in any order."""
-    found = HitValues(np.full(len(hits.best), np.nan), np.full(len(hits.best), np.nan, np.float32))
-    for chrom in dict.fromkeys(hits.chrom.tolist()):
-        rows = np.flatnonzero(hits.chrom == chrom)
-        rows = rows[np.argsort(hits.summit[rows])]
-        found.precision[rows], found.accessibility[rows] = describe_hits(
-            scan, chrom, hits.best[rows], hits.summit[rows]
-        )
-    return found
+def _shown_table(scan: Scan, table: HitTable, rows: Sequence[tuple[Cell, ...]]) -> dict[str, Any]:
+    """Return the columns and the texts of the page's table. Without a track two columns would say nothing."""
+    first = table.columns.index("name")
+    left_out = () if scan.track is not None else ("accessibility", "chromatin")
+    order = [first, *(at for at, name in enumerate(table.columns) if at != first and name not in left_out)]
+    names = [table.columns[at] for at in order]
+    return {
+        "columns": [Column(name, _LABELS.get(name, name.replace("_", " ")), name in _NUMBERS) for name in names],
+        "hits": [[_shown(name, row[at]) for name, at in zip(names, order, strict=True)] for row in rows],
+    }
+
+
+def _shown(column: str, cell: Cell) -> str:
+    return as_text(cell) if cell is None or column not in _DIGITS else format(cell, _DIGITS[column])
 
 
 def _chromosome_strips(collected: Collector) -> dict[str, Any]:

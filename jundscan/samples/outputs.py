@@ -14,6 +14,7 @@ import numpy as np
 from jundscan._version import __version__
 from jundscan.errors import format_count
 from jundscan.io.aliases import check_names_in_text
+from jundscan.io.bgzip import Preset
 from jundscan.io.bigwig import AddSpans
 from jundscan.io.numbers import format_probabilities
 from jundscan.io.outputs import check_folder, open_folder, open_output, open_track_output, write_errors
@@ -21,13 +22,15 @@ from jundscan.options import Format, TrackFormat
 from jundscan.run.record import header
 from jundscan.samples.plan import Samples
 from jundscan.samples.sites import Sites, call_sites
+from jundscan.scanning.hit_table import HitTable
 from jundscan.scanning.outputs import (
     Counter,
-    HitFile,
     Sink,
     TrackFile,
     feed_together,
     finish_sinks,
+    hit_sink,
+    index_preset,
     scan_record,
     spans_of_windows,
 )
@@ -37,7 +40,7 @@ from jundscan.schemas.records import SampleRecord, SamplesRecord
 from jundscan.threads import in_order
 
 SITE_COLUMNS = ("chrom", "start", "end", "summit", "samples")
-_ENDINGS: dict[Format, str] = {"bed": ".bed", "narrowPeak": ".narrowPeak", "table": ".tsv", "tsv": ".tsv"}
+_ENDINGS: dict[Format, str] = {"bed": ".bed", "narrowPeak": ".narrowPeak", "table": ".tsv", "windows": ".tsv"}
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class SampleOutputs:
     @property
     def only_hits(self) -> bool:
         """Whether no output but the table of sites needs windows below the threshold."""
-        return self.format != "tsv" and self.track is None
+        return self.format != "windows" and self.track is None
 
     @property
     def sites(self) -> str:
@@ -131,8 +134,8 @@ def write_samples(
     longest = max(one.genome.chromsizes.values(), default=0)
     with open_folder(outputs.folder, outputs.names(names), outputs.force) as folder, ExitStack() as files:
 
-        def open_text(name: str) -> TextIO:
-            return files.enter_context(open_output(folder / name, preset="bed", longest=longest))
+        def open_text(name: str, preset: Preset | None = "bed") -> TextIO:
+            return files.enter_context(open_output(folder / name, preset=preset, longest=longest))
 
         def add_to(name: str) -> AddSpans:
             return files.enter_context(open_track_output(folder / name, sizes))
@@ -141,7 +144,8 @@ def write_samples(
         for name, scan in zip(names, scans, strict=True):
             own = header(scan.inputs, scan.threshold, scan.stride, outputs.command) if outputs.comments else None
             track = outputs.track_of(name)
-            sinks.append([HitFile(open_text(outputs.hits(name)), outputs.format, scan, own), Counter(scan)])
+            hits = open_text(outputs.hits(name), index_preset(outputs.format, has_names=outputs.comments))
+            sinks.append([hit_sink(hits, outputs.format, scan, own, HitTable(scan)), Counter(scan)])
             if track is not None and outputs.track == "bedgraph":
                 sinks[-1].append(TrackFile(add_to(track), scan))
         sites_file = open_text(outputs.sites)

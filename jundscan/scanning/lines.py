@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, TextIO
 
 import numpy as np
@@ -12,16 +13,7 @@ from jundscan.io.numbers import format_probabilities, write_spans
 from jundscan.scanning.hits import Hits
 
 HitFormat = Literal["bed", "narrowPeak"]
-
-
 WINDOWS_HEADER = "#chrom\tstart\tend\tprobability\n"
-
-
-HITS_HEADER = "#chrom\tstart\tend\tname\tscore\tprobability\texpected_precision\tsummit\taccessibility\tchromatin\n"
-"""Header of the table of :func:`write_hit_table`."""
-
-
-_MISSING = "."
 
 
 def write_hits(
@@ -51,7 +43,8 @@ def write_hits(
     p_values : numpy.ndarray, shape=(hits,), dtype=float64, optional
         For narrowPeak, which holds -log10 of them; -1 where a p value is NaN or missing.
     """
-    rows = zip(hits.start.tolist(), hits.end.tolist(), *_named_scores(hits, factor, first), strict=True)
+    names = hit_names(factor, range(first, first + len(hits.start)))
+    rows = zip(hits.start.tolist(), hits.end.tolist(), names, bed_scores(hits.best), strict=True)
     if format == "bed":
         stream.writelines([f"{chrom}\t{s}\t{e}\t{name}\t{score}\t.\n" for s, e, name, score in rows])
         return
@@ -66,59 +59,17 @@ def write_hits(
     )
 
 
-def write_hit_table(
-    stream: TextIO,
-    chrom: str,
-    hits: Hits,
-    factor: str,
-    first: int,
-    precisions: NDArray[np.float64],
-    accessibility: NDArray[np.float32],
-) -> None:
-    """Write one line per hit with the columns of :data:`HITS_HEADER`.
-
-    Parameters
-    ----------
-    stream : typing.TextIO
-    chrom : str
-    hits : Hits
-    factor, first
-        As in :func:`write_hits`.
-    precisions : numpy.ndarray, shape=(hits,), dtype=float64
-        Expected precision; ``.`` in the file where NaN.
-    accessibility : numpy.ndarray, shape=(hits,), dtype=float32
-        Percentile, 0 to 1, of the window under the summit; ``.`` in the file where NaN.
-    """
-    columns = (
-        hits.start.tolist(), hits.end.tolist(), *_named_scores(hits, factor, first), format_probabilities(hits.best),
-        [_MISSING if np.isnan(value) else f"{value:.4g}" for value in precisions.tolist()], hits.summit.tolist(),
-        [_MISSING if value == "nan" else value for value in format_probabilities(accessibility)],
-        [chromatin(value) for value in accessibility.tolist()],
-    )  # fmt: skip
-    stream.writelines(["\t".join(map(str, (chrom, *row))) + "\n" for row in zip(*columns, strict=True)])
+def hit_names(factor: str, numbers: Iterable[int]) -> list[str]:
+    """Return the names of hits: the factor and the number of the hit in its scan, such as ``JUND_1``."""
+    return [f"{factor}_{number}" for number in numbers]
 
 
-def chromatin(accessibility: float | None) -> str:
-    """Return ``closed`` for accessibility percentile 0, ``open`` above, ``unknown`` for None or NaN.
-
-    Examples
-    --------
-    >>> chromatin(0.0), chromatin(0.97), chromatin(None)
-    ('closed', 'open', 'unknown')
-    """
-    if accessibility is None or np.isnan(accessibility):
-        return "unknown"
-    return "open" if accessibility > 0 else "closed"
+def bed_scores(best: NDArray[np.float32]) -> list[int]:
+    """Return 1000 × probability, rounded."""
+    return np.rint(1000 * best.astype(np.float64)).astype(np.int64).tolist()  # type: ignore[no-any-return]
 
 
-def _named_scores(hits: Hits, factor: str, first: int) -> tuple[list[str], list[int]]:
-    names = [f"{factor}_{number}" for number in range(first, first + len(hits.start))]
-    return names, np.rint(1000 * hits.best.astype(np.float64)).astype(np.int64).tolist()
-
-
-def write_windows_tsv(
-    stream: TextIO, chrom: str, starts: NDArray[np.int64], probabilities: NDArray[np.float32]
-) -> None:
+def write_windows(stream: TextIO, chrom: str, starts: NDArray[np.int64], probabilities: NDArray[np.float32]) -> None:
     """Write one line per window with the columns of :data:`WINDOWS_HEADER`."""
     write_spans(stream, chrom, starts, starts + WINDOW_LENGTH, probabilities)
 

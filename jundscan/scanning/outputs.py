@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,18 +13,21 @@ from numpy.typing import NDArray
 
 from jundscan.dna.windows import track_spans
 from jundscan.errors import Caution
+from jundscan.io.bgzip import Preset
 from jundscan.io.bigwig import AddSpans
 from jundscan.model.thresholds import false_positive_rates
 from jundscan.options import Format
 from jundscan.run.record import run_facts
 from jundscan.scanning.checks import check_counts
+from jundscan.scanning.hit_table import HitTable, NumberedHits
 from jundscan.scanning.hits import Hits
-from jundscan.scanning.lines import HITS_HEADER, WINDOWS_HEADER, write_hit_table, write_hits, write_windows_tsv
+from jundscan.scanning.lines import WINDOWS_HEADER, write_hits, write_windows
 from jundscan.scanning.plan import Scan
-from jundscan.scanning.score import ChunkCaller, Hit, ScoredWindows, describe_hits, hit_rows
+from jundscan.scanning.score import ChunkCaller, Hit, ScoredWindows, hit_rows
 from jundscan.schemas.records import ComparisonRecord, ScanRecord
 
-_COLUMNS = {"tsv": WINDOWS_HEADER, "table": HITS_HEADER}
+_HITS_AT_ONCE = 1_000
+"""Hits whose rows of the table are looked up at once, because reading a genome costs a little for every call."""
 
 
 class Sink:
@@ -62,14 +66,14 @@ class HitList(Sink):
 
 
 class HitFile(Sink):
-    """Write hits, or with the format ``tsv`` every scored window.
+    """Write hits, or with the format ``windows`` every scored window.
 
     Hits are named by the model's factor, in the order in which they come: ``JUND_1`` is the first.
 
     Parameters
     ----------
     stream : typing.TextIO
-    form : {"bed", "narrowPeak", "table", "tsv"}
+    form : {"bed", "narrowPeak", "windows"}
     scan : Scan
     about : str, optional
         Comment lines for the head of the file. Without them it has no head at all.
@@ -81,12 +85,12 @@ class HitFile(Sink):
         self._scan = scan
         self._count = 0
         if about is not None:
-            stream.write(about + _COLUMNS.get(form, ""))
+            stream.write(about + (WINDOWS_HEADER if form == "windows" else ""))
 
     def scored(self, chunk: ScoredWindows) -> None:
-        """Write the windows of a chunk where the format is ``tsv``."""
-        if self._form == "tsv":
-            write_windows_tsv(self._stream, chunk.chrom, chunk.starts, chunk.probabilities)
+        """Write the windows of a chunk where the format is ``windows``."""
+        if self._form == "windows":
+            write_windows(self._stream, chunk.chrom, chunk.starts, chunk.probabilities)
 
     def hits(self, chrom: str, hits: Hits) -> None:
         """Write hits where the format holds hits."""
@@ -96,9 +100,6 @@ class HitFile(Sink):
         if self._form == "narrowPeak":
             rates = false_positive_rates(scan.model.metadata.table(scan.track is not None), hits.best)
             write_hits(self._stream, "narrowPeak", chrom, hits, factor, first, rates)
-        elif self._form == "table":
-            described = describe_hits(scan, chrom, hits.best, hits.summit)
-            write_hit_table(self._stream, chrom, hits, factor, first, *described)
         elif self._form == "bed":
             write_hits(self._stream, "bed", chrom, hits, factor, first)
 
@@ -106,6 +107,89 @@ class HitFile(Sink):
         """Flush the file, because a full disk must show before any output of the scan gets its final name."""
         self._stream.flush()
         return {"hits": self._count}
+
+
+class TableFile(Sink):
+    """Write the table of hits: one line of names, and one line per hit. What is not known is empty.
+
+    A streamed genome is read again for all hits at the end.
+
+    Parameters
+    ----------
+    stream : typing.TextIO
+    table : HitTable
+    delimiter : str
+        Tab or comma. A value that holds it stands in quotes.
+    has_names : bool
+        Whether the file begins with the names of the columns.
+    """
+
+    def __init__(self, stream: TextIO, table: HitTable, delimiter: str = "\t", has_names: bool = True) -> None:
+        self._stream = stream
+        self._lines = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
+        self._table = table
+        self._waiting: list[NumberedHits] = []
+        self._count = self._written = 0
+        if has_names:
+            self._lines.writerow(table.columns)
+
+    def hits(self, chrom: str, hits: Hits) -> None:
+        """Keep hits, and write those of a batch."""
+        first = self._count + 1
+        self._count += len(hits.start)
+        self._waiting.append(NumberedHits(chrom, hits, range(first, self._count + 1)))
+        if self._table.is_seekable and self._count - self._written >= _HITS_AT_ONCE:
+            self._write()
+
+    def _write(self) -> None:
+        self._lines.writerows(self._table.rows(self._waiting))
+        self._waiting, self._written = [], self._count
+
+    def finish(self) -> dict[str, Any]:
+        """Write the last hits and flush the file, see :meth:`HitFile.finish`."""
+        self._write()
+        self._stream.flush()
+        return {"hits": self._count}
+
+
+def hit_sink(
+    stream: TextIO,
+    form: Format,
+    scan: Scan,
+    about: str | None,
+    table: HitTable,
+    delimiter: str = "\t",
+) -> Sink:
+    """Return the sink that writes a format.
+
+    Parameters
+    ----------
+    stream, form, scan, about
+        As for :class:`HitFile`, with the format ``table`` too. A table has no comment lines, and without ``about`` no
+        names of columns.
+    table : HitTable
+        Of this scan, for the format ``table``.
+    delimiter : str
+        As for :class:`TableFile`.
+    """
+    if form == "table":
+        return TableFile(stream, table, delimiter, about is not None)
+    return HitFile(stream, form, scan, about)
+
+
+def index_preset(form: Format, delimiter: str = "\t", has_names: bool = True) -> Preset | None:
+    r"""Return what an index of a compressed file of hits needs to know; None where the file gets no index.
+
+    Examples
+    --------
+    >>> index_preset("bed"), index_preset("table"), index_preset("table", ","), index_preset("table", "\t", False)
+    ('bed', 'table', None, 'bed')
+    """
+    if form != "table":
+        return "bed"
+    if delimiter != "\t":
+        return None
+    return "table" if has_names else "bed"
 
 
 class TrackFile(Sink):

@@ -23,6 +23,7 @@ from jundscan.io.fasta.genome import open_genome
 from jundscan.model.load import DEFAULT_MODEL
 from jundscan.model.model import Model
 from jundscan.model.thresholds import SHARES, expected_precision, false_positive_rates
+from jundscan.scanning.hit_table import HIT_COLUMNS, SITE_COLUMNS
 from jundscan.scanning.plan import open_scan
 from jundscan.scanning.score import score
 from tests.conftest import SIZES, Run
@@ -124,11 +125,8 @@ def test_hit_table_equals_the_hits_of_the_python_api(
     ran = run("scan", genome, "--accessibility", closed_ends, "--accessibility-scale", scale, "--threshold", 0.15,
               "--stride", stride, "--format", "table", "-q")  # fmt: skip
     assert ran.code == 0, ran.err
-    header = [line for line in ran.out.splitlines() if line.startswith("#chrom")]
-    assert header == [
-        "#chrom\tstart\tend\tname\tscore\tprobability\texpected_precision\tsummit\taccessibility\tchromatin"
-    ]
-    rows = rows_of(ran.out)
+    names, *rows = rows_of(ran.out)
+    assert names == [*HIT_COLUMNS, *SITE_COLUMNS]
     assert len(rows) == len(hits) > 5
     with open_scan(genome, closed_ends, model=model, scale=scale_of(model), stride=stride) as ready:
         for number, (row, hit) in enumerate(zip(rows, hits, strict=True), start=1):
@@ -139,12 +137,12 @@ def test_hit_table_equals_the_hits_of_the_python_api(
             held = model.metadata.table(not np.isnan(percentile))
             (worth,) = expected_precision(held, np.array([row[5]], np.float32)).tolist()
             if np.isnan(worth):
-                assert (row[6], hit.expected_precision) == (".", None)
+                assert (row[6], hit.expected_precision) == ("", None)
             else:
                 assert float(row[6]) == pytest.approx(hit.expected_precision, rel=1e-3)
                 assert hit.expected_precision == worth
             if np.isnan(percentile):
-                assert (*row[8:], hit.accessibility) == (".", "unknown", None)
+                assert (*row[8:10], hit.accessibility) == ("", "unknown", None)
             else:
                 assert np.float32(row[8]) == np.float32(percentile) == np.float32(hit.accessibility)
                 assert row[9] == ("open" if percentile > 0 else "closed")
@@ -152,16 +150,18 @@ def test_hit_table_equals_the_hits_of_the_python_api(
     bare = list(jundscan.scan(genome, device="cpu", threshold=0.15, stride=stride))
     assert {hit.accessibility for hit in bare} == {None}
     alone = rows_of(run("scan", genome, "--threshold", 0.15, "--stride", stride, "--format", "table", "-q").out)
-    assert {tuple(row[8:]) for row in alone} == {(".", "unknown")}
+    assert {tuple(row[8:10]) for row in alone[1:]} == {("", "unknown")}
 
 
-def test_tsv_holds_every_scored_window(tmp_path: Path, run: Run, genome: Path, windows) -> None:
+def test_windows_holds_every_scored_window(tmp_path: Path, run: Run, genome: Path, windows) -> None:
     out = tmp_path / "w.tsv"
-    assert run("scan", genome, "--format", "tsv", "-o", out, "--no-accessibility").out == ""
+    assert run("scan", genome, "--format", "windows", "-o", out, "--no-accessibility").out == ""
     assert "#chrom\tstart\tend\tprobability" in out.read_text().splitlines()
     rows = rows_of(out.read_text())
     assert {(row[0], int(row[1])): np.float32(row[3]) for row in rows} == windows
     assert all(int(end) - int(start) == 101 for _, start, end, _ in rows)
+    older = run("scan", genome, "--format", "tsv", "--no-accessibility", "--no-header", "-q")
+    assert rows_of(older.out) == rows
 
 
 def values_per_base(path: Path, chrom: str) -> np.ndarray:
@@ -263,12 +263,13 @@ def test_empty_exclusion_is_only_a_warning(tmp_path: Path, run: Run, genome: Pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("form", ["bed", "narrowPeak", "table", "tsv"])
+@pytest.mark.parametrize("form", ["bed", "narrowPeak", "table", "windows"])
 def test_no_header_leaves_out_comment_lines(run: Run, genome: Path, threshold: float, form: str) -> None:
     arguments = ("scan", genome, "--threshold", threshold, "-q", "--format", form)
     with_header, without = run(*arguments).out, run(*arguments, "--no-header").out
-    assert with_header.startswith("# jundscan ")
-    assert without.splitlines() == [line for line in with_header.splitlines() if not line.startswith("#")]
+    assert with_header.startswith("chrom\tstart\t" if form == "table" else "# jundscan ")
+    names = 1 if form == "table" else 0
+    assert without.splitlines() == [line for line in with_header.splitlines() if not line.startswith("#")][names:]
 
 
 def test_odd_file_name_does_not_break_the_header(tmp_path: Path, run: Run, sequences: dict[str, str]) -> None:

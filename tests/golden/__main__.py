@@ -23,7 +23,7 @@ def write_golden() -> None:
     with tempfile.TemporaryDirectory() as work:
         made = {
             "features.tsv": features(),
-            "scores.tsv": scan_to(Path(work, "scores"), "tsv", SCORES_STRIDE),
+            "scores.tsv": scan_to(Path(work, "scores"), "windows", SCORES_STRIDE),
             "hits.bed": scan_to(Path(work, "hits"), "bed", DEFAULT_STRIDE),
         }
     for name, text in made.items():

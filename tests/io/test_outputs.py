@@ -20,7 +20,7 @@ from jundscan.errors import OutputError
 from jundscan.io.numbers import format_probabilities, format_probability
 from jundscan.io.outputs import check_output, open_output, open_track_output
 from jundscan.scanning.hits import Hits
-from jundscan.scanning.lines import WINDOWS_HEADER, write_hits, write_windows_tsv
+from jundscan.scanning.lines import WINDOWS_HEADER, write_hits, write_windows
 from tests.helpers.inputs import NEEDS_PYSAM
 
 probabilities = st.floats(0, 1, width=32)
@@ -101,7 +101,7 @@ def test_windows_tsv_reads_back() -> None:
     starts, _, values = spans(50)
     stream = io.StringIO(WINDOWS_HEADER)
     stream.seek(0, io.SEEK_END)
-    write_windows_tsv(stream, "chr22", starts, values)
+    write_windows(stream, "chr22", starts, values)
     header, *lines = stream.getvalue().splitlines()
     assert header == "#chrom\tstart\tend\tprobability"
     table = [line.split("\t") for line in lines]

@@ -137,7 +137,7 @@ def test_windows_shown_have_the_probabilities_of_the_scan(
         for scored in score(scan):
             best[scored.chrom] = max(best.get(scored.chrom, 0.0), float(scored.probabilities.max(initial=0)))
     with open_scan(genome, track, threshold_rule=ThresholdRule("threshold", min(best.values())), **settings) as scan:
-        write_scan(scan, Outputs(str(table), "tsv", report=page))
+        write_scan(scan, Outputs(str(table), "windows", report=page))
     lines = [line.split("\t") for line in table.read_text().splitlines() if not line.startswith("#")]
     written = {(chrom, int(start) + 45): float(p) for chrom, start, _, p in lines}
     hits = data_of(page)["hits"]
@@ -174,18 +174,25 @@ def test_report_shows_expected_precision_and_chromatin_of_hits(
     ran = run("scan", genome, "--accessibility", closed_ends, "--accessibility-scale", "identity", "--threshold", 0.15,
               "--format", "table", "-o", table, "--report", page)  # fmt: skip
     assert ran.code == 0, ran.err
-    written = [line.split("\t") for line in table.read_text().splitlines() if not line.startswith("#")]
+    names, *written = [line.split("\t") for line in table.read_text().splitlines()]
     html = page.read_text()
     cells = [
         re.findall(r"<td.*?>(.*?)</td>", row) for row in re.findall(r"<tr><td><button.*?</tr>", html, flags=re.DOTALL)
     ]
-    shown = {(row[1], row[2]): (row[6], row[8]) for row in cells}
+    shown = {re.sub("<.*?>", "", row[0]): row[1:] for row in cells}  # the name is a button
     assert len(shown) == len(written) > 5
-    for chrom, start, _, _, _, _, worth, _, _, chromatin in written:
-        precision, named = shown[chrom, start]
-        assert named == chromatin
-        assert precision == ("" if worth == "." else f"{float(worth):.3f}")
-    assert {named for _, named in shown.values()} >= {"open", "closed"}
+    digits = {"probability": ".6f", "expected_precision": ".3f", "accessibility": ".4g"}
+    for row in written:
+        hit = dict(zip(names, row, strict=True))
+        expected = [
+            format(float(text), digits[name]) if text and name in digits else text
+            for name, text in hit.items()
+            if name != "name"
+        ]
+        assert shown[hit["name"]] == expected
+    assert {row[8] for row in shown.values()} >= {"open", "closed"}
+    # the page's data hold the same table with all digits, for its download
+    assert data_of(page)["table"] == {"columns": names, "rows": written}
     assert "0.98 does not mean a chance of 98 %" in visible(page)
     assert run("scan", genome, "--threshold", 0.15, "-o", tmp_path / "h.bed", "--report", page, "--force").code == 0
     assert ">chromatin<" not in page.read_text()

@@ -37,7 +37,7 @@ def test_features() -> None:
 
 
 def test_scores(tmp_path: Path) -> None:
-    found = table(golden.scan_to(tmp_path / "scores", "tsv", golden.SCORES_STRIDE))
+    found = table(golden.scan_to(tmp_path / "scores", "windows", golden.SCORES_STRIDE))
     expected = table((golden.FOLDER / "scores.tsv").read_text())
     assert [row[:3] for row in found] == [row[:3] for row in expected]
     values = [np.array([row[3] for row in rows], float) for rows in (found, expected)]

@@ -29,7 +29,7 @@ FORMS = {
     "bed": ("hits.bed", "p.bw"),
     "narrowPeak": ("hits.narrowPeak", "p.bedgraph.gz"),
     "table": ("hits.tsv", "p.bw"),
-    "tsv": ("windows.tsv.gz", "p.bedgraph"),
+    "windows": ("windows.tsv.gz", "p.bedgraph"),
 }
 
 
@@ -49,7 +49,7 @@ def content(path: Path) -> bytes:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("form", "stride"), [("bed", 10), ("narrowPeak", 20), ("table", 10), ("tsv", 7)])
+@pytest.mark.parametrize(("form", "stride"), [("bed", 10), ("narrowPeak", 20), ("table", 10), ("windows", 7)])
 def test_outputs_do_not_depend_on_threads_sizes_and_order(
     tmp_path: Path, genome: Path, track: Path, model: Model, form: str, stride: int
 ) -> None:

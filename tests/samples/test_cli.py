@@ -46,9 +46,9 @@ def intervals(path: Path) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("form", ["bed", "narrowPeak", "table", "tsv"])
+@pytest.mark.parametrize("form", ["bed", "narrowPeak", "table", "windows"])
 def test_files_of_each_sample_equal_those_of_its_own_scan(tmp_path: Path, table: Path, run: Run, form: str) -> None:
-    ending = {"table": "tsv"}.get(form, form)
+    ending = {"table": "tsv", "windows": "tsv"}.get(form, form)
     out = tmp_path / "out"
     track = "bw" if form == "bed" else "bedgraph"
     ran = run("scan", GENOME, "--samples", table, "--out-dir", out, "--format", form, "--track", track, "--json", "-")

@@ -356,7 +356,7 @@ with (folder / "t.bedgraph").open("w") as file:
         file.write(f"chr1\\t{start}\\t{start + 200}\\t{1 + start % 970_000}\\n")
 out = folder / f"{megabases}.tsv"
 with open_scan(genome, folder / "t.bedgraph", stride=25, threads=2) as ready:
-    record = write_scan(ready, Outputs(str(out), "tsv", track=folder / f"{megabases}.bw"))
+    record = write_scan(ready, Outputs(str(out), "windows", track=folder / f"{megabases}.bw"))
     assert record["windows_scored"] > 39_000 * megabases
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

@@ -47,7 +47,7 @@ async function show(hit) {
     tracks.push({ name: "known peaks", type: "annotation", displayMode: "COLLAPSED", height: 30, color: data.colours.peaks, features: hit.peaks.map(interval) });
   }
   view.hidden = false;
-  document.getElementById("view-title").textContent = text;
+  document.getElementById("view-title").textContent = hit.name ? `${hit.name}, ${text}` : text;
   if (browser) igv.removeBrowser(browser);
   browser = await igv.createBrowser(document.getElementById("igv"), {
     reference: { id: "report", name: "", fastaURL: "data:text/plain;base64," + btoa(fasta), indexed: false, wholeGenomeView: false },
@@ -64,6 +64,25 @@ async function show(hit) {
 document.addEventListener("click", (event) => {
   const button = event.target.closest("button[data-hit]");
   if (button) show(data.hits[button.dataset.hit]);
+});
+
+// ---- download of the table of hits: all its digits, in the order of the genome
+const kinds = { tsv: { delimiter: "\t", type: "text/tab-separated-values" }, csv: { delimiter: ",", type: "text/csv" } };
+
+function tableText({ columns, rows }, delimiter) {
+  const special = new RegExp(`["\r\n${delimiter}]`);
+  const quote = (cell) => (special.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
+  return [columns, ...rows].map((row) => row.map(quote).join(delimiter) + "\n").join("");
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-download]");
+  if (!button) return;
+  const ending = button.dataset.download;
+  const { delimiter, type } = kinds[ending];
+  const url = URL.createObjectURL(new Blob([tableText(data.table, delimiter)], { type: type + ";charset=utf-8" }));
+  Object.assign(document.createElement("a"), { href: url, download: "hits." + ending }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
 });
 
 // ---- threshold of an evaluation: the page holds the counts for every step of the slider
