@@ -27,7 +27,7 @@ def _run(*arguments: object) -> None:
 
 
 def write_scan(folder: Path, data: Path | None = None) -> Report:
-    """Scan the bundled example, or 6 Mb of the real data, compared with known peaks."""
+    """Scan the bundled example, or 6 Mb of the real data, compared with known peaks. Write hits as BED and tables."""
     written = Report(folder / "scan.html", folder / "scan.json")
     if data is None:
         where = [
@@ -44,6 +44,8 @@ def write_scan(folder: Path, data: Path | None = None) -> Report:
         where += ["--truth", next((data / "peaks").glob("HepG2*")), "--region", "22:16000000-22000000"]
     outputs = ["--report", written.page, "--json", written.record, "-o", folder / "hits.bed"]
     _run("scan", *where, *outputs, "--force", "--quiet")
+    for name in ("hits.tsv", "hits.csv"):
+        _run("scan", *where, "-o", folder / name, "--force", "--quiet")
     return written
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from jundscan.report.collect import Collector
 from tests.browser.chromium import ABSENT, complaints, find_chromium, open_chromium, open_page, requests
 from tests.browser.reports import Report, write_evaluation, write_reports, write_scan
 from tests.conftest import Run, real_data
@@ -124,7 +125,8 @@ def test_scan_page_shows_its_record(chrome: Any, scan: Report) -> None:
 def test_hit_table_sorts_and_filters(chrome: Any, scan: Report) -> None:
     open_and_check(chrome, scan.page)
     hits = [line.split("\t") for line in scan.page.with_name("hits.bed").read_text().splitlines() if line[0] != "#"]
-    best = [float(text) for text in cells(chrome, "hit-table", 5)]
+    columns = [one.text for one in chrome.find_elements("css selector", "#hit-table thead th")]
+    best = [float(text) for text in cells(chrome, "hit-table", columns.index("probability"))]
     assert best == sorted(best, reverse=True)
     start = chrome.find_element("css selector", "#hit-table thead th:nth-child(3)")
     chrome.execute_script("arguments[0].scrollIntoView({block: 'center'})", start)
@@ -133,10 +135,42 @@ def test_hit_table_sorts_and_filters(chrome: Any, scan: Report) -> None:
         start.click()
         wait_for_cells(chrome, "hit-table", 2, [str(at) for at in expected[: len(best)]])
     search = chrome.find_element("css selector", "#hit-table_wrapper input[type=search]")
-    name = f"{hits[3][0]}:{hits[3][1]}-{hits[3][2]}"
-    search.send_keys(name)
-    wait_for_cells(chrome, "hit-table", 0, [name])
+    search.send_keys(f"{hits[3][3]} {hits[3][1]} {hits[3][2]}")
+    wait_for_cells(chrome, "hit-table", 0, [hits[3][3]])
     check_quiet(chrome)
+
+
+def test_download_is_the_table_that_the_scan_writes(chrome: Any, scan: Report, tmp_path: Path) -> None:
+    open_and_check(chrome, scan.page)
+    chrome.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    assert not chrome.find_elements("id", "more-hits")
+    for ending in ("tsv", "csv"):
+        button = chrome.find_element("css selector", f"button[data-download={ending}]")
+        chrome.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
+        button.click()
+        downloaded = tmp_path / f"hits.{ending}"
+        for _ in range(100):
+            if downloaded.exists():
+                break
+            time.sleep(0.1)
+        assert downloaded.read_bytes() == scan.page.with_name(f"hits.{ending}").read_bytes()
+    check_quiet(chrome)
+
+
+def test_page_with_some_of_the_hits_names_the_option_that_writes_all(chrome: Any, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Collector.__init__, "__defaults__", (5, 50))
+        scan = write_scan(tmp_path)
+    open_and_check(chrome, scan.page)
+    hits = json.loads(scan.record.read_text())["hits"]
+    assert hits > 5
+    text = chrome.find_element("id", "more-hits").text
+    assert text == (f"The page leaves out {hits - 5} hits. The option -o hits.tsv of jundscan scan writes all {hits}.")
+    written = [line.split("\t") for line in scan.page.with_name("hits.tsv").read_text().splitlines()]
+    best = sorted(written[1:], key=lambda row: -float(row[5]))[:5]
+    table = chrome.execute_script("return data.table")
+    assert [table["columns"], *table["rows"]] == [written[0], *(row for row in written if row in best)]
+    assert cells(chrome, "hit-table", 0) == [row[3] for row in best]
 
 
 def test_click_on_a_hit_shows_the_genome(chrome: Any, scan: Report) -> None:
@@ -145,14 +179,17 @@ def test_click_on_a_hit_shows_the_genome(chrome: Any, scan: Report) -> None:
     open_and_check(chrome, scan.page)
     buttons = chrome.find_elements("css selector", "button[data-hit]")
     for button, key in ((buttons[1], False), (buttons[0], True)):  # by mouse, then by keyboard
-        name = button.text
+        name, number = button.text, button.get_attribute("data-hit")
+        hit = chrome.execute_script("return data.hits[arguments[0]]", number)
+        locus = f"{hit['chrom']}:{hit['hit'][0]}-{hit['hit'][1]}"
+        assert hit["name"] == name
         if key:
             button.send_keys(Keys.ENTER)
         else:
             chrome.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
             button.click()
-        wait_for(chrome, f"document.getElementById('view').dataset.shown === {json.dumps(name)}")
-        assert chrome.execute_script("return document.activeElement.textContent") == name
+        wait_for(chrome, f"document.getElementById('view').dataset.shown === {json.dumps(locus)}")
+        assert chrome.execute_script("return document.activeElement.textContent") == f"{name}, {locus}"
         tracks = chrome.execute_script("return browser.trackViews.map((view) => view.track.name).filter(Boolean)")
         assert [one for one in tracks if one != "Select Tracks"] == [
             "hit",
@@ -161,7 +198,6 @@ def test_click_on_a_hit_shows_the_genome(chrome: Any, scan: Report) -> None:
             "known peaks",
         ]
         assert chrome.execute_script("return browser.trackViews.some((view) => view.track.type === 'sequence')")
-        hit = chrome.execute_script("return data.hits[arguments[0]]", button.get_attribute("data-hit"))
         contig = hit["chrom"]
         bases = chrome.execute_async_script(
             "const [chr, start, end, done] = arguments; browser.genome.getSequence(chr, start, end).then(done)",
@@ -262,11 +298,10 @@ def test_hostile_chromosome_name_is_shown_as_text(chrome: Any, tmp_path: Path, r
     called = name.split()[0]  # the first word of a FASTA's header is the name
     assert cells(chrome, "hit-table", 1)[0] == called
     button = chrome.find_element("css selector", "button[data-hit]")
-    assert button.text.startswith(f"{called}:")
     chrome.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
     button.click()
     wait_for(chrome, "document.getElementById('view').dataset.shown")
-    assert chrome.find_element("id", "view-title").text.startswith(called)
+    assert f", {called}:" in chrome.find_element("id", "view-title").text
     assert chrome.execute_script("return document.querySelectorAll('img').length") == 0
     check_quiet(chrome)
 
