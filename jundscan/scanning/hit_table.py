@@ -27,6 +27,8 @@ threshold of 0 a hit may be a chromosome."""
 HIT_COLUMNS = ("chrom", "start", "end", "name", "score", "probability", "expected_precision", "summit", "accessibility",
                "chromatin")  # fmt: skip
 PEAK_COLUMNS = ("known_peak",)
+GENE_COLUMNS = ("nearest_gene", "distance_to_tss")
+"""The gene of the nearest transcription start and its distance, see :meth:`jundscan.scanning.genes.Genes.nearest`."""
 SITE_COLUMNS = ("site", "site_start", "site_strand", "site_sequence", "sites")
 """The last columns, because the number of sites is never empty: bedtools reads no line that ends with a tab."""
 
@@ -65,7 +67,9 @@ class HitTable:
     def __init__(self, scan: Scan, on_peaks: OnPeaks | None = None) -> None:
         self._scan = scan
         self._on_peaks = on_peaks
-        self.columns = (*HIT_COLUMNS, *(PEAK_COLUMNS if on_peaks is not None else ()), *SITE_COLUMNS)
+        of_peaks = () if on_peaks is None else PEAK_COLUMNS
+        of_genes = () if scan.genes is None else GENE_COLUMNS
+        self.columns = (*HIT_COLUMNS, *of_peaks, *of_genes, *SITE_COLUMNS)
         self.is_seekable = scan.genome.seekable
 
     def rows(self, parts: Sequence[NumberedHits]) -> Iterator[tuple[Cell, ...]]:
@@ -106,6 +110,10 @@ class HitTable:
         columns: list[Sequence[Cell]] = []
         if self._on_peaks is not None:
             columns.append([None if on is None else "yes" if on else "no" for on in self._on_peaks(chrom, hits)])
+        if self._scan.genes is not None:
+            nearest = self._scan.genes.nearest(chrom, hits.start, hits.end)
+            pairs = zip(nearest.names, nearest.distances.tolist(), strict=True)
+            columns += [nearest.names, [None if name is None else distance for name, distance in pairs]]
         return zip(*columns, strict=True) if columns else repeat(())
 
     def _sites(self, parts: Sequence[NumberedHits]) -> Iterator[tuple[Cell, ...]]:

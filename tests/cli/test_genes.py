@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import jundscan
 from jundscan.errors import RegionError
-from tests.conftest import Run
+from jundscan.scanning.genes import read_genes
+from tests.conftest import SIZES, Run
 from tests.helpers.inputs import write_rows
 
 
@@ -27,6 +30,22 @@ def test_scan_takes_the_name_of_a_gene(run: Run, genome: Path, genes: Path, tmp_
     assert "region abc1+-0.4kb stands for chr1:1600-3000" in ran.err
     assert ran.out == run(*common, "--region", "chr1:1600-3000").out != ""
     assert json.loads((tmp_path / "run.json").read_text())["inputs"]["genes"]["path"] == str(genes)
+
+
+def test_the_table_of_hits_names_the_nearest_gene(run: Run, genome: Path, genes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "hits.csv"
+    assert run("scan", genome, "--genes", genes, "--threshold", 0.3, "-o", out).code == 0
+    assert run("scan", genome, "--threshold", 0.3, "-o", tmp_path / "plain.csv").code == 0
+    with out.open(newline="") as lines, (tmp_path / "plain.csv").open(newline="") as plain:
+        rows, without = list(csv.DictReader(lines)), list(csv.DictReader(plain))
+    found = read_genes(genes, SIZES)
+    for row in rows:
+        nearest = found.nearest(row["chrom"], np.array([int(row["start"])]), np.array([int(row["end"])]))
+        name = nearest.names[0]
+        assert row.pop("nearest_gene") == (name or "")
+        assert row.pop("distance_to_tss") == ("" if name is None else str(nearest.distances[0]))
+    assert rows == without
+    assert len(rows) > 10
 
 
 def test_unknown_genes_are_errors(run: Run, genome: Path, genes: Path) -> None:
