@@ -28,7 +28,7 @@ from jundscan.io.arguments import file_path, flag, is_path, is_several, optional
 from jundscan.io.fasta.arrays import MemoryGenome, Sequences
 from jundscan.io.fasta.genome import Genome
 from jundscan.io.frames import Results
-from jundscan.io.vcf import Variant, allele_problem, open_vcf
+from jundscan.io.vcf import Variant, allele_problem, log_table, open_vcf
 from jundscan.model.load import load_model
 from jundscan.model.model import Model
 from jundscan.options import (
@@ -414,14 +414,14 @@ def variants(
     """Score the effect of variants on binding, one alternative allele after the other.
 
     Each window that an allele touches is scored on both haplotypes, with the surroundings that it has there. Each
-    allele is scored by itself: phased neighbours are not combined. The call opens all inputs, and reads through a VCF
-    to check it. Variants are scored while the caller iterates over the result.
+    allele is scored by itself: phased neighbours are not combined. The call opens all inputs, and reads through a file
+    of variants to check it. Variants are scored while the caller iterates over the result.
 
     Parameters
     ----------
     variants : str, pathlib.Path or iterable of Variant
-        VCF or BCF, or tuples (chrom, start, reference, alternatives) with one alternative or several. ``start`` is
-        0-based: the POS of a VCF less 1.
+        VCF, BCF or a table with chrom, pos, ref and alt, or tuples (chrom, start, reference, alternatives) with one
+        alternative or several. ``start`` is 0-based: the POS of a VCF less 1. Positions of a table are 1-based.
     genome, accessibility, and all others
         As for :func:`jundscan.scan`.
 
@@ -450,7 +450,7 @@ def variants(
     if file is None:
         if not is_several(variants):
             raise InputError(
-                "variants: must be the path of a VCF, or several (chrom, start, reference, alternatives), "
+                "variants: must be the path of a VCF or a table, or several (chrom, start, reference, alternatives), "
                 f"not {type_name(variants)}"
             )
         listed = starmap(_variant, enumerate(cast(Iterable[object], variants)))
@@ -476,6 +476,7 @@ def variants(
             contigs = Contigs(ready.genome, allow_length_mismatch)
             check_variants(file, contigs)
             vcf = ready.inputs.files.enter_context(open_vcf(file))
+            log_table(vcf)
             on_failure.pop_all()
         listed = (variant for _, variant in contigs.checked(vcf))
     return Results(_effects(ready, file, listed), Effect)

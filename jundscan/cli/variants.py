@@ -19,13 +19,21 @@ log = logging.getLogger("jundscan")
 EXAMPLES = examples(
     "jundscan variants genome.fa snps.vcf --accessibility dnase.bw -o effects.vcf",
     "jundscan variants genome.fa snps.vcf.gz --no-accessibility -o effects.tsv",
+    "jundscan variants genome.fa snps.csv --accessibility dnase.bw -o effects.tsv",
 )
 
 
 def variants(
     context: typer.Context,
     genome: options.GenomeArgument,
-    vcf: Annotated[Path, typer.Argument(help="VCF, gzipped or not, or BCF.", **options.INPUT)],
+    vcf: Annotated[
+        Path,
+        typer.Argument(
+            metavar="VARIANTS",
+            help="VCF, BCF, or a table (TSV, CSV) with chrom, pos, ref and alt; gzipped or not.",
+            **options.INPUT,
+        ),
+    ],
     accessibility: options.AccessibilityOption = None,
     no_accessibility: options.NoAccessibilityOption = False,
     accessibility_scale: options.ScaleOption = None,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.effects.alleles import HIT_CHANGES, STATUSES, declare_fields, info_fields
 from jundscan.effects.contigs import Contigs, check_variants
+from jundscan.effects.positions import ShiftedPositions
 from jundscan.effects.score import Effects, score_variants
 from jundscan.effects.tasks import TASK_ALLELES
 from jundscan.errors import OutputError
@@ -23,7 +24,7 @@ from jundscan.io.bgzip import Preset, is_compressed
 from jundscan.io.numbers import format_probabilities
 from jundscan.io.outputs import check_output, open_output
 from jundscan.io.streams import is_stream
-from jundscan.io.vcf import Variant, import_pysam, open_vcf
+from jundscan.io.vcf import Variant, import_pysam, log_table, open_vcf
 from jundscan.run.record import header as header_of
 from jundscan.run.record import run_facts
 from jundscan.scanning.plan import Scan
@@ -73,14 +74,14 @@ def write_variants(
     command: str | None = None,
     allow_length_mismatch: bool = False,
 ) -> VariantsRecord:
-    """Score the variants of a VCF or BCF, and write their effects in the order of the input.
+    """Score the variants of a VCF, a BCF or a table, and write their effects in the order of the input.
 
     Parameters
     ----------
     scan : Scan
         From :func:`jundscan.scanning.plan.open_scan`.
     variants : str or pathlib.Path
-        VCF, gzipped or not, or BCF. Records can be in any order.
+        VCF or table, gzipped or not, or BCF. Records can be in any order.
     output : str
         ``.vcf`` or ``.tsv``. With ``.gz``, it is compressed by bgzip, and indexed if the records are sorted. ``-``
         writes VCF to stdout.
@@ -113,9 +114,10 @@ def write_variants(
     tally, bytes_done, about = _Tally(), 0, header_of(scan.inputs, scan.threshold, scan.stride, command)
     is_table = output.lower().endswith((".tsv", ".tsv.gz"))
     longest = max(scan.genome.chromsizes.values())
-    contigs = Contigs(scan.genome, allow_length_mismatch, to_vcf=not is_table)
+    contigs, shifted = Contigs(scan.genome, allow_length_mismatch, to_vcf=not is_table), ShiftedPositions(scan)
     check_variants(variants, contigs)
     with open_vcf(variants) as vcf:
+        log_table(vcf)
         header, feed = vcf.file.header, vcf.pipe
         is_new = declare_fields(vcf, factor, about)
         contigs.declare(vcf)
@@ -128,6 +130,7 @@ def write_variants(
                 lines = _format_table(records, effects) if is_table else _format_vcf(records, effects, factor, is_new)
                 stream.writelines(lines)
                 tally.add(effects)
+                shifted.add(records, effects)
                 before, bytes_done = bytes_done, feed.bytes_read
                 on_progress(bytes_done - before)
     if is_compressed(output) and not tally.is_sorted:
@@ -138,7 +141,7 @@ def write_variants(
         scan.inputs.cautions.add(
             "reference_mismatches",
             f"{variants}: {mismatches:,} of {tally.alleles:,} REF alleles differ from {scan.genome.path}. Use the "
-            "genome (assembly) that the variants were called on",
+            f"genome (assembly) that the variants were called on{shifted.advice()}",
             alleles=tally.alleles,
             mismatches=mismatches,
         )

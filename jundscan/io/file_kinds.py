@@ -24,7 +24,7 @@ _EXPECTED: dict[Purpose, str] = {
     "intervals": "a BED, narrowPeak or broadPeak",
     "table": "a table of text",
     "genes": "a GTF, GFF3 or BED",
-    "variants": "a VCF or BCF",
+    "variants": "a VCF, a BCF or a table of text",
     "model": "an .onnx file made by jundscan",
 }
 _ACCEPTED: dict[Purpose, tuple[str, ...]] = {
@@ -75,6 +75,8 @@ _OF_FIRST_LINE = (
     (rb"chrom,start,end,", "CSV"),
     (rb"[^\t]+\t[^\t]+\t[a-z_]+\t[0-9]+\t[0-9]+\t[^\t]+\t[+.?-]\t[012.]\t", "GFF"),
 )
+_WORKBOOK = re.compile(rb"PK\x03\x04.{26}(\[Content_Types\]\.xml|_rels/|docProps/|xl/)", re.DOTALL)
+"""A zip whose first file is one of a workbook (ECMA-376, part 2)."""
 _WIGGLE = re.compile(rb"^(fixedStep|variableStep)[ \t]+chrom=", re.MULTILINE)
 _NAMES = {
     "BAM": "a BAM (aligned reads)",
@@ -90,6 +92,7 @@ _NAMES = {
     "FASTA": "a FASTA",
     "VCF": "a VCF",
     "BCF": "a BCF",
+    "Excel": "an Excel workbook",
     "HDF5": "an HDF5 file",
     "PDF": "a PDF",
     "MACS": "the table of peaks of MACS (.xls)",
@@ -122,6 +125,8 @@ def file_kind(head: bytes) -> str | None:
     ('CRAM', 'wiggle', None)
     """
     head = head.removeprefix(b"\xef\xbb\xbf")
+    if _WORKBOOK.match(head):
+        return "Excel"
     for magic, kind in _MAGICS:
         if head.startswith(magic):
             return kind
@@ -208,6 +213,8 @@ def _advice(kind: str, purpose: Purpose, name: str, path: Path) -> str:
     is_track = purpose in ("track", "intervals")
     if kind in ("web page", "Git LFS"):
         return "git lfs pull fetches the file" if kind == "Git LFS" else "the download failed: fetch it again"
+    if kind == "Excel":
+        return "save its sheet as CSV or as text separated by tabs" if purpose in ("table", "variants") else ""
     if kind == "index":
         return "name the file that the index belongs to"
     if kind == "tar":

@@ -1,7 +1,8 @@
-"""VCF and BCF, read record by record with pysam (htslib), and what their alleles may be."""
+"""VCF, BCF and tables of variants, read record by record with pysam (htslib), and what their alleles may be."""
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,8 @@ from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import InputError, JundscanError, TrackError, warn
 from jundscan.io.files import compression_of
 from jundscan.io.vcf_guard import BoundedVcfPipe
+
+log = logging.getLogger("jundscan")
 
 MAX_WINDOWS = 1 << 20
 """Maximum windows that the alleles of one record touch, because memory holds them all at once."""
@@ -113,7 +116,7 @@ def import_pysam() -> Any:
 
 
 class Vcf(NamedTuple):
-    """An open VCF or BCF.
+    """An open VCF, BCF or table of variants.
 
     Attributes
     ----------
@@ -131,7 +134,9 @@ class Vcf(NamedTuple):
 
 @contextmanager
 def open_vcf(path: str | Path, genotypes: bool = True) -> Iterator[Vcf]:
-    """Open a VCF or BCF. htslib prints nothing to the terminal, and its failures are raised as InputError.
+    """Open a VCF, a BCF or a table of variants.
+
+    htslib prints nothing to the terminal, and its failures are raised as InputError.
 
     Parameters
     ----------
@@ -159,7 +164,7 @@ def open_vcf(path: str | Path, genotypes: bool = True) -> Iterator[Vcf]:
         except (OSError, ValueError, TypeError) as err:  # pysam's message fails with TypeError without a file name
             raise pipe.error or InputError(f"{path}: cannot be read as VCF or BCF; is its header complete?") from err
         with file:
-            if genotypes and file.format == "VCF" and _lacks_line_end(Path(path)):
+            if genotypes and file.format == "VCF" and pipe.table is None and _lacks_line_end(Path(path)):
                 warn("unended_line", f"{path}: its last line has no end; was the file cut short?")
             yield Vcf(path, file, pipe)
     finally:
@@ -176,8 +181,14 @@ def _lacks_line_end(path: Path) -> bool:
         return file.read(1) != b"\n"
 
 
+def log_table(vcf: Vcf) -> None:
+    """Log how a table is read; nothing for VCF and BCF."""
+    if vcf.pipe.table is not None:
+        log.info("%s: %s", vcf.path, vcf.pipe.table.describe())
+
+
 def read_variants(vcf: Vcf) -> Iterator[tuple[Any, Variant]]:
-    """Yield the records of an open VCF, each with its variant.
+    """Yield the records of an open file, each with its variant.
 
     Raises
     ------
@@ -219,6 +230,6 @@ def _check_alleles(vcf: Vcf, number: int, reference: str, alternatives: Sequence
 
 def _record_error(vcf: Vcf, number: int, problem: str) -> InputError:
     """Return the error of a record, which names its line where the file is text."""
-    if vcf.pipe.header_lines:
-        return TrackError(vcf.path, problem, vcf.pipe.header_lines + number)
+    if (line := vcf.pipe.line_of(number)) is not None:
+        return TrackError(vcf.path, problem, line)
     return InputError(f"{vcf.path}: record {number}: {problem}")

@@ -1,6 +1,7 @@
-"""Check a VCF or BCF while htslib reads it, because htslib loads a record of any size and text of any content.
+"""Check a VCF, BCF or table while htslib reads it, because htslib loads a record of any size and text of any content.
 
 A thread decompresses the file into a pipe that htslib reads. It limits the header and each record, and checks the text.
+A table of variants goes through the pipe as a VCF.
 """
 
 from __future__ import annotations
@@ -19,20 +20,20 @@ from threading import Thread
 from jundscan.errors import InputError, TrackError
 from jundscan.io.file_kinds import check_address
 from jundscan.io.files import STDIN, compression_of, decompress, head_check, open_decompressed, read_errors
+from jundscan.io.variant_tables import REQUIRED, LineNumbers, TableFormat, find_format, table_to_vcf
+from jundscan.io.vcf_columns import VCF_COLUMNS, VCF_FIRST_LINE
 
 _MAX_RECORD_BYTES = 1 << 24
 """Maximum bytes of a record: sixteen for each of a million people."""
 _MAX_HEADER_BYTES = 1 << 26
 _CHUNK_BYTES = 1 << 18
 _BCF_MAGIC = b"BCF"
-_FIRST_LINE = "##fileformat=VCFv4.2"
-_COLUMNS_LINE = r"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
+_COLUMNS_LINE = r"\t".join(VCF_COLUMNS)
 """The last line of a header; ``\\t`` stands for a tab."""
-_MIN_COLUMNS = 8
 
 
 class BoundedVcfPipe:
-    """A pipe that carries the decompressed bytes of a VCF or BCF. The caller closes it.
+    """A pipe that carries the decompressed bytes of a VCF or BCF, or a table as VCF. The caller closes it.
 
     Parameters
     ----------
@@ -48,7 +49,9 @@ class BoundedVcfPipe:
     bytes_passed : int
         Decompressed bytes sent until now.
     header_lines : int
-        Lines of a text's header, its last one included; 0 for BCF.
+        Lines of a VCF's header, its last one included; 0 for BCF and tables.
+    table : TableFormat or None
+        How a table is read. None for VCF and BCF.
     error : BaseException or None
         The error that ended the thread, set before the pipe ends.
 
@@ -66,6 +69,8 @@ class BoundedVcfPipe:
                 pass
         self._path = path
         self.bytes_read = self.bytes_passed = self.header_lines = 0
+        self.table: TableFormat | None = None
+        self._numbers = LineNumbers()
         self.error: BaseException | None = None
         self._is_open = True
         self.outlet, inlet = os.pipe()
@@ -81,6 +86,12 @@ class BoundedVcfPipe:
                 pass
             self._thread.join()
         os.close(self.outlet)
+
+    def line_of(self, record: int) -> int | None:
+        """Return the line of a record, counted from 1; None for BCF."""
+        if self.table is not None:
+            return self._numbers.line(record)
+        return self.header_lines + record if self.header_lines else None
 
     def _fill(self, inlet: int) -> None:
         with suppress(BrokenPipeError), os.fdopen(inlet, "wb") as pipe:
@@ -108,6 +119,9 @@ class BoundedVcfPipe:
         all_chunks = chain((first.removeprefix(codecs.BOM_UTF8),), chunks)
         if first.startswith(_BCF_MAGIC):
             return _checked_records(self._path, all_chunks)
+        self.table = find_format(first.removeprefix(codecs.BOM_UTF8))
+        if self.table is not None:
+            return table_to_vcf(self._path, _checked_lines(self._path, all_chunks), self.table, self._numbers)
         return _checked_lines(self._path, all_chunks, VcfHeader(self._path), self._end_header)
 
     def _end_header(self, lines: int) -> None:
@@ -115,9 +129,12 @@ class BoundedVcfPipe:
 
 
 def _checked_lines(
-    path: Path, chunks: Iterable[bytes], header: VcfHeader, end_header: Callable[[int], None]
+    path: Path,
+    chunks: Iterable[bytes],
+    header: VcfHeader | None = None,
+    end_header: Callable[[int], None] = lambda lines: None,
 ) -> Iterator[bytes]:
-    """Yield chunks of a VCF. Raise when they are not UTF-8, hold a zero byte, or the header or a line is too long."""
+    """Yield chunks of text. Raise when they are not UTF-8, hold a zero byte, or the header or a line is too long."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     number, unended, passed = 1, 0, 0
     for chunk in chunks:
@@ -135,7 +152,7 @@ def _checked_lines(
             raise TrackError(path, f"more than {_MAX_RECORD_BYTES:,} bytes in one line; leave it out", number)
         unended = unended + len(chunk) if first < 0 else len(chunk) - chunk.rfind(b"\n") - 1
         passed += len(chunk)
-        if not header.is_complete:
+        if header is not None and not header.is_complete:
             header.add(chunk)
             if header.is_complete:
                 end_header(header.lines)
@@ -143,7 +160,8 @@ def _checked_lines(
                 raise TrackError(path, f"no line #CHROM within {_MAX_HEADER_BYTES:,} bytes: not a VCF")
         number += chunk.count(b"\n")
         yield chunk
-    header.end()
+    if header is not None:
+        header.end()
 
 
 def _checked_records(path: Path, chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -223,11 +241,14 @@ class VcfHeader:
 
     def _missing_lines(self, first: bool, columns: bool, line: str) -> TrackError:
         """Return the error for a file whose first line, or line of columns, or both are missing before ``line``."""
-        missing = [text for text, lacks in ((_FIRST_LINE, first), (_COLUMNS_LINE, columns)) if lacks]
+        missing = [text for text, lacks in ((VCF_FIRST_LINE, first), (_COLUMNS_LINE, columns)) if lacks]
         problem = f"cannot be read as VCF: its header lacks {' and '.join(missing)} (\\t is a tab)"
         cells = line.split("\t")
-        if line and not line.startswith("#") and len(cells) < _MIN_COLUMNS:
-            problem += f"; a record has at least {_MIN_COLUMNS} columns separated by tabs, this line has {len(cells)}"
+        if line and not line.startswith("#") and len(cells) < len(VCF_COLUMNS):
+            problem += (
+                f"; a record has at least {len(VCF_COLUMNS)} columns separated by tabs, this line has {len(cells)}"
+            )
+            problem += f". A table needs the columns {', '.join(REQUIRED)}, named in its first line"
         elif first and line and columns != line.startswith("#") and self._is_uncompressed_file():
             text = "".join(rf"{text}\n" for text in missing)
             problem += f". Add with: printf '{text}' | cat - {shlex.quote(str(self._path))} > with_header.vcf"
