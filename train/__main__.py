@@ -31,10 +31,11 @@ from train.cards.report import write_cards, write_tables
 from train.comparison.against_baselines import PARTS, compare
 from train.comparison.crossval import held_out_cache, judge_on_folds
 from train.config import Candidate, Family, candidates
-from train.data.dataset import VALID, DataSet, knows_neighbourhood, load_data_set
+from train.data.dataset import TRAIN, VALID, DataSet, knows_neighbourhood, load_data_set, load_windows
 from train.data.make_shards import SHARD_WINDOWS, make_shards
 from train.data.source import DataSource, source_from_options, write_source
 from train.data.split import Split
+from train.export.effect_reference import VARIANTS, add_effect_reference, effect_reference
 from train.export.model_folder import ParityError
 from train.export.publish import DEFAULT_VERSION, NEW_VERSION, export_all, origin_from_options
 from train.fitting.choice import Choice, SettingError, check_settings, parse_families, read_candidates
@@ -594,6 +595,37 @@ def cross_validate(
     for record in compare(sets, fits, runs, seeds, lambda line: typer.echo(line, err=True), others):
         write_record(record, out)
         typer.echo(f"{out}: {len(record['models'])} models, {', '.join(part for part in record if part in PARTS)}")
+
+
+@app.command("effects", cls=help_layout.Command)
+def rank_variants(
+    models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="Folders of exported models.")],
+    data: Annotated[
+        Path,
+        typer.Option("--data", metavar="DIR", help="Data set that the models were fitted on.", rich_help_panel=DATA),
+    ],
+    genome: GenomeOption = None,
+    track: TrackOption = None,
+    variants: Annotated[
+        int, typer.Option(min=10_000, metavar="N", help="Reference variants of each kind.", rich_help_panel=COMPUTING)
+    ] = VARIANTS,
+    seed: SeedOption = 0,
+) -> None:
+    """Score random substitutions in training windows, and keep their effects in the models.
+
+    `jundscan variants` ranks its effects among them: percentiles. One kind of substitutions lies in accessible windows,
+    the other anywhere. The graph of a model stays the same, byte by byte. `run` and `export` do this too.
+
+    Example: python -m train effects exported/jund-2 --data HepG2
+    """
+    start_log()
+    source = source_from_options(data, genome, track)
+    windows = load_windows(data / TRAIN, source=source)
+    name = source.cell_type or data.resolve().name
+    for folder in models:
+        reference = effect_reference(folder, windows, source, name, variants, seed)
+        sha256 = add_effect_reference(folder, reference)
+        typer.echo(f"{folder}: SHA-256 {sha256}; {reference.source}")
 
 
 @app.command()

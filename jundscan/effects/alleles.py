@@ -30,6 +30,7 @@ def info_fields(factor: str) -> dict[str, tuple[str, str]]:
     (['NKX2_5_REF', 'NKX2_5_ALT'], '_53BP1_REF')
     """
     start = re.sub(r"^(?=[0-9])|[^A-Za-z0-9_]", "_", factor)
+    rank = f"Share, 0 to 1, of {{}} whose {start}_DIFF is smaller, sign aside"
     rate = "Share of unbound windows that score {} or more, by calibration; missing below its table"
     fields = {
         "REF": ("Float", f"Best probability that {factor} binds among the windows that the allele touches, on REF"),
@@ -41,6 +42,8 @@ def info_fields(factor: str) -> dict[str, tuple[str, str]]:
         "FPR_REF": ("Float", rate.format(f"{start}_REF")),
         "FPR_ALT": ("Float", rate.format(f"{start}_ALT")),
         "STATUS": ("String", f"What became of the allele: {', '.join(STATUSES)}"),
+        "PERCENTILE": ("Float", rank.format("random substitutions in accessible windows")),
+        "UNIFORM_PERCENTILE": ("Float", rank.format("random substitutions anywhere")),
     }
     return {f"{start}_{name}": field for name, field in fields.items()}
 

@@ -50,6 +50,9 @@ class Effect(NamedTuple):
         Bases by which left-aligning moves the start of an indel to the left; 0 for other variants.
     in_repeat : bool
         Whether an indel can be written at several positions. Its effect is the same at each.
+    percentile, uniform_percentile : float
+        Share, 0 to 1, of reference variants whose difference is smaller, sign aside: of random substitutions in
+        accessible windows, and of random ones anywhere. NaN for a model without reference variants.
     """
 
     chrom: str
@@ -68,6 +71,8 @@ class Effect(NamedTuple):
     alternative_fpr: float
     left_shift: int
     in_repeat: bool
+    percentile: float
+    uniform_percentile: float
 
     def __repr__(self) -> str:
         return f"<Effect: {self._describe()}>"
@@ -79,6 +84,8 @@ class Effect(NamedTuple):
                 ("probability of the reference", f"{self.reference:.4f}"),
                 ("probability of the alternative", f"{self.alternative:.4f}"),
                 ("difference (logits)", f"{self.difference:+.2f}"),
+                ("percentile among substitutions in accessible windows", _percentile(self.percentile)),
+                ("percentile among substitutions anywhere", _percentile(self.uniform_percentile)),
                 ("hit", self.hit),
                 ("window that changes most", f"{self.window}, by {self.window_difference:+.2f} logits"),
             ]
@@ -115,6 +122,13 @@ def effect_rows(variants: Iterable[Variant], effects: Effects) -> Iterator[Effec
         for alternative in variant.alternatives
     )
     rows = zip(*(column.tolist() for column in effects), strict=True)
-    for allele, (status, *numbers, hit, old_fpr, new_fpr, left_shift, in_repeat) in zip(alleles, rows, strict=True):
+    for allele, (status, *numbers, hit, old_fpr, new_fpr, left_shift, in_repeat, near, uniform) in zip(
+        alleles, rows, strict=True
+    ):
         change = None if hit < 0 else HIT_CHANGES[hit]
-        yield Effect._make((*allele, STATUSES[status], *numbers, change, old_fpr, new_fpr, left_shift, in_repeat))
+        rest = (change, old_fpr, new_fpr, left_shift, in_repeat, near, uniform)
+        yield Effect._make((*allele, STATUSES[status], *numbers, *rest))
+
+
+def _percentile(share: float) -> str:
+    return "not known: the model holds no reference variants" if share != share else f"{share:.6g}"

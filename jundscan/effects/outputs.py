@@ -36,11 +36,13 @@ COLUMNS = (
     *("chrom", "start", "end", "pos", "id", "reference", "alternative", "status"),
     *("reference_probability", "alternative_probability", "difference"),
     *("window_start", "window_end", "window_difference", "hit", "reference_fpr", "alternative_fpr", "left_shift"),
+    *("percentile", "uniform_percentile"),
 )
 """Columns of the TSV, which has one line per ALT.
 
 start, end, window_start and window_end are 0-based half-open. pos is start + 1, the POS of the VCF. left_shift counts
-the bases by which left-alignment moves the POS of an indel.
+the bases by which left-alignment moves the POS of an indel. percentile and uniform_percentile are shares of reference
+variants with a smaller absolute difference, in accessible windows and anywhere.
 """
 _ENDINGS = (".vcf", ".vcf.gz", ".tsv", ".tsv.gz")
 _MISSING = "."
@@ -73,6 +75,7 @@ def write_variants(
     on_progress: Callable[[int], None] = lambda position: None,
     command: str | None = None,
     allow_length_mismatch: bool = False,
+    on_effects: Callable[[list[Any], Effects], None] = lambda records, effects: None,
 ) -> VariantsRecord:
     """Score the variants of a VCF, a BCF or a table, and write their effects in the order of the input.
 
@@ -93,6 +96,8 @@ def write_variants(
         The command line, for the header and the record.
     allow_length_mismatch : bool
         Accept a VCF whose header has other lengths for chromosomes of its records than the genome.
+    on_effects : callable
+        Called after each task with its records and effects.
 
     Returns
     -------
@@ -111,6 +116,8 @@ def write_variants(
     check_variant_output(output, force)
     scan.inputs.watch(variants)
     factor = scan.model.metadata.factor
+    if scan.model.metadata.effects is None:
+        log.info("The model holds no effects of reference variants, so percentiles are missing. It is an older one.")
     tally, bytes_done, about = _Tally(), 0, header_of(scan.inputs, scan.threshold, scan.stride, command)
     is_table = output.lower().endswith((".tsv", ".tsv.gz"))
     longest = max(scan.genome.chromsizes.values())
@@ -131,6 +138,7 @@ def write_variants(
                 stream.writelines(lines)
                 tally.add(effects)
                 shifted.add(records, effects)
+                on_effects(records, effects)
                 before, bytes_done = bytes_done, feed.bytes_read
                 on_progress(bytes_done - before)
     if is_compressed(output) and not tally.is_sorted:
@@ -148,6 +156,7 @@ def write_variants(
     return {
         **run_facts(scan.inputs, scan.threshold, {"variants": Path(variants)}, command),
         "output": output,
+        "percentiles": None if (known := scan.model.metadata.effects) is None else known.source,
         "records": tally.records,
         "records_without_alternative": tally.without_alternative,
         "sorted": tally.is_sorted,
@@ -211,12 +220,15 @@ class _Tally:
 def _field_values(effects: Effects) -> Iterator[tuple[str, ...]]:
     """Format the VCF fields of each allele, in the order of :func:`jundscan.effects.alleles.info_fields`."""
     floats = (effects.reference, effects.alternative, effects.difference, effects.window_difference)
-    numbers = [_format_floats(column) for column in (*floats, effects.reference_fpr, effects.alternative_fpr)]
+    shares = (effects.reference_fpr, effects.alternative_fpr, effects.percentile, effects.uniform_percentile)
+    numbers = [_format_floats(column) for column in (*floats, *shares)]
     windows = [_MISSING if window < 0 else str(window + 1) for window in effects.window.tolist()]
     hits = [_MISSING if hit < 0 else HIT_CHANGES[hit] for hit in effects.hit.tolist()]
     statuses = [STATUSES[status] for status in effects.status.tolist()]
-    old, new, change, window_change, old_fpr, new_fpr = numbers
-    return zip(old, new, change, windows, window_change, hits, old_fpr, new_fpr, statuses, strict=True)
+    old, new, change, window_change, old_fpr, new_fpr, percentiles, uniform = numbers
+    return zip(
+        *(old, new, change, windows, window_change, hits, old_fpr, new_fpr, statuses, percentiles, uniform), strict=True
+    )
 
 
 def _format_floats(column: NDArray[Any]) -> list[str]:
@@ -256,17 +268,19 @@ def _join_present(keys: Iterable[str], values: Iterable[str]) -> str:
 
 def _format_table(records: Iterable[Any], effects: Effects) -> Iterator[str]:
     """Format one TSV line per alternative allele."""
-    columns = [column.tolist() for column in effects[:-1]]
+    columns = [column.tolist() for column in effects]
     columns[1:3] = [format_probabilities(effects.reference), format_probabilities(effects.alternative)]
     alleles = zip(*columns, strict=True)
     for record in records:
         for alternative in record.alts or ():
-            status, old, new, change, window, window_change, hit, *rates, left_shift = next(alleles)
+            status, old, new, change, window, window_change, hit, *rates, left_shift, _, near, uniform = next(alleles)
             site = [record.chrom, record.start, record.start + len(record.ref), record.pos, record.id]
-            effect: list[Any] = [None] * 10
+            effect: list[Any] = [None] * 12
             if hit >= 0:
                 fprs = [rate if rate == rate else None for rate in rates]  # NaN differs from itself
                 span = [window, window + WINDOW_LENGTH]
+                shares = [f"{share:.6g}" if share == share else None for share in (near, uniform)]
                 effect = [old, new, f"{change:.6g}", *span, f"{window_change:.6g}", HIT_CHANGES[hit], *fprs, left_shift]
+                effect += shares
             cells = [*site, record.ref, alternative, STATUSES[status], *effect]
             yield "\t".join([_MISSING if cell is None else str(cell) for cell in cells]) + "\n"

@@ -67,6 +67,9 @@ class Effects(NamedTuple):
         alleles.
     in_repeat : numpy.ndarray, shape=(n,), dtype=bool
         Whether an indel could be written elsewhere, see :mod:`jundscan.effects.indels`.
+    percentile, uniform_percentile : numpy.ndarray, shape=(n,), dtype=float64
+        Share of reference variants whose absolute difference is smaller: of substitutions in accessible windows, and of
+        substitutions anywhere. NaN for a model without reference, see :mod:`jundscan.model.effect_percentiles`.
     """
 
     status: NDArray[np.int8]
@@ -80,6 +83,8 @@ class Effects(NamedTuple):
     alternative_fpr: NDArray[np.float64]
     left_shift: Int64Array
     in_repeat: NDArray[np.bool_]
+    percentile: NDArray[np.float64]
+    uniform_percentile: NDArray[np.float64]
 
 
 def score_variants(
@@ -210,13 +215,17 @@ def _score_task(scan: Scan, task: Task, line: ChromosomeLine, call_blocks: int) 
     table = scan.model.metadata.table(scan.track is not None)
     effects.reference_fpr[at] = false_positive_rates(table, best_old[known])
     effects.alternative_fpr[at] = false_positive_rates(table, best_new[known])
+    if scan.model.metadata.effects is not None:
+        reference = scan.model.metadata.effects.mode(scan.track is not None)
+        effects.percentile[at] = reference.accessible.percentiles(effects.difference[at])
+        effects.uniform_percentile[at] = reference.uniform.percentiles(effects.difference[at])
     return effects
 
 
 def _empty_effects(status: NDArray[np.int8]) -> Effects:
     """Return effects of alleles that are not scored."""
     nan32, nan, no_window, no_hit = np.float32(np.nan), np.float64(np.nan), np.int64(-1), np.int8(-1)
-    fills = (nan32, nan32, nan, no_window, nan, no_hit, nan, nan, np.int64(0), np.False_)
+    fills = (nan32, nan32, nan, no_window, nan, no_hit, nan, nan, np.int64(0), np.False_, nan, nan)
     return Effects._make([status, *(np.full(len(status), fill) for fill in fills)])
 
 

@@ -15,6 +15,7 @@ from jundscan.accessibility.scale import DISTRIBUTION_BINS
 from jundscan.accessibility.window_means import MAX_WIDTH
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import ModelError
+from jundscan.model.effect_percentiles import EffectReference
 from jundscan.schemas.records import Fraction, Sha256, about
 
 METADATA_KEY = "jundscan"
@@ -183,6 +184,10 @@ class Metadata:
             "sequences, and in older models."
         ),
     ] = ()
+    effects: Annotated[
+        EffectReference | None,
+        about("Effects of reference variants, which the percentiles of variants come from. null in older models."),
+    ] = None
 
     @property
     def sees_neighbourhood(self) -> bool:
@@ -278,6 +283,11 @@ def _check(metadata: Metadata) -> None:
     for key, text in texts:
         if not text.isprintable():
             raise ValueError(f"{key} is not one line of text")
+    if metadata.effects is not None:
+        if not metadata.effects.source.isprintable():
+            raise ValueError("source of effects is not one line of text")
+        if (problem := metadata.effects.problem()) is not None:
+            raise ValueError(f"effects: {problem}")
     names = [site.name for site in metadata.sites]
     if len({*names, "none"}) <= len(names):
         raise ValueError("names of sites are not distinct, or one of them is none")

@@ -391,7 +391,10 @@ class VariantsRecord(RunRecord):
     """The record of a run of variants."""
 
     output: Annotated[str, about("File of the effects. - is stdout.")]
-    records: Annotated[Count, about("Records of the VCF.")]
+    percentiles: Annotated[
+        str | None, about("Reference variants that percentiles come from. null for a model without any.")
+    ]
+    records: Annotated[Count, about("Records of the VCF, or rows of the table.")]
     records_without_alternative: Annotated[Count, about("Records without ALT.")]
     sorted: Annotated[bool, about("Whether the records were sorted.")]
     alleles: Annotated[Count, about("Alternative alleles.")]

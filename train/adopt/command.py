@@ -23,6 +23,7 @@ from train.adopt.network import AdoptedNetwork, NetworkSource, Takes, check_netw
 from train.cards.card import card
 from train.config import ADOPTED, FitConfig
 from train.data.dataset import VALID, DataSet, Windows, describe, load_data_set, windows_sha256
+from train.export.effect_reference import rank_effects
 from train.export.model_folder import ParitySizes, Provenance, check_parity, draft_metadata, write_folder
 from train.export.publish import check_word
 from train.fitting.fit import save
@@ -153,6 +154,7 @@ def adopt(
     metrics = write_folder(
         graph, out, provenance, describe_draft, lambda draft: check_parity(adopted, PARITY, draft), training, held_out
     )
+    rank_effects(out, data_set, _log)
     if fit:
         save(out / WEIGHTS, adopted.own.state_dict())
     else:

@@ -13,6 +13,7 @@ from jundscan.model.load import DEFAULT_MODEL
 from jundscan.model.metadata import DEFAULT_FACTOR, WORD
 from train.data.dataset import VALID, DataSet, windows_sha256
 from train.export.calibration import HeldOutWindows
+from train.export.effect_reference import rank_effects
 from train.export.model_folder import ParitySizes, Provenance, export
 from train.export.peak_promises import peak_record
 from train.fitting.fit import FittedNetwork
@@ -100,6 +101,7 @@ def export_all(
     for name, fitted in named.items():
         calibrated_by = held_out if fitted is best_of(fits) else None
         metrics = export(fitted, out / name, provenance, calibrated_by, partner_for_bare_windows(fitted, fits), parity)
+        rank_effects(out / name, sets[0], on_progress)
         on_progress(
             f"{out / name}: {fitted.candidate.network.family}, validation weighted accuracy "
             f"{metrics['weighted_accuracy']:.4f}, AUROC {metrics['auroc']:.4f}, "
