@@ -10,9 +10,10 @@ import numpy as np
 import jundscan
 from jundscan.accessibility.scale import read_scale
 from jundscan.effects.effect import Effect
-from jundscan.explanations.alignment import average_logos
-from jundscan.explanations.pictures import draw_average, draw_region
+from jundscan.explanations.alignment import logos_by_kind
+from jundscan.explanations.pictures import draw_averages, draw_region
 from jundscan.model.load import load_model
+from jundscan.model.sites import site_kinds
 from jundscan.scanning.plan import open_scan
 
 mpl.use("Agg")
@@ -35,9 +36,9 @@ def main() -> None:
     [site] = jundscan.explain(genome, REGION, track, **options)
     draw_region(DOCS / "explain.png", site, model.flank, threshold, f"{REGION} of the example (synthetic)", force=True)
     hits = list(jundscan.scan(genome, track, **options))
-    average = average_logos(list(jundscan.explain(genome, (), track, hits=hits, top=len(hits), **options)))
-    assert average is not None
-    draw_average(DOCS / "logo.png", average, f"What drives the {average.regions} hits of the example", force=True)
+    explained = list(jundscan.explain(genome, (), track, hits=hits, top=len(hits), **options))
+    averages = logos_by_kind(explained, site_kinds(model.metadata))
+    draw_averages(DOCS / "logo.png", averages, f"What drives the {len(hits)} hits of the example", force=True)
 
 
 def draw_variants(effects: list[Effect]) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from jundscan.cli import options, terminal
 from jundscan.cli.help_layout import OUTPUTS, TARGETS, examples
 from jundscan.errors import format_count, format_seconds
+
+if TYPE_CHECKING:
+    from jundscan.schemas.records import ExplainRecord
 
 MAX_HITS = 1_000
 """Maximum number of hits explained in one run."""
@@ -23,6 +26,19 @@ EXAMPLES = examples(
     "jundscan explain genome.fa --region chr22:20063400-20063600 -o site",
     "jundscan explain genome.fa --hits hits.bed --accessibility dnase.bw -o why",
 )
+
+
+def _log_sites(record: ExplainRecord) -> None:
+    """Log how many hits have which known site."""
+    if not record["hits"]:
+        return
+    counts = dict(record["hits_by_site"])
+    without = counts.pop("none")
+    if not counts:
+        log.info("known sites: %s", record["known_sites"])
+        return
+    named = ", ".join(f"{name} in {count:,}" for name, count in counts.items())
+    log.info("of %s: %s, no known site in %s", format_count(len(record["hits"]), "hit"), named, format(without, ","))
 
 
 def explain(
@@ -146,6 +162,7 @@ def explain(
     if json_target is not None:
         terminal.write_json(record, json_target, force)
     terminal.log_written(*record["files"], json_target)
+    _log_sites(record)
     log.info(
         "%s of %s explained, known sites in %s of them; %s on %s",
         format_count(record["bases"], "base"),

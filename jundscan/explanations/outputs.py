@@ -12,20 +12,20 @@ import numpy as np
 
 from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH, decode
 from jundscan.dna.regions import Region
-from jundscan.errors import OutputError
-from jundscan.explanations.alignment import AverageLogo, average_logos
+from jundscan.errors import OutputError, format_count
+from jundscan.explanations.alignment import AverageLogo, DrivingSite, driving_site, logos_by_kind
 from jundscan.explanations.mutagenesis import Explanation, explain_regions
 from jundscan.explanations.ranking import StrongHit
 from jundscan.io.aliases import check_names_in_text
 from jundscan.io.numbers import format_probability, shortest_decimals
 from jundscan.io.outputs import check_output, open_output, remove_old_output, write_error
-from jundscan.model.sites import describe_sites
+from jundscan.model.sites import NO_SITE, describe_sites, site_kinds
 from jundscan.run.record import run_facts
 from jundscan.scanning.plan import Scan
 from jundscan.schemas.records import ExplainRecord
 
 TABLES = ("mutagenesis.tsv", "contributions.bedgraph", "accessibility.tsv", "sites.bed")
-HIT_FILES = ("hits.png", "logo.png", "logo.tsv")
+HIT_FILES = ("hits.png", "hits.tsv", "logo.png", "logo.tsv")
 _MISSING = "."
 
 
@@ -72,7 +72,7 @@ def write_explanations(
     regions : sequence of Region
         Each gets its own picture.
     hits : sequence of StrongHit
-        The strongest first. They share one page and one average logo.
+        The strongest first. They share one page, a table and the logos of each kind of site.
     folder : str or pathlib.Path
         Created if missing.
     force : bool
@@ -89,7 +89,7 @@ def write_explanations(
     ExplainRecord
         The record of ``explain --json``.
     """
-    from jundscan.explanations.pictures import draw_average, draw_page, draw_region
+    from jundscan.explanations.pictures import draw_averages, draw_page, draw_region
 
     began = time.perf_counter()
     folder = Path(folder)
@@ -107,26 +107,35 @@ def write_explanations(
         path = folder / picture_name(explanation.region)
         draw_region(path, explanation, scan.model.flank, scan.threshold.value, title, force)
     of_hits = explained[len(regions) :]
-    average = average_logos(of_hits)
+    kinds = site_kinds(scan.model.metadata)
+    averages = logos_by_kind(of_hits, kinds)
+    driving = [driving_site(one) for one in of_hits]
     if hits:
         draw_page(folder / "hits.png", of_hits, f"{len(of_hits)} strongest hits: {model}, {track}", force)
-        if average is not None:
-            draw_average(folder / "logo.png", average, f"What drives {average.regions} hits: {model}, {track}", force)
-            _write_logo(folder / "logo.tsv", average, force)
-    drawn = HIT_FILES if average is not None else HIT_FILES[:1] if hits else ()
-    for name in set(HIT_FILES) - set(drawn) if force else ():
+        _write_hits(folder / "hits.tsv", hits, driving, force)
+    if averages:
+        averaged = sum(one.regions for one in averages)
+        draw_averages(folder / "logo.png", averages, f"What drives {averaged} hits: {model}, {track}", force)
+        _write_logos(folder / "logo.tsv", averages, force)
+    written = HIT_FILES if averages else HIT_FILES[:2] if hits else ()
+    for name in set(HIT_FILES) - set(written) if force else ():
         remove_old_output(folder / name, force)
     rank = {chrom: number for number, chrom in enumerate(scan.genome.chromsizes)}
     in_order = sorted(explained, key=lambda one: (rank[one.region.chrom], one.region.start, one.region.end))
     _write_mutagenesis(folder / "mutagenesis.tsv", explained, force)
     _write_track(folder / "contributions.bedgraph", in_order, scan.model.metadata.factor, force)
     _write_response(folder / "accessibility.tsv", explained, force)
-    sites = _write_sites(folder / "sites.bed", in_order, describe_sites(scan.model.metadata), force)
+    known_sites = describe_sites(scan.model.metadata)
+    sites = _write_sites(folder / "sites.bed", in_order, known_sites, force)
+    hit_sites = [NO_SITE if found is None else found.site.name for found in driving]
     return {
         **run_facts(scan.inputs, scan.threshold, {"hits": hits_file}, command),
         "regions": [str(region) for region in regions],
         "hits": [str(hit.region) for hit in hits],
         "hit_probabilities": [None if math.isnan(value) else value for value in _exact_probabilities(hits)],
+        "hit_sites": hit_sites,
+        "hits_by_site": {kind: hit_sites.count(kind) for kind in (*kinds, NO_SITE)},
+        "known_sites": known_sites,
         "bases": sum(len(one.codes) for one in explained),
         "sites": sites,
         "regions_with_a_site": sum(bool(one.sites) for one in explained),
@@ -214,9 +223,30 @@ def _write_sites(path: Path, in_order: Sequence[Explanation], what: str, force: 
     return len(written)
 
 
-def _write_logo(path: Path, average: AverageLogo, force: bool) -> None:
+def _write_hits(path: Path, hits: Sequence[StrongHit], driving: Sequence[DrivingSite | None], force: bool) -> None:
+    """Write one line per hit with the known site that drives it, or ``none``."""
+    columns = ("chrom", "start", "end", "probability", "site", "site_start", "site_end", "strand", "sequence")
     with open_output(path, force) as stream:
-        names = [f"{kind}_{letter}" for kind in ("contribution", "frequency") for letter in ALPHABET]
-        stream.write(f"# mean of {average.regions} aligned hits\n#position\t" + "\t".join(names) + "\n")
-        for position, row in enumerate(np.hstack((average.contributions, average.frequencies)).tolist()):
-            stream.write("\t".join([str(position), *map(_number, row)]) + "\n")
+        stream.write("#" + "\t".join((*columns, "contribution", "region")) + "\n")
+        for hit, found in zip(hits, driving, strict=True):
+            cells = [hit.hit.chrom, str(hit.hit.start), str(hit.hit.end), _probability(hit.probability)]
+            if found is None:
+                cells += [NO_SITE, *[_MISSING] * 5]
+            else:
+                site, contribution = found
+                start, end = (str(hit.region.start + edge) for edge in (site.start, site.end))
+                cells += [site.name, start, end, site.strand, site.sequence, _number(contribution)]
+            stream.write("\t".join([*cells, str(hit.region)]) + "\n")
+
+
+def _write_logos(path: Path, averages: Sequence[AverageLogo], force: bool) -> None:
+    """Write one line per position of each kind's logo."""
+    with open_output(path, force) as stream:
+        names = [f"{value}_{letter}" for value in ("contribution", "frequency") for letter in ALPHABET]
+        for one in averages:
+            stream.write(f"# {one.kind}: mean of {format_count(one.regions, 'aligned hit')}\n")
+        stream.write("#" + "\t".join(("site", "position", *names)) + "\n")
+        for one in averages:
+            rows = np.hstack((one.contributions, one.frequencies)).tolist()
+            for position, row in enumerate(rows, one.first):
+                stream.write("\t".join([one.kind, str(position), *map(_number, row)]) + "\n")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH, decode
 from jundscan.errors import JundscanError
-from jundscan.explanations.alignment import AverageLogo, contribution_logo
+from jundscan.explanations.alignment import AverageLogo, contribution_logo, driving_site
 from jundscan.io.pictures import BASE_COLOURS, new_axes, save_figure
 from jundscan.scanning.pictures import LINE, THRESHOLD, draw_probabilities, scale_probabilities
 
@@ -32,6 +32,7 @@ _HEADROOM, _LABEL_HEADROOM = 1.1, 1.5
 _DPI = 130
 _INCH_BASES = 10  # bases per inch of a picture in a notebook
 _WIDTHS, _HEIGHT = (5, 25), 2.4  # inches
+_LOGO_INCH_BASES, _LOGO_TICKS = 5, 5  # bases per inch, and from one number to the next
 _SITE = "#f0e4b8"
 _UNAVAILABLE = "#7a9e9f"
 _WINDOW, _FLANK = "#c3d5e3", "#e6eef4"
@@ -122,24 +123,39 @@ def draw_page(path: Path, explanations: Sequence[Explanation], title: str, force
         axis.set(ylim=(low, high), xlim=(start - 0.5, start + len(part) - 0.5))
         axis.tick_params(labelsize=6)
         probability = math.nan if explanation.response is None else explanation.response.probability
-        axis.set_title(f"{explanation.region}, best probability {probability:.4f}", fontsize=7, loc="left")
+        found = driving_site(explanation)
+        kind = "no known site" if found is None else found.site.name
+        axis.set_title(f"{explanation.region}, best probability {probability:.4f}, {kind}", fontsize=7, loc="left")
     for axis in axes[len(explanations) :]:
         axis.set_axis_off()
     save_figure(figure, path, _DPI, force)
 
 
-def draw_average(path: Path, average: AverageLogo, title: str, force: bool) -> None:
-    """Draw an average logo: mean contributions above the frequency of each letter."""
+def draw_averages(path: Path, averages: Sequence[AverageLogo], title: str, force: bool) -> None:
+    """Draw average logos side by side: mean contributions above the frequency of each letter, on the same scales.
+
+    The known site that regions are aligned on is shaded.
+    """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    widths = [len(one.contributions) for one in averages]
+    figure = Figure(figsize=(max(7, 1 + sum(widths) / _LOGO_INCH_BASES), 4.4), layout="constrained")
     figure.suptitle(title, fontsize="medium")
-    above, below = figure.subplots(2, 1, sharex=True)
-    _draw_logo(above, average.contributions, 0)
-    above.set_ylabel("mean contribution\n(logits)")
-    _draw_logo(below, average.frequencies, 0)
-    below.set_xticks(range(len(average.frequencies)))
-    below.set(ylabel="frequency", xlabel="position in the alignment", ylim=(0, 1))
+    axes = figure.subplots(2, len(averages), squeeze=False, sharex="col", sharey="row", width_ratios=widths)
+    for above, below, one in zip(*axes, averages, strict=True):
+        _draw_logo(above, one.contributions, one.first)
+        above.set_title(one.title, fontsize="medium")
+        _draw_logo(below, one.frequencies, one.first)
+        for axis in (above, below) if one.site_length else ():
+            axis.axvspan(-0.5, one.site_length - 0.5, color=_SITE, zorder=-2, linewidth=0)
+        ticks = range(one.first, one.first + len(one.frequencies))
+        below.set_xticks(ticks, [str(at) if at % _LOGO_TICKS == 0 else "" for at in ticks])
+        below.set_xlabel(
+            "position, 0 is the first base of the site" if one.site_length else "position in the alignment"
+        )
+    stacked = [one.contributions.clip(*signs).sum(axis=1) for one in averages for signs in ((0, None), (None, 0))]
+    axes[0, 0].set(ylabel="mean contribution\n(logits)", ylim=_limits(np.concatenate(stacked)))
+    axes[1, 0].set(ylabel="frequency", ylim=(0, 1))
     save_figure(figure, path, _DPI, force)
 
 

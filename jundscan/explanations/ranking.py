@@ -41,12 +41,15 @@ class StrongHit(NamedTuple):
 
     Attributes
     ----------
+    hit : Region
+        The hit, as its file names it.
     region : Region
         The bases to explain, around the hit's centre.
     probability : float
         Highest probability among the windows of the hit. NaN if all of them hold unknown bases.
     """
 
+    hit: Region
     region: Region
     probability: float
 
@@ -172,7 +175,7 @@ def strongest_hits(scan: Scan, hits: HitIntervals, top: int) -> list[StrongHit]:
     scored = np.where(has_window[:, None], hits.bounds, explained + begins)
     best = _best_windows(scan, scored, hits.row, stride)
     order = np.argsort(-best, kind="stable")[:top]
-    regions = hits.row.regions((explained + begins)[order])
+    intervals, regions = (hits.row.regions(bounds[order]) for bounds in (hits.bounds, explained + begins))
     strongest = np.where(np.isneginf(best), np.float32(np.nan), best)[order]
     below = int((~is_positive(strongest, scan.threshold.value)).sum())
     if below:
@@ -183,7 +186,7 @@ def strongest_hits(scan: Scan, hits: HitIntervals, top: int) -> list[StrongHit]:
             below=below,
             hits=len(order),
         )
-    return [StrongHit(region, value) for region, value in zip(regions, strongest.tolist(), strict=True)]
+    return list(map(StrongHit, intervals, regions, strongest.tolist()))
 
 
 def _infer_stride(table: NDArray[np.int64]) -> int:

@@ -416,9 +416,14 @@ class ExplainRecord(RunRecord):
     regions: Annotated[list[str], about("Regions explained, chrom:start-end, 0-based half-open.")]
     hits: Annotated[list[str], about("Hits explained, the strongest first.")]
     hit_probabilities: Annotated[list[Fraction | None], about("Best probability of each hit. null if not scored.")]
+    hit_sites: Annotated[
+        list[str], about("Known site of each hit whose bases contribute most. none for a hit without one.")
+    ]
+    hits_by_site: Annotated[dict[str, Count], about("Number of hits by known site. none counts hits without one.")]
+    known_sites: Annotated[str, about("What counts as a known site of the model.")]
     bases: Annotated[Count, about("Bases explained.")]
-    sites: Annotated[Count, about("Exact matches of known sites.")]
-    regions_with_a_site: Annotated[Count, about("Regions and hits with such a match.")]
+    sites: Annotated[Count, about("Known sites in the regions and hits.")]
+    regions_with_a_site: Annotated[Count, about("Regions and hits with a known site.")]
     files: Annotated[list[str], about("Files written.")]
     seconds: Annotated[Seconds, about("From the first region to the last output.")]
 

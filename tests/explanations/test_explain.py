@@ -14,14 +14,23 @@ from jundscan.accessibility.scale import IDENTITY
 from jundscan.dna.letters import ALPHABET, WINDOW_LENGTH, encode, reverse_complement
 from jundscan.dna.regions import Region
 from jundscan.errors import InputError
-from jundscan.explanations.alignment import WIDTH, average_logos
+from jundscan.explanations.alignment import (
+    SITE_FLANK,
+    WIDTH,
+    align_freely,
+    align_on_sites,
+    driving_site,
+    logos_by_kind,
+)
 from jundscan.explanations.mutagenesis import Explanation, explain_regions
 from jundscan.model.model import Model
+from jundscan.model.sites import NO_SITE, KnownSite, find_sites, site_kinds
 from jundscan.model.thresholds import logits
 from jundscan.scanning.plan import Scan, open_scan
 from tests.conftest import SIZES, Run
 from tests.helpers.inputs import letters, write_fasta, write_rows
 from tests.helpers.numpy_models import numpy_model
+from tests.model.test_model import edited
 
 TOLERANCE = 1e-6
 
@@ -175,13 +184,13 @@ def test_planted_site_has_the_highest_contributions(tmp_path: Path, model: Model
     assert all(any(site.start == core.start for site in one.sites) for one in found)
 
 
-def explanation(codes: np.ndarray, contributions: np.ndarray) -> Explanation:
+def explanation(codes: np.ndarray, contributions: np.ndarray, *sites: KnownSite) -> Explanation:
     nothing = np.zeros(len(codes), np.float32)
     region = Region("chr1", 0, len(codes))
-    return Explanation(region, codes, np.zeros((len(codes), 4)), contributions, nothing, nothing, None)
+    return Explanation(region, codes, np.zeros((len(codes), 4)), contributions, nothing, nothing, None, sites)
 
 
-def test_average_logo_aligns_both_strands() -> None:
+def test_regions_without_a_site_are_aligned_on_what_they_share() -> None:
     rng = np.random.default_rng(0)
     made = []
     for number in range(20):
@@ -193,7 +202,7 @@ def test_average_logo_aligns_both_strands() -> None:
         if number % 3 == 0:
             codes, contributions = reverse_complement(codes), contributions[::-1]
         made.append(explanation(codes, contributions))
-    found = average_logos(made)
+    found = align_freely(made)
     assert found is not None
     assert found.regions == 20
     assert found.contributions.shape == (WIDTH, 4)
@@ -202,7 +211,66 @@ def test_average_logo_aligns_both_strands() -> None:
     site = found.contributions[strong].argmax(axis=1)
     assert site.tolist() in (encode(b"GGATTTCA").tolist(), encode(b"TGAAATCC").tolist())
     assert found.contributions[strong].max() == pytest.approx(4, abs=0.05)
-    assert average_logos([]) is None
+    assert align_freely([]) is None
+
+
+def planted_regions(model: Model, sites: list[tuple[bytes, int]], seed: int = 0) -> list[Explanation]:
+    """Make regions of 151 random bases, each with one site whose base i contributes 1 + i, as read on its strand."""
+    rng, made = np.random.default_rng(seed), []
+    for sequence, start in sites:
+        codes = rng.choice(np.array([0, 1], np.uint8), 151)
+        codes[start : start + len(sequence)] = encode(sequence)
+        [site] = find_sites(codes, model.metadata)
+        values = np.arange(1.0, len(sequence) + 1)
+        contributions = np.zeros(151)
+        contributions[start : start + len(sequence)] = values[::-1] if site.strand == "-" else values
+        made.append(explanation(codes, contributions, site))
+    return made
+
+
+def test_each_kind_of_site_has_its_own_logo(model: Model) -> None:
+    ap1 = [(b"TGACTCA", 3), (b"TGAGTCA", 70), (b"TGACTCA", 144)]
+    cre = [(b"TGACGTCA", 20), (b"TGACGTCA", 100)]
+    made = planted_regions(model, [*ap1, *cre])
+    codes = np.zeros(151, np.uint8)
+    codes[60:68] = encode(b"GGATTTCA")
+    made.append(explanation(codes, np.where((np.arange(151) >= 60) & (np.arange(151) < 68), 1.0, 0.0)))
+    logos = logos_by_kind(made, site_kinds(model.metadata))
+    assert [(one.kind, one.regions) for one in logos] == [("AP-1", 3), ("CRE", 2), (NO_SITE, 1)]
+    assert [one.title for one in logos] == ["AP-1 (n = 3)", "CRE (n = 2)", "no known site (n = 1)"]
+    assert [one.regions for one in logos_by_kind(made[:3], site_kinds(model.metadata))] == [3]
+    assert logos_by_kind([], site_kinds(model.metadata)) == []
+    first, second, rest = logos
+    site = slice(SITE_FLANK, SITE_FLANK + 7)
+    assert (first.first, first.site_length, len(first.frequencies)) == (-SITE_FLANK, 7, 7 + 2 * SITE_FLANK)
+    assert first.frequencies[site].argmax(axis=1).tolist() == encode(b"TGACTCA").tolist()
+    assert (first.frequencies[site].max(axis=1) == 1).all()
+    np.testing.assert_allclose(first.contributions[site].max(axis=1), np.arange(1, 8))
+    np.testing.assert_allclose(first.frequencies.sum(axis=1), 1)  # positions beyond a region's end do not count
+    assert not first.contributions[:SITE_FLANK].any()
+    np.testing.assert_array_equal(second.frequencies, second.frequencies[::-1, ::-1])  # the same on both strands
+    np.testing.assert_allclose(second.contributions[SITE_FLANK:-SITE_FLANK].max(axis=1), [4.5] * 8)
+    assert rest.site_length == rest.first == 0
+    assert len(rest.contributions) == WIDTH
+
+
+def test_the_site_that_contributes_most_drives_a_region(model: Model) -> None:
+    codes = encode(b"TGACTCA" + b"C" * 30 + b"TGAGTCA" + b"C" * 30 + b"TGACGTCA" + b"C" * 30)
+    sites = find_sites(codes, model.metadata)
+    contributions = np.zeros(len(codes))
+    contributions[:7], contributions[37:44], contributions[74:82] = 0.5, 1.0, 0.7
+    contributions[37] = np.nan
+    found = driving_site(explanation(codes, contributions, *sites))
+    assert found is not None
+    assert (found.site.start, found.site.strand) == (37, "-")
+    assert found.contribution == pytest.approx(6)
+    assert driving_site(explanation(codes, contributions)) is None
+
+
+def test_a_site_at_the_end_of_a_short_region_is_averaged() -> None:
+    codes = encode(b"TGACTCA")
+    found = align_on_sites("AP-1", [(explanation(codes, np.ones(7)), KnownSite(0, 7, "AP-1", "+", "TGACTCA", 1.0))])
+    assert found.frequencies.sum(axis=1).tolist() == [0.0] * SITE_FLANK + [1.0] * 7 + [0.0] * SITE_FLANK
 
 
 @pytest.fixture
@@ -228,7 +296,7 @@ def test_command_writes_tables_tracks_and_pictures(run: Run, tmp_path: Path, pla
     options = ("--region", "chr1:380-440", "--region", "odd/name:1:0-80", "--hits", hits, "--top", 2)
     ran = run("explain", planted, *options, "-o", folder, "--json", tmp_path / "r.json")
     assert ran.code == 0, ran.err
-    tables = {"mutagenesis.tsv", "contributions.bedgraph", "accessibility.tsv", "sites.bed", "logo.tsv"}
+    tables = {"mutagenesis.tsv", "contributions.bedgraph", "accessibility.tsv", "sites.bed", "hits.tsv", "logo.tsv"}
     pictures = {"chr1_380-440.png", "odd_name_1_0-80.png", "hits.png", "logo.png"}
     assert {path.name for path in folder.iterdir()} == tables | pictures
     for name in pictures:
@@ -251,13 +319,83 @@ def test_command_writes_tables_tracks_and_pictures(run: Run, tmp_path: Path, pla
     sites = rows(folder / "sites.bed")
     assert [(cells[1], cells[3], cells[5]) for cells in sites] == [("401", "AP-1", "+"), ("810", "CRE", ".")]
     assert len(rows(folder / "accessibility.tsv")) == 4 * 102
-    assert len(rows(folder / "logo.tsv")) == WIDTH
+    widths = {"AP-1": 7 + 2 * SITE_FLANK, "CRE": 8 + 2 * SITE_FLANK}
+    assert [cells[0] for cells in rows(folder / "logo.tsv")] == [kind for kind in widths for _ in range(widths[kind])]
+    assert (folder / "logo.tsv").read_text().startswith("# AP-1: mean of 1 aligned hit\n# CRE: mean of 1 aligned hit\n")
+    first, second = rows(folder / "hits.tsv")
+    assert [first[at] for at in (0, 1, 2, 4, 5, 6, 7, 8, 10)] == [
+        "chr1", "760", "870", "CRE", "810", "818", ".", "TGACGTCA", "chr1:739-890",
+    ]  # fmt: skip
+    assert [second[at] for at in (0, 1, 2, 4, 5, 6, 7, 8)] == [
+        "chr1",
+        "350",
+        "460",
+        "AP-1",
+        "401",
+        "408",
+        "+",
+        "TGACTCA",
+    ]
+    assert [float(cells[3]) for cells in (first, second)] == record["hit_probabilities"]
+    inside = [float(cells[8]) for cells in table if cells[11] == first[10] and 810 <= int(cells[1]) < 818]
+    assert float(first[9]) == pytest.approx(sum(inside), rel=1e-5)
+    assert record["hit_sites"] == ["CRE", "AP-1"]
+    assert record["hits_by_site"] == {"AP-1": 1, "CRE": 1, "none": 0}
+    assert record["known_sites"] == "exact matches of TGACTCA, TGAGTCA, TGACGTCA"
+    assert "of 2 hits: AP-1 in 1, CRE in 1, no known site in 0\n" in ran.err
 
     again = run("explain", planted, *options, "-o", folder)
     assert again.code == 1
     assert "--force" in again.err
     assert run("explain", planted, "--region", "chr1:380-440", "-o", folder, "--force").code == 0
-    assert not {"hits.png", "logo.png", "logo.tsv"} & {path.name for path in folder.iterdir()}
+    assert not {"hits.png", "hits.tsv", "logo.png", "logo.tsv"} & {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.slow
+def test_hits_without_a_known_site_are_listed(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("logomaker")
+    rng = np.random.default_rng(2)
+    text = letters(rng, 300) + "ATGACTCAT" + letters(rng, 300).replace("TGA", "TTA")
+    genome = write_fasta(tmp_path / "g.fa", {"chr1": text})
+    hits = write_rows(tmp_path / "hits.bed", [("chr1", 250, 351, "a", 1, "."), ("chr1", 480, 581, "b", 1, ".")])
+    ran = run("explain", genome, "--hits", hits, "-o", tmp_path / "why", "--json", tmp_path / "r.json")
+    assert ran.code == 0, ran.err
+    found = {cells[1]: cells[4:10] for cells in rows(tmp_path / "why" / "hits.tsv")}
+    assert found["480"] == [NO_SITE, *["."] * 5]
+    assert found["250"][:5] == ["AP-1", "301", "308", "+", "TGACTCA"]
+    kinds = [cells[0] for cells in rows(tmp_path / "why" / "logo.tsv")]
+    assert kinds == ["AP-1"] * (7 + 2 * SITE_FLANK) + [NO_SITE] * WIDTH
+    assert json.loads((tmp_path / "r.json").read_text())["hits_by_site"] == {"AP-1": 1, "CRE": 0, "none": 1}
+    assert "of 2 hits: AP-1 in 1, CRE in 0, no known site in 1\n" in ran.err
+
+
+@pytest.mark.slow
+def test_a_model_of_another_factor_uses_its_own_sites(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("logomaker")
+    rng = np.random.default_rng(3)
+    text = letters(rng, 300) + "ATGACTCATAGATAAGG" + letters(rng, 300)
+    genome = write_fasta(tmp_path / "g.fa", {"chr1": text})
+    hits = write_rows(tmp_path / "hits.bed", [("chr1", 250, 351, "a", 1, ".")])
+    matrix = [[2.0 if letter == wanted else -4.0 for letter in ALPHABET] for wanted in "AGATAAGG"]
+    site = {"name": "GATA1", "source": "JASPAR2024 MA0035.5", "matrix": matrix, "threshold": 16.0}
+    expected = {
+        "known": ("GATA1", "matches of GATA1 (JASPAR2024 MA0035.5, 16 bits or more)", "of 1 hit: GATA1 in 1, no known"),
+        "unknown": (NO_SITE, "none: the model holds no motif of GATA1", "known sites: none: the model holds no motif"),
+    }
+    for name, (kind, known_sites, message) in expected.items():
+        sites = [site] if name == "known" else []
+        changed = {"factor": "GATA1", "sites": sites}
+        model = edited(tmp_path / f"{name}.onnx", lambda metadata, changed=changed: metadata.update(changed))
+        folder, record_file = tmp_path / name, tmp_path / f"{name}.json"
+        ran = run("explain", genome, "--hits", hits, "--model", model, "-o", folder, "--json", record_file)
+        assert ran.code == 0, ran.err
+        [cells] = rows(folder / "hits.tsv")
+        assert cells[4:9] == (["GATA1", "309", "317", "+", "AGATAAGG"] if sites else [NO_SITE, *["."] * 4])
+        assert (folder / "sites.bed").read_text().startswith(f"# {known_sites}\n")
+        assert len(rows(folder / "sites.bed")) == len(sites)
+        record = json.loads(record_file.read_text())
+        assert (record["hit_sites"], record["known_sites"]) == ([kind], known_sites)
+        assert message in ran.err
 
 
 @pytest.mark.slow

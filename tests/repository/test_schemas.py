@@ -44,7 +44,7 @@ OPEN = {
     "info": {"architecture", "alone", "validation", "library_versions", "training_accessibility", "tiles"},
 }
 """By kind: keys of objects whose own keys are names of packages, devices, data sets and the like."""
-OPEN_IN_RUNS = {"timings", "inputs", "figures", "wider", "left_out"}
+OPEN_IN_RUNS = {"timings", "inputs", "figures", "wider", "left_out", "hits_by_site"}
 """The same in the other records."""
 OPTIONAL = {"wider", "accessibility_reads"}
 """Keys that a record may lack. A scale has the first if it was found for a model that sees wider surroundings. A run
