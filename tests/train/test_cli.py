@@ -20,6 +20,7 @@ import train.__main__
 import train.config
 from jundscan.io.shards import read_shards
 from jundscan.model.metadata import MODES, WINDOW_MODES
+from jundscan.model.sites import site_kinds
 from tests.train.conftest import FAMILIES, QUICK_PARITY, SmallGenome, make_windows, quick_fit, tiny, write_part
 from tests.train.test_report import EXPORTED, PICTURES
 from train.cards.report import PAGE_MARKERS, README_MARKERS, readme_block
@@ -152,6 +153,8 @@ def test_a_model_of_another_factor_is_named_after_it(run: Run, data_folder: Path
     for name in names:
         metadata = jundscan.load_model(out / name, "cpu").metadata
         assert (metadata.name, metadata.factor, metadata.version) == (name, "NKX2-5", "1.0.0")
+        assert 1 <= len(site_kinds(metadata)) <= 4
+        assert not {"AP-1", "CRE"} & set(site_kinds(metadata))
         card = (out / name / "README.md").read_text()
         assert f"# {name} 1.0.0\n" in card
         assert "predicts whether NKX2-5 binds a window" in card

@@ -37,6 +37,7 @@ from train.config import ALONE
 from train.data.source import NO_SOURCE, DataSource
 from train.export.calibration import HeldOutWindows, calibration_table
 from train.export.evaluate_modes import evaluate_every_mode
+from train.export.sites import describe_motifs
 from train.fitting.fit import DECISION_THRESHOLD, METRICS, FittedNetwork, predict
 from train.fitting.inputs import without_flanks
 from train.graphs.build import build_graph, tile_sizes
@@ -178,6 +179,7 @@ def describe_model(
         flank=config.flank,
         accessibility_widths=config.accessibility_widths,
         seed=fitted.candidate.fit.seed,
+        sites=() if provenance.factor == DEFAULT_FACTOR else describe_motifs(fitted.candidate.motifs),
         tiles={str(stride): windows for stride, windows in tile_sizes(fitted.network()).items()},
     )
 
