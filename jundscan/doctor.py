@@ -27,6 +27,7 @@ RUNTIME_WHEELS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml")
 PURPOSES = {
     "plots": "pictures of evaluate and explain",
     "hts": "BAM and CRAM, VCF, bgzip and tabix",
+    "genes": "genes of GTF and GFF3",
     "report": "pages for a browser",
     "cluster": "scans on several machines",
     "anndata": "sites of samples as AnnData",
