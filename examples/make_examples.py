@@ -4,7 +4,8 @@ Nothing in it is real. Bases are random with a fixed seed. Sites are AP-1 elemen
 open stretches, listed in ``sites.bed``. ``scale.json`` holds the percentiles of a synthetic whole genome, because a
 track of two small sequences is too short to fit them. ``peaks.bed`` holds the sites as an experiment would find them,
 and ``shards`` the windows of the genome with labels from these peaks. ``variants.vcf`` changes every base of a site,
-deletes the site, and makes sites by single substitutions. Run it with ``make examples``.
+deletes the site, and makes sites by single substitutions. ``genes.gtf`` holds genes around the sites. Run it with
+``make examples``.
 """
 
 from __future__ import annotations
@@ -46,6 +47,19 @@ SCALE_KNOTS = 256
 PEAK_FLANK = 75
 """Bases to each side of planted elements that count as bound, because fragments are longer than the site."""
 SHARD_STRIDE = 50
+GENES = (
+    ("GENA1", "chrA", "+", (1_400, 5_200), (2_100, 5_200)),
+    ("GENA2", "chrA", "-", (5_600, 8_400)),
+    ("RNU", "chrA", "+", (12_000, 12_110)),
+    ("GENA3", "chrA", "+", (17_000, 22_500)),
+    ("GENA4", "chrA", "-", (33_000, 38_600), (33_000, 37_400)),
+    ("GENA5", "chrA", "+", (45_100, 52_000)),
+    ("GENB1", "chrB", "-", (400, 1_050)),
+    ("GENB2", "chrB", "+", (8_800, 13_600)),
+    ("RNU", "chrB", "-", (20_000, 20_110)),
+    ("GENB3", "chrB", "-", (21_000, 26_300)),
+)
+"""Name, chromosome, strand, and the bases (0-based, half-open) of each transcript. One name belongs to two genes."""
 
 
 def random_bases(rng: np.random.Generator, length: int, gc: float = GC) -> np.ndarray:
@@ -132,7 +146,28 @@ def main() -> None:
     _write_rows(
         "peaks.bed", "# what a ChIP-seq experiment would find: the planted elements and what is beside them", peaks
     )
+    _write_rows("genes.gtf", "#!genome-build synthetic", genes())
     write_windows()
+
+
+def genes() -> list[tuple[object, ...]]:
+    """Make GTF rows of the genes, with a transcript of two exons each time."""
+    rows: list[tuple[object, ...]] = []
+
+    def add(chrom: str, feature: str, start: int, end: int, strand: str, **attributes: str) -> None:
+        text = " ".join(f'{name} "{value}";' for name, value in attributes.items())
+        rows.append((chrom, "synthetic", feature, start + 1, end, ".", strand, ".", text))
+
+    for number, (name, chrom, strand, *transcripts) in enumerate(GENES, 1):
+        gene = {"gene_id": f"G{number:03}", "gene_name": name}
+        add(chrom, "gene", min(start for start, _ in transcripts), max(end for _, end in transcripts), strand, **gene)
+        for copy, (start, end) in enumerate(transcripts, 1):
+            transcript = gene | {"transcript_id": f"T{number:03}.{copy}"}
+            add(chrom, "transcript", start, end, strand, **transcript)
+            third = (end - start) // 3
+            for first, last in ((start, start + third), (end - third, end)):
+                add(chrom, "exon", first, last, strand, **transcript)
+    return rows
 
 
 def write_windows() -> None:
