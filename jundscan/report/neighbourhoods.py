@@ -1,4 +1,4 @@
-"""Collect sequence, probability, accessibility and known peaks around each of the best hits, for the genome view.
+"""Collect sequence, probability, accessibility, known peaks and genes around the best hits, for the genome view.
 
 The scan keeps neither bases nor windows. So this module reads the few hundred bases around each of the best hits again
 and scores their windows again. A compressed genome without index is decompressed from its start for that.
@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import compress
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -22,10 +23,14 @@ from jundscan.dna.regions import Region
 from jundscan.dna.windows import track_spans
 from jundscan.evaluation.peaks import Peaks
 from jundscan.report.collect import FLANK, BestHits, around_summit
+from jundscan.scanning.genes import Genes
 from jundscan.scanning.plan import Scan
 from jundscan.scanning.score import ScoredWindows, score, score_together
 
+GENE_FLANK = 50_000
+"""Bases to each side of a hit's summit whose genes the page holds, because few starts lie nearer than a kilobase."""
 _MIN_STEP = 10  # bases between two values shown; of closer windows the highest is shown
+_STRANDS = {1: "+", -1: "-", 0: "."}
 
 
 def neighbourhoods(scan: Scan, hits: BestHits, known: Mapping[str, Peaks]) -> list[dict[str, Any]]:
@@ -55,6 +60,30 @@ def neighbourhoods(scan: Scan, hits: BestHits, known: Mapping[str, Peaks]) -> li
         {**place, **_in_view(values[chrom], start, end), "peaks": _peaks(known.get(chrom), start, end)}
         for chrom, start, end, place in places.rows
     ]
+
+
+def genes_near(genes: Genes, hits: BestHits) -> dict[str, list[tuple[int, int, str, str]]]:
+    """Return the genes at most ``GENE_FLANK`` bases away from the summit of a hit.
+
+    Parameters
+    ----------
+    genes : Genes
+    hits : BestHits
+
+    Returns
+    -------
+    dict of str to list of (int, int, str, str)
+        Start and end (0-based half-open), strand and name of genes by chromosome, ready for JSON.
+    """
+    found = {}
+    for chrom in dict.fromkeys(hits.chrom.tolist()):
+        summits = np.sort(hits.summit[hits.chrom == chrom])
+        reach = merge_intervals(np.column_stack((summits - GENE_FLANK, summits + GENE_FLANK + 1)))
+        of_chrom = genes.within(Region(chrom, int(reach[0, 0]), int(reach[-1, 1])))
+        bounds = np.array([(gene.start, gene.end) for gene in of_chrom], np.int64).reshape(-1, 2)
+        shown = overlaps_any(bounds[:, 0], bounds[:, 1], reach).tolist()
+        found[chrom] = [(gene.start, gene.end, _STRANDS[gene.strand], gene.name) for gene in compress(of_chrom, shown)]
+    return found
 
 
 def group_neighbourhoods(scans: Sequence[Scan], groups: Sequence[str], hits: BestHits) -> list[dict[str, Any]]:

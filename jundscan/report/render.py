@@ -22,7 +22,7 @@ from jundscan.io.streams import is_stdout
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-GENOME_COLOURS = {"hit": VERMILION, "probability": BLUE, "accessibility": GREEN, "peaks": "#6A3D9A"}
+GENOME_COLOURS = {"hit": VERMILION, "probability": BLUE, "accessibility": GREEN, "peaks": "#6A3D9A", "genes": "#595959"}
 """Colours of the tracks of the genome view."""
 _STATIC = Path(__file__).parent / "static"
 _TEMPLATES = Path(__file__).parent / "templates"

@@ -14,7 +14,7 @@ from jundscan.evaluation.peaks import Peaks
 from jundscan.model.sites import describe_sites
 from jundscan.report import charts
 from jundscan.report.collect import FLANK, PROBABILITY_BINS, BestHits, Collector
-from jundscan.report.neighbourhoods import neighbourhoods
+from jundscan.report.neighbourhoods import GENE_FLANK, genes_near, neighbourhoods
 from jundscan.report.render import write_page
 from jundscan.run.inputs import Inputs
 from jundscan.scanning.checks import count_calls
@@ -106,6 +106,7 @@ def write_scan_report(
         "metrics": None if record["accuracy"] is None else metric_rows([record["accuracy"]]),
         "interval_meaning": INTERVAL,
         "flank": FLANK,
+        "gene_flank": None if scan.genes is None else GENE_FLANK,
         "along": along,
         "scores": scores,
         "accessibility": openness,
@@ -122,6 +123,7 @@ def write_scan_report(
         "sizes": {chrom: scan.genome.chromsizes[chrom] for chrom in dict.fromkeys(columns[1])},
         "has_truth": known is not None,
         "table": {"columns": table.columns, "rows": [[as_text(cell) for cell in row] for _, row in in_order]},
+        "genes": None if scan.genes is None else genes_near(scan.genes, hits),
     }
     write_page(path, "scan.html", page, data, force=force, genome_view=True)
 

@@ -46,6 +46,10 @@ async function show(hit) {
   if (data.has_truth) {
     tracks.push({ name: "known peaks", type: "annotation", displayMode: "COLLAPSED", height: 30, color: data.colours.peaks, features: hit.peaks.map(interval) });
   }
+  if (data.genes) {
+    const features = data.genes[hit.chrom].map(([start, end, strand, name]) => ({ chr, start, end, strand, name }));
+    tracks.push({ name: "genes", type: "annotation", displayMode: "EXPANDED", height: 60, color: data.colours.genes, features });
+  }
   view.hidden = false;
   document.getElementById("view-title").textContent = hit.name ? `${hit.name}, ${text}` : text;
   if (browser) igv.removeBrowser(browser);
@@ -53,6 +57,12 @@ async function show(hit) {
     reference: { id: "report", name: "", fastaURL: "data:text/plain;base64," + btoa(fasta), indexed: false, wholeGenomeView: false },
     locus: `${chr}:${hit.start + 1}-${end}`, tracks, loadDefaultGenomes: false, queryParametersSupported: false,
     showNavigation: innerWidth > 600, showIdeogram: false, showSVGButton: false, showTrackLabelButton: false, showCursorTrackingGuideButton: false,
+  });
+  // igv.js shows the name of a clicked gene as HTML, and an annotation may hold any name
+  browser.on("trackclick", (track, lines) => {
+    if (track.name !== "genes" || !lines) return undefined;
+    const text = lines.filter((line) => line.name).map((line) => `${line.name} ${line.value}`);
+    return text.map((line) => Object.assign(document.createElement("div"), { textContent: line }).outerHTML).join("");
   });
   // igv.js gives its slider no name for screen readers
   for (const range of document.getElementById("igv").shadowRoot.querySelectorAll("input[type=range]")) range.ariaLabel = "zoom";
