@@ -59,6 +59,7 @@ def variants(
             rich_help_panel=OUTPUTS,
         ),
     ] = "-",
+    report: options.ReportOption = None,
     json_target: options.JsonOption = None,
     force: options.ForceOption = False,
     quiet: options.QuietOption = False,
@@ -82,12 +83,20 @@ def variants(
     options.check_accessibility(accessibility, no_accessibility, accessibility_scale)
     options.check_reads((accessibility,), reads, min_mapq)
     options.check_files(
-        {"--output": output, "--json": json_target}, (genome, vcf, accessibility, accessibility_scale, alias, model)
+        {"--output": output, "--report": report, "--json": json_target},
+        (genome, vcf, accessibility, accessibility_scale, alias, model),
     )
     terminal.start_log(quiet)
     check_variant_output(output, force)
     if json_target is not None:
         check_output(json_target, force)
+    strongest = None
+    if report is not None:
+        from jundscan.report.render import check_report
+        from jundscan.report.variants_page import StrongestAlleles, write_variants_report
+
+        check_report(report, force)
+        strongest = StrongestAlleles()
     terminal.log_accessibility(accessibility, no_accessibility)
     with open_scan(
         genome,
@@ -110,11 +119,20 @@ def variants(
         size = vcf.stat().st_size if vcf.is_file() else 0
         with terminal.progress("scoring variants", size, quiet, (output,)) as on_progress:
             record = write_variants(
-                ready, vcf, output, force, on_progress, terminal.command_line(context), allow_length_mismatch
+                ready,
+                vcf,
+                output,
+                force,
+                on_progress,
+                terminal.command_line(context),
+                allow_length_mismatch,
+                None if strongest is None else strongest.add,
             )
+        if report is not None and strongest is not None:
+            write_variants_report(report, ready, strongest, record, force)
     if json_target is not None:
         terminal.write_json(record, json_target, force)
-    terminal.log_written(output, json_target)
+    terminal.log_written(output, json_target, report)
     status, hits = record["status"], record["hits"]
     unscored = [f"{count:,} {name}" for name, count in status.items() if count and name not in ("scored", "partial")]
     log.info(

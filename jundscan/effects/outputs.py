@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ def write_variants(
     on_progress: Callable[[int], None] = lambda position: None,
     command: str | None = None,
     allow_length_mismatch: bool = False,
-    on_effects: Callable[[list[Any], Effects], None] = lambda records, effects: None,
+    on_effects: Callable[[Sequence[Any], Effects], None] | None = None,
 ) -> VariantsRecord:
     """Score the variants of a VCF, a BCF or a table, and write their effects in the order of the input.
 
@@ -96,7 +96,7 @@ def write_variants(
         The command line, for the header and the record.
     allow_length_mismatch : bool
         Accept a VCF whose header has other lengths for chromosomes of its records than the genome.
-    on_effects : callable
+    on_effects : callable, optional
         Called after each task with its records and effects.
 
     Returns
@@ -138,7 +138,8 @@ def write_variants(
                 stream.writelines(lines)
                 tally.add(effects)
                 shifted.add(records, effects)
-                on_effects(records, effects)
+                if on_effects is not None:
+                    on_effects(records, effects)
                 before, bytes_done = bytes_done, feed.bytes_read
                 on_progress(bytes_done - before)
     if is_compressed(output) and not tally.is_sorted:

@@ -8,7 +8,7 @@ phased neighbours are not put on one haplotype.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
@@ -122,14 +122,67 @@ def score_variants(
     )
     with closing(
         in_order(
-            lambda item: (item[0], _score_task(scan, item[1], builder.line, call_blocks)), tasks, scan.inputs.threads
+            lambda item: (item[0], _score_task(scan, item[1], builder.line, call_blocks).effects),
+            tasks,
+            scan.inputs.threads,
         )
     ) as done:
         yield from done
     scan.inputs.finish()
 
 
-def _score_task(scan: Scan, task: Task, line: ChromosomeLine, call_blocks: int) -> Effects:
+class WindowPairs(NamedTuple):
+    """Windows that an allele touches, each with its partner on the other haplotype.
+
+    Attributes
+    ----------
+    start : numpy.ndarray, shape=(n,), dtype=int64
+        Start of the reference window, 0-based, ascending; where bases are inserted, several pairs share one.
+    reference, alternative : numpy.ndarray, shape=(n,), dtype=float32
+        Probabilities. NaN for a window with an unknown base.
+    """
+
+    start: Int64Array
+    reference: NDArray[np.float32]
+    alternative: NDArray[np.float32]
+
+
+class _ScoredTask(NamedTuple):
+    """Alleles of a task: their effects, and for each that has any, its row, first pair and all pairs of windows."""
+
+    effects: Effects
+    rows: NDArray[np.intp]
+    begin: NDArray[np.intp]
+    pairs: WindowPairs
+
+
+def score_pairs(scan: Scan, variants: Sequence[Variant], call_blocks: int = CALL_BLOCKS) -> list[WindowPairs | None]:
+    """Score the windows that each of a few alleles touches.
+
+    Parameters
+    ----------
+    scan : Scan
+    variants : sequence of Variant
+        In any order. They are scored at once, so their windows are in memory together.
+    call_blocks : int
+        Maximum blocks per call of the model.
+
+    Returns
+    -------
+    list of WindowPairs or None
+        One for each alternative allele. None for an allele that is not scored.
+    """
+    builder = TaskBuilder(scan)
+    scored = _score_task(scan, builder.build(list(variants)), builder.line, call_blocks)
+    found: list[WindowPairs | None] = [None] * len(scored.effects.status)
+    ends = np.append(scored.begin[1:], len(scored.pairs.start))
+    for row, first, end in zip(scored.rows.tolist(), scored.begin.tolist(), ends.tolist(), strict=True):
+        if scored.effects.hit[row] >= 0:
+            found[row] = WindowPairs._make(column[first:end] for column in scored.pairs)
+    return found
+
+
+def _score_task(scan: Scan, task: Task, line: ChromosomeLine, call_blocks: int) -> _ScoredTask:
     status = task.status.copy()
     stretch_shift = np.cumsum(np.diff(task.stretches).ravel()) - task.stretches[:, 1]
 
@@ -147,7 +200,8 @@ def _score_task(scan: Scan, task: Task, line: ChromosomeLine, call_blocks: int) 
     keep = np.flatnonzero(~mismatch & ~too_short)
     effects = _empty_effects(status)
     if not keep.size:
-        return effects
+        nothing = np.empty(0, np.float32)
+        return _ScoredTask(effects, keep, keep, WindowPairs(np.empty(0, np.int64), nothing, nothing))
     widened, alleles, left, right = widen_indels(task.sites, task.alleles, task.codes, shift_at(task.sites.start))
     aligned = np.maximum(widened.start - 1, widened.chrom_start)
     shifts = np.where(task.sites.is_indel, np.maximum(task.ref_starts - aligned, 0), 0)
@@ -219,7 +273,8 @@ def _score_task(scan: Scan, task: Task, line: ChromosomeLine, call_blocks: int) 
         reference = scan.model.metadata.effects.mode(scan.track is not None)
         effects.percentile[at] = reference.accessible.percentiles(effects.difference[at])
         effects.uniform_percentile[at] = reference.uniform.percentiles(effects.difference[at])
-    return effects
+    pairs = WindowPairs(on_old - sites.chrom_start[row], old, new)
+    return _ScoredTask(effects, task.rows[keep], pair_begin, pairs)
 
 
 def _empty_effects(status: NDArray[np.int8]) -> Effects:

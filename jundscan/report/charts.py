@@ -295,3 +295,40 @@ def scatter(
     }
     layer = [level, *_mark_at(mark_at, "threshold", "left"), *([points] if rows else [])]  # Vega warns of an empty one
     return _chart(description, rows, 340, layer=layer)
+
+
+def allele_lines(names: Mapping[str, str], x: str, y: str) -> Spec:
+    """Draw lines along the windows of a variant, with a mark at the variant. The page adds the rows.
+
+    Parameters
+    ----------
+    names : mapping of str to str
+        Colour of each line, in the order of the legend.
+    x, y : str
+        Titles of the axes. Rows have ``name``, ``x``, ``y``, ``order`` along the line, and ``probability``.
+    """
+    shown = list(names)
+    colour = {"field": "name", "type": "nominal", "title": None}
+    dashes = [DASHES[at % len(DASHES)] for at in range(len(shown))]
+    return _chart(
+        "Lines: logits of the windows around a variant, with each allele.", [], 260,
+        layer=[
+            {
+                "data": {"values": [{"at": 0}]}, "mark": {"type": "rule", "strokeDash": [2, 3], "opacity": 0.6},
+                "encoding": {"x": _axis("at", x)},
+            },
+            {
+                "mark": {"type": "line", "strokeWidth": 2},
+                "encoding": {
+                    "x": _axis("x", x, scale={"zero": False}), "y": _axis("y", y, scale={"zero": False}),
+                    "color": colour | {"scale": {"domain": shown, "range": list(names.values())}},
+                    "strokeDash": colour | {"scale": {"domain": shown, "range": dashes}},
+                    "order": {"field": "order", "type": "quantitative"},
+                    "tooltip": [
+                        {"field": "name", "title": " "}, {"field": "x", "title": "window centre"},
+                        {"field": "probability", "format": ".4f"},
+                    ],
+                },
+            },
+        ],
+    )  # fmt: skip

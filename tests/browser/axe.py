@@ -30,13 +30,14 @@ def findings(chrome: Any) -> list[dict[str, Any]]:
 
 
 def show_hit(chrome: Any) -> None:
-    """Click on the first hit of a scan's report, if the page is one, and wait for the genome."""
+    """Click on the first hit or allele of a report, if it has any, and wait for the picture."""
     from selenium.webdriver.support.ui import WebDriverWait
 
-    if buttons := chrome.find_elements("css selector", "button[data-hit]"):
-        buttons[0].click()
-        shown = "return document.getElementById('view').dataset.shown"
-        WebDriverWait(chrome, 30).until(lambda browser: browser.execute_script(shown))
+    for what, view in (("hit", "view"), ("allele", "allele-view")):
+        if buttons := chrome.find_elements("css selector", f"button[data-{what}]"):
+            buttons[0].click()
+            shown = f"return document.getElementById('{view}').dataset.shown"
+            WebDriverWait(chrome, 30).until(lambda browser, shown=shown: browser.execute_script(shown))
 
 
 def main(pages: list[Path]) -> int:

@@ -71,6 +71,17 @@ def write_comparison(folder: Path, treated: int = 2, control: int = 2, *options:
     return written
 
 
+def write_variants_of_example(folder: Path) -> Report:
+    """Score the bundled example's variants."""
+    written = Report(folder / "variants.html", folder / "variants.json")
+    where = [EXAMPLES / "genome.fa", EXAMPLES / "variants.vcf", "--accessibility", EXAMPLES / "dnase.bedgraph"]
+    where += ["--accessibility-scale", EXAMPLES / "scale.json", "--threshold", 0.9]
+    outputs = ["--report", written.page, "--json", written.record, "-o", folder / "effects.tsv"]
+    _run("variants", *where, *outputs, "--force", "--quiet")
+    return written
+
+
 def write_reports(folder: Path) -> list[Path]:
     """Write all reports of the bundled example."""
-    return [write_scan(folder).page, write_evaluation(folder).page, write_comparison(folder).page]
+    writers = (write_scan, write_evaluation, write_comparison, write_variants_of_example)
+    return [write(folder).page for write in writers]

@@ -1,5 +1,5 @@
 "use strict";
-// Start the charts (Vega-Lite), tables (DataTables), genome view (igv.js) and the threshold slider.
+// Start the charts (Vega-Lite), tables (DataTables), genome view (igv.js), pictures of alleles and the threshold slider.
 const data = JSON.parse(document.getElementById("data").textContent);
 
 for (const [id, spec] of Object.entries(data.charts)) {
@@ -76,7 +76,7 @@ document.addEventListener("click", (event) => {
   if (button) show(data.hits[button.dataset.hit]);
 });
 
-// ---- download of the table of hits: all its digits, in the order of the genome
+// ---- download of the page's table: all its digits
 const kinds = { tsv: { delimiter: "\t", type: "text/tab-separated-values" }, csv: { delimiter: ",", type: "text/csv" } };
 
 function tableText({ columns, rows }, delimiter) {
@@ -91,8 +91,43 @@ document.addEventListener("click", (event) => {
   const ending = button.dataset.download;
   const { delimiter, type } = kinds[ending];
   const url = URL.createObjectURL(new Blob([tableText(data.table, delimiter)], { type: type + ";charset=utf-8" }));
-  Object.assign(document.createElement("a"), { href: url, download: "hits." + ending }).click();
+  Object.assign(document.createElement("a"), { href: url, download: (data.table.name || "hits") + "." + ending }).click();
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
+});
+
+// ---- picture of an allele: the bases that change, and the windows around them with each allele
+function sequenceLine(label, { left, right }, changed) {
+  const line = document.createElement("div");
+  const mark = document.createElement("mark");
+  mark.textContent = changed || "-";
+  line.append(label + " " + left, mark, right);
+  return line;
+}
+
+async function showAllele(allele) {
+  const view = document.getElementById("allele-view");
+  const lines = { "reference allele": allele.reference, "alternative allele": allele.alternative };
+  const values = Object.entries(lines).flatMap(([name, logits]) =>
+    logits.map((y, order) => ({ name, x: allele.at[order], y, order, probability: 1 / (1 + Math.exp(-y)) })));
+  for (const x of [allele.at[0], allele.at[allele.at.length - 1]]) {
+    values.push({ name: "threshold", x, y: data.threshold, order: x, probability: 1 / (1 + Math.exp(-data.threshold)) });
+  }
+  view.hidden = false;
+  document.getElementById("allele-title").textContent = allele.title;
+  document.getElementById("allele-bases").replaceChildren(
+    sequenceLine("reference  ", allele, allele.old), sequenceLine("alternative", allele, allele.new));
+  const sites = [["lost", allele.lost], ["gained", allele.gained]].filter(([, what]) => what);
+  document.getElementById("allele-sites").textContent =
+    sites.length ? sites.map(([how, what]) => `${how}: ${what}`).join("; ") : "none is lost or gained";
+  await vegaEmbed("#allele-chart", { ...data.allele_chart, data: { values } }, { actions: false, renderer: "svg", ast: true });
+  view.dataset.shown = allele.title;
+  view.scrollIntoView();
+  document.getElementById("allele-title").focus();
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-allele]");
+  if (button) showAllele(data.alleles[button.dataset.allele]);
 });
 
 // ---- threshold of an evaluation: the page holds the counts for every step of the slider
