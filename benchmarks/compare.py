@@ -27,7 +27,7 @@ from jundscan.dna.interval_sets import merge_intervals, overlaps_any
 from jundscan.dna.letters import WINDOW_LENGTH, encode
 from jundscan.dna.regions import Region
 from jundscan.evaluation.peaks import Peaks, read_peaks
-from jundscan.io.bigwig import open_bigwig
+from jundscan.io.bigwig_writer import open_bigwig
 from jundscan.io.shards import read_shards
 from jundscan.model.load import load_model
 from jundscan.model.model import Model

@@ -29,7 +29,7 @@ from benchmarks.timing import jundscan_command, log_progress, run_command, summa
 from jundscan.accessibility.genome_tracks import GenomeTrack
 from jundscan.accessibility.scale import AccessibilityScale
 from jundscan.dna.letters import WINDOW_LENGTH
-from jundscan.io.bigwig import open_bigwig
+from jundscan.io.bigwig_writer import open_bigwig
 from jundscan.model.load import load_model
 from jundscan.model.model import Model
 from jundscan.run.inputs import Inputs

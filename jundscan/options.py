@@ -25,6 +25,10 @@ FormatChoice = Literal["bed", "narrowPeak", "table", "windows", "tsv"]
 """Choices of ``--format``. ``tsv`` is the older name of ``windows``."""
 TrackFormat = Literal["bw", "bedgraph"]
 """Tracks of samples: bigWig or bedGraph."""
+DEFAULT_TRACK_DIGITS = 3
+"""Decimals of the values of a track."""
+MAX_TRACK_DIGITS = 6
+"""Maximum decimals, because float32 holds few numbers near 1 with more."""
 BedValue = Literal["score", "presence"]
 """Value of an interval of a BED track: its score, or 1 (``presence``)."""
 MissingChromosomes = Literal["closed", "unknown", "error"]

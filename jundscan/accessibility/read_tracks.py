@@ -37,7 +37,8 @@ from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.errors import OutputError, TrackError, format_count, format_os_error
 from jundscan.io.alignments import AlignmentFile
 from jundscan.io.barcodes import BarcodeGroups
-from jundscan.io.bigwig import check_bigwig_sizes, open_bigwig
+from jundscan.io.bigwig import check_bigwig_sizes
+from jundscan.io.bigwig_writer import open_bigwig
 from jundscan.io.file_kinds import check_address, file_kind
 from jundscan.io.files import open_decompressed, read_errors, temporary_folder
 from jundscan.io.fragments import FragmentBlock, is_fragments, read_fragments

@@ -17,6 +17,7 @@ from jundscan.options import (
     DEFAULT_MIN_MAPQ,
     MAX_MAPQ,
     MAX_STRIDE,
+    MAX_TRACK_DIGITS,
     Backend,
     BedValue,
     Device,
@@ -199,6 +200,15 @@ JsonOption = Annotated[
         rich_help_panel=OUTPUTS,
     ),
 ]
+TrackDigitsOption = Annotated[
+    str,
+    typer.Option(
+        "--track-digits",
+        metavar="N|exact",
+        help=f"Decimals of --track, 1 to {MAX_TRACK_DIGITS}, or exact for all of them.",
+        rich_help_panel=OUTPUTS,
+    ),
+]
 NoHeaderOption = Annotated[bool, typer.Option("--no-header", help="Leave out the # lines.", rich_help_panel=OUTPUTS)]
 ReportOption = Annotated[
     Path | None,
@@ -263,6 +273,22 @@ SchedulerOption = Annotated[
         rich_help_panel=COMPUTING,
     ),
 ]
+
+
+def track_digits(text: str) -> int | None:
+    """Return the decimals of a track, None for exact values.
+
+    Raises
+    ------
+    typer.BadParameter
+        When the text is neither.
+    """
+    if text == "exact":
+        return None
+    if text.isascii() and text.isdecimal() and 1 <= int(text) <= MAX_TRACK_DIGITS:
+        return int(text)
+    problem = f"{text!r} is neither a whole number from 1 to {MAX_TRACK_DIGITS} nor exact"
+    raise typer.BadParameter(problem, param_hint="--track-digits")
 
 
 @contextmanager

@@ -16,7 +16,15 @@ from jundscan.cli import options, terminal
 from jundscan.cli.help_layout import OUTPUTS, PEAKS, examples
 from jundscan.cli.samples import check_usage, scan_samples
 from jundscan.errors import InputError, format_bases, format_count, format_seconds
-from jundscan.options import DEFAULT_STRIDE, Format, FormatChoice, delimiter, hit_format, is_odd_ending
+from jundscan.options import (
+    DEFAULT_STRIDE,
+    DEFAULT_TRACK_DIGITS,
+    Format,
+    FormatChoice,
+    delimiter,
+    hit_format,
+    is_odd_ending,
+)
 
 if TYPE_CHECKING:
     from jundscan.io.bgzip import Preset
@@ -100,6 +108,7 @@ def scan(
             rich_help_panel=OUTPUTS,
         ),
     ] = None,
+    track_digits: options.TrackDigitsOption = str(DEFAULT_TRACK_DIGITS),
     out_dir: Annotated[
         Path | None,
         typer.Option(
@@ -159,6 +168,9 @@ def scan(
 
     rule = options.threshold_rule(threshold, fpr, precision, recall)
     options.check_accessibility(accessibility, no_accessibility, accessibility_scale, samples)
+    digits = options.track_digits(track_digits)
+    if track is None and digits != DEFAULT_TRACK_DIGITS:
+        raise typer.BadParameter("has no track to write without --track", param_hint="--track-digits")
     _check_usage(truth, truth_exclude, truth_region, accuracy_track)
     form = _hit_format(output, output_format)
     source = context.get_parameter_source("output")
@@ -206,7 +218,7 @@ def scan(
             genome,
             samples,
             listed,
-            SampleOutputs(out_dir, form, track_format, compress, force, not no_header, command),
+            SampleOutputs(out_dir, form, track_format, compress, force, not no_header, command, digits),
             {**opening, "allow_shallow": allow_shallow},
             inputs,
             model=model,
@@ -241,6 +253,7 @@ def scan(
         comments=not no_header,
         command=command,
         report=report,
+        track_digits=digits,
     )
     outputs.check()
     if json_target is not None:
@@ -293,6 +306,7 @@ class Outputs:
     comments: bool = True
     command: str | None = None
     report: Path | None = None
+    track_digits: int | None = DEFAULT_TRACK_DIGITS
 
     @property
     def only_hits(self) -> bool:
@@ -375,8 +389,8 @@ def write_scan(
     table = HitTable(scan, None if accuracy is None else accuracy.on_peaks)
     with ExitStack() as files:
 
-        def open_track(path: Path) -> AddSpans:
-            return files.enter_context(open_track_output(path, sizes, force))
+        def open_track(path: Path, digits: int | None = None) -> AddSpans:
+            return files.enter_context(open_track_output(path, sizes, force, digits))
 
         along = outputs.accuracy_track
         # open the file of hits first: it gets its final name last, and none if a track cannot be finished
@@ -384,7 +398,7 @@ def write_scan(
         hits = files.enter_context(open_output(outputs.hits, force, outputs.preset, longest))
         every_sink: list[Sink | None] = [
             hit_sink(hits, outputs.format, scan, about, table, delimiter(outputs.hits)),
-            TrackFile(open_track(outputs.track), scan) if outputs.track else None,
+            TrackFile(open_track(outputs.track, outputs.track_digits), scan) if outputs.track else None,
             Counter(scan),
             accuracy,
             accuracy.track_file(open_track(along)) if accuracy and along else None,

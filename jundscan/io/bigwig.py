@@ -1,4 +1,4 @@
-"""bigWig: writing through a process of its own, and checking a file before a library reads it.
+"""bigWig: what the format can hold, and checking a file before a library reads it.
 
 The library allocates the sizes that a file states and follows its pointers. Damage would end the process, or lose
 blocks without an error. Layout: Kent et al. 2010, Bioinformatics 26:2204, supplementary tables 5 to 17.
@@ -6,24 +6,17 @@ blocks without an error. Layout: Kent et al. 2010, Bioinformatics 26:2204, suppl
 
 from __future__ import annotations
 
-import json
 import mmap
 import os
 import struct
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jundscan.errors import OutputError, TrackError, warn
-from jundscan.io import bigwig_child
-from jundscan.io.bigwig_child import END, HEAD
+from jundscan.errors import OutputError, TrackError
 from jundscan.io.file_kinds import check_address, file_kind
 from jundscan.io.files import read_errors
 
@@ -32,11 +25,9 @@ AddSpans = Callable[[str, NDArray[np.int64], NDArray[np.int64], NDArray[np.float
 
 _MAX_BASES = (1 << 32) - 1
 """Maximum bases of a chromosome, because the format holds positions in 32 bits."""
-_PROBE_BYTES = 1 << 20
-_MAX_STDERR_BYTES = 1 << 16
 
-_MAGIC = 0x888FFC26
-_CHROM_MAGIC, _INDEX_MAGIC = 0x78CA8C91, 0x2468ACE0
+MAGIC = 0x888FFC26
+CHROM_MAGIC, INDEX_MAGIC = 0x78CA8C91, 0x2468ACE0
 _CHROM_HEADER, _INDEX_HEADER, _NODE_HEADER, _BLOCK_HEADER = 32, 48, 4, 24
 _VALUE_BYTES = {1: 12, 2: 8, 3: 4}
 """Bytes of a value in each kind of block: bedGraph, variable steps, fixed steps."""
@@ -89,99 +80,6 @@ def check_bigwig_sizes(path: str | Path, chromsizes: Mapping[str, int]) -> None:
             is_name = False
         if not is_name:
             raise OutputError(f"{path}: a bigWig cannot hold the name {chrom!r}; rename it, or write .bedgraph.gz")
-
-
-@contextmanager
-def open_bigwig(temporary: Path, output: str | Path, chromsizes: Mapping[str, int]) -> Iterator[AddSpans]:
-    """Write a bigWig in a process of its own, see :mod:`jundscan.io.bigwig_child`.
-
-    pybigtools may return without an error although writing failed. It writes the header last, so a file that opens
-    is complete.
-    """
-    import pybigtools
-
-    with tempfile.TemporaryFile() as stderr:
-        child: subprocess.Popen[bytes] | None = None
-
-        def add(chrom: str, starts: NDArray[np.int64], ends: NDArray[np.int64], values: NDArray[np.float32]) -> None:
-            nonlocal child
-            if not starts.size:
-                return
-            if child is None:
-                child = _start(temporary, output, stderr)
-                _send(child, json.dumps(dict(chromsizes)).encode() + b"\n")
-            name = chrom.encode()
-            columns = (starts.astype(np.int64), ends.astype(np.int64), values.astype(np.float32))
-            piece = (HEAD.pack(len(name), len(starts)), name, *(column.tobytes() for column in columns))
-            if not _send(child, b"".join(piece)):
-                child.wait()
-                raise OutputError(f"{output}: the bigWig cannot be written: {_reason(temporary, stderr)}")
-
-        try:
-            yield add
-            if child is not None:
-                _send(child, END)
-                _finish(child)
-        finally:
-            if child is not None:
-                child.kill()
-                _finish(child)
-        if child is None:
-            warn("empty_track", f"{output}: not written, because no window was scored and a bigWig cannot be empty")
-            return
-        try:
-            # given a path instead of a file, the library prints its errors
-            with temporary.open("rb") as file, pybigtools.open(file) as written:
-                written.chroms()
-        except Exception as err:
-            raise OutputError(f"{output}: the bigWig cannot be written: {_reason(temporary, stderr, err)}") from err
-
-
-def _start(temporary: Path, output: str | Path, stderr: BinaryIO) -> subprocess.Popen[bytes]:
-    import pybigtools
-
-    library = Path(pybigtools.__file__ or "").parents[1]
-    command = [sys.executable, "-P", bigwig_child.__file__, str(temporary), str(library)]
-    try:
-        # in a session of its own, so that Ctrl-C in a terminal reaches this process only
-        return subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=stderr, start_new_session=True
-        )
-    except OSError as err:
-        raise OutputError(
-            f"{output}: the bigWig cannot be written: cannot start its process ({err.strerror or err})"
-        ) from err
-
-
-def _send(child: subprocess.Popen[bytes], data: bytes) -> bool:
-    """Send bytes; return False when the process has ended."""
-    try:
-        if child.stdin is not None:
-            child.stdin.write(data)
-            child.stdin.flush()
-    except BrokenPipeError:
-        return False
-    return True
-
-
-def _finish(child: subprocess.Popen[bytes]) -> None:
-    """Close the pipe, and wait until the process ends."""
-    with suppress(BrokenPipeError):
-        if child.stdin is not None:
-            child.stdin.close()
-    child.wait()
-
-
-def _reason(temporary: Path, stderr: BinaryIO, problem: object = "pybigtools ended without a reason") -> str:
-    """Return why a bigWig is unfinished: the system's error for more bytes in the file, else the library's message."""
-    try:
-        with temporary.open("ab") as file:
-            file.write(bytes(_PROBE_BYTES))
-    except OSError as err:
-        return err.strerror or str(err)
-    stderr.seek(0)
-    lines = stderr.read(_MAX_STDERR_BYTES).decode(errors="replace").splitlines()
-    return next((line.strip() for line in lines if line.strip()), " ".join(str(problem).split()))
 
 
 def is_bigwig(path: Path) -> bool:
@@ -313,7 +211,7 @@ def check_bigwig(path: Path) -> BigWigBlocks:
         When the file is cut short or damaged: a pointer leads outside the file or in a circle, or a count is wrong.
     """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        order = "<" if struct.unpack_from("<I", data)[0] == _MAGIC else ">"
+        order = "<" if struct.unpack_from("<I", data)[0] == MAGIC else ">"
         try:
             return _check(data, order)
         except (struct.error, ValueError, OverflowError) as err:
@@ -332,7 +230,7 @@ def _check(data: mmap.mmap, order: str) -> BigWigBlocks:
     levels = []
     for number in range(zooms):
         reduction, _, _, zoom_at = struct.unpack_from(f"{order}IIQQ", data, 64 + 24 * number)
-        if struct.unpack_from(f"{order}I", data, zoom_at)[0] != _INDEX_MAGIC:
+        if struct.unpack_from(f"{order}I", data, zoom_at)[0] != INDEX_MAGIC:
             raise ValueError("the index of a zoom level is not where the header states")
         leaves = _leaves(data, order, zoom_at)
         _check_inside(data, leaves)
@@ -374,7 +272,7 @@ def _check_sizes(data: mmap.mmap, order: str, blocks: NDArray[np.void]) -> None:
 def _number_chroms(data: mmap.mmap, order: str, at: int) -> dict[str, int]:
     """Read the tree of chromosomes, and return the number of each, from 0."""
     magic, _, key_size, value_size, count, _ = struct.unpack_from(f"{order}IIIIQQ", data, at)
-    if magic != _CHROM_MAGIC or value_size != 8 or not 0 < key_size <= _MAX_NAME_BYTES:
+    if magic != CHROM_MAGIC or value_size != 8 or not 0 < key_size <= _MAX_NAME_BYTES:
         raise ValueError("the chromosomes are not where the header states")
     width = key_size + 8
     found: dict[str, int] = {}
@@ -397,11 +295,9 @@ def _number_chroms(data: mmap.mmap, order: str, at: int) -> dict[str, int]:
 
 def _leaves(data: mmap.mmap, order: str, at: int) -> NDArray[np.void]:
     """Read an index of blocks: first and last chromosome and base of every block, and its byte and size in the file."""
-    if struct.unpack_from(f"{order}I", data, at)[0] != _INDEX_MAGIC:
+    if struct.unpack_from(f"{order}I", data, at)[0] != INDEX_MAGIC:
         raise ValueError("an index is not where the header states")
-    kinds = [("first", "u4"), ("start", "u4"), ("last", "u4"), ("end", "u4"), ("at", "u8"), ("size", "u8")]
-    dtype = np.dtype([(name, order + kind) for name, kind in kinds])
-    inner = np.dtype([(name, order + kind) for name, kind in kinds[:-1]])
+    dtype, inner = block_dtypes(order)
     parts = [np.empty(0, dtype)]
     boxes: dict[int, tuple[int, ...]] = {}
     for is_leaf, start, items in _nodes(data, order, at + _INDEX_HEADER, dtype.itemsize, 16, inner.itemsize):
@@ -417,6 +313,13 @@ def _leaves(data: mmap.mmap, order: str, at: int) -> NDArray[np.void]:
         else:
             boxes.update({row[4]: row[:4] for row in rows.tolist()})
     return np.concatenate(parts)
+
+
+def block_dtypes(order: str) -> tuple[np.dtype[np.void], np.dtype[np.void]]:
+    """Return how an index describes a block, and how it describes a node, in a byte order."""
+    kinds = [("first", "u4"), ("start", "u4"), ("last", "u4"), ("end", "u4"), ("at", "u8"), ("size", "u8")]
+    fields = [(name, order + kind) for name, kind in kinds]
+    return np.dtype(fields), np.dtype(fields[:-1])
 
 
 def _nodes(

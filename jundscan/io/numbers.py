@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, TextIO
 
 import numpy as np
@@ -46,6 +47,40 @@ def shortest_decimals(values: NDArray[np.float32]) -> NDArray[np.float64]:
     # a slower way for values below 1e-9 or so, which are few
     decimals[rest] = values[rest].astype(np.str_).astype(np.float64)
     return decimals
+
+
+def round_decimals(values: NDArray[np.float32], digits: int) -> NDArray[np.float32]:
+    """Round values to ``digits`` decimals, a half to the even digit.
+
+    Examples
+    --------
+    >>> round_decimals(np.array([0.1234, 0.0625], np.float32), 3).tolist() == np.float32([0.123, 0.062]).tolist()
+    True
+    """
+    return np.round(values.astype(np.float64), digits).astype(np.float32)
+
+
+def round_binary(values: NDArray[np.float32], digits: int) -> NDArray[np.float32]:
+    """Return numbers of few bits, each of which rounds to the same ``digits`` decimals as its value does.
+
+    They are multiples of the greatest power of 1/2 that is at most one unit of the last digit: of 1/1024 for 3 digits.
+    Their last bytes are zeros, and a compressed file of them is smaller than one of :func:`round_decimals`.
+
+    Parameters
+    ----------
+    values : numpy.ndarray, dtype=float32
+        From 0 to 1.
+    digits : int
+        From 1 to :data:`jundscan.options.MAX_TRACK_DIGITS`.
+
+    Examples
+    --------
+    >>> round_binary(np.array([0.1234, 1], np.float32), 3).tolist()
+    [0.123046875, 1.0]
+    """
+    units = 2.0 ** math.ceil(digits * math.log2(10))
+    numbers: NDArray[np.float64] = np.rint(np.round(values.astype(np.float64), digits) * units) / units
+    return numbers.astype(np.float32)
 
 
 def write_spans(

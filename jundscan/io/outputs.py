@@ -16,11 +16,15 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, TextIO, cast
 
+import numpy as np
+from numpy.typing import NDArray
+
 from jundscan.errors import OutputError
 from jundscan.io.bgzip import INDEX_ENDINGS, BgzipFile, Preset, build_index, index_ending, is_compressed, quiet_pysam
-from jundscan.io.bigwig import AddSpans, check_bigwig_path, check_bigwig_sizes, open_bigwig
+from jundscan.io.bigwig import AddSpans, check_bigwig_path, check_bigwig_sizes
+from jundscan.io.bigwig_writer import open_bigwig
 from jundscan.io.files import temporary_beside, temporary_folder
-from jundscan.io.numbers import write_spans
+from jundscan.io.numbers import round_binary, round_decimals, write_spans
 from jundscan.io.streams import check_stream, descriptor, is_stdout, is_stream, open_descriptor
 
 _BUFFER_BYTES = 1 << 20
@@ -307,8 +311,50 @@ def _indexes(target: Path) -> list[Path]:
     return [target.with_name(target.name + ending) for ending in INDEX_ENDINGS]
 
 
+class SpanJoiner:
+    """Join neighbouring spans of equal values, and pass them on. The result does not depend on how spans are divided.
+
+    Parameters
+    ----------
+    add_spans : callable
+        Gets the joined spans.
+    """
+
+    def __init__(self, add_spans: AddSpans) -> None:
+        self._add_spans = add_spans
+        self._chrom = ""
+        self._open = _NO_SPANS  # the last span, which the next may still join
+
+    def add(self, chrom: str, starts: NDArray[np.int64], ends: NDArray[np.int64], values: NDArray[np.float32]) -> None:
+        """Add spans, sorted and disjoint."""
+        if chrom != self._chrom:
+            self.finish()
+            self._chrom = chrom
+        before = self._open
+        starts, ends = np.concatenate((before[0], starts)), np.concatenate((before[1], ends))
+        values = np.concatenate((before[2], values))
+        is_first = np.ones(len(starts), np.bool_)
+        is_first[1:] = (values[1:] != values[:-1]) | (starts[1:] != ends[:-1])
+        starts, values = starts[is_first], values[is_first]
+        ends = ends[np.append(is_first[1:], True)[: len(ends)]]
+        self._open = starts[-1:], ends[-1:], values[-1:]
+        if len(starts) > 1:
+            self._add_spans(chrom, starts[:-1], ends[:-1], values[:-1])
+
+    def finish(self) -> None:
+        """Pass on the last span."""
+        if len(self._open[0]):
+            self._add_spans(self._chrom, *self._open)
+        self._open = _NO_SPANS
+
+
+_NO_SPANS = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float32)
+
+
 @contextmanager
-def open_track_output(path: str | Path, chromsizes: Mapping[str, int], force: bool = False) -> Iterator[AddSpans]:
+def open_track_output(
+    path: str | Path, chromsizes: Mapping[str, int], force: bool = False, digits: int | None = None
+) -> Iterator[AddSpans]:
     """Open a track: bigWig (``.bw``, ``.bigWig``), or bedGraph (``.bedgraph``, ``.bdg``, with or without ``.gz``).
 
     A stream, a pipe or a device gets a bedGraph, unless its name ends in ``.bw`` or ``.bigWig``.
@@ -320,6 +366,10 @@ def open_track_output(path: str | Path, chromsizes: Mapping[str, int], force: bo
         Chromosome lengths in bases, in FASTA order. A bigWig's header lists the chromosomes that have spans.
     force : bool
         Whether an existing file may be replaced.
+    digits : int, optional
+        Round values to this number of decimals. In a bedGraph, neighbours that are then equal become one line. A bigWig
+        holds no positions of spans that follow one another, so that it would grow if some of them were joined. Its
+        values are numbers of few bits that round to the same decimals. None: write every value exactly.
 
     Yields
     ------
@@ -335,11 +385,23 @@ def open_track_output(path: str | Path, chromsizes: Mapping[str, int], force: bo
     if is_bigwig_output(path):
         check_bigwig_sizes(path, chromsizes)
         with atomic_path(path, force) as temporary, open_bigwig(temporary, path, chromsizes) as add:
-            yield add
+            yield add if digits is None else _rounding(add, partial(round_binary, digits=digits))
     else:
         longest = max(chromsizes.values(), default=0)
         with open_output(path, force, "bed", longest) as stream:
-            yield partial(write_spans, stream)
+            if digits is None:
+                yield partial(write_spans, stream)
+                return
+            joiner = SpanJoiner(partial(write_spans, stream))
+            yield _rounding(joiner.add, partial(round_decimals, digits=digits))
+            joiner.finish()
+
+
+def _rounding(add_spans: AddSpans, round_values: Callable[[NDArray[np.float32]], NDArray[np.float32]]) -> AddSpans:
+    def add(chrom: str, starts: NDArray[np.int64], ends: NDArray[np.int64], values: NDArray[np.float32]) -> None:
+        add_spans(chrom, starts, ends, round_values(values))
+
+    return add
 
 
 class OutputFile(io.FileIO):

@@ -18,7 +18,7 @@ from jundscan.io.bgzip import Preset
 from jundscan.io.bigwig import AddSpans
 from jundscan.io.numbers import format_probabilities
 from jundscan.io.outputs import check_folder, open_folder, open_output, open_track_output, write_errors
-from jundscan.options import Format, TrackFormat
+from jundscan.options import DEFAULT_TRACK_DIGITS, Format, TrackFormat
 from jundscan.run.record import header
 from jundscan.samples.plan import Samples
 from jundscan.samples.sites import Sites, call_sites
@@ -58,6 +58,7 @@ class SampleOutputs:
     force: bool = False
     comments: bool = True
     command: str | None = None
+    track_digits: int | None = DEFAULT_TRACK_DIGITS
 
     @property
     def only_hits(self) -> bool:
@@ -138,7 +139,7 @@ def write_samples(
             return files.enter_context(open_output(folder / name, preset=preset, longest=longest))
 
         def add_to(name: str) -> AddSpans:
-            return files.enter_context(open_track_output(folder / name, sizes))
+            return files.enter_context(open_track_output(folder / name, sizes, digits=outputs.track_digits))
 
         sinks: list[list[Sink]] = []
         for name, scan in zip(names, scans, strict=True):
@@ -163,7 +164,7 @@ def write_samples(
         sites_file.flush()
         if spool is not None:
             tracks = [folder / f"{name}.bw" for name in names]
-            spool.write(tracks, sizes, one.inputs.threads)
+            spool.write(tracks, sizes, one.inputs.threads, outputs.track_digits)
     seconds = time.perf_counter() - began
     records: dict[str, SampleRecord] = {}
     for sample, scan, keys, of_sample in zip(samples.samples, scans, found, sinks, strict=True):
@@ -211,7 +212,7 @@ def _passed_on(
 class TrackSpool:
     """Probabilities of all samples in files, until bigWigs are written of them a few at a time.
 
-    A process of its own writes each bigWig. As many at once as there are samples would fill the memory.
+    Each bigWig that is open holds spans and indexes. As many at once as there are samples would fill the memory.
 
     Parameters
     ----------
@@ -246,15 +247,15 @@ class TrackSpool:
             for stream, chunk in zip(values, chunks, strict=True):
                 stream.write(chunk.probabilities[some].tobytes())
 
-    def write(self, paths: Sequence[Path], sizes: dict[str, int], threads: int) -> None:
-        """Write the bigWig of each sample."""
+    def write(self, paths: Sequence[Path], sizes: dict[str, int], threads: int, digits: int | None) -> None:
+        """Write the bigWig of each sample, with ``digits`` decimals."""
         with write_errors(self._positions):
             self._files.close()
 
         def write_one(item: tuple[Path, Path]) -> None:
             spooled, path = item
             with (
-                open_track_output(path, sizes) as add,
+                open_track_output(path, sizes, digits=digits) as add,
                 self._positions.open("rb") as positions,
                 spooled.open("rb") as values,
             ):

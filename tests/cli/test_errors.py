@@ -193,10 +193,10 @@ def test_unusable_outputs_are_errors(
 
 
 def test_a_failed_track_leaves_no_hits(run: Run, out: Path, genome: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*arguments: object) -> None:
+    def fail(**arguments: object) -> None:
         raise OSError("no reason in sight")
 
-    monkeypatch.setattr("pybigtools.open", fail)
+    monkeypatch.setattr("jundscan.io.bigwig_writer.tempfile.TemporaryFile", fail)
     assert_error(run, out, *scan_into(out, genome), says=("p.bw: the bigWig cannot be written: no reason in sight",))
 
 

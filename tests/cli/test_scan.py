@@ -177,13 +177,26 @@ def values_per_base(path: Path, chrom: str) -> np.ndarray:
 @pytest.mark.parametrize("name", ["p.bw", "p.bedgraph", "p.bedgraph.gz"])
 def test_tracks_hold_every_scored_window(tmp_path: Path, run: Run, genome: Path, windows, name: str) -> None:
     path = tmp_path / name
-    assert run("scan", genome, "--track", path).code == 0
+    assert run("scan", genome, "--track", path, "--track-digits", "exact").code == 0
     for chrom in ("chr1", "chr2", "chr3"):
         starts = np.array([start for name, start in windows if name == chrom])
         expected = np.zeros(SIZES[chrom])
         for start, end, place in zip(*track_spans(starts, SIZES[chrom], 10), starts.tolist(), strict=True):
             expected[start:end] = windows[chrom, place]
         np.testing.assert_allclose(values_per_base(path, chrom), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("digits", ["0", "7", "-1", "3.5", "all", "٣"])
+def test_digits_of_a_track_are_a_number_or_exact(run: Run, genome: Path, tmp_path: Path, digits: str) -> None:
+    ran = run("scan", genome, "--track", tmp_path / "p.bw", "--track-digits", digits)
+    assert ran.code == 2
+    assert "neither a whole number from 1 to 6 nor exact" in " ".join(ran.err.replace("│", " ").split())
+
+
+def test_digits_of_a_track_need_a_track(run: Run, genome: Path) -> None:
+    ran = run("scan", genome, "--track-digits", "exact")
+    assert ran.code == 2
+    assert "has no track to write without --track" in " ".join(ran.err.replace("│", " ").split())
 
 
 @pytest.mark.slow

@@ -8,17 +8,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pybigtools
+import pyBigWig
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jundscan.errors import OutputError
-from jundscan.io.numbers import format_probabilities, format_probability
-from jundscan.io.outputs import check_output, open_output, open_track_output
+from jundscan.io.numbers import format_probabilities, format_probability, round_binary, round_decimals
+from jundscan.io.outputs import SpanJoiner, check_output, open_output, open_track_output
 from jundscan.scanning.hits import Hits
 from jundscan.scanning.lines import WINDOWS_HEADER, write_hits, write_windows
 from tests.helpers.inputs import NEEDS_PYSAM
@@ -270,12 +272,69 @@ def test_full_stdout_and_closed_pipe_raise_different_errors() -> None:
 # tracks
 
 
+@given(st.lists(probabilities, min_size=1), st.integers(1, 6))
+def test_rounded_numbers_round_to_the_digits_of_the_value(values: list[float], digits: int) -> None:
+    exact = np.array(values, np.float32)
+    expected = [f"{round(value, digits):.{digits}f}" for value in exact.tolist()]
+    assert [f"{value:.{digits}f}" for value in round_decimals(exact, digits).tolist()] == expected
+    few_bits = round_binary(exact, digits)
+    assert [f"{value:.{digits}f}" for value in few_bits.tolist()] == expected
+    assert len(np.unique(few_bits)) == len(set(expected))
+    units = few_bits.astype(np.float64) * 2 ** np.ceil(digits * np.log2(10))
+    assert (units == np.rint(units)).all()
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(1, 5), st.sampled_from([0.1, 0.2])), min_size=1),
+    st.lists(st.integers(0, 50), max_size=4),
+)
+def test_joined_spans_hold_the_values_of_all_bases(
+    spans_of_a_genome: list[tuple[int, int, float]], cuts: list[int]
+) -> None:
+    """Each span follows the one before it after a gap of 0 to 2 bases; the second half lies on another chromosome."""
+    gaps, lengths, values = (np.array(column) for column in zip(*spans_of_a_genome, strict=True))
+    ends = np.cumsum(gaps + lengths)
+    half = len(ends) // 2
+    found: list[tuple[str, int, int, float]] = []
+
+    def keep(chrom: str, starts: np.ndarray, ends: np.ndarray, values: np.ndarray) -> None:
+        found.extend((chrom, *row) for row in zip(starts.tolist(), ends.tolist(), values.tolist(), strict=True))
+
+    joiner = SpanJoiner(keep)
+    for chrom, rows in (("a", slice(0, half)), ("b", slice(half, None))):
+        columns = (ends - lengths)[rows], ends[rows], values[rows].astype(np.float32)
+        parts = sorted(cut % (len(columns[0]) + 1) for cut in cuts)
+        for pieces in zip(*(np.split(column, parts) for column in columns), strict=True):
+            joiner.add(chrom, *pieces)
+    joiner.finish()
+    assert [(chrom, base, value) for chrom, start, end, value in found for base in range(start, end)] == [
+        ("ab"[row >= half], base, float(np.float32(values[row])))
+        for row in range(len(ends))
+        for base in range(ends[row] - lengths[row], ends[row])
+    ]
+    assert not any((one[0], one[2], one[3]) == (two[0], two[1], two[3]) for one, two in pairwise(found))
+
+
+@pytest.mark.parametrize("name", ["x.bw", "x.bedgraph"])
+def test_digits_of_a_track(tmp_path: Path, name: str) -> None:
+    starts, values = np.arange(4) * 10, np.array([0.12341, 0.12339, 0.5, 0.0624999], np.float32)
+    with open_track_output(tmp_path / name, {"c": 40}, digits=3) as add:
+        for row in range(4):
+            add("c", starts[row : row + 1], starts[row : row + 1] + 10, values[row : row + 1])
+    expected = [("c", 0, 20, "0.123"), ("c", 20, 30, "0.500"), ("c", 30, 40, "0.062")]
+    if name == "x.bw":
+        expected[:1] = [("c", 0, 10, "0.123"), ("c", 10, 20, "0.123")]
+    else:
+        assert (tmp_path / name).read_text().splitlines()[0] == "c\t0\t20\t0.123"
+    assert [(*row, f"{value:.3f}") for *row, value in read_track(tmp_path / name)] == expected
+
+
 def read_track(path: Path) -> list[tuple[str, int, int, np.float32]]:
     if path.suffix in (".bw", ".bigWig"):
         with pybigtools.open(str(path)) as track:
             return [
                 (chrom, start, end, np.float32(value))
-                for chrom in track.chroms()
+                for chrom in sorted(track.chroms())
                 for start, end, value in track.records(chrom)
             ]
     text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
@@ -296,7 +355,7 @@ def test_tracks_read_back(tmp_path: Path, name: str) -> None:
                 add(chrom, *piece)
                 expected += [(chrom, *row) for row in zip(*piece, strict=True)]
             add(chrom, *spans(0))
-    assert read_track(tmp_path / name) == expected
+    assert sorted(read_track(tmp_path / name)) == sorted(expected)
     index = [f"{name}.tbi"] if name.endswith(".gz") else []
     assert sorted(path.name for path in tmp_path.iterdir()) == [name, *index]
 
@@ -306,9 +365,9 @@ def test_bigwig_of_many_chromosomes_in_fasta_order(tmp_path: Path) -> None:
     with open_track_output(tmp_path / "x.bw", sizes) as add:
         for chrom in sizes:
             add(chrom, *spans(2))
-    with pybigtools.open(str(tmp_path / "x.bw")) as track:
-        assert track.chroms() == sizes
-    assert [row[0] for row in read_track(tmp_path / "x.bw")] == [chrom for chrom in sizes for _ in range(2)]
+    with pyBigWig.open(str(tmp_path / "x.bw")) as track:
+        assert list(track.chroms().items()) == list(sizes.items())
+    assert [row[0] for row in read_track(tmp_path / "x.bw")] == sorted(chrom for chrom in sizes for _ in range(2))
 
 
 def test_bigwig_without_spans_is_a_warning_and_no_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

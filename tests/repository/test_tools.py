@@ -28,6 +28,9 @@ def rows_of(text: str) -> Rows:
     return lines[1:] if lines and lines[0][0] == "chrom" else lines
 
 
+EXACT = ("--track-digits", "exact")
+
+
 @pytest.fixture
 def scanned(tmp_path: Path, run: Run, genome: Path) -> Callable[..., Path]:
     """Scan the small genome to a file."""
@@ -74,7 +77,7 @@ def track_of_table(windows: Rows, chrom: str) -> np.ndarray:
 
 @pytest.mark.slow
 def test_pybigwig_reads_the_numbers_of_the_table(scanned: Callable[..., Path], windows: Rows) -> None:
-    with pyBigWig.open(str(scanned("p.bw", to="--track"))) as track:
+    with pyBigWig.open(str(scanned("p.bw", *EXACT, to="--track"))) as track:
         assert track.chroms() == {chrom: SIZES[chrom] for chrom in ("chr1", "chr2", "chr3")}
         for chrom in track.chroms():
             expected = track_of_table(windows, chrom)
@@ -84,6 +87,24 @@ def test_pybigwig_reads_the_numbers_of_the_table(scanned: Callable[..., Path], w
         # a genome browser shows zoom levels first
         assert track.header()["nLevels"] > 0
         assert track.stats("chr1", type="max", nBins=3) != [None] * 3
+
+
+@pytest.mark.slow
+def test_rounded_tracks_hold_the_numbers_of_the_table_to_three_decimals(
+    scanned: Callable[..., Path], windows: Rows
+) -> None:
+    text = [line.split("\t") for line in scanned("p.bedgraph", to="--track").read_text().splitlines()]
+    with pyBigWig.open(str(scanned("p.bw", to="--track"))) as track:
+        for chrom in ("chr1", "chr2", "chr3"):
+            expected = np.round(track_of_table(windows, chrom).astype(np.float64), 3)
+            np.testing.assert_array_equal(
+                np.round(track.values(chrom, 0, SIZES[chrom], numpy=True), 3), np.float32(expected)
+            )
+            values = np.full(SIZES[chrom], np.nan)
+            for _, start, end, value in (row for row in text if row[0] == chrom):
+                values[int(start) : int(end)] = float(value)
+            np.testing.assert_array_equal(values, expected)
+    assert all(len(row[3]) <= len("0.123") for row in text)
 
 
 @pytest.mark.slow
@@ -103,7 +124,7 @@ def test_tabix_fetches_hits_windows_and_tracks(scanned: Callable[..., Path], win
             assert [line.split("\t") for line in file.fetch("chr1", 2_000, 2_500)] == inside
             assert inside
             assert bool(file.header) == (name in ("h.bed", "h.narrowPeak", "w.tsv"))
-    with pysam.TabixFile(str(scanned("p.bedgraph.gz", to="--track"))) as file:
+    with pysam.TabixFile(str(scanned("p.bedgraph.gz", *EXACT, to="--track"))) as file:
         for chrom in ("chr1", "chr2", "chr3"):
             values = np.full(SIZES[chrom], np.nan, np.float32)
             for line in file.fetch(chrom):
@@ -161,7 +182,7 @@ def test_bedtools_accepts_hits_windows_and_tracks(
         assert len(found) == (len(windows) if name == "w.tsv" else len(rows))
         if name.startswith("h.bed"):
             assert found == rows
-    track = scanned("p.bedgraph", to="--track")
+    track = scanned("p.bedgraph", *EXACT, to="--track")
     best = rows_of(bedtools("map", "-a", hits, "-b", track, "-c", 4, "-o", "max"))
     assert [round(1000 * float(row[-1])) for row in best] == [int(row[4]) for row in rows]
 
