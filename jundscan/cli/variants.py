@@ -19,7 +19,7 @@ log = logging.getLogger("jundscan")
 EXAMPLES = examples(
     "jundscan variants genome.fa snps.vcf --accessibility dnase.bw -o effects.vcf",
     "jundscan variants genome.fa snps.vcf.gz --no-accessibility -o effects.tsv",
-    "jundscan variants genome.fa snps.csv --accessibility dnase.bw -o effects.tsv --report effects.html",
+    "jundscan variants genome.fa snps.csv -o effects.tsv --report effects.html",
 )
 
 
