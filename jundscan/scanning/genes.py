@@ -172,7 +172,8 @@ class Genes:
         places = sorted({Region(gene.chrom, gene.start, gene.end) for gene in found})
         if len(places) > 1:
             shown = some_names(f"{gene.identity} {gene.chrom}:{gene.start}-{gene.end}" for gene in found)
-            raise RegionError(text, f"{self.path} has {len(places):,} genes {name}: {shown}; name one by its place")
+            problem = f"{self.path} has {len(places):,} genes {name}: {shown}"
+            raise RegionError(text, f"{problem}; name one by its identifier or place")
         (chrom, start, end) = places[0]
         return Region(chrom, max(start - flank, 0), min(end + flank, self._sizes[chrom]))
 

@@ -63,7 +63,7 @@ SKIPS = (
         "the processor decides how ONNX Runtime stores arrays",
     ),
     Skip(
-        "on Linux only|Linux's /proc|needs /proc|processes in /proc|needs /dev/full|cannot assign cores",
+        "on Linux only|Linux's /proc|needs /proc|needs /dev/full|cannot assign cores",
         "what only Linux has",
         "Run on Linux",
     ),

@@ -199,7 +199,7 @@ def test_regions_by_the_name_of_a_gene(genes: Genes, text: str, expected: Region
     [
         ("ABD1", r"neither a chromosome .* nor a gene of .*genes.gtf; did you mean ABC1\?"),
         ("nothing±1kb", "nor a gene of .*genes.gtf$"),
-        ("U6", r"has 2 genes U6: G6 chr1:899-950, G5 chr2:899-950; name one by its place"),
+        ("U6", r"has 2 genes U6: G6 chr1:899-950, G5 chr2:899-950; name one by its identifier or place"),
         ("U6±1kb", "has 2 genes U6"),
         ("chr2:10-", "write chrom:start-end"),
         ("chr2:10-9000", "reaches beyond the end"),
