@@ -14,7 +14,19 @@ pytest.importorskip("torch")
 import onnx
 import torch
 
-from benchmarks import agreement, evaluation, gpu, other_factors, planted, profiling, reads, samples, training, variants
+from benchmarks import (
+    agreement,
+    effects,
+    evaluation,
+    gpu,
+    other_factors,
+    planted,
+    profiling,
+    reads,
+    samples,
+    training,
+    variants,
+)
 from benchmarks.__main__ import AGAINST_FIMO, CARD, PAGE, PROFILE, README, RESULTS, read_json
 from benchmarks.flops import multiply_adds_per_base
 from benchmarks.genome import BenchmarkGenome, make_genome, write_repeated
@@ -31,7 +43,7 @@ from jundscan.evaluation.labelled_windows import evaluate_shards
 from jundscan.io.bed import read_intervals
 from jundscan.io.fasta.genome import open_genome
 from jundscan.io.shards import read_shards
-from jundscan.model.load import open_session
+from jundscan.model.load import load_model, open_session
 from jundscan.model.metadata import MODES
 from tests.conftest import real_data
 from tests.helpers.inputs import write_bigwig
@@ -244,6 +256,19 @@ def test_a_planted_motif_lies_in_bound_windows_on_either_strand(model):
     assert found.labels.sum() == 50
     assert np.sum(has, axis=0).min() > 10
     np.testing.assert_array_equal(found.codes[found.labels == 0], windows.codes[found.labels == 0])
+
+
+def test_percentiles_of_shipped_models_are_uniform_in_the_committed_run():
+    record = read_json(effects.RESULTS)
+    assert record is not None
+    assert [one["model"]["name"] for one in record["models"]] == list(effects.MODELS)
+    for one in record["models"]:
+        model = load_model(EXAMPLES.parent / "exported" / one["model"]["name"], "cpu")
+        assert one["model"]["sha256"] == model.sha256
+        found = [one["null"][mode][kind] for mode in MODES for kind in effects.KINDS]
+        assert max(null["ks"] for null in found) < 0.025
+        assert one["model"]["name"] != "jund-2" or min(null["p"] for null in found) > 0.01
+        assert all(null["distinct"] == 100 and 0.999 < null["highest"] < 1 for null in found)
 
 
 def test_auto_finds_every_planted_motif_in_the_committed_run():
