@@ -20,7 +20,7 @@ from jundscan.errors import InputError, JundscanError
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
-    from jundscan.api import compare, evaluate, explain, scan, scan_samples, variants
+    from jundscan.api import compare, evaluate, explain, scan, scan_samples, score_regions, variants
     from jundscan.comparison.result import Comparison
     from jundscan.effects.effect import Effect
     from jundscan.evaluation.labelled_windows import Evaluation
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from jundscan.model.model import Model
     from jundscan.samples.result import SampleSites
     from jundscan.samples.table import Sample
+    from jundscan.scanning.region_scores import RegionScore
     from jundscan.scanning.score import Hit, Scored, ScoredWindows
 
 _HOMES = {
@@ -39,6 +40,7 @@ _HOMES = {
     "Explanation": "jundscan.explanations.mutagenesis",
     "Hit": "jundscan.scanning.score",
     "Model": "jundscan.model.model",
+    "RegionScore": "jundscan.scanning.region_scores",
     "Results": "jundscan.io.frames",
     "Sample": "jundscan.samples.table",
     "SampleSites": "jundscan.samples.result",
@@ -50,6 +52,7 @@ _HOMES = {
     "load_model": "jundscan.model.load",
     "scan": "jundscan.api",
     "scan_samples": "jundscan.api",
+    "score_regions": "jundscan.api",
     "variants": "jundscan.api",
 }
 
@@ -62,6 +65,7 @@ __all__ = [
     "InputError",
     "JundscanError",
     "Model",
+    "RegionScore",
     "Results",
     "Sample",
     "SampleSites",
@@ -74,6 +78,7 @@ __all__ = [
     "load_model",
     "scan",
     "scan_samples",
+    "score_regions",
     "variants",
 ]
 

@@ -1,4 +1,4 @@
-"""What ``import jundscan`` offers: scan, compare, variants, explain and evaluate, from files or from arrays."""
+"""What ``import jundscan`` offers: one function for each command, from files or from arrays."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from jundscan.errors import InputError
 from jundscan.explanations.mutagenesis import Explanation, explain_regions
 from jundscan.explanations.ranking import HitIntervals, chromosomes_to_explain, read_hits, strongest_hits
 from jundscan.io.arguments import file_path, flag, is_path, is_several, optional_path, plain_array, texts, type_name
+from jundscan.io.bed import NamedInterval, read_named_intervals
 from jundscan.io.fasta.arrays import MemoryGenome, Sequences
 from jundscan.io.fasta.genome import Genome
 from jundscan.io.frames import Results
@@ -34,6 +35,7 @@ from jundscan.model.model import Model
 from jundscan.options import (
     DEFAULT_STRIDE,
     FDR,
+    MAX_EXTEND,
     MIN_DIFFERENCE,
     BedValue,
     Device,
@@ -53,6 +55,13 @@ from jundscan.samples.table import Sample, read_samples
 from jundscan.scanning.checks import check_counts
 from jundscan.scanning.outputs import Counter, HitList, feed, feed_together
 from jundscan.scanning.plan import Scan, open_scan
+from jundscan.scanning.region_scores import (
+    RegionScore,
+    RegionScores,
+    chromosomes_of_intervals,
+    place_intervals,
+    whole_sequences,
+)
 from jundscan.scanning.score import Hit, ScoredWindows, call_hits, hit_rows, score, score_together
 
 if TYPE_CHECKING:
@@ -211,6 +220,95 @@ def scan(
     )
     ready = _open(genome, accessibility, model, device, options)
     return Results(_windows(ready), ScoredWindows) if every_window else Results(_hits(ready), Hit)
+
+
+def score_regions(
+    genome: str | Path | Sequences,
+    regions: str | Path | Iterable[tuple[str, int, int] | tuple[str, int, int, str]] | None = None,
+    accessibility: str | Path | Values | None = None,
+    *,
+    model: Model | str | Path | None = None,
+    device: Device = "auto",
+    threads: int | None = None,
+    stride: int = DEFAULT_STRIDE,
+    extend: int = 0,
+    threshold: float | None = None,
+    fpr: float | None = None,
+    precision: float | None = None,
+    recall: float | None = None,
+    scale: AccessibilityScale | str | Path | None = None,
+    allow_length_mismatch: bool = False,
+    alias: str | Path | None = None,
+    bed_value: BedValue = "score",
+    missing_chromosomes: MissingChromosomes | None = None,
+    reads: ReadsAs | None = None,
+    min_mapq: int | None = None,
+) -> Results[RegionScore]:
+    """Score regions of a genome, or every sequence of it, and return one row for each in their order.
+
+    The windows are those of :func:`scan` with the same stride: those that lie wholly inside a region. All regions are
+    scored before the first row comes.
+
+    Parameters
+    ----------
+    regions : str, pathlib.Path, iterable of tuple or None
+        BED or narrowPeak, or tuples (chrom, start, end) or (chrom, start, end, name), 0-based half-open. They may
+        overlap and repeat. None: every sequence of the genome.
+    extend : int
+        Bases by which each region is widened on both sides.
+    genome, accessibility, and all others
+        As for :func:`jundscan.scan`.
+
+    Returns
+    -------
+    Results of RegionScore
+        An iterator over :class:`jundscan.RegionScore`. Its ``to_frame()`` makes a table.
+
+    Raises
+    ------
+    InputError
+        When an argument or a file cannot be used, or a region lies outside the genome.
+    JundscanError
+        When the model or the device cannot be used.
+
+    Examples
+    --------
+    >>> genome = {"chr1": "ACGT" * 60 + "TGACTCA" + "ACGT" * 60}
+    >>> [row] = score_regions(genome, [("chr1", 150, 350, "peak")], device="cpu")
+    >>> row.name, row.windows, row.status
+    ('peak', 10, 'below threshold')
+    """
+    file = file_path("regions", regions) if regions is not None and is_path(regions) else None
+    listed: list[NamedInterval] | None = None
+    if file is not None:
+        listed = read_named_intervals(file)
+    elif regions is not None:
+        if not is_several(regions):
+            kinds = "the path of a BED, or several (chrom, start, end, name)"
+            raise InputError(f"regions: must be {kinds}, not {type_name(regions)}")
+        listed = list(starmap(_interval, enumerate(cast(Iterable[object], regions))))
+    options = ScanOptions(
+        stride=stride,
+        threshold_rule=threshold_rule(threshold, fpr, precision, recall),
+        scale=scale,
+        allow_length_mismatch=allow_length_mismatch,
+        alias=alias,
+        bed_value=bed_value,
+        missing_chromosomes=missing_chromosomes,
+        reads=reads,
+        min_mapq=min_mapq,
+        threads=threads,
+    )
+    widened = whole_number("extend", extend, 0, MAX_EXTEND)
+    ready = _open(genome, accessibility, model, device, options, partial(chromosomes_of_intervals, listed))
+    with ExitStack() as on_failure:
+        on_failure.enter_context(ready)
+        if file is not None:
+            ready.inputs.watch(file)
+        named = whole_sequences(ready) if listed is None else place_intervals(listed, file, ready)
+        work = RegionScores(ready, named, widened)
+        on_failure.pop_all()
+    return Results(_region_scores(ready, work), RegionScore)
 
 
 def scan_samples(
@@ -814,6 +912,24 @@ def _windows(ready: Scan) -> Generator[ScoredWindows, None, None]:
         counter = Counter(ready)
         yield from feed(score(ready), [counter])
         ready.inputs.cautions.take(check_counts(ready, counter.windows_called, counter.windows_scored))
+
+
+def _region_scores(ready: Scan, work: RegionScores) -> Generator[RegionScore, None, None]:
+    with ready:
+        yield from work.rows()
+
+
+def _interval(number: int, value: object) -> NamedInterval:
+    """Return what a caller passed as a region, checked; ``number`` counts from 0, for messages."""
+    where = f"regions[{number}]"
+    if not isinstance(value, Sequence) or isinstance(value, str | bytes) or len(value) not in (3, 4):
+        raise InputError(f"{where}: must be (chrom, start, end) or (chrom, start, end, name), not {value!r}")
+    chrom, start, end, *names = value
+    name = names[0] if names else None
+    if not isinstance(chrom, str) or not (name is None or isinstance(name, str)):
+        raise InputError(f"{where}: chrom and name must be text, not {value!r}")
+    start = whole_number(f"{where}: start", start, 0)
+    return NamedInterval(chrom, start, whole_number(f"{where}: end", end, start + 1), name, number)
 
 
 def _hits(ready: Scan) -> Generator[Hit, None, None]:

@@ -55,6 +55,8 @@ _WORKBOOKS = (".xlsx", ".xls")
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
 DEFAULT_STRIDE = 10
 """Bases between window starts. The model's graph has a faster branch for this stride."""
+MAX_EXTEND = 1_000_000
+"""Maximum bases by which regions are widened on a side. More is taken for a mistake."""
 MAX_STRIDE = 1_000_000
 """Maximum bases between window starts. A larger stride is taken for a mistake."""
 

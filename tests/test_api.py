@@ -247,12 +247,29 @@ def test_options_have_one_default_in_python_and_on_the_command_line() -> None:
     options = {field.name: field.default for field in fields(ScanOptions)}
     assert options.keys() <= keyword_defaults(open_scan).keys()
     assert options.keys() - {"threshold_rule"} <= keyword_defaults(jundscan.scan).keys()
-    functions = (jundscan.scan, jundscan.variants, jundscan.explain, jundscan.evaluate, open_scan, open_source)
-    commands = (cli.scan.scan, cli.variants.variants, cli.explain.explain, cli.evaluate.evaluate, cli.scale.scale)
+    functions = (
+        jundscan.scan,
+        jundscan.score_regions,
+        jundscan.variants,
+        jundscan.explain,
+        jundscan.evaluate,
+        open_scan,
+        open_source,
+    )
+    commands = (
+        cli.scan.scan,
+        cli.score.score,
+        cli.variants.variants,
+        cli.explain.explain,
+        cli.evaluate.evaluate,
+        cli.scale.scale,
+    )
     for function in (*functions, *commands):
         defaults = keyword_defaults(function)
         if function in commands:
-            defaults.pop("regions", None)  # --regions is the file
+            defaults.pop("regions", None)  # it is the file
+        if function is jundscan.score_regions:
+            defaults.pop("regions")  # they are those to score
         same = options.keys() & defaults.keys()
         assert len(same) >= 4
         assert {name: defaults[name] for name in same} == {name: options[name] for name in same}

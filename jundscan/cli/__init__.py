@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from jundscan._version import __version__
-from jundscan.cli import comparison, doctor, evaluate, explain, help_layout, info, scale, scan, track, variants
+from jundscan.cli import comparison, doctor, evaluate, explain, help_layout, info, scale, scan, score, track, variants
 from jundscan.cli.process import end, ending_signals, hold_standard_streams, keep_stderr
 from jundscan.cli.terminal import print_error
 from jundscan.errors import JundscanError, format_os_error
@@ -31,6 +31,7 @@ app = typer.Typer(
 )
 for _panel, _function, _epilog in (
     (help_layout.PREDICT, scan.scan, scan.EXAMPLES),
+    (help_layout.PREDICT, score.score, score.EXAMPLES),
     (help_layout.PREDICT, comparison.compare, comparison.EXAMPLES),
     (help_layout.PREDICT, variants.variants, variants.EXAMPLES),
     (help_layout.PREDICT, explain.explain, explain.EXAMPLES),

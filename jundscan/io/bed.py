@@ -105,6 +105,46 @@ def read_intervals(
     return found
 
 
+class NamedInterval(NamedTuple):
+    """An interval as a file lists it: its chromosome as the file names it, and the number of its line.
+
+    ``name`` is column 4, None where it is missing, empty or ``.``.
+    """
+
+    chrom: str
+    start: int
+    end: int
+    name: str | None
+    line: int
+
+
+def read_named_intervals(path: str | Path) -> list[NamedInterval]:
+    """Read the intervals of a BED or narrowPeak in the order of the file, with their names.
+
+    Raises
+    ------
+    TrackError
+        With the line's number, when the file cannot be read or a line is wrong; also when there is no interval.
+    """
+    path = Path(path)
+    columns: Columns = defaultdict(lambda: (array("q"), array("q"), array("d")))
+    spec = ColumnSpec(None, 1.0, 0.0)
+    found: list[NamedInterval] = []
+    names: dict[bytes, str] = {}
+    for number, lines in text_blocks(path, "intervals"):
+        for at, line in enumerate(lines, number):
+            if not (fields := _fields(line)):
+                continue
+            _add_line(columns, path, at, fields, spec)
+            starts, ends, _ = columns[fields[0]]
+            chrom = names.setdefault(fields[0], _text(path, fields[0]))
+            name = fields[3].strip().decode(errors="replace") if len(fields) > 3 else ""
+            found.append(NamedInterval(chrom, starts[-1], ends[-1], None if name in ("", ".") else name, at))
+    if not found:
+        raise TrackError(path, "holds no interval")
+    return found
+
+
 def _first_lines(blocks: Iterator[_Block]) -> tuple[list[_Block], list[list[bytes]], bool]:
     """Read blocks of text until their lines decide the format.
 

@@ -126,6 +126,39 @@ class HitCaller:
 def _group(indices: NDArray[np.int64], starts: NDArray[np.int64], probabilities: NDArray[np.float32]) -> _Groups:
     """Group positive windows, at least one, with the windows that overlap them."""
     first = np.flatnonzero(np.diff(starts, prepend=starts[0] - WINDOW_LENGTH) >= WINDOW_LENGTH)
+    return _groups_from(first, indices, starts, probabilities)
+
+
+def best_windows(
+    first: NDArray[np.int64],
+    indices: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    probabilities: NDArray[np.float32],
+    stride: int,
+) -> Hits:
+    """Describe groups of windows as hits are described, whatever the windows score and wherever they lie.
+
+    Parameters
+    ----------
+    first : numpy.ndarray, shape=(n,), dtype=int64
+        Row of the first window of each group, ascending. A group ends before the next. None is empty.
+    indices, starts, probabilities
+        As for :meth:`HitCaller.add`, ascending within each group. Groups may hold the same windows.
+    stride : int
+        Bases between the starts of consecutive windows.
+
+    Returns
+    -------
+    Hits
+        One per group.
+    """
+    return _without_runs(_groups_from(first, indices, starts, probabilities), stride)
+
+
+def _groups_from(
+    first: NDArray[np.int64], indices: NDArray[np.int64], starts: NDArray[np.int64], probabilities: NDArray[np.float32]
+) -> _Groups:
+    """Find the best windows of groups, which begin at the rows ``first``."""
     last = np.append(first[1:], len(starts)) - 1
     # quicker for one group, because reduceat releases the interpreter lock and then waits for it
     alone = len(first) == 1

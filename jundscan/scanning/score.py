@@ -398,5 +398,12 @@ def describe_hits(scan: Scan, chrom: str, best: NDArray[np.float32], summits: ND
         0-based, ascending, distinct.
     """
     accessibility = scan.inputs.accessibility_of([(chrom, summits - WINDOW_LENGTH // 2)])[:, 0]
+    return HitValues(expected_precisions(scan, best, accessibility), accessibility)
+
+
+def expected_precisions(
+    scan: Scan, best: NDArray[np.float32], accessibility: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Return the expected precision of probabilities, of the calibration without accessibility where that is NaN."""
     known, unknown = (expected_precision(scan.model.metadata.table(mode), best) for mode in (True, False))
-    return HitValues(np.where(np.isnan(accessibility), unknown, known), accessibility)
+    return np.where(np.isnan(accessibility), unknown, known)

@@ -65,6 +65,11 @@ window. ``symbolic``: ``<DEL>`` and the like. ``breakend``: ``G]17:198982]`` and
 ``unchanged``: ALT equals REF. ``ambiguous``: ALT holds a IUPAC code such as R, which stands for A or G.
 ``no_alternative``: ``.`` as one of several alleles.
 """
+RegionStatus = Literal["hit", "below threshold", "too short", "unknown bases"]
+"""Whether the best window of a region reaches the threshold, or why none was scored.
+
+``too short``: the region holds no window. ``unknown bases``: each of its windows holds N (or any letter but ACGT).
+"""
 HitChange = Literal["gained", "lost", "kept", "none"]
 """Whether the best window reaches the threshold: on the alternative only, the reference only, both, neither."""
 Change = Literal["gained", "lost", "stronger", "weaker", "same"]
@@ -316,6 +321,23 @@ class ScanRecord(RunRecord):
     stride: Annotated[int, Meta(ge=1), about("Bases between window starts.")]
     regions: Annotated[RegionsRecord | None, about("Regions chosen. null for a scan of the whole genome.")]
     accuracy: Annotated[AccuracyRecord | None, about("Comparison with known peaks. null without --truth.")]
+
+
+class ScoreRecord(RunRecord):
+    """The record of scores of regions."""
+
+    output: Annotated[str, about("Table of the regions. - is stdout.")]
+    regions: Annotated[Count, about("Regions or sequences.")]
+    status: Annotated[
+        dict[RegionStatus, Count],
+        each_of(get_args(RegionStatus)),
+        about("Regions by whether they reach the threshold, or why they have no score."),
+    ]
+    windows_scored: Annotated[Count, about("Windows scored, each once.")]
+    windows_skipped: Annotated[Count, about("Windows with unknown letters.")]
+    seconds: Annotated[Seconds, about("From the first window to the last row.")]
+    stride: Annotated[int, Meta(ge=1), about("Bases between window starts.")]
+    extend: Annotated[Count, about("Bases by which each region was widened on both sides.")]
 
 
 class ComparedSampleRecord(TrackOfReadsRecord):

@@ -18,6 +18,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 RECORDS: dict[str, tuple[str, tuple[type, ...]]] = {
     "scan": ("jundscan scan --json", (records.ScanRecord,)),
     "samples": ("jundscan scan --samples --json", (records.SamplesRecord,)),
+    "score": ("jundscan score --json", (records.ScoreRecord,)),
     "compare": ("jundscan compare --json", (records.CompareRecord,)),
     "evaluate": ("jundscan evaluate --json", (records.EvaluationRecord, records.EvaluationsRecord)),
     "variants": ("jundscan variants --json", (records.VariantsRecord,)),

@@ -92,15 +92,24 @@ def test_only_the_command_line_prints_and_exits() -> None:
 
 
 def test_names_at_the_top() -> None:
-    assert {"JundscanError", "compare", "evaluate", "explain", "load_model", "scan", "variants"} <= set(
-        jundscan.__all__
-    )
+    assert {
+        "JundscanError",
+        "compare",
+        "evaluate",
+        "explain",
+        "load_model",
+        "scan",
+        "score_regions",
+        "variants",
+    } <= set(jundscan.__all__)
     assert all(hasattr(jundscan, name) for name in jundscan.__all__)
     assert default_model_path().parent.name == DEFAULT_MODEL
 
 
 def test_no_module_has_the_name_of_a_public_function() -> None:
-    assert not {"scan", "variants", "explain", "evaluate", "compare"} & {path.stem for path in PACKAGE.iterdir()}
+    assert not {"scan", "variants", "explain", "evaluate", "compare", "score_regions"} & {
+        path.stem for path in PACKAGE.iterdir()
+    }
 
 
 @pytest.mark.slow

@@ -129,6 +129,12 @@ COMMANDS = {
             f"--accessibility-scale scale.json {MLP} --min-difference 0 --threads 1",
         )
     ],
+    "score": [
+        f"{what} {options}"
+        for what in ("genome.fa targets.bed", "--sequences genome.fa", "genome.fa targets.bed --extend 60 --stride 7")
+        for options in ("", "--threshold 0.3 --threads 1", MLP)
+    ]
+    + [f"genome.fa targets.bed {TRACK} --accessibility-scale scale.json"],
     "variants": [
         f"{vcf} {options}"
         for vcf in ("substitutions.vcf", "odd.vcf", "indels.vcf", "mismatches.vcf", "unsorted.vcf")
@@ -198,6 +204,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, sequences: dict[str, str], 
     write_rows(folder / "exclude.bed", [("chr1", 0, 500)])
     write_rows(folder / "everything.bed", [(chrom, 0, size) for chrom, size in SIZES.items()])
     write_rows(folder / "elsewhere.bed", [("chr9", 0, 500)])
+    write_rows(folder / "targets.bed", [("chr1", 100, 5_000), ("chr1", 90, 120), ("chr2", 300, 900)])
     write_rows(folder / "regions.bed", [("chr1", 100, 5_000), ("chr2", 3_000, 3_900), ("chr9", 0, 500)])
     write_rows(
         folder / "hits.bed", [("chr1", 1_000, 1_005, "JUND_1", 900, "."), ("chr2", 100, 103, "JUND_2", 400, ".")]
@@ -271,6 +278,7 @@ def record(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
         target = {
             "scan": out / "hits",
             "samples": out / "samples",
+            "score": out / "scores.tsv",
             "compare": out / "changes",
             "variants": out / "effects.vcf.gz",
             "explain": out / "explained",
