@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
 from jundscan._version import __version__
 
@@ -322,3 +323,12 @@ def test_what_the_image_copies_builds_the_wheel(tmp_path: Path) -> None:
     wheel = tmp_path / f"jundscan-{__version__}-py3-none-any.whl"
     names = zipfile.ZipFile(wheel).namelist()
     assert {"jundscan/exported/jund-2/model.onnx", "jundscan/report/templates/base.html"} <= set(names)
+
+
+def test_the_extra_full_is_every_extra_but_that_of_a_card() -> None:
+    extras = PROJECT["optional-dependencies"]
+    (full,) = map(Requirement, extras["full"])
+    assert full.name == "jundscan"
+    assert full.extras == set(extras) - {"full", "gpu"}
+    (gpu,) = map(Requirement, extras["gpu"])
+    assert gpu.extras == {"cuda", "cudnn"}
