@@ -239,6 +239,7 @@ def score_regions(
     scale: AccessibilityScale | str | Path | None = None,
     allow_length_mismatch: bool = False,
     alias: str | Path | None = None,
+    genes: str | Path | None = None,
     bed_value: BedValue = "score",
     missing_chromosomes: MissingChromosomes | None = None,
     reads: ReadsAs | None = None,
@@ -256,6 +257,8 @@ def score_regions(
         overlap and repeat. None: every sequence of the genome.
     extend : int
         Bases by which each region is widened on both sides.
+    genes : str, pathlib.Path or None
+        Annotation (GTF, GFF3 or BED): rows then name the nearest transcription start.
     genome, accessibility, and all others
         As for :func:`jundscan.scan`.
 
@@ -293,6 +296,7 @@ def score_regions(
         scale=scale,
         allow_length_mismatch=allow_length_mismatch,
         alias=alias,
+        genes=genes,
         bed_value=bed_value,
         missing_chromosomes=missing_chromosomes,
         reads=reads,

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -289,15 +289,6 @@ def track_digits(text: str) -> int | None:
         return int(text)
     problem = f"{text!r} is neither a whole number from 1 to {MAX_TRACK_DIGITS} nor exact"
     raise typer.BadParameter(problem, param_hint="--track-digits")
-
-
-def table_delimiter(path: Path | str) -> Literal["\t", ","]:
-    """Return what separates the columns of a table: commas in ``.csv``, else tabs. Workbooks are no tables."""
-    name = str(path).lower().removesuffix(".gz")
-    if name.endswith((".xlsx", ".xls")):
-        problem = f"{path}: workbooks of Excel are not written; name a .csv or .tsv file, which Excel opens"
-        raise typer.BadParameter(problem, param_hint="--output")
-    return "," if name.endswith(".csv") else "\t"
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +14,7 @@ import typer
 from jundscan.cli import options, terminal
 from jundscan.cli.help_layout import INPUTS, OUTPUTS, SCOPE, examples
 from jundscan.errors import format_count, format_seconds
-from jundscan.options import DEFAULT_STRIDE, MAX_EXTEND
+from jundscan.options import DEFAULT_STRIDE, MAX_EXTEND, delimiter, hit_format
 
 if TYPE_CHECKING:
     from jundscan.schemas.records import ScoreRecord
@@ -51,6 +52,7 @@ def score(
     missing_chromosomes: options.MissingChromosomesOption = None,
     allow_length_mismatch: options.LengthMismatchOption = False,
     alias: options.AliasOption = None,
+    genes: options.GenesOption = None,
     model: options.ModelOption = None,
     extend: Annotated[
         int,
@@ -102,11 +104,12 @@ def score(
     )
 
     rule = options.threshold_rule(threshold, fpr, precision, recall)
-    _check_usage(genome, regions, sequences, accessibility, alias)
-    delimiter = options.table_delimiter(output)
+    _check_usage(genome, regions, sequences, {"--accessibility": accessibility, "--genes": genes, "--alias": alias})
+    with options.usage_errors("--output"):
+        hit_format(output)  # an Excel workbook is no table
     options.check_accessibility(accessibility, no_accessibility, accessibility_scale)
     options.check_reads((accessibility,), reads, min_mapq)
-    inputs = (genome, regions, sequences, accessibility, accessibility_scale, alias, model)
+    inputs = (genome, regions, sequences, accessibility, accessibility_scale, alias, genes, model)
     options.check_files({"--output": output, "--json": json_target}, inputs)
     terminal.start_log(quiet)
     for target in (output, json_target):
@@ -123,6 +126,7 @@ def score(
         scale=resolve_scale(accessibility_scale),
         allow_length_mismatch=allow_length_mismatch,
         alias=alias,
+        genes=genes,
         bed_value=bed_value,
         missing_chromosomes=missing_chromosomes,
         reads=reads,
@@ -143,7 +147,7 @@ def score(
             terminal.progress("scoring", work.windows, quiet, (output,)) as on_progress,
             open_output(output, force) as stream,
         ):
-            status = write_region_scores(stream, work.rows(on_progress), delimiter)
+            status = write_region_scores(stream, work.rows(on_progress), delimiter(output), genes is not None)
         record: ScoreRecord = work.record(
             output, regions, status, terminal.command_line(context), time.perf_counter() - began
         )
@@ -162,17 +166,16 @@ def score(
 
 
 def _check_usage(
-    genome: Path | None, regions: Path | None, sequences: Path | None, accessibility: Path | None, alias: Path | None
+    genome: Path | None, regions: Path | None, sequences: Path | None, of_genomes: Mapping[str, Path | None]
 ) -> None:
-    """Raise typer.BadParameter unless there are a genome and regions, or sequences alone."""
+    """Raise typer.BadParameter unless there are a genome and regions, or sequences without options of a genome."""
     if sequences is None:
         if genome is None or regions is None:
             raise typer.BadParameter("name a genome and a BED of regions, or --sequences", param_hint="GENOME REGIONS")
         return
     if genome is not None:
         raise typer.BadParameter("contradicts GENOME; use one", param_hint="--sequences")
-    if accessibility is not None:
-        problem = "has no positions on sequences; score regions of their genome instead"
-        raise typer.BadParameter(problem, param_hint="--accessibility")
-    if alias is not None:
-        raise typer.BadParameter("has nothing to rename in sequences", param_hint="--alias")
+    for option, given in of_genomes.items():
+        if given is not None:
+            problem = "has no positions on sequences; score regions of their genome instead"
+            raise typer.BadParameter(problem, param_hint=option)

@@ -10,7 +10,7 @@ import csv
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, NamedTuple, TextIO, get_args
+from typing import NamedTuple, TextIO, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from jundscan.io.bed import NamedInterval
 from jundscan.io.numbers import format_probability
 from jundscan.model.thresholds import is_positive
 from jundscan.run.record import run_facts
+from jundscan.scanning.hit_table import GENE_COLUMNS
 from jundscan.scanning.hits import best_windows
 from jundscan.scanning.plan import Scan
 from jundscan.scanning.score import ScoredWindows, expected_precisions, score
@@ -57,13 +58,17 @@ class RegionScore(NamedTuple):
         Centre of the best window, 0-based, as the summit of a hit.
     mean_probability : float or None
         Mean of all windows scored.
+    accessibility : float or None
+        Percentile, 0 to 1, of the best window in the track; None where not known.
+    nearest_gene : str or None
+        Gene of the transcription start nearest to the region; None without genes, and on a chromosome without any.
+    distance_to_tss : int or None
+        Bases from the region to that start, negative where the region lies upstream of it.
     windows : int
         Number of windows scored.
     status : str
         ``"hit"``: the best window reaches the threshold. ``"below threshold"``: it does not. ``"too short"``: the
         region holds no window. ``"unknown bases"``: each of its windows holds a letter but A, C, G and T.
-    accessibility : float or None
-        Percentile, 0 to 1, of the best window in the track; None where not known.
     """
 
     chrom: str
@@ -75,9 +80,11 @@ class RegionScore(NamedTuple):
     expected_precision: float | None
     position: int | None
     mean_probability: float | None
+    accessibility: float | None
+    nearest_gene: str | None
+    distance_to_tss: int | None
     windows: int
     status: RegionStatus
-    accessibility: float | None
 
 
 class NamedRegion(NamedTuple):
@@ -272,19 +279,36 @@ class RegionScores:
     def _rows(self) -> Iterator[RegionScore]:
         is_hit = is_positive(self._best, self._scan.threshold.value)
         columns = (
-            self._best, self._precision, self._position, self._mean, self._count, self._accessibility, self._tried,
+            self._best, self._precision, self._position, self._mean, self._accessibility, self._count, self._tried,
             is_hit,
         )  # fmt: skip
-        for one, row in zip(self._regions, zip(*(column.tolist() for column in columns), strict=True), strict=True):
-            best, precision, position, mean, count, accessibility, tried, hit = row
-            if not count:
-                status: RegionStatus = "unknown bases" if tried else "too short"
-                yield RegionScore(*one.region, one.name, None, None, None, None, None, 0, status, None)
-                continue
-            yield RegionScore(
-                *one.region, one.name, round(1000 * best), best, None if np.isnan(precision) else precision, position,
-                mean, count, "hit" if hit else "below threshold", None if np.isnan(accessibility) else accessibility,
-            )  # fmt: skip
+        known = zip(*(column.tolist() for column in columns), strict=True)
+        for (region, name), values, gene in zip(self._regions, known, self._nearest_genes(), strict=True):
+            best, precision, position, mean, accessibility, count, tried, hit = values
+            if count:
+                status: RegionStatus = "hit" if hit else "below threshold"
+                yield RegionScore(
+                    *region, name, round(1000 * best), best, None if np.isnan(precision) else precision, position, mean,
+                    None if np.isnan(accessibility) else accessibility, *gene, count, status,
+                )  # fmt: skip
+            else:
+                why: RegionStatus = "unknown bases" if tried else "too short"
+                yield RegionScore(*region, name, None, None, None, None, None, None, *gene, 0, why)
+
+    def _nearest_genes(self) -> list[tuple[str | None, int | None]]:
+        """Return of each region the gene of the nearest transcription start, and the distance."""
+        found: list[tuple[str | None, int | None]] = [(None, None)] * len(self._regions)
+        if self._scan.genes is None:
+            return found
+        rows_of: dict[str, list[int]] = {}
+        for row, (region, _) in enumerate(self._regions):
+            rows_of.setdefault(region.chrom, []).append(row)
+        for chrom, rows in rows_of.items():
+            starts, ends = np.array([self._regions[row].region[1:] for row in rows], np.int64).T
+            nearest = self._scan.genes.nearest(chrom, starts, ends)
+            for row, gene, distance in zip(rows, nearest.names, nearest.distances.tolist(), strict=True):
+                found[row] = (gene, None if gene is None else distance)
+        return found
 
 
 def _enough_extension(table: NDArray[np.int64], stride: int) -> int:
@@ -310,14 +334,16 @@ def count_statuses(statuses: Iterable[RegionStatus]) -> dict[RegionStatus, int]:
 
 
 def write_region_scores(
-    stream: TextIO, rows: Iterable[RegionScore], delimiter: Literal["\t", ","]
+    stream: TextIO, rows: Iterable[RegionScore], delimiter: str, with_genes: bool
 ) -> dict[RegionStatus, int]:
     """Write a header and one line per region, and return the number of regions of each status.
 
-    What is not known is empty.
+    What is not known is empty, but the last columns never are. ``with_genes`` is whether genes were given, else their
+    columns are left out.
     """
+    columns = [name for name in RegionScore._fields if with_genes or name not in GENE_COLUMNS]
     writer = csv.writer(stream, delimiter=delimiter, lineterminator="\n")
-    writer.writerow(RegionScore._fields)
+    writer.writerow(columns)
 
     def written() -> Iterator[RegionStatus]:
         for row in rows:
@@ -329,7 +355,7 @@ def write_region_scores(
                 values["expected_precision"] = f"{row.expected_precision:.4g}"
             if row.mean_probability is not None:
                 values["mean_probability"] = f"{row.mean_probability:.6g}"
-            writer.writerow(values.values())
+            writer.writerow(values[name] for name in columns)
             yield row.status
 
     return count_statuses(written())

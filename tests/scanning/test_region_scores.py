@@ -19,6 +19,7 @@ from jundscan.errors import InputError
 from jundscan.model.load import load_model
 from jundscan.model.model import Model
 from jundscan.scanning import region_scores
+from jundscan.scanning.hit_table import GENE_COLUMNS
 from jundscan.scanning.region_scores import RegionScore
 from tests.conftest import Run, real_data
 from tests.helpers.inputs import letters, write_fasta
@@ -149,8 +150,11 @@ def test_rows_of_all_dnase_peaks_equal_the_windows_of_a_scan(tmp_path: Path, run
 
 def typed(row: dict[str, str]) -> RegionScore:
     """Return the line of a table as a row; the mean is rounded there."""
-    whole, real = ("start", "end", "score", "position", "windows"), ("expected_precision", "mean_probability")
-    values: dict[str, Any] = dict(row)
+    whole, real = (
+        ("start", "end", "score", "position", "windows", "distance_to_tss"),
+        ("expected_precision", "mean_probability"),
+    )
+    values: dict[str, Any] = {"nearest_gene": None, "distance_to_tss": None, **row}
     for name, text in row.items():
         if text == "":
             values[name] = None
@@ -185,7 +189,7 @@ def test_table_is_read_by_pandas(tmp_path: Path, run: Run, genome: Path, bed: Pa
     content = (tmp_path / name).read_bytes()
     text = (gzip.decompress(content) if name.endswith(".gz") else content).decode()
     table = pd.read_csv(io.StringIO(text), sep="," if ".csv" in name else "\t")
-    assert list(table.columns) == list(RegionScore._fields)
+    assert list(table.columns) == [name for name in RegionScore._fields if name not in GENE_COLUMNS]
     assert table["name"].fillna("").tolist() == ['second, "quoted"', "", "tiny", "again"]
     assert table["chrom"].tolist() == ["chr2", "chr1", "chr1", "chr2"]
     assert table["score"].isna().tolist() == [False, False, True, False]
@@ -195,6 +199,18 @@ def test_table_is_read_by_pandas(tmp_path: Path, run: Run, genome: Path, bed: Pa
     assert sum(record["status"].values()) == record["regions"] == 4
     assert [warning["code"] for warning in record["warnings"]].count("regions_too_short") == 1
     assert record["inputs"]["regions"]["path"] == str(bed)
+
+
+def test_nearest_genes_are_those_of_the_regions(tmp_path: Path, run: Run, genome: Path, bed: Path) -> None:
+    genes = tmp_path / "genes.bed"
+    genes.write_text("chr1\t300\t700\tinside\t0\t+\nchr1\t2000\t2500\tdown\t0\t+\n")
+    ran = run("score", genome, bed, "--genes", genes, "-q", "-o", tmp_path / "s.tsv")
+    assert ran.code == 0, ran.err
+    rows = [typed(row) for row in csv.DictReader((tmp_path / "s.tsv").read_text().splitlines(), delimiter="\t")]
+    found = [(row.nearest_gene, row.distance_to_tss) for row in rows]
+    assert found == [(None, None), ("inside", 0), ("inside", -251), (None, None)]
+    again = jundscan.score_regions(genome, bed, genes=genes)
+    assert [(row.nearest_gene, row.distance_to_tss) for row in again] == found
 
 
 def test_advised_extension_gives_every_region_a_window(run: Run, genome: Path, bed: Path) -> None:
@@ -245,7 +261,7 @@ def test_wrong_line_is_an_error(tmp_path: Path, run: Run, genome: Path, line: st
         (("{genome}",), "name a genome and a BED of regions, or --sequences"),
         (("{genome}", "{bed}", "--sequences", "{genome}"), "contradicts GENOME"),
         (("--sequences", "{genome}", "--accessibility", "{bed}"), "has no positions on sequences"),
-        (("--sequences", "{genome}", "--alias", "{bed}"), "has nothing to rename"),
+        (("--sequences", "{genome}", "--genes", "{bed}"), "has no positions on sequences"),
         (("{genome}", "{bed}", "-o", "s.xlsx"), "workbooks of Excel are not written"),
         (("{genome}", "{bed}", "--extend", "-1"), "Invalid value for '--extend'"),
     ],
