@@ -9,7 +9,7 @@ CARD := $(VENV)/.gpu-ready
 BENCHED := $(VENV)/.bench-ready
 TRUSTED := $(VENV)/.trust-ready
 
-.PHONY: demo test test-fast lint format hooks coverage damage mutation audit train gpu bench golden examples static igv axe docs docs-serve docs/scan.png docs/learning_curves.png docs/report.png clean
+.PHONY: demo test test-fast lint types-page format hooks coverage damage mutation audit train gpu bench golden examples static igv axe docs docs-serve docs/scan.png docs/learning_curves.png docs/report.png clean
 
 demo: $(READY)  ## scan the bundled example
 	$(BIN)/jundscan scan examples/genome.fa --accessibility examples/dnase.bedgraph \
@@ -21,11 +21,14 @@ test: $(TRAINED)  ## the whole test suite, in two processes; PYTEST_ARGS="-k nam
 test-fast: $(FAST)  ## the fast tier, for every change: no PyTorch, no browser, no network, under a minute
 	$(BIN)/python -m pytest --fast --quiet
 
-lint: $(TRAINED)  ## style, types, and the order in which folders may import one another
+lint: $(TRAINED) types-page  ## style, types, and the order in which folders may import one another
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+types-page: $(if $(shell command -v npm),browser/node_modules)  ## types of the page that runs the model in a browser, where npm is installed
+	if [ -d browser/node_modules ]; then cd browser && npx tsc --project .; fi
 
 format: $(TRAINED)
 	$(BIN)/ruff check --fix .
@@ -87,7 +90,7 @@ docs/learning_curves.png: $(TRAINED)
 docs/report.png: $(TRAINED)  ## needs Chromium with its driver
 	$(BIN)/python -m tests.browser.picture $@
 
-static igv: $(TRAINED) browser/node_modules  ## igv.js and what else the reports draw with, as browser/package.json names them
+static igv: $(TRAINED) browser/node_modules  ## igv.js, what else the reports draw with, and ONNX Runtime Web, as browser/package.json names them
 	$(BIN)/python browser/refresh.py
 
 axe: docs  ## what axe-core finds in both reports and the documentation; needs Chromium with its driver
@@ -95,7 +98,7 @@ axe: docs  ## what axe-core finds in both reports and the documentation; needs C
 	$(BIN)/python -m tests.browser.axe $$(find site -name '*.html')
 
 browser/node_modules: browser/package.json browser/package-lock.json
-	cd browser && npm ci
+	cd browser && npm ci --ignore-scripts
 	touch $@
 
 $(VENV)/bin/python:

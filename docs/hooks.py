@@ -1,4 +1,4 @@
-"""Hooks of the documentation's build: options of commands, files from outside ``docs/``, cross-references of the API.
+"""Hooks of the documentation's build: options of commands, files from outside ``docs/``, the model for the browser.
 
 MkDocs calls the functions ``on_…``. Tests call the others, and those need no MkDocs.
 """
@@ -6,6 +6,7 @@ MkDocs calls the functions ``on_…``. Tests call the others, and those need no 
 from __future__ import annotations
 
 import html
+import json
 import os
 import re
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
+EXAMPLES = ("genome.fa", "dnase.bedgraph", "scale.json")
+"""Files of ``examples/`` that the page in the browser offers."""
 
 _HEADER = ("| option | meaning | default, limits |", "|---|---|---|")
 _OPTIONS = re.compile(r"^<!-- options: (\w+) -->$", re.MULTILINE)
@@ -84,6 +87,51 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Watch the sources that pages are made from, for ``make docs-serve``."""
     config.watch += [str(ROOT / name) for name in ("jundscan", "CHANGELOG.md", "exported/jund-2/README.md")]
     return config
+
+
+def describe_model() -> str:
+    """Return what the page in the browser must know of the default model, as JSON.
+
+    All of it comes from the model's metadata and from the code that scans, so that the page copies no constant.
+    """
+    from jundscan.dna.letters import decode
+    from jundscan.explanations.known_sites import CONSENSUS
+    from jundscan.model.load import load_model
+    from jundscan.model.reference_scores import REFERENCE_TOLERANCE, STRIDE, reference_windows
+    from jundscan.model.thresholds import CLIP
+    from jundscan.options import DEFAULT_STRIDE
+    from jundscan.scanning.hits import SUMMIT_RESOLUTION
+
+    model = load_model(device="cpu")
+    codes, accessibility = reference_windows(model.flank, len(model.widths))
+    record = {
+        "metadata": model.metadata.to_dict(),
+        "sha256": model.sha256,
+        "reference": {
+            "letters": decode(codes).decode(),
+            "accessibility": accessibility.astype(float).tolist(),
+            "stride": STRIDE,
+            "tolerance": REFERENCE_TOLERANCE,
+        },
+        "consensus": [{"sequence": each, "name": name, "strand": strand} for each, (name, strand) in CONSENSUS.items()],
+        "clip": CLIP,
+        "summit_resolution": SUMMIT_RESOLUTION,
+        "default_stride": DEFAULT_STRIDE,
+    }
+    return json.dumps(record, allow_nan=False)
+
+
+def on_files(files: Files, *, config: MkDocsConfig) -> Files:
+    """Put the default model, what the page must know of it, and the examples beside the page that runs it."""
+    from mkdocs.structure.files import File
+
+    from jundscan.model.load import default_model_path
+
+    copied = {"model.onnx": default_model_path()} | {name: ROOT / "examples" / name for name in EXAMPLES}
+    for name, path in copied.items():
+        files.append(File.generated(config, f"try/{name}", abs_src_path=str(path)))
+    files.append(File.generated(config, "try/model.json", content=describe_model()))
+    return files
 
 
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:

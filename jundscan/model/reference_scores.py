@@ -23,7 +23,8 @@ REFERENCE_TOLERANCE = 1e-4
 """Maximum difference of probabilities that counts as the same, because processors and providers round differently."""
 
 _WINDOWS = 48
-_STRIDE = 10
+STRIDE = 10
+"""Bases between the starts of the reference windows."""
 _STRIDES = (1, 5, 10)
 _SITE = b"TGACTCA"
 """The AP-1 element, so that some windows score high."""
@@ -48,15 +49,15 @@ def reference_windows(flank: int = 0, widths: int = 1) -> tuple[NDArray[np.uint8
         Percentiles of the windows at stride 10, 48 of them without a flank. Every third window is at 0, the others
         rise. Each column lags two windows behind the one before.
     """
-    length = WINDOW_LENGTH + 2 * flank + (_WINDOWS - 1) * _STRIDE
+    length = WINDOW_LENGTH + 2 * flank + (_WINDOWS - 1) * STRIDE
     letters = np.frombuffer(hashlib.shake_256(b"jundscan").digest(length), np.uint8) % len(ALPHABET)
     codes = letters.copy()
     for start in range(50, length - len(_SITE), 130 + 2 * flank):
         codes[start : start + len(_SITE)] = encode(_SITE)
     windows = _WINDOWS
     if flank:
-        windows = -(-length // _STRIDE) + 1  # the last window begins at least a flank behind the known letters
-        before = flank + (windows - 1) * _STRIDE - length
+        windows = -(-length // STRIDE) + 1  # the last window begins at least a flank behind the known letters
+        before = flank + (windows - 1) * STRIDE - length
         lonely = np.pad(codes[flank : flank + WINDOW_LENGTH], (before, flank), constant_values=UNKNOWN)
         codes = np.concatenate([codes, lonely])
     accessibility = (np.arange(windows) / windows).astype(np.float32)
@@ -64,7 +65,7 @@ def reference_windows(flank: int = 0, widths: int = 1) -> tuple[NDArray[np.uint8
     return codes, np.column_stack([np.roll(accessibility, 2 * column) for column in range(widths)])
 
 
-def run_self_test(model: Model, stride: int = _STRIDE, min_windows: int = 0) -> SelfTest:
+def run_self_test(model: Model, stride: int = STRIDE, min_windows: int = 0) -> SelfTest:
     """Score the reference windows in every mode of the model.
 
     Parameters
@@ -77,7 +78,7 @@ def run_self_test(model: Model, stride: int = _STRIDE, min_windows: int = 0) -> 
         Minimum windows in the row, filled up with unknown letters. The graph has its own branches for long rows.
     """
     codes, accessibility = reference_windows(model.flank, len(model.widths))
-    each = _STRIDE // stride
+    each = STRIDE // stride
     reached = (len(accessibility) - 1) * each + 1
     spare = max(min_windows - reached, 0)
     row = np.pad(codes, (0, spare * stride), constant_values=UNKNOWN)
@@ -93,7 +94,7 @@ def run_self_test(model: Model, stride: int = _STRIDE, min_windows: int = 0) -> 
 
 def _single_windows(codes: NDArray[np.uint8], span: int) -> NDArray[np.uint8]:
     """Return the reference windows with their flanks, (windows, span)."""
-    windows: NDArray[np.uint8] = np.lib.stride_tricks.sliding_window_view(codes, span)[::_STRIDE]
+    windows: NDArray[np.uint8] = np.lib.stride_tricks.sliding_window_view(codes, span)[::STRIDE]
     return windows
 
 
@@ -141,7 +142,7 @@ def largest_difference(model: Model, expected: SelfTest) -> float:
     single = model.predict(_single_windows(codes, model.span), accessibility)
     pairs: list[tuple[Sequence[float], Sequence[float]]] = [(single.tolist(), expected.with_accessibility)]
     rows = [(stride, 0) for stride in _STRIDES]
-    rows += [(int(stride), tile) for stride, tile in model.metadata.tiles.items() if _STRIDE % int(stride) == 0]
+    rows += [(int(stride), tile) for stride, tile in model.metadata.tiles.items() if STRIDE % int(stride) == 0]
     for stride, min_windows in rows:
         found = run_self_test(model, stride, min_windows).scores()
         if len(found) != len(expected.scores()):

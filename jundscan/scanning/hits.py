@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from jundscan.dna.letters import WINDOW_LENGTH
 from jundscan.model.thresholds import is_positive
 
-_SUMMIT_RESOLUTION = 1e6
+SUMMIT_RESOLUTION = 1e6
 """Probabilities are compared to 6 decimals to find the summit, because max pooling makes plateaus of equal windows."""
 
 
@@ -195,7 +195,7 @@ def _prepend(one: _Groups, groups: _Groups) -> _Groups:
 
 
 def _level(probabilities: Any) -> Any:
-    return np.rint(np.asarray(probabilities, dtype=np.float64) * _SUMMIT_RESOLUTION)
+    return np.rint(np.asarray(probabilities, dtype=np.float64) * SUMMIT_RESOLUTION)
 
 
 def _without_runs(groups: _Groups, stride: int) -> Hits:
