@@ -10,7 +10,7 @@ import { chooseThreshold, describeExpectation, expectedPrecision, offeredRates }
 
 const AUTO_STRIDE_BASES = 20_000;
 const MAX_COMPARED_BASES = 100_000;
-const EXPLAINED_BASES = 101;
+const EXPLAINED_BASES = 61;
 const MAX_LISTED_HITS = 500;
 const MAX_FILE_BYTES = 64 << 20;
 const EXAMPLE = { name: "chrA", start: 9185, end: 10185 };
@@ -356,7 +356,7 @@ function logo(palette, width) {
 }
 
 const pictureWidth = () => Math.max(Math.floor(get("chart").clientWidth), 280);
-const logoWidth = () => Math.max(pictureWidth(), 6 * EXPLAINED_BASES + 58);
+const logoWidth = () => Math.max(pictureWidth(), 9 * EXPLAINED_BASES + 58);
 
 function draw() {
   if (!scanned) return;

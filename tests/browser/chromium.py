@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,10 @@ def find_chromium() -> tuple[str, str] | None:
 
 
 @contextmanager
-def open_chromium(width: int = 1200, height: int = 900, dark: bool = False) -> Iterator[Any]:
-    """Start a browser, light or dark, of a size in CSS pixels."""
+def open_chromium(
+    width: int = 1200, height: int = 900, dark: bool = False, arguments: Sequence[str] = ()
+) -> Iterator[Any]:
+    """Start a browser, light or dark, of a size in CSS pixels, with arguments of its own."""
     from selenium.webdriver import Chrome, ChromeOptions
     from selenium.webdriver.chrome.service import Service
 
@@ -30,7 +32,7 @@ def open_chromium(width: int = 1200, height: int = 900, dark: bool = False) -> I
     browser, driver = found
     options = ChromeOptions()
     options.binary_location = browser
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"):
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars", *arguments):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     chrome = Chrome(options, Service(driver))

@@ -30,6 +30,7 @@ class Skip(NamedTuple):
 
 SKIPS = (
     Skip("no Chromium", "reports in a browser", "Install: apt install chromium chromium-driver"),
+    Skip("node is not installed", "the page that runs the model in the browser", "Install: apt install nodejs"),
     Skip("bcftools is not installed", "VCFs read by bcftools", "Install: apt install bcftools"),
     Skip("bedtools is not installed", "outputs read by bedtools", "Install: apt install bedtools"),
     Skip("snakemake is not installed", "the Snakemake example", "Install: pip install snakemake"),
