@@ -95,9 +95,9 @@ def describe_model() -> str:
     All of it comes from the model's metadata and from the code that scans, so that the page copies no constant.
     """
     from jundscan.dna.letters import decode
-    from jundscan.explanations.known_sites import CONSENSUS
     from jundscan.model.load import load_model
     from jundscan.model.reference_scores import REFERENCE_TOLERANCE, STRIDE, reference_windows
+    from jundscan.model.sites import CONSENSUS
     from jundscan.model.thresholds import CLIP
     from jundscan.options import DEFAULT_STRIDE
     from jundscan.scanning.hits import SUMMIT_RESOLUTION
@@ -113,7 +113,9 @@ def describe_model() -> str:
             "stride": STRIDE,
             "tolerance": REFERENCE_TOLERANCE,
         },
-        "consensus": [{"sequence": each, "name": name, "strand": strand} for each, (name, strand) in CONSENSUS.items()],
+        "consensus": [
+            {"sequence": each.decode(), "name": name, "strand": strand} for each, (name, strand) in CONSENSUS.items()
+        ],
         "clip": CLIP,
         "summit_resolution": SUMMIT_RESOLUTION,
         "default_stride": DEFAULT_STRIDE,

@@ -23,7 +23,7 @@ from jundscan.model.metadata import DEFAULT_FACTOR, Metadata, SiteMatrix
 
 NO_SITE = "none"
 """Kind of a sequence without a known site, in outputs."""
-_CONSENSUS = {b"TGACTCA": ("AP-1", "+"), b"TGAGTCA": ("AP-1", "-"), b"TGACGTCA": ("CRE", ".")}
+CONSENSUS = {b"TGACTCA": ("AP-1", "+"), b"TGAGTCA": ("AP-1", "-"), b"TGACGTCA": ("CRE", ".")}
 """Name and strand of each exact sequence. The CRE is its own reverse complement."""
 _EXACT = 1.0
 """Score of an exact match. None is better than another."""
@@ -63,7 +63,7 @@ def site_kinds(metadata: Metadata) -> tuple[str, ...]:
     if metadata.sites:
         return tuple(one.name for one in metadata.sites)
     if metadata.factor == DEFAULT_FACTOR:
-        return tuple(dict.fromkeys(name for name, _ in _CONSENSUS.values()))
+        return tuple(dict.fromkeys(name for name, _ in CONSENSUS.values()))
     return ()
 
 
@@ -73,7 +73,7 @@ def describe_sites(metadata: Metadata) -> str:
         listed = (f"{one.name} ({one.source}, {one.threshold:g} bits or more)" for one in metadata.sites)
         return f"matches of {', '.join(listed)}"
     if metadata.factor == DEFAULT_FACTOR:
-        return f"exact matches of {', '.join(sequence.decode() for sequence in _CONSENSUS)}"
+        return f"exact matches of {', '.join(sequence.decode() for sequence in CONSENSUS)}"
     return f"none: the model holds no motif of {metadata.factor}"
 
 
@@ -132,7 +132,7 @@ def _find_exact(codes: NDArray[np.uint8]) -> list[KnownSite]:
     """
     letters = decode(codes)
     sites = []
-    for consensus, (name, strand) in _CONSENSUS.items():
+    for consensus, (name, strand) in CONSENSUS.items():
         at = letters.find(consensus)
         while at >= 0:
             end = at + len(consensus)

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jundscan.explanations.known_sites import find_sites
 from jundscan.io.numbers import format_probabilities
 from jundscan.model.load import load_model
+from jundscan.model.sites import find_sites
 from jundscan.model.thresholds import choose_threshold, expected_precision
 from jundscan.options import ThresholdRule
 from tests.browser.try_page.cases import call_hits, codes_of, contribution_tolerance, explain, make_cases, scan_tsv
@@ -90,8 +90,9 @@ def test_contributions_are_those_of_explain(answers: dict[str, Any], tmp_path: P
 
 
 def test_known_sites_are_those_of_explain(answers: dict[str, Any]) -> None:
+    metadata = load_model(device="cpu").metadata
     for case, answer in zip(CASES, answers["answers"], strict=False):
-        expected = [(site.start, site.end, site.name) for site in find_sites(codes_of(case))]
+        expected = [(site.start, site.end, site.name) for site in find_sites(codes_of(case), metadata)]
         assert [(site["start"], site["end"], site["name"]) for site in answer["sites"]] == expected
 
 
