@@ -257,13 +257,14 @@ class _Writer:
             _Spans(np.full(len(edges), number), edges[:, 0], edges[:, 1], values.astype(np.float32, copy=False))
         )
         self._waiting += len(edges)
-        if self._waiting >= _SPANS_AT_ONCE:
+        if self._waiting > _SPANS_AT_ONCE:
             self._write_pieces(is_last=False)
 
     def _write_pieces(self, is_last: bool) -> None:
         spans = _Spans._make(map(np.concatenate, zip(*self._pieces, strict=True)))
         count = len(spans.start)
-        whole = count if is_last else count // _SPANS_AT_ONCE * _SPANS_AT_ONCE
+        # one span at least is left for the end, which completes the zoom levels
+        whole = count if is_last else (count - 1) // _SPANS_AT_ONCE * _SPANS_AT_ONCE
         for begin in range(0, whole, _SPANS_AT_ONCE):
             end = min(begin + _SPANS_AT_ONCE, whole)
             self._write_spans(spans.rows(begin, end), is_last and end == whole)

@@ -103,6 +103,20 @@ def check_summaries(track: pybigtools.BBIReader, chrom: str, rows: list[Row]) ->
         assert covered == np.count_nonzero(~np.isnan(values))
 
 
+@pytest.mark.parametrize("count", [49, 50, 51, 100, 101])
+@pytest.mark.parametrize("piece", [1, 50, 100])
+def test_no_span_is_left_out_of_the_summaries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, piece: int
+) -> None:
+    for name, value in SMALL.items():
+        monkeypatch.setattr(bigwig_writer, name, value)
+    rows = [(10 * row, 10 * row + 10, row / 128) for row in range(count)]
+    write(tmp_path / "t.bw", {"chr1": rows}, {"chr1": 2_000}, range(piece, count, piece))
+    with pybigtools.open(str(tmp_path / "t.bw")) as track:
+        assert list(track.records("chr1")) == rows
+        check_summaries(track, "chr1", rows)
+
+
 @pytest.mark.parametrize(
     "rows",
     [
