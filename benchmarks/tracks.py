@@ -4,8 +4,8 @@ Run ``python -m benchmarks.tracks``. It writes ``benchmarks/tracks.json``: once 
 long as a human one, and in alternating rounds the times of scans of a shorter one. Both are made of real sequence:
 copies of the known bases of chr22 from the folder that ``JUNDSCAN_DATA`` names. The scans use sequence alone, because
 scores with accessibility repeat more often and take fewer bytes. ``--before`` names a checkout of an older version,
-whose scan is measured in the same rounds. Seconds of the processors are recorded too, because they depend less on what
-else the machine does.
+whose scan is measured in the same rounds. Seconds of the processors are recorded too, because they depend less on
+what else the machine does.
 """
 
 from __future__ import annotations
