@@ -67,7 +67,7 @@ def test_a_working_installation_has_no_problems(run: Run, model: Model) -> None:
 
 def test_every_extra_but_the_runtimes_has_a_purpose() -> None:
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
-    assert set(project["optional-dependencies"]) - {"cpu", "gpu"} == set(doctor.PURPOSES)
+    assert set(project["optional-dependencies"]) - {"cpu", "gpu", "full"} == set(doctor.PURPOSES)
 
 
 def test_no_extra_installs_what_only_a_checkout_can_use() -> None:

@@ -132,9 +132,18 @@ COMMANDS = {
     "score": [
         f"{what} {options}"
         for what in ("genome.fa targets.bed", "--sequences genome.fa", "genome.fa targets.bed --extend 60 --stride 7")
-        for options in ("", "--threshold 0.3 --threads 1", MLP)
+        for options in ("", "--threshold 0.3 --threads 1", MLP, "--fpr 0.01", "--stride 1 --device cpu")
     ]
-    + [f"genome.fa targets.bed {TRACK} --accessibility-scale scale.json"],
+    + [
+        f"genome.fa targets.bed {TRACK} {options}"
+        for options in (
+            "--accessibility-scale scale.json",
+            "--accessibility-scale scale.json --threshold 0",
+            "--accessibility-scale scale.json --extend 5",
+            "--accessibility-scale identity --bed-value score",
+            "--accessibility-scale scale.json --stride 3 --threads 1",
+        )
+    ],
     "variants": [
         f"{vcf} {options}"
         for vcf in ("substitutions.vcf", "odd.vcf", "indels.vcf", "mismatches.vcf", "unsorted.vcf")
