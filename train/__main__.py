@@ -614,7 +614,8 @@ def rank_variants(
     """Score random substitutions in training windows, and keep their effects in the models.
 
     `jundscan variants` ranks its effects among them: percentiles. One kind of substitutions lies in accessible windows,
-    the other anywhere. The graph of a model stays the same, byte by byte. `run` and `export` do this too.
+    the other anywhere. The graph of a model stays the same, byte by byte.
+    `run` and `export` score 1,000 of each kind for the best model.
 
     Example: python -m train effects exported/jund-2 --data HepG2
     """

@@ -28,7 +28,9 @@ from train.export.model_folder import write_model
 from train.records import METRICS_FILE, read_record, write_record
 
 VARIANTS = 100_000
-"""Reference variants of each kind."""
+"""Reference variants of each kind. They take some minutes."""
+AT_EXPORT = 1_000
+"""Those of a new model, which take seconds. Its percentiles beyond 0.995 are extrapolated."""
 ACCESSIBLE = 0.95
 """Percentile of accessibility from which on a training window counts as accessible."""
 MOST_ACCESSIBLE = f"among the {100 * (1 - ACCESSIBLE):.0f} % most accessible"
@@ -221,7 +223,7 @@ def add_effect_reference(folder: Path, reference: EffectReference) -> str:
 
 
 def rank_effects(folder: Path, data_set: DataSet, on_progress: Callable[[str], None]) -> None:
-    """Score reference variants with an exported model, and keep their effects in it, if genome and track are known.
+    """Score a few reference variants with a new model, and keep their effects in it, if genome and track are known.
 
     Parameters
     ----------
@@ -235,7 +237,7 @@ def rank_effects(folder: Path, data_set: DataSet, on_progress: Callable[[str], N
     if data_set.source.genome is None or data_set.source.accessibility is None:
         return
     try:
-        reference = effect_reference(folder, data_set.train, data_set.source, data_set.name)
+        reference = effect_reference(folder, data_set.train, data_set.source, data_set.name, AT_EXPORT)
     except InputError as err:
         on_progress(f"{folder}: effects of variants get no percentiles: {err}")
         return

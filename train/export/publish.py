@@ -101,12 +101,12 @@ def export_all(
     for name, fitted in named.items():
         calibrated_by = held_out if fitted is best_of(fits) else None
         metrics = export(fitted, out / name, provenance, calibrated_by, partner_for_bare_windows(fitted, fits), parity)
-        rank_effects(out / name, sets[0], on_progress)
         on_progress(
             f"{out / name}: {fitted.candidate.network.family}, validation weighted accuracy "
             f"{metrics['weighted_accuracy']:.4f}, AUROC {metrics['auroc']:.4f}, "
             f"average precision {metrics['average_precision']:.4f}"
         )
+    rank_effects(out / origin.name, sets[0], on_progress)
     write_record({"name": origin.name, **training_record(fits, sets, origin.factor)}, out / TRAINING_FILE)
     if held_out is None or not held_out.peaks:
         (out / PEAKS_FILE).unlink(missing_ok=True)  # an earlier export may have left one
