@@ -42,7 +42,7 @@ def test_hits_and_fields_are_named_after_the_factor(run: Run, tmp_path: Path, fa
     for form in ("bed", "narrowPeak", "table"):
         out = tmp_path / f"hits.{form}"
         assert run(*scan, "--format", form, "-o", out).code == 0
-        names = [row[3] for row in rows(out)]
+        names = [row[3] for row in rows(out) if row[0] != "chrom"]  # a table begins with the names of its columns
         assert names == [f"{factor}_{number}" for number in range(1, len(names) + 1)] != []
     effects = tmp_path / "effects.vcf"
     ran = run("variants", GENOME, EXAMPLES / "variants.vcf", *scan[2:], "-o", effects, "--json", tmp_path / "r.json")
