@@ -149,11 +149,11 @@ def test_outputs_hold_only_windows_inside_the_regions(
             "regions_file": written(folder, "regions.bed", more, renamed),
             "exclude": written(folder, "exclude.bed", excluded, renamed),
         }
-        for form in ("tsv", "bed"):
+        for form in ("windows", "bed"):
             # every window is a hit: what hits could reach at most
             with open_scan(whole, threshold_rule=ThresholdRule("threshold", 0.0), threads=1, **options) as ready:
                 record = write_scan(ready, Outputs(str(folder / f"out.{form}"), form, folder / f"{form}.bedgraph"))
-        table, hits, track = (rows_of(folder / file) for file in ("out.tsv", "out.bed", "bed.bedgraph"))
+        table, hits, track = (rows_of(folder / file) for file in ("out.windows", "out.bed", "bed.bedgraph"))
     scored = [(c, s) for c, s in expected if not set(letters[c][s : s + 101].upper()) - set("ACGT")]
     assert [(row[0], int(row[1])) for row in table] == scored
     assert record["windows_scored"] == len(scored)
