@@ -117,16 +117,16 @@ def score_reference(
 
     Only variants whose windows were all scored count.
     """
+    assert source.genome is not None
     for mode, track in zip(MODES, (source.accessibility, None), strict=True):
         differences = []
-        for kind in variants:
-            assert source.genome is not None
-            with open_scan(
-                source.genome, track, model=model, stride=1, allow_length_mismatch=True, threads=threads
-            ) as scan:
+        with open_scan(
+            source.genome, track, model=model, stride=1, allow_length_mismatch=True, threads=threads
+        ) as scan:
+            for kind in variants:
                 found = [effects for _, effects in score_variants(scan, ((one, one) for one in kind))]
-            scored = np.concatenate([effects.status == STATUSES.index("scored") for effects in found])
-            differences.append(np.concatenate([effects.difference for effects in found])[scored])
+                scored = np.concatenate([effects.status == STATUSES.index("scored") for effects in found])
+                differences.append(np.concatenate([effects.difference for effects in found])[scored])
         yield mode, differences
 
 
