@@ -121,7 +121,7 @@ def _write(text: str) -> None:
 
 
 def allow_files_of(samples: int) -> None:
-    """Let the process hold the files of so many samples open at once, where the system limits them.
+    """Raise the system's limit on open files of this process to what this many samples need.
 
     Raises
     ------

@@ -159,14 +159,13 @@ class Genes:
         RegionError
             When no gene is named so, or several are.
         """
-        around = _AROUND.fullmatch(text)
+        name, flank = text, 0
         # the whole text first, because a name may look like a distance: NKX2+-1
-        found = self._named(text)
-        flank = 0
-        if not found and around is not None:
-            found = self._named(around[1])
-            flank = round(float(around[2].replace(",", "")) * _UNITS[(around[3] or "b")[0].lower()])
-        name = text if around is None or not flank else around[1]
+        found = self._named(name)
+        if not found and (around := _AROUND.fullmatch(text)) is not None:
+            name, number, unit = around[1], around[2].replace(",", ""), around[3] or "b"
+            flank = round(float(number) * _UNITS[unit[0].lower()])
+            found = self._named(name)
         if not found:
             raise RegionError(text, self._unknown(name))
         places = sorted({Region(gene.chrom, gene.start, gene.end) for gene in found})
