@@ -23,7 +23,7 @@ from train.records import write_record
 FOLDER = Path(__file__).parent
 RESULTS, PROFILE = FOLDER / "results.json", FOLDER / "profile.json"
 AGAINST_FIMO = FOLDER / "against_fimo.json"
-CARD = FOLDER / "gpu.json"
+AROUND_MODEL, CARD = FOLDER / "around_model.json", FOLDER / "gpu.json"
 README, PAGE = FOLDER.parent / "README.md", FOLDER.parent / "docs" / "benchmarks.md"
 PROFILE_BASES = 6_350_000
 QUICK_BASES = 100_000
@@ -79,7 +79,8 @@ def render() -> None:
     if results is None or against_fimo is None:
         sys.exit(f"measure first: python -m benchmarks, and python -m benchmarks.against_fimo --out {AGAINST_FIMO}")
     (FOLDER / "README.md").write_text(full(results, read_json(PROFILE)))
-    contents = ((README, short(against_fimo)), (PAGE, page(results, against_fimo, read_json(CARD))))
+    on_page = page(results, against_fimo, read_json(AROUND_MODEL), read_json(CARD))
+    contents = ((README, short(against_fimo)), (PAGE, on_page))
     for path, content in contents:
         path.write_text(replace_block(path.read_text(), content, path.name))
 

@@ -28,20 +28,17 @@ from unittest.mock import patch
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import machine
+from benchmarks import around_model, machine
 from benchmarks.genome import BenchmarkGenome, make_genome
 from benchmarks.ours import kernel_rate, percentiles
 from benchmarks.timing import Summary, jundscan_command, log_progress, ratio, run_command, summary
-from jundscan.cli.scan import Outputs, write_scan
 from jundscan.dna.letters import UNKNOWN, WINDOW_LENGTH
 from jundscan.doctor import diagnose
 from jundscan.model import load
-from jundscan.model import model as model_module
 from jundscan.model.card import CUDA, Card
 from jundscan.model.load import load_model
 from jundscan.model.model import Model
 from jundscan.options import DEFAULT_STRIDE
-from jundscan.scanning.plan import open_scan
 from jundscan.threads import usable_cores
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -287,7 +284,9 @@ def measure(
             runs[device].append(scan_once(genome, device, stride, folder))
             log_progress(f"scan, stride {stride}, {device}: {runs[device][-1]}")
         found["scan"][str(stride)] = compare_scans(runs, provider, genome.bases)
-        found["scan"][str(stride)]["without_the_model"] = without_the_model(tested, genome, stride, folder)
+        free = around_model.without_model(tested)
+        rate = around_model.rate(genome.fasta, genome.track, free, stride, None, folder)
+        found["scan"][str(stride)]["without_the_model"] = rate
     found["kernel"] = {}
     for stride, tracks in itertools.product(TIMED_STRIDES, TRACKS):
         bases = len(genome.codes) // (1 if tracks == 1 else 10)
@@ -362,22 +361,6 @@ def compare_scans(runs: dict[str, list[dict[str, float]]], provider: str, bases:
         "card_megabytes": max((run.get("card_megabytes", 0.0) for run in runs[provider]), default=0.0),
         "peak_bytes": {device: max(run["peak_bytes"] for run in done) for device, done in runs.items()},
     }
-
-
-def without_the_model(tested: Model, genome: BenchmarkGenome, stride: int, folder: Path) -> float:
-    """Scan with zeros in place of probabilities: the speed, Mbp/s, at which the rest of the scan would be the bound."""
-
-    def zeros(
-        model: Model, codes: NDArray[np.uint8], accessibility: NDArray[np.float32], stride: int
-    ) -> NDArray[np.float32]:
-        return np.zeros(len(accessibility), np.float32)
-
-    with (
-        patch.object(model_module.Model, "slide", zeros),
-        open_scan(genome.fasta, genome.track, model=tested, stride=stride) as scan,
-    ):
-        record = write_scan(scan, Outputs(str(folder / "nothing.bed"), force=True))
-    return float(genome.bases / record["seconds"] / 1e6)
 
 
 def rate_of_tracks(

@@ -16,6 +16,7 @@ import torch
 
 from benchmarks import (
     agreement,
+    around_model,
     effects,
     evaluation,
     gpu,
@@ -27,7 +28,7 @@ from benchmarks import (
     training,
     variants,
 )
-from benchmarks.__main__ import AGAINST_FIMO, CARD, PAGE, PROFILE, README, RESULTS, read_json
+from benchmarks.__main__ import AGAINST_FIMO, AROUND_MODEL, CARD, PAGE, PROFILE, README, RESULTS, read_json
 from benchmarks.flops import multiply_adds_per_base
 from benchmarks.genome import BenchmarkGenome, make_genome, write_repeated
 from benchmarks.ours import kernel_rate
@@ -347,7 +348,8 @@ class TestTables:
 
     def test_readme_and_page_match_the_json(self, results):
         against_fimo = read_json(AGAINST_FIMO)
-        contents = {README: short(against_fimo), PAGE: page(results, against_fimo, read_json(CARD))}
+        on_page = page(results, against_fimo, read_json(AROUND_MODEL), read_json(CARD))
+        contents = {README: short(against_fimo), PAGE: on_page}
         for path, content in contents.items():
             text = path.read_text()
             assert BEGIN in text
@@ -377,6 +379,16 @@ class TestTables:
     def test_the_committed_run_is_complete(self, results):
         assert not results["quick"]
         assert {"speeds", "memory", "startup", "evaluation", "training", "agreement"} <= results.keys()
+
+
+def test_a_scan_is_timed_without_its_model(tmp_path, capsys):
+    out = tmp_path / "around_model.json"
+    around_model.main(["--bases", "40000", "--chromosomes", "2", "--repeats", "1", "--out", str(out)])
+    found = json.loads(out.read_text())
+    assert found["genome"]["bases"] == 80_000
+    assert len(found["mbp_per_second"]) == 4 * len(around_model.STRIDES) * len(around_model.THREADS)
+    assert all(speed["median"] > 0 for speed in found["mbp_per_second"].values())
+    assert "dense peaks, stride 10, threads 16" in capsys.readouterr().out
 
 
 def test_the_checks_of_a_card_run_without_one(tmp_path, capsys):
