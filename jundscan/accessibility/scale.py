@@ -33,6 +33,8 @@ MIN_VALUES = 50
 40 % of the hits lie on known peaks; with 9 of them 25 %, with the whole track 50 % (``benchmarks/samples.json``)."""
 _MEANS_AT_ONCE = 1 << 15
 """Means mapped at a time, because arrays of this length fit into the processor's cache."""
+_MIN_ZEROS = 4
+"""Minimum means per mean that is not 0 to map only the latter, because gathering them costs more than mapping all."""
 _KEY = "accessibility_scale"
 OTHER_SCALE = (
     "give --accessibility-scale FILE (the record of a run on the whole track) or --accessibility-scale identity; "
@@ -77,9 +79,13 @@ class Knots(NamedTuple):
 
     def map(self, means: NDArray[np.float32]) -> NDArray[np.float32]:
         """Map means, shape=(n,), to percentiles: 0 stays 0, NaN stays NaN. Needs at least one knot."""
-        mapped = np.empty(len(means), np.float32)
+        mapped = np.zeros(len(means), np.float32)
         for row in range(0, len(means), _MEANS_AT_ONCE):
             some = np.ascontiguousarray(means[row : row + _MEANS_AT_ONCE])
+            others = np.flatnonzero(some != 0)
+            if _MIN_ZEROS * len(others) < len(some):
+                mapped[row + others] = self._interpolate(some[others])
+                continue
             # neighbours often have the same mean: 0 between peaks, the height of one peak inside it
             heads = np.append(0, np.flatnonzero(some[1:] != some[:-1]) + 1)
             if 2 * len(heads) < len(some):

@@ -25,8 +25,8 @@ _TEN = 10
 """Bases of the pieces that longer pieces are made of. No option changes it, because sums would round otherwise."""
 _MAX_PLACES_PER_WINDOW = 2
 """Maximum positions of a grid per window on it, because more would cost more than looking up each window."""
-_WINDOWS_AT_ONCE = 1 << 15
-"""Windows looked up at a time, because arrays of this length fit into the processor's cache."""
+_WINDOWS_AT_ONCE = 1 << 17
+"""Windows looked up at a time: fewer make more operations, and longer arrays leave the processor's cache."""
 _MAX_KNOTS_PER_WINDOW = 4
 """Maximum knots per window to interpolate between all of them. With more, only those near the windows are gathered."""
 _KNOTS_AT_ONCE = 1 << 18
@@ -88,22 +88,32 @@ class RunningSums(NamedTuple):
         for row in range(0, len(starts), _WINDOWS_AT_ONCE):
             some = starts[row : row + _WINDOWS_AT_ONCE]
             for column, width in enumerate(widths):
-                found[row : row + _WINDOWS_AT_ONCE, column] = self._means(some + offset(width), width)
+                self._add_means(some, width, found[row : row + _WINDOWS_AT_ONCE, column])
         return found
 
-    def _means(self, starts: NDArray[np.int64], width: int) -> NDArray[np.float64]:
-        means = self._differences(starts, width)
+    def _add_means(self, starts: NDArray[np.int64], width: int, means: NDArray[np.float32]) -> None:
+        """Average around windows; ``means`` holds zeros."""
+        rows, sums = self._differences(starts, width)
         if self.layers:
-            number = starts // self.block
+            number = (starts + offset(width)) // self.block
             found = np.minimum(np.searchsorted(self.uneven, number), len(self.uneven) - 1)
-            rows = np.flatnonzero(self.uneven[found] == number)
-            if len(rows):
-                means[rows] = sum(layer._differences(starts[rows], width) for layer in self.layers)
-        return means
+            uneven = np.flatnonzero(self.uneven[found] == number)
+            if len(uneven):
+                every = np.zeros(len(starts))
+                every[rows] = sums
+                every[uneven] = 0
+                for layer in self.layers:
+                    of_layer, more = layer._differences(starts[uneven], width)
+                    every[uneven[of_layer]] += more
+                rows, sums = slice(None), every
+        means[rows] = sums
 
-    def _differences(self, starts: NDArray[np.int64], width: int) -> NDArray[np.float64]:
-        at = starts + starts // self.block * (self.widest + 1)
-        near = self._near(at, width)
+    def _differences(
+        self, starts: NDArray[np.int64], width: int
+    ) -> tuple[slice | NDArray[np.int64], NDArray[np.float64]]:
+        """Average around windows in this layer alone: rows, and their means. All other rows are 0."""
+        ahead = offset(width)
+        near = self._near(starts + ahead, width)
         positions, sums = self.positions[near].astype(np.float64), self.sums[near]
         # the sum over a range is a broken line too: it turns where either end of the range meets a knot
         turns = np.concatenate((positions - width, positions))
@@ -113,25 +123,34 @@ class RunningSums(NamedTuple):
         turns, totals = turns[order], np.maximum(at_ends - at_starts, 0.0)[order]  # below 0 where blocks are left out
         above = (totals[1:] > 0) | (totals[:-1] > 0)
         lengths = np.diff(turns)
-        means: NDArray[np.float64]
         if totals[0] > 0 or totals[-1] > 0 or 2 * lengths[above].sum() > lengths.sum():
-            means = np.interp(at, turns, totals) / width
-            return means
+            return slice(None), np.interp(self._to_knots(starts + ahead), turns, totals) / width
         # between peaks the line lies at 0, for most windows
-        bounds = at.searchsorted(turns.astype(np.int64))
+        bounds = starts.searchsorted(self._from_knots(turns.astype(np.int64)) - ahead)
         rows = concatenate_ranges(bounds[:-1][above], np.diff(bounds)[above], 1)
-        means = np.zeros(len(at))
-        means[rows] = np.interp(at[rows], turns, totals) / width
-        return means
+        return rows, np.interp(self._to_knots(starts[rows] + ahead), turns, totals) / width
 
-    def _near(self, at: NDArray[np.int64], width: int) -> slice | NDArray[np.int64]:
-        """Find the knots inside the ranges that start at ``at``, and the nearest knot on either side of each range."""
+    def _to_knots(self, starts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the positions, counted as those of the knots, of the first bases of ranges."""
+        positions: NDArray[np.int64] = starts + starts // self.block * (self.widest + 1)
+        return positions
+
+    def _from_knots(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the least starts whose positions, counted as those of the knots, are not before ``positions``."""
+        number, rest = np.divmod(positions, self.block + self.widest + 1)
+        starts: NDArray[np.int64] = number * self.block + np.minimum(rest, self.block)
+        return starts
+
+    def _near(self, starts: NDArray[np.int64], width: int) -> slice | NDArray[np.int64]:
+        """Find the knots inside the ranges from ``starts`` on, and the nearest knot on either side of each range."""
+        ends = self._to_knots(starts[[0, -1]]).tolist()
         # not searchsorted, which would first convert all positions to another type
-        begin = bisect_right(self.positions, int(at[0])) - 1
-        end = bisect_left(self.positions, int(at[-1]) + width) + 1
-        if end - begin <= _MAX_KNOTS_PER_WINDOW * len(at):
+        begin = bisect_right(self.positions, ends[0]) - 1
+        end = bisect_left(self.positions, ends[1] + width) + 1
+        if end - begin <= _MAX_KNOTS_PER_WINDOW * len(starts):
             return slice(max(begin, 0), end)
         # few ranges far apart: leave out the knots between them
+        at = self._to_knots(starts)
         last = np.append(np.flatnonzero(np.diff(at) > width), len(at) - 1)
         first = np.append(0, last[:-1] + 1)
         edges = np.minimum((at[first], at[last] + width), self.positions[-1]).astype(self.positions.dtype)

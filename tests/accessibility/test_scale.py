@@ -330,6 +330,11 @@ def test_means_are_interpolated_between_knots():
     expected = np.array([0, 0.2, 0.2, 0.4, 0.4, 0.4, 0.4, 0.6, np.nan], np.float32)
     assert np.array_equal(knots.map(means), expected, equal_nan=True)
     assert knots.map(means[:0]).shape == (0,)
+    among_zeros = np.zeros(1_000, np.float32)
+    among_zeros[7 : 7 + 100 * len(means) : 100] = means
+    mapped = knots.map(among_zeros)
+    assert np.array_equal(mapped[7 : 7 + 100 * len(means) : 100], expected, equal_nan=True)
+    assert np.count_nonzero(mapped) == np.count_nonzero(means)
 
 
 @pytest.mark.parametrize("given", [None, "identity", IDENTITY])

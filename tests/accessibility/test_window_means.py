@@ -77,6 +77,30 @@ OUTLIERS = {
 }
 
 
+@settings(max_examples=60)
+@given(
+    parts=st.lists(st.tuples(st.integers(2_000, 9_000), st.integers(1, 250), values), min_size=1, max_size=6),
+    block=st.sampled_from([301, 500, 1 << 13]),
+    step=st.sampled_from([1, 7, 40]),
+)
+def test_means_near_rare_peaks_equal_those_of_windows_looked_up_alone(
+    parts: list[tuple[int, int, float]], block: int, step: int
+) -> None:
+    flat = intervals_of(parts, WIDEST)
+    sums = running_sums(flat, block, WIDEST)
+    starts, widths = np.arange(WIDEST, int(flat.ends[-1]) + 3_000, step), (101, 301)
+    found = sums.means(starts, widths)
+    # windows and ranges that begin or end at an edge of an interval, or one step beside it, and some far from all
+    edges = np.concatenate([flat.starts, flat.ends])
+    shifts = [shift + beside for shift in (0, -101, 100, -201) for beside in (-step, 0, step)]
+    near = np.searchsorted(starts, np.concatenate([edges + shift for shift in shifts]))
+    some = np.unique(np.concatenate([near[near < len(starts)], np.arange(0, len(starts), 997)]))
+    assert np.array_equal(found[some], np.concatenate([sums.means(starts[[row]], widths) for row in some]))
+    for column, width in enumerate(widths):
+        exact = exact_means(flat, starts[some].tolist(), width)
+        np.testing.assert_allclose(found[some, column], exact, rtol=3e-7, atol=SMALLEST)
+
+
 @pytest.mark.parametrize("heights", OUTLIERS.values(), ids=OUTLIERS)
 def test_a_text_track_and_a_bigwig_of_the_same_values_give_the_same_means(tmp_path: Path, heights: list[float]) -> None:
     rows = [("chr1", 1_000 + 300 * i, 1_200 + 300 * i, value) for i, value in enumerate(heights)]
