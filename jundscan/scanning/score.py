@@ -16,7 +16,8 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
-from itertools import chain
+from itertools import chain, pairwise
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -47,6 +48,9 @@ MAX_TASK_WINDOWS = 1 << 17
 many cost twice the page faults, which threads wait for together."""
 MAX_TASK_VALUES = 1 << 20
 """Maximum windows times tracks per task: 20 MB of accessibility at five widths."""
+AROUND_MODEL_AT_ONCE = 3
+"""Maximum threads that do a task's work around the calls of the model. It is many short numpy operations, which take
+the interpreter's lock. More threads wait for it so often that all get slower (``benchmarks/around_model.json``)."""
 MIN_TASK_BASES = 1 << 16
 """Minimum bases per task of a small genome, because smaller tasks cost more to start than they save."""
 TASKS_OF_THREAD = 16
@@ -232,7 +236,8 @@ def score_together(
         task_bases = max(task_bases, WINDOW_LENGTH)
     work = tasks(one.spans, one.genome.chromsizes, one.genome.bases, stride, task_bases, model.flank)
     last = "", 0
-    with closing(in_order(partial(_score_task, scans, call_windows), work, threads)) as done:
+    around_model = BoundedSemaphore(AROUND_MODEL_AT_ONCE)
+    with closing(in_order(partial(_score_task, scans, call_windows, around_model), work, threads)) as done:
         for chunks in chain.from_iterable(done):
             chrom, starts = chunks[0].chrom, chunks[0].starts
             if len(starts):
@@ -253,10 +258,52 @@ def without_shared_bases(chunk: ScoredWindows, first: tuple[str, int], last: tup
     return chunk
 
 
-def _score_task(scans: Sequence[Scan], call_windows: int, task: Task) -> list[tuple[ScoredWindows, ...]]:
-    model, stride, chunks = scans[0].model, scans[0].stride, task.chunks
-    joined = join(task, stride, model.flank)
-    runs, counts = known_runs(joined, stride, model.flank)
+class _Windows(NamedTuple):
+    """The windows of a task with known letters only, as the model needs them.
+
+    Attributes
+    ----------
+    codes : numpy.ndarray, shape=(bases,), dtype=uint8
+        Bases of the concatenated chunks, see :class:`jundscan.scanning.tasks.ConcatenatedChunks`.
+    runs, counts : numpy.ndarray, shape=(runs,), dtype=int64
+        Index of each run's first window on the grid, and number of its windows.
+    accessibility : numpy.ndarray, shape=(tracks, windows, widths), dtype=float32
+    indices : numpy.ndarray, shape=(windows,), dtype=int64
+        Numbers on their chromosome.
+    parts : list of (str, numpy.ndarray of int64)
+        Chromosomes and the starts of their windows.
+    edges : list of int
+        Row of each chromosome's first window, then the number of windows.
+    totals : list of list of int
+        Bases covered, windows tried and windows scored, each by chromosome.
+    """
+
+    codes: NDArray[np.uint8]
+    runs: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    accessibility: NDArray[np.float32]
+    indices: NDArray[np.int64]
+    parts: list[tuple[str, NDArray[np.int64]]]
+    edges: list[int]
+    totals: list[list[int]]
+
+
+def _score_task(
+    scans: Sequence[Scan], call_windows: int, around_model: BoundedSemaphore, task: Task
+) -> list[tuple[ScoredWindows, ...]]:
+    model, stride = scans[0].model, scans[0].stride
+    with around_model:
+        windows = _prepare(scans, task)
+    probabilities = _probabilities(model, stride, windows, call_windows)
+    with around_model:
+        return _divide(scans, windows, probabilities)
+
+
+def _prepare(scans: Sequence[Scan], task: Task) -> _Windows:
+    """Find the windows to score, and their accessibility in all tracks."""
+    flank, stride, chunks = scans[0].model.flank, scans[0].stride, task.chunks
+    joined = join(task, stride, flank)
+    runs, counts = known_runs(joined, stride, flank)
     of_run = np.searchsorted(joined.firsts, runs, side="right") - 1  # its chunk: unknown letters lie between chunks
     within = runs - joined.firsts[of_run]
     run_starts = chunks.starts[of_run] + stride * within
@@ -265,46 +312,46 @@ def _score_task(scans: Sequence[Scan], call_windows: int, task: Task) -> list[tu
     # first run and first window of each chromosome, whose chunks follow one another
     run_edges = np.searchsorted(of_run, [*task.heads, len(task.begins)])
     edges = np.append(0, np.cumsum(counts))[run_edges].tolist()
-
     parts = [(chrom, starts[row:end]) for chrom, row, end in zip(task.chroms, edges[:-1], edges[1:], strict=True)]
-    accessibility = np.stack([scan.inputs.accessibility_of(parts) for scan in scans])
-    probabilities = _probabilities(model, stride, joined.codes, runs, counts, accessibility, call_windows)
-
+    of_tracks = [scan.inputs.accessibility_of(parts) for scan in scans]
+    accessibility = of_tracks[0][None] if len(of_tracks) == 1 else np.stack(of_tracks)
     covered = np.append(0, np.cumsum(_count_covered_bases(run_starts, counts, stride, run_edges[:-1])))[run_edges]
     tried = np.add.reduceat(chunks.counts, task.heads)
+    totals = [column.tolist() for column in (np.diff(covered), tried, np.diff(edges))]
+    return _Windows(joined.codes, runs, counts, accessibility, indices, parts, edges, totals)
+
+
+def _divide(
+    scans: Sequence[Scan], windows: _Windows, probabilities: NDArray[np.float32]
+) -> list[tuple[ScoredWindows, ...]]:
+    """Return the scored windows of each chromosome, one chunk per scan."""
     of_scans = []
     for scan, of_scan in zip(scans, probabilities, strict=True):
-        positive = np.diff(np.searchsorted(np.flatnonzero(is_positive(of_scan, scan.threshold.value)), edges))
-        totals = zip(*(column.tolist() for column in (np.diff(covered), tried, np.diff(edges), positive)), strict=True)
+        is_hit = is_positive(of_scan, scan.threshold.value)
+        positive = np.diff(np.searchsorted(np.flatnonzero(is_hit), windows.edges)).tolist()
+        rows = zip(windows.parts, pairwise(windows.edges), *windows.totals, positive, strict=True)
         of_scans.append(
             [
-                ScoredWindows(chrom, indices[row:end], of_chrom, of_scan[row:end], *counted)
-                for (chrom, of_chrom), row, end, counted in zip(parts, edges[:-1], edges[1:], totals, strict=True)
+                ScoredWindows(chrom, windows.indices[row:end], starts, of_scan[row:end], *counted)
+                for (chrom, starts), (row, end), *counted in rows
             ]
         )
     return list(zip(*of_scans, strict=True))
 
 
-def _probabilities(
-    model: Model,
-    stride: int,
-    codes: NDArray[np.uint8],
-    runs: NDArray[np.int64],
-    counts: NDArray[np.int64],
-    accessibility: NDArray[np.float32],
-    call_windows: int,
-) -> NDArray[np.float32]:
-    """Score the windows of runs with all tracks, (tracks, windows), in as few calls of the model as possible."""
+def _probabilities(model: Model, stride: int, windows: _Windows, call_windows: int) -> NDArray[np.float32]:
+    """Score the windows with all tracks, (tracks, windows), in as few calls of the model as possible."""
+    codes, accessibility = windows.codes, windows.accessibility
     probabilities = np.empty(accessibility.shape[:2], np.float32)
     numbers = None
-    for call in calls(runs, counts, call_windows, stride, model.flank):
+    for call in calls(windows.runs, windows.counts, call_windows, stride, model.flank):
         bases = codes[call.first * stride : (call.end - 1) * stride + model.span]
         rows = slice(call.row, call.end_row)
         if call.end - call.first == call.end_row - call.row:
             probabilities[:, rows] = model.slide_tracks(bases, accessibility[:, rows], stride)
         else:  # some windows hold unknown letters
             if numbers is None:
-                numbers = concatenate_ranges(runs, counts, 1)
+                numbers = concatenate_ranges(windows.runs, windows.counts, 1)
             known = numbers[rows] - call.first
             every = np.full((len(accessibility), call.end - call.first, accessibility.shape[2]), np.nan, np.float32)
             every[:, known] = accessibility[:, rows]

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from threading import Barrier, BoundedSemaphore, Lock
 from typing import Any
 
 import numpy as np
@@ -26,9 +29,10 @@ from jundscan.io.shards import read_shards, write_shards
 from jundscan.model.load import default_model_path, load_model
 from jundscan.model.model import Model
 from jundscan.options import ThresholdRule
+from jundscan.run.inputs import Inputs
 from jundscan.scanning.outputs import Counter, feed
 from jundscan.scanning.plan import Scan, open_scan
-from jundscan.scanning.score import call_hits, score
+from jundscan.scanning.score import AROUND_MODEL_AT_ONCE, call_hits, score
 from tests.helpers.inputs import Row, genome_letters, scale_of, write_bigwig, write_fasta, write_rows
 from tests.helpers.numpy_models import numpy_model
 
@@ -221,6 +225,37 @@ def test_threads_and_sizes_of_tasks_and_calls_change_no_bit(
     for task_bases, call_windows, threads in [(101, 16, 2), (700, 4_096, 3), (1 << 16, 32, 1), (1_234, 96, 2)]:
         found = scores(threads, task_bases=task_bases, call_windows=call_windows)
         assert np.array_equal(found, expected), (task_bases, call_windows, threads)
+
+
+def test_many_threads_call_the_model_while_few_work_around_it(
+    genome: Path, track: Path, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads, around, most = 8, 0, 0
+    lock, first_calls, together = Lock(), BoundedSemaphore(8), Barrier(threads, timeout=30)
+    accessibility_of, run = Inputs.accessibility_of, model.session.run
+
+    def slow(*arguments: Any) -> NDArray[np.float32]:
+        nonlocal around, most
+        with lock:
+            around += 1
+            most = max(most, around)
+        found = accessibility_of(*arguments)
+        time.sleep(0.05)
+        with lock:
+            around -= 1
+        return found
+
+    class Session:
+        def run(self, *arguments: Any) -> Any:
+            if first_calls.acquire(blocking=False):
+                together.wait()  # raises unless all threads are inside a call
+            return run(*arguments)
+
+    monkeypatch.setattr(Inputs, "accessibility_of", slow)
+    with open_scan(genome, track, model=replace(model, session=Session()), threads=threads) as ready:
+        scored = sum(len(chunk.starts) for chunk in score(ready, task_bases=300))
+    assert scored > 100
+    assert most == AROUND_MODEL_AT_ONCE
 
 
 def test_compressed_genomes_give_the_same_scores(tmp_path: Path, sequences: dict[str, str], model: Model) -> None:
