@@ -127,7 +127,12 @@ def _packages(diagnosis: Diagnosis) -> None:
 
 def runtime_wheels() -> dict[str, str]:
     """Return name and version of every installed distribution that ships the module ``onnxruntime``."""
-    shipping = importlib.metadata.packages_distributions().get(RUNTIME_MODULE, [])
+    # not packages_distributions, which lists the files of every distribution without a top_level.txt
+    shipping = [
+        wheel.name
+        for wheel in importlib.metadata.distributions()
+        if RUNTIME_MODULE in (wheel.read_text("top_level.txt") or "").split()
+    ]
     versions = {name: _version(name) for name in sorted({*shipping, *RUNTIME_WHEELS})}
     return {name: version for name, version in versions.items() if version is not None}
 
