@@ -7,11 +7,13 @@ import io
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cache
 from typing import Annotated
 
 import typer
+from typer.main import get_command
 
 from jundscan._version import __version__
 from jundscan.cli import comparison, doctor, evaluate, explain, help_layout, info, scale, scan, score, track, variants
@@ -66,6 +68,12 @@ def _options(
     """Predict where a transcription factor binds, from DNA sequence and chromatin accessibility."""
 
 
+@cache
+def _command() -> Callable[..., object]:
+    """Build the parser of the command line, once for all calls of :func:`main`."""
+    return get_command(app)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit.
 
@@ -104,7 +112,7 @@ def _run(arguments: list[str]) -> None:
         sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # in any locale, like every file that jundscan writes
     try:
         with ending_signals(received):
-            app(args=arguments, prog_name="jundscan", obj=arguments)  # commands read the command line from obj
+            _command()(args=arguments, prog_name="jundscan", obj=arguments)  # commands read the command line from obj
     except BaseException as err:
         # any type of error: a signal during an import can turn into an ImportError
         code: object = getattr(err, "code", True)

@@ -325,7 +325,8 @@ class Model:
             some = np.pad(codes[rows], ((0, 0), (missing, missing)), constant_values=UNKNOWN)
             return self._run(some, self._at_widths(accessibility[rows])[:, None], DEFAULT_STRIDE)[:, 0]
 
-        parts = list(in_order(score, range(0, len(codes), batch), threads))
+        firsts = range(0, len(codes), batch)
+        parts = list(map(score, firsts) if threads == 1 else in_order(score, firsts, threads))
         return np.concatenate(parts) if parts else np.empty(0, np.float32)
 
     def _at_widths(self, accessibility: NDArray[np.float32]) -> NDArray[np.float32]:
