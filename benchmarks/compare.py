@@ -56,12 +56,12 @@ CHANGED, SIMULATED_SAMPLES, FOLD = 0.2, 3, (3.0, 12.0)
 """Share of stretches that change, samples a group, and by how many times a change multiplies."""
 
 
-def auroc(is_first: NDArray[np.bool_], scores: NDArray[np.float64]) -> dict[str, Any]:
+def auroc(is_first: NDArray[np.bool_], scores: NDArray[np.float64], resamples: int) -> dict[str, Any]:
     """Return the AUROC and its 95 % bootstrap interval over peaks."""
     from sklearn.metrics import roc_auc_score
 
     rng, drawn = np.random.default_rng(0), []
-    while len(drawn) < RESAMPLES:
+    while len(drawn) < resamples:
         rows = rng.integers(0, len(scores), len(scores))
         if 0 < is_first[rows].sum() < len(rows):
             drawn.append(roc_auc_score(is_first[rows], scores[rows]))
@@ -104,7 +104,7 @@ def training_windows(data: Path, name: str, bound: bool = False) -> NDArray[np.i
     return merge_intervals(np.array([[int(edge) for edge in str(one).partition(":")[2].split("-")] for one in ids]))
 
 
-def rank_peaks(data: Path, model: Model) -> dict[str, Any]:
+def rank_peaks(data: Path, model: Model, resamples: int = RESAMPLES) -> dict[str, Any]:
     """Rank the peaks that only one cell type has."""
     cells = [CellType(data, name, model) for name in CELLS]
     first, second = cells
@@ -168,9 +168,11 @@ def rank_peaks(data: Path, model: Model) -> dict[str, Any]:
         "touch_windows_labelled_bound_in_training": {
             name: int(rows.sum()) for name, rows in zip(CELLS, bound, strict=True)
         },
-        "auroc": {what: auroc(is_first, values) for what, values in arrays.items()},
+        "auroc": {what: auroc(is_first, values, resamples) for what, values in arrays.items()},
         "auroc_without_windows_labelled_bound_in_training": {
-            what: auroc(is_first[unseen], values[unseen]) if 0 < is_first[unseen].sum() < unseen.sum() else None
+            what: auroc(is_first[unseen], values[unseen], resamples)
+            if 0 < is_first[unseen].sum() < unseen.sum()
+            else None
             for what, values in arrays.items()
         },
     }

@@ -210,15 +210,23 @@ def test_python_raises_for_wrong_options(
         jundscan.scan(folder / "genome.fa", track, model=model, **options)
 
 
+@pytest.fixture(scope="module")
+def deep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """So many reads that counting them takes a while."""
+    starts = np.random.default_rng(0).integers(0, 59_000, 400_000)
+    reads = [Read("a", 0, "chr1", int(start)) for start in starts]
+    return write_alignments(tmp_path_factory.mktemp("deep") / "a.bam", reads, SIZES)
+
+
 @NEEDS_PYSAM
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_scan_leaves_no_temporary_file(folder: Path, tmp_path: Path, number: signal.Signals) -> None:
+def test_an_interrupted_scan_leaves_no_temporary_file(
+    folder: Path, deep: Path, tmp_path: Path, number: signal.Signals
+) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    starts = np.random.default_rng(0).integers(0, 59_000, 400_000)
-    bam = write_alignments(tmp_path / "a.bam", [Read("a", 0, "chr1", int(start)) for start in starts], SIZES)
-    command = [sys.executable, "-m", "jundscan", "scan", folder / "genome.fa", "--accessibility", bam, "--stride", "1"]
+    command = [sys.executable, "-m", "jundscan", "scan", folder / "genome.fa", "--accessibility", deep, "--stride", "1"]
     process = subprocess.Popen(
         [*map(str, command), "-o", str(tmp_path / "hits.bed")],
         env={**os.environ, "TMPDIR": str(temporary)},

@@ -174,6 +174,8 @@ def test_scaffolds_that_share_a_task_score_as_if_alone(
 ) -> None:
     if flank is not None:
         model = numpy_model(model, flank, (101, 301))
+    if stride == 1:  # a task of 101 bases is one window
+        scaffolds = dict(list(scaffolds.items())[20:40])
     genome = write_fasta(tmp_path / "g.fa", scaffolds)
     some = {name: len(letters) for number, (name, letters) in enumerate(scaffolds.items()) if number % 3}
     rows = track_rows(np.random.default_rng(1), dict(reversed(some.items())), every=150)
@@ -193,7 +195,7 @@ def test_scaffolds_that_share_a_task_score_as_if_alone(
             return [(counter.windows_scored, counter.bases_scanned), found]
 
     alone = scores(task_bases=101)
-    assert len(alone[1]) > 50
+    assert len(alone[1]) > (10 if stride == 1 else 50)
     for size in (400, 3_000, 1 << 18):
         assert scores(task_bases=size) == alone
 
