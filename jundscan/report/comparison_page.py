@@ -15,8 +15,7 @@ from jundscan.model.thresholds import logits
 from jundscan.report import charts
 from jundscan.report.collect import FLANK, BestHits
 from jundscan.report.neighbourhoods import group_neighbourhoods
-from jundscan.report.render import write_page
-from jundscan.report.scan_page import Check
+from jundscan.report.render import Check, write_page
 from jundscan.scanning.plan import Scan
 
 BEST_SITES = 100

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jundscan._version import __version__
 from jundscan.errors import JundscanError, OutputError
@@ -26,6 +26,13 @@ GENOME_COLOURS = {"hit": VERMILION, "probability": BLUE, "accessibility": GREEN,
 """Colours of the tracks of the genome view."""
 _STATIC = Path(__file__).parent / "static"
 _TEMPLATES = Path(__file__).parent / "templates"
+
+
+class Check(NamedTuple):
+    """One check of a result, for or against it."""
+
+    fine: bool
+    text: str
 
 
 def check_report(path: str | Path, force: bool) -> None:

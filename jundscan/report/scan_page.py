@@ -15,7 +15,7 @@ from jundscan.model.sites import describe_sites
 from jundscan.report import charts
 from jundscan.report.collect import FLANK, PROBABILITY_BINS, BestHits, Collector
 from jundscan.report.neighbourhoods import GENE_FLANK, genes_near, neighbourhoods
-from jundscan.report.render import write_page
+from jundscan.report.render import Check, write_page
 from jundscan.run.inputs import Inputs
 from jundscan.scanning.checks import count_calls
 from jundscan.scanning.hit_table import Cell, HitTable, NumberedHits, as_text
@@ -41,13 +41,6 @@ class Column(NamedTuple):
     name: str
     label: str
     is_number: bool
-
-
-class Check(NamedTuple):
-    """One check of the result, for or against the hits."""
-
-    fine: bool
-    text: str
 
 
 def write_scan_report(

@@ -21,8 +21,7 @@ from jundscan.io.vcf import Variant
 from jundscan.model.sites import KnownSite, describe_sites, find_sites
 from jundscan.model.thresholds import logits
 from jundscan.report import charts
-from jundscan.report.render import write_page
-from jundscan.report.scan_page import Check
+from jundscan.report.render import Check, write_page
 from jundscan.scanning.plan import Scan
 
 BEST_ALLELES = 500
