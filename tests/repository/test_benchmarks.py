@@ -391,7 +391,8 @@ def test_a_scan_is_timed_without_its_model(tmp_path, capsys):
     assert "dense peaks, stride 10, threads 16" in capsys.readouterr().out
 
 
-def test_the_checks_of_a_card_run_without_one(tmp_path, capsys):
+def test_the_checks_of_a_card_run_without_one(tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("JUNDSCAN_DATA", raising=False)  # scans of a whole chromosome show nothing more without a card
     out = tmp_path / "gpu.json"
     gpu.main(["--provider", "cpu", "--bases", "20000", "--chromosomes", "1", "--repeats", "1", "--out", str(out)])
     found = json.loads(out.read_text())
