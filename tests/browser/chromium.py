@@ -37,22 +37,33 @@ def open_chromium(
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     chrome = Chrome(options, Service(driver))
     try:
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
-        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-        chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        set_screen(chrome, width, height, dark)
         yield chrome
     finally:
         chrome.quit()
 
 
+def set_screen(chrome: Any, width: int = 1200, height: int = 900, dark: bool = False) -> None:
+    """Show the next pages light or dark, and in a size in CSS pixels."""
+    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+    chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": [scheme]})
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+    chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+
 def open_page(chrome: Any, path: Path) -> None:
     """Open a report and wait for its pictures."""
+    chrome.get(path.resolve().as_uri())
+    wait_for(chrome, "[...document.querySelectorAll('.chart')].every((one) => one.querySelector('svg'))")
+
+
+def wait_for(chrome: Any, script: str, seconds: float = 60) -> Any:
+    """Wait until an expression of JavaScript holds, and return its value."""
     from selenium.webdriver.support.ui import WebDriverWait
 
-    chrome.get(path.resolve().as_uri())
-    drawn = "return [...document.querySelectorAll('.chart')].every((one) => one.querySelector('svg'))"
-    WebDriverWait(chrome, 30).until(lambda browser: browser.execute_script(drawn))
+    return WebDriverWait(chrome, seconds, poll_frequency=0.05).until(
+        lambda browser: browser.execute_script(f"return {script}")
+    )
 
 
 def complaints(chrome: Any) -> list[str]:

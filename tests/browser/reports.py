@@ -49,6 +49,15 @@ def write_scan(folder: Path, data: Path | None = None) -> Report:
     return written
 
 
+def write_scan_with_genes(folder: Path, genes: Path) -> Path:
+    """Scan the bundled example with a file of genes. Return the page."""
+    page = folder / "report.html"
+    where = (EXAMPLES / "genome.fa", "--accessibility", EXAMPLES / "dnase.bedgraph")
+    scale = ("--accessibility-scale", EXAMPLES / "scale.json")
+    _run("scan", *where, *scale, "--genes", genes, "--report", page, "-o", folder / "hits.bed", "--quiet")
+    return page
+
+
 def write_evaluation(folder: Path, data: Path | None = None) -> Report:
     """Evaluate the bundled example's shards, or two models on two cell types of the real data."""
     written = Report(folder / "evaluation.html", folder / "evaluation.json")

@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.browser.axe import SERIOUS, WIDTHS, findings, show_hit
-from tests.browser.chromium import ABSENT, find_chromium, open_chromium
+from tests.browser.chromium import ABSENT, find_chromium, set_screen, wait_for
 from tests.browser.reports import Report, write_comparison
-from tests.browser.test_reports import cells, check_numbers, check_quiet, open_and_check, wait_for
+from tests.browser.test_reports import cells, check_numbers, check_quiet, open_and_check
 
 pytestmark = pytest.mark.skipif(find_chromium() is None or importlib.util.find_spec("selenium") is None, reason=ABSENT)
 
 
-@pytest.fixture(scope="module")
-def chrome() -> Iterator[Any]:
-    with open_chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> Report:
-    return write_comparison(tmp_path_factory.mktemp("comparison"))
+@pytest.fixture
+def written(example_comparison: Report) -> Report:
+    return example_comparison
 
 
 def test_page_shows_its_record_and_sites(chrome: Any, written: Report) -> None:
@@ -78,10 +71,10 @@ def test_page_without_changes_is_quiet(chrome: Any, tmp_path: Path, options: tup
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_axe_finds_nothing_serious(written: Report, width: int) -> None:
-    with open_chromium(width) as chrome:
-        chrome.set_script_timeout(120)
-        open_and_check(chrome, written.page)
-        show_hit(chrome)
-        assert [one["id"] for one in findings(chrome) if one["impact"] in SERIOUS] == []
-        assert chrome.execute_script("return document.documentElement.scrollWidth") <= width
+def test_axe_finds_nothing_serious(chrome: Any, written: Report, width: int) -> None:
+    set_screen(chrome, width)
+    chrome.set_script_timeout(120)
+    open_and_check(chrome, written.page)
+    show_hit(chrome)
+    assert [one["id"] for one in findings(chrome) if one["impact"] in SERIOUS] == []
+    assert chrome.execute_script("return document.documentElement.scrollWidth") <= width

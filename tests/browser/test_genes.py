@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
-import time
-from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.browser.axe import SERIOUS, WIDTHS, findings, show_hit
-from tests.browser.chromium import ABSENT, find_chromium, open_chromium
-from tests.browser.reports import EXAMPLES
+from tests.browser.chromium import ABSENT, find_chromium, set_screen, wait_for
+from tests.browser.reports import EXAMPLES, write_scan_with_genes
 from tests.browser.test_reports import check_quiet, open_and_check
-from tests.conftest import Run
 from tests.helpers.inputs import write_rows
 
 pytestmark = pytest.mark.skipif(find_chromium() is None or importlib.util.find_spec("selenium") is None, reason=ABSENT)
@@ -24,18 +22,8 @@ POPOVER = "document.getElementById('igv').shadowRoot.querySelector('.igv-ui-popo
 
 
 @pytest.fixture(scope="module")
-def chrome() -> Iterator[Any]:
-    with open_chromium() as browser:
-        yield browser
-
-
-def write_report(run: Run, folder: Path, genes: Path) -> Path:
-    page = folder / "report.html"
-    where = (EXAMPLES / "genome.fa", "--accessibility", EXAMPLES / "dnase.bedgraph")
-    ran = run("scan", *where, "--accessibility-scale", EXAMPLES / "scale.json", "--genes", genes, "--report", page,
-              "-o", folder / "hits.bed")  # fmt: skip
-    assert ran.code == 0, ran.err
-    return page
+def example_genes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_scan_with_genes(tmp_path_factory.mktemp("genes"), EXAMPLES / "genes.gtf")
 
 
 def click_on_base(chrome: Any, base: int) -> None:
@@ -50,8 +38,8 @@ def click_on_base(chrome: Any, base: int) -> None:
         chrome.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": event, **where})
 
 
-def test_genes_are_a_track_that_reaches_beyond_the_view(chrome: Any, run: Run, tmp_path: Path) -> None:
-    open_and_check(chrome, write_report(run, tmp_path, EXAMPLES / "genes.gtf"))
+def test_genes_are_a_track_that_reaches_beyond_the_view(chrome: Any, example_genes: Path) -> None:
+    open_and_check(chrome, example_genes)
     show_hit(chrome)
     chrom, start = chrome.execute_script("return [data.hits[0].chrom, data.hits[0].hit[0]]")
     shown = chrome.execute_async_script(
@@ -66,15 +54,17 @@ def test_genes_are_a_track_that_reaches_beyond_the_view(chrome: Any, run: Run, t
     check_quiet(chrome)
 
 
-def test_hostile_name_of_a_gene_is_shown_as_text(chrome: Any, run: Run, tmp_path: Path) -> None:
+def test_hostile_name_of_a_gene_is_shown_as_text(chrome: Any, tmp_path: Path) -> None:
+    from selenium.common.exceptions import TimeoutException
+
     genes = write_rows(tmp_path / "genes.bed", [("chrA", 1_000, 59_000, HOSTILE, 0, "+")])
-    open_and_check(chrome, write_report(run, tmp_path, genes))
+    open_and_check(chrome, write_scan_with_genes(tmp_path, genes))
     show_hit(chrome)
     at = chrome.execute_script("return data.hits[0].hit[0]") + 200
     for _ in range(50):  # until the track is drawn
         click_on_base(chrome, at)
-        time.sleep(0.5)
-        if chrome.execute_script(f"return {POPOVER}?.textContent.includes('Name')"):
+        with suppress(TimeoutException):  # a second click within half a second could count as a double click
+            wait_for(chrome, f"{POPOVER}?.textContent.includes('Name')", 0.5)
             break
     lines = chrome.execute_script(f"return [...{POPOVER}.lastElementChild.children].map((one) => one.textContent)")
     assert lines == [f"Name {HOSTILE}", "Location chrA:1,001-59,000 (+)"]
@@ -83,11 +73,10 @@ def test_hostile_name_of_a_gene_is_shown_as_text(chrome: Any, run: Run, tmp_path
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_axe_finds_nothing_serious(run: Run, tmp_path: Path, width: int) -> None:
-    page = write_report(run, tmp_path, EXAMPLES / "genes.gtf")
-    with open_chromium(width) as chrome:
-        chrome.set_script_timeout(120)
-        open_and_check(chrome, page)
-        show_hit(chrome)
-        assert [one["id"] for one in findings(chrome) if one["impact"] in SERIOUS] == []
-        assert chrome.execute_script("return document.documentElement.scrollWidth") <= width
+def test_axe_finds_nothing_serious(chrome: Any, example_genes: Path, width: int) -> None:
+    set_screen(chrome, width)
+    chrome.set_script_timeout(120)
+    open_and_check(chrome, example_genes)
+    show_hit(chrome)
+    assert [one["id"] for one in findings(chrome) if one["impact"] in SERIOUS] == []
+    assert chrome.execute_script("return document.documentElement.scrollWidth") <= width

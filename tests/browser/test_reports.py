@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ import numpy as np
 import pytest
 
 from jundscan.report.collect import Collector
-from tests.browser.chromium import ABSENT, complaints, find_chromium, open_chromium, open_page, requests
-from tests.browser.reports import Report, write_evaluation, write_reports, write_scan
+from tests.browser.chromium import ABSENT, complaints, find_chromium, open_page, requests, set_screen, wait_for
+from tests.browser.reports import Report, write_evaluation, write_scan
 from tests.conftest import Run, real_data
 from tests.helpers.inputs import write_fasta
 
@@ -23,38 +22,28 @@ SOURCES = ["example", pytest.param("real", marks=pytest.mark.data)]
 HOSTILE = ["<img src=x onerror=alert(1)>", "<img/src=x/onerror=alert(1)>"]
 
 
-@pytest.fixture(scope="module")
-def chrome() -> Iterator[Any]:
-    with open_chromium() as browser:
-        yield browser
-
-
-def _data(source: str) -> Path | None:
-    if source == "example":
-        return None
-    return real_data()
-
-
 @pytest.fixture(scope="module", params=SOURCES)
 def scan(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Report:
-    return write_scan(tmp_path_factory.mktemp("scan"), _data(request.param))
+    if request.param == "example":
+        found: Report = request.getfixturevalue("example_scan")
+        return found
+    return write_scan(tmp_path_factory.mktemp("scan"), real_data())
 
 
 @pytest.fixture(scope="module", params=SOURCES)
 def evaluation(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Report:
-    return write_evaluation(tmp_path_factory.mktemp("evaluation"), _data(request.param))
+    if request.param == "example":
+        found: Report = request.getfixturevalue("example_evaluation")
+        return found
+    return write_evaluation(tmp_path_factory.mktemp("evaluation"), real_data())
 
 
-@pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Write all reports of the example."""
-    return write_reports(tmp_path_factory.mktemp("pages"))
-
-
-def wait_for(chrome: Any, script: str) -> Any:
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    return WebDriverWait(chrome, 30).until(lambda browser: browser.execute_script(f"return {script}"))
+@pytest.fixture
+def pages(
+    example_scan: Report, example_evaluation: Report, example_comparison: Report, example_variants: Report
+) -> list[Path]:
+    """All reports of the example."""
+    return [one.page for one in (example_scan, example_evaluation, example_comparison, example_variants)]
 
 
 def open_and_check(chrome: Any, page: Path) -> None:
@@ -307,13 +296,13 @@ def test_hostile_chromosome_name_is_shown_as_text(chrome: Any, tmp_path: Path, r
 
 
 @pytest.mark.parametrize(("width", "dark"), [(390, False), (390, True), (1200, True)])
-def test_pages_fit_a_phone_and_the_dark_theme(pages: list[Path], width: int, dark: bool) -> None:
-    with open_chromium(width, 800, dark) as chrome:
-        for page in pages:
-            open_and_check(chrome, page)
-            assert chrome.execute_script("return document.documentElement.scrollWidth") <= width
-            ground = chrome.execute_script("return getComputedStyle(document.body).backgroundColor")
-            assert (sum(map(int, ground[4:-1].split(","))) < 200) == dark
+def test_pages_fit_a_phone_and_the_dark_theme(chrome: Any, pages: list[Path], width: int, dark: bool) -> None:
+    set_screen(chrome, width, 800, dark)
+    for page in pages:
+        open_and_check(chrome, page)
+        assert chrome.execute_script("return document.documentElement.scrollWidth") <= width
+        ground = chrome.execute_script("return getComputedStyle(document.body).backgroundColor")
+        assert (sum(map(int, ground[4:-1].split(","))) < 200) == dark
 
 
 def test_page_prints_without_navigation(chrome: Any, scan: Report) -> None:
@@ -323,4 +312,3 @@ def test_page_prints_without_navigation(chrome: Any, scan: Report) -> None:
     assert chrome.find_element("css selector", "#chromosome-table").is_displayed()
     pdf = chrome.execute_cdp_cmd("Page.printToPDF", {})["data"]
     assert len(pdf) > 10_000
-    chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})

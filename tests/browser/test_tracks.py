@@ -12,7 +12,7 @@ import pytest
 
 from jundscan.io.outputs import open_track_output
 from jundscan.report import render
-from tests.browser.chromium import ABSENT, find_chromium, open_chromium
+from tests.browser.chromium import ABSENT, find_chromium
 
 pytestmark = pytest.mark.skipif(find_chromium() is None or importlib.util.find_spec("selenium") is None, reason=ABSENT)
 IGV = Path(render.__file__).parent / "static" / "igv.min.js"
@@ -50,7 +50,7 @@ def read_with_igv(chrome: Any, page: Path, track: Path, views: list[tuple[str, i
 @pytest.mark.tools
 @pytest.mark.slow
 @pytest.mark.parametrize("digits", [3, None])
-def test_igv_reads_a_track(tmp_path: Path, digits: int | None) -> None:
+def test_igv_reads_a_track(chrome: Any, tmp_path: Path, digits: int | None) -> None:
     rng = np.random.default_rng(0)
     values = {chrom: rng.random(size // STEP).astype(np.float32) for chrom, size in SIZES.items()}
     with open_track_output(tmp_path / "t.bw", SIZES, digits=digits) as add:
@@ -58,8 +58,7 @@ def test_igv_reads_a_track(tmp_path: Path, digits: int | None) -> None:
             starts = np.arange(len(of_chrom)) * STEP
             add(chrom, starts, starts + STEP, of_chrom)
     views = [("chr2", 2_000_000, 2_000_500, 1), ("chr10", 400_000, 400_500, 1), ("chr2", 0, SIZES["chr2"], 3_000)]
-    with open_chromium() as chrome:
-        near, other, far = read_with_igv(chrome, tmp_path / "page.html", tmp_path / "t.bw", views)
+    near, other, far = read_with_igv(chrome, tmp_path / "page.html", tmp_path / "t.bw", views)
     for rows, (chrom, start, end, _) in ((near, views[0]), (other, views[1])):
         shown = [(at, stop, value) for at, stop, value in rows if start <= at < end]
         assert [(at, stop) for at, stop, _ in shown] == [(at, at + STEP) for at in range(start, end, STEP)]

@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.browser.axe import SERIOUS, WIDTHS, findings, show_hit
-from tests.browser.chromium import ABSENT, find_chromium, open_chromium
-from tests.browser.reports import Report, write_variants_of_example
-from tests.browser.test_reports import cells, check_numbers, check_quiet, open_and_check, wait_for
+from tests.browser.chromium import ABSENT, find_chromium, set_screen, wait_for
+from tests.browser.reports import Report
+from tests.browser.test_reports import cells, check_numbers, check_quiet, open_and_check
 
 pytestmark = pytest.mark.skipif(find_chromium() is None or importlib.util.find_spec("selenium") is None, reason=ABSENT)
 
 
-@pytest.fixture(scope="module")
-def chrome() -> Iterator[Any]:
-    with open_chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> Report:
-    return write_variants_of_example(tmp_path_factory.mktemp("variants"))
+@pytest.fixture
+def written(example_variants: Report) -> Report:
+    return example_variants
 
 
 def rows_of(written: Report) -> list[dict[str, str]]:
@@ -85,10 +78,10 @@ def test_download_holds_the_table(chrome: Any, written: Report) -> None:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_axe_finds_nothing_serious(written: Report, width: int) -> None:
-    with open_chromium(width) as chrome:
-        chrome.set_script_timeout(120)
-        open_and_check(chrome, written.page)
-        show_hit(chrome)
-        assert [one["id"] for one in findings(chrome) if one["impact"] in SERIOUS] == []
-        assert chrome.execute_script("return document.documentElement.scrollWidth") <= width
+def test_axe_finds_nothing_serious(chrome: Any, written: Report, width: int) -> None:
+    set_screen(chrome, width)
+    chrome.set_script_timeout(120)
+    open_and_check(chrome, written.page)
+    show_hit(chrome)
+    assert [one["id"] for one in findings(chrome) if one["impact"] in SERIOUS] == []
+    assert chrome.execute_script("return document.documentElement.scrollWidth") <= width

@@ -13,8 +13,8 @@ import pytest
 
 from jundscan.cli import app
 from tests.browser.axe import SERIOUS, WIDTHS, findings
-from tests.browser.chromium import ABSENT, complaints, find_chromium, open_chromium
-from tests.browser.try_page.site import open_try, serve, submit, text_of, wait_for, wait_idle
+from tests.browser.chromium import ABSENT, complaints, find_chromium, open_chromium, wait_for
+from tests.browser.try_page.site import open_try, serve, submit, text_of, wait_idle
 from tests.docs.conftest import Site
 from tests.helpers.pages import EXAMPLES
 

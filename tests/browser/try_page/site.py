@@ -15,6 +15,7 @@ from typing import Any
 
 from docs.hooks import EXAMPLES, describe_model
 from jundscan.model.load import default_model_path
+from tests.browser.chromium import wait_for
 from tests.helpers.pages import DOCS
 from tests.helpers.pages import EXAMPLES as EXAMPLE_FOLDER
 
@@ -67,15 +68,6 @@ def serve(folder: Path) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
-
-
-def wait_for(chrome: Any, script: str, seconds: float = 60) -> Any:
-    """Wait until a script's expression holds."""
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    return WebDriverWait(chrome, seconds, poll_frequency=0.05).until(
-        lambda browser: browser.execute_script(f"return {script}")
-    )
 
 
 def open_try(chrome: Any, address: str) -> None:
