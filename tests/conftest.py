@@ -6,6 +6,7 @@ It is what ``pytest --fast`` runs, and what plain ``pytest`` runs where PyTorch 
 
 from __future__ import annotations
 
+import compileall
 import importlib.util
 import logging
 import os
@@ -52,8 +53,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose the fast tier where what the other tests train with is not installed."""
+    """Choose the fast tier where what the other tests train with is not installed. Compile the packages.
+
+    Tests start hundreds of programs. Each would compile all modules again where ``PYTHONDONTWRITEBYTECODE`` is set.
+    """
     config.option.fast = config.option.fast or importlib.util.find_spec("torch") is None
+    if not hasattr(config, "workerinput"):  # what pytest-xdist gives its workers
+        for package in ("jundscan", "train"):
+            compileall.compile_dir(TESTS.parent / package, quiet=2)
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
