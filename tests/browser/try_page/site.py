@@ -60,7 +60,7 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 def serve(folder: Path) -> Iterator[str]:
     """Serve a folder as `python -m http.server` does, and return its address."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))  # seconds until it notices the end
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
