@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from tests.browser.chromium import ABSENT, find_chromium, open_chromium, open_page, wait_for
+from tests.browser.chromium import ABSENT, find_chromium, open_chromium, open_page, wait_for, wait_for_transitions
 from tests.browser.reports import write_reports
 
 AXE = Path(__file__).parent / "axe-core" / "axe.min.js"
@@ -25,7 +25,8 @@ _RUN = f"const done = arguments[0]; axe.run(document, {_OPTIONS}).then(done)"
 
 
 def findings(chrome: Any) -> list[dict[str, Any]]:
-    """Run axe-core in the open page."""
+    """Run axe-core in the open page, once no colour changes any more."""
+    wait_for_transitions(chrome)
     chrome.execute_cdp_cmd("Page.setBypassCSP", {"enabled": True})  # the page's policy forbids other scripts
     if not chrome.execute_script("return 'axe' in window"):
         chrome.execute_script(AXE.read_text("utf-8"))

@@ -66,6 +66,11 @@ def wait_for(chrome: Any, script: str, seconds: float = 60) -> Any:
     )
 
 
+def wait_for_transitions(chrome: Any) -> None:
+    """Wait until nothing changes its colour or place any more."""
+    wait_for(chrome, "document.getAnimations().every((one) => one.playState !== 'running')")
+
+
 def complaints(chrome: Any) -> list[str]:
     """Return the console's warnings and errors since the last call."""
     return [entry["message"] for entry in chrome.get_log("browser") if entry["level"] in ("WARNING", "SEVERE")]
