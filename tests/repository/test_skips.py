@@ -24,7 +24,7 @@ def run_pytest(folder: Path, *options: str, **files: str) -> tuple[int, list[str
     for name, text in files.items():
         (folder / f"test_{name}.py").write_text(text)
     command = [sys.executable, "-m", "pytest", "-p", "tests.helpers.skips", "-c", os.devnull, "--rootdir", str(folder)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     ran = subprocess.run(
         [*command, "-p", "no:cacheprovider", *options, str(folder)],
         cwd=folder,
