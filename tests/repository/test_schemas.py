@@ -430,6 +430,8 @@ def objects(value: Any, name: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
 @pytest.mark.parametrize("kind", RECORDS)
 def test_a_wrong_key_a_missing_key_and_a_wrong_type_do_not_fit(record: Record, kind: str) -> None:
     found = shortened(record(kind, COMMANDS[kind][0] if kind in COMMANDS else ""))
+    if kind == "samples":
+        found["samples"] = dict(list(found["samples"].items())[:2])  # all samples have one schema
     fits = validator(kind).is_valid
     assert fits(found)
     closed = 0
