@@ -159,7 +159,7 @@ def check_operators(tested: Model, folder: Path) -> dict[str, Any]:
     session = onnxruntime.InferenceSession(str(tested.path), options, providers=providers)
     profiled = replace(tested, session=session, card=Card(tested.card.device))
     for stride in STRIDES:
-        codes, accessibility = random_row(profiled, stride)
+        codes, accessibility = random_row(profiled, stride, ROW_BASES)
         profiled.slide(codes, accessibility, stride)
         profiled.predict(codes[: profiled.span][None], accessibility[:1])
         profiled.predict(codes[:WINDOW_LENGTH][None], accessibility[:1, 0])
@@ -182,7 +182,7 @@ def check_operators(tested: Model, folder: Path) -> dict[str, Any]:
     }
 
 
-def random_row(model: Model, stride: int, bases: int = ROW_BASES) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def random_row(model: Model, stride: int, bases: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Make random bases and percentiles of every window, some of both unknown."""
     rng = np.random.default_rng(stride)
     codes = rng.integers(0, 4, bases, dtype=np.uint8)
@@ -196,7 +196,7 @@ def check_agreement(tested: Model, reference: Model) -> dict[str, Any]:
     """Compare probabilities in every mode: sliding at several strides, and single windows with and without flanks."""
     differences = {}
     for stride in STRIDES:
-        codes, accessibility = random_row(tested, stride)
+        codes, accessibility = random_row(tested, stride, ROW_BASES)
         for mode, values in (("with", accessibility), ("without", np.full_like(accessibility, np.nan))):
             differences[f"stride {stride}, {mode} accessibility"] = _difference(
                 *(one.slide(codes, values, stride) for one in (tested, reference))
@@ -418,7 +418,7 @@ def sweep(
 
     def add(name: str, model: Model, threads: int = CARD_THREADS) -> None:
         for stride in TIMED_STRIDES:
-            row, accessibility = random_row(model, stride)
+            row, accessibility = random_row(model, stride, ROW_BASES)
             try:
                 difference = _difference(*(one.slide(row, accessibility, stride) for one in (model, reference)))
                 rate = kernel_rate(model, codes, stride, threads)

@@ -393,6 +393,7 @@ def test_a_scan_is_timed_without_its_model(tmp_path, capsys):
 
 def test_the_checks_of_a_card_run_without_one(tmp_path, capsys, monkeypatch):
     monkeypatch.delenv("JUNDSCAN_DATA", raising=False)  # scans of a whole chromosome show nothing more without a card
+    monkeypatch.setattr(gpu, "ROW_BASES", 20_000)
     out = tmp_path / "gpu.json"
     gpu.main(["--provider", "cpu", "--bases", "20000", "--chromosomes", "1", "--repeats", "1", "--out", str(out)])
     found = json.loads(out.read_text())
@@ -405,7 +406,9 @@ def test_the_checks_of_a_card_run_without_one(tmp_path, capsys, monkeypatch):
     assert "hits: passed" in capsys.readouterr().out
 
 
-def test_the_checks_of_a_card_fail_where_scores_differ(model):
+def test_the_checks_of_a_card_fail_where_scores_differ(model, monkeypatch):
+    monkeypatch.setattr(gpu, "ROW_BASES", 20_000)
+
     class Other:
         def __getattr__(self, name):
             return getattr(model, name)
