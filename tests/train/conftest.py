@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+import train.__main__
 from jundscan.dna.letters import decode, one_hot
 from jundscan.evaluation.metrics import balanced_weights
 from jundscan.io.shards import write_shards
@@ -34,6 +36,31 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+RunTrain = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run_train(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RunTrain:
+    """Call ``python -m train`` in this process and return exit code, stdout and stderr."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["train", *map(str, arguments)])
+        code: object = 0
+        try:
+            train.__main__.main()
+        except SystemExit as stop:
+            code = stop.code or 0
+            if isinstance(code, str):  # as Python does with a message
+                print(code, file=sys.stderr)
+                code = 1
+        assert isinstance(code, int)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
 
 
 def tiny(kind: str) -> NetworkConfig:

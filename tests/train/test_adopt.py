@@ -21,9 +21,9 @@ from jundscan.errors import InputError, JundscanError, OutputError
 from jundscan.evaluation.labelled_windows import evaluate_shards
 from jundscan.io.shards import read_shards
 from jundscan.model.reference_scores import largest_difference
-from tests.conftest import real_data
+from tests.conftest import Run, real_data
 from tests.helpers.pages import EXAMPLES, ROOT
-from tests.train.conftest import QUICK_PARITY, make_windows, write_part
+from tests.train.conftest import QUICK_PARITY, RunTrain, make_windows, write_part
 from train.adopt import command, fit
 from train.adopt.command import GIVEN_WEIGHTS, adopt
 from train.adopt.graph import build_adopted_graph, check_graph
@@ -182,7 +182,10 @@ def test_thresholds_are_those_of_the_networks_own_scores(adopted: Path, data_fol
             assert row.recall == pytest.approx(called[shards.labels == 1].mean())
 
 
-def test_every_command_takes_an_adopted_model(adopted: Path, tmp_path: Path) -> None:
+def test_every_command_takes_an_adopted_model(
+    run: Run, adopted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     genome, track = EXAMPLES / "genome.fa", EXAMPLES / "dnase.bedgraph"
     shutil.copy(genome, tmp_path / "genome.fa")
     common = [tmp_path / "genome.fa", "--accessibility", track, "--model", adopted, "--quiet"]
@@ -197,15 +200,12 @@ def test_every_command_takes_an_adopted_model(adopted: Path, tmp_path: Path) -> 
             ["info", "--model", adopted],
         )
     ):
-        done = subprocess.run(
-            [sys.executable, "-m", "jundscan", *map(str, arguments)],
-            cwd=tmp_path, capture_output=True, text=True, check=False, env={"PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
-        assert done.returncode == 0, (number, done.stderr)
+        done = run(*arguments)
+        assert done.code == 0, (number, done.err)
     assert (tmp_path / "hits_0.tsv").read_bytes() == (tmp_path / "hits_1.tsv").read_bytes()
     assert len((tmp_path / "hits_0.tsv").read_text().splitlines()) > 100
     assert json.loads((tmp_path / "report.json").read_text())["n"] == 1772
-    assert "ADOPTED" in done.stdout
+    assert "ADOPTED" in done.out
 
 
 @pytest.fixture(scope="module")
@@ -438,16 +438,19 @@ def test_a_model_is_replaced_only_if_asked(adopted: Path, data_folder: Path, tmp
     ],
 )
 def test_the_command_line_prints_one_line(
-    options: tuple[str, ...], code: int, message: str, data_folder: Path, tmp_path: Path
+    run_train: RunTrain,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    code: int,
+    message: str,
+    data_folder: Path,
+    tmp_path: Path,
 ) -> None:
-    network = f"{NETWORKS / 'mlp.py'}:MLP"
-    done = subprocess.run(
-        [sys.executable, "-m", "train", "adopt", network, "--data", data_folder, "--out", "m", *options],
-        cwd=tmp_path, capture_output=True, text=True, check=False, env={"PYTHONPATH": str(ROOT), "COLUMNS": "200"},
-    )  # fmt: skip
-    assert done.returncode == code
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
+    monkeypatch.chdir(tmp_path)
+    got, _, err = run_train("adopt", f"{NETWORKS / 'mlp.py'}:MLP", "--data", data_folder, "--out", "m", *options)
+    assert got == code
+    assert message in err
+    assert "Traceback" not in err
 
 
 @pytest.mark.slow

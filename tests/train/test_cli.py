@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
-import sys
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +18,16 @@ import train.config
 from jundscan.io.shards import read_shards
 from jundscan.model.metadata import MODES, WINDOW_MODES
 from jundscan.model.sites import site_kinds
-from tests.train.conftest import FAMILIES, QUICK_PARITY, SmallGenome, make_windows, quick_fit, tiny, write_part
+from tests.train.conftest import (
+    FAMILIES,
+    QUICK_PARITY,
+    RunTrain,
+    SmallGenome,
+    make_windows,
+    quick_fit,
+    tiny,
+    write_part,
+)
 from tests.train.test_report import EXPORTED, PICTURES
 from train.cards.report import PAGE_MARKERS, README_MARKERS, readme_block
 from train.config import Candidate
@@ -29,8 +35,6 @@ from train.export.publish import export_all
 from train.fitting import motif_choice, motif_discovery
 from train.fitting.select import SELECTED_BY
 from train.networks.motifs import fetch_motifs
-
-Run = Callable[..., tuple[int, str, str]]
 
 
 def few_candidates(seed: int, knows_neighbourhood: bool) -> list[Candidate]:
@@ -40,33 +44,14 @@ def few_candidates(seed: int, knows_neighbourhood: bool) -> list[Candidate]:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
-    """Call the program in this process and return exit code, stdout and stderr."""
+def run(run_train: RunTrain, monkeypatch: pytest.MonkeyPatch) -> RunTrain:
+    """Call the program with few and small candidates."""
     for module in (train.config, train.__main__):
         monkeypatch.setattr(module, "candidates", few_candidates)
     monkeypatch.setattr(train.__main__, "export_all", partial(export_all, parity=QUICK_PARITY))
     monkeypatch.setattr(motif_discovery, "STEPS", 3)  # a choice of motifs then takes a tenth of a second
     monkeypatch.setattr(motif_choice, "vertebrate_motifs", fetch_motifs)
-    monkeypatch.setenv("COLUMNS", "200")
-    log = logging.getLogger("jundscan")
-    before = log.handlers, log.level, log.propagate
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["train", *map(str, arguments)])
-        code: object = 0
-        try:
-            train.__main__.main()
-        except SystemExit as stop:
-            code = stop.code or 0
-            if isinstance(code, str):  # as Python does with a message
-                print(code, file=sys.stderr)
-                code = 1
-        assert isinstance(code, int)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    yield call
-    log.handlers, log.level, log.propagate = before
+    return run_train
 
 
 def leave_out_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +66,7 @@ def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_run_fits_selects_and_exports(
-    run: Run, data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: RunTrain, data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, runs = tmp_path / "exported", tmp_path / "runs"
     code, stdout, _ = run("run", "--data", data_folder, "--out", out, "--runs", runs, "--assembly", "made-up")
@@ -144,7 +129,7 @@ def test_run_fits_selects_and_exports(
 
 
 @pytest.mark.usefixtures("without_pictures")
-def test_a_model_of_another_factor_is_named_after_it(run: Run, data_folder: Path, tmp_path: Path) -> None:
+def test_a_model_of_another_factor_is_named_after_it(run: RunTrain, data_folder: Path, tmp_path: Path) -> None:
     runs, out = tmp_path / "runs", tmp_path / "models"
     fitted = run("run", "--data", data_folder, "--out", out, "--runs", runs, "--factor", "NKX2-5")
     assert fitted[0] == 0, fitted[2]
@@ -178,7 +163,9 @@ def test_a_model_of_another_factor_is_named_after_it(run: Run, data_folder: Path
 
 
 @pytest.mark.usefixtures("without_pictures")
-def test_run_exports_a_model_that_sees_the_neighbourhood(run: Run, small_genome: SmallGenome, tmp_path: Path) -> None:
+def test_run_exports_a_model_that_sees_the_neighbourhood(
+    run: RunTrain, small_genome: SmallGenome, tmp_path: Path
+) -> None:
     """Genome, peaks and track give a model that is calibrated in four modes."""
     data, out, runs = tmp_path / "MyFactor", tmp_path / "exported", tmp_path / "runs"
     command = ["shards", small_genome.fasta, "--peaks", small_genome.bed, "--accessibility", small_genome.track]
@@ -210,7 +197,7 @@ def test_run_exports_a_model_that_sees_the_neighbourhood(run: Run, small_genome:
     assert "no chromosome in common" in err.splitlines()[-1]
 
 
-def test_fit_of_one_family_can_be_selected(run: Run, data_folder: Path, tmp_path: Path) -> None:
+def test_fit_of_one_family_can_be_selected(run: RunTrain, data_folder: Path, tmp_path: Path) -> None:
     code, _, _ = run("fit", "mlp", "--data", data_folder, "--runs", tmp_path)
     assert code == 0
     code, stdout, _ = run("select", "--runs", tmp_path)
@@ -222,7 +209,7 @@ KNOBS = ["--hidden", 12, "--filters", 16, "--dropout", 0.25, "--learning-rate", 
 
 
 @pytest.mark.usefixtures("without_pictures")
-def test_options_reach_the_fit_and_its_export(run: Run, data_folder: Path, tmp_path: Path) -> None:
+def test_options_reach_the_fit_and_its_export(run: RunTrain, data_folder: Path, tmp_path: Path) -> None:
     runs, out = tmp_path / "runs", tmp_path / "out"
     code, stdout, err = run("fit", "cnn", "--data", data_folder, "--runs", runs, *KNOBS)
     assert code == 0, err
@@ -250,7 +237,7 @@ def test_options_reach_the_fit_and_its_export(run: Run, data_folder: Path, tmp_p
 
 
 @pytest.mark.usefixtures("without_pictures")
-def test_families_and_a_file_choose_what_run_fits(run: Run, data_folder: Path, tmp_path: Path) -> None:
+def test_families_and_a_file_choose_what_run_fits(run: RunTrain, data_folder: Path, tmp_path: Path) -> None:
     code, _, err = run("run", "--data", data_folder, "--runs", tmp_path / "a", "--out", tmp_path / "b",
                        "--families", "mlp,lstm")  # fmt: skip
     assert code == 0, err
@@ -265,7 +252,7 @@ def test_families_and_a_file_choose_what_run_fits(run: Run, data_folder: Path, t
 
 
 @pytest.mark.usefixtures("without_pictures")
-def test_quick_fits_the_cnn_and_calibrates_on_validation(run: Run, data_folder: Path, tmp_path: Path) -> None:
+def test_quick_fits_the_cnn_and_calibrates_on_validation(run: RunTrain, data_folder: Path, tmp_path: Path) -> None:
     code, _, err = run(
         "run", "--quick", "--epochs", 1, "--data", data_folder, "--runs", tmp_path / "a", "--out", tmp_path / "b"
     )
@@ -289,7 +276,7 @@ def test_quick_fits_the_cnn_and_calibrates_on_validation(run: Run, data_folder: 
     ],
 )
 def test_options_that_make_no_sense_are_usage_errors(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[object], message: str
+    run: RunTrain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[object], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     code, stdout, err = run(*arguments, *([] if arguments[0] == "curves" else ["--data", "nowhere"]))
@@ -299,7 +286,7 @@ def test_options_that_make_no_sense_are_usage_errors(
 
 
 @pytest.mark.parametrize("command", ["run", "fit", "select", "export", "curves"])
-def test_help_is_in_groups_and_fits_80_columns(run: Run, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+def test_help_is_in_groups_and_fits_80_columns(run: RunTrain, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     code, stdout, _ = run(command, "--help")
     assert code == 0
@@ -312,7 +299,7 @@ def test_help_is_in_groups_and_fits_80_columns(run: Run, monkeypatch: pytest.Mon
 
 
 def test_ctrl_c_prints_how_to_continue_and_exits_with_130(
-    run: Run, data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: RunTrain, data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
@@ -342,7 +329,7 @@ def test_ctrl_c_prints_how_to_continue_and_exits_with_130(
     ],
 )
 def test_errors_are_one_line(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[object], message: str
+    run: RunTrain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[object], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     code, stdout, err = run(*arguments)
@@ -352,7 +339,7 @@ def test_errors_are_one_line(
     assert not list(tmp_path.iterdir())
 
 
-def test_checkpoints_of_other_data_are_an_error(run: Run, data_folder: Path, tmp_path: Path) -> None:
+def test_checkpoints_of_other_data_are_an_error(run: RunTrain, data_folder: Path, tmp_path: Path) -> None:
     write_part(tmp_path / "Other" / "train_dataset", make_windows(1200, seed=71))
     write_part(tmp_path / "Other" / "valid_dataset", make_windows(1000, seed=72))
     assert run("fit", "mlp", "--data", data_folder, "--runs", tmp_path / "runs")[0] == 0
@@ -366,7 +353,7 @@ def test_checkpoints_of_other_data_are_an_error(run: Run, data_folder: Path, tmp
     assert sorted((path, path.stat().st_mtime_ns) for path in (tmp_path / "runs").rglob("*")) == before
 
 
-def test_checkpoints_without_data_json_are_an_error(run: Run, data_folder: Path, tmp_path: Path) -> None:
+def test_checkpoints_without_data_json_are_an_error(run: RunTrain, data_folder: Path, tmp_path: Path) -> None:
     assert run("fit", "mlp", "--data", data_folder, "--runs", tmp_path)[0] == 0
     (tmp_path / "data.json").unlink()
     code, stdout, err = run("fit", "mlp", "--data", data_folder, "--runs", tmp_path)
@@ -374,7 +361,7 @@ def test_checkpoints_without_data_json_are_an_error(run: Run, data_folder: Path,
     assert "has checkpoints but no data.json" in err
 
 
-def test_damaged_checkpoint_is_a_one_line_error(run: Run, data_folder: Path, tmp_path: Path) -> None:
+def test_damaged_checkpoint_is_a_one_line_error(run: RunTrain, data_folder: Path, tmp_path: Path) -> None:
     assert run("fit", "mlp", "--data", data_folder, "--runs", tmp_path)[0] == 0
     (checkpoint,) = tmp_path.glob("*/checkpoint.pt")
     for content in (b"damaged", checkpoint.read_bytes()[:1000]):
@@ -402,7 +389,7 @@ def test_damaged_checkpoint_is_a_one_line_error(run: Run, data_folder: Path, tmp
     ids=("unbound", "bound", "closed", "ids"),
 )
 def test_data_that_cannot_be_fitted_are_a_one_line_error(
-    run: Run, tmp_path: Path, change: dict[str, np.ndarray], message: str
+    run: RunTrain, tmp_path: Path, change: dict[str, np.ndarray], message: str
 ) -> None:
     write_part(tmp_path / "train_dataset", make_windows(1200, seed=81))
     write_part(tmp_path / "valid_dataset", replace(make_windows(1000, seed=82), **change))
@@ -413,12 +400,12 @@ def test_data_that_cannot_be_fitted_are_a_one_line_error(
     assert not (tmp_path / "runs").exists()
 
 
-def test_usage_errors_exit_with_2(run: Run) -> None:
+def test_usage_errors_exit_with_2(run: RunTrain) -> None:
     assert run("shards", "genome.fa")[0] == 2
     assert run("run", "--no-such-option")[0] == 2
 
 
-def test_shards_writes_three_parts_and_counts_windows(run: Run, small_genome: SmallGenome, tmp_path: Path) -> None:
+def test_shards_writes_three_parts_and_counts_windows(run: RunTrain, small_genome: SmallGenome, tmp_path: Path) -> None:
     out = tmp_path / "MyFactor"
     command = ["shards", small_genome.fasta, "--peaks", small_genome.bed, "--accessibility", small_genome.track]
     command += ["--out", out, "--block-bases", 5_000, "--valid", 0.2, "--test", 0.2, "--stride", 50]
@@ -443,7 +430,7 @@ def test_shards_writes_three_parts_and_counts_windows(run: Run, small_genome: Sm
     assert len(stdout.splitlines()) == 3
 
 
-def test_shards_of_peaks_of_a_part_need_everywhere(run: Run, small_genome: SmallGenome, tmp_path: Path) -> None:
+def test_shards_of_peaks_of_a_part_need_everywhere(run: RunTrain, small_genome: SmallGenome, tmp_path: Path) -> None:
     bed = tmp_path / "part.bed"
     bed.write_text("".join(f"chr2\t{start}\t{start + 150}\n" for start in range(0, 6_000, 500)))
     command = ["shards", small_genome.fasta, "--peaks", bed, "--out", tmp_path / "made", "--block-bases", 500]
@@ -455,14 +442,14 @@ def test_shards_of_peaks_of_a_part_need_everywhere(run: Run, small_genome: Small
     assert run(*command, "--everywhere", "--valid", 0.5, "--test", 0, "--force")[0] == 0
 
 
-def test_shards_help_has_an_example(run: Run) -> None:
+def test_shards_help_has_an_example(run: RunTrain) -> None:
     code, stdout, _ = run("shards", "--help")
     assert code == 0
     assert "Example: python -m train shards" in " ".join(stdout.split())
 
 
 @pytest.mark.usefixtures("without_pictures")
-def test_motifs_are_recorded_and_bound_to_their_checkpoints(run: Run, data_folder: Path, tmp_path: Path) -> None:
+def test_motifs_are_recorded_and_bound_to_their_checkpoints(run: RunTrain, data_folder: Path, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     fit = ("fit", "cnn", "--data", data_folder, "--runs", runs)
     code, _, err = run(*fit, "--motifs", "MA9999.9")
